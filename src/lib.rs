@@ -1,0 +1,4 @@
+//! claude-bottle as a library: modules in layer order, lowest last. Downwards only; a test holds it.
+
+pub mod policy;
+pub mod protocol;

@@ -1,0 +1,103 @@
+//! May this request leave, and why: the one answer, shared by the gate and by `check`. Pure: no file, clock, net or env.
+//!
+//! A policy is an ordered list of routes. The first route whose host, port, method and path all fit decides; none = refused.
+
+mod pattern;
+
+pub use pattern::{ConnectTo, HostPattern, PathPattern};
+use serde::{Deserialize, Serialize};
+
+/// All that may leave a bottle, in the order of the manifest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    pub routes: Vec<Route>,
+}
+
+/// One line of the allowlist, complete: defaults are filled in when the manifest is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    pub host: HostPattern,
+    /// TCP port the agent dials. On port 80 the agent speaks plain HTTP, on every other port TLS.
+    pub port: u16,
+    /// Upper-case HTTP methods.
+    pub methods: Vec<String>,
+    pub paths: Vec<PathPattern>,
+    /// `file:line` in the manifest: for the operator, never shown to the agent.
+    pub origin: String,
+    /// A request that matches is refused.
+    #[serde(default)]
+    pub deny: bool,
+    /// The upstream's address may be private, loopback or link-local.
+    #[serde(default)]
+    pub private: bool,
+    #[serde(default)]
+    pub connect_to: Option<ConnectTo>,
+    /// Name (in [`crate::protocol::Document::values`]) of PEM certificates trusted for this upstream beside the bundle.
+    #[serde(default)]
+    pub upstream_ca: Option<String>,
+    /// Credential the gate adds.
+    #[serde(default)]
+    pub auth: Option<Auth>,
+    /// The agent's own credentials may pass.
+    #[serde(default)]
+    pub agent_auth: bool,
+    /// False: TLS passes untouched, only names are checked.
+    #[serde(default = "yes")]
+    pub intercept: bool,
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// `fetch`: GET …/info/refs?service=git-upload-pack and POST …/git-upload-pack beneath the route's paths.
+    #[serde(default)]
+    pub git: Option<GitAccess>,
+    #[serde(default)]
+    pub role: Option<Role>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    #[default]
+    Http,
+    /// Raw bytes, passed as they are.
+    Tcp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GitAccess {
+    Fetch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The model's host: carries a built-in rule of methods and paths.
+    Claude,
+}
+
+/// How the gate adds a credential, and which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub scheme: Scheme,
+    /// Name of the token in [`crate::protocol::Document::values`].
+    pub token: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// `authorization: Bearer TOKEN`
+    Bearer,
+    /// `authorization: token TOKEN`
+    Token,
+    /// `authorization: Basic base64(user:TOKEN)`
+    Basic { user: String },
+    /// `HEADER: TOKEN`
+    Header { header: String },
+}

@@ -1,0 +1,191 @@
+//! Patterns of hosts and paths, and where a route dials: parsed once, matched often.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A host of the allowlist: exact, or `*.x` for any depth below `x` (not `x` itself). Lower case, no trailing dot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HostPattern(String);
+
+/// Segments of a normalised path: `*` is one segment, a final `**` the rest (also nothing).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PathPattern(String);
+
+/// Where the gate dials in place of the route's host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ConnectTo {
+    pub host: String,
+    pub port: u16,
+    /// `http://host:port`: the leg to the upstream is plain.
+    pub plain: bool,
+}
+
+impl HostPattern {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with("*.")
+    }
+
+    /// `host`: lower case, no trailing dot.
+    pub fn matches(&self, host: &str) -> bool {
+        match self.0.strip_prefix('*') {
+            Some(tail) => host.len() > tail.len() && host.ends_with(tail),
+            None => host == self.0,
+        }
+    }
+
+    /// Is there a host that both match?
+    pub fn overlaps(&self, other: &HostPattern) -> bool {
+        match (self.0.strip_prefix('*'), other.0.strip_prefix('*')) {
+            (Some(a), Some(b)) => a.ends_with(b) || b.ends_with(a),
+            (Some(_), None) => self.matches(&other.0),
+            _ => other.matches(&self.0),
+        }
+    }
+}
+
+impl TryFrom<String> for HostPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let host = text.to_ascii_lowercase();
+        let name = host.strip_prefix("*.").unwrap_or(&host);
+        check_name(name).map_err(|why| format!("bad host `{text}`: {why}"))?;
+        if host.starts_with("*.") && !name.contains('.') {
+            return Err(format!("bad host `{text}`: a wildcard needs at least two labels behind it"));
+        }
+        Ok(HostPattern(host))
+    }
+}
+
+fn check_name(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() {
+        return Err("empty");
+    }
+    if name.contains("://") || name.contains('/') || name.contains(':') {
+        return Err("a host name alone is wanted here; scheme, port and path are keys of their own");
+    }
+    if name.contains('*') {
+        return Err("`*` may stand only as a whole first label, as in `*.example.org`");
+    }
+    if !name.is_ascii() {
+        return Err("write an international name in its ASCII form (xn--…)");
+    }
+    let fine = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if name.len() > 253 || !name.split('.').all(fine) {
+        return Err("not a host name");
+    }
+    if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
+        return Err("an address; a route names a host (use `connect_to` for the address)");
+    }
+    Ok(())
+}
+
+impl PathPattern {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `path`: normalised, starts with `/`, without the query.
+    pub fn matches(&self, path: &str) -> bool {
+        let mut wanted = self.0.split('/').skip(1);
+        let mut given = path.split('/').skip(1);
+        loop {
+            match (wanted.next(), given.next()) {
+                (Some("**"), _) => return true,
+                (Some("*"), Some(segment)) if !segment.is_empty() => {}
+                (Some(a), Some(b)) if a == b => {}
+                (None, None) => return true,
+                _ => return false,
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for PathPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let why = if !text.starts_with('/') {
+            "must start with `/`"
+        } else if text.contains(['?', '#']) {
+            "a path has no query"
+        } else if text.bytes().any(|b| b <= b' ' || b == b'\\' || b == b'%' || b > 0x7e) {
+            "a path pattern is printable ASCII without `%` and `\\`"
+        } else if text.contains("//") || text.split('/').any(|s| s == "." || s == "..") {
+            "patterns are matched on the normalised path, which has no `//`, `.` or `..`"
+        } else if text.split('/').rev().skip(1).any(|s| s == "**") {
+            "`**` may stand only at the end"
+        } else if text.split('/').any(|s| s.contains('*') && s != "*" && s != "**") {
+            "`*` and `**` stand for whole segments"
+        } else {
+            return Ok(PathPattern(text));
+        };
+        Err(format!("bad path `{text}`: {why}"))
+    }
+}
+
+impl TryFrom<String> for ConnectTo {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bad = || format!("bad connect_to `{text}`: wanted `host:port` or `http://host:port`");
+        let (plain, rest) = match text.strip_prefix("http://") {
+            Some(rest) => (true, rest),
+            None => (false, text.as_str()),
+        };
+        let (host, port) = rest.rsplit_once(':').ok_or_else(bad)?;
+        let port: u16 = port.parse().map_err(|_| bad())?;
+        let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+            Some(inner) if inner.parse::<std::net::Ipv6Addr>().is_ok() => inner,
+            Some(_) => return Err(bad()),
+            None if host.parse::<std::net::Ipv4Addr>().is_ok() || check_name(host).is_ok() => host,
+            None => return Err(bad()),
+        };
+        if port == 0 {
+            return Err(bad());
+        }
+        Ok(ConnectTo { host: host.to_ascii_lowercase(), port, plain })
+    }
+}
+
+impl fmt::Display for ConnectTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.plain { "http://" } else { "" };
+        if self.host.contains(':') {
+            write!(f, "{scheme}[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{scheme}{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl From<ConnectTo> for String {
+    fn from(to: ConnectTo) -> String {
+        to.to_string()
+    }
+}
+
+impl From<HostPattern> for String {
+    fn from(pattern: HostPattern) -> String {
+        pattern.0
+    }
+}
+
+impl From<PathPattern> for String {
+    fn from(pattern: PathPattern) -> String {
+        pattern.0
+    }
+}
