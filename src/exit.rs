@@ -1,0 +1,109 @@
+//! How a run can end: the exit codes of the program, and the errors that lead to them.
+//!
+//! `Refused` is what the user can mend (2); `EngineError` is the engine, an image or the gate (125).
+//! An agent's own non-zero code is not an error: it is an [`Exit`].
+
+use std::fmt;
+
+/// The process's exit code. 0; the agent's own; 1 `check` says denied; 2 refused; 101 panic; 125 engine; 128+n signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl Exit {
+    pub const OK: Exit = Exit(0);
+    pub const DENIED: Exit = Exit(1);
+    pub const REFUSED: Exit = Exit(2);
+    pub const PANIC: Exit = Exit(101);
+    pub const ENGINE: Exit = Exit(125);
+
+    /// 128 + the signal's number.
+    pub fn signal(number: i32) -> Exit {
+        Exit(u8::try_from(128 + number).unwrap_or(u8::MAX))
+    }
+}
+
+/// Something the user can mend: one line, lower case, no full stop; and what to type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub what: String,
+    pub hint: Option<String>,
+}
+
+/// The engine, an image or the gate failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineError {
+    pub what: String,
+    pub hint: Option<String>,
+}
+
+macro_rules! an_error {
+    ($name:ident) => {
+        impl $name {
+            pub fn new(what: impl Into<String>) -> Self {
+                $name { what: what.into(), hint: None }
+            }
+
+            pub fn hint(mut self, hint: impl Into<String>) -> Self {
+                self.hint = Some(hint.into());
+                self
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.what)
+            }
+        }
+
+        impl std::error::Error for $name {}
+    };
+}
+
+an_error!(Refused);
+an_error!(EngineError);
+
+/// The exit code of an error that ended a run: anything that is neither type above counts as the engine's side.
+pub fn code(error: &anyhow::Error) -> Exit {
+    if error.is::<Refused>() { Exit::REFUSED } else { Exit::ENGINE }
+}
+
+/// The name nearest to `wrong`, where it is near enough to be meant.
+pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .into_iter()
+        .map(|name| (distance(wrong, name), name))
+        .filter(|(far, name)| *far <= (name.len().max(wrong.len())).div_ceil(3))
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Edits (insert, delete, replace, swap neighbours) between two short words.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let cost = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + cost);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        assert_eq!(nearest("fixre", ["fixer", "writer"]), Some("fixer"));
+        assert_eq!(nearest("hots", ["host", "port"]), Some("host"));
+        assert_eq!(nearest("zebra", ["host", "port"]), None);
+    }
+}
