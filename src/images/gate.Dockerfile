@@ -20,6 +20,7 @@ FROM ${BASE}
 # ssh refuses to run for a uid without an entry; the home is where the bottle mounts the gate's private tmpfs.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates git openssh-client \
+    && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log \
     && echo 'gate:x:65532:' >>/etc/group \
     && echo 'gate:x:65532:65532:gate:/run/gate:/usr/sbin/nologin' >>/etc/passwd \
