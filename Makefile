@@ -45,19 +45,21 @@ build: rust
 
 images: build
 	@scripts/engine
-	@$(told); export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE; $(cli) build
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && $(cli) build
 
 test: images
 	@scripts/packages $(test_packages)
-	@$(told); export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE; CARGO="$(CARGO)" scripts/run-tests $(TEST)
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
 
 bench: images
-	@$(told); export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE; $(CARGO) bench --all-features --bench bench
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && $(CARGO) bench --all-features --bench bench
 
+# The model runs in the agent's image, whatever libc this machine has: static, like the gate.
 demo: images
-	$(CARGO) build --release --features testing --bin scripted-model
-	@$(told); export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE; \
-	    CLAUDE_BOTTLE=$(CURDIR)/$(cli) SCRIPTED_MODEL=$(CURDIR)/target/release/scripted-model scripts/demo
+	@scripts/packages bash python3
+	$(CARGO) rustc --release --features testing --bin scripted-model -- -C target-feature=+crt-static
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
+	    CLAUDE_BOTTLE=$(cli) SCRIPTED_MODEL=target/release/scripted-model scripts/demo
 
 # Builds only what is not there, so that `make && sudo make install` needs no Rust for root.
 install:
