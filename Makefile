@@ -45,14 +45,18 @@ build: rust
 
 images: build
 	@scripts/engine
-	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && $(cli) build
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && $(cli) build && \
+	    case $$CLAUDE_BOTTLE_BASE_IMAGE in debian:*) ;; *) \
+	    echo "these images stand on a base of this machine's: export CLAUDE_BOTTLE_BASE_IMAGE=$$CLAUDE_BOTTLE_BASE_IMAGE" ;; esac
 
 test: images
 	@scripts/packages $(test_packages)
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
 
 bench: images
-	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && $(CARGO) bench --all-features --bench bench
+	$(CARGO) build --release --features gate,testing --bin bench-bottle --bin bench-load
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
+	    target/release/bench-bottle $(cli) && target/release/bench-load "$$CLAUDE_BOTTLE_GATE"
 
 # The model runs in the agent's image, whatever libc this machine has: static, like the gate.
 demo: images
