@@ -68,7 +68,10 @@ pub enum Prompt {
     Text(String),
     /// `root`: the manifest's folder. A directory's agent: `path` is relative, and must be opened beneath `root`
     /// without following a symlink. A home agent: absolute, `~/…`, or relative to `root`; symlinks are the user's own.
-    File { root: PathBuf, path: PathBuf },
+    File {
+        root: PathBuf,
+        path: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +95,10 @@ pub enum Image {
     Default,
     Name(String),
     /// Both absolute. `context` absent: an empty build context.
-    Dockerfile { path: PathBuf, context: Option<PathBuf> },
+    Dockerfile {
+        path: PathBuf,
+        context: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,4 +142,39 @@ pub struct Limits {
 pub enum OnHangup {
     Stop,
     Detach,
+}
+
+pub fn read_prompt(_p: &Prompt, _place: Place) -> Result<String, Refused> {
+    Err(Refused::new("not written yet"))
+}
+
+impl Chosen {
+    /// Claude Code in a bottle out of which nothing gets: what images are built for when no agent is named.
+    pub fn plain() -> Chosen {
+        let name = "claude".to_owned();
+        Chosen {
+            agent: Agent {
+                name: name.clone(),
+                file: PathBuf::new(),
+                line: 0,
+                place: Place::Home,
+                hides: None,
+                bottle: name.clone(),
+                command: None,
+                prompt: None,
+                skills: Vec::new(),
+                claude_md: false,
+                settings: serde_json::Map::new(),
+                git_user: None,
+            },
+            bottle: Bottle {
+                name,
+                image: Image::Default,
+                env: BTreeMap::new(),
+                routes: Vec::new(),
+                limits: Limits { memory: 4 << 30, cpus: 2.0, pids: 2048 },
+                on_hangup: OnHangup::Stop,
+            },
+        }
+    }
 }
