@@ -68,7 +68,10 @@ pub enum Prompt {
     Text(String),
     /// `root`: the manifest's folder. A directory's agent: `path` is relative, and must be opened beneath `root`
     /// without following a symlink. A home agent: absolute, `~/…`, or relative to `root`; symlinks are the user's own.
-    File { root: PathBuf, path: PathBuf },
+    File {
+        root: PathBuf,
+        path: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +95,10 @@ pub enum Image {
     Default,
     Name(String),
     /// Both absolute. `context` absent: an empty build context.
-    Dockerfile { path: PathBuf, context: Option<PathBuf> },
+    Dockerfile {
+        path: PathBuf,
+        context: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
