@@ -141,14 +141,21 @@ pub struct Line {
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum Event {
     /// The socket is bound; `fingerprint` is the CA's SHA-256 in hex.
-    Ready { version: String, fingerprint: String },
+    Ready {
+        version: String,
+        fingerprint: String,
+    },
     /// The gate could not come up and ends.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
     Request(Audit),
     /// A connection that never became a request: refused, or passed untouched.
     Connection(Audit),
     /// The reader was too slow: this many lines are missing here.
-    Dropped { count: u64 },
+    Dropped {
+        count: u64,
+    },
 }
 
 /// One decision of the gate.
