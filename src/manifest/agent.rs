@@ -77,7 +77,7 @@ fn read_prompt(block: &Block, from: Place) -> Result<Option<Prompt>, Refused> {
                 "must be relative to the manifest's folder"
             } else if path.components().any(|part| part == Component::ParentDir) {
                 "must not climb out of the manifest's folder with `..`"
-            } else if path.file_name().is_none() || text.ends_with('/') {
+            } else if matches!(text.rsplit('/').next(), Some("" | ".")) {
                 "must name a file"
             } else {
                 return Ok(Some(Prompt::File { root, path }));
