@@ -320,3 +320,38 @@ pub enum OnHangup {
     Stop,
     Detach,
 }
+
+pub fn read_prompt(_p: &Prompt, _place: Place) -> Result<String, Refused> {
+    Err(Refused::new("not written yet"))
+}
+
+impl Chosen {
+    /// Claude Code in a bottle out of which nothing gets: what images are built for when no agent is named.
+    pub fn plain() -> Chosen {
+        let name = "claude".to_owned();
+        Chosen {
+            agent: Agent {
+                name: name.clone(),
+                file: PathBuf::new(),
+                line: 0,
+                place: Place::Home,
+                hides: None,
+                bottle: name.clone(),
+                command: None,
+                prompt: None,
+                skills: Vec::new(),
+                claude_md: false,
+                settings: serde_json::Map::new(),
+                git_user: None,
+            },
+            bottle: Bottle {
+                name,
+                image: Image::Default,
+                env: BTreeMap::new(),
+                routes: Vec::new(),
+                limits: Limits { memory: 4 << 30, cpus: 2.0, pids: 2048 },
+                on_hangup: OnHangup::Stop,
+            },
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `exec`: a command inside a live bottle, under the same confinement and with the agent's environment.
+
+use super::launch::recorded;
+use crate::cli::Exec;
+use crate::docker::Docker;
+use crate::exit::{Exit, Refused};
+use crate::protocol::GATE_BINARY;
+use crate::state::{Condition, Home};
+use crate::sys::tty;
+use anyhow::Result;
+use std::os::unix::process::ExitStatusExt;
+
+pub fn run(asked: Exec) -> Result<Exit> {
+    let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
+    if let Condition::Kept { why } = folder.condition() {
+        let identity = &asked.identity;
+        return Err(Refused::new(format!("`{identity}` does not run: {why}"))
+            .hint(format!("claude-bottle resume {identity}"))
+            .into());
+    }
+    let flags = if tty::attached() { "-it" } else { "-i" };
+    let mut args: Vec<String> =
+        ["exec", flags, &plan.agent_container(), GATE_BINARY, "init", "exec"].map(str::to_owned).into();
+    if !asked.command.is_empty() {
+        args.push("--".to_owned());
+        args.extend(asked.command);
+    }
+    let status = Docker::new(&plan.engine)?.attach(&args)?.wait()?;
+    Ok(match (status.code(), status.signal()) {
+        (Some(code), _) => Exit(u8::try_from(code).unwrap_or(u8::MAX)),
+        (None, Some(number)) => Exit::signal(number),
+        (None, None) => Exit::ENGINE,
+    })
+}

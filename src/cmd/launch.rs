@@ -1,0 +1,155 @@
+//! The launch core that `start` and `resume` share: show, prepare while the person reads, ask, fetch values, run.
+
+use crate::cli;
+use crate::docker::{self, Built, Docker};
+use crate::exit::{Exit, Refused};
+use crate::plan::Plan;
+use crate::render;
+use crate::say;
+use crate::secrets::{self, Stopped};
+use crate::session::Session;
+use crate::spec::{Beginning, Mode, Spec};
+use crate::state::Home;
+use crate::sys::signals::{self, Signals};
+use crate::sys::tty::{self, Answer, Tty};
+use anyhow::Result;
+use std::path::PathBuf;
+
+impl cli::Launch {
+    /// What was asked, as a plan's spec.
+    pub fn spec(&self, agent: &str, cwd: PathBuf, beginning: Beginning) -> Spec {
+        Spec {
+            agent: agent.to_owned(),
+            cwd,
+            mode: if self.headless { Mode::Headless } else { Mode::Interactive },
+            prompt: self.prompt.clone(),
+            remote_control: self.remote_control,
+            args: self.args.clone(),
+            beginning,
+        }
+    }
+}
+
+/// Prints a plan on stdout, in the asked format.
+pub fn print(plan: &Plan, gate: Option<&Refused>, format: cli::Format) -> Result<Exit> {
+    say::out(&match format {
+        cli::Format::Text => render::text(plan, gate),
+        cli::Format::Json => render::json(plan),
+        cli::Format::Sh => render::sh(plan)?,
+    })?;
+    Ok(Exit::OK)
+}
+
+/// What consent there is, before anything is made.
+pub enum Consent {
+    Given,
+    Ask(Tty),
+}
+
+/// # Errors
+/// `Refused` where it must be asked and cannot.
+pub fn consent(launch: &cli::Launch, plan: &Plan) -> Result<Consent, Refused> {
+    if launch.yes {
+        return match &plan.origin.hides {
+            Some(hidden) => Err(Refused::new(format!(
+                "`--yes` does not launch agent `{}` of this directory, which hides your own ({hidden})",
+                plan.spec.agent
+            ))
+            .hint("rename one of them, or leave `--yes` away and look at the plan")),
+            None => Ok(Consent::Given),
+        };
+    }
+    Tty::open().map(Consent::Ask).ok_or_else(|| {
+        Refused::new("no terminal to ask on, and no `--yes`").hint("add `--yes` to launch without the question")
+    })
+}
+
+/// Shows the plan and launches. `claim` makes the session, once it may leave a trace.
+pub fn launch<'a>(
+    docker: &'a Docker,
+    plan: &Plan,
+    consent: Consent,
+    claim: impl FnOnce() -> Result<Session<'a>>,
+) -> Result<Exit> {
+    secrets::check(plan)?;
+    let signals = signals::catch()?;
+    say::text(&render::text(plan, None));
+    let restore = tty::remember();
+    let (exit, restore) = match consent {
+        Consent::Given => (go(docker, plan, signals, claim), restore),
+        Consent::Ask(tty) if plan.images.builds.is_empty() => {
+            let mut session = claim()?;
+            session.prepare()?;
+            match ask(tty, &signals) {
+                None => (run(session, signals), restore),
+                Some(exit) => {
+                    session.abandon()?;
+                    return Ok(exit);
+                }
+            }
+        }
+        // What is not built cannot be prepared: the question comes first.
+        Consent::Ask(tty) => match ask(tty, &signals) {
+            None => (go(docker, plan, signals, claim), restore),
+            Some(exit) => return Ok(exit),
+        },
+    };
+    drop(restore);
+    exit
+}
+
+/// Builds what is missing, then everything else.
+fn go<'a>(
+    docker: &'a Docker,
+    plan: &Plan,
+    signals: Signals,
+    claim: impl FnOnce() -> Result<Session<'a>>,
+) -> Result<Exit> {
+    if let Some(exit) = build(docker, plan, &signals)? {
+        return Ok(exit);
+    }
+    let mut session = claim()?;
+    session.prepare()?;
+    run(session, signals)
+}
+
+/// Builds the plan's missing images; an exit code where a signal ended it.
+pub fn build(docker: &Docker, plan: &Plan, signals: &Signals) -> Result<Option<Exit>> {
+    for build in &plan.images.builds {
+        say::line(&format!("building image `{}`", build.tag));
+        if let Built::Signal(number) = docker::build(docker, build, signals)? {
+            return Ok(Some(Exit::signal(number)));
+        }
+    }
+    Ok(None)
+}
+
+fn run(session: Session, signals: Signals) -> Result<Exit> {
+    match secrets::collect(session.plan(), &signals) {
+        Ok(values) => session.run(values, signals),
+        Err(Stopped::Refused(refused)) => {
+            session.abandon()?;
+            Err(refused.into())
+        }
+        Err(Stopped::Signal(number)) => {
+            session.abandon()?;
+            Ok(Exit::signal(number))
+        }
+    }
+}
+
+/// `None`: yes.
+fn ask(mut tty: Tty, signals: &Signals) -> Option<Exit> {
+    match tty.ask("launch this agent? [y/N] ", signals) {
+        Answer::Line(line) if ["y", "Y", "yes", "YES"].contains(&line.trim()) => None,
+        Answer::Signal(number) => Some(Exit::signal(number)),
+        _ => Some(Exit::OK),
+    }
+}
+
+/// The session's engine and home, for verbs on one that exists.
+pub fn recorded(home: &Home, identity: &str) -> Result<(crate::state::Folder, Plan)> {
+    let folder = home.known(identity)?;
+    let plan = folder.plan()?;
+    Ok((folder, plan))
+}

@@ -1,0 +1,105 @@
+//! The facts of a launch, probed: host first, then the engine where it may be asked.
+
+use crate::docker::{Call, Docker, Info};
+use crate::exit::{EngineError, Refused};
+use crate::facts::{self, Engine, Facts, ImageFacts, NetworkFacts, Proxy, Seen, Terminal};
+use crate::manifest::{Chosen, Image};
+use crate::plan::{self, Plan};
+use crate::spec::{Mode, Spec};
+use crate::state::Home;
+use crate::sys;
+use anyhow::Result;
+use std::collections::BTreeSet;
+
+/// Who asks: a dry run never asks the engine.
+#[derive(Clone, Copy)]
+pub enum Asking<'a> {
+    Nobody,
+    Engine(&'a Docker),
+}
+
+/// The identity to plan for, and what must be known about its home.
+pub struct Subject<'a> {
+    pub home: &'a Home,
+    pub home_id: String,
+    pub identity: String,
+    pub engine: Engine,
+    pub terminal: Terminal,
+}
+
+/// Probes the world and builds the plan. The second value says why the gate's program was not found.
+pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> Result<(Plan, Option<Refused>)> {
+    let info = match asking {
+        Asking::Engine(docker) => Some(docker),
+        Asking::Nobody => None,
+    };
+    let mut seen = subject.home.seen(&subject.engine);
+    if let (None, Some(docker)) = (&seen, info) {
+        seen = Some(look(docker, subject.home)?);
+    }
+    let arch = seen.as_ref().map_or(std::env::consts::ARCH, |seen| &seen.arch);
+    let roots = facts::roots()?;
+    let mut facts = Facts {
+        identity: subject.identity,
+        home_id: subject.home_id,
+        engine: subject.engine,
+        missing: None,
+        terminal: match spec.mode {
+            Mode::Headless => Terminal::Pipes,
+            Mode::Interactive => subject.terminal,
+        },
+        images: ImageFacts {
+            base: facts::variable("CLAUDE_BOTTLE_BASE_IMAGE").unwrap_or_else(|| "debian:trixie-slim".to_owned()),
+            gate: facts::gate_binary(arch),
+            source: facts::of_image(&chosen.bottle.image)?,
+            roots: roots.clone(),
+        },
+        agent: facts::of_agent(&chosen.agent)?,
+        network: NetworkFacts {
+            roots,
+            proxy: match facts::variable(plan::PROXY_VARIABLE) {
+                Some(_) => Proxy::Upstream,
+                None => Proxy::Direct,
+            },
+        },
+        detach_keys: facts::variable("CLAUDE_BOTTLE_DETACH_KEYS").unwrap_or_else(|| "ctrl-],d".to_owned()),
+        seen,
+    };
+    let mut plan = plan::build(chosen, spec, &facts)?;
+    if let Some(docker) = info {
+        if let Image::Name(name) = &chosen.bottle.image {
+            let args = ["image", "inspect", "--format", "{{.Id}}", name].map(str::to_owned);
+            facts.images.source = docker.brief(&args).unwrap_or_else(|_| name.clone());
+            plan = plan::build(chosen, spec, &facts)?;
+        }
+        facts.missing = Some(missing(docker, &plan)?);
+        plan = plan::build(chosen, spec, &facts)?;
+    }
+    Ok((plan, facts.images.gate.err()))
+}
+
+/// Asks the engine what it is, and remembers it.
+pub fn look(docker: &Docker, home: &Home) -> Result<Seen> {
+    let args = Info::ARGS.map(str::to_owned);
+    let seen = Info::read(&docker.brief(&args)?)?;
+    home.remember_engine(docker.engine(), &seen)?;
+    Ok(seen)
+}
+
+/// Tags of the plan that the engine lacks.
+fn missing(docker: &Docker, plan: &Plan) -> Result<BTreeSet<String>, EngineError> {
+    let wanted: Vec<String> = plan.images.builds.iter().map(|build| build.tag.clone()).collect();
+    let mut args: Vec<String> = ["image", "inspect", "--format", "{{json .RepoTags}}"].map(str::to_owned).into();
+    args.extend(wanted.iter().cloned());
+    let (found, error) = docker.start(&args).and_then(Call::found)?;
+    // It fails for each image that is not there, too; any other failure is the engine's.
+    if let Some(error) = error.filter(|error| !error.what.to_lowercase().contains("no such image")) {
+        return Err(error);
+    }
+    Ok(wanted.into_iter().filter(|tag| !found.contains(&format!("{tag}\""))).collect())
+}
+
+/// A terminal on both ends of this process?
+pub fn terminal() -> Terminal {
+    if sys::tty::attached() { Terminal::Tty } else { Terminal::Pipes }
+}

@@ -1,0 +1,156 @@
+//! The only place that runs the engine's program. Every child but the terminal's is in a process group of its own and
+//! dies with this process; spawn from the main thread only.
+
+mod build;
+mod say;
+
+pub use build::{Built, build};
+pub use say::Info;
+
+use crate::exit::EngineError;
+use crate::facts::Engine;
+use crate::sys;
+use std::io::{ErrorKind, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use xshell::Shell;
+
+/// One engine.
+pub struct Docker {
+    engine: Engine,
+    shell: Shell,
+}
+
+impl Docker {
+    /// # Errors
+    /// Where the current directory is gone.
+    pub fn new(engine: &Engine) -> Result<Docker, EngineError> {
+        let shell = Shell::new().map_err(|e| EngineError::new(format!("no working directory: {e}")))?;
+        Ok(Docker { engine: engine.clone(), shell })
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn command(&self, args: &[String]) -> Command {
+        let mut cmd = self.shell.cmd(&self.engine.program).args(args);
+        // The recorded engine counts, not what the environment of a later call names.
+        cmd = cmd.env_remove("DOCKER_HOST").env_remove("DOCKER_CONTEXT");
+        if let Some(host) = &self.engine.host {
+            cmd = cmd.env("DOCKER_HOST", host);
+        } else if let Some(context) = &self.engine.context {
+            cmd = cmd.env("DOCKER_CONTEXT", context);
+        }
+        Command::from(cmd)
+    }
+
+    /// Starts a short call whose output is captured; finish it with [`Call::finish`].
+    pub fn start(&self, args: &[String]) -> Result<Call, EngineError> {
+        let mut command = self.command(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = sys::child::spawn(&mut command).map_err(|e| self.no_program(&e))?;
+        let stdout = child.stdout.take().map(drain);
+        let stderr = child.stderr.take().map(drain);
+        let verb = args.iter().take_while(|arg| !arg.starts_with('-')).take(2).cloned().collect::<Vec<_>>().join(" ");
+        Ok(Call { child, stdout, stderr, verb: format!("{} {verb}", self.engine.program) })
+    }
+
+    /// Runs a short call to its end.
+    pub fn brief(&self, args: &[String]) -> Result<String, EngineError> {
+        self.start(args)?.finish()
+    }
+
+    /// Starts a call that streams: its stdout is the caller's, its stderr is captured.
+    pub fn stream(&self, args: &[String]) -> Result<Stream, EngineError> {
+        self.piped(args, Stdio::null())
+    }
+
+    /// The same with its stdin held open.
+    pub fn hold(&self, args: &[String]) -> Result<Stream, EngineError> {
+        self.piped(args, Stdio::piped())
+    }
+
+    fn piped(&self, args: &[String], stdin: Stdio) -> Result<Stream, EngineError> {
+        let mut command = self.command(args);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = sys::child::spawn(&mut command).map_err(|e| self.no_program(&e))?;
+        let stderr = child.stderr.take().map(drain);
+        Ok(Stream { child, stderr })
+    }
+
+    /// The terminal's own child: it shares our process group, our stdin, stdout and stderr.
+    pub fn attach(&self, args: &[String]) -> Result<Child, EngineError> {
+        self.command(args).spawn().map_err(|e| self.no_program(&e))
+    }
+
+    fn no_program(&self, error: &std::io::Error) -> EngineError {
+        let program = &self.engine.program;
+        let what = EngineError::new(format!("cannot run `{program}`: {error}"));
+        match error.kind() {
+            ErrorKind::NotFound => {
+                what.hint("install Docker's command line, or name another program in `CLAUDE_BOTTLE_DOCKER`")
+            }
+            _ => what,
+        }
+    }
+}
+
+/// A call under way. Its output is drained by threads, so that it never waits for us.
+pub struct Call {
+    child: Child,
+    stdout: Option<JoinHandle<Vec<u8>>>,
+    stderr: Option<JoinHandle<Vec<u8>>>,
+    verb: String,
+}
+
+impl Call {
+    /// Its stdout, trimmed.
+    ///
+    /// # Errors
+    /// The engine's own last line, with what to type where that is known.
+    pub fn finish(mut self) -> Result<String, EngineError> {
+        let status = self.child.wait().map_err(|e| EngineError::new(format!("`{}`: {e}", self.verb)))?;
+        let stdout = joined(self.stdout.take());
+        let stderr = joined(self.stderr.take());
+        if status.success() { Ok(stdout) } else { Err(say::error(&self.verb, &stderr, status)) }
+    }
+
+    /// Its stdout, whatever its exit code: for calls that print what they found and fail for the rest.
+    pub fn found(mut self) -> Result<(String, Option<EngineError>), EngineError> {
+        let status = self.child.wait().map_err(|e| EngineError::new(format!("`{}`: {e}", self.verb)))?;
+        let stdout = joined(self.stdout.take());
+        let stderr = joined(self.stderr.take());
+        Ok((stdout, (!status.success()).then(|| say::error(&self.verb, &stderr, status))))
+    }
+}
+
+/// A call whose streams the caller holds.
+pub struct Stream {
+    pub child: Child,
+    stderr: Option<JoinHandle<Vec<u8>>>,
+}
+
+impl Stream {
+    /// Waits; gives the status and the last words on stderr.
+    pub fn end(mut self) -> (Option<ExitStatus>, String) {
+        let status = self.child.wait().ok();
+        (status, joined(self.stderr.take()))
+    }
+}
+
+const CAPTURED: u64 = 8 << 20;
+
+fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.by_ref().take(CAPTURED).read_to_end(&mut bytes);
+        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        bytes
+    })
+}
+
+fn joined(thread: Option<JoinHandle<Vec<u8>>>) -> String {
+    let bytes = thread.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim().to_owned()
+}

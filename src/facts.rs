@@ -1,0 +1,327 @@
+//! The world as it was found: the host's environment and files, and what is known of the engine. Input of a plan.
+//!
+//! Values of secret variables are not facts: only that a variable is there.
+
+use crate::exit::Refused;
+use crate::manifest::{self, Agent, Image};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+pub struct Facts {
+    pub identity: String,
+    /// The random id of this home, on every object's label.
+    pub home_id: String,
+    pub engine: Engine,
+    /// `None`: never seen, decided at start.
+    pub seen: Option<Seen>,
+    /// Image tags that the engine lacks. `None`: not asked.
+    pub missing: Option<BTreeSet<String>>,
+    pub terminal: Terminal,
+    pub images: ImageFacts,
+    pub agent: AgentFacts,
+    pub network: NetworkFacts,
+    pub detach_keys: String,
+}
+
+/// What `docker` is run, and against which engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    pub program: String,
+    /// `DOCKER_HOST`
+    pub host: Option<String>,
+    /// `DOCKER_CONTEXT`, or the client's current context
+    pub context: Option<String>,
+}
+
+/// What an engine was seen to be, at the last start there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    pub version: String,
+    /// As `uname -m` says it: `x86_64`, `aarch64`.
+    pub arch: String,
+    /// A `runsc` runtime that lets host unix sockets in; else why the agent does not get one.
+    pub gvisor: Result<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Terminal {
+    Tty,
+    Pipes,
+}
+
+pub struct ImageFacts {
+    pub base: String,
+    /// The gate's program for this engine; else why there is none.
+    pub gate: Result<GateBinary, Refused>,
+    /// Changes when the bottle's own Dockerfile, its context or its named image changes. Empty for the default image.
+    pub source: String,
+    /// PEM bundle that image builds trust.
+    pub roots: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateBinary {
+    pub path: PathBuf,
+    /// Of its content.
+    pub digest: u64,
+}
+
+pub struct AgentFacts {
+    /// The prompt's text, read.
+    pub prompt: Option<String>,
+    pub skills: Vec<SkillFile>,
+    pub claude_md: Option<PathBuf>,
+    /// TERM, COLORTERM, TZ of the host's terminal.
+    pub terminal: BTreeMap<String, String>,
+}
+
+pub struct SkillFile {
+    /// `review/SKILL.md`
+    pub path: String,
+    pub from: PathBuf,
+    pub mode: u32,
+}
+
+pub struct NetworkFacts {
+    /// PEM bundle that the gate trusts for upstreams.
+    pub roots: PathBuf,
+    pub proxy: Proxy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proxy {
+    Direct,
+    /// `CLAUDE_BOTTLE_UPSTREAM_PROXY` is set.
+    Upstream,
+}
+
+impl Engine {
+    /// The engine that this environment names.
+    ///
+    /// # Errors
+    /// `Refused` for an unknown `CLAUDE_BOTTLE_BACKEND`.
+    pub fn of_environment() -> Result<Engine, Refused> {
+        if let Some(backend) = variable("CLAUDE_BOTTLE_BACKEND").filter(|b| b != "docker") {
+            return Err(Refused::new(format!("unknown backend `{backend}` in `CLAUDE_BOTTLE_BACKEND`"))
+                .hint("the backend is `docker`; another program goes into `CLAUDE_BOTTLE_DOCKER`"));
+        }
+        let program = variable("CLAUDE_BOTTLE_DOCKER").unwrap_or_else(|| "docker".to_owned());
+        let host = variable("DOCKER_HOST");
+        let context = match host {
+            Some(_) => None,
+            None => variable("DOCKER_CONTEXT").or_else(current_context),
+        };
+        Ok(Engine { program, host, context: context.filter(|c| c != "default") })
+    }
+
+    /// For `engines.json`.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.program, self.place())
+    }
+
+    /// Host or context, for people.
+    pub fn place(&self) -> &str {
+        self.host.as_deref().or(self.context.as_deref()).unwrap_or("default")
+    }
+}
+
+/// What `docker context use` chose.
+fn current_context() -> Option<String> {
+    let folder = variable("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(dirs::home_dir()?.join(".docker")))?;
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("config.json")).ok()?).ok()?;
+    Some(config.get("currentContext")?.as_str()?.to_owned())
+}
+
+/// A variable of the environment that is set and not empty.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// What the agent is given from the host's files.
+///
+/// # Errors
+/// `Refused` for a prompt file, skill or CLAUDE.md that is missing or leaves its folder.
+pub fn of_agent(agent: &Agent) -> Result<AgentFacts, Refused> {
+    let claude = dirs::home_dir().unwrap_or_default().join(".claude");
+    let prompt = agent.prompt.as_ref().map(|prompt| manifest::read_prompt(prompt, agent.place)).transpose()?;
+    let mut skills = Vec::new();
+    for name in &agent.skills {
+        let folder = claude.join("skills").join(name);
+        if !folder.is_dir() {
+            return Err(Refused::new(format!("no skill `{name}`: `{}` is not a folder", folder.display())));
+        }
+        let root = folder.canonicalize().map_err(|e| unreadable(&folder, &e))?;
+        collect(&Skill { name, root: &root }, &root, &mut skills)?;
+    }
+    let claude_md = match agent.claude_md {
+        true => Some(claude.join("CLAUDE.md")),
+        false => None,
+    };
+    if let Some(path) = claude_md.as_deref().filter(|path| !path.is_file()) {
+        return Err(Refused::new(format!("`claude_md` is true, and there is no `{}`", path.display())));
+    }
+    let wanted = ["TERM", "COLORTERM", "TZ"];
+    let mut terminal: BTreeMap<_, _> = wanted.iter().filter_map(|n| Some(((*n).to_owned(), variable(n)?))).collect();
+    terminal.entry("TERM".to_owned()).or_insert_with(|| "xterm-256color".to_owned());
+    if !terminal.contains_key("TZ") {
+        terminal.extend(local_zone().map(|zone| ("TZ".to_owned(), zone)));
+    }
+    Ok(AgentFacts { prompt, skills, claude_md, terminal })
+}
+
+struct Skill<'a> {
+    name: &'a str,
+    root: &'a Path,
+}
+
+const SKILL_FILES: usize = 4096;
+const SKILL_BYTES: u64 = 16 << 20;
+
+/// Regular files below a skill; a symlink that leaves the skill is refused, for it would carry any file in.
+fn collect(skill: &Skill, folder: &Path, files: &mut Vec<SkillFile>) -> Result<(), Refused> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut entries: Vec<_> = fs::read_dir(folder).and_then(Iterator::collect).map_err(|e| unreadable(folder, &e))?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let target = path.canonicalize().map_err(|e| unreadable(&path, &e))?;
+        let Ok(inside) = path.strip_prefix(skill.root) else { continue };
+        if !target.starts_with(skill.root) {
+            return Err(Refused::new(format!("skill `{}`: `{}` leaves the skill", skill.name, inside.display())));
+        }
+        let meta = fs::metadata(&target).map_err(|e| unreadable(&path, &e))?;
+        if meta.is_dir() {
+            if target != path {
+                return Err(Refused::new(format!("skill `{}`: `{}` links to a folder", skill.name, inside.display())));
+            }
+            collect(skill, &path, files)?;
+        } else if meta.is_file() {
+            let Some(inside) = inside.to_str() else {
+                return Err(Refused::new(format!("skill `{}`: `{}` is not UTF-8", skill.name, inside.display())));
+            };
+            if files.len() >= SKILL_FILES || meta.len() > SKILL_BYTES {
+                return Err(Refused::new(format!("skill `{}`: too many or too large files", skill.name)));
+            }
+            let mode = if meta.permissions().mode() & 0o100 != 0 { 0o755 } else { 0o644 };
+            files.push(SkillFile { path: format!("{}/{inside}", skill.name), from: target, mode });
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Refused {
+    Refused::new(format!("cannot read `{}`: {error}", path.display()))
+}
+
+/// `Europe/Berlin`, from the link at /etc/localtime.
+fn local_zone() -> Option<String> {
+    let link = fs::read_link("/etc/localtime").ok()?;
+    Some(link.to_str()?.split_once("zoneinfo/")?.1.to_owned())
+}
+
+/// The PEM bundle of the host's choice for upstreams, and its own for image builds.
+///
+/// # Errors
+/// `Refused` where there is none.
+pub fn roots() -> Result<PathBuf, Refused> {
+    if let Some(path) = variable("CLAUDE_BOTTLE_UPSTREAM_CA") {
+        let path = PathBuf::from(path);
+        return match path.is_file() {
+            true => Ok(path),
+            false => Err(Refused::new(format!("no file `{}` (`CLAUDE_BOTTLE_UPSTREAM_CA`)", path.display()))),
+        };
+    }
+    const USUAL: [&str; 5] = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/ssl/cert.pem",
+        "/opt/homebrew/etc/ca-certificates/cert.pem",
+    ];
+    USUAL.iter().map(PathBuf::from).find(|path| path.is_file()).ok_or_else(|| {
+        Refused::new("this host has no bundle of root certificates")
+            .hint("install `ca-certificates`, or name a PEM file in `CLAUDE_BOTTLE_UPSTREAM_CA`")
+    })
+}
+
+/// The gate's program for an engine of this architecture.
+///
+/// # Errors
+/// `Refused` that says where it was looked for and what to type.
+pub fn gate_binary(arch: &str) -> Result<GateBinary, Refused> {
+    let (path, place) = match variable("CLAUDE_BOTTLE_GATE") {
+        Some(path) => (PathBuf::from(path), " (`CLAUDE_BOTTLE_GATE`)"),
+        None => {
+            let me = std::env::current_exe().and_then(|me| me.canonicalize()).unwrap_or_default();
+            let prefix = me.parent().and_then(Path::parent).unwrap_or(Path::new("/usr/local"));
+            (prefix.join("libexec/claude-bottle").join(format!("claude-bottle-gate-{arch}")), "")
+        }
+    };
+    let missing = |why: &std::io::Error| {
+        Refused::new(format!("no gate program at `{}`{place}: {why}", path.display()))
+            .hint("`make build` builds it; or name it in `CLAUDE_BOTTLE_GATE`")
+    };
+    let bytes = fs::read(&path).map_err(|e| missing(&e))?;
+    Ok(GateBinary { digest: digest(&bytes), path })
+}
+
+/// Changes when the sources of the bottle's image change.
+///
+/// # Errors
+/// `Refused` for a Dockerfile or context that is not there.
+pub fn of_image(image: &Image) -> Result<String, Refused> {
+    Ok(match image {
+        Image::Default => String::new(),
+        Image::Name(name) => name.clone(),
+        Image::Dockerfile { path, context } => {
+            let text = fs::read(path).map_err(|e| unreadable(path, &e))?;
+            let mut all = format!("{:016x}", digest(&text));
+            if let Some(folder) = context {
+                list(folder, &mut all)?;
+            }
+            format!("{:016x}", digest(all.as_bytes()))
+        }
+    })
+}
+
+/// Names, sizes and times of all below a build context.
+fn list(folder: &Path, all: &mut String) -> Result<(), Refused> {
+    use std::os::unix::fs::MetadataExt;
+    let mut entries: Vec<_> = fs::read_dir(folder).and_then(Iterator::collect).map_err(|e| unreadable(folder, &e))?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let meta = fs::symlink_metadata(&path).map_err(|e| unreadable(&path, &e))?;
+        all.push_str(&format!("\n{} {} {}.{}", path.display(), meta.len(), meta.mtime(), meta.mtime_nsec()));
+        if meta.is_dir() {
+            list(&path, all)?;
+        }
+    }
+    Ok(())
+}
+
+/// The id in `path`, or nothing where there is none yet.
+pub fn home_id(path: &Path) -> Option<String> {
+    let mut id = String::new();
+    fs::File::open(path).ok()?.take(64).read_to_string(&mut id).ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+/// Sixty-four bits that change with the content; not a defence against anyone.
+pub fn digest(bytes: &[u8]) -> u64 {
+    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut words = bytes.chunks_exact(8);
+    let mut state = bytes.len() as u64 ^ PRIME;
+    for word in &mut words {
+        let word = u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
+        state = (state.rotate_left(5) ^ word).wrapping_mul(PRIME);
+    }
+    for byte in words.remainder() {
+        state = (state.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(PRIME);
+    }
+    state ^ (state >> 29)
+}

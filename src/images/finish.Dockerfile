@@ -1,0 +1,39 @@
+# The last layer over every agent image, ours or the user's: whatever it is made of, uid 1000 finds its home, and
+# every program finds the roots that the bottle's gate writes. No context, and no tool but sh and coreutils or
+# busybox. Earlier build steps have seen the image's real roots.
+ARG FROM_IMAGE
+FROM ${FROM_IMAGE}
+USER 0:0
+SHELL ["/bin/sh", "-c"]
+RUN set -eu; \
+    shell=/bin/sh; [ ! -x /bin/bash ] || shell=/bin/bash; \
+    grep -q '^[^:]*:[^:]*:1000:' /etc/group || echo 'agent:x:1000:' >>/etc/group; \
+    # An image's own user of this uid keeps its name and gets the bottle's home.
+    if grep -q '^[^:]*:[^:]*:1000:' /etc/passwd; then \
+        sed -i 's,^\([^:]*:[^:]*:1000:[^:]*:[^:]*\):[^:]*:,\1:/home/agent:,' /etc/passwd; \
+    else \
+        echo "agent:x:1000:1000:agent:/home/agent:$shell" >>/etc/passwd; \
+    fi; \
+    mkdir -p /home/agent/workspace; \
+    # The home's volume takes over what the image holds here, owners included.
+    chown 1000:1000 /home/agent /home/agent/workspace; \
+    if command -v find >/dev/null; then find /home/agent ! -user 1000 -exec chown -h 1000:1000 {} +; fi; \
+    mkdir -p /etc/ssl/certs; \
+    ln -sfn /run/claude-bottle/ca-bundle.pem /etc/ssl/certs/ca-certificates.crt; \
+    # Fedora's, Alpine's, SUSE's and Arch's places.
+    for bundle in /etc/pki/tls/certs/ca-bundle.crt /etc/pki/tls/cert.pem /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem \
+        /etc/ssl/cert.pem /etc/ssl/ca-bundle.pem /var/lib/ca-certificates/ca-bundle.pem \
+        /etc/ca-certificates/extracted/tls-ca-bundle.pem; do \
+        if [ -e "$bundle" ] || [ -L "$bundle" ]; then ln -sfn /run/claude-bottle/ca-bundle.pem "$bundle"; fi; \
+    done; \
+    # Debian's and Fedora's shared stores, and those that a Java of its own carries.
+    for store in /etc/ssl/certs/java/cacerts /etc/pki/java/cacerts /etc/pki/ca-trust/extracted/java/cacerts \
+        /usr/lib/jvm/*/lib/security/cacerts /usr/lib/jvm/*/jre/lib/security/cacerts \
+        /opt/*/lib/security/cacerts /opt/*/*/lib/security/cacerts "${JAVA_HOME:-/nonexistent}/lib/security/cacerts"; do \
+        if [ -e "$store" ] || [ -L "$store" ]; then ln -sfn /run/claude-bottle/cacerts.p12 "$store"; fi; \
+    done
+ENV HOME=/home/agent
+# A probe of the image's would run beside the agent, with nothing to reach.
+HEALTHCHECK NONE
+WORKDIR /home/agent/workspace
+USER 1000:1000

@@ -1,0 +1,146 @@
+//! The agent: its command, environment and files, as its init will be told by the gate.
+
+use super::Source;
+use crate::exit::Refused;
+use crate::facts::Facts;
+use crate::manifest::{Chosen, EnvValue};
+use crate::protocol::{self, CA_BUNDLE, File, Go, How, WORKSPACE};
+use crate::spec::{Beginning, Mode, Spec};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// What stands in the agent's credential variable. Claude Code takes any string; the gate puts the real one in.
+const PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";
+
+/// Tools that do not read the system's store, each with its variable for the bundle.
+const CA_VARIABLES: [&str; 9] = [
+    "AWS_CA_BUNDLE",
+    "CARGO_HTTP_CAINFO",
+    "CURL_CA_BUNDLE",
+    "DENO_CERT",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "PIP_CERT",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+];
+
+/// Adds the values it names to `values`.
+pub fn go(values: &mut BTreeMap<String, Source>, chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Go, Refused> {
+    let mut go = Go { cwd: WORKSPACE.to_owned(), env: environment(chosen, facts), ..Go::default() };
+    let declared = chosen.bottle.routes.iter().map(|route| route.policy.port);
+    go.ports = declared.filter(|port| ![80, 443].contains(port)).collect();
+    go.ports.sort_unstable();
+    go.ports.dedup();
+    match &chosen.agent.command {
+        Some(command) => other(&mut go, command, spec)?,
+        None => claude(&mut go, chosen, spec, facts),
+    }
+    for skill in &facts.agent.skills {
+        let name = format!("skill:{}", skill.path);
+        values.insert(name.clone(), Source::File(skill.from.clone()));
+        let path = format!(".claude/skills/{}", skill.path);
+        go.files.push(File { path, mode: skill.mode, how: How::Put, source: protocol::Source::Value(name) });
+    }
+    if let Some(path) = &facts.agent.claude_md {
+        values.insert("claude.md".to_owned(), Source::File(path.clone()));
+        let source = protocol::Source::Value("claude.md".to_owned());
+        go.files.push(File { path: ".claude/CLAUDE.md".to_owned(), mode: 0o644, how: How::Put, source });
+    }
+    Ok(go)
+}
+
+fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, protocol::Source> {
+    let text = |value: &str| protocol::Source::Text(value.to_owned());
+    let mut env: BTreeMap<String, protocol::Source> =
+        facts.agent.terminal.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    // The image has this locale and no other: a name it lacks would put every program back to ASCII.
+    env.insert("LANG".to_owned(), text("C.UTF-8"));
+    env.extend(CA_VARIABLES.iter().map(|name| ((*name).to_owned(), text(CA_BUNDLE))));
+    env.insert("CLAUDE_BOTTLE".to_owned(), text(&facts.identity));
+    if let Some(user) = &chosen.agent.git_user {
+        env.insert("GIT_CONFIG_COUNT".to_owned(), text("2"));
+        for (number, (key, value)) in [("user.name", &user.name), ("user.email", &user.email)].into_iter().enumerate() {
+            env.insert(format!("GIT_CONFIG_KEY_{number}"), text(key));
+            env.insert(format!("GIT_CONFIG_VALUE_{number}"), text(value));
+        }
+    }
+    for (name, value) in &chosen.bottle.env {
+        let source = match value {
+            EnvValue::Literal(literal) => text(literal),
+            EnvValue::Host(_) | EnvValue::Ask(_) => protocol::Source::Value(format!("env:{name}")),
+        };
+        env.insert(name.clone(), source);
+    }
+    for variable in chosen.bottle.routes.iter().filter_map(|route| route.placeholder.as_ref()) {
+        env.insert(variable.clone(), text(PLACEHOLDER));
+    }
+    env
+}
+
+/// Any program: its own arguments, and none of Claude's niceties.
+fn other(go: &mut Go, command: &[String], spec: &Spec) -> Result<(), Refused> {
+    let claudes = [
+        (spec.prompt.is_some(), "--prompt"),
+        (spec.mode == Mode::Headless, "--headless"),
+        (spec.remote_control, "--remote-control"),
+    ];
+    if let Some((_, flag)) = claudes.iter().find(|(asked, _)| *asked) {
+        return Err(Refused::new(format!(
+            "`{flag}` is for Claude Code; agent `{}` has a command of its own",
+            spec.agent
+        ))
+        .hint("arguments for it go behind `--`"));
+    }
+    go.command = command.iter().chain(&spec.args).cloned().collect();
+    Ok(())
+}
+
+fn claude(go: &mut Go, chosen: &Chosen, spec: &Spec, facts: &Facts) {
+    for name in ["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER"] {
+        go.env.entry(name.to_owned()).or_insert_with(|| protocol::Source::Text("1".to_owned()));
+    }
+    let mut settings = Map::new();
+    settings.insert("skipDangerousModePermissionPrompt".to_owned(), Value::Bool(true));
+    settings.extend(chosen.agent.settings.clone());
+    go.files.push(merged(".claude/settings.json", &Value::Object(settings)));
+    go.files.push(merged(".claude.json", &first_run(chosen)));
+
+    let mut command = vec!["claude".to_owned(), "--dangerously-skip-permissions".to_owned()];
+    if let Some(prompt) = &facts.agent.prompt {
+        command.extend(["--append-system-prompt".to_owned(), prompt.clone()]);
+    }
+    if spec.remote_control {
+        command.push("--remote-control".to_owned());
+    }
+    if spec.beginning == Beginning::Resume {
+        command.push("--continue".to_owned());
+    }
+    if spec.mode == Mode::Headless {
+        command.push("--print".to_owned());
+    }
+    command.extend(spec.args.iter().cloned());
+    if let Some(prompt) = &spec.prompt {
+        // A prompt may begin with a dash.
+        command.extend(["--".to_owned(), prompt.clone()]);
+    }
+    go.command = command;
+}
+
+/// What makes Claude Code start without its first-run questions.
+fn first_run(chosen: &Chosen) -> Value {
+    let mut state = json!({
+        "hasCompletedOnboarding": true,
+        "projects": { WORKSPACE: { "hasTrustDialogAccepted": true } },
+    });
+    let api_key = chosen.bottle.routes.iter().any(|route| route.placeholder.as_deref() == Some("ANTHROPIC_API_KEY"));
+    if api_key {
+        state["customApiKeyResponses"] = json!({ "approved": [&PLACEHOLDER[PLACEHOLDER.len() - 20..]] });
+    }
+    state
+}
+
+fn merged(path: &str, value: &Value) -> File {
+    let source = protocol::Source::Text(value.to_string());
+    File { path: path.to_owned(), mode: 0o600, how: How::Merge, source }
+}

@@ -1,0 +1,35 @@
+//! The gate: how its container is made.
+
+use super::{Plan, step::labels};
+use crate::protocol::{GATE_UID, PRIVATE};
+
+/// Arguments of `docker` that create it, with its stdin held open.
+pub fn create(plan: &Plan) -> Vec<String> {
+    let name = plan.gate_container();
+    let user = format!("{GATE_UID}:{GATE_UID}");
+    let private = format!("{PRIVATE}:rw,noexec,nosuid,nodev,size=16m,mode=0700,uid={GATE_UID},gid={GATE_UID}");
+    let label = super::step::selinux(&plan.identity);
+    let mut args: Vec<String> = ["create", "-i", "--pull", "never", "--name", &name].map(str::to_owned).into();
+    args.extend(labels(plan, "gate"));
+    let fixed = [
+        ["--user", &user],
+        ["--cap-drop", "ALL"],
+        ["--security-opt", "no-new-privileges"],
+        ["--security-opt", &label],
+        ["--tmpfs", &private],
+        ["--tmpfs", "/tmp:rw,noexec,nosuid,nodev,size=64m,mode=1777"],
+        ["--pids-limit", "256"],
+        ["--log-driver", "json-file"],
+        ["--log-opt", "max-size=10m"],
+        ["--log-opt", "max-file=3"],
+    ];
+    args.extend(fixed.into_iter().flatten().map(str::to_owned));
+    args.push("--read-only".to_owned());
+    // The name means nothing to the engine's resolver until it is mapped.
+    let to_host = |route: &crate::policy::Route| route.connect_to.as_ref().is_some_and(|to| to.host == "host-gateway");
+    if plan.policy.routes.iter().any(to_host) {
+        args.extend(["--add-host", "host-gateway:host-gateway"].map(str::to_owned));
+    }
+    args.extend([plan.images.gate.clone(), "serve".to_owned()]);
+    args
+}

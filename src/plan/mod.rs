@@ -1,0 +1,214 @@
+//! A plan is a value: what would run, whole, versioned, without a secret. Pure: built from Manifest, Spec and Facts.
+//!
+//! Preview, script, driver and the record in the state are all this one value; old plans must parse for ever.
+
+mod agent;
+mod gate;
+mod images;
+mod step;
+
+pub use images::{Build, Context, Dockerfile, Images};
+pub use step::{Fate, Step, What};
+
+use crate::exit::Refused;
+use crate::facts::{Engine, Facts, Proxy, Terminal};
+use crate::manifest::{Bottle, Chosen, EnvValue, Limits, Place, Token};
+use crate::policy::Policy;
+use crate::protocol::{self, Go};
+use crate::spec::Spec;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub const VERSION: u32 = 1;
+
+/// One bottle.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub version: u32,
+    pub identity: String,
+    pub home_id: String,
+    pub spec: Spec,
+    pub origin: Origin,
+    pub bottle: String,
+    pub engine: Engine,
+    pub runtime: Runtime,
+    pub terminal: Terminal,
+    pub detach_keys: String,
+    pub limits: PlanLimits,
+    pub images: Images,
+    pub policy: Policy,
+    pub go: Go,
+    /// Where each value that policy and go name comes from, at the last moment.
+    pub values: BTreeMap<String, Source>,
+    pub proxy: bool,
+}
+
+/// Where the agent came from, and what of the host goes in with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// `file:line`
+    pub at: String,
+    /// Defined by the current directory's manifest.
+    pub directory: bool,
+    /// `file:line` of a home agent of the same name that it hides.
+    pub hides: Option<String>,
+    pub skills: Vec<String>,
+    pub prompt: bool,
+    pub claude_md: bool,
+    /// Keys merged into Claude's settings.
+    pub settings: Vec<String>,
+    /// `Name <email>`
+    pub git_user: Option<String>,
+}
+
+/// The place of a value, never the value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A variable of the host.
+    Env(String),
+    /// Program and arguments; its output without the last line end.
+    Command(Vec<String>),
+    /// Asked on the terminal without echo: the question.
+    Ask(String),
+    File(PathBuf),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// The engine's own default; why not gVisor.
+    Default {
+        why: String,
+    },
+    Gvisor {
+        runtime: String,
+    },
+    /// This engine was never seen.
+    Undecided,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanLimits {
+    /// Bytes.
+    pub memory: u64,
+    pub cpus: f64,
+    pub pids: u32,
+}
+
+impl From<&Limits> for PlanLimits {
+    fn from(limits: &Limits) -> Self {
+        PlanLimits { memory: limits.memory, cpus: limits.cpus, pids: limits.pids }
+    }
+}
+
+/// Builds the plan.
+///
+/// # Errors
+/// `Refused` where what is asked does not fit the agent.
+pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, Refused> {
+    let Chosen { agent, bottle } = chosen;
+    let mut values = values(bottle, facts);
+    let go = agent::go(&mut values, chosen, spec, facts)?;
+    Ok(Plan {
+        version: VERSION,
+        identity: facts.identity.clone(),
+        home_id: facts.home_id.clone(),
+        spec: spec.clone(),
+        origin: Origin {
+            at: format!("{}:{}", agent.file.display(), agent.line),
+            directory: agent.place == Place::Directory,
+            hides: agent.hides.clone(),
+            skills: agent.skills.clone(),
+            prompt: facts.agent.prompt.is_some(),
+            claude_md: agent.claude_md,
+            settings: agent.settings.keys().cloned().collect(),
+            git_user: agent.git_user.as_ref().map(|user| format!("{} <{}>", user.name, user.email)),
+        },
+        bottle: bottle.name.clone(),
+        engine: facts.engine.clone(),
+        runtime: match facts.seen.as_ref().map(|seen| &seen.gvisor) {
+            None => Runtime::Undecided,
+            Some(Ok(runtime)) => Runtime::Gvisor { runtime: runtime.clone() },
+            Some(Err(why)) => Runtime::Default { why: why.clone() },
+        },
+        terminal: facts.terminal,
+        detach_keys: facts.detach_keys.clone(),
+        limits: PlanLimits::from(&bottle.limits),
+        images: images::images(bottle, facts),
+        policy: Policy { routes: bottle.routes.iter().map(|route| route.policy.clone()).collect() },
+        go,
+        values,
+        proxy: facts.network.proxy == Proxy::Upstream,
+    })
+}
+
+pub const ROOTS: &str = "roots";
+pub const PROXY: &str = "proxy";
+pub const PROXY_VARIABLE: &str = "CLAUDE_BOTTLE_UPSTREAM_PROXY";
+
+/// The values that the bottle itself names.
+fn values(bottle: &Bottle, facts: &Facts) -> BTreeMap<String, Source> {
+    let mut values = BTreeMap::from([(ROOTS.to_owned(), Source::File(facts.network.roots.clone()))]);
+    if facts.network.proxy == Proxy::Upstream {
+        values.insert(PROXY.to_owned(), Source::Env(PROXY_VARIABLE.to_owned()));
+    }
+    for route in &bottle.routes {
+        if let (Some(auth), Some(token)) = (&route.policy.auth, &route.token) {
+            let source = match token {
+                Token::Env(name) => Source::Env(name.clone()),
+                Token::Cmd(argv) => Source::Command(argv.clone()),
+            };
+            values.insert(auth.token.clone(), source);
+        }
+        if let (Some(name), Some(path)) = (&route.policy.upstream_ca, &route.upstream_ca) {
+            values.insert(name.clone(), Source::File(path.clone()));
+        }
+    }
+    for (name, value) in &bottle.env {
+        match value {
+            EnvValue::Literal(_) => {}
+            EnvValue::Host(host) => drop(values.insert(format!("env:{name}"), Source::Env(host.clone()))),
+            EnvValue::Ask(text) => drop(values.insert(format!("env:{name}"), Source::Ask(text.clone()))),
+        }
+    }
+    values
+}
+
+impl Plan {
+    pub fn agent_container(&self) -> String {
+        format!("claude-bottle-{}-agent", self.identity)
+    }
+
+    pub fn gate_container(&self) -> String {
+        format!("claude-bottle-{}-gate", self.identity)
+    }
+
+    pub fn volume(&self) -> String {
+        volume(&self.identity)
+    }
+
+    /// The gate's document up to its values: JSON that ends in `"values":{`, to be followed by
+    /// `"name":"base64"`, … and `}}`.
+    pub fn document_head(&self) -> String {
+        let document = protocol::Document {
+            version: protocol::VERSION,
+            identity: self.identity.clone(),
+            bottle: self.bottle.clone(),
+            policy: self.policy.clone(),
+            go: self.go.clone(),
+            roots: ROOTS.to_owned(),
+            upstream_proxy: self.proxy.then(|| PROXY.to_owned()),
+            values: BTreeMap::new(),
+        };
+        let mut text = serde_json::to_string(&document).unwrap_or_default();
+        text.truncate(text.len().saturating_sub(2));
+        text
+    }
+}
+
+/// The named volume of an identity's home.
+pub fn volume(identity: &str) -> String {
+    format!("claude-bottle-{identity}")
+}

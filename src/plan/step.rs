@@ -1,0 +1,159 @@
+//! Up and down: the engine calls of a bottle's life, in order. The printed script and the driver consume these.
+
+use super::{Plan, Runtime, gate};
+use crate::facts::Terminal;
+use crate::protocol::{AGENT_UID, GATE_BINARY, HOME};
+
+/// One call of the engine's program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub what: What,
+    /// Without the program itself.
+    pub args: Vec<String>,
+}
+
+/// What a step is for; it decides how it is run, not what is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    CreateGate,
+    /// Held: its stdin is fed the document, its stdout is the audit trail.
+    StartGate,
+    CreateAgent,
+    /// The terminal's.
+    StartAgent,
+    /// TERM, three seconds, KILL.
+    StopAgent,
+    /// One inspect decides how it ended.
+    Inspect,
+    /// The transcript, as a tar stream on stdout. Works on a stopped container.
+    Snapshot,
+    RemoveGate,
+    RemoveAgent,
+    RemoveVolume,
+}
+
+/// What becomes of the home volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Keep,
+    Drop,
+}
+
+impl Plan {
+    /// From nothing to a running session.
+    pub fn up(&self) -> [Step; 4] {
+        [
+            Step { what: What::CreateGate, args: gate::create(self) },
+            step(What::StartGate, &["start", "-ai", &self.gate_container()]),
+            Step { what: What::CreateAgent, args: self.create_agent() },
+            step(What::StartAgent, &["start", "-ai", "--detach-keys", &self.detach_keys, &self.agent_container()]),
+        ]
+    }
+
+    /// From an ended session to nothing but what is kept.
+    pub fn down(&self, fate: Fate) -> Vec<Step> {
+        let (agent, gate) = (self.agent_container(), self.gate_container());
+        let mut steps = vec![
+            step(What::Inspect, &["container", "inspect", "--format", "{{json .State}}", &agent]),
+            step(What::Snapshot, &["cp", &format!("{agent}:{HOME}/.claude/projects"), "-"]),
+            step(What::RemoveGate, &["rm", "-f", "-v", &gate]),
+            step(What::RemoveAgent, &["rm", "-f", "-v", &agent]),
+        ];
+        if fate == Fate::Drop {
+            steps.push(step(What::RemoveVolume, &["volume", "rm", "-f", &self.volume()]));
+        }
+        steps
+    }
+
+    /// Asks the agent to end: what the engine calls stop.
+    pub fn stop(&self) -> Step {
+        step(What::StopAgent, &["stop", "-t", "3", &self.agent_container()])
+    }
+
+    /// This terminal to the running agent.
+    pub fn attach(&self) -> Step {
+        step(What::StartAgent, &["attach", "--detach-keys", &self.detach_keys, &self.agent_container()])
+    }
+
+    /// The gate's lines from its first: the durable audit trail.
+    pub fn gate_log(&self) -> Vec<String> {
+        ["logs", &self.gate_container()].map(str::to_owned).into()
+    }
+
+    fn create_agent(&self) -> Vec<String> {
+        let flags = match self.terminal {
+            Terminal::Tty => "-it",
+            Terminal::Pipes => "-i",
+        };
+        let name = self.agent_container();
+        let user = format!("{AGENT_UID}:{AGENT_UID}");
+        let label = selinux(&self.identity);
+        let (memory, cpus, pids) =
+            (self.limits.memory.to_string(), self.limits.cpus.to_string(), self.limits.pids.to_string());
+        let gate = format!("{}:ro", self.gate_container());
+        let mount = self.home_mount();
+        let mut args: Vec<String> = ["create", flags, "--pull", "never", "--name", &name].map(str::to_owned).into();
+        args.extend(labels(self, "agent"));
+        let fixed = [
+            ["--hostname", &self.identity],
+            ["--network", "none"],
+            ["--dns", "127.0.0.1"],
+            ["--dns-search", "."],
+            ["--sysctl", "net.ipv4.ip_unprivileged_port_start=0"],
+            ["--user", &user],
+            ["--cap-drop", "ALL"],
+            ["--security-opt", "no-new-privileges"],
+            ["--security-opt", &label],
+            ["--pids-limit", &pids],
+            ["--memory", &memory],
+            ["--memory-swap", &memory],
+            ["--cpus", &cpus],
+            ["--log-driver", "none"],
+            ["--volumes-from", &gate],
+            ["--mount", &mount],
+            ["--entrypoint", GATE_BINARY],
+        ];
+        args.extend(fixed.into_iter().flatten().map(str::to_owned));
+        if let Runtime::Gvisor { runtime } = &self.runtime {
+            args.extend(["--runtime".to_owned(), runtime.clone()]);
+        }
+        args.extend([self.images.agent.clone(), "init".to_owned()]);
+        args
+    }
+
+    fn home_mount(&self) -> String {
+        let mut mount = format!("type=volume,source={},target={HOME}", self.volume());
+        for (name, value) in label_pairs(self, "home") {
+            mount.push_str(&format!(",volume-label={name}={value}"));
+        }
+        mount
+    }
+}
+
+fn step(what: What, args: &[&str]) -> Step {
+    Step { what, args: args.iter().map(|arg| (*arg).to_owned()).collect() }
+}
+
+fn label_pairs<'a>(plan: &'a Plan, role: &'a str) -> [(&'static str, &'a str); 4] {
+    [
+        ("claude-bottle.identity", &plan.identity),
+        ("claude-bottle.role", role),
+        ("claude-bottle.schema", "1"),
+        ("claude-bottle.home", &plan.home_id),
+    ]
+}
+
+pub(super) fn labels(plan: &Plan, role: &str) -> Vec<String> {
+    label_pairs(plan, role)
+        .into_iter()
+        .flat_map(|(name, value)| ["--label".to_owned(), format!("{name}={value}")])
+        .collect()
+}
+
+/// Both containers get the same level, or SELinux denies the socket between them. Harmless elsewhere.
+pub(super) fn selinux(identity: &str) -> String {
+    let digest = crate::facts::digest(identity.as_bytes());
+    let low = digest % 1023;
+    let high = low + 1 + (digest >> 32) % (1023 - low);
+    format!("label=level:s0:c{low},c{high}")
+}

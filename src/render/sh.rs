@@ -1,0 +1,105 @@
+//! The plan as a script for a POSIX shell that needs an engine and nothing of ours. It runs the plan's own steps.
+//!
+//! One function, called on the last line: a script cut short by a broken pipe does nothing. Secrets go from host
+//! variables through the shell's own `printf` into the gate's stdin: in no argument, no file.
+
+use crate::exit::Refused;
+use crate::facts::Terminal;
+use crate::plan::{Fate, Plan, Source, Step, What};
+use std::fmt::Write;
+
+/// # Errors
+/// `Refused` for a plan with asked values, which only a person can give.
+pub fn sh(plan: &Plan) -> Result<String, Refused> {
+    if plan.values.values().any(|source| matches!(source, Source::Ask(_))) {
+        return Err(Refused::new("`--format sh` cannot ask: the plan has a `?` value in its `env`")
+            .hint("start it here, or give the value by `${VARIABLE}`"));
+    }
+    let engine = quote(&plan.engine.program);
+    let [create_gate, start_gate, create_agent, start_agent] = plan.up();
+    let mut text = String::new();
+    let _ = writeln!(text, "#!/bin/sh\n# A bottle for agent `{}`: {}.", plan.spec.agent, plan.identity);
+    text.push_str("# Needs the engine's program, base64 and tr; its images are made by `claude-bottle build`.\n");
+    for (name, value) in [("DOCKER_HOST", &plan.engine.host), ("DOCKER_CONTEXT", &plan.engine.context)] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "{name}={}; export {name}", quote(value));
+        }
+    }
+    text.push_str("\ndocument() {\n");
+    let _ = writeln!(text, "    printf %s {}", quote(&plan.document_head()));
+    let mut comma = "";
+    for (name, source) in &plan.values {
+        let _ = writeln!(text, "    printf %s {}", quote(&format!("{comma}{}:\"", json(name))));
+        let _ = writeln!(text, "    {} | base64 | tr -d '\\n'", value(source));
+        text.push_str("    printf '\"'\n");
+        comma = ",";
+    }
+    text.push_str("    printf '}}'\n}\n\n");
+
+    text.push_str("take_down() {\n");
+    for step in &plan.down(Fate::Drop) {
+        let call = call(&engine, step);
+        let _ = match step.what {
+            What::Inspect => writeln!(text, "    state=$({call} 2>/dev/null) || state=unknown"),
+            What::Snapshot => writeln!(text, "    {call} >\"$folder/transcript.tar\" 2>/dev/null"),
+            What::RemoveVolume => {
+                text.push_str("    if [ \"$code\" = 0 ] || [ -z \"$began\" ]; then\n");
+                let _ = writeln!(text, "        {call} >/dev/null\n        rm -rf \"$folder\"\n    else");
+                let volume = plan.volume();
+                writeln!(text, "        echo \"kept: volume {volume}, $folder/transcript.tar; $state\" >&2\n    fi")
+            }
+            _ => writeln!(text, "    {call} >/dev/null 2>&1"),
+        };
+    }
+    text.push_str("}\n\nbottle() {\n");
+    for name in plan.values.values().filter_map(|source| match source {
+        Source::Env(name) => Some(name),
+        _ => None,
+    }) {
+        let _ = writeln!(text, "    [ -n \"${{{name}-}}\" ] || {{ echo 'set {name} first' >&2; return 2; }}");
+    }
+    text.push_str("    folder=$(mktemp -d) || return 125\n    code=125 began=\n");
+    text.push_str(
+        "    trap 'exit 129' HUP\n    trap 'exit 130' INT\n    trap 'exit 143' TERM\n    trap take_down EXIT\n",
+    );
+    let _ = writeln!(text, "    {} >/dev/null || return 125", call(&engine, &create_gate));
+    let _ = writeln!(text, "    document | {} >\"$folder/gate\" 2>&1 &", call(&engine, &start_gate));
+    let _ = writeln!(text, "    {} >/dev/null || return 125", call(&engine, &create_agent));
+    text.push_str("    until [ -s \"$folder/gate\" ]; do sleep 0.1; done\n");
+    text.push_str("    case $(head -n 1 \"$folder/gate\") in\n");
+    text.push_str("    *'\"event\":\"ready\"'*) ;;\n    *) cat \"$folder/gate\" >&2; return 125 ;;\n    esac\n");
+    text.push_str("    began=yes\n");
+    let start = call(&engine, &start_agent);
+    match plan.terminal {
+        Terminal::Tty => drop(writeln!(text, "    {start} </dev/tty")),
+        Terminal::Pipes => drop(writeln!(text, "    {start}")),
+    }
+    text.push_str("    code=$?\n    return \"$code\"\n}\n\nbottle\n");
+    Ok(text)
+}
+
+fn call(engine: &str, step: &Step) -> String {
+    let args: Vec<String> = step.args.iter().map(|arg| quote(arg)).collect();
+    format!("{engine} {}", args.join(" "))
+}
+
+/// A pipeline's head that prints the value and nothing else.
+fn value(source: &Source) -> String {
+    match source {
+        Source::Env(name) => format!("printf %s \"${name}\""),
+        Source::Command(argv) => {
+            let words: Vec<String> = argv.iter().map(|word| quote(word)).collect();
+            format!("printf %s \"$({})\"", words.join(" "))
+        }
+        Source::File(path) => format!("cat {}", quote(&path.to_string_lossy())),
+        Source::Ask(_) => "false".to_owned(),
+    }
+}
+
+fn quote(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
+}
+
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,219 @@
+//! The preflight: what a person must see before saying yes. Names of variables only; writable routes in their own block.
+
+use crate::exit::Refused;
+use crate::facts::Terminal;
+use crate::plan::{Plan, Runtime, Source};
+use crate::policy::{GitAccess, Protocol, Role, Route, Scheme};
+use crate::protocol;
+use crate::spec::{Beginning, Mode};
+use std::fmt::Write;
+
+/// The plan for a person. `note` is said of the gate's program when it was not found.
+pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
+    let mut rows: Vec<(&str, String)> = vec![("agent", agent(plan)), ("session", session(plan))];
+    rows.push(("runs", shlex::try_join(plan.go.command.iter().map(|word| shorten(word))).unwrap_or_default()));
+    let env = names(plan);
+    if !env.is_empty() {
+        rows.push(("env", env));
+    }
+    if !plan.origin.skills.is_empty() {
+        rows.push(("skills", plan.origin.skills.join(", ")));
+    }
+    let brought = brought(plan);
+    if !brought.is_empty() {
+        rows.push(("brings", brought.join(", ")));
+    }
+    rows.push(("bottle", plan.bottle.clone()));
+    if let Some(user) = &plan.origin.git_user {
+        rows.push(("git", format!("commits as {user}")));
+    }
+    rows.push(("image", image(plan, gate)));
+    rows.push(("runtime", runtime(plan)));
+    rows.push((
+        "limits",
+        format!("{} memory, {} CPUs, {} processes", bytes(plan.limits.memory), plan.limits.cpus, plan.limits.pids),
+    ));
+    rows.push(("engine", format!("{} ({})", plan.engine.program, plan.engine.place())));
+    if plan.proxy {
+        rows.push((
+            "proxy",
+            "all upstream traffic takes the host's proxy; the check of addresses is the proxy's".into(),
+        ));
+    }
+
+    let mut text = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(text, "{name:<8} {}", value.replace('\n', "\n         "));
+    }
+    let (writable, readable): (Vec<&Route>, Vec<&Route>) = plan.policy.routes.iter().partition(|r| writes(r));
+    text.push_str("egress   ");
+    text.push_str(&match (readable.len(), writable.len()) {
+        (0, 0) => "nothing gets out\n".to_owned(),
+        (0, _) => "only what is listed as writable\n".to_owned(),
+        _ => "first match decides, all else is refused\n".to_owned(),
+    });
+    block(&mut text, &readable);
+    if !writable.is_empty() {
+        text.push_str("WRITABLE what the agent can send, and where\n");
+        block(&mut text, &writable);
+    }
+    text
+}
+
+fn agent(plan: &Plan) -> String {
+    let mut text = format!("{} ({})", plan.spec.agent, plan.origin.at);
+    if plan.origin.directory {
+        text.push_str("\ndefined by this directory");
+    }
+    if let Some(hidden) = &plan.origin.hides {
+        let _ = write!(text, ", HIDES your own agent of that name ({hidden})");
+    }
+    text
+}
+
+fn session(plan: &Plan) -> String {
+    let how = match (plan.spec.beginning, plan.spec.mode, plan.terminal) {
+        (Beginning::Resume, _, _) => "resumed: new containers on the kept home",
+        (_, Mode::Headless, _) => "headless: one prompt, pipes",
+        (_, _, Terminal::Pipes) => "pipes, no terminal",
+        _ => "interactive",
+    };
+    format!("{} ({how})", plan.identity)
+}
+
+/// A long prompt is shown by its beginning.
+fn shorten(word: &str) -> &str {
+    match word.char_indices().nth(60) {
+        Some((end, _)) => &word[..end],
+        None => word,
+    }
+}
+
+/// Names only; where a value is not literal, where it comes from.
+fn names(plan: &Plan) -> String {
+    let ours = |name: &str| {
+        name == "CLAUDE_BOTTLE" || name.starts_with("GIT_CONFIG_") || name.ends_with("_CAINFO") || name.contains("CA_")
+    };
+    let name = |(name, source): (&String, &protocol::Source)| match source {
+        protocol::Source::Text(text) if text == protocol::CA_BUNDLE => None,
+        protocol::Source::Text(_) if ours(name) => None,
+        protocol::Source::Text(_) => Some(name.clone()),
+        protocol::Source::Value(value) => Some(match plan.values.get(value) {
+            Some(Source::Env(host)) => format!("{name} (host's {host})"),
+            Some(Source::Ask(_)) => format!("{name} (asked)"),
+            _ => name.clone(),
+        }),
+    };
+    plan.go.env.iter().filter_map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn brought(plan: &Plan) -> Vec<String> {
+    let mut brought = Vec::new();
+    if plan.origin.prompt {
+        brought.push("prompt".to_owned());
+    }
+    if plan.origin.claude_md {
+        brought.push("your CLAUDE.md".to_owned());
+    }
+    if !plan.origin.settings.is_empty() {
+        brought.push(format!("settings ({})", plan.origin.settings.join(", ")));
+    }
+    brought
+}
+
+fn image(plan: &Plan, gate: Option<&Refused>) -> String {
+    let mut text = plan.images.source.clone();
+    let missing: Vec<&str> = plan.images.builds.iter().map(|build| build.tag.as_str()).collect();
+    if !missing.is_empty() {
+        let _ = write!(text, "\nbuilt where missing: {}", missing.join(", "));
+    }
+    if let Some(why) = gate {
+        let _ = write!(text, "\nNOT READY: {}", why.what);
+    }
+    text
+}
+
+fn runtime(plan: &Plan) -> String {
+    match &plan.runtime {
+        Runtime::Default { why } => format!("the engine's default ({why})"),
+        Runtime::Gvisor { runtime } => format!("gVisor ({runtime})"),
+        Runtime::Undecided => "decided at start".to_owned(),
+    }
+}
+
+fn bytes(count: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(size, _)| count >= *size && count.is_multiple_of(*size)) {
+        Some((size, unit)) => format!("{} {unit}", count / size),
+        None => format!("{count} bytes"),
+    }
+}
+
+/// Can something be sent there that stays? Raw and unread bytes can.
+fn writes(route: &Route) -> bool {
+    let reading = |method: &String| ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
+    !route.deny
+        && (route.role.is_some()
+            || !route.intercept
+            || route.protocol == Protocol::Tcp
+            || !route.methods.iter().all(reading))
+}
+
+fn block(text: &mut String, routes: &[&Route]) {
+    let width = routes.iter().map(|route| place(route).len()).max().unwrap_or_default();
+    for route in routes {
+        let line = format!("  {:<width$}  {}", place(route), rights(route));
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+fn place(route: &Route) -> String {
+    match route.port {
+        443 => route.host.as_str().to_owned(),
+        port => format!("{}:{port}", route.host.as_str()),
+    }
+}
+
+fn rights(route: &Route) -> String {
+    let mut words: Vec<String> = Vec::new();
+    if route.deny {
+        words.push("REFUSED".to_owned());
+    }
+    match (route.protocol, route.intercept, route.role) {
+        (Protocol::Tcp, _, _) => words.push("RAW BYTES, unread".to_owned()),
+        (_, false, _) => words.push("TLS UNTOUCHED, unread".to_owned()),
+        (_, _, Some(Role::Claude)) => words.push("Claude Code's own requests".to_owned()),
+        _ => {
+            words.push(route.methods.join(" "));
+            words.push(route.paths.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" "));
+        }
+    }
+    if route.port == 80 && route.protocol == Protocol::Http {
+        words.push("[plain HTTP]".to_owned());
+    }
+    if let Some(auth) = &route.auth {
+        words.push(format!("[auth:{}]", scheme(&auth.scheme)));
+    }
+    if route.git == Some(GitAccess::Fetch) {
+        words.push("[git fetch]".to_owned());
+    }
+    if route.agent_auth {
+        words.push("[the agent's own credentials pass]".to_owned());
+    }
+    if route.private {
+        words.push("[private address]".to_owned());
+    }
+    if let Some(to) = &route.connect_to {
+        words.push(format!("[to {to}]"));
+    }
+    words.join(" ")
+}
+
+fn scheme(scheme: &Scheme) -> &str {
+    match scheme {
+        Scheme::Bearer => "Bearer",
+        Scheme::Token => "token",
+        Scheme::Basic { .. } => "Basic",
+        Scheme::Header { header } => header,
+    }
+}

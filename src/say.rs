@@ -1,0 +1,96 @@
+//! The only writer. stderr for people, stdout for what was asked for.
+//!
+//! Nothing here panics on a terminal that is gone: this runs in the path that cleans up.
+
+use crate::exit::{EngineError, Refused};
+use std::io::{self, IsTerminal, Write};
+
+/// One line of message on stderr.
+pub fn line(text: &str) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// Text on stderr as it is: a plan, a question.
+pub fn text(text: &str) {
+    let mut stderr = io::stderr();
+    let _ = stderr.write_all(text.as_bytes());
+    let _ = stderr.flush();
+}
+
+/// What was asked for, on stdout.
+///
+/// # Errors
+/// The writer's own; a broken pipe is not an error: the reader has seen enough.
+pub fn out(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// `claude-bottle: what: why`, then `hint: what to type`.
+pub fn error(error: &anyhow::Error) {
+    let hint = error
+        .downcast_ref::<Refused>()
+        .and_then(|e| e.hint.as_deref())
+        .or_else(|| error.downcast_ref::<EngineError>().and_then(|e| e.hint.as_deref()));
+    line(&format!("{} {}", paint(Tone::Bad, "claude-bottle:"), visible(&format!("{error:#}"))));
+    if let Some(hint) = hint {
+        self::hint(hint);
+    }
+}
+
+pub fn hint(text: &str) {
+    line(&format!("{} {}", paint(Tone::Soft, "hint:"), visible(text)));
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Good,
+    Bad,
+    Loud,
+    Soft,
+}
+
+/// `text` in a tone, where stderr is a terminal that wants colour (<https://no-color.org>).
+pub fn paint(tone: Tone, text: &str) -> String {
+    if !coloured() {
+        return text.to_owned();
+    }
+    let code = match tone {
+        Tone::Good => "32",
+        Tone::Bad => "1;31",
+        Tone::Loud => "1",
+        Tone::Soft => "2",
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+fn coloured() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
+        && io::stderr().is_terminal()
+}
+
+/// `text` with control, C1 and bidirectional characters made visible: it may come from inside a bottle.
+pub fn visible(text: &str) -> String {
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+            || matches!(c, '\u{e0000}'..='\u{e007f}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hidden(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_hides_is_shown() {
+        assert_eq!(super::visible("a\x1b[31mb\u{202e}c\n"), "a\\u{1b}[31mb\\u{202e}c\n");
+    }
+}

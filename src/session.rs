@@ -1,0 +1,484 @@
+//! The guard of one session: mark, prepare, run, settle. Keeping is the default, deletion is earned.
+//!
+//! One way down: the end of a session, `cleanup` and the rescue of a lost one run the same [`Session::settle`] from the
+//! recorded plan. Whatever unwinds through here still settles.
+
+mod audit;
+mod snapshot;
+
+use crate::docker::{Call, Docker, Stream};
+use crate::exit::{EngineError, Exit};
+use crate::plan::{Fate, Plan, Step, What};
+use crate::protocol::{self, Event, Values};
+use crate::say;
+use crate::state::{Folder, Home, Mark};
+use crate::sys::lock::Lock;
+use crate::sys::signals::{self, Signals};
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use std::io::Write;
+use std::process::ExitStatus;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+pub struct Session<'a> {
+    docker: &'a Docker,
+    folder: Folder,
+    plan: Plan,
+    before: Before,
+    gate: Option<Held>,
+    created: Vec<What>,
+    phase: Phase,
+    _lock: Lock,
+}
+
+/// What was there before this start.
+enum Before {
+    Nothing,
+    Kept(Mark),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The agent's program never ran: leaving means leaving nothing.
+    Preparing,
+    Running,
+    Settled,
+}
+
+/// The gate's client, with its stdin open until the document is in.
+struct Held {
+    stream: Option<Stream>,
+    events: Sender<Happened>,
+    arrived: Receiver<Happened>,
+}
+
+/// What the main thread waits for.
+enum Happened {
+    Ready,
+    Failed(String),
+    GateEnded(String),
+    AgentEnded(Option<ExitStatus>),
+    Signal(i32),
+}
+
+/// Why the session ended, as far as this process knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The client came back by itself.
+    Ended,
+    Signal(i32),
+    GateDied(String),
+    /// Its owner died; another process settles it.
+    Lost,
+}
+
+/// What became of a session, for the last message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Gone,
+    Kept { why: String },
+    Detached,
+}
+
+/// `docker inspect`'s `.State`, the part that decides.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct State {
+    #[serde(default)]
+    running: bool,
+    #[serde(default)]
+    exit_code: i64,
+    #[serde(default, rename = "OOMKilled")]
+    oom_killed: bool,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    status: String,
+}
+
+impl State {
+    fn gone() -> State {
+        State { status: "gone".to_owned(), ..State::default() }
+    }
+}
+
+impl<'a> Session<'a> {
+    /// A new session: its folder, lock, mark and plan are on disk before the first engine call.
+    pub fn claim(docker: &'a Docker, home: &Home, plan: Plan) -> Result<Session<'a>> {
+        let folder = home.claim(&plan.identity)?;
+        let lock = folder.lock()?.context("a new session's lock is held")?;
+        folder.set_mark(&Mark::Live)?;
+        folder.set_plan(&plan)?;
+        Ok(Session::new(docker, folder, plan, lock))
+    }
+
+    /// A kept session that goes on: the caller holds its lock. `mark` comes back if nothing comes of it.
+    pub fn reopen(docker: &'a Docker, folder: Folder, plan: Plan, held: (Lock, Mark)) -> Result<Session<'a>> {
+        let (lock, mark) = held;
+        folder.set_mark(&Mark::Live)?;
+        let mut session = Session::new(docker, folder, plan, lock);
+        session.before = Before::Kept(mark);
+        Ok(session)
+    }
+
+    /// A session whose containers are there: attached again, or settled for another process.
+    pub fn found(docker: &'a Docker, folder: Folder, plan: Plan, lock: Lock) -> Session<'a> {
+        let mut session = Session::new(docker, folder, plan, lock);
+        session.phase = Phase::Running;
+        session
+    }
+
+    fn new(docker: &'a Docker, folder: Folder, plan: Plan, lock: Lock) -> Session<'a> {
+        let (before, phase) = (Before::Nothing, Phase::Preparing);
+        Session { docker, folder, plan, before, gate: None, created: Vec::new(), phase, _lock: lock }
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Makes both containers and starts the gate, without any secret: while the person reads the plan.
+    pub fn prepare(&mut self) -> Result<()> {
+        let [create_gate, start_gate, create_agent, _] = self.plan.up();
+        self.create(&create_gate)?;
+        let stream = self.docker.hold(&start_gate.args)?;
+        let (events, arrived) = channel();
+        self.gate = Some(Held { stream: Some(stream), events, arrived });
+        self.follow_gate();
+        self.create(&create_agent)
+    }
+
+    fn create(&mut self, step: &Step) -> Result<()> {
+        self.docker.brief(&step.args)?;
+        self.created.push(step.what);
+        Ok(())
+    }
+
+    /// Reads the gate's lines: into the audit trail, and the two that matter here to the main thread.
+    fn follow_gate(&mut self) {
+        let Some(held) = &mut self.gate else { return };
+        let Some(stream) = &mut held.stream else { return };
+        let Some(stdout) = stream.child.stdout.take() else { return };
+        let (events, audit) = (held.events.clone(), self.folder.audit());
+        std::thread::spawn(move || {
+            audit::follow(stdout, &audit, |event| {
+                let _ = match event {
+                    Event::Ready { .. } => events.send(Happened::Ready),
+                    Event::Failed { reason } => events.send(Happened::Failed(reason)),
+                    _ => Ok(()),
+                };
+            });
+            let _ = events.send(Happened::GateEnded(String::new()));
+        });
+    }
+
+    /// Hands the gate its document, runs the agent in this terminal until it ends, and settles.
+    pub fn run(mut self, values: Values, signals: Signals) -> Result<Exit> {
+        let [_, _, _, start_agent] = self.plan.up();
+        self.feed(values)?;
+        self.phase = Phase::Running;
+        let (cause, status) = self.watch(&start_agent, signals)?;
+        if let Cause::GateDied(why) = &cause
+            && !self.ready()
+        {
+            self.phase = Phase::Preparing;
+            return Err(EngineError::new(format!("the gate did not come up: {why}")).into());
+        }
+        self.end(&cause, status)
+    }
+
+    /// Attaches this terminal to a running agent, and settles when it ends.
+    pub fn attach(mut self, signals: Signals) -> Result<Exit> {
+        self.folder.set_mark(&Mark::Live)?;
+        audit::catch_up(self.docker, &self.plan, &self.folder);
+        let gate = self.plan.gate_container();
+        let stream = self.docker.stream(&["attach", "--no-stdin", &gate].map(str::to_owned))?;
+        let (events, arrived) = channel();
+        self.gate = Some(Held { stream: Some(stream), events, arrived });
+        self.follow_gate();
+        let (cause, status) = self.watch(&self.plan.attach(), signals)?;
+        self.end(&cause, status)
+    }
+
+    /// Writes the document from a thread: the pipe is smaller than the host's bundle of roots.
+    fn feed(&mut self, values: Values) -> Result<()> {
+        let held = self.gate.as_mut().context("the gate was not started")?;
+        let stream = held.stream.as_mut().context("the gate was not started")?;
+        let mut stdin = stream.child.stdin.take().context("the gate's stdin is gone")?;
+        let mut text = self.plan.document_head();
+        let mut comma = "";
+        for (name, value) in &values {
+            let name = serde_json::to_string(name)?;
+            text.push_str(&format!("{comma}{name}:\"{}\"", protocol::encode_base64(&value.0)));
+            comma = ",";
+        }
+        text.push_str("}}");
+        // A gate that ended already tells why on its own; a broken pipe here adds nothing.
+        std::thread::spawn(move || drop(stdin.write_all(text.as_bytes())));
+        Ok(())
+    }
+
+    /// Runs the terminal's child until it ends; signals and the gate's death make it end.
+    fn watch(&mut self, step: &Step, signals: Signals) -> Result<(Cause, Option<ExitStatus>)> {
+        let held = self.gate.as_ref().context("the gate was not started")?;
+        let mut client = self.docker.attach(&step.args)?;
+        let events = held.events.clone();
+        std::thread::spawn(move || drop(events.send(Happened::AgentEnded(client.wait().ok()))));
+        let events = held.events.clone();
+        std::thread::spawn(move || while events.send(Happened::Signal(signals.wait())).is_ok() {});
+
+        let (mut cause, mut stopping): (Cause, Option<Call>) = (Cause::Ended, None);
+        let mut ready = false;
+        loop {
+            let held = self.gate.as_ref().context("the gate was not started")?;
+            match held.arrived.recv()? {
+                Happened::Ready => ready = true,
+                Happened::AgentEnded(status) => {
+                    if let Some(call) = stopping.take() {
+                        let _ = call.finish();
+                    }
+                    self.note_ready(ready);
+                    return Ok((cause, status));
+                }
+                Happened::Signal(number) if cause == Cause::Ended => {
+                    cause = Cause::Signal(number);
+                    stopping = self.docker.start(&self.plan.stop().args).ok();
+                }
+                // A second signal does not wait for the three seconds.
+                Happened::Signal(_) => {
+                    let kill = ["kill", &self.plan.agent_container()].map(str::to_owned);
+                    let _ = self.docker.start(&kill).map(Call::finish);
+                }
+                Happened::Failed(why) | Happened::GateEnded(why) if cause == Cause::Ended => {
+                    // The agent's own end takes the gate along on no path, but both may come at once.
+                    if let Ok(Happened::AgentEnded(status)) = held.arrived.recv_timeout(Duration::ZERO) {
+                        self.note_ready(ready);
+                        return Ok((Cause::Ended, status));
+                    }
+                    cause = Cause::GateDied(self.gate_words(why));
+                    let end = match ready {
+                        true => self.plan.stop().args,
+                        false => ["kill", &self.plan.agent_container()].map(str::to_owned).into(),
+                    };
+                    stopping = self.docker.start(&end).ok();
+                }
+                Happened::Failed(_) | Happened::GateEnded(_) => {}
+            }
+        }
+    }
+
+    fn note_ready(&mut self, ready: bool) {
+        if ready {
+            self.created.push(What::StartGate);
+        }
+    }
+
+    fn ready(&self) -> bool {
+        self.created.contains(&What::StartGate)
+    }
+
+    /// The gate's own reason, else the last words of its client.
+    fn gate_words(&mut self, why: String) -> String {
+        if !why.is_empty() {
+            return why;
+        }
+        let stream = self.gate.as_mut().and_then(|held| held.stream.take());
+        let (status, words) = stream.map(Stream::end).unwrap_or_default();
+        match words.lines().last().filter(|line| !line.is_empty()) {
+            Some(line) => line.to_owned(),
+            None => status.map_or_else(|| "it ended".to_owned(), |status| format!("it ended ({status})")),
+        }
+    }
+
+    fn end(mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<Exit> {
+        let (outcome, exit) = self.settle(cause, status)?;
+        self.tell(&outcome);
+        Ok(exit)
+    }
+
+    /// The one way down: asks how it ended, brings transcript and audit home, removes what need not stay, marks.
+    pub fn settle(&mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<(Outcome, Exit)> {
+        self.phase = Phase::Settled;
+        let fresh = self.gate.is_some();
+        let [inspect, copy, rest @ ..] = &self.plan.down(Fate::Drop)[..] else {
+            anyhow::bail!("a plan without an end")
+        };
+        let asked = self.docker.start(&inspect.args);
+        let copying = snapshot::start(self.docker, &copy.args, &self.folder);
+        let state = asked.and_then(Call::finish).and_then(|text| {
+            serde_json::from_str::<State>(&text)
+                .map_err(|e| EngineError::new(format!("`inspect` is not understood: {e}")))
+        });
+        let state = match state {
+            Ok(state) => state,
+            Err(error) if error.what.to_lowercase().contains("no such container") => State::gone(),
+            Err(error) => {
+                let _ = copying.map(snapshot::Copying::finish);
+                return self.keep_unasked(cause, &error);
+            }
+        };
+        if state.running && *cause == Cause::Ended && status.is_none_or(|status| status.success()) {
+            let _ = copying.and_then(snapshot::Copying::finish);
+            self.folder.set_mark(&Mark::Detached)?;
+            return Ok((Outcome::Detached, Exit::OK));
+        }
+        if !fresh {
+            audit::catch_up(self.docker, &self.plan, &self.folder);
+        }
+        let (why, exit) = verdict(&state, cause);
+        // The gate goes while the transcript still comes.
+        let gate = self.docker.start(&rest[0].args);
+        let copied = copying.and_then(snapshot::Copying::finish);
+        let mut failed = gate.and_then(Call::finish).err().map(|error| error.what);
+        let why = match (&copied, why) {
+            (Err(error), _) => Some(format!("the transcript could not be copied: {error:#}")),
+            (Ok(_), why) => why,
+        };
+        if copied.is_ok() {
+            for step in rest.iter().skip(1) {
+                if step.what == What::RemoveVolume && why.is_some() {
+                    continue;
+                }
+                if failed.is_none() || step.what != What::RemoveVolume {
+                    failed = self.docker.brief(&step.args).err().map(|error| error.what).or(failed);
+                }
+            }
+        }
+        self.await_last_lines();
+        match why.or(failed.map(|error| format!("not everything could be removed: {error}"))) {
+            Some(why) => {
+                self.folder.set_mark(&Mark::Kept { why: why.clone() })?;
+                Ok((Outcome::Kept { why }, exit))
+            }
+            None => {
+                self.folder.set_mark(&Mark::Clean)?;
+                self.folder.remove()?;
+                Ok((Outcome::Gone, exit))
+            }
+        }
+    }
+
+    /// The gate is gone; its last lines may still be on their way to the audit trail.
+    fn await_last_lines(&self) {
+        let Some(held) = &self.gate else { return };
+        while let Ok(event) = held.arrived.recv_timeout(Duration::from_secs(1)) {
+            if matches!(event, Happened::GateEnded(_)) {
+                return;
+            }
+        }
+    }
+
+    /// The engine does not answer: volume and stopped container stay where they are, the only copy.
+    fn keep_unasked(&self, cause: &Cause, error: &EngineError) -> Result<(Outcome, Exit)> {
+        let why = format!("the engine could not be asked: {error}");
+        self.folder.set_mark(&Mark::Kept { why: why.clone() })?;
+        let exit = match cause {
+            Cause::Signal(number) => Exit::signal(*number),
+            _ => Exit::ENGINE,
+        };
+        Ok((Outcome::Kept { why }, exit))
+    }
+
+    /// The last message of a session that is not simply gone.
+    fn tell(&self, outcome: &Outcome) {
+        let identity = &self.plan.identity;
+        match outcome {
+            Outcome::Gone => {}
+            Outcome::Kept { why } => {
+                say::line(&format!("kept `{identity}`: {}", say::visible(why)));
+                say::hint(&format!("claude-bottle resume {identity}"));
+            }
+            Outcome::Detached => {
+                say::line(&format!("detached from `{identity}`, which runs on"));
+                say::hint(&format!("claude-bottle attach {identity}"));
+            }
+        }
+    }
+
+    /// Takes back what was prepared; the agent's program never ran. A kept session is as it was before.
+    pub fn abandon(mut self) -> Result<()> {
+        self.take_back()
+    }
+
+    fn take_back(&mut self) -> Result<()> {
+        self.phase = Phase::Settled;
+        let mut failed = None;
+        let new = matches!(self.before, Before::Nothing);
+        for step in self.plan.down(Fate::Drop) {
+            let made = match step.what {
+                What::RemoveGate => self.created.contains(&What::CreateGate),
+                What::RemoveAgent => self.created.contains(&What::CreateAgent),
+                What::RemoveVolume => self.created.contains(&What::CreateAgent) && new,
+                _ => false,
+            };
+            if made && let Err(error) = self.docker.brief(&step.args) {
+                failed = Some(error);
+            }
+        }
+        match (&self.before, failed) {
+            (Before::Kept(mark), failed) => {
+                self.folder.set_mark(mark)?;
+                failed.map_or(Ok(()), |error| Err(error.into()))
+            }
+            (Before::Nothing, None) => self.folder.remove(),
+            (Before::Nothing, Some(error)) => {
+                self.folder.set_mark(&Mark::Kept { why: format!("not everything could be removed: {error}") })?;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+impl Drop for Session<'_> {
+    /// Reached unsettled only by an error or a panic on the way.
+    fn drop(&mut self) {
+        let done = match self.phase {
+            Phase::Settled => return,
+            Phase::Preparing => self.take_back(),
+            Phase::Running => {
+                let _ = self.docker.brief(&self.plan.stop().args);
+                self.settle(&Cause::Lost, None).map(|(outcome, _)| self.tell(&outcome))
+            }
+        };
+        if let Err(error) = done {
+            say::error(&error);
+        }
+    }
+}
+
+/// Why it is kept (`None`: it earned its deletion), and the exit code.
+fn verdict(state: &State, cause: &Cause) -> (Option<String>, Exit) {
+    let code = Exit(u8::try_from(state.exit_code).unwrap_or(u8::MAX));
+    match cause {
+        Cause::Signal(number) => (Some(format!("ended by {}", signals::name(*number))), Exit::signal(*number)),
+        Cause::GateDied(words) => (Some(format!("the gate died: {words}")), Exit::ENGINE),
+        Cause::Lost => (Some("its owner died".to_owned()), Exit::ENGINE),
+        Cause::Ended if state.running => (Some("the engine's client failed".to_owned()), Exit::ENGINE),
+        Cause::Ended if !state.error.is_empty() => (Some(format!("could not start: {}", state.error)), Exit::ENGINE),
+        Cause::Ended if state.status == "created" => (Some("the agent did not start".to_owned()), Exit::ENGINE),
+        Cause::Ended if state.status == "gone" => (Some("the agent's container is gone".to_owned()), Exit::ENGINE),
+        Cause::Ended if state.exit_code == 137 && state.oom_killed => (Some("out of memory (137)".to_owned()), code),
+        Cause::Ended if state.exit_code == 137 => (Some("killed (137)".to_owned()), code),
+        Cause::Ended if state.exit_code != 0 => (Some(format!("the agent ended with {}", state.exit_code)), code),
+        Cause::Ended => (None, Exit::OK),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inspect_decides() {
+        let state = |json: &str| serde_json::from_str::<State>(json).unwrap();
+        let ended = |json: &str| verdict(&state(json), &Cause::Ended);
+        assert_eq!(ended(r#"{"Status":"exited","ExitCode":0,"OOMKilled":true}"#), (None, Exit::OK));
+        assert_eq!(ended(r#"{"ExitCode":7}"#), (Some("the agent ended with 7".into()), Exit(7)));
+        assert_eq!(ended(r#"{"ExitCode":137,"OOMKilled":true}"#), (Some("out of memory (137)".into()), Exit(137)));
+        assert_eq!(ended(r#"{"ExitCode":137}"#), (Some("killed (137)".into()), Exit(137)));
+        assert_eq!(ended(r#"{"ExitCode":127,"Error":"no such runtime"}"#).1, Exit::ENGINE);
+        assert_eq!(verdict(&state("{}"), &Cause::Signal(15)), (Some("ended by SIGTERM".into()), Exit(143)));
+        assert_eq!(verdict(&state("{}"), &Cause::GateDied("boom".into())).1, Exit::ENGINE);
+    }
+}

@@ -1,0 +1,243 @@
+//! What is on disk: `~/.claude-bottle/`, one folder a session. Every write is atomic; the disk alone is read here, the
+//! engine is never asked.
+
+mod unpack;
+
+pub use unpack::unpack;
+
+use crate::exit::Refused;
+use crate::facts::{self, Engine, Seen};
+use crate::plan::Plan;
+use crate::sys::lock::{self, Lock};
+use crate::sys::random;
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The folder of `CLAUDE_BOTTLE_HOME`, by default `~/.claude-bottle`.
+#[derive(Debug, Clone)]
+pub struct Home {
+    root: PathBuf,
+}
+
+/// What a session's end left, written before the first engine call and at every change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mark", rename_all = "lowercase")]
+pub enum Mark {
+    Live,
+    Detached,
+    Kept {
+        why: String,
+    },
+    /// Everything is safe or gone; the folder goes next.
+    Clean,
+}
+
+/// A mark and its owner, together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    Live,
+    Detached,
+    Kept {
+        why: String,
+    },
+    /// Marked live, and nobody holds the lock.
+    Lost,
+}
+
+/// A session's folder.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    pub identity: String,
+    path: PathBuf,
+}
+
+impl Home {
+    /// # Errors
+    /// Without a home directory.
+    pub fn locate() -> Result<Home> {
+        let root = match facts::variable("CLAUDE_BOTTLE_HOME") {
+            Some(path) => PathBuf::from(path),
+            None => dirs::home_dir()
+                .ok_or_else(|| Refused::new("no home directory").hint("set `CLAUDE_BOTTLE_HOME`"))?
+                .join(".claude-bottle"),
+        };
+        let root = std::path::absolute(&root).with_context(|| format!("`{}`", root.display()))?;
+        Ok(Home { root })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// This home's random id, if it has one yet.
+    pub fn id(&self) -> Option<String> {
+        facts::home_id(&self.root.join("id"))
+    }
+
+    /// The same, made now if need be.
+    pub fn make_id(&self) -> Result<String> {
+        if let Some(id) = self.id() {
+            return Ok(id);
+        }
+        make_folder(&self.root)?;
+        let id = random::word(16)?;
+        let path = self.root.join("id");
+        // Two first starts at once: the first one's id counts.
+        let mut file = tempfile::NamedTempFile::new_in(&self.root)?;
+        file.write_all(format!("{id}\n").as_bytes())?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => Ok(id),
+            Err(_) => self.id().with_context(|| format!("`{}` is not an id", path.display())),
+        }
+    }
+
+    pub fn folder(&self, identity: &str) -> Folder {
+        Folder { identity: identity.to_owned(), path: self.root.join("state").join(identity) }
+    }
+
+    /// All sessions, by identity.
+    pub fn folders(&self) -> Vec<Folder> {
+        let Ok(entries) = fs::read_dir(self.root.join("state")) else { return Vec::new() };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let mut folders: Vec<Folder> = names.map(|name| self.folder(&name)).collect();
+        folders.sort_by(|a, b| a.identity.cmp(&b.identity));
+        folders
+    }
+
+    /// The session of this identity.
+    ///
+    /// # Errors
+    /// `Refused` with the nearest one.
+    pub fn known(&self, identity: &str) -> Result<Folder, Refused> {
+        let folders = self.folders();
+        if let Some(folder) = folders.iter().find(|folder| folder.identity == identity) {
+            return Ok(folder.clone());
+        }
+        let refused = Refused::new(format!("no session `{identity}`"));
+        Err(match crate::exit::nearest(identity, folders.iter().map(|folder| folder.identity.as_str())) {
+            Some(near) => refused.hint(format!("did you mean `{near}`?")),
+            None => refused.hint("`claude-bottle list` shows the sessions"),
+        })
+    }
+
+    /// Makes the folder of a new session.
+    pub fn claim(&self, identity: &str) -> Result<Folder> {
+        make_folder(&self.root.join("state"))?;
+        let folder = self.folder(identity);
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder.path)
+            .with_context(|| format!("cannot make `{}`", folder.path.display()))?;
+        Ok(folder)
+    }
+
+    /// What this engine was seen to be.
+    pub fn seen(&self, engine: &Engine) -> Option<Seen> {
+        self.engines().remove(&engine.key())
+    }
+
+    fn engines(&self) -> BTreeMap<String, Seen> {
+        let bytes = fs::read(self.root.join("engines.json")).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    pub fn remember_engine(&self, engine: &Engine, seen: &Seen) -> Result<()> {
+        let mut engines = self.engines();
+        if engines.get(&engine.key()) == Some(seen) {
+            return Ok(());
+        }
+        engines.insert(engine.key(), seen.clone());
+        make_folder(&self.root)?;
+        write(&self.root.join("engines.json"), &serde_json::to_vec_pretty(&engines)?)
+    }
+}
+
+impl Folder {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn transcript(&self) -> PathBuf {
+        self.path.join("transcript")
+    }
+
+    pub fn audit(&self) -> PathBuf {
+        self.path.join("audit.jsonl")
+    }
+
+    /// `None` where another process holds it.
+    pub fn lock(&self) -> Result<Option<Lock>> {
+        lock::take(&self.path.join("lock")).with_context(|| format!("cannot lock `{}`", self.path.display()))
+    }
+
+    pub fn mark(&self) -> Option<Mark> {
+        serde_json::from_slice(&fs::read(self.path.join("mark")).ok()?).ok()
+    }
+
+    pub fn set_mark(&self, mark: &Mark) -> Result<()> {
+        write(&self.path.join("mark"), &serde_json::to_vec(mark)?)
+    }
+
+    pub fn condition(&self) -> Condition {
+        match self.mark() {
+            Some(Mark::Detached) => Condition::Detached,
+            Some(Mark::Kept { why }) => Condition::Kept { why },
+            // No mark: its start died between making the folder and writing it.
+            Some(Mark::Live | Mark::Clean) | None => match lock::held(&self.path.join("lock")) {
+                true => Condition::Live,
+                false => Condition::Lost,
+            },
+        }
+    }
+
+    /// When its mark last changed.
+    pub fn since(&self) -> Option<SystemTime> {
+        fs::metadata(self.path.join("mark")).and_then(|meta| meta.modified()).ok()
+    }
+
+    /// # Errors
+    /// `Refused` where there is none, or it is of a later version.
+    pub fn plan(&self) -> Result<Plan> {
+        let path = self.path.join("plan.json");
+        let bytes = fs::read(&path).map_err(|e| Refused::new(format!("cannot read `{}`: {e}", path.display())))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Refused::new(format!("`{}` is not a plan of this version: {e}", path.display())).into())
+    }
+
+    pub fn set_plan(&self, plan: &Plan) -> Result<()> {
+        write(&self.path.join("plan.json"), &serde_json::to_vec_pretty(plan)?)
+    }
+
+    /// Removes the folder and all in it.
+    pub fn remove(&self) -> Result<()> {
+        fs::remove_dir_all(&self.path).with_context(|| format!("cannot remove `{}`", self.path.display()))
+    }
+}
+
+/// Makes a private folder and what is missing above it.
+fn make_folder(path: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make `{}`", path.display()))
+}
+
+/// The one atomic writer: whole and on disk, or not at all. Mode 0600.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = || -> Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_data()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    written().with_context(|| format!("cannot write `{}`", path.display()))
+}

@@ -1,0 +1,270 @@
+//! A strict reader of what comes out of a container, as a tar stream: regular files and directories only, bounded
+//! sizes and counts, no path that climbs, modes masked. Anything else is passed over and counted, never made.
+
+use anyhow::{Context as _, Result, bail};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
+
+const BLOCK: usize = 512;
+const FILES: u64 = 100_000;
+const BYTES: u64 = 8 << 30;
+const NAME: u64 = 64 << 10;
+
+/// What was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    pub files: u64,
+    /// Entries that are neither files nor directories, or whose path climbs.
+    pub passed_over: u64,
+}
+
+/// Unpacks what lies below the archive's first directory into `into`, an empty folder nobody else writes to.
+///
+/// # Errors
+/// A broken or too large archive, or a disk that fails.
+pub fn unpack(mut tar: impl Read, into: &Path) -> Result<Unpacked> {
+    let mut found = Unpacked::default();
+    let mut bytes = 0;
+    let mut long_name: Option<String> = None;
+    let mut entries: u64 = 0;
+    loop {
+        let mut header = [0; BLOCK];
+        if !read_block(&mut tar, &mut header)? || header.iter().all(|byte| *byte == 0) {
+            // What follows the end is padding; the sender must be able to finish writing it.
+            io::copy(&mut tar.take(1 << 20), &mut io::sink())?;
+            return Ok(found);
+        }
+        check_sum(&header)?;
+        let size = number(&header[124..136])?;
+        entries += 1;
+        bytes += size;
+        if entries > FILES || bytes > BYTES {
+            bail!("more than {FILES} entries or {BYTES} bytes");
+        }
+        let mut body = (&mut tar).take(size);
+        match header[156] {
+            // The next entry's name, in GNU's and in POSIX's way.
+            b'L' => long_name = Some(text(&mut body)?.trim_end_matches('\0').to_owned()),
+            b'x' => long_name = pax_path(&text(&mut body)?).or(long_name),
+            b'g' => drop(text(&mut body)?),
+            kind => {
+                let name = match long_name.take() {
+                    Some(name) => name,
+                    None => short_name(&header)?,
+                };
+                let mode = number(&header[100..108])? as u32 & 0o700;
+                match (kind, below_first(&name)) {
+                    (b'5', Some(path)) => make(&into.join(path))?,
+                    (b'0' | 0, Some(path)) if path.as_os_str().is_empty() => found.passed_over += 1,
+                    (b'0' | 0, Some(path)) => {
+                        let path = into.join(path);
+                        write(&mut body, &path, mode | 0o600).with_context(|| format!("`{}`", path.display()))?;
+                        found.files += 1;
+                    }
+                    _ => found.passed_over += 1,
+                }
+            }
+        }
+        io::copy(&mut body, &mut io::sink())?;
+        if body.limit() > 0 {
+            bail!("the archive ends in the middle of an entry");
+        }
+        let padding = size.next_multiple_of(BLOCK as u64) - size;
+        io::copy(&mut (&mut tar).take(padding), &mut io::sink())?;
+    }
+}
+
+/// False at a clean end.
+fn read_block(tar: &mut impl Read, block: &mut [u8; BLOCK]) -> Result<bool> {
+    let mut filled = 0;
+    while filled < BLOCK {
+        match tar.read(&mut block[filled..]) {
+            Ok(0) if filled == 0 => return Ok(false),
+            Ok(0) => bail!("the archive ends in the middle of a header"),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}
+
+fn check_sum(header: &[u8; BLOCK]) -> Result<()> {
+    let sum = |(at, byte): (usize, &u8)| if (148..156).contains(&at) { 32 } else { u64::from(*byte) };
+    let counted: u64 = header.iter().enumerate().map(sum).sum();
+    if number(&header[148..156])? != counted {
+        bail!("not a tar archive");
+    }
+    Ok(())
+}
+
+/// Octal text, or GNU's binary form for large numbers.
+fn number(field: &[u8]) -> Result<u64> {
+    if field[0] & 0x80 != 0 {
+        let mut digits = field.iter().enumerate().map(|(at, byte)| if at == 0 { byte & 0x7f } else { *byte });
+        return digits
+            .try_fold(0u64, |sum, byte| sum.checked_mul(256).map(|sum| sum + u64::from(byte)))
+            .context("a number is too large");
+    }
+    let text = std::str::from_utf8(field).context("a number is not text")?;
+    let text = text.trim_matches(['\0', ' ']);
+    if text.is_empty() {
+        return Ok(0);
+    }
+    u64::from_str_radix(text, 8).context("a number is not octal")
+}
+
+fn text(body: &mut impl Read) -> Result<String> {
+    let mut bytes = Vec::new();
+    body.take(NAME).read_to_end(&mut bytes)?;
+    String::from_utf8(bytes).context("a name is not UTF-8")
+}
+
+/// The record `path` of an extended header: `LENGTH path=VALUE\n`.
+fn pax_path(records: &str) -> Option<String> {
+    let mut rest = records;
+    let mut path = None;
+    while let Some((length, _)) = rest.split_once(' ') {
+        let length: usize = length.parse().ok()?;
+        let record = rest.get(..length)?;
+        let (_, pair) = record.split_once(' ')?;
+        if let Some(value) = pair.strip_prefix("path=") {
+            path = Some(value.trim_end_matches('\n').to_owned());
+        }
+        rest = rest.get(length..)?;
+    }
+    path
+}
+
+fn short_name(header: &[u8; BLOCK]) -> Result<String> {
+    let field = |bytes: &[u8]| {
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        String::from_utf8(bytes[..end].to_vec()).context("a name is not UTF-8")
+    };
+    let name = field(&header[..100])?;
+    let prefix = if &header[257..262] == b"ustar" && header[263..265] == *b"00" {
+        field(&header[345..500])?
+    } else {
+        String::new()
+    };
+    Ok(if prefix.is_empty() { name } else { format!("{prefix}/{name}") })
+}
+
+/// The path below the first component, or `None` for one that climbs or starts at the root.
+fn below_first(name: &str) -> Option<PathBuf> {
+    let mut parts = Path::new(name).components().filter(|part| !matches!(part, Component::CurDir));
+    match parts.next() {
+        Some(Component::Normal(_)) => {}
+        _ => return None,
+    }
+    let mut path = PathBuf::new();
+    for part in parts {
+        match part {
+            Component::Normal(name) => path.push(name),
+            _ => return None,
+        }
+    }
+    Some(path)
+}
+
+fn make(path: &Path) -> Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| format!("`{}`", path.display()))
+}
+
+/// Nothing here follows or replaces: the folder was empty, and only files and directories are ever made in it.
+fn write(body: &mut impl Read, path: &Path, mode: u32) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        make(folder)?;
+    }
+    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    io::copy(body, &mut file)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(fill: impl FnOnce(&mut tar::Builder<Vec<u8>>)) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        fill(&mut builder);
+        builder.into_inner().unwrap()
+    }
+
+    fn header(kind: tar::EntryType, size: u64) -> tar::Header {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_size(size);
+        header.set_mode(0o4777);
+        header
+    }
+
+    /// A header whose name is taken as it is, climbing or not.
+    fn raw(name: &str, kind: tar::EntryType) -> tar::Header {
+        let mut header = header(kind, 3);
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        header
+    }
+
+    #[test]
+    fn files_and_directories_come_out_with_masked_modes() {
+        use std::os::unix::fs::PermissionsExt;
+        let deep = format!("projects/{}/s.jsonl", "long/".repeat(60));
+        let bytes = archive(|tar| {
+            tar.append_data(&mut header(tar::EntryType::Directory, 0), "projects", io::empty()).unwrap();
+            tar.append_data(&mut header(tar::EntryType::Regular, 3), "projects/a/s.jsonl", &b"abc"[..]).unwrap();
+            let mut gnu = tar::Header::new_gnu();
+            gnu.set_size(2);
+            gnu.set_mode(0o644);
+            tar.append_data(&mut gnu, &deep, &b"de"[..]).unwrap();
+        });
+        let into = tempfile::tempdir().unwrap();
+        assert_eq!(unpack(&bytes[..], into.path()).unwrap(), Unpacked { files: 2, passed_over: 0 });
+        assert_eq!(fs::read(into.path().join("a/s.jsonl")).unwrap(), b"abc");
+        assert_eq!(fs::read(into.path().join(&deep["projects/".len()..])).unwrap(), b"de");
+        assert_eq!(fs::metadata(into.path().join("a/s.jsonl")).unwrap().permissions().mode() & 0o7777, 0o700);
+    }
+
+    #[test]
+    fn nothing_hostile_is_made() {
+        let bytes = archive(|tar| {
+            for (name, kind) in [
+                ("projects/../../climbs", tar::EntryType::Regular),
+                ("/absolute", tar::EntryType::Regular),
+                ("projects/link", tar::EntryType::Symlink),
+                ("projects/hard", tar::EntryType::Link),
+                ("projects/device", tar::EntryType::Char),
+                ("projects/pipe", tar::EntryType::Fifo),
+                ("..", tar::EntryType::Directory),
+            ] {
+                tar.append(&raw(name, kind), &b"bad"[..]).unwrap();
+            }
+            tar.append(&raw("projects/link/through", tar::EntryType::Regular), &b"fine"[..3]).unwrap();
+        });
+        let outer = tempfile::tempdir().unwrap();
+        let into = outer.path().join("into");
+        fs::create_dir(&into).unwrap();
+        assert_eq!(unpack(&bytes[..], &into).unwrap(), Unpacked { files: 1, passed_over: 7 });
+        assert!(into.join("link").is_dir() && fs::read_dir(outer.path()).unwrap().count() == 1);
+    }
+
+    #[test]
+    fn broken_archives_are_refused() {
+        let good = archive(|tar| {
+            tar.append_data(&mut header(tar::EntryType::Regular, 3), "projects/a", &b"abc"[..]).unwrap();
+        });
+        for length in [1, 511, 513, 700] {
+            assert!(unpack(&good[..length], tempfile::tempdir().unwrap().path()).is_err(), "{length}");
+        }
+        let twice = archive(|tar| {
+            for _ in 0..2 {
+                tar.append_data(&mut header(tar::EntryType::Regular, 3), "projects/a", &b"abc"[..]).unwrap();
+            }
+        });
+        assert!(unpack(&twice[..], tempfile::tempdir().unwrap().path()).is_err());
+        assert!(unpack(&b"garbage".repeat(100)[..], tempfile::tempdir().unwrap().path()).is_err());
+    }
+}

@@ -1,0 +1,20 @@
+//! Children that neither hear the terminal's signals nor outlive this process.
+#![allow(unsafe_code)]
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+/// Spawns `command` in a process group of its own, with SIGKILL at this process's death.
+///
+/// Call it from the main thread: the kernel sends the signal when the spawning *thread* ends.
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    command.process_group(0);
+    // SAFETY: between fork and exec only prctl(2) is called, which is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from));
+    }
+    command.spawn()
+}

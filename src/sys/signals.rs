@@ -1,0 +1,90 @@
+//! Signals become bytes in a pipe, and nothing else happens in a handler: what they mean is decided by ordinary code.
+//!
+//! No masks and no SIG_IGN, which children would inherit; caught handlers are reset by exec.
+#![allow(unsafe_code)]
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::unistd;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// The numbers of the signals that arrived, in order.
+#[derive(Debug)]
+pub struct Signals {
+    read: OwnedFd,
+}
+
+static PIPE: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn handler(number: nix::libc::c_int) {
+    let errno = Errno::last_raw();
+    note(PIPE.load(Ordering::Relaxed), number);
+    Errno::set_raw(errno);
+}
+
+fn note(pipe: RawFd, number: i32) {
+    let byte = [u8::try_from(number).unwrap_or(0)];
+    // SAFETY: write(2) on a descriptor that is never closed; async-signal-safe. A full pipe loses the byte, not the process.
+    unsafe { nix::libc::write(pipe, byte.as_ptr().cast(), 1) };
+}
+
+/// Catches INT, TERM, HUP and QUIT for the rest of the process's life. Call once.
+pub fn catch() -> io::Result<Signals> {
+    let (read, write) = unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)?;
+    let pipe = write.as_raw_fd();
+    std::mem::forget(write);
+    PIPE.store(pipe, Ordering::Relaxed);
+    ctrlc::set_handler(move || note(pipe, Signal::SIGINT as i32)).map_err(io::Error::other)?;
+    let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+        // SAFETY: the handler calls only write(2).
+        unsafe { sigaction(signal, &action) }?;
+    }
+    Ok(Signals { read })
+}
+
+impl Signals {
+    /// The next signal that already arrived.
+    pub fn next(&self) -> Option<i32> {
+        let mut byte = [0];
+        match unistd::read(&self.read, &mut byte) {
+            Ok(1) => Some(i32::from(byte[0])),
+            _ => None,
+        }
+    }
+
+    /// Waits until `fd` can be read (or has ended): `Ok`; or a signal came first: `Err` with its number.
+    pub fn or_readable(&self, fd: BorrowedFd) -> Result<(), i32> {
+        loop {
+            if let Some(number) = self.next() {
+                return Err(number);
+            }
+            let mut fds = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN), PollFd::new(fd, PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                Err(_) => return Ok(()),
+                Ok(_) if fds[1].any().unwrap_or(false) && !fds[0].any().unwrap_or(false) => return Ok(()),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Waits for the next signal, for ever: for the thread that forwards them.
+    pub fn wait(&self) -> i32 {
+        loop {
+            let mut fds = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN)];
+            let _ = poll(&mut fds, PollTimeout::NONE);
+            if let Some(number) = self.next() {
+                return number;
+            }
+        }
+    }
+}
+
+/// `SIGTERM` and the like.
+pub fn name(number: i32) -> &'static str {
+    Signal::try_from(number).map_or("a signal", Signal::as_str)
+}
