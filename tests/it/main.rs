@@ -2,3 +2,4 @@
 //! engine, the gate alone, the real engine with real Claude Code.
 
 mod manifest;
+mod repo;
