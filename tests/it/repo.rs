@@ -348,7 +348,7 @@ fn the_rules_see_what_they_are_for() {
     assert_eq!(foreign_host(&url("registry.example.org/x")), None);
     assert_eq!(foreign_host(&url("docs.rs/registry")), None);
     let path = |rest: &str| format!("see {}{rest}", "/home");
-    assert_eq!(foreign_path(&path("/somebody/x")).as_deref(), Some("/home/somebody"));
+    assert_eq!(foreign_path(&path("/somebody/x")), Some("/home/somebody"));
     assert_eq!(foreign_path(&path("/agent/workspace")), None);
     assert_eq!(foreign_path(&format!("{{top}}{}/x.json", "/home")), None);
 }
