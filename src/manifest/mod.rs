@@ -8,7 +8,7 @@ mod block;
 mod bottle;
 mod json;
 pub mod keys;
-pub mod prompt;
+mod prompt;
 mod route;
 
 use crate::exit::Refused;
@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+
+pub use prompt::read_prompt;
 
 /// The file's name, in the home and in a directory.
 pub const FILE: &str = "claude-bottle.json";
@@ -319,10 +321,6 @@ pub struct Limits {
 pub enum OnHangup {
     Stop,
     Detach,
-}
-
-pub fn read_prompt(_p: &Prompt, _place: Place) -> Result<String, Refused> {
-    Err(Refused::new("not written yet"))
 }
 
 impl Chosen {

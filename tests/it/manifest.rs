@@ -775,7 +775,7 @@ fn the_example_resolves_and_fits_the_schema() {
     assert!(manifest.faults().is_empty(), "{:?}", manifest.faults());
     let Chosen { agent, bottle } = manifest.choose("fixer").unwrap();
     assert_eq!((agent.place, bottle.name.as_str()), (Place::Home, "dev"));
-    assert!(!manifest::prompt::read_prompt(agent.prompt.as_ref().unwrap(), agent.place).unwrap().is_empty());
+    assert!(!manifest::read_prompt(agent.prompt.as_ref().unwrap(), agent.place).unwrap().is_empty());
     assert!(agent.skills.is_empty() && bottle.env.values().all(|v| matches!(v, EnvValue::Literal(_))));
     // The parser's values, without comments, are what an editor's schema check sees.
     let text = std::fs::read_to_string(root.join("examples/home/claude-bottle.json")).unwrap();
