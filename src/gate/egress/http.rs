@@ -9,13 +9,14 @@ use super::dial::{Target, Trouble, authority};
 use super::door::{GREETING, Place, plain_name};
 use super::headers;
 use super::pages::{Reader, explain, failure, refusal};
+use super::raw;
 use super::table::plain;
 use super::tally::Tally;
 use claude_bottle::policy::{Ask, Denial, Pass, Reason, Role};
 use claude_bottle::protocol::{GATE_HOST, Outcome};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::SendRequest;
-use hyper::header::{EXPECT, HOST, HeaderValue, PROXY_AUTHORIZATION};
+use hyper::header::{EXPECT, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::service::service_fn;
@@ -26,9 +27,8 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -304,6 +304,11 @@ impl Conversation {
         route: usize,
     ) -> Result<Response<Incoming>, Trouble> {
         let empty = incoming.is_end_stream();
+        let mut head = head;
+        if !empty && incoming.size_hint().exact().is_none() {
+            // hyper would otherwise take the body of a GET for none.
+            head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let again = empty && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let spare = again.then(|| head.clone());
         let body = Upload::new((!empty).then_some(incoming), tally.sent.clone());
@@ -404,15 +409,7 @@ impl Conversation {
             let (_this, mut tally) = (self, tally);
             match tokio::try_join!(agent, upstream) {
                 Ok((agent, upstream)) => {
-                    let (mut agent, mut upstream) = (TokioIo::new(agent), TokioIo::new(upstream));
-                    let passed = copy_bidirectional_with_sizes(&mut agent, &mut upstream, 16 * 1024, 16 * 1024).await;
-                    match passed {
-                        Ok((sent, received)) => {
-                            tally.sent.fetch_add(sent, Relaxed);
-                            tally.received += received;
-                        }
-                        Err(error) => tally.audit.reason = Some(format!("broke off: {}", error.kind())),
-                    }
+                    raw::shuttle(TokioIo::new(agent), TokioIo::new(upstream), &mut tally).await;
                 }
                 Err(error) => tally.failed(format!("the switch of protocols failed: {error}")),
             }
