@@ -34,6 +34,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 /// For the head of a request, counted from the end of the one before: an idle connection ends here, too.
@@ -78,29 +79,31 @@ impl Conversation {
         }
         match self.handshake(stream).await {
             Ok((stream, sni)) => self.speak(stream, sni).await,
-            Err(why) => {
+            Err(trouble) => {
                 let mut tally = Tally::connection(&self.egress, &self.host, self.port);
-                tally.denied(&Denial::new(Reason::Malformed, why));
+                match trouble {
+                    Trouble::Denied(denial) => tally.denied(&denial),
+                    Trouble::Failed(_, why) => tally.failed(why),
+                }
             }
         }
     }
 
     /// Refused names get their handshake as well: the refusal has to be read.
-    async fn handshake(
-        &self,
-        stream: UnixStream,
-    ) -> Result<(tokio_rustls::server::TlsStream<UnixStream>, Sni), String> {
+    async fn handshake(&self, stream: UnixStream) -> Result<(TlsStream<UnixStream>, Sni), Trouble> {
+        let malformed = |why: String| Trouble::Denied(Denial::new(Reason::Malformed, why));
+        let failed = |why: String| Trouble::Failed("tls", why);
         let started = timeout(GREETING, LazyConfigAcceptor::new(Acceptor::default(), stream))
             .await
-            .map_err(|_| "the TLS hello did not come".to_owned())?
-            .map_err(|error| format!("these bytes are not TLS: {error}"))?;
+            .map_err(|_| malformed("the TLS hello did not come".to_owned()))?
+            .map_err(|error| malformed(format!("these bytes are not TLS: {error}")))?;
         let sni = started.client_hello().server_name().map(str::to_ascii_lowercase);
         let name = sni.as_deref().and_then(plain_name).unwrap_or_else(|| self.host.clone());
-        let config = self.egress.authority.config(&name)?;
+        let config = self.egress.authority.config(&name).map_err(failed)?;
         let stream = timeout(GREETING, started.into_stream(config))
             .await
-            .map_err(|_| "the TLS handshake did not end".to_owned())?
-            .map_err(|error| format!("TLS: {error}"))?;
+            .map_err(|_| failed("the TLS handshake with the agent did not end".to_owned()))?
+            .map_err(|error| failed(format!("TLS with the agent: {error}")))?;
         Ok((stream, sni))
     }
 
