@@ -396,7 +396,7 @@ impl Conversation {
                 let (mut head, incoming) = response.into_parts();
                 headers::incoming(&mut head.headers);
                 head.version = Version::HTTP_11;
-                Response::from_parts(head, Body::Stream { incoming, tally, ended: false })
+                Response::from_parts(head, Body::Stream { incoming, tally: Box::new(tally), ended: false })
             }
         }
     }
