@@ -2,6 +2,8 @@
 //! engine, the gate alone, the real engine with real Claude Code.
 
 #[cfg(feature = "gate")]
+mod engine;
+#[cfg(feature = "gate")]
 mod gate;
 mod manifest;
 mod repo;
