@@ -3,32 +3,209 @@
 //! The home defines bottles and agents; a directory only agents: a cloned repository never decides what gets out.
 //! Types here are what was meant (defaults filled in, `extends` merged); how it was spelled stays in this module.
 
+mod agent;
+mod block;
+mod bottle;
+mod json;
+pub mod keys;
+pub mod prompt;
+mod route;
+
 use crate::exit::Refused;
 use crate::policy;
+use block::{Block, listed, meant, refuse};
+use json::visible;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+/// The file's name, in the home and in a directory.
+pub const FILE: &str = "claude-bottle.json";
+
+/// Bytes of a manifest.
+const MOST: u64 = 1 << 20;
+
 /// Both files, read and checked as far as they could be: one broken agent does not stop another.
-pub struct Manifest {}
+#[derive(Debug, Default)]
+pub struct Manifest {
+    home: PathBuf,
+    agents: BTreeMap<String, Result<Agent, Refused>>,
+    bottles: BTreeMap<String, Result<bottle::Whole, Refused>>,
+    /// Where the home defines its agents, the broken ones too.
+    lines: BTreeMap<String, u32>,
+    sources: Vec<(Place, PathBuf)>,
+}
 
 /// Reads `home/claude-bottle.json` and `cwd/claude-bottle.json` (each may be missing; both missing is `Refused`
 /// with a hint). `home`: the folder of `CLAUDE_BOTTLE_HOME`, by default `~/.claude-bottle`.
-pub fn load(_home: &Path, _cwd: &Path) -> Result<Manifest, Refused> {
-    Ok(Manifest {})
+pub fn load(home: &Path, cwd: &Path) -> Result<Manifest, Refused> {
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let (home, cwd) = (whole(home), whole(cwd));
+    let home_file = home.join(FILE);
+    let mut manifest = Manifest { home: home_file.clone(), ..Manifest::default() };
+    if let Some(text) = text_of(&home_file)? {
+        manifest.add_home(&home_file, &text)?;
+    }
+    // The home's own folder is the home, also for who stands in it.
+    let same = home == cwd || matches!((home.canonicalize(), cwd.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    let cwd_file = cwd.join(FILE);
+    if !same && let Some(text) = text_of(&cwd_file)? {
+        manifest.add_directory(&cwd_file, &text)?;
+    }
+    if manifest.sources.is_empty() {
+        let what = format!("no manifest: neither `{}` nor `{}` is there", home_file.display(), cwd_file.display());
+        return Err(Refused::new(what).hint(format!("define an agent and its bottle in `{}`", home_file.display())));
+    }
+    Ok(manifest)
+}
+
+/// `None`: there is no such file.
+fn text_of(path: &Path) -> Result<Option<String>, Refused> {
+    let bad = |why: &dyn std::fmt::Display| Refused::new(format!("{}: {why}", path.display()));
+    match path.metadata() {
+        Ok(about) if about.is_file() => {}
+        Ok(_) => return Err(bad(&"not a file")),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(bad(&e.kind())),
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|e| bad(&e.kind()))?;
+    file.take(MOST + 1).read_to_end(&mut bytes).map_err(|e| bad(&e.kind()))?;
+    if bytes.len() as u64 > MOST {
+        return Err(bad(&"longer than 1 MiB"));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) => {
+            let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+            let line = 1 + before.iter().filter(|b| **b == b'\n').count();
+            Err(refuse(path, u32::try_from(line).unwrap_or(u32::MAX), "not UTF-8"))
+        }
+    }
+}
+
+fn parsed(file: &Path, text: &str) -> Result<json::Node, Refused> {
+    let told = |f: json::Fault| Refused::new(format!("{}:{}:{}: {}", file.display(), f.at.line, f.at.column, f.what));
+    json::parse(text).map_err(told)
 }
 
 impl Manifest {
+    fn add_home(&mut self, file: &Path, text: &str) -> Result<(), Refused> {
+        let node = parsed(file, text)?;
+        let block = Block::open(file, &node, &keys::HOME)?;
+        block.word("$schema")?;
+        let members = block.map("bottles")?;
+        let drafts = members.iter().map(|member| (member.key.clone(), bottle::read(file, member))).collect();
+        self.bottles = bottle::resolve(file, &drafts);
+        for member in block.map("agents")? {
+            self.lines.insert(member.key.clone(), member.at.line);
+            self.agents.insert(member.key.clone(), agent::read(file, member, Place::Home));
+        }
+        self.sources.push((Place::Home, file.into()));
+        Ok(())
+    }
+
+    fn add_directory(&mut self, file: &Path, text: &str) -> Result<(), Refused> {
+        let node = parsed(file, text)?;
+        if let json::Value::Object(members) = &node.value
+            && let Some(member) = members.iter().find(|member| member.key == "bottles")
+        {
+            let what = "`bottles` in a directory's manifest: a cloned repository never defines what gets out";
+            let hint = format!("move `bottles` to `{}`", self.home.display());
+            return Err(refuse(file, member.at.line, what).hint(hint));
+        }
+        let block = Block::open(file, &node, &keys::DIRECTORY)?;
+        block.word("$schema")?;
+        for member in block.map("agents")? {
+            let hides = self.lines.get(&member.key).map(|line| format!("{}:{line}", self.home.display()));
+            let agent = agent::read(file, member, Place::Directory).map(|agent| Agent { hides, ..agent });
+            self.agents.insert(member.key.clone(), agent);
+        }
+        self.sources.push((Place::Directory, file.into()));
+        Ok(())
+    }
+
     /// Names of all agents, sorted, broken ones too.
     pub fn agents(&self) -> Vec<&str> {
-        Vec::new()
+        self.agents.keys().map(String::as_str).collect()
+    }
+
+    /// The files that were read, the home's first.
+    pub fn sources(&self) -> &[(Place, PathBuf)] {
+        &self.sources
+    }
+
+    /// All that is broken, agents before bottles, each by name; also what no chosen agent would meet.
+    pub fn faults(&self) -> Vec<&Refused> {
+        let agents = self.agents.values().filter_map(|agent| agent.as_ref().err());
+        agents.chain(self.bottles.values().filter_map(|bottle| bottle.as_ref().err())).collect()
     }
 
     /// The agent and its bottle, complete. Unknown names name the nearest; a broken agent or bottle says why.
-    pub fn choose(&self, _agent: &str) -> Result<Chosen, Refused> {
-        Err(Refused::new("not written yet"))
+    pub fn choose(&self, agent: &str) -> Result<Chosen, Refused> {
+        let mut agent = self.agent(agent)?.clone();
+        let whole = self.bottle(&agent)?;
+        if let (Place::Directory, Some(line)) = (agent.place, whole.home_only) {
+            let what = format!(
+                "agent `{}`: bottle `{}` takes no agent of a directory: `cwd_agents` is false at {}:{line}",
+                agent.name,
+                agent.bottle,
+                self.home.display()
+            );
+            return Err(refuse(&agent.file, agent.line, what));
+        }
+        if let Some(not_yet) = &whole.not_yet {
+            return Err(not_yet.clone());
+        }
+        agent.git_user = agent.git_user.or_else(|| whole.user.clone());
+        Ok(Chosen { agent, bottle: whole.bottle.clone() })
+    }
+
+    fn agent(&self, name: &str) -> Result<&Agent, Refused> {
+        match self.agents.get(name) {
+            Some(agent) => agent.as_ref().map_err(Clone::clone),
+            None => {
+                let known = listed(self.agents().into_iter().take(20), " and ");
+                let error = Refused::new(format!("no agent `{}`: known are {known}", visible(name)));
+                Err(meant(error, name, self.agents()))
+            }
+        }
+    }
+
+    fn bottle(&self, agent: &Agent) -> Result<&bottle::Whole, Refused> {
+        match self.bottles.get(&agent.bottle) {
+            Some(bottle) => bottle.as_ref().map_err(Clone::clone),
+            None => {
+                let what = format!(
+                    "agent `{}`: no bottle `{}` in {}",
+                    agent.name,
+                    visible(&agent.bottle),
+                    self.home.display()
+                );
+                let names = self.bottles.keys().map(String::as_str);
+                Err(meant(refuse(&agent.file, agent.line, what), &agent.bottle, names))
+            }
+        }
     }
 }
 
+/// A path the user wrote in `file`: `~/…`, absolute, or relative to the file's folder.
+fn place(file: &Path, written: &str) -> Result<PathBuf, String> {
+    from_home(file.parent().unwrap_or(Path::new("/")), Path::new(written))
+}
+
+fn from_home(folder: &Path, written: &Path) -> Result<PathBuf, String> {
+    match written.strip_prefix("~") {
+        Ok(rest) => Ok(dirs::home_dir().ok_or("`~` is unknown: `HOME` is not set")?.join(rest)),
+        Err(_) if written.to_string_lossy().starts_with('~') => {
+            Err("of another user's home only the full path will do".into())
+        }
+        Err(_) => Ok(folder.join(written)),
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
 pub struct Chosen {
     pub agent: Agent,
     pub bottle: Bottle,

@@ -1,0 +1,211 @@
+//! `make bench`, the bottle's half: start and end against the engine's own calls, in one run, as medians and ratios.
+//!
+//! Arguments: the program, and how many rounds (default 9). Everything it makes carries its home's label and is removed.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+struct Bench {
+    program: PathBuf,
+    home: PathBuf,
+    rounds: usize,
+    image: String,
+    gate: String,
+}
+
+const MANIFEST: &str = r#"{
+  "bottles": { "bench": { "egress": { "routes": [ { "host": "example.org" } ] } } },
+  "agents": { "bench": { "bottle": "bench", "command": ["sh", "-c", "date +%s%N"] } }
+}"#;
+
+fn main() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    let program = PathBuf::from(args.next().unwrap_or_else(|| "target/release/claude-bottle".to_owned()));
+    let rounds = args.next().map_or(Ok(9), |rounds| rounds.parse())?;
+    let home = std::env::temp_dir().join(format!("claude-bottle-bench-{}", std::process::id()));
+    fs::create_dir_all(&home)?;
+    fs::write(home.join("claude-bottle.json"), MANIFEST)?;
+    let mut bench = Bench { program, home, rounds, image: String::new(), gate: String::new() };
+    let done = bench.all();
+    let _ = bench.ours(&["cleanup", "--yes"]).output();
+    let _ = fs::remove_dir_all(&bench.home);
+    done
+}
+
+impl Bench {
+    fn ours(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(args).env("CLAUDE_BOTTLE_HOME", &self.home).current_dir(&self.home);
+        command
+    }
+
+    fn all(&mut self) -> Result<()> {
+        // The first start builds what is missing and learns the engine.
+        self.start_with_yes()?;
+        let plan = self.ours(&["start", "--dry-run", "--format", "json", "bench"]).output()?.stdout;
+        let plan: serde_json::Value = serde_json::from_slice(&plan)?;
+        self.image = plan["images"]["agent"].as_str().ok_or("no image in the plan")?.to_owned();
+        self.gate = plan["images"]["gate"].as_str().ok_or("no image in the plan")?.to_owned();
+
+        let (mut bare, mut floor, mut with_yes, mut from_yes) = (vec![], vec![], vec![], vec![]);
+        let (mut end, mut sequence) = (vec![], vec![]);
+        for _ in 0..self.rounds {
+            bare.push(self.bare()?);
+            let (up, down) = self.floor()?;
+            floor.push(up);
+            sequence.push(down);
+            let (up, down) = self.start_with_yes()?;
+            with_yes.push(up);
+            end.push(down);
+            from_yes.push(self.from_yes()?);
+        }
+        let bare = median(&mut bare);
+        println!("start, until the program's first output        median    x bare run");
+        row("bare `docker run` of the same image, bridge", bare, bare);
+        row("floor: the same two containers, both at once", median(&mut floor), bare);
+        row("start --yes                  (target 1.5)", median(&mut with_yes), bare);
+        row("start, from the \"yes\"        (target 1.1)", median(&mut from_yes), bare);
+        let sequence = median(&mut sequence);
+        println!("end, from the agent's exit                     median    x sequence");
+        row("`docker cp` and both `docker rm -f -v` in turn", sequence, sequence);
+        row("claude-bottle, to the prompt (target 0.85)", median(&mut end), sequence);
+        self.quick()
+    }
+
+    /// No engine call: dry run and list.
+    fn quick(&self) -> Result<()> {
+        println!("no engine call                                 median");
+        for (name, args) in [
+            ("start --dry-run              (target 5 ms)", &["start", "--dry-run", "bench"][..]),
+            ("list, with 100 kept          (target 5 ms)", &["list"][..]),
+        ] {
+            if args == ["list"] {
+                self.keep(100)?;
+            }
+            let mut times = vec![];
+            for _ in 0..20 {
+                let begin = Instant::now();
+                self.ours(args).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+                times.push(begin.elapsed());
+            }
+            println!("  {name:<44} {:>7.1} ms", ms(median(&mut times)));
+        }
+        fs::remove_dir_all(self.home.join("state"))?;
+        Ok(())
+    }
+
+    /// A hundred kept sessions as they lie on disk.
+    fn keep(&self, count: u32) -> Result<()> {
+        let plan = self.ours(&["start", "--dry-run", "--format", "json", "bench"]).output()?.stdout;
+        for number in 0..count {
+            let folder = self.home.join(format!("state/bench-{number:05}"));
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join("plan.json"), &plan)?;
+            fs::write(folder.join("mark"), r#"{"mark":"kept","why":"the agent ended with 1"}"#)?;
+        }
+        Ok(())
+    }
+
+    fn bare(&self) -> Result<Duration> {
+        let args = ["run", "--rm", "--pull", "never", "--entrypoint", "date", &self.image, "+%s%N"];
+        Ok(first_output(Command::new("docker").args(args))?.0)
+    }
+
+    /// Two containers of the same images by hand, both started at once; then copied from and removed in turn.
+    fn floor(&self) -> Result<(Duration, Duration)> {
+        let name = format!("claude-bottle-bench-{}", std::process::id());
+        let (gate, agent) = (format!("{name}-gate"), format!("{name}-agent"));
+        let begin = Instant::now();
+        let base = ["create", "-i", "--pull", "never", "--label", "claude-bottle.test=bench", "--name"];
+        docker(&[&base[..], &[&gate, "--entrypoint", "sleep", &self.gate, "600"]].concat())?;
+        let mut held = Command::new("docker").args(["start", "-a", &gate]).stdout(Stdio::null()).spawn()?;
+        let flags = ["--network", "none", "--volumes-from", &format!("{gate}:ro"), "--entrypoint", "date"];
+        docker(&[&base[..], &[&agent], &flags[..], &[&self.image, "+%s%N"]].concat())?;
+        let (_, _) = first_output(Command::new("docker").args(["start", "-ai", &agent]))?;
+        let up = begin.elapsed();
+        let begin = Instant::now();
+        docker(&["cp", &format!("{agent}:/home/agent"), "-"])?;
+        docker(&["rm", "-f", "-v", &gate])?;
+        docker(&["rm", "-f", "-v", &agent])?;
+        let down = begin.elapsed();
+        held.wait()?;
+        Ok((up, down))
+    }
+
+    /// To the first output; and from the agent's own last moment to the program's end.
+    fn start_with_yes(&self) -> Result<(Duration, Duration)> {
+        let (up, said) = first_output(self.ours(&["start", "--yes", "bench"]).stderr(Stdio::null()))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        Ok((up, now.saturating_sub(Duration::from_nanos(said.trim().parse()?))))
+    }
+
+    /// On a terminal (util-linux's `script` makes one): the question, a person who reads for two seconds, "y".
+    fn from_yes(&self) -> Result<Duration> {
+        let line = format!("exec {} start bench", self.program.canonicalize()?.display());
+        let mut command = Command::new("script");
+        command.args(["-qfec", &line, "/dev/null"]).env("CLAUDE_BOTTLE_HOME", &self.home).current_dir(&self.home);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (mut stdin, mut stdout) = (child.stdin.take().ok_or("stdin")?, child.stdout.take().ok_or("stdout")?);
+        until(&mut stdout, "[y/N]")?;
+        std::thread::sleep(Duration::from_secs(2));
+        let begin = Instant::now();
+        stdin.write_all(b"y\n")?;
+        until(&mut stdout, "\n1")?;
+        let up = begin.elapsed();
+        std::io::copy(&mut stdout, &mut std::io::sink())?;
+        child.wait()?;
+        Ok(up)
+    }
+}
+
+/// Reads up to the words.
+fn until(from: &mut impl Read, words: &str) -> Result<()> {
+    let mut seen = Vec::new();
+    let mut byte = [0];
+    while !seen.ends_with(words.as_bytes()) {
+        if from.read(&mut byte)? == 0 {
+            return Err(format!("ended before `{words}`: {}", String::from_utf8_lossy(&seen)).into());
+        }
+        seen.push(byte[0]);
+    }
+    Ok(())
+}
+
+/// Time to the first byte of stdout, and all of stdout once the command has ended.
+fn first_output(command: &mut Command) -> Result<(Duration, String)> {
+    let begin = Instant::now();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut stdout = child.stdout.take().ok_or("stdout")?;
+    let mut text = vec![0];
+    stdout.read_exact(&mut text)?;
+    let up = begin.elapsed();
+    stdout.read_to_end(&mut text)?;
+    child.wait()?;
+    Ok((up, String::from_utf8(text)?))
+}
+
+fn docker(args: &[&str]) -> Result<()> {
+    let output = Command::new("docker").args(args).output()?;
+    if !output.status.success() {
+        return Err(format!("docker {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(())
+}
+
+fn row(name: &str, time: Duration, base: Duration) {
+    println!("  {name:<44} {:>7.1} ms    {:.2}", ms(time), time.as_secs_f64() / base.as_secs_f64());
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
