@@ -1,30 +1,27 @@
 //! Completions: what clap says, in the words of three shells, tried in the real shells.
 
-use super::{flags, hold, program, repository, tool, verbs};
+use super::{flags, hold, program, tool, verbs};
 use clap_complete::Shell;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 
 /// Named as each shell looks for it.
-const FILES: [(Shell, &str); 3] = [
-    (Shell::Bash, "completions/claude-bottle.bash"),
-    (Shell::Zsh, "completions/_claude-bottle"),
-    (Shell::Fish, "completions/claude-bottle.fish"),
-];
+const FILES: [(Shell, &str); 3] =
+    [(Shell::Bash, "claude-bottle.bash"), (Shell::Zsh, "_claude-bottle"), (Shell::Fish, "claude-bottle.fish")];
 
 #[test]
 fn files_are_what_clap_says() {
     for (shell, file) in FILES {
-        let mut text = Vec::new();
-        clap_complete::generate(shell, &mut program(), "claude-bottle", &mut text);
-        hold(file, &String::from_utf8(text).unwrap());
+        hold(&format!("completions/{file}"), &generated(shell));
     }
 }
 
-fn file(shell: Shell) -> PathBuf {
-    let (_, file) = FILES.iter().find(|(one, _)| *one == shell).unwrap();
-    repository().join(file)
+fn generated(shell: Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut program(), "claude-bottle", &mut text);
+    // A hyphen in the program's name is spelled in two ways in bash's cases, and no verb's flags are completed:
+    // <https://github.com/clap-rs/clap/issues/6421>. Nothing to replace once that is mended.
+    String::from_utf8(text).unwrap().replace("claude__subcmd__bottle", "claude__bottle")
 }
 
 /// What is typed, and what the shell must offer: verbs, every verb's flags, the values of a flag.
@@ -42,9 +39,12 @@ fn questions() -> Vec<(String, BTreeSet<String>)> {
     all
 }
 
-/// Runs a script that prints one offer a line, and a line `?` before each question's.
+/// Runs a script, beside the completions, that prints one offer a line, and a line `?` before each question's.
 fn compare(mut shell: std::process::Command, script: &str) {
     let folder = tempfile::tempdir().unwrap();
+    for (shell, file) in FILES {
+        fs::write(folder.path().join(file), generated(shell)).unwrap();
+    }
     let path = folder.path().join("script");
     fs::write(&path, script).unwrap();
     shell.arg(&path).env("HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path()).env_remove("ZDOTDIR");
@@ -65,10 +65,11 @@ fn quoted(text: &str) -> String {
 
 #[test]
 fn in_bash() {
-    let mut script = format!("set -u\nsource {}\n", quoted(&file(Shell::Bash).to_string_lossy()));
     // The function that `complete -F` registered, called as readline calls it.
-    script.push_str(
-        r#"ask() {
+    let mut script = String::from(
+        r#"set -u
+source ./claude-bottle.bash
+ask() {
     local line=$1
     COMP_LINE=$line COMP_POINT=${#line} COMPREPLY=()
     read -ra COMP_WORDS <<<"$line"
@@ -92,7 +93,7 @@ fn in_bash() {
 
 #[test]
 fn in_fish() {
-    let mut script = format!("source {}\nor exit 1\n", quoted(&file(Shell::Fish).to_string_lossy()));
+    let mut script = String::from("source claude-bottle.fish\nor exit 1\n");
     for (typed, _) in questions() {
         // What follows a tab is the description.
         script.push_str(&format!("echo '?'\ncomplete -C {} | string replace -r '\\t.*' ''\n", quoted(&typed)));
@@ -106,26 +107,22 @@ fn in_fish() {
 /// writes what the completion system is given.
 #[test]
 fn in_zsh() {
-    let folder = file(Shell::Zsh).parent().unwrap().to_string_lossy().into_owned();
-    let inner = format!(
-        r#"PROMPT= RPROMPT= fpath=({} $fpath)
+    let inner = r#"PROMPT= RPROMPT= fpath=($PWD $fpath)
 autoload -Uz compinit && compinit -u -D
-compadd() {{
+compadd() {
     # The system's own look-ups store into arrays and offer nothing.
     local -a hits
-    if (( ! ${{@[(I)-[OAD]*]}} )); then
+    if (( ! ${@[(I)-[OAD]*]} )); then
         builtin compadd -A hits "$@"
         print -rl -- $hits >>offers
     fi
     builtin compadd "$@"
-}}
-next() {{ print -r -- '?' >>offers; BUFFER=; }}
-leave() {{ exit }}
+}
+next() { print -r -- '?' >>offers; BUFFER=; }
+leave() { exit }
 zle -N next; zle -N leave
 bindkey '^I' complete-word; bindkey '^N' next; bindkey '^X' leave
-"#,
-        quoted(&folder)
-    );
+"#;
     let mut keys = String::new();
     for (typed, _) in questions() {
         keys.push_str(&format!("zpty -wn z $'\\C-n'{}$'\\t'\n", quoted(&typed)));
@@ -133,7 +130,7 @@ bindkey '^I' complete-word; bindkey '^N' next; bindkey '^X' leave
     let script = format!(
         "zmodload zsh/zpty\nprint -r -- {} >inner\nzpty z zsh -fi\nzpty -w z 'source ./inner'\n{keys}zpty -wn z $'\\C-x'\n\
          while zpty -r z line; do done\ngrep -v '^$' offers\n",
-        quoted(&inner)
+        quoted(inner)
     );
     let mut zsh = tool("zsh");
     zsh.arg("-f");
