@@ -23,13 +23,18 @@ fn read(file: &str) -> String {
 fn hold(file: &str, text: &str) {
     let path = repository().join(file);
     if std::env::var_os("UPDATE").is_some_and(|update| update == "1") {
-        fs::write(path, text).unwrap_or_else(|e| panic!("{file}: {e}"));
+        // In one move: other tests read it meanwhile.
+        let new = path.with_extension("new");
+        fs::write(&new, text).and_then(|()| fs::rename(new, path)).unwrap_or_else(|e| panic!("{file}: {e}"));
         return;
     }
     let found = fs::read_to_string(path).unwrap_or_default();
     let differs = found.lines().zip(text.lines()).position(|(a, b)| a != b);
     let line = differs.unwrap_or(found.lines().count().min(text.lines().count())) + 1;
-    assert!(found == text, "{file}:{line} is not what the program says; `UPDATE=1 cargo test --test it docs` rewrites it");
+    assert!(
+        found == text,
+        "{file}:{line} is not what the program says; `UPDATE=1 cargo test --test it docs` rewrites it"
+    );
 }
 
 /// The real program, or the test fails and says what to type.

@@ -112,7 +112,8 @@ fn synopsis(command: &Command) -> String {
 /// Flags without a value, those of the help last.
 fn switches(command: &Command) -> impl Iterator<Item = &Arg> {
     let of_help = |flag: &&Arg| matches!(flag.get_id().as_str(), "help" | "version");
-    let switches = move || command.get_arguments().filter(|arg| !arg.is_positional() && !arg.get_action().takes_values());
+    let switches =
+        move || command.get_arguments().filter(|arg| !arg.is_positional() && !arg.get_action().takes_values());
     switches().filter(move |flag| !of_help(flag)).chain(switches().filter(of_help))
 }
 
@@ -135,7 +136,9 @@ fn pages_have_no_lint() {
 /// The page with `--yes` as it is typed.
 fn plain(page: &str) -> String {
     let command = pages().remove(page).flatten();
-    let text = whole(page, command.as_ref()).replace("\\-", "-");
+    let whole = whole(page, command.as_ref());
+    let shown = whole.lines().filter(|line| !line.starts_with(".\\\"")).map(|line| format!("{line}\n"));
+    let text = shown.collect::<String>().replace("\\-", "-");
     ["\\fB", "\\fI", "\\fR"].iter().fold(text, |text, font| text.replace(font, ""))
 }
 
@@ -152,7 +155,8 @@ fn every_flag_of_the_help_is_in_its_page_and_no_other() {
             known.extend(verbs().iter().flat_map(flags));
         }
         // An example may hand a flag on to the agent's program.
-        let typed: String = text.lines().map(|line| format!("{}\n", line.split(" -- ").next().unwrap_or(line))).collect();
+        let typed: String =
+            text.lines().map(|line| format!("{}\n", line.split(" -- ").next().unwrap_or(line))).collect();
         let found = long_flags_in(&typed);
         assert!(own.is_subset(&found), "{page} lacks {:?}", own.difference(&found));
         assert!(found.is_subset(&known), "{page} invents {:?}", found.difference(&known));
@@ -218,7 +222,8 @@ fn every_key_of_the_manifest_is_in_its_page_and_no_other() {
     let text = plain(MANIFEST);
     let mut told = headings(&text);
     // Named in the text of the key above them.
-    let inner = ["allow_delete", "allow_force", "email", "header", "identity_file", "known_host_key", "refs", "upstream"];
+    let inner =
+        ["allow_delete", "allow_force", "email", "header", "identity_file", "known_host_key", "refs", "upstream"];
     for key in inner.into_iter().chain(["user", "name"]) {
         assert!(text.lines().any(|line| line.starts_with(".B") && line.contains(key)), "{key}");
         told.insert(key.to_owned());
