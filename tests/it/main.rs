@@ -2,3 +2,7 @@
 //! engine, the gate alone, the real engine with real Claude Code.
 
 mod docs;
+#[cfg(feature = "gate")]
+mod gate;
+mod manifest;
+mod repo;

@@ -166,6 +166,17 @@ fn commands_that_are_shown_can_be_typed() {
 }
 
 #[test]
+fn targets_that_are_shown_are_in_the_makefile() {
+    let makefile = read("Makefile");
+    for block in PAPERS.iter().flat_map(|paper| blocks(paper)).filter(|block| block.language == "sh") {
+        let words: Vec<&str> = block.text.split_whitespace().collect();
+        for pair in words.windows(2).filter(|pair| pair[0] == "make") {
+            assert!(makefile.contains(&format!("\n{}:", pair[1])), "`make {}`", pair[1]);
+        }
+    }
+}
+
+#[test]
 fn links_lead_to_files() {
     for paper in PAPERS {
         for part in read(paper).split("](").skip(1) {
