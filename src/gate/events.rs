@@ -52,7 +52,7 @@ impl Events {
     }
 
     /// How many lines no reader ever got.
-    pub fn dropped(&self) -> u64 {
+    pub fn lost(&self) -> u64 {
         self.lock().dropped_ever
     }
 

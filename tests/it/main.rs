@@ -1,2 +1,10 @@
 //! The one integration-test crate. Rings, from quick to slow: the repository's own rules, the command line, the fake
 //! engine, the gate alone, the real engine with real Claude Code.
+
+mod docs;
+#[cfg(feature = "gate")]
+mod engine;
+#[cfg(feature = "gate")]
+mod gate;
+mod manifest;
+mod repo;

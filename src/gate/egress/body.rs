@@ -50,7 +50,7 @@ pub enum Body {
     Page(Option<Bytes>),
     Stream {
         incoming: Incoming,
-        tally: Tally,
+        tally: Box<Tally>,
         ended: bool,
     },
 }

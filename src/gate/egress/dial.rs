@@ -9,6 +9,7 @@ use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{Resolver, TokioResolver};
 use socket2::{SockRef, TcpKeepalive};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,6 +27,8 @@ const LONGEST: usize = 8 * 1024;
 
 pub struct Dialler {
     resolver: TokioResolver,
+    /// Of /etc/hosts, read once: it is the engine's, and does not change while a container runs.
+    hosts: HashMap<String, Vec<IpAddr>>,
 }
 
 /// Where a route leads, checked.
@@ -57,13 +60,13 @@ impl Dialler {
         });
         let options = builder.options_mut();
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        options.use_hosts_file = ResolveHosts::Always;
+        // We read it ourselves: hickory would still ask DNS for the address family that the file does not have.
+        options.use_hosts_file = ResolveHosts::Never;
         options.timeout = Duration::from_secs(3);
         options.attempts = 2;
         options.cache_size = 512;
-        // A name is asked for as it stands: no search list makes another of it.
-        options.ndots = 0;
-        Ok(Dialler { resolver: builder.build().map_err(failed)? })
+        let hosts = hosts(&std::fs::read_to_string("/etc/hosts").unwrap_or_default());
+        Ok(Dialler { resolver: builder.build().map_err(failed)?, hosts })
     }
 
     /// Where does this route lead for this host? Asks DNS at most once.
@@ -114,7 +117,12 @@ impl Dialler {
     }
 
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ()> {
-        let found = timeout(RESOLVE, self.resolver.lookup_ip(name)).await.map_err(drop)?.map_err(drop)?;
+        if let Some(addresses) = self.hosts.get(&name.to_ascii_lowercase()) {
+            return Ok(addresses.clone());
+        }
+        // The final dot: a name is asked for as it stands, no search list makes another of it.
+        let found = self.resolver.lookup_ip(format!("{name}."));
+        let found = timeout(RESOLVE, found).await.map_err(drop)?.map_err(drop)?;
         Ok(found.iter().collect())
     }
 
@@ -168,6 +176,18 @@ pub fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
+fn hosts(text: &str) -> HashMap<String, Vec<IpAddr>> {
+    let mut hosts: HashMap<String, Vec<IpAddr>> = HashMap::new();
+    for line in text.lines() {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let Some(address) = words.next().and_then(|word| word.parse().ok()) else { continue };
+        for name in words {
+            hosts.entry(name.to_ascii_lowercase()).or_default().push(address);
+        }
+    }
+    hosts
+}
+
 async fn dial(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
     let mut last = std::io::Error::other("no address");
     for address in addresses {
@@ -209,4 +229,17 @@ async fn ask(stream: &mut TcpStream, proxy: &Proxy, authority: &str) -> std::io:
         .and_then(|rest| rest.get(2..5))
         .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
     status.ok_or_else(|| std::io::Error::other("its answer is not HTTP"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_file_is_read() {
+        let found =
+            hosts("# 1.1.1.1 no\n127.0.0.1 localhost\n\n10.0.0.1\tHost-Gateway alias # x\n::1 localhost\nbad x\n");
+        assert_eq!(found["host-gateway"], ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+        assert_eq!((found["localhost"].len(), found.len()), (2, 3));
+    }
 }

@@ -9,13 +9,14 @@ use super::dial::{Target, Trouble, authority};
 use super::door::{GREETING, Place, plain_name};
 use super::headers;
 use super::pages::{Reader, explain, failure, refusal};
+use super::raw;
 use super::table::plain;
 use super::tally::Tally;
 use claude_bottle::policy::{Ask, Denial, Pass, Reason, Role};
 use claude_bottle::protocol::{GATE_HOST, Outcome};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::SendRequest;
-use hyper::header::{EXPECT, HOST, HeaderValue, PROXY_AUTHORIZATION};
+use hyper::header::{EXPECT, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::service::service_fn;
@@ -26,14 +27,14 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 /// For the head of a request, counted from the end of the one before: an idle connection ends here, too.
@@ -78,29 +79,31 @@ impl Conversation {
         }
         match self.handshake(stream).await {
             Ok((stream, sni)) => self.speak(stream, sni).await,
-            Err(why) => {
+            Err(trouble) => {
                 let mut tally = Tally::connection(&self.egress, &self.host, self.port);
-                tally.denied(&Denial::new(Reason::Malformed, why));
+                match trouble {
+                    Trouble::Denied(denial) => tally.denied(&denial),
+                    Trouble::Failed(_, why) => tally.failed(why),
+                }
             }
         }
     }
 
     /// Refused names get their handshake as well: the refusal has to be read.
-    async fn handshake(
-        &self,
-        stream: UnixStream,
-    ) -> Result<(tokio_rustls::server::TlsStream<UnixStream>, Sni), String> {
+    async fn handshake(&self, stream: UnixStream) -> Result<(TlsStream<UnixStream>, Sni), Trouble> {
+        let malformed = |why: String| Trouble::Denied(Denial::new(Reason::Malformed, why));
+        let failed = |why: String| Trouble::Failed("tls", why);
         let started = timeout(GREETING, LazyConfigAcceptor::new(Acceptor::default(), stream))
             .await
-            .map_err(|_| "the TLS hello did not come".to_owned())?
-            .map_err(|error| format!("these bytes are not TLS: {error}"))?;
+            .map_err(|_| malformed("the TLS hello did not come".to_owned()))?
+            .map_err(|error| malformed(format!("these bytes are not TLS: {error}")))?;
         let sni = started.client_hello().server_name().map(str::to_ascii_lowercase);
         let name = sni.as_deref().and_then(plain_name).unwrap_or_else(|| self.host.clone());
-        let config = self.egress.authority.config(&name)?;
+        let config = self.egress.authority.config(&name).map_err(failed)?;
         let stream = timeout(GREETING, started.into_stream(config))
             .await
-            .map_err(|_| "the TLS handshake did not end".to_owned())?
-            .map_err(|error| format!("TLS: {error}"))?;
+            .map_err(|_| failed("the TLS handshake with the agent did not end".to_owned()))?
+            .map_err(|error| failed(format!("TLS with the agent: {error}")))?;
         Ok((stream, sni))
     }
 
@@ -304,6 +307,11 @@ impl Conversation {
         route: usize,
     ) -> Result<Response<Incoming>, Trouble> {
         let empty = incoming.is_end_stream();
+        let mut head = head;
+        if !empty && incoming.size_hint().exact().is_none() {
+            // hyper would otherwise take the body of a GET for none.
+            head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let again = empty && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let spare = again.then(|| head.clone());
         let body = Upload::new((!empty).then_some(incoming), tally.sent.clone());
@@ -388,7 +396,7 @@ impl Conversation {
                 let (mut head, incoming) = response.into_parts();
                 headers::incoming(&mut head.headers);
                 head.version = Version::HTTP_11;
-                Response::from_parts(head, Body::Stream { incoming, tally, ended: false })
+                Response::from_parts(head, Body::Stream { incoming, tally: Box::new(tally), ended: false })
             }
         }
     }
@@ -404,15 +412,7 @@ impl Conversation {
             let (_this, mut tally) = (self, tally);
             match tokio::try_join!(agent, upstream) {
                 Ok((agent, upstream)) => {
-                    let (mut agent, mut upstream) = (TokioIo::new(agent), TokioIo::new(upstream));
-                    let passed = copy_bidirectional_with_sizes(&mut agent, &mut upstream, 16 * 1024, 16 * 1024).await;
-                    match passed {
-                        Ok((sent, received)) => {
-                            tally.sent.fetch_add(sent, Relaxed);
-                            tally.received += received;
-                        }
-                        Err(error) => tally.audit.reason = Some(format!("broke off: {}", error.kind())),
-                    }
+                    raw::shuttle(TokioIo::new(agent), TokioIo::new(upstream), &mut tally).await;
                 }
                 Err(error) => tally.failed(format!("the switch of protocols failed: {error}")),
             }

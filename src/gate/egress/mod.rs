@@ -74,7 +74,7 @@ impl Egress {
             "bottle": self.table.bottle,
             "uptime": self.started.elapsed().as_secs(),
             "routes": routes,
-            "counters": self.tallies.counters(self.events.dropped()),
+            "counters": self.tallies.counters(self.events.lost()),
         })
     }
 }

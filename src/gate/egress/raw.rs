@@ -6,9 +6,12 @@ use super::dial::Trouble;
 use super::door::{GREETING, plain_name};
 use super::tally::Tally;
 use claude_bottle::policy::{Denial, Reason};
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional_with_sizes};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::rustls::server::Acceptor;
@@ -56,17 +59,65 @@ async fn reach(egress: &Arc<Egress>, tally: &mut Tally, index: usize, host: &str
 }
 
 /// `first`: bytes that were read from the agent already.
-async fn pass(mut agent: UnixStream, mut upstream: TcpStream, tally: &mut Tally, first: &[u8]) {
-    let passed = async {
-        upstream.write_all(first).await?;
-        copy_bidirectional_with_sizes(&mut agent, &mut upstream, BUFFER, BUFFER).await
-    };
-    match passed.await {
-        Ok((sent, received)) => {
-            tally.sent.fetch_add(sent + first.len() as u64, Relaxed);
-            tally.received += received;
+async fn pass(agent: UnixStream, mut upstream: TcpStream, tally: &mut Tally, first: &[u8]) {
+    match upstream.write_all(first).await {
+        Ok(()) => {
+            tally.sent.fetch_add(first.len() as u64, Relaxed);
+            shuttle(agent, upstream, tally).await;
         }
-        Err(error) => tally.audit.reason = Some(format!("broke off: {}", error.kind())),
+        Err(error) => tally.failed(format!("the upstream broke off: {}", error.kind())),
+    }
+}
+
+/// Bytes both ways until both sides have ended, or one breaks; counted either way.
+pub async fn shuttle(
+    agent: impl AsyncRead + AsyncWrite + Unpin,
+    mut upstream: impl AsyncRead + AsyncWrite + Unpin,
+    tally: &mut Tally,
+) {
+    let mut agent = Counted { stream: agent, read: tally.sent.clone(), written: 0 };
+    let passed = copy_bidirectional_with_sizes(&mut agent, &mut upstream, BUFFER, BUFFER).await;
+    tally.received += agent.written;
+    match passed {
+        // Many programs end TLS without saying so.
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            tally.audit.reason = Some(format!("broke off: {}", error.kind()));
+        }
+        _ => {}
+    }
+}
+
+/// A stream that counts.
+struct Counted<S> {
+    stream: S,
+    read: Arc<AtomicU64>,
+    written: u64,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.read.fetch_add((buffer.filled().len() - before) as u64, Relaxed);
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(count)) = polled {
+            self.written += count as u64;
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
