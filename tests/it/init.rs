@@ -126,7 +126,7 @@ fn every_name_leads_to_the_gate() {
     let out = shell(
         "curl -sS http://One.Example.org/; curl -sS http://one.example.org:443/; curl -sS http://two.example.org:9418/
          getent ahosts one.example.org | head -n 1 | tr -s ' '; getent ahosts three.example.org | head -n 1 | tr -s ' '
-         getent hosts 127.64.0.2; getent ahosts x.localhost bottle | cut -d' ' -f1 | sort -u
+         getent hosts 127.64.0.2 | tr -s ' '; getent ahosts x.localhost bottle | cut -d' ' -f1 | sort -u
          perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(\"one.example.org:22\") ? \"open\" : \"closed\", \"\\n\"'",
     );
     assert_eq!(
@@ -153,7 +153,7 @@ fn names_run_out_and_the_earlier_ones_stay() {
     let count = "getent ahosts $(seq -f n%g.example.org 2000) | grep -c STREAM; curl -sS http://n1.example.org/";
     assert_eq!(shell(count), "1024\nCONNECT n1.example.org:80\n");
     let bottle = Bottle::new(&["sh", "-c", &format!("ulimit -n; {count}")]);
-    let output = bottle.command("ulimit -Hn 600; ulimit -Sn 300").output().unwrap();
+    let output = bottle.command("ulimit -Sn 300; ulimit -Hn 600").output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "300\n100\nCONNECT n1.example.org:80\n");
 }
 
