@@ -171,7 +171,7 @@ fn descriptors_run_out_and_come_back() {
         "perl",
         "-MIO::Socket::INET",
         "-e",
-        "my @held = map { IO::Socket::INET->new(\"echo.example.org:80\") } 1..150; @held = ();
+        "my @held = map { IO::Socket::INET->new(\"echo.example.org:80\") } 1..150; IO::Socket::INET->new(\"new.example.org:80\") or die; @held = ();
          my $s = IO::Socket::INET->new(\"x.example.org:80\") or die; print $s \"GET / HTTP/1.0\\r\\n\\r\\n\"; print <$s>",
     ]);
     let output = bottle.command("ulimit -n 160").output().unwrap();
