@@ -144,5 +144,6 @@ fn event(kind: &str, mut data: Value) -> Bytes {
 }
 
 fn split(text: &str) -> (&str, &str) {
-    text.split_at(text.floor_char_boundary(text.len() / 2))
+    let middle = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
+    text.split_at(middle)
 }
