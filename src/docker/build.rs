@@ -25,7 +25,7 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<Built,
     let here = |e: std::io::Error| EngineError::new(format!("cannot prepare the build of `{}`: {e}", build.tag));
     let folder = tempfile::Builder::new().prefix("claude-bottle-build-").tempdir().map_err(here)?;
     let (dockerfile, context) = lay_out(build, folder.path()).map_err(here)?;
-    let mut args: Vec<String> = ["build", "--tag", &build.tag].map(str::to_owned).into();
+    let mut args: Vec<String> = ["build", "--force-rm", "--tag", &build.tag].map(str::to_owned).into();
     if let Some(also) = &build.also {
         args.extend(["--tag".to_owned(), also.clone()]);
     }

@@ -6,5 +6,7 @@ mod docs;
 mod engine;
 #[cfg(feature = "gate")]
 mod gate;
+#[cfg(feature = "gate")]
+mod init;
 mod manifest;
 mod repo;

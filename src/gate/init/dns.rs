@@ -6,6 +6,8 @@
 use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, PTR};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use nix::sys::socket::{setsockopt, sockopt};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,6 +19,10 @@ const TTL: u32 = 3600;
 const HEADER: usize = 12;
 /// What a UDP query may hold, by EDNS.
 const LARGEST: usize = 4096;
+/// Queries taken and not yet answered.
+const MOST_WAITING: usize = 4096;
+/// Bytes; the kernel gives what it allows of it.
+const RECEIVE_BUFFER: usize = 4 << 20;
 /// A TCP client that says nothing is let go.
 const IDLE: Duration = Duration::from_secs(10);
 const AT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 53);
@@ -143,6 +149,7 @@ fn reversed(name: &str) -> Option<Ipv4Addr> {
 /// Binds both sockets and answers on them for as long as the runtime lives.
 pub fn serve(find: Rc<dyn Fn(Lookup<'_>) -> Found>) -> std::io::Result<()> {
     let udp = std::net::UdpSocket::bind(AT)?;
+    let _ = setsockopt(&udp, sockopt::RcvBuf, &RECEIVE_BUFFER);
     udp.set_nonblocking(true)?;
     let udp = UdpSocket::from_std(udp)?;
     let tcp = super::door::listen(AT)?;
@@ -151,16 +158,26 @@ pub fn serve(find: Rc<dyn Fn(Lookup<'_>) -> Found>) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Takes queries off the socket before it answers any: the kernel holds a few hundred and drops the rest, and each one
+/// lost costs a client of glibc's five seconds.
 async fn serve_udp(socket: UdpSocket, find: Rc<dyn Fn(Lookup<'_>) -> Found>) {
     let mut packet = [0; LARGEST];
+    let mut waiting = VecDeque::new();
     loop {
-        match socket.recv_from(&mut packet).await {
-            Ok((length, from)) => {
-                if let Some(reply) = answer(&packet[..length], |lookup| find(lookup)) {
-                    let _ = socket.send_to(&reply, from).await;
-                }
-            }
-            Err(_) => tokio::time::sleep(super::door::BACK_OFF).await,
+        // A flood must not keep the thread from signals and connections.
+        tokio::task::coop::consume_budget().await;
+        if waiting.is_empty() && socket.readable().await.is_err() {
+            tokio::time::sleep(super::door::BACK_OFF).await;
+        }
+        while waiting.len() < MOST_WAITING
+            && let Ok((length, from)) = socket.try_recv_from(&mut packet)
+        {
+            waiting.push_back((packet[..length].to_vec(), from));
+        }
+        if let Some((query, from)) = waiting.pop_front()
+            && let Some(reply) = answer(&query, |lookup| find(lookup))
+        {
+            let _ = socket.send_to(&reply, from).await;
         }
     }
 }

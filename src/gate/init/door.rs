@@ -1,8 +1,8 @@
 //! The door: a network made of loopback. Every name asked for gets an address of its own, and what connects there is
 //! passed to the gate's socket behind the line `CONNECT name:port`. Who may pass is the gate's to say.
 //!
-//! Invariant: listeners stand on 127.64.0.0/10 alone (127.0.0.1 is the agent's own), and hold at most half of the
-//! descriptors; the other half is left for connections.
+//! Invariant: listeners stand on 127.64.0.0/10 alone (127.0.0.1 is the agent's own). They hold at most half of the
+//! descriptors and connections the other half: a flood of one does not end the other.
 
 use super::Failure;
 use super::dns::{self, Found, Lookup};
@@ -13,14 +13,18 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, UnixStream};
+use tokio::sync::Semaphore;
 
 /// The wait after an error that time may mend: no descriptor, no memory, no room in a queue.
 pub const BACK_OFF: Duration = Duration::from_millis(20);
 /// How long a connection waits for the gate to take it.
 const PATIENCE: Duration = Duration::from_secs(10);
 const BACKLOG: u32 = 1024;
+/// Connections at one time; each holds two descriptors and two buffers. More wait in their listener's queue.
+const MOST_CONNECTIONS: usize = 4096;
 
 /// A handle; all of them are the one door.
 #[derive(Clone)]
@@ -32,18 +36,22 @@ struct State {
     socket: Rc<Path>,
     host_name: String,
     descriptors: usize,
+    /// One permit a connection.
+    room: Arc<Semaphore>,
 }
 
 impl Door {
     /// Answers DNS from now on. `descriptors` is how many this process may have open.
     pub fn open(socket: &Path, descriptors: u64) -> Result<Door, Failure> {
         let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let door = Door(Rc::new(RefCell::new(State {
             names: Names::default(),
             ports: vec![443, 80],
             socket: socket.into(),
             host_name: host_name.trim().to_ascii_lowercase(),
-            descriptors: usize::try_from(descriptors).unwrap_or(usize::MAX),
+            descriptors,
+            room: Arc::new(Semaphore::new(MOST_CONNECTIONS.min(descriptors / 4))),
         })));
         let state = door.0.clone();
         dns::serve(Rc::new(move |lookup| state.borrow_mut().find(lookup)))
@@ -103,7 +111,7 @@ impl State {
 
     fn accept(&self, listener: TcpListener, name: &str, port: u16) {
         let line: Rc<str> = format!("CONNECT {name}:{port}\n").into();
-        tokio::task::spawn_local(accept(listener, line, self.socket.clone()));
+        tokio::task::spawn_local(accept(listener, line, self.socket.clone(), self.room.clone()));
     }
 }
 
@@ -115,12 +123,14 @@ pub fn listen(at: SocketAddrV4) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn accept(listener: TcpListener, line: Rc<str>, socket: Rc<Path>) {
+async fn accept(listener: TcpListener, line: Rc<str>, socket: Rc<Path>, room: Arc<Semaphore>) {
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
+                let permit = room.clone().acquire_owned().await;
                 let (line, socket) = (line.clone(), socket.clone());
                 tokio::task::spawn_local(async move {
+                    let _permit = permit;
                     let _ = client.set_nodelay(true);
                     if let Ok(Ok(gate)) = tokio::time::timeout(PATIENCE, reach(&socket)).await {
                         relay(client, gate, line.as_bytes()).await;

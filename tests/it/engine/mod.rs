@@ -266,6 +266,11 @@ impl Going {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).unwrap();
     }
 
+    /// Waits for the process alone.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
     /// Closes stdin and waits.
     pub fn end(mut self) -> Ran {
         drop(self.stdin.take());
