@@ -48,7 +48,7 @@ const RECORD: usize = 17 * 1024;
 /// For the TLS handshake with an upstream.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Bytes of a refused request's body that are read and forgotten, so that the connection stays usable.
-const FORGOTTEN: u64 = 256 * 1024;
+const FORGOTTEN: u64 = 1024 * 1024;
 
 /// One connection of the agent's.
 pub struct Conversation {
@@ -238,8 +238,15 @@ impl Conversation {
         // Whoever waits for "continue" has sent nothing.
         let waits = request.headers().contains_key(EXPECT);
         let mut body = request.into_body();
-        if !waits && body.size_hint().upper().is_some_and(|upper| upper <= FORGOTTEN) {
-            let forget = async { while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {} };
+        if !waits && body.size_hint().lower() <= FORGOTTEN {
+            let forget = async {
+                let mut count = 0;
+                while count <= FORGOTTEN
+                    && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+                {
+                    count += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+            };
             let _ = timeout(Duration::from_secs(2), forget).await;
         }
         response
@@ -277,7 +284,8 @@ impl Conversation {
     async fn rewrite(&self, head: &mut Parts, pass: &Pass, websocket: bool) -> Result<(), String> {
         let table = &self.egress.table;
         let route = table.route(pass.route);
-        headers::outgoing(&mut head.headers, route, table.injection(pass.route));
+        let injection = table.injection(pass.route);
+        headers::outgoing(&mut head.headers, route, &table.own_headers, injection);
         if websocket {
             headers::upgrade(&mut head.headers);
         }
