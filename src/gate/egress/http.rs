@@ -7,6 +7,7 @@ use super::Egress;
 use super::body::{Body, Upload};
 use super::dial::{Target, Trouble, authority};
 use super::door::{GREETING, Place, plain_name};
+use super::gulp::Gulp;
 use super::headers;
 use super::pages::{Reader, explain, failure, refusal};
 use super::raw;
@@ -28,7 +29,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -43,8 +44,6 @@ const HEAD: Duration = Duration::from_secs(60);
 const LARGEST_HEAD: usize = 64 * 1024;
 /// Bytes of hyper's buffers, each direction and side.
 const BUFFER: usize = 128 * 1024;
-/// Bytes of a whole TLS record: rustls by itself reads 4 KiB at a time.
-const RECORD: usize = 17 * 1024;
 /// For the TLS handshake with an upstream.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Bytes of a refused request's body that are read and forgotten, so that the connection stays usable.
@@ -92,10 +91,10 @@ impl Conversation {
     }
 
     /// Refused names get their handshake as well: the refusal has to be read.
-    async fn handshake(&self, stream: UnixStream) -> Result<(TlsStream<BufReader<UnixStream>>, Sni), Trouble> {
+    async fn handshake(&self, stream: UnixStream) -> Result<(TlsStream<Gulp<UnixStream>>, Sni), Trouble> {
         let malformed = |why: String| Trouble::Denied(Denial::new(Reason::Malformed, why));
         let failed = |why: String| Trouble::Failed("tls", why);
-        let stream = BufReader::with_capacity(RECORD, stream);
+        let stream = Gulp::new(stream);
         let started = timeout(GREETING, LazyConfigAcceptor::new(Acceptor::default(), stream))
             .await
             .map_err(|_| malformed("the TLS hello did not come".to_owned()))?
@@ -372,7 +371,7 @@ impl Conversation {
             return converse(dialler.open(table, target).await?).await;
         }
         let failed = |why: String| Trouble::Failed("tls", format!("TLS with `{}`: {why}", self.host));
-        let stream = BufReader::with_capacity(2 * RECORD, dialler.tunnel(table, target).await?);
+        let stream = Gulp::new(dialler.tunnel(table, target).await?);
         let config = table.tls(route).ok_or_else(|| failed("no trust store".to_owned()))?;
         let name = ServerName::try_from(self.host.clone()).map_err(|_| failed("not a server's name".to_owned()))?;
         let stream = timeout(HANDSHAKE, TlsConnector::from(config).connect(name, stream))
