@@ -738,6 +738,9 @@ async fn garbage_is_refused_and_does_no_harm() {
     assert!(plain(hosts).await.starts_with("HTTP/1.1 403"));
     let none = "GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
     assert!(plain(none).await.starts_with("HTTP/1.1 403"));
+    let coded =
+        "POST / HTTP/1.1\r\nhost: plain.test\r\ntransfer-encoding: gzip, chunked\r\nconnection: close\r\n\r\n0\r\n\r\n";
+    assert!(plain(coded).await.starts_with("HTTP/1.1 403"));
     let both = "GET /x HTTP/1.1\r\nhost: plain.test\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n1\r\na\r\n0\r\n\r\n";
     let answer = plain(both).await;
     assert!(answer.contains("\"length\":1") && !answer.contains("content-length\":"), "{answer}");

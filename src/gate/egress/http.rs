@@ -208,6 +208,11 @@ impl Conversation {
             (None, _) => return Err(Denial::new(Reason::Malformed, "the request has no host header")),
             (Some(_), Some(_)) => return Err(Denial::new(Reason::Malformed, "the request has two host headers")),
         };
+        let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+        if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+            // It would be taken off with the hop, and the body read as what it is not.
+            return Err(Denial::new(Reason::Malformed, "the request has an unknown transfer coding"));
+        }
         let text = value.to_str().unwrap_or_default();
         let (name, port) = match text.rsplit_once(':') {
             Some((name, port)) => (name, Some(port.parse().unwrap_or(0))),
