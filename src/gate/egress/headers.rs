@@ -72,14 +72,14 @@ pub fn strip_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// From the agent's headers to the upstream's.
-pub fn outgoing(headers: &mut HeaderMap, route: &Route, injection: Option<&Injection>) {
+/// From the agent's headers to the upstream's. `own`: the headers that routes inject, on whichever route.
+pub fn outgoing(headers: &mut HeaderMap, route: &Route, own: &[HeaderName], injection: Option<&Injection>) {
     strip_hop(headers);
     // The gate has told the agent to go on as soon as it reads the body.
     headers.remove(EXPECT);
     headers.remove(PROXY_AUTHORIZATION);
     if !route.agent_auth {
-        for name in CREDENTIALS {
+        for name in CREDENTIALS.iter().chain(own) {
             headers.remove(name);
         }
     }

@@ -7,6 +7,7 @@ use super::Egress;
 use super::body::{Body, Upload};
 use super::dial::{Target, Trouble, authority};
 use super::door::{GREETING, Place, plain_name};
+use super::gulp::Gulp;
 use super::headers;
 use super::pages::{Reader, explain, failure, refusal};
 use super::raw;
@@ -46,7 +47,7 @@ const BUFFER: usize = 128 * 1024;
 /// For the TLS handshake with an upstream.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Bytes of a refused request's body that are read and forgotten, so that the connection stays usable.
-const FORGOTTEN: u64 = 256 * 1024;
+const FORGOTTEN: u64 = 1024 * 1024;
 
 /// One connection of the agent's.
 pub struct Conversation {
@@ -90,9 +91,10 @@ impl Conversation {
     }
 
     /// Refused names get their handshake as well: the refusal has to be read.
-    async fn handshake(&self, stream: UnixStream) -> Result<(TlsStream<UnixStream>, Sni), Trouble> {
+    async fn handshake(&self, stream: UnixStream) -> Result<(TlsStream<Gulp<UnixStream>>, Sni), Trouble> {
         let malformed = |why: String| Trouble::Denied(Denial::new(Reason::Malformed, why));
         let failed = |why: String| Trouble::Failed("tls", why);
+        let stream = Gulp::new(stream);
         let started = timeout(GREETING, LazyConfigAcceptor::new(Acceptor::default(), stream))
             .await
             .map_err(|_| malformed("the TLS hello did not come".to_owned()))?
@@ -206,6 +208,11 @@ impl Conversation {
             (None, _) => return Err(Denial::new(Reason::Malformed, "the request has no host header")),
             (Some(_), Some(_)) => return Err(Denial::new(Reason::Malformed, "the request has two host headers")),
         };
+        let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+        if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+            // It would be taken off with the hop, and the body read as what it is not.
+            return Err(Denial::new(Reason::Malformed, "the request has an unknown transfer coding"));
+        }
         let text = value.to_str().unwrap_or_default();
         let (name, port) = match text.rsplit_once(':') {
             Some((name, port)) => (name, Some(port.parse().unwrap_or(0))),
@@ -235,8 +242,15 @@ impl Conversation {
         // Whoever waits for "continue" has sent nothing.
         let waits = request.headers().contains_key(EXPECT);
         let mut body = request.into_body();
-        if !waits && body.size_hint().upper().is_some_and(|upper| upper <= FORGOTTEN) {
-            let forget = async { while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {} };
+        if !waits && body.size_hint().lower() <= FORGOTTEN {
+            let forget = async {
+                let mut count = 0;
+                while count <= FORGOTTEN
+                    && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+                {
+                    count += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+            };
             let _ = timeout(Duration::from_secs(2), forget).await;
         }
         response
@@ -274,7 +288,8 @@ impl Conversation {
     async fn rewrite(&self, head: &mut Parts, pass: &Pass, websocket: bool) -> Result<(), String> {
         let table = &self.egress.table;
         let route = table.route(pass.route);
-        headers::outgoing(&mut head.headers, route, table.injection(pass.route));
+        let injection = table.injection(pass.route);
+        headers::outgoing(&mut head.headers, route, &table.own_headers, injection);
         if websocket {
             headers::upgrade(&mut head.headers);
         }
@@ -361,7 +376,7 @@ impl Conversation {
             return converse(dialler.open(table, target).await?).await;
         }
         let failed = |why: String| Trouble::Failed("tls", format!("TLS with `{}`: {why}", self.host));
-        let stream = dialler.tunnel(table, target).await?;
+        let stream = Gulp::new(dialler.tunnel(table, target).await?);
         let config = table.tls(route).ok_or_else(|| failed("no trust store".to_owned()))?;
         let name = ServerName::try_from(self.host.clone()).map_err(|_| failed("not a server's name".to_owned()))?;
         let stream = timeout(HANDSHAKE, TlsConnector::from(config).connect(name, stream))

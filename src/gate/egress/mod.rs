@@ -5,6 +5,7 @@ mod body;
 mod ca;
 mod dial;
 mod door;
+mod gulp;
 mod headers;
 mod http;
 mod pages;

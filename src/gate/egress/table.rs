@@ -19,6 +19,8 @@ pub struct Table {
     pub policy: Policy,
     /// One per route of the policy.
     injections: Vec<Option<Injection>>,
+    /// Their names: on a route without `auth`, too, the agent must not bring a key of its own.
+    pub own_headers: Vec<HeaderName>,
     /// By `upstream_ca`.
     tls: BTreeMap<Option<String>, Arc<ClientConfig>>,
     pub proxy: Option<Proxy>,
@@ -66,7 +68,8 @@ impl Table {
         let proxy = upstream_proxy.map(|name| proxy(value(&values, &name)?)).transpose()?;
         let tokens = policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| auth.token.as_str());
         let go = go_message(go, &tokens.collect(), &mut values)?;
-        Ok(Table { identity, bottle, policy, injections, tls, proxy, go })
+        let own_headers = injections.iter().flatten().map(|injection| injection.name.clone()).collect();
+        Ok(Table { identity, bottle, policy, injections, own_headers, tls, proxy, go })
     }
 
     pub fn route(&self, index: usize) -> &Route {
