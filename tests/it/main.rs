@@ -1,2 +1,8 @@
 //! The one integration-test crate. Rings, from quick to slow: the repository's own rules, the command line, the fake
 //! engine, the gate alone, the real engine with real Claude Code.
+
+mod cli;
+mod fake;
+mod faults;
+mod keystone;
+mod run;
