@@ -25,7 +25,7 @@ pub const FAKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake");
 const SNAPSHOTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snap");
 
 /// Longer than any run takes on a busy machine: who reaches it hangs.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_secs(20);
 
 /// One agent in a bottle out of which nothing gets.
 pub const PLAIN: &str = r#"{ "bottles": { "box": {} }, "agents": { "plain": { "bottle": "box" } } }"#;
