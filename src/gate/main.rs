@@ -1,1 +1,22 @@
-fn main() {}
+//! `claude-bottle-gate`: the sidecar's program, and the agent's PID 1. One static binary, one verb each; the only place
+//! it ends.
+
+mod ctl;
+mod egress;
+mod events;
+mod init;
+mod serve;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let code = match args.split_first() {
+        Some((verb, rest)) if verb == "serve" => serve::run(rest),
+        Some((verb, rest)) if verb == "ctl" => ctl::run(rest),
+        Some((verb, rest)) if verb == "init" => init::run(rest),
+        Some((verb, _)) if verb == "--version" => events::say(env!("CARGO_PKG_VERSION")),
+        _ => events::complain("usage: claude-bottle-gate serve|ctl|init"),
+    };
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}

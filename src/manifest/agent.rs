@@ -55,7 +55,7 @@ fn strangers(file: &Path, member: &Member) -> Result<(), Refused> {
         listed(accepted.iter().copied(), " and ")
     );
     Err(refuse(file, wrong.at.line, what)
-        .hint(format!("an agent with `{}` belongs into the home's `claude-bottle.json`", wrong.key)))
+        .hint(format!("an agent with `{}` belongs in the home's `claude-bottle.json`", wrong.key)))
 }
 
 fn read_prompt(block: &Block, from: Place) -> Result<Option<Prompt>, Refused> {
@@ -77,12 +77,12 @@ fn read_prompt(block: &Block, from: Place) -> Result<Option<Prompt>, Refused> {
                 "must be relative to the manifest's folder"
             } else if path.components().any(|part| part == Component::ParentDir) {
                 "must not climb out of the manifest's folder with `..`"
-            } else if path.file_name().is_none() || text.ends_with('/') {
+            } else if matches!(text.rsplit('/').next(), Some("" | ".")) {
                 "must name a file"
             } else {
                 return Ok(Some(Prompt::File { root, path }));
             };
-            return Err(block.refuse(member, format_args!("`{}`: in a directory's agent it {why}", visible(text))));
+            return Err(block.refuse(member, format_args!("`{}` {why}", visible(text))));
         }
     }
     Ok(Some(Prompt::File { root, path }))

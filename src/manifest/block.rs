@@ -2,7 +2,7 @@
 //!
 //! Every error is one line that begins with `file:line:`, and never quotes a value that may be secret.
 
-use super::json::{Member, Node, Value, visible};
+use super::json::{Member, Node, Value, clean, visible};
 use super::keys::Table;
 use crate::exit::{Refused, nearest};
 use std::fmt::Display;
@@ -12,7 +12,7 @@ use std::path::Path;
 const LONGEST_NAME: usize = 40;
 
 pub fn refuse(file: &Path, line: u32, what: impl Display) -> Refused {
-    Refused::new(format!("{}:{line}: {what}", file.display()))
+    Refused::new(format!("{}:{line}: {what}", clean(&file.display().to_string())))
 }
 
 /// An object whose keys are all known.
@@ -177,8 +177,9 @@ fn unknown(file: &Path, member: &Member, table: &Table) -> Refused {
 
 /// With the nearest of the names as hint, where one is near.
 pub fn meant<'n>(error: Refused, wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Refused {
-    // The distance costs the product of the lengths: a word much longer than any name is near none.
-    match nearest(wrong.get(..wrong.len().min(100)).unwrap_or_default(), names) {
+    // Names that are none may hold anything. The distance costs the product of the lengths.
+    let near = nearest(wrong, names.into_iter().filter(|name| wrong.len() <= 100 && !name.contains(char::is_control)));
+    match near {
         Some(name) => error.hint(format!("did you mean `{name}`?")),
         None => error,
     }

@@ -334,7 +334,8 @@ impl<'a> Chains<'a> {
             };
             let Some((parent, _)) = self.drafts.get_key_value(&parent) else {
                 let what = format!("`extends` names no bottle: {}", chain(&parent));
-                return Err(meant(refuse(self.file, line, what), &parent, self.drafts.keys().map(String::as_str)));
+                let others = self.drafts.keys().map(String::as_str).filter(|name| !trail.contains(name));
+                return Err(meant(refuse(self.file, line, what), &parent, others));
             };
             if trail.contains(&parent.as_str()) {
                 return Err(refuse(self.file, line, format_args!("`extends` goes round: {}", chain(parent))));

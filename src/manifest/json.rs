@@ -326,14 +326,16 @@ impl Reader<'_> {
             "true" => Ok(Value::Bool(true)),
             "false" => Ok(Value::Bool(false)),
             "null" => Ok(Value::Null),
-            other => Err(Fault { at, what: format!("unknown word `{other}`: a string stands in double quotes") }),
+            other => {
+                Err(Fault { at, what: format!("unknown word `{}`: a string stands in double quotes", visible(other)) })
+            }
         }
     }
 
     fn number(&mut self) -> Result<Value, Fault> {
         let at = self.at;
         let token = self.token();
-        let fault = |why: &str| Err(Fault { at, what: format!("bad number `{token}`: {why}") });
+        let fault = |why: &str| Err(Fault { at, what: format!("bad number `{}`: {why}", visible(&token)) });
         if !is_number(&token) {
             return fault("digits, as in `12`, `-3`, `0.5` or `1e9`, are wanted");
         }
@@ -370,10 +372,10 @@ fn shown(c: char) -> String {
     }
 }
 
-/// What a manifest says goes to a terminal only with its control and direction characters made visible, and short.
-pub fn visible(text: &str) -> String {
+/// What a manifest says goes to a terminal only with its control and direction characters made visible.
+pub fn clean(text: &str) -> String {
     let mut out = String::new();
-    for c in text.chars().take(80) {
+    for c in text.chars() {
         let hidden = c.is_control()
             || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
         if hidden {
@@ -382,15 +384,15 @@ pub fn visible(text: &str) -> String {
             out.push(c);
         }
     }
-    if text.chars().nth(80).is_some() {
-        out.push('…');
-    }
     out
 }
 
-/// A path, the same way; not cut.
-pub fn visible_path(path: &std::path::Path) -> String {
-    path.display().to_string().split('/').map(visible).collect::<Vec<_>>().join("/")
+/// The same, and short.
+pub fn visible(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => clean(&text[..end]) + "…",
+        None => clean(text),
+    }
 }
 
 #[cfg(test)]

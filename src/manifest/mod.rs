@@ -8,17 +8,19 @@ mod block;
 mod bottle;
 mod json;
 pub mod keys;
-pub mod prompt;
+mod prompt;
 mod route;
 
 use crate::exit::Refused;
 use crate::policy;
-use block::{Block, listed, meant, refuse};
-use json::visible;
+use block::{Block, is_name, listed, meant, refuse};
+use json::{clean, visible};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+
+pub use prompt::read_prompt;
 
 /// The file's name, in the home and in a directory.
 pub const FILE: &str = "claude-bottle.json";
@@ -54,15 +56,19 @@ pub fn load(home: &Path, cwd: &Path) -> Result<Manifest, Refused> {
         manifest.add_directory(&cwd_file, &text)?;
     }
     if manifest.sources.is_empty() {
-        let what = format!("no manifest: neither `{}` nor `{}` is there", home_file.display(), cwd_file.display());
-        return Err(Refused::new(what).hint(format!("define an agent and its bottle in `{}`", home_file.display())));
+        let what = format!("no manifest: neither `{}` nor `{}` is there", shown(&home_file), shown(&cwd_file));
+        return Err(Refused::new(what).hint(format!("define an agent and its bottle in `{}`", shown(&home_file))));
     }
     Ok(manifest)
 }
 
+fn shown(path: &Path) -> String {
+    clean(&path.display().to_string())
+}
+
 /// `None`: there is no such file.
 fn text_of(path: &Path) -> Result<Option<String>, Refused> {
-    let bad = |why: &dyn std::fmt::Display| Refused::new(format!("{}: {why}", path.display()));
+    let bad = |why: &dyn std::fmt::Display| Refused::new(format!("{}: {why}", shown(path)));
     match path.metadata() {
         Ok(about) if about.is_file() => {}
         Ok(_) => return Err(bad(&"not a file")),
@@ -86,7 +92,7 @@ fn text_of(path: &Path) -> Result<Option<String>, Refused> {
 }
 
 fn parsed(file: &Path, text: &str) -> Result<json::Node, Refused> {
-    let told = |f: json::Fault| Refused::new(format!("{}:{}:{}: {}", file.display(), f.at.line, f.at.column, f.what));
+    let told = |f: json::Fault| Refused::new(format!("{}:{}:{}: {}", shown(file), f.at.line, f.at.column, f.what));
     json::parse(text).map_err(told)
 }
 
@@ -112,13 +118,13 @@ impl Manifest {
             && let Some(member) = members.iter().find(|member| member.key == "bottles")
         {
             let what = "`bottles` in a directory's manifest: a cloned repository never defines what gets out";
-            let hint = format!("move `bottles` to `{}`", self.home.display());
+            let hint = format!("move `bottles` to `{}`", shown(&self.home));
             return Err(refuse(file, member.at.line, what).hint(hint));
         }
         let block = Block::open(file, &node, &keys::DIRECTORY)?;
         block.word("$schema")?;
         for member in block.map("agents")? {
-            let hides = self.lines.get(&member.key).map(|line| format!("{}:{line}", self.home.display()));
+            let hides = self.lines.get(&member.key).map(|line| format!("{}:{line}", shown(&self.home)));
             let agent = agent::read(file, member, Place::Directory).map(|agent| Agent { hides, ..agent });
             self.agents.insert(member.key.clone(), agent);
         }
@@ -126,9 +132,9 @@ impl Manifest {
         Ok(())
     }
 
-    /// Names of all agents, sorted, broken ones too.
+    /// Names of all agents, sorted, broken ones too. What is no name is not among them; [`Manifest::faults`] has it.
     pub fn agents(&self) -> Vec<&str> {
-        self.agents.keys().map(String::as_str).collect()
+        self.agents.keys().map(String::as_str).filter(|name| is_name(name)).collect()
     }
 
     /// The files that were read, the home's first.
@@ -151,7 +157,7 @@ impl Manifest {
                 "agent `{}`: bottle `{}` takes no agent of a directory: `cwd_agents` is false at {}:{line}",
                 agent.name,
                 agent.bottle,
-                self.home.display()
+                shown(&self.home)
             );
             return Err(refuse(&agent.file, agent.line, what));
         }
@@ -177,12 +183,8 @@ impl Manifest {
         match self.bottles.get(&agent.bottle) {
             Some(bottle) => bottle.as_ref().map_err(Clone::clone),
             None => {
-                let what = format!(
-                    "agent `{}`: no bottle `{}` in {}",
-                    agent.name,
-                    visible(&agent.bottle),
-                    self.home.display()
-                );
+                let what =
+                    format!("agent `{}`: no bottle `{}` in {}", agent.name, visible(&agent.bottle), shown(&self.home));
                 let names = self.bottles.keys().map(String::as_str);
                 Err(meant(refuse(&agent.file, agent.line, what), &agent.bottle, names))
             }
@@ -319,10 +321,6 @@ pub struct Limits {
 pub enum OnHangup {
     Stop,
     Detach,
-}
-
-pub fn read_prompt(_p: &Prompt, _place: Place) -> Result<String, Refused> {
-    Err(Refused::new("not written yet"))
 }
 
 impl Chosen {

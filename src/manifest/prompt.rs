@@ -3,6 +3,7 @@
 //! A directory's `prompt_file` is opened one component at a time, none of them a symlink: what a cloned repository
 //! names stays beneath its folder, also while someone moves things about. What is read is bounded, and UTF-8.
 
+use super::json::clean;
 use super::{Place, Prompt};
 use crate::exit::Refused;
 use nix::errno::Errno;
@@ -34,7 +35,7 @@ pub fn read_prompt(prompt: &Prompt, place: Place) -> Result<String, Refused> {
 }
 
 fn bad(path: &Path, why: impl std::fmt::Display) -> Refused {
-    Refused::new(format!("prompt_file `{}`: {why}", super::json::visible_path(path)))
+    Refused::new(format!("prompt_file `{}`: {why}", clean(&path.display().to_string())))
 }
 
 enum Why {
@@ -48,7 +49,7 @@ impl Why {
         match self {
             Why::System(errno) => errno.desc().to_ascii_lowercase(),
             Why::Symlink(at) => {
-                format!("`{}` is a symlink, which a directory's agent may not use", super::json::visible_path(at))
+                format!("`{}` is a symlink, which a directory's agent may not use", clean(&at.display().to_string()))
             }
             Why::Climbs => "not beneath the manifest's folder".into(),
         }

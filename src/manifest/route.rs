@@ -4,7 +4,7 @@
 //! What contradicts itself is refused here, so that the gate meets only routes that mean one thing.
 
 use super::block::{Block, is_variable, refuse};
-use super::json::{At, Node, Value, visible};
+use super::json::{At, Node, Value, clean, visible};
 use super::{Route, Token, keys, place};
 use crate::exit::Refused;
 use crate::policy::{self, Auth, ConnectTo, GitAccess, HostPattern, PathPattern, Protocol, Role, Scheme};
@@ -52,8 +52,8 @@ impl Draft {
 pub fn read(file: &Path, node: &Node) -> Result<Draft, Refused> {
     let block = Block::open(file, node, &keys::ROUTE)?;
     let written = block.need("host")?;
-    let host =
-        HostPattern::try_from(block.text(written)?.to_string()).map_err(|why| refuse(file, written.at.line, why))?;
+    let host = HostPattern::try_from(block.text(written)?.to_string())
+        .map_err(|why| refuse(file, written.at.line, clean(&why)))?;
     reserved(&host).map_err(|why| block.refuse(written, why))?;
     let port = match block.get("port") {
         Some(member) => u16::try_from(block.count(member, 1, 65535)?).unwrap_or(443),
@@ -145,7 +145,9 @@ fn paths(block: &Block) -> Result<Vec<PathPattern>, Refused> {
     }
     words
         .into_iter()
-        .map(|(line, word)| PathPattern::try_from(word.to_string()).map_err(|why| refuse(block.file, line, why)))
+        .map(|(line, word)| {
+            PathPattern::try_from(word.to_string()).map_err(|why| refuse(block.file, line, clean(&why)))
+        })
         .collect()
 }
 
@@ -153,7 +155,7 @@ fn connect_to(block: &Block) -> Result<Option<ConnectTo>, Refused> {
     let Some(member) = block.get("connect_to") else { return Ok(None) };
     ConnectTo::try_from(block.text(member)?.to_string())
         .map(Some)
-        .map_err(|why| refuse(block.file, member.at.line, why))
+        .map_err(|why| refuse(block.file, member.at.line, clean(&why)))
 }
 
 fn upstream_ca(block: &Block) -> Result<Option<PathBuf>, Refused> {

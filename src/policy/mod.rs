@@ -2,8 +2,14 @@
 //!
 //! A policy is an ordered list of routes. The first route whose host, port, method and path all fit decides; none = refused.
 
+mod address;
+mod decide;
+mod normalise;
 mod pattern;
 
+pub use address::{local_name, nowhere, private_name, special};
+pub use decide::{Ask, Denial, Pass, Reason, rule_of};
+pub use normalise::{Readings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};
 use serde::{Deserialize, Serialize};
 

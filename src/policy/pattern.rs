@@ -112,6 +112,11 @@ impl PathPattern {
             }
         }
     }
+
+    /// The same for servers that do not tell cases apart.
+    pub fn matches_any_case(&self, path: &str) -> bool {
+        PathPattern(self.0.to_ascii_lowercase()).matches(&path.to_ascii_lowercase())
+    }
 }
 
 impl TryFrom<String> for PathPattern {

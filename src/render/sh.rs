@@ -30,7 +30,7 @@ pub fn sh(plan: &Plan) -> Result<String, Refused> {
     let mut comma = "";
     for (name, source) in &plan.values {
         let _ = writeln!(text, "    printf %s {}", quote(&format!("{comma}{}:\"", json(name))));
-        let _ = writeln!(text, "    {} | base64 | tr -d '\\n'", value(source));
+        let _ = writeln!(text, "    {} | tr -d '\\n'", encoded(source));
         text.push_str("    printf '\"'\n");
         comma = ",";
     }
@@ -83,15 +83,15 @@ fn call(engine: &str, step: &Step) -> String {
     format!("{engine} {}", args.join(" "))
 }
 
-/// A pipeline's head that prints the value and nothing else.
-fn value(source: &Source) -> String {
+/// A pipeline's head that prints the value and nothing else, in base64.
+fn encoded(source: &Source) -> String {
     match source {
-        Source::Env(name) => format!("printf %s \"${name}\""),
+        Source::Env(name) => format!("printf %s \"${name}\" | base64"),
         Source::Command(argv) => {
             let words: Vec<String> = argv.iter().map(|word| quote(word)).collect();
-            format!("printf %s \"$({})\"", words.join(" "))
+            format!("printf %s \"$({})\" | base64", words.join(" "))
         }
-        Source::File(path) => format!("cat {}", quote(&path.to_string_lossy())),
+        Source::File(path) => format!("base64 <{}", quote(&path.to_string_lossy())),
         Source::Ask(_) => "false".to_owned(),
     }
 }

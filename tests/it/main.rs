@@ -4,5 +4,9 @@
 mod cli;
 mod fake;
 mod faults;
+#[cfg(feature = "gate")]
+mod gate;
 mod keystone;
+mod manifest;
+mod repo;
 mod run;

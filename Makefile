@@ -1,0 +1,80 @@
+# The short way to everything. Each target makes ready what it needs, and is quick when it is.
+# Variables: PREFIX (/usr/local), DESTDIR, CARGO, TEST (a filter for `make test`), DEMO_REAL (for `make demo`).
+
+SHELL = /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench images build install clean rust
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Rust's own installer changes the PATH of new shells only.
+CARGO ?= $(shell command -v cargo 2>/dev/null || { test -x "$$HOME/.cargo/bin/cargo" && echo "$$HOME/.cargo/bin/cargo"; } || echo cargo)
+
+arch := $(shell uname -m)
+cli := target/release/claude-bottle
+gate := target/libexec/claude-bottle/claude-bottle-gate-$(arch)
+
+# The tests type in these shells, read these manuals, check these scripts, and fetch with these.
+test_packages := bash zsh fish mandoc shellcheck python3 git curl util-linux procps
+
+# What the program and the tests are told of what is made here.
+told = CLAUDE_BOTTLE_GATE="$(CURDIR)/$(gate)" CLAUDE_BOTTLE_BASE_IMAGE="$$(scripts/base-image)"
+
+help:
+	@echo 'make demo      show it: real Claude Code in a bottle, a scripted model, in a minute'
+	@echo '               (DEMO_REAL=1 with CLAUDE_CODE_OAUTH_TOKEN or ANTHROPIC_API_KEY: the real model)'
+	@echo 'make test      all tests, on a real engine (TEST=name: those whose name holds it)'
+	@echo 'make bench     times, side by side with the bare engine'
+	@echo 'make images    engine, base, agent and gate images'
+	@echo 'make build     $(cli) and the gate program'
+	@echo 'make install   into $$(DESTDIR)$$(PREFIX), here $(DESTDIR)$(PREFIX)'
+	@echo 'make clean     removes what was built; images stay (docker image ls claude-bottle-*)'
+
+rust:
+	@command -v "$(CARGO)" >/dev/null 2>&1 || { \
+	    echo 'no cargo: Rust 1.88 or newer is needed' >&2; \
+	    echo 'hint: install it with rustup (https://rustup.rs), then type this again' >&2; exit 1; }
+	@command -v cc >/dev/null 2>&1 || scripts/packages gcc libc6-dev
+
+# The gate runs in images of any kind, so it is static; only its last link differs, and what both need is compiled once.
+build: rust
+	$(CARGO) build --release --bin claude-bottle
+	$(CARGO) rustc --release --features gate --bin claude-bottle-gate -- -C target-feature=+crt-static
+	@mkdir -p $(dir $(gate))
+	@cmp -s target/release/claude-bottle-gate $(gate) || install -m 0755 target/release/claude-bottle-gate $(gate)
+
+images: build
+	@scripts/engine
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && $(cli) build && \
+	    case $$CLAUDE_BOTTLE_BASE_IMAGE in debian:*) ;; *) \
+	    echo "these images stand on a base of this machine's: export CLAUDE_BOTTLE_BASE_IMAGE=$$CLAUDE_BOTTLE_BASE_IMAGE" ;; esac
+
+test: images
+	@scripts/packages $(test_packages)
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
+
+bench: images
+	$(CARGO) build --release --features gate,testing --bin bench-bottle --bin bench-load
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
+	    target/release/bench-bottle $(cli) && target/release/bench-load "$$CLAUDE_BOTTLE_GATE"
+
+# The model runs in the agent's image, whatever libc this machine has: static, like the gate.
+demo: images
+	@scripts/packages bash python3
+	$(CARGO) rustc --release --features testing --bin scripted-model -- -C target-feature=+crt-static
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
+	    CLAUDE_BOTTLE=$(cli) SCRIPTED_MODEL=target/release/scripted-model scripts/demo
+
+# Builds only what is not there, so that `make && sudo make install` needs no Rust for root.
+install:
+	@test -x $(cli) -a -x $(gate) || $(MAKE) --no-print-directory build
+	install -D -m 0755 $(cli) $(DESTDIR)$(PREFIX)/bin/claude-bottle
+	install -D -m 0755 $(gate) $(DESTDIR)$(PREFIX)/libexec/claude-bottle/$(notdir $(gate))
+	@set -e; for page in $(wildcard man/*.[1-8]); do \
+	    install -v -D -m 0644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}"; done
+	install -D -m 0644 completions/claude-bottle.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/claude-bottle
+	install -D -m 0644 completions/_claude-bottle $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_claude-bottle
+	install -D -m 0644 completions/claude-bottle.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/claude-bottle.fish
+
+clean: rust
+	$(CARGO) clean

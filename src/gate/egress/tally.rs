@@ -1,0 +1,168 @@
+//! Counting: each request and connection is one audit line, written when it ends, however it ends; and the sums of
+//! them for `ctl status`.
+
+use super::Egress;
+use claude_bottle::policy::{Denial, Reason};
+use claude_bottle::protocol::{Audit, Event, Outcome};
+use serde_json::json;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+/// Refusals that `gate.bottle` shows.
+const REMEMBERED: usize = 20;
+/// Bytes of a path in an audit line.
+const LONGEST: usize = 1024;
+
+pub struct Tallies {
+    connections: AtomicU64,
+    open: AtomicU64,
+    allowed: AtomicU64,
+    denied: AtomicU64,
+    failed: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+    hits: Vec<AtomicU64>,
+    refusals: Mutex<VecDeque<(SystemTime, String)>>,
+}
+
+impl Tallies {
+    pub fn new(routes: usize) -> Tallies {
+        Tallies {
+            connections: AtomicU64::default(),
+            open: AtomicU64::default(),
+            allowed: AtomicU64::default(),
+            denied: AtomicU64::default(),
+            failed: AtomicU64::default(),
+            sent: AtomicU64::default(),
+            received: AtomicU64::default(),
+            hits: (0..routes).map(|_| AtomicU64::default()).collect(),
+            refusals: Mutex::default(),
+        }
+    }
+
+    pub fn opened(&self) {
+        self.connections.fetch_add(1, Relaxed);
+        self.open.fetch_add(1, Relaxed);
+    }
+
+    pub fn closed(&self) {
+        self.open.fetch_sub(1, Relaxed);
+    }
+
+    pub fn hits(&self, route: usize) -> u64 {
+        self.hits.get(route).map_or(0, |hits| hits.load(Relaxed))
+    }
+
+    pub fn counters(&self, dropped: u64) -> serde_json::Value {
+        json!({
+            "connections": self.connections.load(Relaxed),
+            "open": self.open.load(Relaxed),
+            "allowed": self.allowed.load(Relaxed),
+            "denied": self.denied.load(Relaxed),
+            "failed": self.failed.load(Relaxed),
+            "sent": self.sent.load(Relaxed),
+            "received": self.received.load(Relaxed),
+            "dropped": dropped,
+        })
+    }
+
+    /// The latest refusals, oldest first: what the agent itself was told.
+    pub fn refusals(&self) -> Vec<(SystemTime, String)> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// One request or connection under way. Dropping it writes the line.
+pub struct Tally {
+    egress: Arc<Egress>,
+    started: Instant,
+    kind: fn(Audit) -> Event,
+    pub audit: Audit,
+    pub sent: Arc<AtomicU64>,
+    pub received: u64,
+    route: Option<usize>,
+}
+
+impl Tally {
+    pub fn request(egress: &Arc<Egress>, host: &str, port: u16) -> Tally {
+        Tally::new(egress, host, port, Event::Request)
+    }
+
+    pub fn connection(egress: &Arc<Egress>, host: &str, port: u16) -> Tally {
+        Tally::new(egress, host, port, Event::Connection)
+    }
+
+    fn new(egress: &Arc<Egress>, host: &str, port: u16, kind: fn(Audit) -> Event) -> Tally {
+        let audit = Audit { host: host.to_owned(), port, ..Audit::default() };
+        let sent = Arc::default();
+        Tally { egress: egress.clone(), started: Instant::now(), kind, audit, sent, received: 0, route: None }
+    }
+
+    pub fn asked(&mut self, method: &str, path: &str) {
+        self.audit.method = method.chars().take(32).collect();
+        self.path(path);
+    }
+
+    pub fn path(&mut self, path: &str) {
+        self.audit.path = path.chars().take(LONGEST).collect();
+    }
+
+    pub fn allowed(&mut self, route: usize) {
+        self.audit.verdict = Outcome::Allow;
+        self.point(route);
+    }
+
+    pub fn denied(&mut self, denial: &Denial) {
+        self.audit.verdict = Outcome::Deny;
+        self.audit.reason = Some(denial.text.clone());
+        if let Some(route) = denial.route {
+            self.point(route);
+        }
+        let what = match (self.audit.method.as_str(), denial.reason) {
+            ("", Reason::Malformed) | ("", _) => format!("{}:{}", self.audit.host, self.audit.port),
+            (method, _) => format!("{method} {}:{}{}", self.audit.host, self.audit.port, self.audit.path),
+        };
+        let mut refusals = self.egress.tallies.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if refusals.len() >= REMEMBERED {
+            refusals.pop_front();
+        }
+        refusals.push_back((SystemTime::now(), format!("{what}: {}", denial.text)));
+    }
+
+    /// Allowed, but it came to nothing.
+    pub fn failed(&mut self, why: impl Into<String>) {
+        self.audit.verdict = Outcome::Error;
+        self.audit.reason = Some(why.into());
+    }
+
+    fn point(&mut self, route: usize) {
+        self.route = Some(route);
+        self.audit.rule = Some(self.egress.table.route(route).origin.clone());
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        let tallies = &self.egress.tallies;
+        let mut audit = std::mem::take(&mut self.audit);
+        audit.sent = self.sent.load(Relaxed);
+        audit.received = self.received;
+        audit.ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tallies.sent.fetch_add(audit.sent, Relaxed);
+        tallies.received.fetch_add(audit.received, Relaxed);
+        match audit.verdict {
+            Outcome::Allow => &tallies.allowed,
+            Outcome::Deny => &tallies.denied,
+            Outcome::Error => &tallies.failed,
+        }
+        .fetch_add(1, Relaxed);
+        if let (Some(hits), true) =
+            (self.route.and_then(|route| tallies.hits.get(route)), audit.verdict != Outcome::Deny)
+        {
+            hits.fetch_add(1, Relaxed);
+        }
+        self.egress.events.push((self.kind)(audit));
+    }
+}

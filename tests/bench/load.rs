@@ -1,0 +1,266 @@
+//! The load generator of `make bench`: an origin, and measurements of it, directly or through a gate.
+//!
+//! `claude-bottle-load origin DIR`                serves TLS on a free port; DIR gets `ca.pem` and `address`
+//! `claude-bottle-load document DIR`              prints a gate's document with one route to that origin
+//! `claude-bottle-load measure DIR [SOCKET CA]`   measures, directly or through the gate's socket; prints one JSON line
+//!
+//! Numbers are only good for comparing lines of one run.
+
+use bytes::Bytes;
+use claude_bottle::protocol::encode_base64;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1::SendRequest;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::json;
+use std::convert::Infallible;
+use std::error::Error;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+const HOST: &str = "origin.test";
+const MIB: usize = 1 << 20;
+const STREAM: usize = 200 * MIB;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["origin", dir] => origin(Path::new(dir)).await,
+        ["document", dir] => document(Path::new(dir)),
+        ["measure", dir] => measure(Way::Direct(address(dir)?), &Path::new(dir).join("ca.pem")).await,
+        ["measure", _, socket, ca] => measure(Way::Gate(socket.to_owned()), Path::new(ca)).await,
+        _ => Err("usage: claude-bottle-load origin DIR | document DIR | measure DIR [SOCKET CA]".into()),
+    }
+}
+
+fn address(dir: &str) -> Result<String, Failure> {
+    Ok(std::fs::read_to_string(Path::new(dir).join("address"))?)
+}
+
+// ---- the origin ----
+
+/// So many bytes, the same block again and again.
+struct Blocks {
+    block: Bytes,
+    left: usize,
+}
+
+impl Body for Blocks {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let take = self.left.min(self.block.len());
+        self.left -= take;
+        Poll::Ready(Some(Ok(Frame::data(self.block.slice(..take)))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left as u64)
+    }
+}
+
+async fn origin(dir: &Path) -> Result<(), Failure> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let key = KeyPair::generate()?;
+    let leaf = CertificateParams::new(vec![HOST.to_owned()])?.signed_by(&key, &issuer)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der())?)?;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    std::fs::write(dir.join("ca.pem"), issuer.pem())?;
+    // Last: whoever waits for it finds the rest.
+    std::fs::write(dir.join("address.new"), listener.local_addr()?.to_string())?;
+    std::fs::rename(dir.join("address.new"), dir.join("address"))?;
+    let block = Bytes::from(vec![b'x'; 64 * 1024]);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let (acceptor, block) = (acceptor.clone(), block.clone());
+        tokio::spawn(async move {
+            let Ok(stream) = acceptor.accept(stream).await else { return };
+            let service = service_fn(move |request: Request<Incoming>| {
+                let left = if request.uri().path() == "/big" { STREAM } else { 128 };
+                let block = block.clone();
+                async move { Ok::<_, Infallible>(Response::new(Blocks { block, left })) }
+            });
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+fn document(dir: &Path) -> Result<(), Failure> {
+    let roots = std::fs::read(dir.join("ca.pem"))?;
+    let address = std::fs::read_to_string(dir.join("address"))?;
+    let document = json!({
+        "version": 1, "identity": "bench-00000", "bottle": "bench",
+        "policy": { "routes": [{
+            "host": HOST, "port": 443, "methods": ["GET", "POST"], "paths": ["/**"], "origin": "bench:1",
+            "private": true, "connect_to": address, "auth": { "scheme": "bearer", "token": "token" },
+        }] },
+        "go": { "env": {}, "files": [], "command": ["true"], "cwd": "/" },
+        "roots": "roots",
+        "values": { "roots": encode_base64(&roots), "token": encode_base64(b"bench-token") },
+    });
+    println!("{document}");
+    Ok(())
+}
+
+// ---- the measurements ----
+
+#[derive(Clone)]
+enum Way {
+    Direct(String),
+    Gate(String),
+}
+
+struct Load {
+    way: Way,
+    tls: TlsConnector,
+}
+
+impl Load {
+    async fn open(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        match &self.way {
+            Way::Direct(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                self.converse(stream).await
+            }
+            Way::Gate(socket) => {
+                let mut stream = UnixStream::connect(socket).await?;
+                stream.write_all(format!("CONNECT {HOST}:443\n").as_bytes()).await?;
+                self.converse(stream).await
+            }
+        }
+    }
+
+    async fn converse(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        let stream = self.tls.connect(ServerName::try_from(HOST)?, stream).await?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}
+
+async fn get(sender: &mut SendRequest<Full<Bytes>>, path: &str) -> Result<usize, Failure> {
+    sender.ready().await?;
+    let body = Empty::<Bytes>::new().collect().await?.to_bytes();
+    let request = Request::builder().uri(path).header("host", HOST).body(Full::new(body))?;
+    let mut response = sender.send_request(request).await?;
+    if response.status() != 200 {
+        return Err(format!("status {}", response.status()).into());
+    }
+    let mut count = 0;
+    while let Some(frame) = response.body_mut().frame().await {
+        count += frame?.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(count)
+}
+
+async fn measure(way: Way, ca: &Path) -> Result<(), Failure> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_file_iter(ca)?.flatten());
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    // A new connection is a new program: it remembers no session.
+    config.resumption = tokio_rustls::rustls::client::Resumption::disabled();
+    let load = Arc::new(Load { way, tls: TlsConnector::from(Arc::new(config)) });
+
+    let mut sender = load.open().await?;
+    for _ in 0..200 {
+        get(&mut sender, "/").await?;
+    }
+    let mut times = Vec::new();
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(3) {
+        let before = Instant::now();
+        get(&mut sender, "/").await?;
+        times.push(before.elapsed());
+    }
+    let one = times.len() as f64 / started.elapsed().as_secs_f64();
+    let (p50, p99) = (at(&mut times, 50), at(&mut times, 99));
+
+    let started = Instant::now();
+    let many: Vec<_> = (0..16)
+        .map(|_| {
+            let load = load.clone();
+            tokio::spawn(async move {
+                let mut sender = load.open().await?;
+                let mut count = 0u32;
+                while started.elapsed() < Duration::from_secs(3) {
+                    get(&mut sender, "/").await?;
+                    count += 1;
+                }
+                Ok::<u32, Failure>(count)
+            })
+        })
+        .collect();
+    let mut count = 0;
+    for one in many {
+        count += one.await??;
+    }
+    let sixteen = f64::from(count) / started.elapsed().as_secs_f64();
+
+    let mut opened = Vec::new();
+    for _ in 0..300 {
+        let before = Instant::now();
+        let mut sender = load.open().await?;
+        get(&mut sender, "/").await?;
+        opened.push(before.elapsed());
+    }
+
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        let before = Instant::now();
+        if get(&mut sender, "/big").await? != STREAM {
+            return Err("the stream was cut".into());
+        }
+        streams.push(before.elapsed());
+    }
+    let line = json!({
+        "requests_per_second": one.round(), "requests_per_second_16": sixteen.round(),
+        "p50_ms": ms(p50), "p99_ms": ms(p99), "new_connection_ms": ms(at(&mut opened, 50)),
+        "stream_mb_per_second": (STREAM as f64 / 1e6 / at(&mut streams, 50).as_secs_f64()).round(),
+    });
+    println!("{line}");
+    Ok(())
+}
+
+fn at(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort();
+    times[(times.len() * percent / 100).min(times.len() - 1)]
+}
+
+fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}

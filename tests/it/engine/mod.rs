@@ -1,0 +1,334 @@
+//! The real engine: bottles as a user starts them, with real clients, real Claude Code, and a scripted model.
+//!
+//! Needs what `make test` makes ready; without it these tests fail and say so. Every object a test makes is removed by
+//! label, and a test that leaves one fails.
+
+mod claude;
+mod network;
+mod secrets;
+mod session;
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+
+/// A home of its own, and whatever containers the test puts beside its bottles.
+pub struct Rig {
+    pub home: tempfile::TempDir,
+    pub id: String,
+}
+
+/// What a command ended with.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// # Panics
+    /// Shows everything where the code is another.
+    #[track_caller]
+    pub fn code(self, code: i32) -> Ran {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn says(&self, words: &str) {
+        let all = format!("{}\n{}", self.stdout, self.stderr);
+        assert!(all.contains(words), "`{words}` is not in:\n{all}");
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Rig {
+    /// `manifest` goes into the home; it is JSON.
+    pub fn new(manifest: &Value) -> Rig {
+        ready();
+        let home = tempfile::Builder::new().prefix("claude-bottle-test-").tempdir().unwrap();
+        let rig = Rig { id: format!("t{}", unique()), home };
+        rig.manifest(manifest);
+        rig
+    }
+
+    pub fn manifest(&self, manifest: &Value) {
+        std::fs::write(self.path().join("claude-bottle.json"), manifest.to_string()).unwrap();
+    }
+
+    pub fn path(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The program, with an environment of the test's.
+    pub fn ours(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_claude-bottle"));
+        self.dress(command.args(args));
+        command
+    }
+
+    fn dress(&self, command: &mut Command) {
+        command.env_clear().current_dir(self.path());
+        for name in ["PATH", "CLAUDE_BOTTLE_GATE", "CLAUDE_BOTTLE_BASE_IMAGE", "DOCKER_HOST", "DOCKER_CONTEXT"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("HOME", self.path()).env("CLAUDE_BOTTLE_HOME", self.path()).env("TERM", "xterm-256color");
+    }
+
+    /// Runs it to its end, with this on stdin.
+    pub fn run(&self, args: &[&str], stdin: &str) -> Ran {
+        run(&mut self.ours(args), stdin)
+    }
+
+    /// Starts it with pipes; read and write as it goes.
+    pub fn begin(&self, args: &[&str]) -> Going {
+        Going::new(&mut self.ours(args))
+    }
+
+    /// The same on a terminal that util-linux's `script` makes.
+    pub fn on_terminal(&self, args: &[&str]) -> Going {
+        let words = [env!("CARGO_BIN_EXE_claude-bottle")].into_iter().chain(args.iter().copied());
+        let line = format!("stty rows 40 cols 120; exec {}", shlex::try_join(words).unwrap());
+        let mut command = Command::new("script");
+        command.args(["-qfec", &line, "/dev/null"]);
+        self.dress(&mut command);
+        command.env("SHELL", "/bin/sh");
+        Going::new(&mut command)
+    }
+
+    /// Identities on disk.
+    pub fn sessions(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.path().join("state")) else { return Vec::new() };
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    pub fn state(&self, identity: &str) -> PathBuf {
+        self.path().join("state").join(identity)
+    }
+
+    /// Nothing of this home's is on the engine or in the state.
+    #[track_caller]
+    pub fn assert_nothing_left(&self) {
+        assert_eq!(self.sessions(), Vec::<String>::new());
+        assert_eq!(self.objects(), Vec::<String>::new());
+    }
+
+    /// Containers and volumes with this home's label.
+    pub fn objects(&self) -> Vec<String> {
+        let Ok(id) = std::fs::read_to_string(self.path().join("id")) else { return Vec::new() };
+        let filter = format!("label=claude-bottle.home={}", id.trim());
+        let mut names = lines(&docker(&["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"]));
+        names.extend(lines(&docker(&["volume", "ls", "--filter", &filter, "--format", "{{.Name}}"])));
+        names
+    }
+
+    /// A container of the test on the bridge, with these files in /srv; gives its address once it said `ready`.
+    pub fn serve(&self, files: &[(&str, &[u8])], command: &[&str]) -> String {
+        let label = format!("claude-bottle.test={}", self.id);
+        let mut args = vec!["create", "--label", &label, "--user", "0:0", "--workdir", "/srv", "--entrypoint", "", agent_image()];
+        args.extend(command);
+        let container = docker(&args).trim().to_owned();
+        let mut archive = tar::Builder::new(Vec::new());
+        for (name, bytes) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o755);
+            archive.append_data(&mut header, name, *bytes).unwrap();
+        }
+        let mut copy = Command::new("docker");
+        let ran = run_bytes(copy.args(["cp", "-", &format!("{container}:/srv")]), &archive.into_inner().unwrap());
+        ran.code(0);
+        docker(&["start", &container]);
+        let mut logs = Command::new("docker").args(["logs", "-f", &container]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        for line in BufReader::new(logs.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if line.contains("ready") {
+                said = "ready".to_owned();
+                break;
+            }
+            said.push_str(&line);
+        }
+        logs.kill().unwrap();
+        logs.wait().unwrap();
+        assert_eq!(said, "ready", "{}", docker(&["logs", &container]));
+        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        docker(&["inspect", "--format", format, &container]).trim().to_owned()
+    }
+
+    /// A TLS origin for `allowed.example.org`, its CA in the home's `ca.pem`, with a git repository at /git/repo.git.
+    pub fn origin(&self) -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "CA of a test");
+        let ca = params.self_signed(&key).unwrap();
+        std::fs::write(self.path().join("ca.pem"), ca.pem()).unwrap();
+        let issuer = rcgen::Issuer::new(params, key);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::new(vec!["allowed.example.org".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, &issuer).unwrap();
+        let make = "git init -q --bare git/repo.git; git init -q work; cd work; echo one > file; git add .; \
+            git -c user.name=t -c user.email=t@example.org commit -qm one; \
+            git push -q ../git/repo.git HEAD:refs/heads/main; cd ..; git -C git/repo.git symbolic-ref HEAD refs/heads/main; \
+            exec python3 -u origin.py";
+        let files: [(&str, &[u8]); 3] = [
+            ("cert.pem", leaf.pem().as_bytes()),
+            ("key.pem", key.serialize_pem().as_bytes()),
+            ("origin.py", include_bytes!("origin.py")),
+        ];
+        self.serve(&files, &["sh", "-c", make])
+    }
+
+    /// A route to that origin.
+    pub fn to_origin(address: &str) -> Value {
+        serde_json::json!({ "host": "allowed.example.org", "connect_to": format!("{address}:8443"), "private": true,
+            "upstream_ca": "ca.pem" })
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = self.ours(&["cleanup", "--yes"]).stdin(Stdio::null()).output();
+        let filter = format!("label=claude-bottle.test={}", self.id);
+        for container in lines(&docker(&["ps", "-aq", "--filter", &filter])) {
+            docker(&["rm", "-f", "-v", &container]);
+        }
+    }
+}
+
+/// A program under way, its stdin open.
+pub struct Going {
+    child: Child,
+    stdin: Option<std::process::ChildStdin>,
+    stdout: std::process::ChildStdout,
+    stderr: Option<std::thread::JoinHandle<String>>,
+    seen: String,
+}
+
+impl Going {
+    fn new(command: &mut Command) -> Going {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = stderr.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
+        Going { child, stdin, stdout, stderr: Some(reader), seen: String::new() }
+    }
+
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
+    /// Waits until stdout has shown these words beyond what was waited for before.
+    #[track_caller]
+    pub fn until(&mut self, words: &str) {
+        let mut bytes = Vec::new();
+        let mut byte = [0];
+        while !bytes.ends_with(words.as_bytes()) {
+            if self.stdout.read(&mut byte).unwrap_or(0) == 0 {
+                let stderr = self.stderr.take().map(|thread| thread.join().unwrap());
+                panic!("it ended before `{words}`:\n{}{}\nstderr: {stderr:?}", self.seen, String::from_utf8_lossy(&bytes));
+            }
+            bytes.push(byte[0]);
+        }
+        self.seen.push_str(&String::from_utf8_lossy(&bytes));
+    }
+
+    pub fn say(&mut self, words: &str) {
+        self.stdin.as_mut().unwrap().write_all(words.as_bytes()).unwrap();
+    }
+
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// Closes stdin and waits.
+    pub fn end(mut self) -> Ran {
+        drop(self.stdin.take());
+        let mut rest = Vec::new();
+        let _ = self.stdout.read_to_end(&mut rest);
+        let status: ExitStatus = self.child.wait().unwrap();
+        let stdout = self.seen.clone() + &String::from_utf8_lossy(&rest);
+        Ran { code: status.code(), stdout, stderr: self.stderr.take().map(|t| t.join().unwrap()).unwrap_or_default() }
+    }
+}
+
+pub fn run(command: &mut Command, stdin: &str) -> Ran {
+    run_bytes(command, stdin.as_bytes())
+}
+
+fn run_bytes(command: &mut Command, stdin: &[u8]) -> Ran {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || drop(pipe.write_all(stdin)));
+        child.wait_with_output().unwrap().into()
+    })
+}
+
+/// The engine's own program; what it printed.
+#[track_caller]
+pub fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().unwrap();
+    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+fn unique() -> String {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    format!("{}-{}", std::process::id(), COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+}
+
+/// The image that agents run in by default; the tests' own servers run in it too.
+pub fn agent_image() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(
+            home.path().join("claude-bottle.json"),
+            r#"{ "bottles": { "b": {} }, "agents": { "a": { "bottle": "b" } } }"#,
+        )
+        .unwrap();
+        let mut plan = Command::new(env!("CARGO_BIN_EXE_claude-bottle"));
+        plan.args(["start", "--dry-run", "--format", "json", "a"]).env("CLAUDE_BOTTLE_HOME", home.path());
+        let plan: Value = serde_json::from_str(&run(&mut plan, "").code(0).stdout).unwrap();
+        let builds = plan["images"]["builds"].as_array().unwrap();
+        let also = |build: &&Value| build["also"].is_string();
+        builds.iter().find(also).unwrap()["tag"].as_str().unwrap().to_owned()
+    })
+}
+
+/// Engine, images and gate are there, or the test says what to type.
+fn ready() {
+    static READY: OnceLock<()> = OnceLock::new();
+    READY.get_or_init(|| {
+        for name in ["CLAUDE_BOTTLE_GATE", "CLAUDE_BOTTLE_BASE_IMAGE"] {
+            assert!(std::env::var_os(name).is_some(), "`{name}` is not set: run these tests by `make test`");
+        }
+        let images = docker(&["image", "inspect", "--format", "{{.Id}}", agent_image()]);
+        assert!(!images.is_empty());
+    });
+}

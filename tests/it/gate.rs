@@ -1,0 +1,1011 @@
+//! The gate alone: the real program on a socket of its own, and an origin in this process behind it.
+//!
+//! Barriers, no sleeps: what the gate prints is waited for, what the origin does is told to it.
+
+use bytes::Bytes;
+use claude_bottle::protocol::{Audit, Event, GoMessage, Line, Outcome, encode_base64};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http1::SendRequest;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::Notify;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+const TOKEN: &str = "gate-only-secret-7f3a91";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Payload = BoxBody<Bytes, Infallible>;
+
+// ---- the origin ----
+
+/// A server that tells what it was asked, over TLS and without.
+struct Origin {
+    tls: SocketAddr,
+    plain: SocketAddr,
+    roots: String,
+    /// `/sse` sends its second event when this is told.
+    more: Arc<Notify>,
+}
+
+impl Origin {
+    async fn start(names: &[&str]) -> Origin {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let more = Arc::new(Notify::new());
+        let (tls, plain) = (listen().await, listen().await);
+        let origin = Origin {
+            tls: tls.local_addr().unwrap(),
+            plain: plain.local_addr().unwrap(),
+            roots: issuer.pem(),
+            more: more.clone(),
+        };
+        let told = more.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = tls.accept().await {
+                let (acceptor, told) = (acceptor.clone(), told.clone());
+                tokio::spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve(stream, told).await;
+                    }
+                });
+            }
+        });
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = plain.accept().await {
+                tokio::spawn(serve(stream, more.clone()));
+            }
+        });
+        origin
+    }
+}
+
+async fn listen() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, more: Arc<Notify>) {
+    static SEEN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let connection = SEEN.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let service = service_fn(move |request| {
+        let more = more.clone();
+        async move { Ok::<_, Infallible>(tell(request, more, connection).await) }
+    });
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+}
+
+fn full(text: impl Into<Bytes>) -> Payload {
+    Full::new(text.into()).boxed()
+}
+
+fn frames(receive: tokio::sync::mpsc::Receiver<Frame<Bytes>>) -> Payload {
+    let stream = futures(receive);
+    BodyExt::boxed(StreamBody::new(stream))
+}
+
+/// A channel as a stream of frames.
+fn futures(
+    mut receive: tokio::sync::mpsc::Receiver<Frame<Bytes>>,
+) -> impl futures_core::Stream<Item = Result<Frame<Bytes>, Infallible>> {
+    struct Frames<F>(F);
+    impl<F> futures_core::Stream for Frames<F>
+    where
+        F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<Frame<Bytes>>> + Unpin,
+    {
+        type Item = Result<Frame<Bytes>, Infallible>;
+        fn poll_next(
+            mut self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Self::Item>> {
+            (self.0)(cx).map(|frame| frame.map(Ok))
+        }
+    }
+    Frames(move |cx: &mut std::task::Context<'_>| receive.poll_recv(cx))
+}
+
+async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection: u64) -> Response<Payload> {
+    let (send, receive) = tokio::sync::mpsc::channel(4);
+    match request.uri().path() {
+        "/sse" => {
+            tokio::spawn(async move {
+                let _ = send.send(Frame::data(Bytes::from("data: first\n\n"))).await;
+                more.notified().await;
+                let _ = send.send(Frame::data(Bytes::from("data: last\n\n"))).await;
+            });
+            let response = Response::builder().header("content-type", "text/event-stream");
+            response.body(frames(receive)).unwrap()
+        }
+        "/big" => {
+            let count: usize = request.uri().query().unwrap().parse().unwrap();
+            tokio::spawn(async move {
+                let block = Bytes::from(vec![b'x'; 64 * 1024]);
+                for _ in 0..count {
+                    let _ = send.send(Frame::data(block.clone())).await;
+                }
+            });
+            Response::new(frames(receive))
+        }
+        "/trailers" => {
+            let mut trailers = hyper::HeaderMap::new();
+            trailers.insert("x-sum", "42".parse().unwrap());
+            tokio::spawn(async move {
+                let _ = send.send(Frame::data(Bytes::from("body"))).await;
+                let _ = send.send(Frame::trailers(trailers)).await;
+            });
+            Response::builder().header("trailer", "x-sum").body(frames(receive)).unwrap()
+        }
+        "/ws" => {
+            let upgrade = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                let mut stream = TokioIo::new(upgrade.await.unwrap());
+                let mut bytes = [0; 4];
+                stream.read_exact(&mut bytes).await.unwrap();
+                bytes.reverse();
+                stream.write_all(&bytes).await.unwrap();
+            });
+            let response = Response::builder().status(101).header("connection", "upgrade");
+            response.header("upgrade", "websocket").body(full("")).unwrap()
+        }
+        "/204" => Response::builder().status(204).body(full("")).unwrap(),
+        "/304" => Response::builder().status(304).header("etag", "x").body(full("")).unwrap(),
+        "/close" => Response::builder().header("connection", "close").body(full("bye")).unwrap(),
+        _ => {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.map(|body| (body.trailers().cloned(), body.to_bytes()));
+            let (trailers, body) = body.unwrap_or_default();
+            let headers: serde_json::Map<String, Value> = head
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))))
+                .collect();
+            let told = json!({
+                "method": head.method.as_str(), "uri": head.uri.to_string(), "headers": headers, "connection": connection,
+                "length": body.len(), "trailers": trailers.map(|t| format!("{t:?}")),
+            });
+            let response = Response::builder().header("alt-svc", "h3=\":443\"").header("x-claude-bottle", "forged");
+            response.header("set-cookie", "a=b").body(full(told.to_string())).unwrap()
+        }
+    }
+}
+
+// ---- the gate ----
+
+struct Gate {
+    child: Child,
+    dir: tempfile::TempDir,
+    lines: tokio::sync::mpsc::UnboundedReceiver<String>,
+    seen: Vec<String>,
+}
+
+impl Gate {
+    /// `routes`: without what has a default. Values: `roots`, `tok`, `ask`.
+    async fn start(origin: &Origin, routes: Value) -> Gate {
+        Gate::with(origin, routes, |_| {}).await
+    }
+
+    async fn with(origin: &Origin, routes: Value, change: impl FnOnce(&mut Value)) -> Gate {
+        let mut document = document(&origin.roots, routes);
+        change(&mut document);
+        let mut gate = Gate::feed(document.to_string().as_bytes());
+        match gate.line().await.event {
+            Event::Ready { fingerprint, .. } => assert_eq!(fingerprint.len(), 64),
+            other => panic!("not ready: {other:?}"),
+        }
+        gate
+    }
+
+    fn feed(document: &[u8]) -> Gate {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_claude-bottle-gate"))
+            .arg("serve")
+            .args(["--shared".as_ref(), dir.path().as_os_str()])
+            .args(["--private".as_ref(), dir.path().as_os_str()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(document).unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (send, lines) = tokio::sync::mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = send.send(line);
+            }
+        });
+        Gate { child, dir, lines, seen: Vec::new() }
+    }
+
+    async fn line(&mut self) -> Line {
+        let text =
+            tokio::time::timeout(PATIENCE, self.lines.recv()).await.ok().flatten().expect("a line of the gate's");
+        assert!(!text.contains(TOKEN) && !text.contains(&encode_base64(TOKEN.as_bytes())), "a secret: {text}");
+        self.seen.push(text.clone());
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The next audit line, whatever its kind.
+    async fn audit(&mut self) -> Audit {
+        match self.line().await.event {
+            Event::Request(audit) | Event::Connection(audit) => audit,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn refused(&mut self, why: &str) -> Audit {
+        let audit = self.audit().await;
+        assert_eq!(audit.verdict, Outcome::Deny, "{audit:?}");
+        assert!(audit.reason.as_deref().unwrap_or_default().contains(why), "{why}: {audit:?}");
+        audit
+    }
+
+    async fn raw(&self) -> UnixStream {
+        UnixStream::connect(self.dir.path().join("gate.sock")).await.unwrap()
+    }
+
+    async fn connect(&self, place: &str) -> UnixStream {
+        let mut stream = self.raw().await;
+        stream.write_all(format!("CONNECT {place}\n").as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn tls(&self, place: &str, sni: &str) -> tokio_rustls::client::TlsStream<UnixStream> {
+        let pem = std::fs::read(self.dir.path().join("ca.pem")).unwrap();
+        let stream = self.connect(place).await;
+        TlsConnector::from(client(&pem)).connect(ServerName::try_from(sni.to_owned()).unwrap(), stream).await.unwrap()
+    }
+
+    /// HTTP over TLS to `name:443`.
+    async fn https(&self, name: &str) -> SendRequest<Payload> {
+        converse(self.tls(&format!("{name}:443"), name).await).await
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn document(roots: &str, mut routes: Value) -> Value {
+    for (index, route) in routes.as_array_mut().unwrap().iter_mut().enumerate() {
+        let route = route.as_object_mut().unwrap();
+        for (key, default) in [
+            ("port", json!(443)),
+            ("methods", json!(["GET", "HEAD", "OPTIONS"])),
+            ("paths", json!(["/**"])),
+            ("origin", json!(format!("claude-bottle.json:{}", index + 1))),
+        ] {
+            route.entry(key).or_insert(default);
+        }
+    }
+    let blob = |text: &str| encode_base64(text.as_bytes());
+    json!({
+        "version": 1, "identity": "fixer-abcde", "bottle": "dev", "policy": { "routes": routes },
+        "go": { "env": { "PIN": { "value": "ask" }, "A": { "text": "b" } }, "files": [], "command": ["true"], "cwd": "/" },
+        "roots": "roots", "values": { "roots": blob(roots), "tok": blob(TOKEN), "ask": blob("1234") },
+    })
+}
+
+fn client(pem: &[u8]) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> SendRequest<Payload> {
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection.with_upgrades());
+    sender
+}
+
+/// A request's head in one line, `GET name /path`, and more headers.
+fn ask(line: &str, headers: &[(&str, &str)]) -> Request<Payload> {
+    let [method, host, path] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+    let mut request = Request::builder().method(method).uri(path).header("host", host);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Empty::new().boxed()).unwrap()
+}
+
+async fn text(response: Response<Incoming>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+async fn told(response: Response<Incoming>) -> Value {
+    assert_eq!(response.status(), 200);
+    serde_json::from_str(&text(response).await).unwrap()
+}
+
+fn mark(response: &Response<Incoming>) -> &str {
+    response.headers().get("x-claude-bottle").map_or("", |value| value.to_str().unwrap())
+}
+
+/// A route to the origin's TLS port.
+fn route(origin: &Origin, host: &str, more: Value) -> Value {
+    let mut route = json!({ "host": host, "private": true, "connect_to": origin.tls.to_string() });
+    route.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    route
+}
+
+async fn read_all(mut stream: impl AsyncRead + Unpin) -> String {
+    let mut bytes = Vec::new();
+    // A reset is an end, too.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an end");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+// ---- what passes ----
+
+#[tokio::test]
+async fn an_allowed_request_passes_with_our_credential_and_without_theirs() {
+    let origin = Origin::start(&["bearer.test", "token.test", "basic.test", "header.test", "own.test"]).await;
+    let auth = |scheme: Value| json!({ "auth": { "scheme": scheme, "token": "tok" } });
+    let mut gate = Gate::start(
+        &origin,
+        json!([
+            route(&origin, "bearer.test", auth(json!("bearer"))),
+            route(&origin, "token.test", auth(json!("token"))),
+            route(&origin, "basic.test", auth(json!({ "basic": { "user": "bot" } }))),
+            route(&origin, "header.test", auth(json!({ "header": { "header": "X-Special-Key" } }))),
+            route(&origin, "own.test", json!({ "agent_auth": true })),
+        ]),
+    )
+    .await;
+    let basic = format!("Basic {}", encode_base64(format!("bot:{TOKEN}").as_bytes()));
+    let theirs = [
+        ("authorization", "Bearer theirs"),
+        ("cookie", "a=theirs"),
+        ("x-api-key", "theirs"),
+        ("api-key", "theirs"),
+        ("x-goog-api-key", "theirs"),
+        ("private-token", "theirs"),
+        ("job-token", "theirs"),
+        ("x-auth-token", "theirs"),
+        ("x-amz-security-token", "theirs"),
+        ("proxy-authorization", "theirs"),
+        ("x-special-key", "theirs"),
+        ("connection", "x-hop"),
+        ("x-hop", "1"),
+        ("keep-alive", "5"),
+        ("x-kept", "yes"),
+        ("te", "trailers"),
+    ];
+    for (name, header, value) in [
+        ("bearer.test", "authorization", format!("Bearer {TOKEN}")),
+        ("token.test", "authorization", format!("token {TOKEN}")),
+        ("basic.test", "authorization", basic),
+        ("header.test", "x-special-key", TOKEN.to_owned()),
+    ] {
+        let mut sender = gate.https(name).await;
+        let response = sender.send_request(ask(&format!("GET {name} /a/%62?q=1%2f"), &theirs)).await.unwrap();
+        assert_eq!(response.headers().get("set-cookie").unwrap(), "a=b");
+        assert!(response.headers().get("alt-svc").is_none() && mark(&response).is_empty());
+        let told = told(response).await;
+        assert_eq!(told["headers"][header], json!(value));
+        assert_eq!((&told["uri"], &told["headers"]["host"]), (&json!("/a/%62?q=1%2f"), &json!(name)));
+        assert_eq!((&told["headers"]["x-kept"], &told["headers"]["te"]), (&json!("yes"), &json!("trailers")));
+        assert!(told["headers"].get("x-hop").is_none() && told["headers"].get("keep-alive").is_none());
+        for (stripped, _) in &theirs[..11] {
+            let left = told["headers"].get(*stripped).filter(|left| left.as_str().unwrap().contains("theirs"));
+            assert!(left.is_none() || (*stripped == "x-special-key" && header != "x-special-key"), "{name} {stripped}");
+        }
+        let audit = gate.audit().await;
+        assert_eq!((audit.verdict, audit.method.as_str(), audit.path.as_str()), (Outcome::Allow, "GET", "/a/b"));
+        assert_eq!((audit.status, audit.received > 0), (Some(200), true));
+        assert!(audit.rule.unwrap().starts_with("claude-bottle.json:"));
+    }
+    let mut sender = gate.https("own.test").await;
+    let told = told(sender.send_request(ask("GET own.test /", &theirs)).await.unwrap()).await;
+    assert_eq!(told["headers"]["authorization"], "Bearer theirs");
+    assert!(told["headers"].get("proxy-authorization").is_none());
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_and_a_closed_upstream_is_not_noticed() {
+    let origin = Origin::start(&["a.test"]).await;
+    let gate = Gate::start(&origin, json!([route(&origin, "a.test", json!({}))])).await;
+    let mut sender = gate.https("a.test").await;
+    let first = told(sender.send_request(ask("GET a.test /1", &[])).await.unwrap()).await;
+    let second = told(sender.send_request(ask("GET a.test /2", &[])).await.unwrap()).await;
+    assert_eq!(first["connection"], second["connection"]);
+    assert_eq!(text(sender.send_request(ask("GET a.test /close", &[])).await.unwrap()).await, "bye");
+    let third = told(sender.send_request(ask("GET a.test /3", &[])).await.unwrap()).await;
+    assert_ne!(second["connection"], third["connection"]);
+}
+
+#[tokio::test]
+async fn bodies_stream_both_ways() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate =
+        Gate::start(&origin, json!([route(&origin, "a.test", json!({ "methods": ["GET", "HEAD", "POST"] }))])).await;
+    let mut sender = gate.https("a.test").await;
+    // The first event arrives although the last was not sent yet.
+    let mut response = sender.send_request(ask("GET a.test /sse", &[])).await.unwrap();
+    let first = tokio::time::timeout(PATIENCE, response.body_mut().frame()).await.unwrap().unwrap().unwrap();
+    assert_eq!(first.into_data().unwrap(), "data: first\n\n");
+    origin.more.notify_one();
+    assert_eq!(text(response).await, "data: last\n\n");
+
+    let response = sender.send_request(ask("GET a.test /big?512", &[])).await.unwrap();
+    assert_eq!(text(response).await.len(), 32 << 20);
+
+    let (send, receive) = tokio::sync::mpsc::channel(1);
+    let mut request = ask("POST a.test /sink", &[("expect", "100-continue"), ("trailer", "x-end")]);
+    *request.body_mut() = frames(receive);
+    let feed = tokio::spawn(async move {
+        for _ in 0..256 {
+            send.send(Frame::data(Bytes::from(vec![b'y'; 64 * 1024]))).await.unwrap();
+        }
+        let mut trailers = hyper::HeaderMap::new();
+        trailers.insert("x-end", "yes".parse().unwrap());
+        send.send(Frame::trailers(trailers)).await.unwrap();
+    });
+    let told = told(sender.send_request(request).await.unwrap()).await;
+    feed.await.unwrap();
+    assert_eq!(told["length"], 16 << 20);
+    assert!(told["trailers"].to_string().contains("x-end"), "{told}");
+    assert!(told["headers"].get("expect").is_none());
+    let [sse, big, sink] = [gate.audit().await, gate.audit().await, gate.audit().await];
+    assert_eq!((sse.received, big.received, sink.sent), (25, 32 << 20, 16 << 20));
+
+    let response = sender.send_request(ask("GET a.test /trailers", &[("te", "trailers")])).await.unwrap();
+    let body = response.into_body().collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap()["x-sum"], "42");
+    for (line, status) in [("GET a.test /204", 204), ("GET a.test /304", 304), ("HEAD a.test /x", 200)] {
+        let response = sender.send_request(ask(line, &[])).await.unwrap();
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers().contains_key("content-length"), status == 200, "{line}");
+        assert_eq!(text(response).await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_becomes_a_tunnel_and_h2c_does_not() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate = Gate::start(&origin, json!([route(&origin, "a.test", json!({}))])).await;
+    let mut sender = gate.https("a.test").await;
+    let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "x")];
+    let response = sender.send_request(ask("GET a.test /ws", &upgrade)).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+    let mut stream = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+    stream.write_all(b"ping").await.unwrap();
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"gnip");
+    drop(stream);
+    let audit = gate.audit().await;
+    assert_eq!((audit.status, audit.sent, audit.received), (Some(101), 4, 4));
+    let mut sender = gate.https("a.test").await;
+    let upgrade = [("connection", "upgrade, http2-settings"), ("upgrade", "h2c"), ("http2-settings", "x")];
+    let told = told(sender.send_request(ask("GET a.test /", &upgrade)).await.unwrap()).await;
+    assert!(told["headers"].get("upgrade").is_none() && told["headers"].get("http2-settings").is_none());
+}
+
+#[tokio::test]
+async fn plain_http_and_plain_upstreams() {
+    let origin = Origin::start(&["other.test"]).await;
+    let to = origin.plain.to_string();
+    let gate = Gate::start(
+        &origin,
+        json!([
+            { "host": "plain.test", "port": 80, "private": true, "connect_to": to },
+            { "host": "model.test", "private": true, "connect_to": format!("http://{to}") },
+            { "host": "wrong.test", "private": true, "connect_to": origin.tls.to_string() },
+        ]),
+    )
+    .await;
+    let mut sender = converse(gate.connect("plain.test:80").await).await;
+    assert_eq!(told(sender.send_request(ask("GET plain.test /", &[])).await.unwrap()).await["uri"], "/");
+    let absolute = ask("GET plain.test http://user:pass@plain.test/x", &[]);
+    let told_absolute = told(sender.send_request(absolute).await.unwrap()).await;
+    assert_eq!(told_absolute["uri"], "/x");
+    assert!(!told_absolute.to_string().contains("pass"));
+    let mut sender = gate.https("model.test").await;
+    assert_eq!(told(sender.send_request(ask("GET model.test /", &[])).await.unwrap()).await["uri"], "/");
+    // A certificate for another name is the upstream's failure.
+    let mut sender = gate.https("wrong.test").await;
+    let response = sender.send_request(ask("GET wrong.test /", &[])).await.unwrap();
+    assert_eq!((response.status().as_u16(), mark(&response)), (502, "failed; reason=tls"));
+}
+
+#[tokio::test]
+async fn an_upstream_ca_is_trusted_for_its_route_alone() {
+    let origin = Origin::start(&["a.test", "b.test"]).await;
+    let other = Origin::start(&["x.test"]).await;
+    let gate = Gate::with(
+        &origin,
+        json!([route(&origin, "a.test", json!({ "upstream_ca": "ca:0" })), route(&origin, "b.test", json!({}))]),
+        |document| {
+            document["values"]["ca:0"] = document["values"]["roots"].clone();
+            document["values"]["roots"] = json!(encode_base64(other.roots.as_bytes()));
+        },
+    )
+    .await;
+    let mut sender = gate.https("a.test").await;
+    assert_eq!(sender.send_request(ask("GET a.test /", &[])).await.unwrap().status(), 200);
+    let mut sender = gate.https("b.test").await;
+    assert_eq!(sender.send_request(ask("GET b.test /", &[])).await.unwrap().status(), 502);
+}
+
+// ---- what does not ----
+
+#[tokio::test]
+async fn every_refusal_explains_itself() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate = Gate::start(
+        &origin,
+        json!([
+            route(&origin, "a.test", json!({ "paths": ["/closed/**"], "deny": true })),
+            route(&origin, "a.test", json!({ "paths": ["/open/**", "/team/*/x"] })),
+            route(
+                &origin,
+                "a.test",
+                json!({ "paths": ["/git/**"], "git": "fetch", "auth": { "scheme": "bearer", "token": "tok" } })
+            ),
+        ]),
+    )
+    .await;
+    let mut sender = gate.https("a.test").await;
+    for (line, header, word) in [
+        ("GET a.test /other", ("a", "b"), "path"),
+        ("POST a.test /open/x", ("a", "b"), "method"),
+        ("TRACE a.test /open/x", ("a", "b"), "method"),
+        ("GET a.test /open/x", ("X-HTTP-Method-Override", "DELETE"), "method"),
+        ("GET a.test /closed/x", ("a", "b"), "rule"),
+        ("GET a.test /open/%2e%2e/closed", ("a", "b"), "path"),
+        ("GET a.test /open/../closed", ("a", "b"), "path"),
+        ("GET a.test //open/x", ("a", "b"), "path"),
+        ("GET a.test /team/..;/x", ("a", "b"), "path"),
+        ("GET a.test /team/a%2fb/x", ("a", "b"), "path"),
+        ("GET a.test /closed;x/x", ("a", "b"), "path"),
+        ("GET a.test /open/%5c", ("a", "b"), "path"),
+        ("GET a.test /git/r/info/refs?service=git-receive-pack", ("a", "b"), "git"),
+        ("POST a.test /git/r/git-receive-pack", ("a", "b"), "git"),
+        ("GET a.test /open/r/info/refs?service=git-upload-pack", ("a", "b"), "git"),
+        ("GET b.test /open/x", ("a", "b"), "name"),
+        ("GET a.test:8443 /open/x", ("a", "b"), "name"),
+    ] {
+        let response = sender.send_request(ask(line, &[header])).await.unwrap();
+        assert_eq!((response.status().as_u16(), mark(&response)), (403, &*format!("denied; reason={word}")), "{line}");
+        let page = text(response).await;
+        assert!(page.starts_with("claude-bottle: refused: ") && page.contains("http://gate.bottle/"), "{page}");
+        assert!(!page.contains("claude-bottle.json") && !page.contains("tok"), "{page}");
+        let audit = gate.audit().await;
+        assert_eq!((audit.verdict, audit.status), (Outcome::Deny, Some(403)), "{line}");
+        assert!(audit.rule.is_some(), "{line}");
+    }
+    for line in ["GET a.test /git/r/info/refs?service=git-upload-pack", "POST a.test /git/r/git-upload-pack"] {
+        let response = sender.send_request(ask(line, &[])).await.unwrap();
+        let told = told(response).await;
+        assert_eq!(told["headers"]["authorization"], format!("Bearer {TOKEN}"));
+        assert_eq!(gate.audit().await.verdict, Outcome::Allow);
+    }
+    // Names that are not listed get a handshake and a page, on TLS and without, before any question to DNS.
+    let mut sender = gate.https("evil.test").await;
+    let response = sender.send_request(ask("GET evil.test /", &[])).await.unwrap();
+    assert_eq!((response.status().as_u16(), mark(&response)), (403, "denied; reason=host"));
+    gate.refused("host `evil.test` is not on the allowlist").await;
+    let mut sender = converse(gate.connect("a.test:80").await).await;
+    let response = sender.send_request(ask("GET a.test /open/", &[])).await.unwrap();
+    assert_eq!((response.status().as_u16(), mark(&response)), (403, "denied; reason=port"));
+    gate.refused("port 443 is").await;
+    let mut sender = converse(gate.tls("a.test:443", "b.test").await).await;
+    let response = sender.send_request(ask("GET a.test /open/", &[])).await.unwrap();
+    assert_eq!((response.status().as_u16(), mark(&response)), (403, "denied; reason=name"));
+    gate.refused("TLS says `b.test`").await;
+}
+
+#[tokio::test]
+async fn the_model_s_host_gets_errors_in_its_own_shape() {
+    let origin = Origin::start(&["model.test"]).await;
+    let gate = Gate::start(
+        &origin,
+        json!([route(
+            &origin,
+            "model.test",
+            json!({ "role": "claude", "auth": { "scheme": { "header": { "header": "x-api-key" } }, "token": "tok" } })
+        )]),
+    )
+    .await;
+    let mut sender = gate.https("model.test").await;
+    let mut request = ask("POST model.test /v1/files", &[]);
+    *request.body_mut() = full(vec![b'z'; 48 * 1024]);
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), mark(&response)), (400, "denied; reason=path"));
+    let error: Value = serde_json::from_str(&text(response).await).unwrap();
+    assert_eq!((&error["type"], &error["error"]["type"]), (&json!("error"), &json!("invalid_request_error")));
+    // The body was read and forgotten: the connection goes on.
+    let told = told(sender.send_request(ask("POST model.test /v1/messages?beta=true", &[])).await.unwrap()).await;
+    assert_eq!(told["headers"]["x-api-key"], TOKEN);
+}
+
+#[tokio::test]
+async fn private_addresses_are_out_of_reach() {
+    let origin = Origin::start(&["a.test"]).await;
+    // A name of /etc/hosts that is not localhost and leads to a private address.
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let inside = hosts
+        .lines()
+        .filter(|line| line.starts_with("127.") || line.starts_with("::1") || line.starts_with("10."))
+        .flat_map(|line| line.split_whitespace().skip(1))
+        .find(|name| !name.contains("localhost") && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+    let mut routes = json!([
+        { "host": "literal.test", "connect_to": "127.0.0.1:443" },
+        { "host": "meta.test", "connect_to": "169.254.169.254:80" },
+        { "host": "mapped.test", "connect_to": "[::ffff:10.0.0.1]:443" },
+        { "host": "localhost" },
+        { "host": "sub.localhost" },
+        { "host": "zero.test", "connect_to": "0.0.0.0:443", "private": true },
+    ]);
+    if let Some(inside) = inside {
+        routes.as_array_mut().unwrap().push(json!({ "host": inside }));
+    }
+    let mut gate = Gate::start(&origin, routes.clone()).await;
+    for route in routes.as_array().unwrap() {
+        let host = route["host"].as_str().unwrap();
+        let mut sender = gate.https(host).await;
+        let response = sender.send_request(ask(&format!("GET {host} /"), &[])).await.unwrap();
+        assert_eq!((response.status().as_u16(), mark(&response)), (403, "denied; reason=address"), "{host}");
+        let page = text(response).await;
+        assert!(!page.contains("127.0.0.1") && !page.contains("169.254"), "{page}");
+        gate.refused("which is not allowed").await;
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_refused_and_does_no_harm() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate = Gate::start(
+        &origin,
+        json!([route(&origin, "a.test", json!({})), { "host": "plain.test", "port": 80, "private": true, "connect_to": origin.plain.to_string() }]),
+    ).await;
+    let long = format!("CONNECT {}:443\n", "a".repeat(400));
+    for (line, why) in [
+        (&b"HELLO\n"[..], "malformed"),
+        (b"CONNECT 10.0.0.1:443\n", "malformed"),
+        (b"CONNECT a.test\n", "malformed"),
+        (b"\xff\xfe\x00\n", "malformed"),
+        (b"GET / HTTP/1.1\r\nhost: a.test\r\n\r\n", "malformed"),
+        (long.as_bytes(), "too long"),
+        (b"CONNECT", "closed before"),
+    ] {
+        let mut stream = gate.raw().await;
+        stream.write_all(line).await.unwrap();
+        stream.shutdown().await.unwrap();
+        assert_eq!(read_all(stream).await, "");
+        gate.refused(why).await;
+    }
+    // Neither TLS on 443 nor HTTP on 80.
+    let mut stream = gate.connect("a.test:443").await;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a.test\r\n\r\n").await.unwrap();
+    assert!(!read_all(stream).await.contains("200"));
+    gate.refused("not TLS").await;
+    let mut stream = gate.connect("plain.test:80").await;
+    stream.write_all(b"\x16\x03\x01\x02\x00 garbage\r\n\r\n").await.unwrap();
+    assert!(!read_all(stream).await.contains("200"));
+    gate.refused("not HTTP").await;
+    // Two lengths that differ are refused; a length beside chunks never travels on.
+    let plain = |head: &'static str| {
+        let connecting = gate.connect("plain.test:80");
+        async move {
+            let mut stream = connecting.await;
+            stream.write_all(head.as_bytes()).await.unwrap();
+            read_all(stream).await
+        }
+    };
+    let two = "GET / HTTP/1.1\r\nhost: plain.test\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab";
+    assert!(plain(two).await.starts_with("HTTP/1.1 400"));
+    let hosts = "GET / HTTP/1.1\r\nhost: plain.test\r\nhost: a.test\r\nconnection: close\r\n\r\n";
+    assert!(plain(hosts).await.starts_with("HTTP/1.1 403"));
+    let none = "GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+    assert!(plain(none).await.starts_with("HTTP/1.1 403"));
+    let both = "GET /x HTTP/1.1\r\nhost: plain.test\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    let answer = plain(both).await;
+    assert!(answer.contains("\"length\":1") && !answer.contains("content-length\":"), "{answer}");
+    let head = format!("GET / HTTP/1.1\r\nhost: plain.test\r\nx: {}\r\n\r\n", "a".repeat(200_000));
+    let mut stream = gate.connect("plain.test:80").await;
+    let _ = stream.write_all(head.as_bytes()).await;
+    assert!(!read_all(stream).await.contains(" 200 "));
+    // And it still serves.
+    let mut sender = gate.https("a.test").await;
+    assert_eq!(sender.send_request(ask("GET a.test /", &[])).await.unwrap().status(), 200);
+}
+
+// ---- untouched ----
+
+/// A server that answers each connection with what it read, reversed.
+async fn reverser() -> SocketAddr {
+    let listener = listen().await;
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut bytes = [0; 4];
+                if stream.read_exact(&mut bytes).await.is_ok() {
+                    bytes.reverse();
+                    let _ = stream.write_all(&bytes).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn tcp_passes_and_is_closed_where_refused() {
+    let origin = Origin::start(&["a.test"]).await;
+    let server = reverser().await;
+    let mut gate = Gate::start(
+        &origin,
+        json!([
+            { "host": "db.test", "port": 5432, "protocol": "tcp", "private": true, "connect_to": server.to_string() },
+            { "host": "bad.test", "port": 5432, "protocol": "tcp", "connect_to": server.to_string() },
+        ]),
+    )
+    .await;
+    let mut stream = gate.connect("db.test:5432").await;
+    stream.write_all(b"abcd").await.unwrap();
+    assert_eq!(read_all(stream).await, "dcba");
+    let audit = gate.audit().await;
+    assert_eq!((audit.verdict, audit.sent, audit.received), (Outcome::Allow, 4, 4));
+    for (place, why) in [("bad.test:5432", "loopback"), ("evil.test:5432", "allowlist"), ("db.test:22", "port 22")] {
+        assert_eq!(read_all(gate.connect(place).await).await, "");
+        gate.refused(why).await;
+    }
+}
+
+#[tokio::test]
+async fn tls_that_is_not_intercepted_reaches_the_origin_itself() {
+    let origin = Origin::start(&["pin.test"]).await;
+    let mut gate = Gate::start(&origin, json!([route(&origin, "pin.test", json!({ "intercept": false }))])).await;
+    let connect = |sni: &'static str, stream: UnixStream| {
+        TlsConnector::from(client(origin.roots.as_bytes())).connect(ServerName::try_from(sni).unwrap(), stream)
+    };
+    let stream = connect("pin.test", gate.connect("pin.test:443").await).await.unwrap();
+    let mut sender = converse(stream).await;
+    let told = told(sender.send_request(ask("GET pin.test /x", &[("authorization", "mine")])).await.unwrap()).await;
+    assert_eq!(told["headers"]["authorization"], "mine");
+    drop(sender);
+    assert_eq!(gate.audit().await.verdict, Outcome::Allow);
+    assert!(connect("other.test", gate.connect("pin.test:443").await).await.is_err());
+    gate.refused("TLS asks for `other.test`").await;
+    let mut stream = gate.connect("pin.test:443").await;
+    stream.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+    assert_eq!(read_all(stream).await, "");
+    gate.refused("not TLS").await;
+}
+
+// ---- the upstream proxy ----
+
+/// A proxy that sends everything to the origin and tells what it was asked.
+async fn proxy(tls: SocketAddr, plain: SocketAddr) -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let listener = listen().await;
+    let address = listener.local_addr().unwrap();
+    let (tell, asked) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let text = String::from_utf8(head.clone()).unwrap();
+                let tunnel = text.starts_with("CONNECT ");
+                let _ = tell.send(text);
+                let mut upstream = TcpStream::connect(if tunnel { tls } else { plain }).await.unwrap();
+                if tunnel {
+                    stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+                } else {
+                    upstream.write_all(&head).await.unwrap();
+                }
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut upstream).await;
+            });
+        }
+    });
+    (address, asked)
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_by_name_and_never_for_private_ones() {
+    let origin = Origin::start(&["a.test"]).await;
+    let (address, mut asked) = proxy(origin.tls, origin.plain).await;
+    let mut gate = Gate::with(
+        &origin,
+        json!([
+            { "host": "a.test" },
+            { "host": "plain.test", "port": 80 },
+            { "host": "nas.local" },
+            { "host": "literal.test", "connect_to": "10.0.0.1:443" },
+        ]),
+        |document| {
+            document["upstream_proxy"] = json!("proxy");
+            document["values"]["proxy"] = json!(encode_base64(format!("http://me:{TOKEN}@{address}").as_bytes()));
+        },
+    )
+    .await;
+    let credentials = encode_base64(format!("me:{TOKEN}").as_bytes());
+    let mut sender = gate.https("a.test").await;
+    assert_eq!(told(sender.send_request(ask("GET a.test /x", &[])).await.unwrap()).await["uri"], "/x");
+    let head = asked.recv().await.unwrap();
+    assert!(head.starts_with("CONNECT a.test:443 HTTP/1.1\r\n") && head.contains(&credentials), "{head}");
+    gate.audit().await;
+    let mut sender = converse(gate.connect("plain.test:80").await).await;
+    assert_eq!(sender.send_request(ask("GET plain.test /y", &[])).await.unwrap().status(), 200);
+    let head = asked.recv().await.unwrap();
+    assert!(head.starts_with("GET http://plain.test:80/y HTTP/1.1\r\n") && head.contains(&credentials), "{head}");
+    gate.audit().await;
+    for name in ["nas.local", "literal.test"] {
+        let mut sender = gate.https(name).await;
+        let response = sender.send_request(ask(&format!("GET {name} /"), &[])).await.unwrap();
+        assert_eq!(mark(&response), "denied; reason=address");
+        gate.refused("which is not allowed").await;
+    }
+}
+
+// ---- the gate itself ----
+
+#[tokio::test]
+async fn go_carries_what_it_names_and_gate_bottle_explains() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate = Gate::start(
+        &origin,
+        json!([route(
+            &origin,
+            "a.test",
+            json!({ "paths": ["/team/**"], "auth": { "scheme": "bearer", "token": "tok" } })
+        )]),
+    )
+    .await;
+    for name in ["ca.pem", "ca-bundle.pem", "cacerts.p12"] {
+        assert!(gate.dir.path().join(name).exists(), "{name}");
+    }
+    let mut stream = gate.raw().await;
+    stream.write_all(b"GO\n").await.unwrap();
+    let go = read_all(stream).await;
+    let message: GoMessage = serde_json::from_str(&go).unwrap();
+    assert_eq!(message.values.keys().collect::<Vec<_>>(), ["ask"]);
+    assert!(!go.contains(TOKEN) && !go.contains(&encode_base64(TOKEN.as_bytes())));
+
+    let mut sender = gate.https("evil.test").await;
+    sender.send_request(ask("GET evil.test /why", &[])).await.unwrap();
+    gate.refused("allowlist").await;
+    let mut sender = converse(gate.connect("gate.bottle:80").await).await;
+    let page = text(sender.send_request(ask("GET gate.bottle /", &[])).await.unwrap()).await;
+    for part in ["https://a.test", "GET HEAD OPTIONS", "/team/**", "adds the credential", "GET evil.test:443/why: host"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let json = text(sender.send_request(ask("GET gate.bottle /policy.json", &[])).await.unwrap()).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["routes"][0]["host"], &json["routes"][0]["credential"]), (&json!("a.test"), &json!(true)));
+    for shown in [&page, &json.to_string()] {
+        assert!(
+            !shown.contains("claude-bottle.json") && !shown.contains("tok") && !shown.contains("127.0.0.1"),
+            "{shown}"
+        );
+    }
+
+    let status = Command::new(env!("CARGO_BIN_EXE_claude-bottle-gate"))
+        .args(["ctl".as_ref(), "--socket".as_ref(), gate.dir.path().join("ctl.sock").as_os_str(), "status".as_ref()])
+        .output()
+        .unwrap();
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!((&status["identity"], &status["counters"]["denied"]), (&json!("fixer-abcde"), &json!(1)));
+    assert_eq!(status["routes"][0]["origin"], "claude-bottle.json:1");
+    let unknown = Command::new(env!("CARGO_BIN_EXE_claude-bottle-gate"))
+        .args(["ctl".as_ref(), "--socket".as_ref(), gate.dir.path().join("ctl.sock").as_os_str(), "dance".as_ref()])
+        .output()
+        .unwrap();
+    assert_eq!((unknown.status.code(), unknown.stdout.as_slice()), (Some(1), &b"{\"error\":\"unknown verb\"}\n"[..]));
+}
+
+#[tokio::test]
+async fn a_bad_document_is_one_failed_line() {
+    let origin = Origin::start(&["a.test"]).await;
+    let good = document(
+        &origin.roots,
+        json!([route(&origin, "a.test", json!({ "auth": { "scheme": "bearer", "token": "tok" } }))]),
+    );
+    let with = |path: &str, value: Value| {
+        let mut document = good.clone();
+        *document.pointer_mut(path).unwrap() = value;
+        document.to_string()
+    };
+    for (text, why) in [
+        (String::new(), "no document"),
+        ("{".to_owned(), "not valid: line 1"),
+        (with("/version", json!(2)), "version 2"),
+        (with("/policy/routes/0/host", json!("http://secret")), "not valid"),
+        (with("/values/roots", json!(encode_base64(b"no PEM"))), "no certificate"),
+        (with("/values/tok", json!(encode_base64(b"a\nb"))), "cannot stand in a header"),
+        (with("/values/tok", json!("")), "is empty"),
+        (with("/policy/routes/0/auth/token", json!("gone")), "no value `gone`"),
+        (with("/go/env/PIN", json!({ "value": "tok" })), "must not get it"),
+        (
+            with("/policy/routes/0/connect_to", json!("http://10.0.0.1:1"))
+                .replace("\"private\":true", "\"private\":false"),
+            "unencrypted",
+        ),
+    ] {
+        let mut gate = Gate::feed(text.as_bytes());
+        match gate.line().await.event {
+            Event::Failed { reason } => assert!(reason.contains(why) && !reason.contains("secret"), "{reason}"),
+            other => panic!("{why}: {other:?}"),
+        }
+        assert_eq!(gate.child.wait().unwrap().code(), Some(1), "{why}");
+        assert!(!gate.dir.path().join("gate.sock").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_holds_up_nothing() {
+    let origin = Origin::start(&["a.test"]).await;
+    let document = document(&origin.roots, json!([route(&origin, "a.test", json!({}))]));
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_claude-bottle-gate"))
+        .arg("serve")
+        .args(["--shared".as_ref(), dir.path().as_os_str(), "--private".as_ref(), dir.path().as_os_str()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(document.to_string().as_bytes()).unwrap();
+    let mut lines = BufReader::with_capacity(512, child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("\"ready\""));
+    // Nobody reads from here on; far more lines than pipe and queue hold.
+    let socket = dir.path().join("gate.sock");
+    for _ in 0..7000 {
+        let mut stream = UnixStream::connect(&socket).await.unwrap();
+        stream.write_all(b"BAD\n").await.unwrap();
+        read_all(stream).await;
+    }
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), nix::sys::signal::Signal::SIGTERM)
+        .unwrap();
+    let lines: Vec<Line> = lines.map_while(Result::ok).map(|line| serde_json::from_str(&line).unwrap()).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let dropped: u64 = lines.iter().map(|line| if let Event::Dropped { count } = line.event { count } else { 0 }).sum();
+    let written = lines.iter().filter(|line| matches!(line.event, Event::Connection(_))).count() as u64;
+    assert!(dropped > 0);
+    assert_eq!(dropped + written, 7000);
+    assert!(lines.windows(2).all(|pair| pair[0].seq < pair[1].seq));
+}
