@@ -152,7 +152,8 @@ fn a_cleanup_that_fails_can_be_done_again() {
     let run = |place: &Place, number: usize| place.run(&["cleanup", "--yes"]).env("FAKE_FAIL_AT", number).done();
     sweep(lost, run, |place, number, done| {
         let story = format!("call {number} fails, `{}`: {done:?}", call(place, number));
-        assert!(done.status == 125, "{story}");
+        // Where the last question fails, what is lost becomes kept, and kept ones are what was to go.
+        assert!(done.status == 125 || (done.status == 0 && place.objects().is_empty()), "{story}");
         accounted_for(place, &story);
     });
 }

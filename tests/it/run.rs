@@ -3,14 +3,16 @@
 //!
 //! What a run gives back is always compared whole: status, stdout and stderr, each empty unless said otherwise.
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -25,7 +27,7 @@ pub const FAKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake");
 const SNAPSHOTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snap");
 
 /// Longer than any run takes on a busy machine: who reaches it hangs.
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(60);
 
 /// One agent in a bottle out of which nothing gets.
 pub const PLAIN: &str = r#"{ "bottles": { "box": {} }, "agents": { "plain": { "bottle": "box" } } }"#;
@@ -324,13 +326,18 @@ impl<'a> Run<'a> {
 
     /// Starts on a terminal of its own: stdin, stdout, stderr and the controlling terminal.
     pub fn on_terminal(self) -> Terminal {
-        let pty = nix::pty::openpty(None, None).unwrap();
-        let slave = || Stdio::from(pty.slave.try_clone().unwrap());
+        // Not for the children of other tests either: a terminal is closed when nobody has its master.
+        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname_r(&master).unwrap();
+        let open = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(name).unwrap();
+        let slave = || Stdio::from(open.try_clone().unwrap());
         let mut command = Command::new("/usr/bin/setsid");
         command.args(["--ctty", &self.program]).args(&self.args).env_clear().envs(&self.env);
         command.current_dir(self.place.path("work")).stdin(slave()).stdout(slave()).stderr(slave());
         let child = command.spawn().unwrap_or_else(|e| panic!("setsid (util-linux): {e}"));
-        Terminal { child, master: Some(pty.master), seen: String::new() }
+        Terminal { child, master: Some(OwnedFd::from(master)), seen: String::new() }
     }
 }
 
