@@ -1,8 +1,11 @@
 //! Children that neither hear the terminal's signals nor outlive this process.
 #![allow(unsafe_code)]
 
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -17,4 +20,11 @@ pub fn spawn(command: &mut Command) -> io::Result<Child> {
         command.pre_exec(|| prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from));
     }
     command.spawn()
+}
+
+/// Waits until the child has ended, and leaves it to be reaped: until then nothing else has its number.
+pub fn await_end(child: u32) {
+    let Ok(child) = i32::try_from(child) else { return };
+    let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    while waitid(Id::Pid(Pid::from_raw(child)), ended) == Err(Errno::EINTR) {}
 }
