@@ -152,7 +152,8 @@ fn a_name_that_is_taken() {
     // The first start remembers the engine; then the first call is the images' and the second makes the gate.
     place.run(&["start", "--yes", "plain"]).done();
     place.forget_calls();
-    let done = place.run(&["start", "--yes", "plain"]).env("FAKE_FAIL_AT", 2).env("FAKE_WORDS", taken).snap("engine-taken");
+    let done =
+        place.run(&["start", "--yes", "plain"]).env("FAKE_FAIL_AT", 2).env("FAKE_WORDS", taken).snap("engine-taken");
     assert_eq!(done.status, 125);
     let removed = place.calls().iter().filter(|call| call[0] == "rm").count();
     assert_eq!(removed, 0, "what has the name is a stranger's");

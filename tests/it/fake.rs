@@ -74,7 +74,7 @@ fn an_agent_that_cannot_start_is_the_engines_failure() {
 
 #[test]
 fn a_gate_that_does_not_come_up_leaves_nothing() {
-    for gate in ["failed", "silent"] {
+    for gate in ["failed", "silent", "mute"] {
         let place = Place::new(PLAIN);
         let done = start(&place).env("FAKE_GATE", gate).snap(&format!("end-gate-{gate}"));
         assert_eq!((done.status, done.stdout.as_str()), (125, ""), "the agent never ran");
@@ -133,6 +133,24 @@ fn a_transcript_that_is_broken_keeps_everything() {
     nothing(&place);
 }
 
+/// The engine goes away under a running session: all stays where it is, and the next verb that reaches it goes on.
+#[test]
+fn an_engine_that_goes_away_loses_nothing() {
+    for verb in ["resume", "cleanup"] {
+        let place = Place::new(PLAIN);
+        assert_eq!(start(&place).env("FAKE_AGENT", "engine gone").snap("end-engine-gone").status, 125);
+        assert_eq!(place.objects().len(), 3);
+        let identity = place.session();
+        place.run(&["resume", "--yes", &identity]).snap("resume-engine-gone");
+        assert_eq!((place.kept(), place.objects().len()), ("the engine could not be asked: `docker container inspect`: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?".to_owned(), 3));
+        fs::remove_file(place.engine("gone")).unwrap();
+        let args = if verb == "resume" { vec!["resume", "--yes", &identity] } else { vec!["cleanup", "--yes"] };
+        let done = place.run(&args).env("FAKE_TAR", place.transcript()).done();
+        assert_eq!(done.status, 0, "{done:?}");
+        nothing(&place);
+    }
+}
+
 #[test]
 fn without_a_terminal_the_agent_gets_the_pipes() {
     let place = Place::new(PLAIN);
@@ -147,14 +165,20 @@ fn detached_attached_and_ended() {
     let identity = place.session();
     assert_eq!(place.mark()["mark"], "detached");
     assert_eq!(place.objects().len(), 3);
-    // A detached session is nobody's to clean up.
+    // A detached session is nobody's to clean up, and no other start touches it.
     place.run(&["cleanup", "--yes"]).stderr("nothing to remove\n").test();
+    assert_eq!(start(&place).done().status, 0);
+    assert_eq!((place.session(), place.objects().len()), (identity.clone(), 3));
     place.run(&["resume", "--yes", &identity]).snap("resume-running");
     place.run(&["exec", &identity, "--", "ls", "-l"]).snap("exec");
     place.run(&["exec", &identity]).env("FAKE_CODE", 3).snap("exec-shell");
     place.run(&["attach", &identity]).env("FAKE_ATTACH", "detaches").snap("attach-detached");
     assert_eq!(place.mark()["mark"], "detached");
-    place.run(&["attach", &identity]).env("FAKE_ATTACH", "ends").env("FAKE_TAR", place.transcript()).snap("attach-ends");
+    place
+        .run(&["attach", &identity])
+        .env("FAKE_ATTACH", "ends")
+        .env("FAKE_TAR", place.transcript())
+        .snap("attach-ends");
     nothing(&place);
 }
 
@@ -175,6 +199,19 @@ fn no_at_the_question_leaves_nothing() {
             assert_eq!(text(&document.unwrap().path()), "", "the gate was told nothing");
         }
     }
+}
+
+#[test]
+fn no_at_a_resume_keeps_what_was_kept() {
+    let place = kept();
+    let (identity, before) = (place.session(), place.mark());
+    let mut terminal = place.run(&["resume", &identity]).on_terminal();
+    terminal.until("launch this agent? [y/N] ");
+    terminal.types("n\n");
+    assert_eq!(terminal.end().0, 0);
+    assert_eq!(place.mark(), before);
+    only_the_volume(&place);
+    transcript(&place);
 }
 
 #[test]
@@ -273,7 +310,10 @@ fn a_killed_owner_leaves_a_lost_session() {
         if verb == "resume" {
             // The agent still runs: nobody may start a second one on its home.
             place.run(&["resume", "--yes", &identity]).snap("resume-lost-running");
-            let stop = place.run_other(&format!("{}/docker", crate::run::FAKE), &["stop", &format!("claude-bottle-{identity}-agent")]);
+            let stop = place.run_other(
+                &format!("{}/docker", crate::run::FAKE),
+                &["stop", &format!("claude-bottle-{identity}-agent")],
+            );
             assert_eq!(stop.done().status, 0);
             place.run(&["resume", "--yes", &identity]).env("FAKE_TAR", place.transcript()).snap("resume-lost");
         } else {

@@ -59,26 +59,65 @@ fn nothing_lost(place: &Place, done: &Done, story: &str) {
 
 fn fails(variable: &str) {
     let run = |place: &Place, number: usize| start(place).env(variable, number).done();
-    sweep(|| Place::new(PLAIN), run, |place, number, done| {
-        let call = call(place, number);
-        let story = format!("{variable}={number}, `{call}`: {done:?}");
-        let wanted: &[i32] = match call.as_str() {
-            // The agent ran and ended well; only what comes after did not work.
-            "rm -f" | "volume rm" | "cp claude-bottle" => &[0],
-            call if call.starts_with("cp ") => &[0],
-            // Its answer may come late: by then the gate was up and the agent ran.
-            "start -ai" if variable == "FAKE_LOST_AT" => &[0, 125],
-            _ => &[125],
-        };
-        assert!(wanted.contains(&done.status), "{story}");
-        nothing_lost(place, done, &story);
-        accounted_for(place, &story);
-    });
+    sweep(
+        || Place::new(PLAIN),
+        run,
+        |place, number, done| {
+            let call = call(place, number);
+            let story = format!("{variable}={number}, `{call}`: {done:?}");
+            let wanted: &[i32] = match call.as_str() {
+                // The agent ran and ended well; only what comes after did not work.
+                "rm -f" | "volume rm" | "cp claude-bottle" => &[0],
+                call if call.starts_with("cp ") => &[0],
+                // Its answer may come late: by then the gate was up and the agent ran.
+                "start -ai" if variable == "FAKE_LOST_AT" => &[0, 125],
+                _ => &[125],
+            };
+            assert!(wanted.contains(&done.status), "{story}");
+            nothing_lost(place, done, &story);
+            accounted_for(place, &story);
+        },
+    );
 }
 
 #[test]
 fn every_call_fails_once() {
     fails("FAKE_FAIL_AT");
+}
+
+/// What is kept after a failure can be gone on with, whatever the engine still has of it.
+#[test]
+fn whatever_was_kept_can_be_resumed() {
+    let run = |place: &Place, number: usize| start(place).env("FAKE_FAIL_AT", number).done();
+    sweep(
+        || Place::new(PLAIN),
+        run,
+        |place, number, done| {
+            let story = format!("call {number} fails, `{}`: {done:?}", call(place, number));
+            for identity in place.sessions() {
+                let done = place.run(&["resume", "--yes", &identity]).done();
+                assert_eq!((done.status, done.stdout.as_str()), (0, "hello from the agent\n"), "{story} {done:?}");
+            }
+            assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()), "{story}");
+        },
+    );
+}
+
+/// The program is killed at every call: what it leaves is found, and goes.
+#[test]
+fn killed_at_every_call() {
+    let run =
+        |place: &Place, number: usize| start(place).env("FAKE_SIGNAL_AT", number).env("FAKE_SIGNAL", "KILL").done();
+    sweep(
+        || Place::new(PLAIN),
+        run,
+        |place, number, done| {
+            let story = format!("KILL at call {number}, `{}`: {done:?}", call(place, number));
+            assert_eq!(done.status, 137, "{story}");
+            nothing_lost(place, done, &story);
+            accounted_for(place, &story);
+        },
+    );
 }
 
 /// The engine did it, and the answer got lost.
@@ -88,17 +127,20 @@ fn every_answer_is_lost_once() {
 }
 
 fn signals(signal: &str, code: i32) {
-    let run = |place: &Place, number: usize| {
-        start(place).env("FAKE_SIGNAL_AT", number).env("FAKE_SIGNAL", signal).done()
-    };
-    sweep(|| Place::new(PLAIN), run, |place, number, done| {
-        let story = format!("{signal} at call {number}, `{}`: {done:?}", call(place, number));
-        let started = place.calls().iter().position(|call| call[0] == "start" && call[3..].len() > 1);
-        let late = started.is_some_and(|started| number > started + 1);
-        assert!(done.status == code || (late && done.status == 0), "{story}");
-        nothing_lost(place, done, &story);
-        accounted_for(place, &story);
-    });
+    let run =
+        |place: &Place, number: usize| start(place).env("FAKE_SIGNAL_AT", number).env("FAKE_SIGNAL", signal).done();
+    sweep(
+        || Place::new(PLAIN),
+        run,
+        |place, number, done| {
+            let story = format!("{signal} at call {number}, `{}`: {done:?}", call(place, number));
+            let started = place.calls().iter().position(|call| call[0] == "start" && call[3..].len() > 1);
+            let late = started.is_some_and(|started| number > started + 1);
+            assert!(done.status == code || (late && done.status == 0), "{story}");
+            nothing_lost(place, done, &story);
+            accounted_for(place, &story);
+        },
+    );
 }
 
 #[test]
@@ -119,15 +161,18 @@ fn hung_up_at_every_call() {
 /// A signal ends the session, and then the engine fails, too.
 #[test]
 fn every_call_fails_once_on_the_way_down() {
-    let run = |place: &Place, number: usize| {
-        start(place).env("FAKE_AGENT", "signal TERM").env("FAKE_FAIL_AT", number).done()
-    };
-    sweep(|| Place::new(PLAIN), run, |place, number, done| {
-        let story = format!("TERM, and call {number} fails, `{}`: {done:?}", call(place, number));
-        assert!([125, 143].contains(&done.status), "{story}");
-        nothing_lost(place, done, &story);
-        accounted_for(place, &story);
-    });
+    let run =
+        |place: &Place, number: usize| start(place).env("FAKE_AGENT", "signal TERM").env("FAKE_FAIL_AT", number).done();
+    sweep(
+        || Place::new(PLAIN),
+        run,
+        |place, number, done| {
+            let story = format!("TERM, and call {number} fails, `{}`: {done:?}", call(place, number));
+            assert!([125, 143].contains(&done.status), "{story}");
+            nothing_lost(place, done, &story);
+            accounted_for(place, &story);
+        },
+    );
 }
 
 /// A kept session that is resumed keeps its home whatever fails, until it earned its end.

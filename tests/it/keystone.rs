@@ -29,7 +29,8 @@ fn trace(place: &Place) -> Trace {
     };
     let calls: Calls = place.calls().iter().map(|call| call.iter().map(steady).collect()).collect();
     let calls = calls.into_iter().filter(|call: &Vec<String>| !["info", "image"].contains(&call[0].as_str())).collect();
-    let documents: Vec<_> = fs::read_dir(place.engine("documents")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let documents: Vec<_> =
+        fs::read_dir(place.engine("documents")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(documents.len(), 1, "{documents:?}");
     let document = place.steady(&text(&documents[0]));
     fs::remove_file(&documents[0]).unwrap();
@@ -40,7 +41,8 @@ fn trace(place: &Place) -> Trace {
 /// Where in the log the call is whose words these are.
 #[track_caller]
 fn at(calls: &Calls, words: &[&str]) -> usize {
-    let mut found = calls.iter().enumerate().filter(|(_, call)| words.iter().all(|word| call.iter().any(|w| w.ends_with(word))));
+    let mut found =
+        calls.iter().enumerate().filter(|(_, call)| words.iter().all(|word| call.iter().any(|w| w.ends_with(word))));
     let (at, _) = found.next().unwrap_or_else(|| panic!("no `{words:?}` in {calls:#?}"));
     assert!(found.next().is_none(), "`{words:?}` twice in {calls:#?}");
     at
@@ -118,7 +120,7 @@ fn compare(place: &Place, agent: &str, code: i32) {
         assert_eq!(printed.document, real.document, "{shell}");
         let volumes = place.objects();
         for volume in volumes {
-            fs::remove_file(place.engine("volumes").join(volume)).unwrap();
+            fs::remove_dir_all(place.engine("volumes").join(volume)).unwrap();
         }
     }
     let document: claude_bottle::protocol::Document = serde_json::from_str(&real.document).unwrap();
@@ -141,7 +143,8 @@ fn and_keeps_what_the_program_keeps() {
 fn no_secret_is_in_plan_calls_or_state() {
     let place = rich();
     let secrets = [VARIABLES[0].1, VARIABLES[1].1, "from-a-command"].map(|value| value.to_owned());
-    let coded: Vec<String> = secrets.iter().map(|value| claude_bottle::protocol::encode_base64(value.as_bytes())).collect();
+    let coded: Vec<String> =
+        secrets.iter().map(|value| claude_bottle::protocol::encode_base64(value.as_bytes())).collect();
     let mut all = String::new();
     for format in ["text", "json", "sh"] {
         all.push_str(&with_variables(place.run(&["start", "--dry-run", "--format", format, "fixer"])).done().stdout);
@@ -190,5 +193,38 @@ fn a_script_cut_short_does_nothing() {
         place.write("script", &format!("{}\n", lines[..count].join("\n")));
         script(&place, "/bin/sh", "script").done();
         assert_eq!(place.calls(), [[""; 0]; 0], "{count} lines");
+    }
+}
+
+/// The script says what it lacks, before it makes anything.
+#[test]
+fn a_script_without_its_variables_makes_nothing() {
+    let place = rich();
+    place.write("script", &place.run(&["start", "--dry-run", "--format", "sh", "fixer"]).done().stdout);
+    script(&place, "/bin/sh", "script").status(2).stderr("set MY_REGION first\n").test();
+    assert_eq!(place.calls(), [[""; 0]; 0]);
+}
+
+/// A gate that does not come up, and every call of the way up that fails: nothing is left, but an agent's home.
+#[test]
+fn a_script_that_fails_leaves_nothing() {
+    for gate in ["failed", "silent", "mute"] {
+        let place = Place::new(PLAIN);
+        place.write("script", &place.run(&["start", "--dry-run", "--format", "sh", "plain"]).done().stdout);
+        let done = script(&place, "/bin/sh", "script").env("FAKE_GATE", gate).done();
+        assert_eq!((done.status, done.stdout.as_str()), (125, ""), "{gate}: {}", done.stderr);
+        assert_eq!(place.objects(), [""; 0], "{gate}");
+    }
+    for number in 1..=4 {
+        let place = Place::new(PLAIN);
+        place.write("script", &place.run(&["start", "--dry-run", "--format", "sh", "plain"]).done().stdout);
+        let done = script(&place, "/bin/sh", "script").env("FAKE_FAIL_AT", number).done();
+        assert_ne!(done.status, 0, "{number}: {}", done.stderr);
+        let kept = done.stderr.contains("kept: volume");
+        let left = place.objects();
+        assert!(
+            left.iter().all(|name| kept && !name.ends_with("-agent") && !name.ends_with("-gate")),
+            "{number}: {left:?}"
+        );
     }
 }
