@@ -63,9 +63,9 @@ pub fn sh(plan: &Plan) -> Result<String, Refused> {
         "    trap 'exit 129' HUP\n    trap 'exit 130' INT\n    trap 'exit 143' TERM\n    trap take_down EXIT\n",
     );
     let _ = writeln!(text, "    {} >/dev/null || return 125", call(&engine, &create_gate));
-    let _ = writeln!(text, "    document | {} >\"$folder/gate\" 2>&1 &", call(&engine, &start_gate));
+    let _ = writeln!(text, "    document | {} >\"$folder/gate\" 2>&1 &\n    gate=$!", call(&engine, &start_gate));
     let _ = writeln!(text, "    {} >/dev/null || return 125", call(&engine, &create_agent));
-    text.push_str("    until [ -s \"$folder/gate\" ]; do sleep 0.1; done\n");
+    text.push_str("    until [ -s \"$folder/gate\" ] || ! kill -0 \"$gate\" 2>/dev/null; do sleep 0.1; done\n");
     text.push_str("    case $(head -n 1 \"$folder/gate\") in\n");
     text.push_str("    *'\"event\":\"ready\"'*) ;;\n    *) cat \"$folder/gate\" >&2; return 125 ;;\n    esac\n");
     text.push_str("    began=yes\n");
