@@ -2,8 +2,9 @@
 
 use crate::cli::kept;
 use crate::run::{PLAIN, Place, Run, text};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 
 const HELLO: &str = "hello from the agent\n";
 
@@ -102,6 +103,31 @@ fn a_signal_keeps_the_session() {
         let stop = place.calls().into_iter().find(|call| call[0] == "stop").unwrap();
         assert_eq!(stop[1..3], ["-t", "3"]);
     }
+}
+
+/// Ctrl-C reaches the client, too, and without a terminal it comes back with 0 at once: that is not a detach.
+#[test]
+fn a_signal_to_the_whole_group_keeps_the_session() {
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_AGENT", "forwards INT").snap("end-forwarded").status, 130);
+    only_the_volume(&place);
+    transcript(&place);
+    assert!(place.calls().iter().any(|call| call[0] == "stop"));
+}
+
+/// A session stays on the engine it was started on, whatever the environment says later.
+#[test]
+fn the_engine_of_a_session_is_recorded() {
+    let place = Place::new(PLAIN);
+    let one = "ssh://one.example.org";
+    assert_eq!(start(&place).env("DOCKER_HOST", one).env("FAKE_CODE", 7).done().status, 7);
+    let identity = place.session();
+    let resume = || place.run(&["resume", "--yes", &identity]).env("DOCKER_HOST", "ssh://two.example.org");
+    assert_eq!(resume().env("FAKE_AGENT", "detaches").done().status, 0);
+    let attach = place.run(&["attach", &identity]).env("DOCKER_CONTEXT", "three").env("FAKE_ATTACH", "ends");
+    assert_eq!(attach.done().status, 0);
+    assert!(place.hosts().iter().all(|host| host == one), "{:?}", place.hosts());
+    nothing(&place);
 }
 
 /// Who asks twice does not wait for an agent that does not listen.
@@ -304,7 +330,11 @@ fn a_killed_owner_leaves_a_lost_session() {
         let identity = place.session();
         assert_eq!(place.mark()["mark"], "live");
         assert_eq!(place.objects().len(), 3);
-        gate_client_ends(&place);
+        let pipe = |role: &str| place.engine(&format!("pipes/claude-bottle-{identity}-{role}"));
+        while has_reader(&pipe("gate")) {
+            std::thread::yield_now();
+        }
+        assert!(has_reader(&pipe("agent")), "the terminal's client lives on");
         let listed = place.run(&["list"]).done().stdout;
         assert!(listed.contains("lost"), "{listed}");
         if verb == "resume" {
@@ -323,18 +353,7 @@ fn a_killed_owner_leaves_a_lost_session() {
     }
 }
 
-/// The gate's client held the gate's pipe; once it is dead nobody reads it.
-fn gate_client_ends(place: &Place) {
-    let pipe = place.engine("pipes").join(format!("claude-bottle-{}-gate", place.session()));
-    for _ in 0..10_000 {
-        let open = fs::OpenOptions::new();
-        let mut open = open;
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut open, nix::libc::O_NONBLOCK);
-        // A pipe without a reader cannot be opened for writing.
-        if open.write(true).open(&pipe).is_err() {
-            return;
-        }
-        std::thread::yield_now();
-    }
-    panic!("the gate's client outlives the program");
+/// A client of the fake engine holds its container's pipe open. A pipe without a reader cannot be opened for writing.
+fn has_reader(pipe: &Path) -> bool {
+    OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(pipe).is_ok()
 }

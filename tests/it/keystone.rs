@@ -2,7 +2,7 @@
 //! fake engine, and both logs of calls, both documents that the gates got, are compared.
 
 use crate::cli::{VARIABLES, rich};
-use crate::run::{FAKE, PLAIN, Place, Run, text};
+use crate::run::{FAKE, PLAIN, PROGRAM, Place, Run, text};
 use std::fs;
 use std::path::Path;
 
@@ -194,6 +194,21 @@ fn a_script_cut_short_does_nothing() {
         script(&place, "/bin/sh", "script").done();
         assert_eq!(place.calls(), [[""; 0]; 0], "{count} lines");
     }
+}
+
+/// `… --format sh | sh` on a terminal: the shell's input is the script, the agent's is the terminal.
+#[test]
+fn a_piped_script_gives_the_agent_the_terminal() {
+    let place = Place::new(PLAIN);
+    let line = format!("{PROGRAM} start --dry-run --format sh plain | sh");
+    let run = place.run_other("/bin/sh", &["-c", &line]).env("PATH", format!("{FAKE}:/usr/bin:/bin"));
+    let mut terminal = run.env("FAKE_AGENT", "echoes").on_terminal();
+    terminal.until("hello from the agent");
+    terminal.types("typed by a person\n\u{4}");
+    let (status, seen) = terminal.end();
+    assert_eq!((status, seen.as_str()), (0, "hello from the agent\ntyped by a person\ntyped by a person\n"));
+    assert!(place.calls().iter().any(|call| call[..2] == ["create", "-it"]));
+    assert_eq!(place.objects(), [""; 0]);
 }
 
 /// The script says what it lacks, before it makes anything.

@@ -40,7 +40,7 @@ pub struct Place {
 impl Place {
     pub fn new(manifest: &str) -> Place {
         let place = Place { folder: tempfile::tempdir().unwrap() };
-        for folder in ["calls", "containers", "volumes", "images", "pipes", "ready", "ran", "documents"] {
+        for folder in ["calls", "hosts", "containers", "volumes", "images", "pipes", "ready", "ran", "documents"] {
             fs::create_dir_all(place.engine(folder)).unwrap();
         }
         for folder in ["home", "home/.claude-bottle", "work"] {
@@ -98,6 +98,11 @@ impl Place {
     pub fn calls(&self) -> Vec<Vec<String>> {
         let read = |number: u32| fs::read_to_string(self.engine("calls").join(number.to_string())).ok();
         (1..).map_while(read).map(|call| call.split_terminator('\0').map(str::to_owned).collect()).collect()
+    }
+
+    /// What `DOCKER_HOST` was in each call.
+    pub fn hosts(&self) -> Vec<String> {
+        (1..=self.calls().len()).map(|number| text(&self.engine("hosts").join(number.to_string()))).collect()
     }
 
     pub fn forget_calls(&self) {
