@@ -353,6 +353,13 @@ impl<'a> Session<'a> {
                 return self.keep_unasked(cause, &error);
             }
         };
+        let (mut copying, late) = (copying, self.late_signal(cause));
+        if late.is_some() && state.running {
+            let _ = self.docker.brief(&self.plan.stop().args);
+            let _ = copying.and_then(snapshot::Copying::finish);
+            copying = snapshot::start(self.docker, &copy.args, &self.folder);
+        }
+        let cause = &late.map_or_else(|| cause.clone(), Cause::Signal);
         if state.running && *cause == Cause::Ended && status.is_none_or(|status| status.success()) {
             let _ = copying.and_then(snapshot::Copying::finish);
             self.folder.set_mark(&Mark::Detached)?;
@@ -392,6 +399,16 @@ impl<'a> Session<'a> {
                 Ok((Outcome::Gone, exit))
             }
         }
+    }
+
+    /// A signal that reached this process and the client together, and whose client came back first: a client without a
+    /// terminal passes it on and ends with 0, as if it had been detached.
+    fn late_signal(&self, cause: &Cause) -> Option<i32> {
+        let held = self.gate.as_ref().filter(|_| *cause == Cause::Ended)?;
+        held.arrived.try_iter().find_map(|happened| match happened {
+            Happened::Signal(number) => Some(number),
+            _ => None,
+        })
     }
 
     /// The gate is gone; its last lines may still be on their way to the audit trail.
