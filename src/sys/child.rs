@@ -15,9 +15,15 @@ use std::process::{Child, Command};
 /// Call it from the main thread: the kernel sends the signal when the spawning *thread* ends.
 pub fn spawn(command: &mut Command) -> io::Result<Child> {
     command.process_group(0);
-    // SAFETY: between fork and exec only prctl(2) is called, which is async-signal-safe.
+    let me = Pid::this();
+    let bind = move || {
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // A parent that died before it was asked for sends nothing.
+        if Pid::parent() == me { Ok(()) } else { Err(io::Error::from(Errno::ESRCH)) }
+    };
+    // SAFETY: between fork and exec only prctl(2) and getppid(2) are called, which are async-signal-safe.
     unsafe {
-        command.pre_exec(|| prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from));
+        command.pre_exec(bind);
     }
     command.spawn()
 }
