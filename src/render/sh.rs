@@ -62,9 +62,14 @@ pub fn sh(plan: &Plan) -> Result<String, Refused> {
     text.push_str(
         "    trap 'exit 129' HUP\n    trap 'exit 130' INT\n    trap 'exit 143' TERM\n    trap take_down EXIT\n",
     );
-    let _ = writeln!(text, "    {} >/dev/null || return 125", call(&engine, &create_gate));
+    // The client's warnings are of no use here; its error is.
+    let create = |step| {
+        let call = call(&engine, step);
+        format!("    words=$({call} 2>&1) || {{ echo \"$words\" >&2; return 125; }}\n")
+    };
+    text.push_str(&create(&create_gate));
     let _ = writeln!(text, "    document | {} >\"$folder/gate\" 2>&1 &\n    gate=$!", call(&engine, &start_gate));
-    let _ = writeln!(text, "    {} >/dev/null || return 125", call(&engine, &create_agent));
+    text.push_str(&create(&create_agent));
     text.push_str("    until [ -s \"$folder/gate\" ] || ! kill -0 \"$gate\" 2>/dev/null; do sleep 0.1; done\n");
     text.push_str("    case $(head -n 1 \"$folder/gate\") in\n");
     text.push_str("    *'\"event\":\"ready\"'*) ;;\n    *) cat \"$folder/gate\" >&2; return 125 ;;\n    esac\n");
