@@ -54,9 +54,10 @@ test: images
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
 
 bench: images
-	$(CARGO) build --release --features gate,testing --bin bench-bottle --bin bench-load
+	$(CARGO) build --release --features bench --bin claude-bottle-load --bin claude-bottle-bench
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
-	    target/release/bench-bottle $(cli) && target/release/bench-load "$$CLAUDE_BOTTLE_GATE"
+	    target/release/claude-bottle-bench $(cli) && \
+	    scripts/bench-gate target/release/claude-bottle-load "$$CLAUDE_BOTTLE_GATE"
 
 # The model runs in the agent's image, whatever libc this machine has: static, like the gate.
 demo: images

@@ -2,6 +2,9 @@
 //! engine, the gate alone, the real engine with real Claude Code.
 
 mod cli;
+mod docs;
+#[cfg(feature = "gate")]
+mod engine;
 mod fake;
 mod faults;
 #[cfg(feature = "gate")]

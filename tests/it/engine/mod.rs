@@ -138,7 +138,8 @@ impl Rig {
     /// A container of the test on the bridge, with these files in /srv; gives its address once it said `ready`.
     pub fn serve(&self, files: &[(&str, &[u8])], command: &[&str]) -> String {
         let label = format!("claude-bottle.test={}", self.id);
-        let mut args = vec!["create", "--label", &label, "--user", "0:0", "--workdir", "/srv", "--entrypoint", "", agent_image()];
+        let mut args =
+            vec!["create", "--label", &label, "--user", "0:0", "--workdir", "/srv", "--entrypoint", "", agent_image()];
         args.extend(command);
         let container = docker(&args).trim().to_owned();
         let mut archive = tar::Builder::new(Vec::new());
@@ -185,9 +186,10 @@ impl Rig {
             git -c user.name=t -c user.email=t@example.org commit -qm one; \
             git push -q ../git/repo.git HEAD:refs/heads/main; cd ..; git -C git/repo.git symbolic-ref HEAD refs/heads/main; \
             exec python3 -u origin.py";
+        let (cert, key) = (leaf.pem(), key.serialize_pem());
         let files: [(&str, &[u8]); 3] = [
-            ("cert.pem", leaf.pem().as_bytes()),
-            ("key.pem", key.serialize_pem().as_bytes()),
+            ("cert.pem", cert.as_bytes()),
+            ("key.pem", key.as_bytes()),
             ("origin.py", include_bytes!("origin.py")),
         ];
         self.serve(&files, &["sh", "-c", make])
@@ -245,7 +247,11 @@ impl Going {
         while !bytes.ends_with(words.as_bytes()) {
             if self.stdout.read(&mut byte).unwrap_or(0) == 0 {
                 let stderr = self.stderr.take().map(|thread| thread.join().unwrap());
-                panic!("it ended before `{words}`:\n{}{}\nstderr: {stderr:?}", self.seen, String::from_utf8_lossy(&bytes));
+                panic!(
+                    "it ended before `{words}`:\n{}{}\nstderr: {stderr:?}",
+                    self.seen,
+                    String::from_utf8_lossy(&bytes)
+                );
             }
             bytes.push(byte[0]);
         }

@@ -1,0 +1,270 @@
+//! Man pages: prose in `man/src`, with holes for what the clap definition says. The pages in `man/` are the two together.
+
+use super::{flags, hold, long_flags_in, program, read, repository, spellings, tool, verbs};
+use clap::{Arg, Command};
+use clap_mangen::Man;
+use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use claude_bottle::manifest::{self, keys};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// `claude-bottle.1` and its like, with the command each is of.
+fn pages() -> BTreeMap<String, Option<Command>> {
+    let of = |command: &Command| command.get_display_name().unwrap_or(command.get_name()).to_owned();
+    let mut pages: BTreeMap<String, Option<Command>> =
+        ["claude-bottle.json.5", "claude-bottle-gate.8"].map(|page| (page.to_owned(), None)).into();
+    for command in [program()].into_iter().chain(verbs()) {
+        pages.insert(format!("{}.1", of(&command)), Some(command));
+    }
+    pages
+}
+
+fn files_in(folder: &str, ending: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(repository().join(folder)).unwrap();
+    let files = entries.map(Result::unwrap).filter(|entry| entry.file_type().unwrap().is_file());
+    let names = files.map(|entry| entry.file_name().into_string().unwrap());
+    names.filter_map(|name| name.strip_suffix(ending).map(str::to_owned)).collect()
+}
+
+#[test]
+fn pages_are_prose_and_definition() {
+    let pages = pages();
+    let wanted: BTreeSet<String> = pages.keys().cloned().collect();
+    assert_eq!(files_in("man/src", ".roff"), wanted, "a page for every verb, and no other");
+    for (page, command) in &pages {
+        hold(&format!("man/{page}"), &whole(page, command.as_ref()));
+    }
+    assert_eq!(files_in("man", ""), wanted);
+}
+
+/// The page: its prose with the holes filled.
+fn whole(page: &str, command: Option<&Command>) -> String {
+    let source = format!("man/src/{page}.roff");
+    let mut text = format!(".\\\" Made of {source} and the clap definition by `UPDATE=1 cargo test --test it docs`.\n");
+    // Once for all generated parts, which spell an apostrophe this way.
+    text.push_str(".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n");
+    for line in read(&source).lines() {
+        let line = line.replace("{version}", env!("CARGO_PKG_VERSION")).replace("{verbs}", &see_also());
+        match (line.strip_prefix(".\\\" "), command) {
+            (Some("{synopsis}"), Some(command)) => text.push_str(&synopsis(command)),
+            (Some("{options}"), Some(command)) => {
+                text.push_str(&part(|roff| Man::new(command.clone()).render_options_section(roff)));
+            }
+            (Some("{commands}"), Some(command)) => {
+                text.push_str(&part(|roff| Man::new(command.clone()).render_subcommands_section(roff)));
+            }
+            _ => text.push_str(&format!("{line}\n")),
+        }
+    }
+    text
+}
+
+fn see_also() -> String {
+    let names: Vec<String> = verbs().iter().map(|verb| format!(".BR claude-bottle-{} (1)", verb.get_name())).collect();
+    names.join(",\n")
+}
+
+/// A generated section without its heading, which is the prose's.
+fn part(render: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
+    let mut bytes = Vec::new();
+    render(&mut bytes).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let body = text.lines().skip_while(|line| !line.starts_with(".SH")).skip(1);
+    // A bare break at the start of a line is not a line of its own.
+    body.filter(|line| *line != ".br").map(|line| format!("{line}\n")).collect()
+}
+
+fn synopsis(command: &Command) -> String {
+    let mut line = vec![bold(command.get_bin_name().unwrap_or(command.get_name()))];
+    let mut put = |words: Vec<Inline>, needed: bool| {
+        line.push(roman(if needed { " " } else { " [" }));
+        line.extend(words);
+        line.push(roman(if needed { "" } else { "]" }));
+    };
+    for flag in command.get_opts().chain(switches(command)) {
+        let mut words: Vec<Inline> = Vec::new();
+        for spelling in spellings(flag).into_iter().rev() {
+            if !words.is_empty() {
+                words.push(roman("|"));
+            }
+            words.push(bold(spelling));
+        }
+        if flag.get_action().takes_values() {
+            words.extend([roman(" "), italic(value(flag))]);
+        }
+        put(words, flag.is_required_set());
+    }
+    for positional in command.get_positionals() {
+        match positional.is_last_set() {
+            true => put(vec![bold("--"), roman(" "), italic(value(positional)), roman(" ...")], false),
+            false => put(vec![italic(value(positional))], positional.is_required_set()),
+        }
+    }
+    if command.has_subcommands() {
+        put(vec![italic("COMMAND"), roman(" ...")], true);
+    }
+    let mut roff = Roff::new();
+    roff.text(line);
+    roff.to_roff()
+}
+
+/// Flags without a value, those of the help last.
+fn switches(command: &Command) -> impl Iterator<Item = &Arg> {
+    let of_help = |flag: &&Arg| matches!(flag.get_id().as_str(), "help" | "version");
+    let switches =
+        move || command.get_arguments().filter(|arg| !arg.is_positional() && !arg.get_action().takes_values());
+    switches().filter(move |flag| !of_help(flag)).chain(switches().filter(of_help))
+}
+
+fn value(of: &Arg) -> String {
+    of.get_value_names().map_or_else(|| of.get_id().to_string(), |names| names.join(" "))
+}
+
+#[test]
+fn pages_have_no_lint() {
+    let folder = tempfile::tempdir().unwrap();
+    for (page, command) in pages() {
+        let path = folder.path().join(&page);
+        fs::write(&path, whole(&page, command.as_ref())).unwrap();
+        let output = tool("mandoc").args(["-T", "lint", "-W", "warning"]).arg(path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.is_empty(), "{page}: {said}");
+    }
+}
+
+/// The page with `--yes` as it is typed.
+fn plain(page: &str) -> String {
+    let command = pages().remove(page).flatten();
+    let whole = whole(page, command.as_ref());
+    let shown = whole.lines().filter(|line| !line.starts_with(".\\\"")).map(|line| format!("{line}\n"));
+    let text = shown.collect::<String>().replace("\\-", "-");
+    ["\\fB", "\\fI", "\\fR"].iter().fold(text, |text, font| text.replace(font, ""))
+}
+
+#[test]
+fn every_flag_of_the_help_is_in_its_page_and_no_other() {
+    for (page, command) in pages() {
+        let Some(mut command) = command else { continue };
+        let text = plain(&page);
+        let own: BTreeSet<String> = flags(&command).into_iter().filter(|flag| flag.starts_with("--")).collect();
+        let help = long_flags_in(&command.render_long_help().to_string());
+        assert_eq!(help, own, "--help of {page}");
+        let mut known = own.clone();
+        if command.has_subcommands() {
+            known.extend(verbs().iter().flat_map(flags));
+        }
+        // An example may hand a flag on to the agent's program.
+        let typed: String =
+            text.lines().map(|line| format!("{}\n", line.split(" -- ").next().unwrap_or(line))).collect();
+        let found = long_flags_in(&typed);
+        assert!(own.is_subset(&found), "{page} lacks {:?}", own.difference(&found));
+        assert!(found.is_subset(&known), "{page} invents {:?}", found.difference(&known));
+    }
+}
+
+/// Names in a `.TP` heading of bold words.
+fn headings(text: &str) -> BTreeSet<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let heads = lines.windows(2).filter(|pair| pair[0] == ".TP").map(|pair| pair[1]);
+    let words = heads.filter_map(|head| head.strip_prefix(".B").map(|head| head.trim_start_matches('R')));
+    words.flat_map(|words| words.split([' ', ',', '"'])).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+fn section<'a>(text: &'a str, name: &str) -> &'a str {
+    let start = text.find(&format!(".SH {name}\n")).unwrap_or_else(|| panic!("no section {name}"));
+    let rest = &text[start + 4..];
+    &rest[..rest.find("\n.SH ").unwrap_or(rest.len())]
+}
+
+#[test]
+fn every_variable_that_is_read_is_in_the_page_and_no_other() {
+    let text = plain("claude-bottle.1");
+    let told = headings(section(&text, "ENVIRONMENT"));
+    let mut read = BTreeSet::from(["COLORTERM".to_owned(), "TZ".to_owned()]);
+    for source in sources(&repository().join("src")) {
+        read.extend(names_in(&source, "CLAUDE_BOTTLE_"));
+        for call in ["variable(\"", "var(\"", "var_os(\""] {
+            read.extend(source.match_indices(call).map(|(at, _)| name(&source[at + call.len()..])));
+        }
+    }
+    assert_eq!(told, read);
+    let readme: BTreeSet<String> = names_in(&super::read("README.md"), "CLAUDE_BOTTLE_").collect();
+    let ours: BTreeSet<String> = told.into_iter().filter(|name| name.starts_with("CLAUDE_BOTTLE_")).collect();
+    assert_eq!(readme, ours, "README.md");
+}
+
+fn names_in<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = String> + 'a {
+    text.match_indices(prefix).map(|(at, _)| name(&text[at..])).filter(move |name| name != prefix)
+}
+
+fn name(text: &str) -> String {
+    text.chars().take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '_').collect()
+}
+
+fn sources(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        match path.extension() {
+            _ if path.is_dir() => found.extend(sources(&path)),
+            Some(rs) if rs == "rs" => found.push(fs::read_to_string(path).unwrap()),
+            _ => {}
+        }
+    }
+    found
+}
+
+const MANIFEST: &str = "claude-bottle.json.5";
+
+#[test]
+fn every_key_of_the_manifest_is_in_its_page_and_no_other() {
+    let text = plain(MANIFEST);
+    let mut told = headings(&text);
+    // Named in the text of the key above them.
+    let inner =
+        ["allow_delete", "allow_force", "email", "header", "identity_file", "known_host_key", "refs", "upstream"];
+    for key in inner.into_iter().chain(["user", "name"]) {
+        assert!(text.lines().any(|line| line.starts_with(".B") && line.contains(key)), "{key}");
+        told.insert(key.to_owned());
+    }
+    let known = keys::ALL.iter().flat_map(|(_, table)| table.keys).map(|key| (*key).to_owned());
+    assert_eq!(told, known.collect::<BTreeSet<String>>());
+}
+
+/// What the page calls not available is refused with these words, and nothing else is.
+#[test]
+fn what_is_not_available_yet_is_refused() {
+    let route = |keys: &str| format!(r#""egress": {{ "routes": [{{ "host": "a.example.org", {keys} }}] }}"#);
+    let model = r#""role": "claude", "auth": { "token_ref": "ANTHROPIC_API_KEY" }"#;
+    let remote = r#"{ "name": "app", "upstream": "git@git.example.org:app.git", "identity_file": "~/.ssh/id" }"#;
+    let uses = BTreeMap::from([
+        ("dlp", route(r#""dlp": "block""#)),
+        ("query", route(r#""query": { "a": "b" }"#)),
+        ("headers", route(r#""headers": { "a": "b" }"#)),
+        ("server_tools", route(&format!(r#"{model}, "server_tools": ["x"]"#))),
+        ("inspect_responses", route(r#""inspect_responses": true"#)),
+        ("remotes", format!(r#""git": {{ "remotes": [{remote}] }}"#)),
+        ("supervise", r#""supervise": true"#.to_owned()),
+        ("on_hangup", r#""on_hangup": "detach""#.to_owned()),
+    ]);
+    let mut told = BTreeSet::new();
+    let mut key = String::new();
+    let text = plain(MANIFEST);
+    for (line, next) in text.lines().zip(text.lines().skip(1)) {
+        if let (".TP", Some(head)) = (line, next.strip_prefix(".B ")) {
+            key = head.to_owned();
+        }
+        if next.contains("\"Not available yet\"") {
+            told.insert(key.clone());
+        }
+    }
+    assert_eq!(told, uses.keys().map(|key| (*key).to_owned()).collect());
+    for (key, bottle) in uses {
+        let home = tempfile::tempdir().unwrap();
+        let text = format!(r#"{{ "bottles": {{ "b": {{ {bottle} }} }}, "agents": {{ "a": {{ "bottle": "b" }} }} }}"#);
+        fs::write(home.path().join(manifest::FILE), text).unwrap();
+        let refused = manifest::load(home.path(), &home.path().join("elsewhere")).unwrap().choose("a").unwrap_err();
+        assert!(refused.what.contains("not available yet"), "{key}: {}", refused.what);
+    }
+}

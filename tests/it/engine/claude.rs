@@ -1,0 +1,1 @@
+//! Real Claude Code in a bottle, driven by the scripted model.

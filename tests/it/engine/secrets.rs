@@ -1,0 +1,80 @@
+//! Secrets are nowhere but where they belong: planted values, and a search of everything that could show them.
+
+use super::{Rig, docker};
+use serde_json::json;
+use std::process::Command;
+
+const TOKEN: &str = "tok-5f1e0c7a9b3d4e2f";
+const COPIED: &str = "copied-8c2d1e6f4a5b7c9d";
+
+/// Every file below a folder, as one text.
+fn read_all(folder: &std::path::Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => text += &read_all(&path),
+            false => {
+                text += &format!("{}\n{}\n", path.display(), String::from_utf8_lossy(&std::fs::read(&path).unwrap()))
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
+    let rig = Rig::new(&json!({}));
+    let address = rig.origin();
+    let mut route = Rig::to_origin(&address);
+    route["auth"] = json!({ "token_ref": "PLANTED_TOKEN" });
+    rig.manifest(&json!({
+        "bottles": { "b": { "egress": { "routes": [route] }, "env": { "COPIED": "${PLANTED_COPY}" } } },
+        "agents": { "a": { "bottle": "b", "command": ["bash", "-c",
+            "curl -sS https://allowed.example.org/echo; env; cat /proc/net/dev; echo READY; read _; exit 1"] } },
+    }));
+    let mut command = rig.ours(&["start", "--yes", "a"]);
+    command.env("PLANTED_TOKEN", TOKEN).env("PLANTED_COPY", COPIED);
+    let mut going = super::Going::new(&mut command);
+    going.until("READY");
+    let identity = rig.sessions().remove(0);
+    let objects = rig.objects();
+    assert_eq!(objects.len(), 3, "{objects:?}");
+
+    let mut shown = String::new();
+    for name in &objects {
+        let kind = if name.ends_with("-agent") || name.ends_with("-gate") { "container" } else { "volume" };
+        shown += &docker(&[kind, "inspect", name]);
+    }
+    let logs = Command::new("docker").args(["logs", &format!("claude-bottle-{identity}-gate")]).output().unwrap();
+    assert!(String::from_utf8_lossy(&logs.stdout).contains("allowed.example.org"), "the gate's log is the audit trail");
+    shown += &String::from_utf8_lossy(&logs.stdout);
+    shown += &String::from_utf8_lossy(&logs.stderr);
+    shown += &String::from_utf8_lossy(&Command::new("ps").args(["-efww"]).output().unwrap().stdout);
+    shown += &read_all(&rig.state(&identity));
+    for secret in [TOKEN, COPIED] {
+        assert!(!shown.contains(secret), "`{secret}` shows: {}", context(&shown, secret));
+    }
+    assert!(shown.contains("PLANTED_TOKEN"), "names are there");
+
+    let ran = rig.run(&["exec", &identity, "--", "env"], "").code(0);
+    assert!(ran.stdout.contains(&format!("COPIED={COPIED}")), "{}", ran.stdout);
+    assert!(!ran.stdout.contains(TOKEN), "{}", ran.stdout);
+
+    going.say("\n");
+    let ran = going.end().code(1);
+    // The upstream saw the token, in a header that the agent never had.
+    assert!(ran.stdout.contains(&format!("Bearer {TOKEN}")), "{}", ran.stdout);
+    let rest = ran.stdout.replace(&format!("Bearer {TOKEN}"), "");
+    assert!(!rest.contains(TOKEN) && rest.contains(&format!("COPIED={COPIED}")), "{rest}");
+    let kept = read_all(&rig.state(&identity));
+    assert!(!kept.contains(TOKEN) && !kept.contains(COPIED), "{kept}");
+    assert!(kept.contains("allowed.example.org"), "the audit trail is kept");
+    assert!(!ran.stderr.contains(TOKEN) && !ran.stderr.contains(COPIED), "{}", ran.stderr);
+}
+
+fn context<'a>(text: &'a str, word: &str) -> &'a str {
+    let at = text.find(word).unwrap_or(0);
+    let from = (0..=at.saturating_sub(200)).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    &text[from..at]
+}

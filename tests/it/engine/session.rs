@@ -1,0 +1,187 @@
+//! How sessions end on a real engine: codes, what is kept, what goes, and going on.
+
+use super::{Rig, docker, lines};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+/// An agent that runs a shell's words.
+fn shell(words: &str) -> Value {
+    json!({
+        "bottles": { "b": { "limits": { "memory": "256m" } } },
+        "agents": { "a": { "bottle": "b", "command": ["sh", "-c", words] } },
+    })
+}
+
+#[test]
+fn an_end_with_0_leaves_nothing() {
+    let rig = Rig::new(&shell("echo out; echo err >&2; cat"));
+    let ran = rig.run(&["start", "--yes", "a"], "from stdin").code(0);
+    assert_eq!(ran.stdout, "out\nfrom stdin");
+    assert!(ran.stderr.ends_with("err\n"), "{}", ran.stderr);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_failed_session_is_kept_resumed_and_cleaned_up() {
+    let words = "if [ -f note ]; then cat note; else echo work >note; \
+        mkdir -p ~/.claude/projects/p; echo '{}' >~/.claude/projects/p/s.jsonl; chmod 600 ~/.claude/projects/p/s.jsonl; exit 7; fi";
+    let rig = Rig::new(&shell(words));
+    let ran = rig.run(&["start", "--yes", "a"], "").code(7);
+    let identity = rig.sessions().remove(0);
+    ran.says(&format!("kept `{identity}`: the agent ended with 7"));
+    ran.says(&format!("hint: claude-bottle resume {identity}"));
+    assert_eq!(std::fs::read_to_string(rig.state(&identity).join("transcript/p/s.jsonl")).unwrap(), "{}\n");
+    assert_eq!(rig.objects(), [format!("claude-bottle-{identity}")], "the home volume, and no container");
+
+    let listed: Value = serde_json::from_str(&rig.run(&["list", "--format", "json"], "").code(0).stdout).unwrap();
+    assert_eq!(listed[0]["identity"], identity.as_str());
+    assert_eq!(listed[0]["state"], "kept");
+
+    // "no" to the question (there is no terminal here, so: a refusal) changes nothing kept.
+    rig.run(&["resume", &identity], "").code(2).says("no terminal to ask on, and no `--yes`");
+    rig.run(&["resume", &identity, "--dry-run"], "").code(0).says("resumed: new containers on the kept home");
+    assert_eq!(rig.sessions(), [identity.clone()]);
+
+    let ran = rig.run(&["resume", "--yes", &identity], "").code(0);
+    assert_eq!(ran.stdout, "work\n");
+    rig.assert_nothing_left();
+
+    rig.run(&["start", "--yes", "a"], "").code(7);
+    rig.run(&["cleanup"], "").code(2).says("no terminal to ask on, and no `--yes`");
+    rig.run(&["cleanup", "--yes"], "").code(0);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn signals_are_passed_on_exactly() {
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129), (Signal::SIGQUIT, 131)]
+    {
+        let rig = Rig::new(&shell("trap 'echo told; exit 0' TERM; echo READY; while :; do sleep 0.1; done"));
+        let mut going = rig.begin(&["start", "--yes", "a"]);
+        going.until("READY");
+        going.signal(signal);
+        let ran = going.end().code(code);
+        ran.says(&format!("ended by {}", signal.as_str()));
+        assert_eq!(rig.sessions().len(), 1);
+        assert_eq!(rig.objects().len(), 1, "{:?}", rig.objects());
+    }
+}
+
+#[test]
+fn killed_and_out_of_memory_are_told_apart() {
+    let rig = Rig::new(&shell("kill -9 $$"));
+    rig.run(&["start", "--yes", "a"], "").code(137).says("killed (137)");
+    let rig = Rig::new(&shell("exec python3 -c 'x = b\"x\" * (1 << 30)'"));
+    rig.run(&["start", "--yes", "a"], "").code(137).says("out of memory (137)");
+}
+
+#[test]
+fn a_gate_that_dies_takes_the_agent_down_and_everything_is_kept() {
+    let rig = Rig::new(&shell("echo READY; exec sleep 600"));
+    let mut going = rig.begin(&["start", "--yes", "a"]);
+    going.until("READY");
+    let identity = rig.sessions().remove(0);
+    docker(&["kill", &format!("claude-bottle-{identity}-gate")]);
+    going.end().code(125).says("the gate died");
+    assert_eq!(rig.objects(), [format!("claude-bottle-{identity}")]);
+}
+
+#[test]
+fn the_question_is_asked_on_the_terminal() {
+    let rig = Rig::new(&shell("echo it runs; stty size; exit 3"));
+    let mut going = rig.on_terminal(&["start", "a"]);
+    going.until("launch this agent? [y/N] ");
+    going.say("n\n");
+    going.end().code(0);
+    rig.assert_nothing_left();
+
+    let mut going = rig.on_terminal(&["start", "a"]);
+    going.until("launch this agent? [y/N] ");
+    going.say("y\n");
+    going.until("it runs\r\n40 120\r\n");
+    going.end().code(3).says("kept");
+    assert_eq!(rig.sessions().len(), 1);
+}
+
+#[test]
+fn detached_sessions_run_on_and_are_attached_again() {
+    let rig = Rig::new(&shell("echo READY; read line; echo got $line; read line; exit 0"));
+    let mut going = rig.on_terminal(&["start", "--yes", "a"]);
+    going.until("READY");
+    going.say("\u{1d}d");
+    going.end().code(0).says("detached from");
+    let identity = rig.sessions().remove(0);
+    let listed: Value = serde_json::from_str(&rig.run(&["list", "--format", "json"], "").code(0).stdout).unwrap();
+    assert_eq!(listed[0]["state"], "detached");
+    rig.run(&["cleanup", "--yes"], "").code(0).says("nothing to remove");
+    let mut going = rig.on_terminal(&["attach", &identity]);
+    going.say("hello\n");
+    going.until("got hello");
+    going.say("\n");
+    going.end().code(0);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_lost_session_is_settled_by_cleanup() {
+    let rig = Rig::new(&shell("echo READY; exec sleep 600"));
+    let mut going = rig.begin(&["start", "--yes", "a"]);
+    going.until("READY");
+    going.signal(Signal::SIGKILL);
+    assert_eq!(going.end().code, None);
+    rig.run(&["list"], "").code(0).says("lost");
+    rig.run(&["cleanup", "--yes"], "").code(0);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn homes_do_not_see_each_other() {
+    let (one, two) = (Rig::new(&shell("exit 1")), Rig::new(&shell("exit 1")));
+    one.run(&["start", "--yes", "a"], "").code(1);
+    two.run(&["start", "--yes", "a"], "").code(1);
+    one.run(&["cleanup", "--yes"], "").code(0);
+    one.assert_nothing_left();
+    assert_eq!((two.sessions().len(), two.objects().len()), (1, 1));
+}
+
+#[test]
+fn a_gate_that_does_not_come_up_says_why_and_the_agent_never_runs() {
+    let rig = Rig::new(&shell("echo THE AGENT RAN"));
+    std::fs::write(rig.path().join("roots.pem"), "no certificate in here\n").unwrap();
+    let mut command = rig.ours(&["start", "--yes", "a"]);
+    command.env("CLAUDE_BOTTLE_UPSTREAM_CA", rig.path().join("roots.pem"));
+    let ran = super::run(&mut command, "").code(125);
+    ran.says("the gate did not come up");
+    assert!(!ran.stdout.contains("THE AGENT RAN"));
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn an_image_that_does_not_build_says_so_in_the_engines_words() {
+    let rig = Rig::new(&json!({}));
+    std::fs::write(rig.path().join("bad.Dockerfile"), "FROM claude-bottle-agent\nRUN exit 42\n").unwrap();
+    rig.manifest(&json!({
+        "bottles": { "b": { "image": { "dockerfile": "bad.Dockerfile" } } },
+        "agents": { "a": { "bottle": "b", "command": ["true"] } },
+    }));
+    rig.run(&["start", "--yes", "a"], "").code(125).says("returned a non-zero code: 42");
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn the_printed_script_runs_a_bottle_without_us() {
+    let rig = Rig::new(&shell("cat; getent hosts example.org; exit 4"));
+    let script = rig.run(&["start", "--dry-run", "--format", "sh", "a"], "").code(0).stdout;
+    let mut sh = std::process::Command::new("sh");
+    sh.args(["-c", &script]);
+    let ran = super::run(&mut sh, "given\n").code(4);
+    assert!(ran.stdout.starts_with("given\n127.64.0.1"), "{}", ran.stdout);
+    // It keeps the home of an agent that failed, and says what.
+    let volume = ran.stderr.lines().find_map(|line| line.strip_prefix("kept: volume ")).unwrap();
+    let volume = volume.split(',').next().unwrap();
+    assert_eq!(lines(&docker(&["volume", "ls", "-q", "--filter", &format!("name={volume}")])), [volume]);
+    docker(&["volume", "rm", volume]);
+    let folder = ran.stderr.split(", ").find_map(|part| part.split("/transcript.tar").next()).unwrap();
+    let _ = std::fs::remove_dir_all(folder);
+    assert_eq!(lines(&docker(&["ps", "-aq", "--filter", &format!("name={volume}")])), Vec::<String>::new());
+}
