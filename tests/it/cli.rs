@@ -214,7 +214,8 @@ fn verbs_on_a_session() {
     }
     let place = kept();
     let identity = place.session();
-    let near = format!("{}q", &identity[..identity.len() - 1]);
+    let other = if identity.ends_with('q') { 'r' } else { 'q' };
+    let near = format!("{}{other}", &identity[..identity.len() - 1]);
     for verb in ["attach", "exec"] {
         place.run(&[verb, &identity]).snap(&format!("kept-{verb}"));
         place.run(&[verb, &near]).snap(&format!("near-{verb}"));
