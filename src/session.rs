@@ -6,12 +6,13 @@
 mod audit;
 mod snapshot;
 
-use crate::docker::{Call, Docker, Stream};
+use crate::docker::{self, Call, Docker, Stream};
 use crate::exit::{EngineError, Exit};
 use crate::plan::{Fate, Plan, Step, What};
 use crate::protocol::{self, Event, Values};
 use crate::say;
 use crate::state::{Folder, Home, Mark};
+use crate::sys;
 use crate::sys::lock::Lock;
 use crate::sys::signals::{self, Signals};
 use anyhow::{Context as _, Result};
@@ -58,8 +59,34 @@ enum Happened {
     Ready,
     Failed(String),
     GateEnded(String),
-    AgentEnded(Option<ExitStatus>),
+    AgentEnded,
     Signal(i32),
+}
+
+/// The agent is told to end, and told again until its client comes back: a call that reaches the engine before the
+/// container runs changes nothing.
+struct Ending {
+    args: Vec<String>,
+    call: Option<Call>,
+    left: u32,
+}
+
+impl Ending {
+    const AGAIN: Duration = Duration::from_millis(250);
+
+    fn begin(docker: &Docker, args: Vec<String>) -> Ending {
+        let call = docker.start(&args).ok();
+        Ending { args, call, left: 60 }
+    }
+
+    /// False once there is no more hope.
+    fn insist(&mut self, docker: &Docker) -> bool {
+        self.left = self.left.saturating_sub(1);
+        if self.call.as_mut().is_none_or(Call::ended) {
+            self.call = docker.start(&self.args).ok();
+        }
+        self.left > 0
+    }
 }
 
 /// Why the session ended, as far as this process knows.
@@ -150,9 +177,12 @@ impl<'a> Session<'a> {
     }
 
     fn create(&mut self, step: &Step) -> Result<()> {
-        self.docker.brief(&step.args)?;
-        self.created.push(step.what);
-        Ok(())
+        let made = self.docker.brief(&step.args);
+        // A lost answer is no proof that nothing was made; what has the name already is not ours.
+        if made.as_ref().err().is_none_or(|error| !error.what.contains("is already in use")) {
+            self.created.push(step.what);
+        }
+        made.map(drop).map_err(Into::into)
     }
 
     /// Reads the gate's lines: into the audit trail, and the two that matter here to the main thread.
@@ -223,45 +253,50 @@ impl<'a> Session<'a> {
     fn watch(&mut self, step: &Step, signals: Signals) -> Result<(Cause, Option<ExitStatus>)> {
         let held = self.gate.as_ref().context("the gate was not started")?;
         let mut client = self.docker.attach(&step.args)?;
-        let events = held.events.clone();
-        std::thread::spawn(move || drop(events.send(Happened::AgentEnded(client.wait().ok()))));
+        let (events, pid) = (held.events.clone(), client.id());
+        std::thread::spawn(move || {
+            sys::child::await_end(pid);
+            let _ = events.send(Happened::AgentEnded);
+        });
         let events = held.events.clone();
         std::thread::spawn(move || while events.send(Happened::Signal(signals.wait())).is_ok() {});
 
-        let (mut cause, mut stopping): (Cause, Option<Call>) = (Cause::Ended, None);
+        let (mut cause, mut ending): (Cause, Option<Ending>) = (Cause::Ended, None);
         let mut ready = false;
         loop {
             let held = self.gate.as_ref().context("the gate was not started")?;
-            match held.arrived.recv()? {
-                Happened::Ready => ready = true,
-                Happened::AgentEnded(status) => {
-                    if let Some(call) = stopping.take() {
-                        let _ = call.finish();
+            let happened = match &mut ending {
+                None => held.arrived.recv()?,
+                Some(ending) => match held.arrived.recv_timeout(Ending::AGAIN) {
+                    Ok(happened) => happened,
+                    Err(_) if ending.insist(self.docker) => continue,
+                    Err(_) => {
+                        let _ = client.kill();
+                        held.arrived.recv()?
                     }
+                },
+            };
+            match happened {
+                Happened::Ready => ready = true,
+                Happened::AgentEnded => {
                     self.note_ready(ready);
-                    return Ok((cause, status));
+                    return Ok((cause, client.wait().ok()));
                 }
                 Happened::Signal(number) if cause == Cause::Ended => {
                     cause = Cause::Signal(number);
-                    stopping = self.docker.start(&self.plan.stop().args).ok();
+                    ending = Some(Ending::begin(self.docker, self.plan.stop().args));
                 }
                 // A second signal does not wait for the three seconds.
-                Happened::Signal(_) => {
-                    let kill = ["kill", &self.plan.agent_container()].map(str::to_owned);
-                    let _ = self.docker.start(&kill).map(Call::finish);
-                }
+                Happened::Signal(_) => ending = Some(Ending::begin(self.docker, self.plan.kill().args)),
                 Happened::Failed(why) | Happened::GateEnded(why) if cause == Cause::Ended => {
                     // The agent's own end takes the gate along on no path, but both may come at once.
-                    if let Ok(Happened::AgentEnded(status)) = held.arrived.recv_timeout(Duration::ZERO) {
+                    if let Ok(Happened::AgentEnded) = held.arrived.recv_timeout(Duration::ZERO) {
                         self.note_ready(ready);
-                        return Ok((Cause::Ended, status));
+                        return Ok((Cause::Ended, client.wait().ok()));
                     }
                     cause = Cause::GateDied(self.gate_words(why));
-                    let end = match ready {
-                        true => self.plan.stop().args,
-                        false => ["kill", &self.plan.agent_container()].map(str::to_owned).into(),
-                    };
-                    stopping = self.docker.start(&end).ok();
+                    let end = if ready { self.plan.stop() } else { self.plan.kill() };
+                    ending = Some(Ending::begin(self.docker, end.args));
                 }
                 Happened::Failed(_) | Happened::GateEnded(_) => {}
             }
@@ -312,12 +347,19 @@ impl<'a> Session<'a> {
         });
         let state = match state {
             Ok(state) => state,
-            Err(error) if error.what.to_lowercase().contains("no such container") => State::gone(),
+            Err(error) if docker::is_gone(&error) => State::gone(),
             Err(error) => {
                 let _ = copying.map(snapshot::Copying::finish);
                 return self.keep_unasked(cause, &error);
             }
         };
+        let (mut copying, late) = (copying, self.late_signal(cause));
+        if late.is_some() && state.running {
+            let _ = self.docker.brief(&self.plan.stop().args);
+            let _ = copying.and_then(snapshot::Copying::finish);
+            copying = snapshot::start(self.docker, &copy.args, &self.folder);
+        }
+        let cause = &late.map_or_else(|| cause.clone(), Cause::Signal);
         if state.running && *cause == Cause::Ended && status.is_none_or(|status| status.success()) {
             let _ = copying.and_then(snapshot::Copying::finish);
             self.folder.set_mark(&Mark::Detached)?;
@@ -357,6 +399,16 @@ impl<'a> Session<'a> {
                 Ok((Outcome::Gone, exit))
             }
         }
+    }
+
+    /// A signal that reached this process and the client together, and whose client came back first: a client without a
+    /// terminal passes it on and ends with 0, as if it had been detached.
+    fn late_signal(&self, cause: &Cause) -> Option<i32> {
+        let held = self.gate.as_ref().filter(|_| *cause == Cause::Ended)?;
+        held.arrived.try_iter().find_map(|happened| match happened {
+            Happened::Signal(number) => Some(number),
+            _ => None,
+        })
     }
 
     /// The gate is gone; its last lines may still be on their way to the audit trail.
@@ -412,7 +464,7 @@ impl<'a> Session<'a> {
                 What::RemoveVolume => self.created.contains(&What::CreateAgent) && new,
                 _ => false,
             };
-            if made && let Err(error) = self.docker.brief(&step.args) {
+            if made && let Err(error) = self.docker.brief(&step.args).or_else(docker::gone) {
                 failed = Some(error);
             }
         }

@@ -3,7 +3,7 @@
 //! Live and detached sessions are never touched, nor anything without this home's label.
 
 use crate::cli::Cleanup;
-use crate::docker::Docker;
+use crate::docker::{Docker, gone};
 use crate::exit::{Exit, Refused};
 use crate::facts::Engine;
 use crate::plan::{Fate, What, volume};
@@ -74,16 +74,11 @@ fn settled(folder: &Folder) -> bool {
             return folder.remove();
         };
         let docker = Docker::new(&plan.engine)?;
-        docker.brief(&plan.stop().args).map_or_else(gone, |_| Ok(()))?;
+        docker.brief(&plan.stop().args).or_else(gone)?;
         let mut session = Session::found(&docker, folder.clone(), plan, lock);
         session.settle(&Cause::Lost, None).map(drop)
     };
     settle().map_err(|error| say::error(&error)).is_ok()
-}
-
-/// A container that is not there needs no stop.
-fn gone(error: crate::exit::EngineError) -> Result<()> {
-    if error.what.to_lowercase().contains("no such container") { Ok(()) } else { Err(error.into()) }
 }
 
 fn confirmed() -> Result<bool> {
@@ -104,7 +99,7 @@ fn remove(folder: &Folder) -> Result<()> {
     let docker = Docker::new(&plan.engine)?;
     for step in plan.down(Fate::Drop) {
         if matches!(step.what, What::RemoveGate | What::RemoveAgent | What::RemoveVolume) {
-            docker.brief(&step.args).map(drop).or_else(gone)?;
+            docker.brief(&step.args).or_else(gone)?;
         }
     }
     folder.remove()

@@ -125,7 +125,9 @@ pub fn build(docker: &Docker, plan: &Plan, signals: &Signals) -> Result<Option<E
 }
 
 fn run(session: Session, signals: Signals) -> Result<Exit> {
-    match secrets::collect(session.plan(), &signals) {
+    let values = secrets::collect(session.plan(), &signals);
+    // A signal that came while all this was prepared: the agent need not start.
+    match signals.next().map_or(values, |number| Err(Stopped::Signal(number))) {
         Ok(values) => session.run(values, signals),
         Err(Stopped::Refused(refused)) => {
             session.abandon()?;

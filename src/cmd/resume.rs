@@ -3,11 +3,11 @@
 use super::launch::{self, launch, recorded};
 use super::world::{self, Asking, Subject};
 use crate::cli::{Format, Resume};
-use crate::docker::Docker;
-use crate::exit::{Exit, Refused};
+use crate::docker::{Call, Docker, gone, is_gone};
+use crate::exit::{EngineError, Exit, Refused};
 use crate::facts::Terminal;
 use crate::manifest;
-use crate::plan::Plan;
+use crate::plan::{Fate, Plan, What};
 use crate::session::{Cause, Outcome, Session};
 use crate::spec::Beginning;
 use crate::state::{Condition, Folder, Home, Mark};
@@ -54,27 +54,59 @@ pub fn run(asked: Resume) -> Result<Exit> {
     })
 }
 
-/// The session at rest, ours: a lost one is settled first, a running one is refused.
+/// The session at rest, ours, and nothing of it on the engine but its home. A lost one is settled first, and so is a kept
+/// one whose end the engine did not answer; one that runs on without an owner is refused.
 fn rest(docker: &Docker, folder: Folder, old: &Plan) -> Result<(Folder, (Lock, Mark))> {
     let identity = &folder.identity;
     let condition = folder.condition();
     let busy = || Refused::new(format!("`{identity}` is live: another process has it"));
     let lock = folder.lock()?.ok_or_else(busy)?;
-    if let Condition::Kept { why } = condition {
-        return Ok((folder, (lock, Mark::Kept { why })));
-    }
-    let running = ["container", "inspect", "--format", "{{.State.Running}}", &old.agent_container()].map(str::to_owned);
-    if docker.brief(&running).is_ok_and(|running| running == "true") {
-        return Err(Refused::new(format!("`{identity}` still runs"))
-            .hint(format!("claude-bottle attach {identity}"))
-            .into());
-    }
+    let left = left(docker, old)?;
+    let kept = match condition {
+        Condition::Kept { why } => Some(why),
+        _ => None,
+    };
+    let why = match (kept, left) {
+        (Some(why), Left::Nothing) => return Ok((folder, (lock, Mark::Kept { why }))),
+        (None, Left::Running) => {
+            return Err(Refused::new(format!("`{identity}` still runs"))
+                .hint(format!("claude-bottle attach {identity}"))
+                .into());
+        }
+        (kept, _) => kept,
+    };
+    docker.brief(&old.stop().args).or_else(gone)?;
     let mut session = Session::found(docker, folder.clone(), old.clone(), lock);
     let (outcome, _) = session.settle(&Cause::Lost, None)?;
     drop(session);
-    let Outcome::Kept { why } = outcome else {
+    let Outcome::Kept { why: now } = outcome else {
         return Err(Refused::new(format!("nothing of `{identity}` is left to resume")).into());
     };
     let lock = folder.lock()?.with_context(|| format!("`{identity}` was taken by another process"))?;
-    Ok((folder, (lock, Mark::Kept { why })))
+    // What could not be copied is in the home, which stays.
+    for step in old.down(Fate::Keep).iter().filter(|step| [What::RemoveGate, What::RemoveAgent].contains(&step.what)) {
+        docker.brief(&step.args).or_else(gone)?;
+    }
+    Ok((folder, (lock, Mark::Kept { why: why.unwrap_or(now) })))
+}
+
+/// What the engine still has of a session, beside its home.
+enum Left {
+    Nothing,
+    Stopped,
+    Running,
+}
+
+fn left(docker: &Docker, old: &Plan) -> Result<Left, EngineError> {
+    let (agent, gate) = (old.agent_container(), old.gate_container());
+    let args = ["container", "inspect", "--format", "{{.Name}} {{.State.Running}}", &agent, &gate].map(str::to_owned);
+    let (found, error) = docker.start(&args).and_then(Call::found)?;
+    if let Some(error) = error.filter(|error| !is_gone(error)) {
+        return Err(error);
+    }
+    Ok(match found.lines().any(|line| line.ends_with("-agent true")) {
+        true => Left::Running,
+        false if found.trim().is_empty() => Left::Nothing,
+        false => Left::Stopped,
+    })
 }

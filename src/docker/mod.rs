@@ -5,7 +5,7 @@ mod build;
 mod say;
 
 pub use build::{Built, build};
-pub use say::Info;
+pub use say::{Info, gone, is_gone};
 
 use crate::exit::EngineError;
 use crate::facts::Engine;
@@ -114,6 +114,11 @@ impl Call {
         let stdout = joined(self.stdout.take());
         let stderr = joined(self.stderr.take());
         if status.success() { Ok(stdout) } else { Err(say::error(&self.verb, &stderr, status)) }
+    }
+
+    /// Has it ended?
+    pub fn ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Its stdout, whatever its exit code: for calls that print what they found and fail for the rest.

@@ -24,6 +24,19 @@ pub(super) fn error(verb: &str, stderr: &str, status: ExitStatus) -> EngineError
     error
 }
 
+/// Is it that there is no such container?
+pub fn is_gone(error: &EngineError) -> bool {
+    error.what.to_lowercase().contains("no such container")
+}
+
+/// For calls that only want a container to be away: one that is not there is no failure.
+///
+/// # Errors
+/// Every other failure.
+pub fn gone(error: EngineError) -> Result<String, EngineError> {
+    if is_gone(&error) { Ok(String::new()) } else { Err(error) }
+}
+
 fn unreachable(stderr: &str) -> bool {
     [
         "Cannot connect to the Docker daemon",

@@ -70,6 +70,11 @@ impl Plan {
         step(What::StopAgent, &["stop", "-t", "3", &self.agent_container()])
     }
 
+    /// Ends the agent now.
+    pub fn kill(&self) -> Step {
+        step(What::StopAgent, &["kill", &self.agent_container()])
+    }
+
     /// This terminal to the running agent.
     pub fn attach(&self) -> Step {
         step(What::StartAgent, &["attach", "--detach-keys", &self.detach_keys, &self.agent_container()])

@@ -30,7 +30,7 @@ pub fn sh(plan: &Plan) -> Result<String, Refused> {
     let mut comma = "";
     for (name, source) in &plan.values {
         let _ = writeln!(text, "    printf %s {}", quote(&format!("{comma}{}:\"", json(name))));
-        let _ = writeln!(text, "    {} | base64 | tr -d '\\n'", value(source));
+        let _ = writeln!(text, "    {} | tr -d '\\n'", encoded(source));
         text.push_str("    printf '\"'\n");
         comma = ",";
     }
@@ -62,10 +62,15 @@ pub fn sh(plan: &Plan) -> Result<String, Refused> {
     text.push_str(
         "    trap 'exit 129' HUP\n    trap 'exit 130' INT\n    trap 'exit 143' TERM\n    trap take_down EXIT\n",
     );
-    let _ = writeln!(text, "    {} >/dev/null || return 125", call(&engine, &create_gate));
-    let _ = writeln!(text, "    document | {} >\"$folder/gate\" 2>&1 &", call(&engine, &start_gate));
-    let _ = writeln!(text, "    {} >/dev/null || return 125", call(&engine, &create_agent));
-    text.push_str("    until [ -s \"$folder/gate\" ]; do sleep 0.1; done\n");
+    // The client's warnings are of no use here; its error is.
+    let create = |step| {
+        let call = call(&engine, step);
+        format!("    words=$({call} 2>&1) || {{ echo \"$words\" >&2; return 125; }}\n")
+    };
+    text.push_str(&create(&create_gate));
+    let _ = writeln!(text, "    document | {} >\"$folder/gate\" 2>&1 &\n    gate=$!", call(&engine, &start_gate));
+    text.push_str(&create(&create_agent));
+    text.push_str("    until [ -s \"$folder/gate\" ] || ! kill -0 \"$gate\" 2>/dev/null; do sleep 0.1; done\n");
     text.push_str("    case $(head -n 1 \"$folder/gate\") in\n");
     text.push_str("    *'\"event\":\"ready\"'*) ;;\n    *) cat \"$folder/gate\" >&2; return 125 ;;\n    esac\n");
     text.push_str("    began=yes\n");
@@ -83,15 +88,15 @@ fn call(engine: &str, step: &Step) -> String {
     format!("{engine} {}", args.join(" "))
 }
 
-/// A pipeline's head that prints the value and nothing else.
-fn value(source: &Source) -> String {
+/// A pipeline's head that prints the value and nothing else, in base64.
+fn encoded(source: &Source) -> String {
     match source {
-        Source::Env(name) => format!("printf %s \"${name}\""),
+        Source::Env(name) => format!("printf %s \"${name}\" | base64"),
         Source::Command(argv) => {
             let words: Vec<String> = argv.iter().map(|word| quote(word)).collect();
-            format!("printf %s \"$({})\"", words.join(" "))
+            format!("printf %s \"$({})\" | base64", words.join(" "))
         }
-        Source::File(path) => format!("cat {}", quote(&path.to_string_lossy())),
+        Source::File(path) => format!("base64 <{}", quote(&path.to_string_lossy())),
         Source::Ask(_) => "false".to_owned(),
     }
 }

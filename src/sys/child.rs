@@ -1,8 +1,11 @@
 //! Children that neither hear the terminal's signals nor outlive this process.
 #![allow(unsafe_code)]
 
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -12,9 +15,22 @@ use std::process::{Child, Command};
 /// Call it from the main thread: the kernel sends the signal when the spawning *thread* ends.
 pub fn spawn(command: &mut Command) -> io::Result<Child> {
     command.process_group(0);
-    // SAFETY: between fork and exec only prctl(2) is called, which is async-signal-safe.
+    let me = Pid::this();
+    let bind = move || {
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // A parent that died before it was asked for sends nothing.
+        if Pid::parent() == me { Ok(()) } else { Err(io::Error::from(Errno::ESRCH)) }
+    };
+    // SAFETY: between fork and exec only prctl(2) and getppid(2) are called, which are async-signal-safe.
     unsafe {
-        command.pre_exec(|| prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from));
+        command.pre_exec(bind);
     }
     command.spawn()
+}
+
+/// Waits until the child has ended, and leaves it to be reaped: until then nothing else has its number.
+pub fn await_end(child: u32) {
+    let Ok(child) = i32::try_from(child) else { return };
+    let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    while waitid(Id::Pid(Pid::from_raw(child)), ended) == Err(Errno::EINTR) {}
 }

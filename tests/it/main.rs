@@ -1,12 +1,17 @@
 //! The one integration-test crate. Rings, from quick to slow: the repository's own rules, the command line, the fake
 //! engine, the gate alone, the real engine with real Claude Code.
 
+mod cli;
 mod docs;
 #[cfg(feature = "gate")]
 mod engine;
+mod fake;
+mod faults;
 #[cfg(feature = "gate")]
 mod gate;
 #[cfg(feature = "gate")]
 mod init;
+mod keystone;
 mod manifest;
 mod repo;
+mod run;

@@ -1,0 +1,237 @@
+//! What is said: status, stdout and stderr of every verb, whole, as `tests/snap` has them.
+
+use crate::run::{PLAIN, PROGRAM, Place, compare};
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
+/// A manifest that uses what there is to use.
+pub const RICH: &str = r#"{
+  // Comments are allowed.
+  "bottles": {
+    "base": { "egress": { "routes": [ { "host": "*.docs.rs" } ] } },
+    "dev": {
+      "extends": ["base"],
+      "image": { "dockerfile": "dev.Dockerfile" },
+      "env": { "REGION": "${MY_REGION}", "LEVEL": "high" },
+      "egress": { "routes": [
+        { "host": "api.anthropic.com", "role": "claude", "auth": { "token_ref": "CLAUDE_CODE_OAUTH_TOKEN" } },
+        { "host": "api.example.org", "methods": ["GET", "POST"], "paths": ["/repos/team/**"],
+          "auth": { "scheme": "token", "token_cmd": ["/bin/echo", "from-a-command"] } },
+        { "host": "forge.example.org", "paths": ["/team/**"], "git": "fetch" },
+        { "host": "models.example.org", "port": 80, "connect_to": "http://host-gateway:11434", "private": true },
+        { "host": "db.example.org", "port": 5432, "protocol": "tcp" },
+        { "host": "pinned.example.org", "intercept": false }
+      ] },
+      "git": { "user": { "name": "Bot", "email": "bot@example.org" } },
+      "limits": { "memory": "2g", "cpus": 1.5, "pids": 512 }
+    }
+  },
+  "agents": {
+    "fixer": { "bottle": "dev", "skills": ["review"], "prompt": "Fix it.\nAll of it.", "settings": { "theme": "dark" } }
+  }
+}
+"#;
+
+pub fn rich() -> Place {
+    let place = Place::new(RICH);
+    place.write("home/.claude-bottle/dev.Dockerfile", "FROM claude-bottle-agent\n");
+    place.write("home/.claude/skills/review/SKILL.md", "Look twice.\n");
+    place
+}
+
+/// The variables that the rich manifest asks for.
+pub const VARIABLES: [(&str, &str); 2] =
+    [("MY_REGION", "a region of the host"), ("CLAUDE_CODE_OAUTH_TOKEN", "a token of the host")];
+
+#[test]
+fn help() {
+    let place = Place::new(PLAIN);
+    place.run(&["--help"]).snap("help");
+    for verb in ["start", "resume", "attach", "list", "exec", "cleanup", "build"] {
+        place.run(&[verb, "--help"]).snap(&format!("help-{verb}"));
+    }
+    place.run(&["--version"]).stdout(concat!("claude-bottle ", env!("CARGO_PKG_VERSION"), "\n")).test();
+}
+
+#[test]
+fn usage() {
+    let place = Place::new(PLAIN);
+    place.run(&[]).snap("usage-none");
+    place.run(&["strat"]).snap("usage-verb");
+    place.run(&["start"]).snap("usage-no-agent");
+    place.run(&["start", "--dry", "plain"]).snap("usage-flag");
+    place.run(&["start", "--format", "yaml", "plain"]).snap("usage-format");
+    place.run(&["start", "--headless", "plain"]).snap("usage-headless");
+}
+
+#[test]
+fn a_plan_as_text() {
+    Place::new(PLAIN).run(&["start", "--dry-run", "plain"]).snap("plan-plain");
+    let place = rich();
+    place.run(&["start", "--dry-run", "fixer", "--", "--model", "opus"]).snap("plan-rich");
+    place.run(&["start", "--dry-run", "--headless", "-p", "-- hello", "fixer"]).snap("plan-headless");
+    place.write("work/claude-bottle.json", r#"{ "agents": { "fixer": { "bottle": "dev", "command": ["make"] } } }"#);
+    place.run(&["start", "--dry-run", "fixer"]).snap("plan-hides");
+    place.run(&["start", "--yes", "fixer"]).snap("refused-hides");
+    assert!(place.calls().iter().all(|call| call[0] == "info" || call[0] == "image"), "{:?}", place.calls());
+}
+
+/// The JSON is the plan: it can be read back, and says the same again.
+#[test]
+fn a_plan_as_json() {
+    let place = rich();
+    let done = place.run(&["start", "--dry-run", "--format", "json", "fixer"]).done();
+    assert_eq!((done.status, done.stderr.as_str()), (0, ""));
+    let plan: claude_bottle::plan::Plan = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(claude_bottle::render::json(&plan), done.stdout);
+    let mut value: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    // What an image is made of has tests of its own.
+    value["images"]["builds"] = "[BUILDS]".into();
+    value["home_id"] = "[HOME-ID]".into();
+    value["spec"]["cwd"] = "[CWD]".into();
+    compare("plan-rich.json", &place.steady(&format!("{value:#}\n")));
+}
+
+#[test]
+fn refused_before_anything_is_made() {
+    let place = rich();
+    place.run(&["start", "--yes", "fixre"]).snap("refused-agent");
+    place.run(&["start", "--yes", "fixer"]).snap("refused-variable");
+    let with = |empty: &str| {
+        let mut run = place.run(&["start", "--yes", "fixer"]);
+        for (name, value) in VARIABLES {
+            run = run.env(name, if name == empty { "" } else { value });
+        }
+        run
+    };
+    with("CLAUDE_CODE_OAUTH_TOKEN").snap("refused-empty-token");
+    with("").without("MY_REGION").snap("refused-host-variable");
+    with("").env("CLAUDE_BOTTLE_GATE", "/nowhere/gate").snap("refused-gate");
+    with("").env("CLAUDE_BOTTLE_UPSTREAM_CA", "/nowhere/roots.pem").snap("refused-roots");
+    with("").env("CLAUDE_BOTTLE_BACKEND", "vm").snap("refused-backend");
+    let mut run = place.run(&["start", "fixer"]);
+    for (name, value) in VARIABLES {
+        run = run.env(name, value);
+    }
+    run.snap("refused-no-terminal");
+    assert_eq!(place.objects(), [""; 0]);
+    assert_eq!(place.sessions(), [""; 0]);
+    let asks = r#"{ "bottles": { "box": { "env": { "PIN": "?PIN of the demo" } } }, "agents": { "plain": { "bottle": "box" } } }"#;
+    let place = Place::new(asks);
+    place.run(&["start", "--dry-run", "plain"]).snap("plan-asks");
+    place.run(&["start", "--dry-run", "--format", "sh", "plain"]).snap("refused-sh");
+    place.run(&["start", "--yes", "plain"]).snap("refused-asks");
+    assert_eq!(place.objects(), [""; 0]);
+    assert_eq!(place.sessions(), [""; 0]);
+}
+
+#[test]
+fn no_manifest() {
+    let place = Place::new(PLAIN);
+    std::fs::remove_file(place.path("home/.claude-bottle/claude-bottle.json")).unwrap();
+    place.run(&["start", "--yes", "plain"]).snap("refused-no-manifest");
+}
+
+#[test]
+fn no_engine() {
+    let place = Place::new(PLAIN);
+    let start = || place.run(&["start", "--yes", "plain"]);
+    start().env("PATH", "/nowhere").snap("engine-no-program");
+    start().env("CLAUDE_BOTTLE_DOCKER", "podman").snap("engine-other-program");
+    let silent = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
+    start().env("FAKE_SAYS", silent).snap("engine-silent");
+    let denied = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get \"http://%2Fvar%2Frun%2Fdocker.sock/v1.24/info\": dial unix /var/run/docker.sock: connect: permission denied";
+    start().env("FAKE_SAYS", denied).snap("engine-denied");
+    assert_eq!(place.sessions(), [""; 0]);
+}
+
+#[test]
+fn a_name_that_is_taken() {
+    let place = Place::new(PLAIN);
+    let taken = "Error response from daemon: Conflict. The container name \"/x\" is already in use by container \"0f\". You have to remove (or rename) that container to be able to reuse that name.";
+    // The first start remembers the engine; then the first call is the images' and the second makes the gate.
+    place.run(&["start", "--yes", "plain"]).done();
+    place.forget_calls();
+    let done =
+        place.run(&["start", "--yes", "plain"]).env("FAKE_FAIL_AT", 2).env("FAKE_WORDS", taken).snap("engine-taken");
+    assert_eq!(done.status, 125);
+    let removed = place.calls().iter().filter(|call| call[0] == "rm").count();
+    assert_eq!(removed, 0, "what has the name is a stranger's");
+    assert_eq!(place.sessions(), [""; 0]);
+}
+
+#[test]
+fn images_are_built_where_they_are_missing() {
+    let place = Place::new(PLAIN);
+    place.run(&["build"]).env("FAKE_IMAGES", "built").snap("build");
+    place.run(&["build"]).env("FAKE_IMAGES", "built").snap("build-again");
+    let place = Place::new(PLAIN);
+    place.run(&["start", "--yes", "plain"]).env("FAKE_IMAGES", "built").snap("start-builds");
+}
+
+/// A kept session, as an agent that ended with 7 leaves one.
+pub fn kept() -> Place {
+    let place = Place::new(PLAIN);
+    let tar = place.transcript();
+    let done = place.run(&["start", "--yes", "plain"]).env("FAKE_CODE", 7).env("FAKE_TAR", tar).done();
+    assert_eq!(done.status, 7, "{done:?}");
+    place.forget_calls();
+    place
+}
+
+#[test]
+fn list() {
+    let place = Place::new(PLAIN);
+    place.run(&["list"]).stderr("no sessions\n").test();
+    place.run(&["list", "--format", "json"]).stdout("[]\n").test();
+    let place = kept();
+    let before = SystemTime::now() - Duration::from_secs(3 * 3600 + 60);
+    File::options().write(true).open(place.session_file("mark")).unwrap().set_modified(before).unwrap();
+    place.run(&["list"]).snap("list");
+    let done = place.run(&["list", "--format", "json"]).done();
+    let mut rows: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert!(rows[0]["since"].is_u64());
+    rows[0]["since"] = 0.into();
+    compare("list.json", &place.steady(&format!("{rows:#}\n")));
+    assert_eq!(place.calls(), [[""; 0]; 0], "`list` asks no engine");
+}
+
+#[test]
+fn cleanup() {
+    Place::new(PLAIN).run(&["cleanup"]).snap("cleanup-nothing");
+    let place = kept();
+    place.run(&["cleanup"]).snap("cleanup-no-terminal");
+    assert_eq!(place.sessions().len(), 1);
+    place.run(&["cleanup", "--yes"]).snap("cleanup-kept");
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn verbs_on_a_session() {
+    let place = Place::new(PLAIN);
+    for verb in ["attach", "exec", "resume"] {
+        place.run(&[verb, "plain-aaaaa"]).snap(&format!("unknown-{verb}"));
+    }
+    let place = kept();
+    let identity = place.session();
+    let other = if identity.ends_with('q') { 'r' } else { 'q' };
+    let near = format!("{}{other}", &identity[..identity.len() - 1]);
+    for verb in ["attach", "exec"] {
+        place.run(&[verb, &identity]).snap(&format!("kept-{verb}"));
+        place.run(&[verb, &near]).snap(&format!("near-{verb}"));
+    }
+    place.run(&["resume", &near]).snap("near-resume");
+    place.run(&["resume", "--dry-run", &identity]).snap("plan-resume");
+    place.run(&["resume", &identity]).snap("resume-no-terminal");
+    assert_eq!(place.objects().len(), 1, "the home's volume is there: {:?}", place.objects());
+    place.run(&["resume", "--yes", &identity]).snap("resume");
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
+/// A reader that has seen enough is no error.
+#[test]
+fn a_broken_pipe_is_quiet() {
+    let place = Place::new(PLAIN);
+    let script = format!("{{ {PROGRAM} start --dry-run plain; echo $? >&2; }} | true");
+    place.run_other("/bin/sh", &["-c", &script]).stderr("0\n").test();
+}

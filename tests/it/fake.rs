@@ -1,0 +1,359 @@
+//! How sessions end, on the fake engine: what is said, what stays on the disk and on the engine, and the exit code.
+
+use crate::cli::kept;
+use crate::run::{PLAIN, Place, Run, text};
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+const HELLO: &str = "hello from the agent\n";
+
+/// What a session that could not be asked about any more, or that failed, must still have: nothing but its volume.
+#[track_caller]
+fn only_the_volume(place: &Place) {
+    assert_eq!(place.objects(), [format!("claude-bottle-{}", place.session())]);
+}
+
+#[track_caller]
+fn nothing(place: &Place) {
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
+fn start(place: &Place) -> Run<'_> {
+    place.run(&["start", "--yes", "plain"]).env("FAKE_TAR", place.transcript())
+}
+
+/// The transcript came home with its names, and private modes.
+#[track_caller]
+fn transcript(place: &Place) {
+    let file = place.session_file("transcript/-home-agent-workspace/one.jsonl");
+    assert_eq!(text(&file), "{\"said\":1}\n");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+    let folder = fs::metadata(file.parent().unwrap()).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(folder, 0o700);
+}
+
+#[test]
+fn an_agent_that_ends_well_leaves_nothing() {
+    let place = Place::new(PLAIN);
+    let done = start(&place).snap("end-0");
+    assert_eq!((done.status, done.stdout.as_str()), (0, HELLO));
+    nothing(&place);
+}
+
+#[test]
+fn an_agent_that_fails_is_kept() {
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_CODE", 7).snap("end-7").status, 7);
+    only_the_volume(&place);
+    transcript(&place);
+    assert_eq!(place.kept(), "the agent ended with 7");
+    let audit = text(&place.session_file("audit.jsonl"));
+    assert_eq!(audit.lines().count(), 2, "{audit}");
+    for file in ["audit.jsonl", "plan.json", "mark", "lock"] {
+        let mode = fs::metadata(place.session_file(file)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn killed_and_out_of_memory_in_words() {
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_AGENT", "oom").snap("end-oom").status, 137);
+    only_the_volume(&place);
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_CODE", 137).snap("end-137").status, 137);
+    only_the_volume(&place);
+}
+
+#[test]
+fn an_agent_that_cannot_start_is_the_engines_failure() {
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_AGENT", "broken").snap("end-broken").status, 125);
+    only_the_volume(&place);
+}
+
+#[test]
+fn a_gate_that_does_not_come_up_leaves_nothing() {
+    for gate in ["failed", "silent", "mute"] {
+        let place = Place::new(PLAIN);
+        let done = start(&place).env("FAKE_GATE", gate).snap(&format!("end-gate-{gate}"));
+        assert_eq!((done.status, done.stdout.as_str()), (125, ""), "the agent never ran");
+        nothing(&place);
+    }
+}
+
+#[test]
+fn a_gate_that_dies_takes_the_agent_down() {
+    let place = Place::new(PLAIN);
+    let done = start(&place).env("FAKE_GATE", "dies").env("FAKE_AGENT", "stays").snap("end-gate-dies");
+    assert_eq!(done.status, 125);
+    only_the_volume(&place);
+    transcript(&place);
+}
+
+#[test]
+fn a_signal_keeps_the_session() {
+    for (signal, code) in [("HUP", 129), ("INT", 130), ("QUIT", 131), ("TERM", 143)] {
+        let place = Place::new(PLAIN);
+        let run = start(&place).env("FAKE_AGENT", format!("signal {signal}"));
+        assert_eq!(run.snap(&format!("end-{signal}")).status, code);
+        only_the_volume(&place);
+        transcript(&place);
+        let stop = place.calls().into_iter().find(|call| call[0] == "stop").unwrap();
+        assert_eq!(stop[1..3], ["-t", "3"]);
+    }
+}
+
+/// Ctrl-C reaches the client, too, and without a terminal it comes back with 0 at once: that is not a detach.
+#[test]
+fn a_signal_to_the_whole_group_keeps_the_session() {
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_AGENT", "forwards INT").snap("end-forwarded").status, 130);
+    only_the_volume(&place);
+    transcript(&place);
+    assert!(place.calls().iter().any(|call| call[0] == "stop"));
+}
+
+/// A session stays on the engine it was started on, whatever the environment says later.
+#[test]
+fn the_engine_of_a_session_is_recorded() {
+    let place = Place::new(PLAIN);
+    let one = "ssh://one.example.org";
+    assert_eq!(start(&place).env("DOCKER_HOST", one).env("FAKE_CODE", 7).done().status, 7);
+    let identity = place.session();
+    let resume = || place.run(&["resume", "--yes", &identity]).env("DOCKER_HOST", "ssh://two.example.org");
+    assert_eq!(resume().env("FAKE_AGENT", "detaches").done().status, 0);
+    let attach = place.run(&["attach", &identity]).env("DOCKER_CONTEXT", "three").env("FAKE_ATTACH", "ends");
+    assert_eq!(attach.done().status, 0);
+    assert!(place.hosts().iter().all(|host| host == one), "{:?}", place.hosts());
+    nothing(&place);
+}
+
+/// Who asks twice does not wait for an agent that does not listen.
+#[test]
+fn a_second_signal_kills() {
+    let place = Place::new(PLAIN);
+    let run = start(&place).env("FAKE_AGENT", "signal INT").env("FAKE_STOP", "second signal");
+    assert_eq!(run.snap("end-twice").status, 130);
+    only_the_volume(&place);
+    assert!(place.calls().iter().any(|call| call[0] == "kill"));
+}
+
+#[test]
+fn an_agent_without_a_transcript_is_no_failure() {
+    let place = Place::new(PLAIN);
+    place.run(&["start", "--yes", "plain"]).snap("end-no-transcript");
+    nothing(&place);
+}
+
+#[test]
+fn a_transcript_that_is_broken_keeps_everything() {
+    let place = Place::new(PLAIN);
+    place.write("broken.tar", "no archive at all, and longer than nothing");
+    let tar = place.path("broken.tar");
+    place.run(&["start", "--yes", "plain"]).env("FAKE_TAR", tar.display()).snap("end-broken-transcript");
+    let (volume, agent) = (format!("claude-bottle-{}", place.session()), "the only copy is in the agent's container");
+    assert_eq!(place.objects(), [format!("{volume}-agent"), volume], "{agent}");
+    place.run(&["cleanup", "--yes"]).done();
+    nothing(&place);
+}
+
+/// The engine goes away under a running session: all stays where it is, and the next verb that reaches it goes on.
+#[test]
+fn an_engine_that_goes_away_loses_nothing() {
+    for verb in ["resume", "cleanup"] {
+        let place = Place::new(PLAIN);
+        assert_eq!(start(&place).env("FAKE_AGENT", "engine gone").snap("end-engine-gone").status, 125);
+        assert_eq!(place.objects().len(), 3);
+        let identity = place.session();
+        place.run(&["resume", "--yes", &identity]).snap("resume-engine-gone");
+        assert_eq!((place.kept(), place.objects().len()), ("the engine could not be asked: `docker container inspect`: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?".to_owned(), 3));
+        fs::remove_file(place.engine("gone")).unwrap();
+        let args = if verb == "resume" { vec!["resume", "--yes", &identity] } else { vec!["cleanup", "--yes"] };
+        let done = place.run(&args).env("FAKE_TAR", place.transcript()).done();
+        assert_eq!(done.status, 0, "{done:?}");
+        nothing(&place);
+    }
+}
+
+#[test]
+fn without_a_terminal_the_agent_gets_the_pipes() {
+    let place = Place::new(PLAIN);
+    let done = start(&place).env("FAKE_AGENT", "echoes").stdin("to the agent").done();
+    assert_eq!((done.status, done.stdout), (0, format!("{HELLO}to the agent")));
+}
+
+#[test]
+fn detached_attached_and_ended() {
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_AGENT", "detaches").snap("end-detached").status, 0);
+    let identity = place.session();
+    assert_eq!(place.mark()["mark"], "detached");
+    assert_eq!(place.objects().len(), 3);
+    // A detached session is nobody's to clean up, and no other start touches it.
+    place.run(&["cleanup", "--yes"]).stderr("nothing to remove\n").test();
+    assert_eq!(start(&place).done().status, 0);
+    assert_eq!((place.session(), place.objects().len()), (identity.clone(), 3));
+    place.run(&["resume", "--yes", &identity]).snap("resume-running");
+    place.run(&["exec", &identity, "--", "ls", "-l"]).snap("exec");
+    place.run(&["exec", &identity]).env("FAKE_CODE", 3).snap("exec-shell");
+    place.run(&["attach", &identity]).env("FAKE_ATTACH", "detaches").snap("attach-detached");
+    assert_eq!(place.mark()["mark"], "detached");
+    place
+        .run(&["attach", &identity])
+        .env("FAKE_ATTACH", "ends")
+        .env("FAKE_TAR", place.transcript())
+        .snap("attach-ends");
+    nothing(&place);
+}
+
+#[test]
+fn no_at_the_question_leaves_nothing() {
+    for answer in ["n\n", "\n", "\u{4}", "maybe\n"] {
+        let place = Place::new(PLAIN);
+        let mut terminal = place.run(&["start", "plain"]).on_terminal();
+        terminal.until("launch this agent? [y/N] ");
+        terminal.types(answer);
+        let (status, seen) = terminal.end();
+        assert_eq!(status, 0, "{seen}");
+        nothing(&place);
+        assert!(!seen.contains("hello"), "{seen}");
+        assert!(place.calls().iter().any(|call| call[0] == "create"), "it was prepared meanwhile");
+        let documents = fs::read_dir(place.engine("documents")).unwrap();
+        for document in documents {
+            assert_eq!(text(&document.unwrap().path()), "", "the gate was told nothing");
+        }
+    }
+}
+
+#[test]
+fn no_at_a_resume_keeps_what_was_kept() {
+    let place = kept();
+    let (identity, before) = (place.session(), place.mark());
+    let mut terminal = place.run(&["resume", &identity]).on_terminal();
+    terminal.until("launch this agent? [y/N] ");
+    terminal.types("n\n");
+    assert_eq!(terminal.end().0, 0);
+    assert_eq!(place.mark(), before);
+    only_the_volume(&place);
+    transcript(&place);
+}
+
+#[test]
+fn yes_at_the_question_launches() {
+    for answer in ["y\n", "YES\n"] {
+        let place = Place::new(PLAIN);
+        let mut terminal = place.run(&["start", "plain"]).on_terminal();
+        terminal.until("launch this agent? [y/N] ");
+        terminal.types(answer);
+        let (status, seen) = terminal.end();
+        assert!(status == 0 && seen.contains("hello from the agent"), "{status} {seen}");
+        assert!(place.calls().iter().any(|call| call[..2] == ["create", "-it"]), "a terminal for the agent");
+        nothing(&place);
+    }
+}
+
+/// Ctrl-C, and a window that is closed.
+#[test]
+fn a_signal_at_the_question_leaves_nothing() {
+    let place = Place::new(PLAIN);
+    let mut terminal = place.run(&["start", "plain"]).on_terminal();
+    terminal.until("launch this agent? [y/N] ");
+    terminal.types("\u{3}");
+    assert_eq!(terminal.end().0, 130);
+    nothing(&place);
+    let place = Place::new(PLAIN);
+    let mut terminal = place.run(&["start", "plain"]).on_terminal();
+    terminal.until("launch this agent? [y/N] ");
+    terminal.hang_up();
+    let (status, seen) = terminal.end();
+    assert!(status == 129 || status == 0, "{status} {seen}");
+    nothing(&place);
+}
+
+#[test]
+fn a_closed_terminal_keeps_the_session() {
+    let place = Place::new(PLAIN);
+    let tar = place.transcript();
+    let run = place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "stays").env("FAKE_TAR", tar);
+    let mut terminal = run.on_terminal();
+    terminal.until("hello from the agent");
+    terminal.hang_up();
+    assert_eq!(terminal.end().0, 129);
+    only_the_volume(&place);
+    transcript(&place);
+}
+
+/// The terminal is left as a shell wants it, however the agent ended.
+#[test]
+fn the_terminal_is_reset() {
+    let place = Place::new(PLAIN);
+    let (status, seen) = place.run(&["start", "--yes", "plain"]).env("FAKE_CODE", 7).on_terminal().end();
+    assert_eq!(status, 7, "{seen}");
+    let after = seen.split("hello from the agent").nth(1).unwrap();
+    for reset in ["\x1b[?1049l", "\x1b[?1000l", "\x1b[?2004l", "\x1b[<u", "\x1b[?25h", "\x1b[0m"] {
+        assert!(after.contains(reset), "{reset:?} in {after:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_touches_nothing() {
+    let place = Place::new(PLAIN);
+    let before = place.whole_home();
+    for format in ["text", "json", "sh"] {
+        let dry = place.run(&["start", "--dry-run", "--format", format, "plain"]).done();
+        let told = place.run(&["start", "--format", format, "plain"]).env("CLAUDE_BOTTLE_DRY_RUN", 1).done();
+        assert_eq!((dry.status, dry.stderr.as_str()), (0, ""));
+        let lines = |text: &str| text.lines().count();
+        assert_eq!((told.status, told.stderr, lines(&told.stdout)), (0, String::new(), lines(&dry.stdout)));
+    }
+    // Not even an engine is needed.
+    let dry = place.run(&["start", "--dry-run", "plain"]).env("PATH", "/nowhere").done();
+    assert_eq!(dry.status, 0);
+    assert_eq!(place.whole_home(), before);
+    assert_eq!(place.calls(), [[""; 0]; 0]);
+    let place = kept();
+    let (identity, before) = (place.session(), place.whole_home());
+    assert_eq!(place.run(&["resume", "--dry-run", &identity]).done().status, 0);
+    assert_eq!(place.whole_home(), before);
+    assert_eq!(place.calls(), [[""; 0]; 0]);
+}
+
+/// Killed, the program takes its children of the engine along, but not the terminal's; what is left is found again.
+#[test]
+fn a_killed_owner_leaves_a_lost_session() {
+    for verb in ["resume", "cleanup"] {
+        let place = Place::new(PLAIN);
+        let done = start(&place).env("FAKE_AGENT", "signal KILL").done();
+        assert_eq!((done.status, done.stdout.as_str()), (137, HELLO));
+        let identity = place.session();
+        assert_eq!(place.mark()["mark"], "live");
+        assert_eq!(place.objects().len(), 3);
+        let pipe = |role: &str| place.engine(&format!("pipes/claude-bottle-{identity}-{role}"));
+        while has_reader(&pipe("gate")) {
+            std::thread::yield_now();
+        }
+        assert!(has_reader(&pipe("agent")), "the terminal's client lives on");
+        let listed = place.run(&["list"]).done().stdout;
+        assert!(listed.contains("lost"), "{listed}");
+        if verb == "resume" {
+            // The agent still runs: nobody may start a second one on its home.
+            place.run(&["resume", "--yes", &identity]).snap("resume-lost-running");
+            let stop = place.run_other(
+                &format!("{}/docker", crate::run::FAKE),
+                &["stop", &format!("claude-bottle-{identity}-agent")],
+            );
+            assert_eq!(stop.done().status, 0);
+            place.run(&["resume", "--yes", &identity]).env("FAKE_TAR", place.transcript()).snap("resume-lost");
+        } else {
+            place.run(&["cleanup", "--yes"]).env("FAKE_TAR", place.transcript()).snap("cleanup-lost");
+        }
+        nothing(&place);
+    }
+}
+
+/// A client of the fake engine holds its container's pipe open. A pipe without a reader cannot be opened for writing.
+fn has_reader(pipe: &Path) -> bool {
+    OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(pipe).is_ok()
+}
