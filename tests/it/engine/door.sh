@@ -24,8 +24,8 @@ def one():
         with ssl.create_default_context().wrap_socket(plain, server_hostname="allowed.example.org") as tls:
             barrier.wait()  # all 200 are open now
             tls.sendall(b"GET /hello HTTP/1.1\r\nhost: allowed.example.org\r\nconnection: close\r\n\r\n")
-            if b"hello from the origin" in b"".join(iter(lambda: tls.recv(4096), b"")):
-                good.append(1)
+            answer = b"".join(iter(lambda: tls.recv(4096), b""))
+            good.append(1) if b"hello from the origin" in answer else print(answer)
 threads = [threading.Thread(target=one) for _ in range(200)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
