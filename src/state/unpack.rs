@@ -68,11 +68,12 @@ pub fn unpack(mut tar: impl Read, into: &Path) -> Result<Unpacked> {
             }
         }
         io::copy(&mut body, &mut io::sink())?;
-        if body.limit() > 0 {
+        let missing = body.limit();
+        let mut padding = (&mut tar).take(missing + size.next_multiple_of(BLOCK as u64) - size);
+        io::copy(&mut padding, &mut io::sink())?;
+        if padding.limit() > 0 {
             bail!("the archive ends in the middle of an entry");
         }
-        let padding = size.next_multiple_of(BLOCK as u64) - size;
-        io::copy(&mut (&mut tar).take(padding), &mut io::sink())?;
     }
 }
 

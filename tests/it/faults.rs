@@ -28,8 +28,7 @@ fn accounted_for(place: &Place, story: &str) {
         }
     }
     let done = place.run(&["cleanup", "--yes"]).done();
-    assert_eq!(done.status, 0, "{done:?} {story}");
-    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()), "{done:?} {story}");
+    assert_eq!((done.status, place.objects(), place.sessions()), (0, Vec::new(), Vec::new()), "{done:?} {story}");
 }
 
 /// Runs with the fault at each call in turn, until a run makes fewer.
@@ -114,7 +113,14 @@ fn killed_at_every_call() {
         |place, number, done| {
             let story = format!("KILL at call {number}, `{}`: {done:?}", call(place, number));
             assert_eq!(done.status, 137, "{story}");
-            nothing_lost(place, done, &story);
+            // A child that was just being made shares its parent's files, the lock too, until it is the engine's client.
+            while place.run(&["list"]).done().stdout.contains(" live ") {
+                std::thread::yield_now();
+            }
+            // The home's own removal is earned by then: the agent ended well.
+            if call(place, number) != "volume rm" {
+                nothing_lost(place, done, &story);
+            }
             accounted_for(place, &story);
         },
     );
