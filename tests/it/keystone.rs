@@ -177,7 +177,8 @@ fn shellcheck_has_nothing_to_say() {
         place.write("script.sh", &dry.stdout);
         for file in [place.path("script.sh"), Path::new(FAKE).join("docker")] {
             let checked = std::process::Command::new("shellcheck").arg(&file).output();
-            let checked = checked.unwrap_or_else(|e| panic!("cannot run `shellcheck` ({e}): type `make tools`"));
+            let checked =
+                checked.unwrap_or_else(|e| panic!("cannot run `shellcheck` ({e}): type `scripts/packages shellcheck`"));
             assert!(checked.status.success(), "{}{}", String::from_utf8_lossy(&checked.stdout), dry.stdout);
         }
     }

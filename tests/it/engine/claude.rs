@@ -1,1 +1,125 @@
 //! Real Claude Code in a bottle, driven by the scripted model.
+
+use super::{Rig, run};
+use serde_json::{Value, json};
+use std::io::Write;
+
+const TOKEN: &str = "sk-real-0f6d1c93b7a54e28a1";
+
+fn rig(turns: &Value) -> (Rig, super::Served) {
+    rig_with(turns, "CLAUDE_CODE_OAUTH_TOKEN")
+}
+
+fn rig_with(turns: &Value, variable: &str) -> (Rig, super::Served) {
+    let rig = Rig::new(&json!({}));
+    let model = rig.model(turns);
+    let origin = rig.origin();
+    rig.manifest(&json!({
+        "bottles": { "b": { "egress": { "routes": [model.model_route(variable), origin.route()] },
+            "git": { "user": { "name": "Bot", "email": "bot@example.org" } } } },
+        "agents": {
+            "plain": { "bottle": "b" },
+            "rich": { "bottle": "b", "prompt": "Answer like a lighthouse keeper.", "skills": ["review"], "claude_md": true,
+                "settings": { "includeCoAuthoredBy": false } },
+        },
+    }));
+    (rig, model)
+}
+
+fn bash(command: &str) -> Value {
+    json!({ "tool": { "name": "Bash", "input": { "command": command, "description": "as the script says" } } })
+}
+
+/// Runs it with the token in this variable.
+fn with_token(rig: &Rig, variable: &str, args: &[&str]) -> super::Ran {
+    run(rig.ours(args).env(variable, TOKEN), "")
+}
+
+#[test]
+fn it_runs_tools_with_a_token_it_never_sees() {
+    let look = "cat /proc/$PPID/environ | tr '\\0' '\\n'; curl -sS https://allowed.example.org/hello; \
+        curl -sS https://refused.example.org/; git var GIT_AUTHOR_IDENT; claude --version; tail -n +3 /proc/net/dev";
+    let (rig, model) = rig(&json!([bash(look), { "text": "All seen." }]));
+    std::fs::create_dir_all(rig.path().join(".claude/skills/review")).unwrap();
+    let skill = "---\nname: review\ndescription: Reviews a change like a harbour pilot.\n---\nLook twice.\n";
+    std::fs::write(rig.path().join(".claude/skills/review/SKILL.md"), skill).unwrap();
+    std::fs::write(rig.path().join(".claude/CLAUDE.md"), "The tide is high at noon.\n").unwrap();
+    let args = ["start", "--yes", "--headless", "-p", "-look around", "rich"];
+    let ran = with_token(&rig, "CLAUDE_CODE_OAUTH_TOKEN", &args).code(0);
+    assert_eq!(ran.stdout, "All seen.\n", "stdout is the agent's alone");
+    rig.assert_nothing_left();
+
+    let turns = model.turns();
+    assert_eq!(turns.len(), 2);
+    for turn in &turns {
+        assert!(turn["headers"].to_string().contains(&format!("Bearer {TOKEN}")), "{}", turn["headers"]);
+        let body = turn["body"].to_string();
+        for words in
+            ["Answer like a lighthouse keeper.", "The tide is high at noon.", "like a harbour pilot", "-look around"]
+        {
+            assert!(body.contains(words), "`{words}` in {body}");
+        }
+    }
+    let seen = turns[1]["body"]["messages"].to_string();
+    let version = seen.split("(Claude Code)").next().unwrap().rsplit("\\n").next().unwrap().trim().to_owned();
+    // Past the runner's capture: which Claude Code this was.
+    writeln!(std::io::stderr(), "real Claude Code {version} ran in a bottle").unwrap();
+    for words in [
+        "CLAUDE_CODE_OAUTH_TOKEN=placeholder",
+        "hello from the origin",
+        "host `refused.example.org` is not on the allowlist",
+        "Bot <bot@example.org>",
+        "(Claude Code)",
+        "lo:",
+    ] {
+        assert!(seen.contains(words), "`{words}` in {seen}");
+    }
+    assert!(!seen.contains(TOKEN) && !seen.to_lowercase().contains("_proxy="), "{seen}");
+}
+
+#[test]
+fn a_failed_conversation_is_kept_and_resumed() {
+    let (rig, model) = rig(&json!([bash("echo the first turn"), { "text": "Gone on." }]));
+    let args = ["start", "--yes", "--headless", "-p", "begin here", "plain", "--", "--max-turns", "1"];
+    with_token(&rig, "CLAUDE_CODE_OAUTH_TOKEN", &args).code(1).says("kept");
+    let identity = rig.sessions().remove(0);
+    let mut kept = String::new();
+    for project in std::fs::read_dir(rig.state(&identity).join("transcript")).unwrap() {
+        for session in std::fs::read_dir(project.unwrap().path()).unwrap() {
+            kept += &std::fs::read_to_string(session.unwrap().path()).unwrap_or_default();
+        }
+    }
+    assert!(kept.contains("begin here") && !kept.contains(TOKEN), "{kept}");
+
+    let args = ["resume", "--yes", "--headless", "-p", "and on", &identity];
+    let ran = with_token(&rig, "CLAUDE_CODE_OAUTH_TOKEN", &args).code(0);
+    assert_eq!(ran.stdout, "Gone on.\n");
+    let last = model.turns().pop().unwrap()["body"]["messages"].to_string();
+    for words in ["begin here", "the first turn", "and on"] {
+        assert!(last.contains(words), "`{words}` in {last}");
+    }
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn its_first_screen_asks_nothing() {
+    for variable in ["CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_API_KEY"] {
+        let (rig, model) = rig_with(&json!([{ "text": "Ahoy-from-the-model." }]), variable);
+        let mut command = rig.terminal_command(&["start", "--yes", "plain"]);
+        command.env(variable, TOKEN).env("COLORTERM", "truecolor");
+        let mut going = super::Going::new(&mut command);
+        going.until("bypass permissions on");
+        going.say("hail the harbour");
+        going.until("harbour");
+        going.say("\r");
+        going.until("Ahoy-from-the-model.");
+        going.say("/exit");
+        going.until("/exit");
+        going.say("\r");
+        going.end().code(0);
+        let turns = model.turns();
+        assert_eq!(turns.len(), 1);
+        assert!(turns[0]["headers"].to_string().contains(TOKEN));
+        rig.assert_nothing_left();
+    }
+}

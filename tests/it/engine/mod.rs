@@ -8,8 +8,10 @@ mod network;
 mod secrets;
 mod session;
 
-use serde_json::Value;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
@@ -100,13 +102,17 @@ impl Rig {
 
     /// The same on a terminal that util-linux's `script` makes.
     pub fn on_terminal(&self, args: &[&str]) -> Going {
+        Going::new(&mut self.terminal_command(args))
+    }
+
+    pub fn terminal_command(&self, args: &[&str]) -> Command {
         let words = [env!("CARGO_BIN_EXE_claude-bottle")].into_iter().chain(args.iter().copied());
         let line = format!("stty rows 40 cols 120; exec {}", shlex::try_join(words).unwrap());
         let mut command = Command::new("script");
         command.args(["-qfec", &line, "/dev/null"]);
         self.dress(&mut command);
         command.env("SHELL", "/bin/sh");
-        Going::new(&mut command)
+        command
     }
 
     /// Identities on disk.
@@ -135,13 +141,11 @@ impl Rig {
         names
     }
 
-    /// A container of the test on the bridge, with these files in /srv; gives its address once it said `ready`.
-    pub fn serve(&self, files: &[(&str, &[u8])], command: &[&str]) -> String {
+    /// A container of the test on the bridge, with these files in /srv, up once it has printed its first line.
+    pub fn serve(&self, files: &[(&str, &[u8])], command: &[&str]) -> Served {
         let label = format!("claude-bottle.test={}", self.id);
-        let mut args =
-            vec!["create", "--label", &label, "--user", "0:0", "--workdir", "/srv", "--entrypoint", "", agent_image()];
-        args.extend(command);
-        let container = docker(&args).trim().to_owned();
+        let fixed = ["create", "--label", &label, "--user", "0:0", "--workdir", "/srv", "--entrypoint", ""];
+        let id = docker(&[&fixed[..], &[agent_image()], command].concat()).trim().to_owned();
         let mut archive = tar::Builder::new(Vec::new());
         for (name, bytes) in files {
             let mut header = tar::Header::new_ustar();
@@ -150,28 +154,29 @@ impl Rig {
             archive.append_data(&mut header, name, *bytes).unwrap();
         }
         let mut copy = Command::new("docker");
-        let ran = run_bytes(copy.args(["cp", "-", &format!("{container}:/srv")]), &archive.into_inner().unwrap());
-        ran.code(0);
-        docker(&["start", &container]);
-        let mut logs = Command::new("docker").args(["logs", "-f", &container]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut said = String::new();
-        for line in BufReader::new(logs.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            if line.contains("ready") {
-                said = "ready".to_owned();
-                break;
-            }
-            said.push_str(&line);
-        }
+        copy.args(["cp", "-", &format!("{id}:/srv")]);
+        run_bytes(&mut copy, &archive.into_inner().unwrap()).code(0);
+        docker(&["start", &id]);
+        let mut logs = Command::new("docker").args(["logs", "-f", &id]).stdout(Stdio::piped()).spawn().unwrap();
+        let first = BufReader::new(logs.stdout.take().unwrap()).lines().next();
         logs.kill().unwrap();
         logs.wait().unwrap();
-        assert_eq!(said, "ready", "{}", docker(&["logs", &container]));
+        assert!(first.is_some(), "it ended: {}", docker(&["logs", &id]));
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-        docker(&["inspect", "--format", format, &container]).trim().to_owned()
+        let address = docker(&["inspect", "--format", format, &id]).trim().to_owned();
+        Served { id, address }
+    }
+
+    /// The scripted model with these turns; it speaks plain HTTP at port 80.
+    pub fn model(&self, turns: &Value) -> Served {
+        let program = std::fs::read(env!("CARGO_BIN_EXE_scripted-model")).unwrap();
+        let turns = turns.to_string();
+        let files: [(&str, &[u8]); 2] = [("model", &program), ("script.json", turns.as_bytes())];
+        self.serve(&files, &["/srv/model", "--script", "/srv/script.json"])
     }
 
     /// A TLS origin for `allowed.example.org`, its CA in the home's `ca.pem`, with a git repository at /git/repo.git.
-    pub fn origin(&self) -> String {
+    pub fn origin(&self) -> Served {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -187,18 +192,36 @@ impl Rig {
             git push -q ../git/repo.git HEAD:refs/heads/main; cd ..; git -C git/repo.git symbolic-ref HEAD refs/heads/main; \
             exec python3 -u origin.py";
         let (cert, key) = (leaf.pem(), key.serialize_pem());
-        let files: [(&str, &[u8]); 3] = [
-            ("cert.pem", cert.as_bytes()),
-            ("key.pem", key.as_bytes()),
-            ("origin.py", include_bytes!("origin.py")),
-        ];
+        let files: [(&str, &[u8]); 3] =
+            [("cert.pem", cert.as_bytes()), ("key.pem", key.as_bytes()), ("origin.py", include_bytes!("origin.py"))];
         self.serve(&files, &["sh", "-c", make])
     }
+}
 
-    /// A route to that origin.
-    pub fn to_origin(address: &str) -> Value {
-        serde_json::json!({ "host": "allowed.example.org", "connect_to": format!("{address}:8443"), "private": true,
+/// A container of the test.
+pub struct Served {
+    id: String,
+    pub address: String,
+}
+
+impl Served {
+    /// A route to the origin.
+    pub fn route(&self) -> Value {
+        json!({ "host": "allowed.example.org", "connect_to": format!("{}:8443", self.address), "private": true,
             "upstream_ca": "ca.pem" })
+    }
+
+    /// The route of the model, with its credential in this variable.
+    pub fn model_route(&self, variable: &str) -> Value {
+        json!({ "host": "api.anthropic.com", "role": "claude", "auth": { "token_ref": variable },
+            "connect_to": format!("http://{}:80", self.address), "private": true })
+    }
+
+    /// The model's requests to the Messages API that offered tools, in order.
+    pub fn turns(&self) -> Vec<Value> {
+        let requests = lines(&docker(&["logs", &self.id])).into_iter().skip(1);
+        let requests = requests.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+        requests.filter(|request| request["path"] == "/v1/messages" && request["body"]["tools"].is_array()).collect()
     }
 }
 
@@ -218,7 +241,12 @@ pub struct Going {
     stdin: Option<std::process::ChildStdin>,
     stdout: std::process::ChildStdout,
     stderr: Option<std::thread::JoinHandle<String>>,
-    seen: String,
+    seen: Vec<u8>,
+    unread: Vec<u8>,
+}
+
+fn find(text: &[u8], words: &[u8]) -> Option<usize> {
+    text.windows(words.len()).position(|window| window == words)
 }
 
 impl Going {
@@ -232,30 +260,32 @@ impl Going {
             String::from_utf8_lossy(&bytes).into_owned()
         });
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
-        Going { child, stdin, stdout, stderr: Some(reader), seen: String::new() }
+        Going { child, stdin, stdout, stderr: Some(reader), seen: Vec::new(), unread: Vec::new() }
     }
 
     pub fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).unwrap()
     }
 
-    /// Waits until stdout has shown these words beyond what was waited for before.
+    /// Waits until stdout has shown these words beyond what was waited for before; a minute at most.
     #[track_caller]
     pub fn until(&mut self, words: &str) {
-        let mut bytes = Vec::new();
-        let mut byte = [0];
-        while !bytes.ends_with(words.as_bytes()) {
-            if self.stdout.read(&mut byte).unwrap_or(0) == 0 {
-                let stderr = self.stderr.take().map(|thread| thread.join().unwrap());
-                panic!(
-                    "it ended before `{words}`:\n{}{}\nstderr: {stderr:?}",
-                    self.seen,
-                    String::from_utf8_lossy(&bytes)
-                );
+        loop {
+            if let Some(at) = find(&self.unread, words.as_bytes()) {
+                self.seen.extend(self.unread.drain(..at + words.len()));
+                return;
             }
-            bytes.push(byte[0]);
+            let mut fds = [PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN)];
+            let ready = poll(&mut fds, PollTimeout::from(60_000u16)).unwrap();
+            let mut chunk = [0; 4096];
+            let count = if ready > 0 { self.stdout.read(&mut chunk).unwrap_or(0) } else { 0 };
+            if count == 0 {
+                let _ = self.child.kill();
+                let all = [&self.seen[..], &self.unread[..]].concat();
+                panic!("no `{words}` in\n{}", String::from_utf8_lossy(&all).escape_debug());
+            }
+            self.unread.extend_from_slice(&chunk[..count]);
         }
-        self.seen.push_str(&String::from_utf8_lossy(&bytes));
     }
 
     pub fn say(&mut self, words: &str) {
@@ -277,7 +307,7 @@ impl Going {
         let mut rest = Vec::new();
         let _ = self.stdout.read_to_end(&mut rest);
         let status: ExitStatus = self.child.wait().unwrap();
-        let stdout = self.seen.clone() + &String::from_utf8_lossy(&rest);
+        let stdout = String::from_utf8_lossy(&[&self.seen[..], &self.unread[..], &rest[..]].concat()).into_owned();
         Ran { code: status.code(), stdout, stderr: self.stderr.take().map(|t| t.join().unwrap()).unwrap_or_default() }
     }
 }

@@ -12,7 +12,7 @@ fn inside(rig: &Rig, script: &str) -> String {
 
 fn rig(image: Option<serde_json::Value>) -> Rig {
     let rig = Rig::new(&json!({}));
-    let mut route = Rig::to_origin(&rig.origin());
+    let mut route = rig.origin().route();
     route["git"] = json!("fetch");
     let mut bottle = json!({ "egress": { "routes": [route] } });
     if let Some(image) = image {

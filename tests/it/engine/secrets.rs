@@ -25,8 +25,7 @@ fn read_all(folder: &std::path::Path) -> String {
 #[test]
 fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     let rig = Rig::new(&json!({}));
-    let address = rig.origin();
-    let mut route = Rig::to_origin(&address);
+    let mut route = rig.origin().route();
     route["auth"] = json!({ "token_ref": "PLANTED_TOKEN" });
     rig.manifest(&json!({
         "bottles": { "b": { "egress": { "routes": [route] }, "env": { "COPIED": "${PLANTED_COPY}" } } },
