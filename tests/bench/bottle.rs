@@ -62,7 +62,7 @@ impl Bench {
             let (up, down) = self.start_with_yes()?;
             with_yes.push(up);
             end.push(down);
-            from_yes.push(self.from_yes()?);
+            from_yes.push(self.after_yes()?);
         }
         let bare = median(&mut bare);
         println!("start, until the program's first output        median    x bare run");
@@ -145,7 +145,7 @@ impl Bench {
     }
 
     /// On a terminal (util-linux's `script` makes one): the question, a person who reads for two seconds, "y".
-    fn from_yes(&self) -> Result<Duration> {
+    fn after_yes(&self) -> Result<Duration> {
         let line = format!("exec {} start bench", self.program.canonicalize()?.display());
         let mut command = Command::new("script");
         command.args(["-qfec", &line, "/dev/null"]).env("CLAUDE_BOTTLE_HOME", &self.home).current_dir(&self.home);

@@ -228,6 +228,11 @@ impl Served {
 impl Drop for Rig {
     fn drop(&mut self) {
         let _ = self.ours(&["cleanup", "--yes"]).stdin(Stdio::null()).output();
+        // A test that failed may leave a session live.
+        for name in self.objects() {
+            let _ = Command::new("docker").args(["rm", "-f", "-v", &name]).output();
+            let _ = Command::new("docker").args(["volume", "rm", &name]).output();
+        }
         let filter = format!("label=claude-bottle.test={}", self.id);
         for container in lines(&docker(&["ps", "-aq", "--filter", &filter])) {
             docker(&["rm", "-f", "-v", &container]);
