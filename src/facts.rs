@@ -265,8 +265,8 @@ pub fn gate_binary(arch: &str) -> Result<GateBinary, Refused> {
         Refused::new(format!("no gate program at `{}`{place}: {why}", path.display()))
             .hint("`make build` builds it; or name it in `CLAUDE_BOTTLE_GATE`")
     };
-    let bytes = fs::read(&path).map_err(|e| missing(&e))?;
-    Ok(GateBinary { digest: digest(&bytes), path })
+    let digest = fs::File::open(&path).and_then(digest_file).map_err(|e| missing(&e))?;
+    Ok(GateBinary { digest, path })
 }
 
 /// Changes when the sources of the bottle's image change.
@@ -313,15 +313,66 @@ pub fn home_id(path: &Path) -> Option<String> {
 
 /// Sixty-four bits that change with the content; not a defence against anyone.
 pub fn digest(bytes: &[u8]) -> u64 {
+    let mut digest = Digest::new(bytes.len() as u64);
+    digest.add(bytes);
+    digest.value()
+}
+
+/// The same of a file. By pieces: a dry run reads the gate's whole program, and memory for all of it costs more than
+/// the reading.
+fn digest_file(mut file: fs::File) -> std::io::Result<u64> {
+    let mut digest = Digest::new(file.metadata()?.len());
+    let mut piece = Vec::with_capacity(64 << 10);
+    loop {
+        piece.clear();
+        // A whole piece, or the last one: only the last may end amid a word.
+        if (&mut file).take(64 << 10).read_to_end(&mut piece)? == 0 {
+            return Ok(digest.value());
+        }
+        digest.add(&piece);
+    }
+}
+
+struct Digest(u64);
+
+impl Digest {
     const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut words = bytes.chunks_exact(8);
-    let mut state = bytes.len() as u64 ^ PRIME;
-    for word in &mut words {
-        let word = u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
-        state = (state.rotate_left(5) ^ word).wrapping_mul(PRIME);
+
+    fn new(length: u64) -> Digest {
+        Digest(length ^ Self::PRIME)
     }
-    for byte in words.remainder() {
-        state = (state.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(PRIME);
+
+    fn add(&mut self, bytes: &[u8]) {
+        let mut words = bytes.chunks_exact(8);
+        for word in &mut words {
+            self.mix(u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]));
+        }
+        for byte in words.remainder() {
+            self.mix(u64::from(*byte));
+        }
     }
-    state ^ (state >> 29)
+
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(Self::PRIME);
+    }
+
+    fn value(&self) -> u64 {
+        self.0 ^ (self.0 >> 29)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_digest_of_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        for length in [0, 7, 64 << 10, (64 << 10) + 8, (200 << 10) + 3] {
+            let bytes: Vec<u8> = (0..length).map(|at: u32| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
+            fs::write(folder.path().join("file"), &bytes).unwrap();
+            let file = fs::File::open(folder.path().join("file")).unwrap();
+            assert_eq!(digest_file(file).unwrap(), digest(&bytes), "{length} bytes");
+        }
+    }
 }
