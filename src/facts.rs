@@ -141,6 +141,23 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The keys that detach a terminal, as the engine's program reads them: characters, `ctrl-` and a character, `DEL`.
+///
+/// # Errors
+/// `Refused` for what that program would refuse only once the bottle is up.
+pub fn detach_keys() -> Result<String, Refused> {
+    let keys = variable("CLAUDE_BOTTLE_DETACH_KEYS").unwrap_or_else(|| "ctrl-],d".to_owned());
+    let known = |key: &str| {
+        let control = |c: &str| c.len() == 1 && c.bytes().all(|b| matches!(b, b'@' | b'a'..=b'z' | b'['..=b'_'));
+        key.len() == 1 || key == "DEL" || key.strip_prefix("ctrl-").is_some_and(control)
+    };
+    match keys.split(',').find(|key| !known(key)) {
+        None => Ok(keys),
+        Some(key) => Err(Refused::new(format!("no key `{key}` (`CLAUDE_BOTTLE_DETACH_KEYS`)"))
+            .hint("characters and `ctrl-` with one of `a` to `z`, `@[\\]^_`, with commas between, as in `ctrl-],d`")),
+    }
+}
+
 /// What the agent is given from the host's files.
 ///
 /// # Errors
@@ -373,6 +390,31 @@ mod tests {
             fs::write(folder.path().join("file"), &bytes).unwrap();
             let file = fs::File::open(folder.path().join("file")).unwrap();
             assert_eq!(digest_file(file).unwrap(), digest(&bytes), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_skill_is_its_own_files_and_no_other() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("review");
+        fs::create_dir_all(root.join("more")).unwrap();
+        fs::write(root.join("SKILL.md"), "Look twice.").unwrap();
+        fs::write(root.join("more/table"), "1").unwrap();
+        fs::write(folder.path().join("secret"), "s3cret").unwrap();
+        let names = || -> Result<Vec<String>, String> {
+            let mut files = Vec::new();
+            collect(&Skill { name: "review", root: &root }, &root, &mut files).map_err(|refused| refused.what)?;
+            Ok(files.into_iter().map(|file| file.path).collect())
+        };
+        symlink("SKILL.md", root.join("again")).unwrap();
+        assert_eq!(names().unwrap(), ["review/SKILL.md", "review/again", "review/more/table"]);
+        for (target, why) in
+            [("../secret", "leaves the skill"), ("/etc", "leaves the skill"), ("more", "links to a folder")]
+        {
+            symlink(target, root.join("way-out")).unwrap();
+            assert_eq!(names().unwrap_err(), format!("skill `review`: `way-out` {why}"));
+            fs::remove_file(root.join("way-out")).unwrap();
         }
     }
 }
