@@ -94,9 +94,8 @@ fn shorten(word: &str) -> &str {
 
 /// Names only; where a value is not literal, where it comes from.
 fn names(plan: &Plan) -> String {
-    let ours = |name: &str| {
-        name == "CLAUDE_BOTTLE" || name.starts_with("GIT_CONFIG_") || name.ends_with("_CAINFO") || name.contains("CA_")
-    };
+    let committer = plan.origin.git_user.is_some();
+    let ours = |name: &str| name == "CLAUDE_BOTTLE" || (committer && name.starts_with("GIT_CONFIG_"));
     let name = |(name, source): (&String, &protocol::Source)| match source {
         protocol::Source::Text(text) if text == protocol::CA_BUNDLE => None,
         protocol::Source::Text(_) if ours(name) => None,

@@ -79,7 +79,20 @@ fn a_plan_as_text() {
     place.write("work/claude-bottle.json", r#"{ "agents": { "fixer": { "bottle": "dev", "command": ["make"] } } }"#);
     place.run(&["start", "--dry-run", "fixer"]).snap("plan-hides");
     place.run(&["start", "--yes", "fixer"]).snap("refused-hides");
+    place.run(&["start", "--dry-run", "-p", "hello", "fixer"]).snap("refused-not-claude");
     assert!(place.calls().iter().all(|call| call[0] == "info" || call[0] == "image"), "{:?}", place.calls());
+}
+
+/// Every variable that the manifest names is shown, whatever it is called.
+#[test]
+fn a_plan_hides_no_variable() {
+    let names = ["AFRICA_REGION", "GIT_CONFIG_GLOBAL", "MY_CA_FILE", "X_CAINFO"];
+    let env: serde_json::Map<_, _> = names.iter().map(|name| ((*name).to_owned(), "x".into())).collect();
+    let manifest =
+        serde_json::json!({ "bottles": { "box": { "env": env } }, "agents": { "plain": { "bottle": "box" } } });
+    let said = Place::new(&manifest.to_string()).run(&["start", "--dry-run", "plain"]).done().stdout;
+    let env = said.lines().find_map(|line| line.strip_prefix("env ")).unwrap();
+    assert!(names.iter().all(|name| env.contains(name)), "{env}");
 }
 
 /// The JSON is the plan: it can be read back, and says the same again.
