@@ -149,3 +149,16 @@ fn an_upstream_proxy_is_the_gates_alone() {
     assert!(heads.contains("CONNECT allowed.example.org:443 ") && heads.contains(&credentials), "{heads}");
     rig.assert_nothing_left();
 }
+
+/// No process and no thread can be made any more, and the door still opens.
+#[test]
+fn a_full_process_table_stops_nobody_at_the_door() {
+    let rig = Rig::new(&json!({}));
+    let route = rig.origin().route();
+    rig.manifest(&json!({
+        "bottles": { "net": { "egress": { "routes": [route] }, "limits": { "pids": 64 } } },
+        "agents": { "agent": { "bottle": "net", "command": ["python3", "-"] } },
+    }));
+    let said = inside(&rig, include_str!("crowd.py"));
+    assert_eq!(said, "full\nhello from the origin\n403 True\n");
+}
