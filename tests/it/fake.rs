@@ -417,6 +417,20 @@ fn only_the_terminals_child_hears_the_terminal() {
     }
 }
 
+/// The keys of one's own choice, also when it is attached again elsewhere.
+#[test]
+fn detach_keys_are_recorded() {
+    let place = Place::new(PLAIN);
+    let keys = "ctrl-p,ctrl-q,DEL,x";
+    let run = start(&place).env("FAKE_AGENT", "detaches").env("CLAUDE_BOTTLE_DETACH_KEYS", keys);
+    assert_eq!(run.done().status, 0);
+    let identity = place.session();
+    assert_eq!(place.run(&["attach", &identity]).env("FAKE_ATTACH", "ends").done().status, 0);
+    let with_keys = |call: &&Vec<String>| call.windows(2).any(|words| words == ["--detach-keys", keys]);
+    let verbs: Vec<_> = place.calls().iter().filter(with_keys).map(|call| call[0].clone()).collect();
+    assert_eq!(verbs, ["start", "attach"]);
+}
+
 /// How both containers are made, whole.
 #[test]
 fn containers_are_confined() {

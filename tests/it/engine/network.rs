@@ -123,21 +123,21 @@ fn raw_bytes_and_untouched_tls_get_through() {
     }
 }
 
-/// A host behind a proxy: the gate asks the proxy by name, and nothing inside knows of it.
+/// A host with roots of its own, behind a proxy: the gate asks the proxy by name, and nothing inside knows of it.
 #[test]
-fn an_upstream_proxy_is_the_gates_alone() {
+fn roots_and_proxy_are_of_the_hosts_choice() {
     let rig = Rig::new(&json!({}));
     let origin = rig.origin();
     let program: &[u8] = include_bytes!("proxy.py");
     let proxy = rig.serve(&[("proxy.py", program)], &["python3", "-u", "/srv/proxy.py", &origin.address]);
-    let route = json!({ "host": "allowed.example.org", "upstream_ca": "ca.pem" });
     rig.manifest(&json!({
-        "bottles": { "net": { "egress": { "routes": [route] } } },
+        "bottles": { "net": { "egress": { "routes": [{ "host": "allowed.example.org" }] } } },
         "agents": { "agent": { "bottle": "net", "command": ["bash"] } },
     }));
     let secret = "proxy-secret-2f8a";
     let mut command = rig.ours(&["start", "--yes", "agent"]);
     command.env("CLAUDE_BOTTLE_UPSTREAM_PROXY", format!("http://me:{secret}@{}:3128", proxy.address));
+    command.env("CLAUDE_BOTTLE_UPSTREAM_CA", rig.path().join("ca.pem"));
     let script = "curl -sS https://allowed.example.org/hello; env; curl -sS http://gate.bottle/";
     let ran = run(&mut command, script).code(0);
     assert!(ran.stdout.starts_with("hello from the origin"), "{}", ran.stdout);
