@@ -260,6 +260,13 @@ fn images_are_built_where_they_are_missing() {
     let place = Place::new(PLAIN);
     place.run(&["build"]).env("FAKE_IMAGES", "built").snap("build");
     place.run(&["build"]).env("FAKE_IMAGES", "built").snap("build-again");
+    place.run(&["build", "--force"]).env("FAKE_IMAGES", "built").snap("build-force");
+    rich().run(&["build", "fixer"]).env("FAKE_IMAGES", "built").snap("build-agent");
+    let place = Place::new(PLAIN);
+    let own =
+        r#"{ "bottles": { "box": { "image": { "name": "own:1" } } }, "agents": { "plain": { "bottle": "box" } } }"#;
+    place.write("home/.claude-bottle/claude-bottle.json", own);
+    place.run(&["build", "plain"]).env("FAKE_IMAGES", "built").snap("build-own");
     let place = Place::new(PLAIN);
     place.run(&["start", "--yes", "plain"]).env("FAKE_IMAGES", "built").snap("start-builds");
 }
@@ -299,6 +306,19 @@ fn cleanup() {
     assert_eq!(place.sessions().len(), 1);
     place.run(&["cleanup", "--yes"]).snap("cleanup-kept");
     assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn cleanup_asks_on_the_terminal() {
+    let place = kept();
+    for (answer, left) in [("n\n", 1), ("\u{4}", 1), ("y\n", 0)] {
+        let mut terminal = place.run(&["cleanup"]).on_terminal();
+        terminal.until("its home volume");
+        terminal.until("remove all this? [y/N] ");
+        terminal.types(answer);
+        let (status, seen) = terminal.end();
+        assert_eq!((status, place.sessions().len(), place.objects().len()), (0, left, left), "{seen}");
+    }
 }
 
 /// What has this home's label and no session on this disk goes; what has another's stays.
