@@ -1,6 +1,6 @@
 //! `attach`: this terminal to a session that runs without one.
 
-use super::launch::recorded;
+use super::launch::{recorded, still_runs};
 use crate::cli::Attach;
 use crate::docker::Docker;
 use crate::exit::{Exit, Refused};
@@ -19,13 +19,7 @@ pub fn run(asked: &Attach) -> Result<Exit> {
     }
     let lock = folder.lock()?.ok_or_else(|| Refused::new(format!("`{identity}` is attached to another terminal")))?;
     let docker = Docker::new(&plan.engine)?;
-    let running =
-        ["container", "inspect", "--format", "{{.State.Running}}", &plan.agent_container()].map(str::to_owned);
-    if docker.brief(&running)? != "true" {
-        return Err(Refused::new(format!("`{identity}` does not run any more"))
-            .hint(format!("claude-bottle resume {identity}"))
-            .into());
-    }
+    still_runs(&docker, &plan)?;
     let restore = tty::remember();
     let exit = Session::found(&docker, folder, plan, lock).attach(signals::catch()?);
     drop(restore);

@@ -1,6 +1,6 @@
 //! `exec`: a command inside a live bottle, under the same confinement and with the agent's environment.
 
-use super::launch::recorded;
+use super::launch::{recorded, still_runs};
 use crate::cli::Exec;
 use crate::docker::Docker;
 use crate::exit::{Exit, Refused};
@@ -12,11 +12,17 @@ use std::os::unix::process::ExitStatusExt;
 
 pub fn run(asked: Exec) -> Result<Exit> {
     let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
-    if let Condition::Kept { why } = folder.condition() {
-        let identity = &asked.identity;
-        return Err(Refused::new(format!("`{identity}` does not run: {why}"))
-            .hint(format!("claude-bottle resume {identity}"))
-            .into());
+    let docker = Docker::new(&plan.engine)?;
+    match folder.condition() {
+        Condition::Live => {}
+        Condition::Kept { why } => {
+            let identity = &asked.identity;
+            return Err(Refused::new(format!("`{identity}` does not run: {why}"))
+                .hint(format!("claude-bottle resume {identity}"))
+                .into());
+        }
+        // Nobody would have said so if it ended meanwhile, and the client's own code for that is a command's, too.
+        Condition::Detached | Condition::Lost => still_runs(&docker, &plan)?,
     }
     let flags = if tty::attached() { "-it" } else { "-i" };
     let mut args: Vec<String> =
@@ -25,7 +31,7 @@ pub fn run(asked: Exec) -> Result<Exit> {
         args.push("--".to_owned());
         args.extend(asked.command);
     }
-    let status = Docker::new(&plan.engine)?.attach(&args)?.wait()?;
+    let status = docker.attach(&args)?.wait()?;
     Ok(match (status.code(), status.signal()) {
         (Some(code), _) => Exit(u8::try_from(code).unwrap_or(u8::MAX)),
         (None, Some(number)) => Exit::signal(number),

@@ -155,3 +155,16 @@ pub fn recorded(home: &Home, identity: &str) -> Result<(crate::state::Folder, Pl
     let plan = folder.plan()?;
     Ok((folder, plan))
 }
+
+/// # Errors
+/// `Refused` where the agent of a recorded session does not run any more.
+pub fn still_runs(docker: &Docker, plan: &Plan) -> Result<()> {
+    let args = ["container", "inspect", "--format", "{{.State.Running}}", &plan.agent_container()].map(str::to_owned);
+    match docker.brief(&args) {
+        Ok(running) if running == "true" => Ok(()),
+        Err(error) if !docker::is_gone(&error) => Err(error.into()),
+        _ => Err(Refused::new(format!("`{}` does not run any more", plan.identity))
+            .hint(format!("claude-bottle resume {}", plan.identity))
+            .into()),
+    }
+}

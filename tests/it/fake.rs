@@ -417,6 +417,24 @@ fn only_the_terminals_child_hears_the_terminal() {
     }
 }
 
+/// A detached agent that ended, and one whose container is gone, are no place to go to.
+#[test]
+fn an_agent_that_ended_alone_is_not_entered() {
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_AGENT", "detaches").done().status, 0);
+    let identity = place.session();
+    let engine = |args: &[&str]| place.run_other(&format!("{}/docker", crate::run::FAKE), args).done();
+    let agent = format!("claude-bottle-{identity}-agent");
+    engine(&["stop", &agent]);
+    for _ in 0..2 {
+        for verb in ["attach", "exec"] {
+            place.run(&[verb, &identity]).snap(&format!("ended-{verb}"));
+        }
+        engine(&["rm", "-f", &agent]);
+    }
+    assert_eq!(place.sessions(), [identity]);
+}
+
 /// The keys of one's own choice, also when it is attached again elsewhere.
 #[test]
 fn detach_keys_are_recorded() {
