@@ -25,7 +25,8 @@ const MANIFEST: &str = r#"{
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let program = PathBuf::from(args.next().unwrap_or_else(|| "target/release/claude-bottle".to_owned())).canonicalize()?;
+    let program =
+        PathBuf::from(args.next().unwrap_or_else(|| "target/release/claude-bottle".to_owned())).canonicalize()?;
     let rounds = args.next().map_or(Ok(9), |rounds| rounds.parse())?;
     let home = std::env::temp_dir().join(format!("claude-bottle-bench-{}", std::process::id()));
     fs::create_dir_all(&home)?;

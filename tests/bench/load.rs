@@ -48,7 +48,9 @@ async fn main() -> Result<(), Failure> {
         ["measure", dir] => measure(Way::Direct(address(dir)?), &Path::new(dir).join("ca.pem")).await,
         ["measure", dir, way, ca] => measure(Way::named(way, dir)?, Path::new(ca)).await,
         ["table", ref columns @ ..] => table(columns),
-        _ => Err("usage: claude-bottle-load origin DIR | document DIR | measure DIR [WAY CA] | table NAME=FILE…".into()),
+        _ => {
+            Err("usage: claude-bottle-load origin DIR | document DIR | measure DIR [WAY CA] | table NAME=FILE…".into())
+        }
     }
 }
 
