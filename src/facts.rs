@@ -141,6 +141,23 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The keys that detach a terminal, as the engine's program reads them: characters, `ctrl-` and a character, `DEL`.
+///
+/// # Errors
+/// `Refused` for what that program would refuse only once the bottle is up.
+pub fn detach_keys() -> Result<String, Refused> {
+    let keys = variable("CLAUDE_BOTTLE_DETACH_KEYS").unwrap_or_else(|| "ctrl-],d".to_owned());
+    let known = |key: &str| {
+        let control = |c: &str| c.len() == 1 && c.bytes().all(|b| matches!(b, b'@' | b'a'..=b'z' | b'['..=b'_'));
+        key.len() == 1 || key == "DEL" || key.strip_prefix("ctrl-").is_some_and(control)
+    };
+    match keys.split(',').find(|key| !known(key)) {
+        None => Ok(keys),
+        Some(key) => Err(Refused::new(format!("no key `{key}` (`CLAUDE_BOTTLE_DETACH_KEYS`)"))
+            .hint("characters and `ctrl-` with one of `a` to `z`, `@[\\]^_`, with commas between, as in `ctrl-],d`")),
+    }
+}
+
 /// What the agent is given from the host's files.
 ///
 /// # Errors
@@ -265,8 +282,8 @@ pub fn gate_binary(arch: &str) -> Result<GateBinary, Refused> {
         Refused::new(format!("no gate program at `{}`{place}: {why}", path.display()))
             .hint("`make build` builds it; or name it in `CLAUDE_BOTTLE_GATE`")
     };
-    let bytes = fs::read(&path).map_err(|e| missing(&e))?;
-    Ok(GateBinary { digest: digest(&bytes), path })
+    let digest = fs::File::open(&path).and_then(digest_file).map_err(|e| missing(&e))?;
+    Ok(GateBinary { digest, path })
 }
 
 /// Changes when the sources of the bottle's image change.
@@ -313,15 +330,91 @@ pub fn home_id(path: &Path) -> Option<String> {
 
 /// Sixty-four bits that change with the content; not a defence against anyone.
 pub fn digest(bytes: &[u8]) -> u64 {
+    let mut digest = Digest::new(bytes.len() as u64);
+    digest.add(bytes);
+    digest.value()
+}
+
+/// The same of a file. By pieces: a dry run reads the gate's whole program, and memory for all of it costs more than
+/// the reading.
+fn digest_file(mut file: fs::File) -> std::io::Result<u64> {
+    let mut digest = Digest::new(file.metadata()?.len());
+    let mut piece = Vec::with_capacity(64 << 10);
+    loop {
+        piece.clear();
+        // A whole piece, or the last one: only the last may end amid a word.
+        if (&mut file).take(64 << 10).read_to_end(&mut piece)? == 0 {
+            return Ok(digest.value());
+        }
+        digest.add(&piece);
+    }
+}
+
+struct Digest(u64);
+
+impl Digest {
     const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut words = bytes.chunks_exact(8);
-    let mut state = bytes.len() as u64 ^ PRIME;
-    for word in &mut words {
-        let word = u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
-        state = (state.rotate_left(5) ^ word).wrapping_mul(PRIME);
+
+    fn new(length: u64) -> Digest {
+        Digest(length ^ Self::PRIME)
     }
-    for byte in words.remainder() {
-        state = (state.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(PRIME);
+
+    fn add(&mut self, bytes: &[u8]) {
+        let mut words = bytes.chunks_exact(8);
+        for word in &mut words {
+            self.mix(u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]));
+        }
+        for byte in words.remainder() {
+            self.mix(u64::from(*byte));
+        }
     }
-    state ^ (state >> 29)
+
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(Self::PRIME);
+    }
+
+    fn value(&self) -> u64 {
+        self.0 ^ (self.0 >> 29)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_digest_of_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        for length in [0, 7, 64 << 10, (64 << 10) + 8, (200 << 10) + 3] {
+            let bytes: Vec<u8> = (0..length).map(|at: u32| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
+            fs::write(folder.path().join("file"), &bytes).unwrap();
+            let file = fs::File::open(folder.path().join("file")).unwrap();
+            assert_eq!(digest_file(file).unwrap(), digest(&bytes), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_skill_is_its_own_files_and_no_other() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("review");
+        fs::create_dir_all(root.join("more")).unwrap();
+        fs::write(root.join("SKILL.md"), "Look twice.").unwrap();
+        fs::write(root.join("more/table"), "1").unwrap();
+        fs::write(folder.path().join("secret"), "s3cret").unwrap();
+        let names = || -> Result<Vec<String>, String> {
+            let mut files = Vec::new();
+            collect(&Skill { name: "review", root: &root }, &root, &mut files).map_err(|refused| refused.what)?;
+            Ok(files.into_iter().map(|file| file.path).collect())
+        };
+        symlink("SKILL.md", root.join("again")).unwrap();
+        assert_eq!(names().unwrap(), ["review/SKILL.md", "review/again", "review/more/table"]);
+        for (target, why) in
+            [("../secret", "leaves the skill"), ("/etc", "leaves the skill"), ("more", "links to a folder")]
+        {
+            symlink(target, root.join("way-out")).unwrap();
+            assert_eq!(names().unwrap_err(), format!("skill `review`: `way-out` {why}"));
+            fs::remove_file(root.join("way-out")).unwrap();
+        }
+    }
 }

@@ -22,14 +22,16 @@ impl From<Refused> for Stopped {
     }
 }
 
-/// Are the variables there? Before anything starts.
+/// Are the variables there, and a terminal for what must be asked? Before anything starts.
 ///
 /// # Errors
 /// `Refused` with the first that is missing or empty, by name.
 pub fn check(plan: &Plan) -> Result<(), Refused> {
     for source in plan.values.values() {
-        if let Source::Env(name) = source {
-            variable(name)?;
+        match source {
+            Source::Env(name) => drop(variable(name)?),
+            Source::Ask(text) => drop(terminal(text)?),
+            Source::Command(_) | Source::File(_) => {}
         }
     }
     Ok(())
@@ -86,11 +88,15 @@ fn output(argv: &[String]) -> Result<Vec<u8>, Refused> {
     Ok(token)
 }
 
-fn ask(text: &str, signals: &Signals) -> Result<Vec<u8>, Stopped> {
-    let mut tty = Tty::open().ok_or_else(|| {
+fn terminal(text: &str) -> Result<Tty, Refused> {
+    Tty::open().ok_or_else(|| {
         Refused::new(format!("`?{text}` must be asked, and there is no terminal"))
             .hint("start it on a terminal, or take the value from the host: \"${VARIABLE}\"")
-    })?;
+    })
+}
+
+fn ask(text: &str, signals: &Signals) -> Result<Vec<u8>, Stopped> {
+    let mut tty = terminal(text)?;
     match tty.ask_silently(&format!("{text}: "), signals) {
         Answer::Line(line) if !line.is_empty() => Ok(line.into_bytes()),
         Answer::Signal(number) => Err(Stopped::Signal(number)),

@@ -61,7 +61,7 @@ pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> R
                 None => Proxy::Direct,
             },
         },
-        detach_keys: facts::variable("CLAUDE_BOTTLE_DETACH_KEYS").unwrap_or_else(|| "ctrl-],d".to_owned()),
+        detach_keys: facts::detach_keys()?,
         seen,
     };
     let mut plan = plan::build(chosen, spec, &facts)?;

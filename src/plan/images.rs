@@ -69,10 +69,13 @@ pub fn images(bottle: &Bottle, facts: &Facts) -> Images {
     };
 
     let default = tag(AGENT_NAME, &[AGENT, base]);
-    let args = BTreeMap::from([("BASE".to_owned(), base.clone())]);
-    let also = Some(format!("{AGENT_NAME}:latest"));
-    let context = Context::Files(roots());
-    builds.push(Build { tag: default.clone(), also, dockerfile: text(AGENT), args, context });
+    // A user's own image by name needs nothing of ours beneath it.
+    if !matches!(&bottle.image, Image::Name(name) if name.split([':', '@']).next() != Some(AGENT_NAME)) {
+        let args = BTreeMap::from([("BASE".to_owned(), base.clone())]);
+        let also = Some(format!("{AGENT_NAME}:latest"));
+        let context = Context::Files(roots());
+        builds.push(Build { tag: default.clone(), also, dockerfile: text(AGENT), args, context });
+    }
 
     let (unfinished, source) = match &bottle.image {
         Image::Default => (default.clone(), "default".to_owned()),

@@ -78,7 +78,10 @@ fn session(plan: &Plan) -> String {
         (_, _, Terminal::Pipes) => "pipes, no terminal",
         _ => "interactive",
     };
-    format!("{} ({how})", plan.identity)
+    match plan.terminal {
+        Terminal::Tty => format!("{} ({how}; {} detaches)", plan.identity, plan.detach_keys),
+        Terminal::Pipes => format!("{} ({how})", plan.identity),
+    }
 }
 
 /// A long prompt is shown by its beginning.

@@ -75,8 +75,10 @@ pub fn remember() -> Option<Restore> {
 
 /// Leaves: application keypad and cursor keys, mouse modes, focus events, bracketed paste, synchronised output, the kitty
 /// keyboard protocol and modifyOtherKeys, the alternate screen; shows the cursor, resets colours, charset and margins.
+/// Leaving the alternate screen puts the cursor where it was last saved, also where the screen was not in use: saved
+/// just before, it stays where it is.
 const RESET: &[u8] = b"\x1b>\x1b[?1l\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\x1b[?1006l\
-\x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?2026l\x1b[?2031l\x1b[<u\x1b[>4;0m\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[0m\x1b(B\x0f\r";
+\x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?2026l\x1b[?2031l\x1b[<u\x1b[>4;0m\x1b7\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[0m\x1b(B\x0f\r";
 
 impl Drop for Restore {
     fn drop(&mut self) {

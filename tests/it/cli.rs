@@ -66,10 +66,16 @@ fn usage() {
 
 #[test]
 fn a_plan_as_text() {
-    Place::new(PLAIN).run(&["start", "--dry-run", "plain"]).snap("plan-plain");
+    let place = Place::new(PLAIN);
+    place.run(&["start", "--dry-run", "plain"]).snap("plan-plain");
+    let proxied = place.run(&["start", "--dry-run", "plain"]);
+    let done =
+        proxied.env("CLAUDE_BOTTLE_UPSTREAM_PROXY", "http://me:secret@proxy.example.org:3128").snap("plan-proxy");
+    assert!(!done.stdout.contains("secret") && !done.stdout.contains("proxy.example.org"));
     let place = rich();
     place.run(&["start", "--dry-run", "fixer", "--", "--model", "opus"]).snap("plan-rich");
     place.run(&["start", "--dry-run", "--headless", "-p", "-- hello", "fixer"]).snap("plan-headless");
+    place.run(&["start", "--dry-run", "--remote-control", "-p", "begin here", "fixer", "--", "-c"]).snap("plan-prompt");
     place.write("work/claude-bottle.json", r#"{ "agents": { "fixer": { "bottle": "dev", "command": ["make"] } } }"#);
     place.run(&["start", "--dry-run", "fixer"]).snap("plan-hides");
     place.run(&["start", "--yes", "fixer"]).snap("refused-hides");
@@ -109,6 +115,7 @@ fn refused_before_anything_is_made() {
     with("").env("CLAUDE_BOTTLE_GATE", "/nowhere/gate").snap("refused-gate");
     with("").env("CLAUDE_BOTTLE_UPSTREAM_CA", "/nowhere/roots.pem").snap("refused-roots");
     with("").env("CLAUDE_BOTTLE_BACKEND", "vm").snap("refused-backend");
+    with("").env("CLAUDE_BOTTLE_DETACH_KEYS", "ctrl-],ctrl-D").snap("refused-detach-keys");
     let mut run = place.run(&["start", "fixer"]);
     for (name, value) in VARIABLES {
         run = run.env(name, value);
@@ -121,8 +128,83 @@ fn refused_before_anything_is_made() {
     place.run(&["start", "--dry-run", "plain"]).snap("plan-asks");
     place.run(&["start", "--dry-run", "--format", "sh", "plain"]).snap("refused-sh");
     place.run(&["start", "--yes", "plain"]).snap("refused-asks");
-    assert_eq!(place.objects(), [""; 0]);
+    assert!(place.calls().iter().all(|call| call[0] != "create"), "{:?}", place.calls());
     assert_eq!(place.sessions(), [""; 0]);
+}
+
+/// A command that gives no token gives no bottle either, and what it printed is not repeated.
+#[test]
+fn a_token_command_that_fails() {
+    for (name, command) in [
+        ("fails", r#"["/bin/sh", "-c", "echo half-a-token; exit 3"]"#),
+        ("empty", r#"["/bin/sh", "-c", "echo"]"#),
+        ("missing", r#"["/nowhere/pass", "show", "x"]"#),
+    ] {
+        let route = format!(r#"{{ "host": "x.example.org", "auth": {{ "token_cmd": {command} }} }}"#);
+        let place = Place::new(&format!(
+            r#"{{ "bottles": {{ "box": {{ "egress": {{ "routes": [{route}] }} }} }}, "agents": {{ "plain": {{ "bottle": "box" }} }} }}"#
+        ));
+        let done = place.run(&["start", "--yes", "plain"]).snap(&format!("refused-token-{name}"));
+        assert!(!done.stderr.contains("half-a-token"));
+        assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+        assert_eq!(place.run(&["start", "--dry-run", "plain"]).done().status, 0, "a dry run runs no command");
+    }
+}
+
+/// A cloned repository names no file outside it.
+#[test]
+fn a_prompt_of_a_directory_stays_in_it() {
+    let place = Place::new(PLAIN);
+    let agent =
+        |file: &str| format!(r#"{{ "agents": {{ "other": {{ "bottle": "box", "prompt_file": "{file}" }} }} }}"#);
+    place.write("home/.ssh/id_app", "a secret of the host's");
+    for (name, file) in [("climbs", "../home/.ssh/id_app"), ("symlink", "prompt.md")] {
+        place.write("work/claude-bottle.json", &agent(file));
+        let _ = std::os::unix::fs::symlink(place.path("home/.ssh/id_app"), place.path("work/prompt.md"));
+        let done = place.run(&["start", "--yes", "other"]).snap(&format!("refused-prompt-{name}"));
+        assert!(!done.stderr.contains("a secret"));
+    }
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
+/// The home to begin with works, and needs no engine to be looked at.
+#[test]
+fn the_example_is_planned() {
+    let home = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/home");
+    let place = Place::new(PLAIN);
+    let run = || place.run(&["start", "--dry-run", "--format", "json", "fixer"]).env("CLAUDE_BOTTLE_HOME", home);
+    let nowhere = "unix:///nonexistent";
+    for (run, host) in [(run(), None), (run().env("DOCKER_HOST", nowhere).env("PATH", "/nowhere"), Some(nowhere))] {
+        let done = run.done();
+        assert_eq!((done.status, done.stderr.as_str()), (0, ""));
+        let plan: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(plan["engine"]["host"].as_str(), host);
+        assert_eq!(plan["spec"]["agent"], "fixer");
+    }
+    let mut left: Vec<_> =
+        std::fs::read_dir(home).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, ["claude-bottle.json", "prompts"]);
+}
+
+/// Installed, the program finds the gate's beside itself; else it says where it looked.
+#[test]
+fn the_gate_is_found_beside_the_program() {
+    let place = Place::new(PLAIN);
+    std::fs::create_dir_all(place.path("usr/bin")).unwrap();
+    let program = place.path("usr/bin/claude-bottle");
+    std::fs::copy(PROGRAM, &program).unwrap();
+    let run = || {
+        let run = place.run_other(program.to_str().unwrap(), &["start", "--dry-run", "plain"]);
+        run.without("CLAUDE_BOTTLE_GATE").done().stdout
+    };
+    let gate = format!("usr/libexec/claude-bottle/claude-bottle-gate-{}", std::env::consts::ARCH);
+    let missing = format!("NOT READY: no gate program at `{}`: No such file", place.path(&gate).display());
+    let said = run();
+    assert!(said.contains(&missing), "{said}");
+    place.write(&gate, "the gate's program");
+    let said = run();
+    assert!(!said.contains("NOT READY"), "{said}");
 }
 
 #[test]
@@ -204,6 +286,31 @@ fn cleanup() {
     assert_eq!(place.sessions().len(), 1);
     place.run(&["cleanup", "--yes"]).snap("cleanup-kept");
     assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
+/// What has this home's label and no session on this disk goes; what has another's stays.
+#[test]
+fn cleanup_of_what_lost_its_state() {
+    let place = Place::new(PLAIN);
+    let start = || place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done();
+    assert_eq!(start().status, 0);
+    let mine = place.session();
+    std::fs::remove_dir_all(place.session_file("")).unwrap();
+    let id = std::fs::read(place.path("home/.claude-bottle/id")).unwrap();
+    place.write("home/.claude-bottle/id", "anotherhomesid00");
+    assert_eq!(start().status, 0);
+    let theirs = place.session();
+    std::fs::remove_dir_all(place.session_file("")).unwrap();
+    std::fs::write(place.path("home/.claude-bottle/id"), id).unwrap();
+    assert_eq!(place.objects().len(), 6);
+
+    let done = place.run(&["cleanup"]).done();
+    assert_eq!((done.status, place.objects().len()), (2, 6), "{done:?}");
+    let lines = ["-agent", "-gate", ""]
+        .map(|role| format!("remove `claude-bottle-{mine}{role}`: left on the engine by this home\n"));
+    let done = place.run(&["cleanup", "--yes"]).done();
+    assert_eq!((done.status, done.stderr), (0, lines.concat()));
+    assert_eq!(place.objects(), ["-agent", "-gate", ""].map(|role| format!("claude-bottle-{theirs}{role}")));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How sessions end, on the fake engine: what is said, what stays on the disk and on the engine, and the exit code.
 
 use crate::cli::kept;
-use crate::run::{PLAIN, Place, Run, text};
+use crate::run::{PLAIN, Place, Run, compare, text};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -288,13 +288,69 @@ fn a_closed_terminal_keeps_the_session() {
 /// The terminal is left as a shell wants it, however the agent ended.
 #[test]
 fn the_terminal_is_reset() {
-    let place = Place::new(PLAIN);
-    let (status, seen) = place.run(&["start", "--yes", "plain"]).env("FAKE_CODE", 7).on_terminal().end();
-    assert_eq!(status, 7, "{seen}");
-    let after = seen.split("hello from the agent").nth(1).unwrap();
-    for reset in ["\x1b[?1049l", "\x1b[?1000l", "\x1b[?2004l", "\x1b[<u", "\x1b[?25h", "\x1b[0m"] {
-        assert!(after.contains(reset), "{reset:?} in {after:?}");
+    let ends = [
+        (vec![], 0),
+        (vec![("FAKE_CODE", "7")], 7),
+        (vec![("FAKE_AGENT", "oom")], 137),
+        (vec![("FAKE_AGENT", "detaches")], 0),
+        (vec![("FAKE_AGENT", "signal TERM")], 143),
+        (vec![("FAKE_AGENT", "engine gone")], 125),
+        (vec![("FAKE_AGENT", "stays"), ("FAKE_GATE", "dies")], 125),
+    ];
+    for (end, code) in ends {
+        let place = Place::new(PLAIN);
+        let mut run = place.run(&["start", "--yes", "plain"]);
+        for (name, value) in &end {
+            run = run.env(name, value);
+        }
+        let (status, seen) = run.on_terminal().end();
+        assert_eq!(status, code, "{end:?}: {seen}");
+        let after = seen.split("hello from the agent").nth(1).unwrap();
+        for reset in ["\x1b7\x1b[?1049l", "\x1b[?1000l", "\x1b[?2004l", "\x1b[<u", "\x1b[?25h", "\x1b[0m"] {
+            assert!(after.contains(reset), "{end:?}: {reset:?} in {after:?}");
+        }
     }
+}
+
+/// What is asked is typed unseen, goes into the gate's document, and is nowhere else.
+#[test]
+fn an_asked_value_reaches_the_gate_and_nothing_else() {
+    const PIN: &str = "typed-9d3f7a1c5e";
+    let place = Place::new(
+        r#"{ "bottles": { "box": { "env": { "PIN": "?PIN of the demo" } } }, "agents": { "plain": { "bottle": "box" } } }"#,
+    );
+    let mut terminal = place.run(&["start", "plain"]).env("FAKE_CODE", 7).on_terminal();
+    terminal.until("PIN (asked)");
+    terminal.until("launch this agent? [y/N] ");
+    terminal.types("y\n");
+    terminal.until("PIN of the demo: ");
+    terminal.types(&format!("{PIN}\n"));
+    let (status, seen) = terminal.end();
+    assert_eq!(status, 7, "{seen}");
+    let documents: Vec<_> =
+        fs::read_dir(place.engine("documents")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let document: claude_bottle::protocol::Document = serde_json::from_str(&text(&documents[0])).unwrap();
+    assert_eq!(document.values["env:PIN"].0, PIN.as_bytes());
+    let home: Vec<u8> = place.whole_home().into_iter().flat_map(|(_, _, bytes)| bytes).collect();
+    for shown in [&seen, &format!("{:?}", place.calls()), &String::from_utf8_lossy(&home).into_owned()] {
+        for secret in [PIN, &claude_bottle::protocol::encode_base64(PIN.as_bytes())] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+    // The home remembers the question, and asks again.
+    let identity = place.session();
+    let mut terminal = place.run(&["resume", "--yes", &identity]).on_terminal();
+    terminal.until("PIN of the demo: ");
+    // Who does not answer starts nothing, and loses nothing.
+    terminal.types("\n");
+    let (status, seen) = terminal.end();
+    assert!(status == 2 && seen.contains("no answer to `?PIN of the demo`"), "{status} {seen}");
+    only_the_volume(&place);
+    let mut terminal = place.run(&["resume", "--yes", &identity]).on_terminal();
+    terminal.until("PIN of the demo: ");
+    terminal.types("\u{3}");
+    assert_eq!(terminal.end().0, 130);
+    only_the_volume(&place);
 }
 
 #[test]
@@ -318,6 +374,67 @@ fn a_dry_run_touches_nothing() {
     assert_eq!(place.run(&["resume", "--dry-run", &identity]).done().status, 0);
     assert_eq!(place.whole_home(), before);
     assert_eq!(place.calls(), [[""; 0]; 0]);
+}
+
+/// All four states, as `list` tells them, without a call of the engine.
+#[test]
+fn every_state_is_listed() {
+    let place = Place::new(PLAIN);
+    let states = || {
+        let rows: serde_json::Value =
+            serde_json::from_str(&place.run(&["list", "--format", "json"]).done().stdout).unwrap();
+        let table = place.run(&["list"]).done().stdout;
+        let mut states: Vec<String> =
+            rows.as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap().to_owned()).collect();
+        assert!(states.iter().all(|state| table.contains(&format!("  {state:<8}  "))), "{states:?}\n{table}");
+        states.sort();
+        states
+    };
+    assert_eq!(start(&place).env("FAKE_CODE", 7).done().status, 7);
+    assert_eq!(start(&place).env("FAKE_AGENT", "detaches").done().status, 0);
+    assert_eq!(start(&place).env("FAKE_AGENT", "signal KILL").done().status, 137);
+    let mut terminal = start(&place).env("FAKE_AGENT", "stays").on_terminal();
+    terminal.until("hello from the agent");
+    let calls = place.calls().len();
+    assert_eq!(states(), ["detached", "kept", "live", "lost"]);
+    assert_eq!(place.calls().len(), calls);
+    // Kept and lost ones go; a live and a detached one are nobody's to clean up.
+    place.run(&["cleanup", "--yes"]).done();
+    assert_eq!(states(), ["detached", "live"]);
+    terminal.hang_up();
+    assert_eq!(terminal.end().0, 129);
+    assert_eq!(states(), ["detached", "kept"]);
+}
+
+/// A terminal's signals reach the foreground group: of all children of the engine's program only the agent's is in it.
+#[test]
+fn only_the_terminals_child_hears_the_terminal() {
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_CODE", 7).done().status, 7);
+    for (call, own) in place.calls().iter().zip(place.own_groups()) {
+        let terminals = call[0] == "start" && call.last().unwrap().ends_with("-agent");
+        assert_eq!(own, !terminals, "{call:?}");
+    }
+}
+
+/// How both containers are made, whole.
+#[test]
+fn containers_are_confined() {
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).done().status, 0);
+    let mut made = String::new();
+    let mut levels = Vec::new();
+    for call in place.calls().iter().filter(|call| call[0] == "create") {
+        for word in call {
+            match word.strip_prefix("label=level:") {
+                Some(level) => levels.push(level.to_owned()),
+                None => made.push_str(&format!("{}\n", place.steady(word))),
+            }
+        }
+        made.push('\n');
+    }
+    assert!(levels.len() == 2 && levels[0] == levels[1] && levels[0].starts_with("s0:c"), "{levels:?}");
+    compare("create", &made);
 }
 
 /// Killed, the program takes its children of the engine along, but not the terminal's; what is left is found again.

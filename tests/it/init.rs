@@ -151,7 +151,8 @@ fn the_agents_own_servers_keep_their_loopback() {
 #[test]
 fn names_run_out_and_the_earlier_ones_stay() {
     let count = "getent ahosts $(seq -f n%g.example.org 2000) | grep -c STREAM; curl -sS http://n1.example.org/";
-    assert_eq!(shell(count), "1024\nCONNECT n1.example.org:80\n");
+    let why = format!("{count}; getent hosts n2001.example.org; curl -sS http://gate.bottle/");
+    assert_eq!(shell(&why), "1024\nCONNECT n1.example.org:80\nCONNECT gate.bottle:80\n");
     let bottle = Bottle::new(&["sh", "-c", &format!("ulimit -n; {count}")]);
     let output = bottle.command("ulimit -Sn 300; ulimit -Hn 600").output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "300\n100\nCONNECT n1.example.org:80\n");

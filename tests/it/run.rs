@@ -40,7 +40,9 @@ pub struct Place {
 impl Place {
     pub fn new(manifest: &str) -> Place {
         let place = Place { folder: tempfile::tempdir().unwrap() };
-        for folder in ["calls", "hosts", "containers", "volumes", "images", "pipes", "ready", "ran", "documents"] {
+        for folder in
+            ["calls", "hosts", "groups", "containers", "volumes", "images", "pipes", "ready", "ran", "documents"]
+        {
             fs::create_dir_all(place.engine(folder)).unwrap();
         }
         for folder in ["home", "home/.claude-bottle", "work"] {
@@ -103,6 +105,11 @@ impl Place {
     /// What `DOCKER_HOST` was in each call.
     pub fn hosts(&self) -> Vec<String> {
         (1..=self.calls().len()).map(|number| text(&self.engine("hosts").join(number.to_string()))).collect()
+    }
+
+    /// Was the client of each call the leader of a process group of its own?
+    pub fn own_groups(&self) -> Vec<bool> {
+        (1..=self.calls().len()).map(|number| text(&self.engine("groups").join(number.to_string())) == "own").collect()
     }
 
     pub fn forget_calls(&self) {

@@ -119,7 +119,9 @@ fn prepare(user: &Path, agents: &[Chosen]) {
 
 /// What differs from run to run is put in one form: the identity, digests, the user's home; and a terminal for the pipe.
 fn as_shown(text: &str, user: &Path) -> String {
-    let text = text.replace(&user.display().to_string(), "~").replace("(pipes, no terminal)", "(interactive)");
+    let text = text
+        .replace(&user.display().to_string(), "~")
+        .replace("(pipes, no terminal)", "(interactive; ctrl-],d detaches)");
     let mut shown = String::new();
     for word in text.split_inclusive([' ', ',', '\n']) {
         let (bare, end) = word.split_at(word.trim_end_matches([' ', ',', '\n']).len());

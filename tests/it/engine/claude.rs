@@ -105,13 +105,21 @@ fn a_failed_conversation_is_kept_and_resumed() {
 fn its_first_screen_asks_nothing() {
     for variable in ["CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_API_KEY"] {
         let (rig, model) = rig_with(&json!([{ "text": "Ahoy-from-the-model." }]), variable);
-        let mut command = rig.terminal_command(&["start", "--yes", "plain"]);
+        // Typed, or given as the first message: the session goes on either way.
+        let typed = variable == "CLAUDE_CODE_OAUTH_TOKEN";
+        let mut args = vec!["start", "--yes", "plain"];
+        if !typed {
+            args.extend(["-p", "hail the harbour"]);
+        }
+        let mut command = rig.terminal_command(&args);
         command.env(variable, TOKEN).env("COLORTERM", "truecolor");
         let mut going = super::Going::new(&mut command);
         going.until("bypass permissions on");
-        going.say("hail the harbour");
-        going.until("harbour");
-        going.say("\r");
+        if typed {
+            going.say("hail the harbour");
+            going.until("harbour");
+            going.say("\r");
+        }
         going.until("Ahoy-from-the-model.");
         going.say("/exit");
         going.until("/exit");

@@ -36,6 +36,7 @@ echo "index of the agent's own" >/tmp/site/index.html
 python3 -m http.server --bind 127.0.0.1 --directory /tmp/site 80 >/dev/null 2>&1 &
 for _ in $(seq 100); do curl -s http://127.0.0.1/ >/dev/null && break; sleep 0.05; done
 echo "own server: $(curl -sS http://localhost/)"
+echo "explained: $(curl -sS http://gate.bottle/ | tr '\n' ' ')"
 echo "allowed again: $(curl -sS https://allowed.example.org/hello)"
 curl -sS -m 5 https://192.0.2.1/ >/dev/null 2>&1
 [ $? = 7 ] && echo 'literal: refused at once'

@@ -205,6 +205,11 @@ pub struct Served {
 }
 
 impl Served {
+    /// What it printed.
+    pub fn log(&self) -> String {
+        docker(&["logs", &self.id])
+    }
+
     /// A route to the origin.
     pub fn route(&self) -> Value {
         json!({ "host": "allowed.example.org", "connect_to": format!("{}:8443", self.address), "private": true,
@@ -219,7 +224,7 @@ impl Served {
 
     /// The model's requests to the Messages API that offered tools, in order.
     pub fn turns(&self) -> Vec<Value> {
-        let requests = lines(&docker(&["logs", &self.id])).into_iter().skip(1);
+        let requests = lines(&self.log()).into_iter().skip(1);
         let requests = requests.map(|line| serde_json::from_str::<Value>(&line).unwrap());
         requests.filter(|request| request["path"] == "/v1/messages" && request["body"]["tools"].is_array()).collect()
     }

@@ -69,6 +69,8 @@ fn real_clients_reach_what_is_allowed_and_are_told_why_not() {
 fn names_connections_and_a_server_of_the_agents_own() {
     let rig = rig(None);
     let said = inside(&rig, include_str!("door.sh"));
+    let explained = said.lines().find_map(|line| line.strip_prefix("explained: ")).unwrap();
+    assert!(explained.contains("allowed.example.org"), "{explained}");
     for words in [
         "hosts: 127.64.0.1 allowed.example.org",
         "pointer: 127.64.0.1 allowed.example.org",
@@ -82,4 +84,68 @@ fn names_connections_and_a_server_of_the_agents_own() {
     ] {
         assert!(said.contains(words), "`{words}` in\n{said}");
     }
+}
+
+/// Answers each connection with what it read, reversed.
+const REVERSER: &str = "
+import socket
+server = socket.create_server(('0.0.0.0', 5432))
+print('ready', flush=True)
+while True:
+    client = server.accept()[0]
+    client.sendall(client.recv(100)[::-1])
+    client.close()
+";
+
+#[test]
+fn raw_bytes_and_untouched_tls_get_through() {
+    let rig = Rig::new(&json!({}));
+    let (origin, database) = (rig.origin(), rig.serve(&[], &["python3", "-uc", REVERSER]));
+    let routes = json!([
+        { "host": "allowed.example.org", "intercept": false, "private": true, "connect_to": format!("{}:8443", origin.address) },
+        { "host": "db.example.org", "port": 5432, "protocol": "tcp", "private": true,
+            "connect_to": format!("{}:5432", database.address) },
+    ]);
+    rig.manifest(&json!({
+        "bottles": { "net": { "egress": { "routes": routes } } },
+        "agents": { "agent": { "bottle": "net", "command": ["bash"] } },
+    }));
+    let ca = std::fs::read_to_string(rig.path().join("ca.pem")).unwrap();
+    let said = inside(&rig, &format!("cat >/tmp/ca.pem <<'PEM'\n{ca}PEM\n{}", include_str!("raw.sh")));
+    for words in [
+        "with the origin's CA: 0 hello from the origin",
+        "with the bottle's: 60",
+        "db.example.org 5432: dcba",
+        "other.example.org 5432: nothing",
+        "db.example.org 5433: refused",
+    ] {
+        assert!(said.contains(words), "`{words}` in\n{said}");
+    }
+}
+
+/// A host behind a proxy: the gate asks the proxy by name, and nothing inside knows of it.
+#[test]
+fn an_upstream_proxy_is_the_gates_alone() {
+    let rig = Rig::new(&json!({}));
+    let origin = rig.origin();
+    let program: &[u8] = include_bytes!("proxy.py");
+    let proxy = rig.serve(&[("proxy.py", program)], &["python3", "-u", "/srv/proxy.py", &origin.address]);
+    let route = json!({ "host": "allowed.example.org", "upstream_ca": "ca.pem" });
+    rig.manifest(&json!({
+        "bottles": { "net": { "egress": { "routes": [route] } } },
+        "agents": { "agent": { "bottle": "net", "command": ["bash"] } },
+    }));
+    let secret = "proxy-secret-2f8a";
+    let mut command = rig.ours(&["start", "--yes", "agent"]);
+    command.env("CLAUDE_BOTTLE_UPSTREAM_PROXY", format!("http://me:{secret}@{}:3128", proxy.address));
+    let script = "curl -sS https://allowed.example.org/hello; env; curl -sS http://gate.bottle/";
+    let ran = run(&mut command, script).code(0);
+    assert!(ran.stdout.starts_with("hello from the origin"), "{}", ran.stdout);
+    ran.says("all upstream traffic takes the host's proxy");
+    let seen = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(!seen.contains(secret) && !seen.contains(&proxy.address), "{seen}");
+    let heads = proxy.log();
+    let credentials = claude_bottle::protocol::encode_base64(format!("me:{secret}").as_bytes());
+    assert!(heads.contains("CONNECT allowed.example.org:443 ") && heads.contains(&credentials), "{heads}");
+    rig.assert_nothing_left();
 }

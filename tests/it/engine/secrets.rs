@@ -22,6 +22,23 @@ fn read_all(folder: &std::path::Path) -> String {
     text
 }
 
+/// All that an onlooker could see of a running session: both containers and the volume, the gate's log, the host's
+/// processes, the state on disk.
+fn everything(rig: &Rig, identity: &str) -> String {
+    let objects = rig.objects();
+    assert_eq!(objects.len(), 3, "{objects:?}");
+    let mut shown = String::new();
+    for name in &objects {
+        let kind = if name.ends_with("-agent") || name.ends_with("-gate") { "container" } else { "volume" };
+        shown += &docker(&[kind, "inspect", name]);
+    }
+    for (program, args) in [("docker", ["logs", &format!("claude-bottle-{identity}-gate")]), ("ps", ["-e", "-fww"])] {
+        let output = Command::new(program).args(args).output().unwrap();
+        shown += &String::from_utf8_lossy(&[output.stdout, output.stderr].concat());
+    }
+    shown + &read_all(&rig.state(identity))
+}
+
 #[test]
 fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     let rig = Rig::new(&json!({}));
@@ -37,20 +54,9 @@ fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     let mut going = super::Going::new(&mut command);
     going.until("READY");
     let identity = rig.sessions().remove(0);
-    let objects = rig.objects();
-    assert_eq!(objects.len(), 3, "{objects:?}");
-
-    let mut shown = String::new();
-    for name in &objects {
-        let kind = if name.ends_with("-agent") || name.ends_with("-gate") { "container" } else { "volume" };
-        shown += &docker(&[kind, "inspect", name]);
-    }
-    let logs = Command::new("docker").args(["logs", &format!("claude-bottle-{identity}-gate")]).output().unwrap();
-    assert!(String::from_utf8_lossy(&logs.stdout).contains("allowed.example.org"), "the gate's log is the audit trail");
-    shown += &String::from_utf8_lossy(&logs.stdout);
-    shown += &String::from_utf8_lossy(&logs.stderr);
-    shown += &String::from_utf8_lossy(&Command::new("ps").args(["-efww"]).output().unwrap().stdout);
-    shown += &read_all(&rig.state(&identity));
+    let shown = everything(&rig, &identity);
+    let log = docker(&["logs", &format!("claude-bottle-{identity}-gate")]);
+    assert!(log.contains("allowed.example.org"), "the gate's log is the audit trail");
     for secret in [TOKEN, COPIED] {
         assert!(!shown.contains(secret), "`{secret}` shows: {}", context(&shown, secret));
     }
@@ -70,6 +76,28 @@ fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     assert!(!kept.contains(TOKEN) && !kept.contains(COPIED), "{kept}");
     assert!(kept.contains("allowed.example.org"), "the audit trail is kept");
     assert!(!ran.stderr.contains(TOKEN) && !ran.stderr.contains(COPIED), "{}", ran.stderr);
+}
+
+/// A value that is typed is in the agent's environment, and nobody else saw it: not even the terminal.
+#[test]
+fn an_asked_value_is_in_the_agents_environment_and_nowhere_else() {
+    const TYPED: &str = "typed-4b7e2d9f1a6c8035";
+    let rig = Rig::new(&json!({
+        "bottles": { "b": { "env": { "PIN": "?PIN for the test" } } },
+        "agents": { "a": { "bottle": "b", "command": ["sh", "-c", "echo READY; read _; exit 1"] } },
+    }));
+    let mut going = rig.on_terminal(&["start", "--yes", "a"]);
+    going.until("PIN for the test: ");
+    going.say(&format!("{TYPED}\n"));
+    going.until("READY");
+    let identity = rig.sessions().remove(0);
+    let shown = everything(&rig, &identity);
+    assert!(!shown.contains(TYPED), "it shows: {}", context(&shown, TYPED));
+    rig.run(&["exec", &identity, "--", "sh", "-c", "echo \"$PIN\""], "").code(0).says(TYPED);
+    going.say("\n");
+    let ran = going.end().code(1);
+    assert!(!ran.stdout.contains(TYPED) && !ran.stderr.contains(TYPED), "{}", ran.stdout);
+    assert!(!read_all(&rig.state(&identity)).contains(TYPED));
 }
 
 fn context<'a>(text: &'a str, word: &str) -> &'a str {

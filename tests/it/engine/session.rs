@@ -40,7 +40,7 @@ fn a_failed_session_is_kept_resumed_and_cleaned_up() {
     // "no" to the question (there is no terminal here, so: a refusal) changes nothing kept.
     rig.run(&["resume", &identity], "").code(2).says("no terminal to ask on, and no `--yes`");
     rig.run(&["resume", &identity, "--dry-run"], "").code(0).says("resumed: new containers on the kept home");
-    assert_eq!(rig.sessions(), [identity.clone()]);
+    assert_eq!(rig.sessions(), std::slice::from_ref(&identity));
 
     let ran = rig.run(&["resume", "--yes", &identity], "").code(0);
     assert_eq!(ran.stdout, "work\n");
@@ -185,4 +185,50 @@ fn the_printed_script_runs_a_bottle_without_us() {
     let folder = ran.stderr.split(", ").find_map(|part| part.split("/transcript.tar").next()).unwrap();
     let _ = std::fs::remove_dir_all(folder);
     assert_eq!(lines(&docker(&["ps", "-aq", "--filter", &format!("name={volume}")])), Vec::<String>::new());
+}
+
+/// An image that knows nothing of us: what makes it an agent's is our last layer.
+#[test]
+fn a_users_image_by_name() {
+    let base = std::env::var("CLAUDE_BOTTLE_BASE_IMAGE").unwrap();
+    let words = "id -u; pwd; echo $HOME; touch here; readlink /etc/ssl/certs/ca-certificates.crt; \
+        grep -c BEGIN /etc/ssl/certs/ca-certificates.crt; getent hosts example.org";
+    let rig = Rig::new(&json!({
+        "bottles": { "b": { "image": { "name": base } } },
+        "agents": { "a": { "bottle": "b", "command": ["sh", "-c", words] } },
+    }));
+    let ran = rig.run(&["start", "--yes", "a"], "").code(0);
+    let lines = lines(&ran.stdout);
+    assert_eq!(
+        lines[..4],
+        ["1000", "/home/agent/workspace", "/home/agent", "/run/claude-bottle/ca-bundle.pem"],
+        "{}",
+        ran.stdout
+    );
+    assert!(lines[4].parse::<u32>().unwrap() > 1 && lines[5].starts_with("127.64.0.1"), "{}", ran.stdout);
+    rig.assert_nothing_left();
+    let built = ran.stderr.lines().find_map(|line| line.strip_prefix("building image `claude-bottle-session:"));
+    if let Some(tag) = built {
+        docker(&["rmi", &format!("claude-bottle-session:{}", tag.trim_end_matches('`'))]);
+    }
+}
+
+#[test]
+fn a_shell_inside_is_the_agents_own_world() {
+    let rig = Rig::new(&shell("echo READY; read _"));
+    let mut going = rig.begin(&["start", "--yes", "a"]);
+    going.until("READY");
+    let identity = rig.sessions().remove(0);
+    assert!(rig.run(&["list"], "").code(0).stdout.contains("  live "));
+    let mut inside = rig.on_terminal(&["exec", &identity]);
+    inside.until("$ ");
+    inside.say("tty; echo $CLAUDE_BOTTLE $((40 + 2)); stty size; exit 5\n");
+    inside.until(&format!("/dev/pts/0\r\n{identity} 42\r\n40 120\r\n"));
+    inside.end().code(5);
+    // Without a terminal, too, and what it reads and prints is only its own.
+    let ran = rig.run(&["exec", &identity, "--", "sh", "-c", "cat; exit 6"], "through").code(6);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("through", ""));
+    going.say("\n");
+    going.end().code(0);
+    rig.assert_nothing_left();
 }
