@@ -41,13 +41,8 @@ pub struct Start {
     #[command(flatten)]
     pub launch: Launch,
 
-    /// Print the plan and do nothing: no engine call, no file
-    #[arg(long)]
-    pub dry_run: bool,
-
-    /// How a dry run prints the plan
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub format: Format,
+    #[command(flatten)]
+    pub preview: Preview,
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +53,12 @@ pub struct Resume {
     #[command(flatten)]
     pub launch: Launch,
 
+    #[command(flatten)]
+    pub preview: Preview,
+}
+
+#[derive(Debug, Args)]
+pub struct Preview {
     /// Print the plan and do nothing: no engine call, no file
     #[arg(long)]
     pub dry_run: bool,

@@ -336,7 +336,7 @@ impl<'a> Session<'a> {
     pub fn settle(&mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<(Outcome, Exit)> {
         self.phase = Phase::Settled;
         let fresh = self.gate.is_some();
-        let [inspect, copy, rest @ ..] = &self.plan.down(Fate::Drop)[..] else {
+        let [inspect, copy, rm_gate, rm_agent, rm_volume] = &self.plan.down(Fate::Drop)[..] else {
             anyhow::bail!("a plan without an end")
         };
         let asked = self.docker.start(&inspect.args);
@@ -369,33 +369,27 @@ impl<'a> Session<'a> {
             audit::catch_up(self.docker, &self.plan, &self.folder);
         }
         let (why, exit) = verdict(&state, cause);
-        // The gate goes while the transcript still comes.
-        let gate = self.docker.start(&rest[0].args);
+        // The gate goes while the transcript still comes; the agent, once that is here.
+        let gate = self.docker.start(&rm_gate.args);
         let copied = copying.and_then(snapshot::Copying::finish);
-        let mut failed = gate.and_then(Call::finish).err().map(|error| error.what);
-        let why = match (&copied, why) {
-            (Err(error), _) => Some(format!("the transcript could not be copied: {error:#}")),
-            (Ok(_), why) => why,
+        let agent = copied.is_ok().then(|| self.docker.start(&rm_agent.args));
+        let removed = [Some(gate), agent].into_iter().flatten().map(|call| call.and_then(Call::finish));
+        let mut failed = removed.filter_map(|done| done.err()).last();
+        let why = match copied {
+            Err(error) => Some(format!("the transcript could not be copied: {error:#}")),
+            Ok(()) => why,
         };
-        if copied.is_ok() {
-            for step in rest.iter().skip(1) {
-                if step.what == What::RemoveVolume && why.is_some() {
-                    continue;
-                }
-                if failed.is_none() || step.what != What::RemoveVolume {
-                    failed = self.docker.brief(&step.args).err().map(|error| error.what).or(failed);
-                }
-            }
+        if why.is_none() && failed.is_none() {
+            failed = self.docker.brief(&rm_volume.args).err();
         }
-        self.await_last_lines();
         match why.or(failed.map(|error| format!("not everything could be removed: {error}"))) {
             Some(why) => {
+                self.await_last_lines();
                 self.folder.set_mark(&Mark::Kept { why: why.clone() })?;
                 Ok((Outcome::Kept { why }, exit))
             }
             None => {
-                self.folder.set_mark(&Mark::Clean)?;
-                self.folder.remove()?;
+                self.folder.clear()?;
                 Ok((Outcome::Gone, exit))
             }
         }

@@ -3,6 +3,7 @@
 use crate::cli;
 use crate::docker::{self, Built, Docker};
 use crate::exit::{Exit, Refused};
+use crate::facts::{self, Terminal};
 use crate::plan::Plan;
 use crate::render;
 use crate::say;
@@ -27,6 +28,22 @@ impl cli::Launch {
             args: self.args.clone(),
             beginning,
         }
+    }
+}
+
+impl cli::Preview {
+    /// Is this a dry run? `CLAUDE_BOTTLE_DRY_RUN=1` equals `--dry-run`.
+    pub fn is_wanted(&self) -> bool {
+        self.dry_run || facts::variable("CLAUDE_BOTTLE_DRY_RUN").is_some_and(|value| value != "0")
+    }
+
+    /// What the agent will have. A script is piped to a shell that has the terminal, where this process has a pipe.
+    pub fn terminal(&self) -> Terminal {
+        let terminal = match self.format {
+            cli::Format::Sh if self.is_wanted() => Tty::open().is_some(),
+            _ => tty::attached(),
+        };
+        if terminal { Terminal::Tty } else { Terminal::Pipes }
     }
 }
 

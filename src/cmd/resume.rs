@@ -2,17 +2,15 @@
 
 use super::launch::{self, launch, recorded};
 use super::world::{self, Asking, Subject};
-use crate::cli::{Format, Resume};
+use crate::cli::Resume;
 use crate::docker::{Call, Docker, gone, is_gone};
 use crate::exit::{EngineError, Exit, Refused};
-use crate::facts::Terminal;
 use crate::manifest;
 use crate::plan::{Fate, Plan, What};
 use crate::session::{Cause, Outcome, Session};
 use crate::spec::Beginning;
 use crate::state::{Condition, Folder, Home, Mark};
 use crate::sys::lock::Lock;
-use crate::sys::tty;
 use anyhow::{Context as _, Result};
 
 pub fn run(asked: Resume) -> Result<Exit> {
@@ -25,21 +23,16 @@ pub fn run(asked: Resume) -> Result<Exit> {
         spec.args.clone_from(&old.spec.args);
     }
     let docker = Docker::new(&old.engine)?;
-    let dry = asked.dry_run || super::start::dry();
-    let terminal = match asked.format {
-        Format::Sh if tty::Tty::open().is_some() => Terminal::Tty,
-        _ => world::terminal(),
-    };
     let subject = Subject {
         home: &home,
         home_id: old.home_id.clone(),
         identity: old.identity.clone(),
         engine: old.engine.clone(),
-        terminal,
+        terminal: asked.preview.terminal(),
     };
-    if dry {
+    if asked.preview.is_wanted() {
         let (plan, gate) = world::plan(subject, &chosen, &spec, Asking::Nobody)?;
-        return launch::print(&plan, gate.as_ref(), asked.format);
+        return launch::print(&plan, gate.as_ref(), asked.preview.format);
     }
     let (plan, gate) = world::plan(subject, &chosen, &spec, Asking::Engine(&docker))?;
     if let Some(missing) = gate {

@@ -7,7 +7,6 @@ use crate::manifest::{Chosen, Image};
 use crate::plan::{self, Plan};
 use crate::spec::{Mode, Spec};
 use crate::state::Home;
-use crate::sys;
 use anyhow::Result;
 use std::collections::BTreeSet;
 
@@ -97,9 +96,4 @@ fn missing(docker: &Docker, plan: &Plan) -> Result<BTreeSet<String>, EngineError
         return Err(error);
     }
     Ok(wanted.into_iter().filter(|tag| !found.contains(&format!("{tag}\""))).collect())
-}
-
-/// A terminal on both ends of this process?
-pub fn terminal() -> Terminal {
-    if sys::tty::attached() { Terminal::Tty } else { Terminal::Pipes }
 }

@@ -184,6 +184,13 @@ impl Folder {
         write(&self.path.join("mark"), &serde_json::to_vec(mark)?)
     }
 
+    /// Everything is safe or gone: the folder goes. After a power loss it may be there again, marked live; then it is
+    /// lost, and `cleanup` finds nothing to settle. So nothing waits for the disk here.
+    pub fn clear(&self) -> Result<()> {
+        fs::write(self.path.join("mark"), serde_json::to_vec(&Mark::Clean)?)?;
+        self.remove()
+    }
+
     pub fn condition(&self) -> Condition {
         match self.mark() {
             Some(Mark::Detached) => Condition::Detached,

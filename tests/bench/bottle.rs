@@ -25,7 +25,8 @@ const MANIFEST: &str = r#"{
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let program = PathBuf::from(args.next().unwrap_or_else(|| "target/release/claude-bottle".to_owned()));
+    let program =
+        PathBuf::from(args.next().unwrap_or_else(|| "target/release/claude-bottle".to_owned())).canonicalize()?;
     let rounds = args.next().map_or(Ok(9), |rounds| rounds.parse())?;
     let home = std::env::temp_dir().join(format!("claude-bottle-bench-{}", std::process::id()));
     fs::create_dir_all(&home)?;
@@ -126,13 +127,12 @@ impl Bench {
         let mut held = Command::new("docker").args(["start", "-a", &gate]).stdout(Stdio::null()).spawn()?;
         let flags = ["--network", "none", "--volumes-from", &format!("{gate}:ro"), "--entrypoint", "date"];
         docker(&[&base[..], &[&agent], &flags[..], &[&self.image, "+%s%N"]].concat())?;
-        let (_, _) = first_output(Command::new("docker").args(["start", "-ai", &agent]))?;
+        let (_, said) = first_output(Command::new("docker").args(["start", "-ai", &agent]))?;
         let up = begin.elapsed();
-        let begin = Instant::now();
         docker(&["cp", &format!("{agent}:/home/agent"), "-"])?;
         docker(&["rm", "-f", "-v", &gate])?;
         docker(&["rm", "-f", "-v", &agent])?;
-        let down = begin.elapsed();
+        let down = since(&said)?;
         held.wait()?;
         Ok((up, down))
     }
@@ -140,13 +140,12 @@ impl Bench {
     /// To the first output; and from the agent's own last moment to the program's end.
     fn start_with_yes(&self) -> Result<(Duration, Duration)> {
         let (up, said) = first_output(self.ours(&["start", "--yes", "bench"]).stderr(Stdio::null()))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        Ok((up, now.saturating_sub(Duration::from_nanos(said.trim().parse()?))))
+        Ok((up, since(&said)?))
     }
 
     /// On a terminal (util-linux's `script` makes one): the question, a person who reads for two seconds, "y".
     fn after_yes(&self) -> Result<Duration> {
-        let line = format!("exec {} start bench", self.program.canonicalize()?.display());
+        let line = format!("exec {} start bench", self.program.display());
         let mut command = Command::new("script");
         command.args(["-qfec", &line, "/dev/null"]).env("CLAUDE_BOTTLE_HOME", &self.home).current_dir(&self.home);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -187,6 +186,12 @@ fn first_output(command: &mut Command) -> Result<(Duration, String)> {
     stdout.read_to_end(&mut text)?;
     child.wait()?;
     Ok((up, String::from_utf8(text)?))
+}
+
+/// From the moment that the agent's `date` printed as its last act.
+fn since(said: &str) -> Result<Duration> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(now.saturating_sub(Duration::from_nanos(said.trim_matches(['\0', '\n', ' ']).parse()?)))
 }
 
 fn docker(args: &[&str]) -> Result<()> {

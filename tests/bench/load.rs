@@ -2,7 +2,8 @@
 //!
 //! `claude-bottle-load origin DIR`                serves TLS on a free port; DIR gets `ca.pem` and `address`
 //! `claude-bottle-load document DIR`              prints a gate's document with one route to that origin
-//! `claude-bottle-load measure DIR [SOCKET CA]`   measures, directly or through the gate's socket; prints one JSON line
+//! `claude-bottle-load measure DIR [WAY CA]`      measures, directly or by `socket:PATH` of a gate or `proxy:ADDRESS`
+//! `claude-bottle-load table NAME=FILE…`          the measurements side by side, and as ratios to the first
 //!
 //! Numbers are only good for comparing lines of one run.
 
@@ -14,7 +15,7 @@ use hyper::client::conn::http1::SendRequest;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::json;
 use std::convert::Infallible;
 use std::error::Error;
@@ -23,7 +24,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -45,8 +46,11 @@ async fn main() -> Result<(), Failure> {
         ["origin", dir] => origin(Path::new(dir)).await,
         ["document", dir] => document(Path::new(dir)),
         ["measure", dir] => measure(Way::Direct(address(dir)?), &Path::new(dir).join("ca.pem")).await,
-        ["measure", _, socket, ca] => measure(Way::Gate(socket.to_owned()), Path::new(ca)).await,
-        _ => Err("usage: claude-bottle-load origin DIR | document DIR | measure DIR [SOCKET CA]".into()),
+        ["measure", dir, way, ca] => measure(Way::named(way, dir)?, Path::new(ca)).await,
+        ["table", ref columns @ ..] => table(columns),
+        _ => {
+            Err("usage: claude-bottle-load origin DIR | document DIR | measure DIR [WAY CA] | table NAME=FILE…".into())
+        }
     }
 }
 
@@ -83,6 +87,8 @@ impl Body for Blocks {
 async fn origin(dir: &Path) -> Result<(), Failure> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Other than the leaf's: OpenSSL takes equal names for a certificate that signed itself.
+    params.distinguished_name.push(DnType::CommonName, "CA of a bench");
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
     let key = KeyPair::generate()?;
     let leaf = CertificateParams::new(vec![HOST.to_owned()])?.signed_by(&key, &issuer)?;
@@ -135,7 +141,20 @@ fn document(dir: &Path) -> Result<(), Failure> {
 #[derive(Clone)]
 enum Way {
     Direct(String),
+    /// The gate's socket.
     Gate(String),
+    /// An HTTP proxy and the origin's address.
+    Proxy(String, String),
+}
+
+impl Way {
+    fn named(way: &str, dir: &str) -> Result<Way, Failure> {
+        match way.split_once(':') {
+            Some(("socket", path)) => Ok(Way::Gate(path.to_owned())),
+            Some(("proxy", proxy)) => Ok(Way::Proxy(proxy.to_owned(), address(dir)?)),
+            _ => Err("a way is socket:PATH or proxy:ADDRESS".into()),
+        }
+    }
 }
 
 struct Load {
@@ -154,6 +173,16 @@ impl Load {
             Way::Gate(socket) => {
                 let mut stream = UnixStream::connect(socket).await?;
                 stream.write_all(format!("CONNECT {HOST}:443\n").as_bytes()).await?;
+                self.converse(stream).await
+            }
+            Way::Proxy(proxy, origin) => {
+                let mut stream = TcpStream::connect(proxy).await?;
+                stream.set_nodelay(true)?;
+                stream.write_all(format!("CONNECT {origin} HTTP/1.1\r\nhost: {origin}\r\n\r\n").as_bytes()).await?;
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await?);
+                }
                 self.converse(stream).await
             }
         }
@@ -253,6 +282,34 @@ async fn measure(way: Way, ca: &Path) -> Result<(), Failure> {
         "stream_mb_per_second": (STREAM as f64 / 1e6 / at(&mut streams, 50).as_secs_f64()).round(),
     });
     println!("{line}");
+    Ok(())
+}
+
+/// One row a figure: each column's value, and its ratio to the first's.
+fn table(columns: &[&str]) -> Result<(), Failure> {
+    let mut read = Vec::new();
+    for column in columns {
+        let (name, file) = column.split_once('=').ok_or("a column is NAME=FILE")?;
+        read.push((name, serde_json::from_slice::<serde_json::Value>(&std::fs::read(file)?)?));
+    }
+    let names: String = read.iter().map(|(name, _)| format!("{name:>20}")).collect();
+    println!("{:<42}{names}", "the gate, TLS intercepted (x direct)");
+    for (figure, key) in [
+        ("kept-alive, 1 connection, requests/s", "requests_per_second"),
+        ("kept-alive, 16 connections, requests/s", "requests_per_second_16"),
+        ("kept-alive, median ms", "p50_ms"),
+        ("new TLS connection, median ms (target 3)", "new_connection_ms"),
+        ("200 MB stream, MB/s (target 500)", "stream_mb_per_second"),
+    ] {
+        let value = |line: &serde_json::Value| line[key].as_f64().ok_or("a measurement lacks a figure");
+        let base = value(&read[0].1)?;
+        let mut row = format!("  {figure:<40}");
+        for (_, line) in &read {
+            let value = value(line)?;
+            row.push_str(&format!("{value:>12.2} {:>7.3}", value / base));
+        }
+        println!("{row}");
+    }
     Ok(())
 }
 

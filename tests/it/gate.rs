@@ -753,6 +753,96 @@ async fn garbage_is_refused_and_does_no_harm() {
     assert_eq!(sender.send_request(ask("GET a.test /", &[])).await.unwrap().status(), 200);
 }
 
+// ---- what reaches the upstream, byte by byte ----
+
+/// An upstream that answers every connection's first bytes with an empty 200 and tells what it was sent.
+async fn recorder() -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let listener = listen().await;
+    let address = listener.local_addr().unwrap();
+    let (send, receive) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let send = send.clone();
+            tokio::spawn(async move {
+                let mut seen = Vec::new();
+                let mut answered = false;
+                let mut part = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut part).await {
+                    seen.extend_from_slice(&part[..count]);
+                    // The whole message: a length that was kept, or the last chunk with its trailers.
+                    let text = String::from_utf8_lossy(&seen).into_owned();
+                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                    let chunked = head.contains("transfer-encoding: chunked");
+                    if !answered && (!chunked || body.contains("\r\n\r\n") || body == "0\r\n\r\n") {
+                        answered = true;
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                        let _ = stream.write_all(answer).await;
+                    }
+                }
+                let _ = send.send(String::from_utf8_lossy(&seen).into_owned());
+            });
+        }
+    });
+    (address, receive)
+}
+
+#[tokio::test]
+async fn no_header_smuggles_a_body_a_name_or_a_credential() {
+    let origin = Origin::start(&["a.test"]).await;
+    let (address, mut told) = recorder().await;
+    let to = address.to_string();
+    let gate = Gate::start(
+        &origin,
+        json!([{
+            "host": "plain.test", "port": 80, "private": true, "connect_to": to, "methods": ["GET", "POST"],
+            "auth": { "scheme": { "header": { "header": "X-Special-Key" } }, "token": "tok" },
+        }]),
+    )
+    .await;
+    let mut sent = async |request: &str| {
+        let mut stream = gate.connect("plain.test:80").await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = read_all(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        tokio::time::timeout(PATIENCE, told.recv()).await.unwrap().unwrap()
+    };
+    // A header that `connection` names goes; the body keeps its bounds, the host and our credential their places.
+    let hidden = "POST / HTTP/1.1\r\nhost: plain.test\r\ncontent-length: 25\r\nconnection: content-length, host, \
+                  x-special-key, close\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n";
+    let seen = sent(hidden).await;
+    let (head, body) = seen.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body.len(), 25);
+    for line in ["content-length: 25", "host: plain.test", &format!("x-special-key: {TOKEN}")] {
+        assert_eq!(head.matches(line).count(), 1, "{line}: {head}");
+    }
+    let hidden = hidden.replace("POST", "GET");
+    assert!(sent(&hidden).await.contains("content-length: 25"));
+    // Servers that put a header into a variable take `_` for `-`.
+    let seen = sent(
+        "GET / HTTP/1.1\r\nhost: plain.test\r\nprivate_token: theirs\r\nX_Api-Key: theirs\r\nx_special_key: theirs\r\n\
+         x_kept: yes\r\nconnection: close\r\n\r\n",
+    )
+    .await;
+    assert!(!seen.contains("theirs") && seen.contains("x_kept: yes"), "{seen}");
+    // Only a proxy in front of a server says for whom it speaks.
+    let seen = sent(
+        "GET / HTTP/1.1\r\nhost: plain.test\r\nx-forwarded-host: b.test\r\nforwarded: host=b.test\r\n\
+         x_forwarded_host: b.test\r\nx-forwarded-for: 127.0.0.1\r\nconnection: close\r\n\r\n",
+    )
+    .await;
+    assert!(!seen.contains("b.test") && !seen.contains("127.0.0.1"), "{seen}");
+    // Some servers add trailers to the headers.
+    let seen = sent(
+        "POST / HTTP/1.1\r\nhost: plain.test\r\nte: trailers\r\n\
+         trailer: x-api-key, x-http-method-override, x-sum, authorization, x-special-key\r\n\
+         transfer-encoding: chunked\r\nconnection: close\r\n\r\n1\r\na\r\n0\r\nx-api-key: theirs\r\n\
+         x-http-method-override: DELETE\r\nauthorization: theirs\r\nx-special-key: theirs\r\nx-sum: 42\r\n\r\n",
+    )
+    .await;
+    let (_, body) = seen.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body, "1\r\na\r\n0\r\nx-sum: 42\r\n\r\n");
+}
+
 // ---- untouched ----
 
 /// A server that answers each connection with what it read, reversed.

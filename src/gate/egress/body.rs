@@ -1,8 +1,10 @@
 //! Bodies on their way through: passed frame by frame, trailers too, and counted. Never collected.
 
+use super::headers;
 use super::tally::Tally;
 use claude_bottle::protocol::Outcome;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::HeaderName;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,11 +15,13 @@ pub struct Upload {
     /// None: nothing to send.
     incoming: Option<Incoming>,
     sent: Arc<AtomicU64>,
+    /// The headers that routes inject.
+    own: Arc<[HeaderName]>,
 }
 
 impl Upload {
-    pub fn new(incoming: Option<Incoming>, sent: Arc<AtomicU64>) -> Upload {
-        Upload { incoming, sent }
+    pub fn new(incoming: Option<Incoming>, sent: Arc<AtomicU64>, own: Arc<[HeaderName]>) -> Upload {
+        Upload { incoming, sent, own }
     }
 }
 
@@ -27,10 +31,13 @@ impl HttpBody for Upload {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(incoming).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame {
+        let mut frame = ready!(Pin::new(incoming).poll_frame(cx));
+        if let Some(Ok(frame)) = &mut frame {
             let length = frame.data_ref().map_or(0, Bytes::len);
             self.sent.fetch_add(length as u64, Relaxed);
+            if let Some(trailers) = frame.trailers_mut() {
+                headers::trailing(trailers, &self.own);
+            }
         }
         Poll::Ready(frame)
     }

@@ -9,7 +9,7 @@ use hyper::header::{
 };
 
 /// Credentials of the agent's own: with them it could carry things to an account of its own on an allowed host.
-const CREDENTIALS: [HeaderName; 11] = [
+static CREDENTIALS: [HeaderName; 11] = [
     AUTHORIZATION,
     PROXY_AUTHORIZATION,
     COOKIE,
@@ -33,13 +33,47 @@ const OVERRIDES: [&str; 6] = [
     "x-original-method",
 ];
 
+/// Only a proxy in front of a server may say for whom it asks and for which host; servers believe it.
+const CLAIMS: [&str; 11] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+    "x-original-host",
+    "x-host",
+    "true-client-ip",
+];
+
 /// Set on every answer of the gate's own, and on no other.
 pub const MARK: HeaderName = HeaderName::from_static("x-claude-bottle");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 pub fn overriding(headers: &HeaderMap) -> Option<&'static str> {
-    OVERRIDES.into_iter().find(|name| headers.contains_key(*name))
+    headers.keys().find_map(|name| OVERRIDES.into_iter().find(|one| same(name, one)))
+}
+
+/// Many servers hand headers on as variables, where `-` and `_` are one.
+fn same(name: &HeaderName, dashed: &str) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    name.as_str().len() == dashed.len() && name.as_str().bytes().zip(dashed.bytes()).all(|(a, b)| plain(a) == plain(b))
+}
+
+/// Removes every spelling of these names.
+fn remove<'a>(headers: &mut HeaderMap, names: impl Iterator<Item = &'a str> + Clone) {
+    let theirs: Vec<HeaderName> =
+        headers.keys().filter(|name| names.clone().any(|one| same(name, one))).cloned().collect();
+    for name in theirs {
+        headers.remove(name);
+    }
+}
+
+fn credentials(own: &[HeaderName]) -> impl Iterator<Item = &str> + Clone {
+    CREDENTIALS.iter().chain(own).map(HeaderName::as_str)
 }
 
 /// Does the agent ask for a WebSocket? No other upgrade passes: h2c would carry requests past the policy.
@@ -78,14 +112,19 @@ pub fn outgoing(headers: &mut HeaderMap, route: &Route, own: &[HeaderName], inje
     // The gate has told the agent to go on as soon as it reads the body.
     headers.remove(EXPECT);
     headers.remove(PROXY_AUTHORIZATION);
+    remove(headers, CLAIMS.into_iter());
     if !route.agent_auth {
-        for name in CREDENTIALS.iter().chain(own) {
-            headers.remove(name);
-        }
+        remove(headers, credentials(own));
     }
     if let Some(Injection { name, value }) = injection {
         headers.insert(name.clone(), value.clone());
     }
+}
+
+/// What may follow a body. Some servers add it to the headers; credentials have no place there on any route (RFC 9110,
+/// section 6.5.1).
+pub fn trailing(trailers: &mut HeaderMap, own: &[HeaderName]) {
+    remove(trailers, credentials(own).chain(OVERRIDES).chain(CLAIMS));
 }
 
 /// From the upstream's headers to the agent's.

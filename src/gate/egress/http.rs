@@ -329,7 +329,8 @@ impl Conversation {
         }
         let again = empty && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let spare = again.then(|| head.clone());
-        let body = Upload::new((!empty).then_some(incoming), tally.sent.clone());
+        let upload = |incoming| Upload::new(incoming, tally.sent.clone(), self.egress.table.own_headers.clone());
+        let body = upload((!empty).then_some(incoming));
         let mut request = Request::from_parts(head, body);
         let mut line = self.line.lock().await;
         if let Some(mut sender) = line.sender.take()
@@ -343,7 +344,7 @@ impl Conversation {
                 Err(mut error) => match (error.take_message(), spare) {
                     (Some(unsent), _) => request = unsent,
                     // The upstream closed an idle connection at the same moment: nothing was lost.
-                    (None, Some(head)) => request = Request::from_parts(head, Upload::new(None, tally.sent.clone())),
+                    (None, Some(head)) => request = Request::from_parts(head, upload(None)),
                     (None, None) => return Err(broke(error.error())),
                 },
             }

@@ -20,7 +20,7 @@ pub struct Table {
     /// One per route of the policy.
     injections: Vec<Option<Injection>>,
     /// Their names: on a route without `auth`, too, the agent must not bring a key of its own.
-    pub own_headers: Vec<HeaderName>,
+    pub own_headers: Arc<[HeaderName]>,
     /// By `upstream_ca`.
     tls: BTreeMap<Option<String>, Arc<ClientConfig>>,
     pub proxy: Option<Proxy>,
