@@ -1,6 +1,6 @@
 //! `init exec`: a second program in a running bottle, with the environment and the directory of the first.
 
-use super::child::exec;
+use super::child::{exec, terminal_size};
 use super::{Failure, PATIENCE, go, place};
 use std::path::Path;
 
@@ -16,6 +16,7 @@ pub fn run(args: &[String]) -> Result<i32, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let message = runtime.block_on(go::fetch(&place.socket, PATIENCE))?;
     let start = go::Start::new(&message, &place.home)?;
+    runtime.block_on(terminal_size());
     drop((runtime, message));
     std::env::set_current_dir(&start.directory)?;
     Ok(exec(&command, Some(&start.environment)))

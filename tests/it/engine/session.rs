@@ -225,6 +225,9 @@ fn a_shell_inside_is_the_agents_own_world() {
     inside.say("tty; echo $CLAUDE_BOTTLE $((40 + 2)); stty size; exit 5\n");
     inside.until(&format!("/dev/pts/0\r\n{identity} 42\r\n40 120\r\n"));
     inside.end().code(5);
+    let mut inside = rig.on_terminal(&["exec", &identity, "--", "stty", "size"]);
+    inside.until("40 120");
+    inside.end().code(0);
     // Without a terminal, too, and what it reads and prints is only its own.
     let ran = rig.run(&["exec", &identity, "--", "sh", "-c", "cat; exit 6"], "through").code(6);
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("through", ""));
