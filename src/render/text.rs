@@ -5,13 +5,15 @@ use crate::facts::Terminal;
 use crate::plan::{Plan, Runtime, Source};
 use crate::policy::{GitAccess, Protocol, Role, Route, Scheme};
 use crate::protocol;
+use crate::say::visible;
 use crate::spec::{Beginning, Mode};
 use std::fmt::Write;
 
 /// The plan for a person. `note` is said of the gate's program when it was not found.
 pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
     let mut rows: Vec<(&str, String)> = vec![("agent", agent(plan)), ("session", session(plan))];
-    rows.push(("runs", shlex::try_join(plan.go.command.iter().map(|word| shorten(word))).unwrap_or_default()));
+    let words: Vec<String> = plan.go.command.iter().map(|word| shorten(word)).collect();
+    rows.push(("runs", shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()));
     let env = names(plan);
     if !env.is_empty() {
         rows.push(("env", env));
@@ -43,7 +45,8 @@ pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
 
     let mut text = String::new();
     for (name, value) in rows {
-        let _ = writeln!(text, "{name:<8} {}", value.replace('\n', "\n         "));
+        // A cloned repository's words must not redraw what is agreed to.
+        let _ = writeln!(text, "{name:<8} {}", visible(&value).replace('\n', "\n         "));
     }
     let (writable, readable): (Vec<&Route>, Vec<&Route>) = plan.policy.routes.iter().partition(|r| writes(r));
     text.push_str("egress   ");
@@ -81,11 +84,11 @@ fn session(plan: &Plan) -> String {
     format!("{} ({how})", plan.identity)
 }
 
-/// A long prompt is shown by its beginning.
-fn shorten(word: &str) -> &str {
+/// A long prompt is shown by its beginning, and that it goes on.
+fn shorten(word: &str) -> String {
     match word.char_indices().nth(60) {
-        Some((end, _)) => &word[..end],
-        None => word,
+        Some((end, _)) => format!("{}…", &word[..end]),
+        None => word.to_owned(),
     }
 }
 

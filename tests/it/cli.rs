@@ -76,6 +76,16 @@ fn a_plan_as_text() {
     assert!(place.calls().iter().all(|call| call[0] == "info" || call[0] == "image"), "{:?}", place.calls());
 }
 
+/// What is agreed to is what is shown: a cloned repository's words do not draw on the terminal.
+#[test]
+fn a_plan_shows_what_would_hide() {
+    let place = rich();
+    let command = r#"["sh", "\u001b[2J\u001b[Hnice", "\u202etxt", "\u009b2J", "a\nWRITABLE nothing"]"#;
+    let agent = format!(r#"{{ "agents": {{ "other": {{ "bottle": "dev", "command": {command} }} }} }}"#);
+    place.write("work/claude-bottle.json", &agent);
+    place.run(&["start", "--dry-run", "other"]).snap("plan-hostile");
+}
+
 /// The JSON is the plan: it can be read back, and says the same again.
 #[test]
 fn a_plan_as_json() {
