@@ -25,6 +25,7 @@ pub fn create(plan: &Plan) -> Vec<String> {
     ];
     args.extend(fixed.into_iter().flatten().map(str::to_owned));
     args.push("--read-only".to_owned());
+    args.extend(super::step::no_proxies());
     // The name means nothing to the engine's resolver until it is mapped.
     let to_host = |route: &crate::policy::Route| route.connect_to.as_ref().is_some_and(|to| to.host == "host-gateway");
     if plan.policy.routes.iter().any(to_host) {

@@ -6,6 +6,8 @@ use std::process::Command;
 
 const TOKEN: &str = "tok-5f1e0c7a9b3d4e2f";
 const COPIED: &str = "copied-8c2d1e6f4a5b7c9d";
+/// Of a proxy in the docker client's own configuration.
+const PROXY: &str = "proxy-3b9d7a5e1c8f2046";
 
 /// Every file below a folder, as one text.
 fn read_all(folder: &std::path::Path) -> String {
@@ -30,8 +32,13 @@ fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     rig.manifest(&json!({
         "bottles": { "b": { "egress": { "routes": [route] }, "env": { "COPIED": "${PLANTED_COPY}" } } },
         "agents": { "a": { "bottle": "b", "command": ["bash", "-c",
-            "curl -sS https://allowed.example.org/echo; env; cat /proc/net/dev; echo READY; read _; exit 1"] } },
+            "curl -sS https://allowed.example.org/echo; env; tr '\\\\0' '\\\\n' < /proc/1/environ; cat /proc/net/dev; echo READY; read _; exit 1"] } },
     }));
+    std::fs::create_dir(rig.path().join(".docker")).unwrap();
+    let proxy = format!("http://user:{PROXY}@proxy.example.org:3128");
+    let config = json!({ "proxies": { "default": { "httpProxy": proxy, "httpsProxy": proxy, "allProxy": proxy,
+        "ftpProxy": proxy, "noProxy": PROXY } } });
+    std::fs::write(rig.path().join(".docker/config.json"), config.to_string()).unwrap();
     let mut command = rig.ours(&["start", "--yes", "a"]);
     command.env("PLANTED_TOKEN", TOKEN).env("PLANTED_COPY", COPIED);
     let mut going = super::Going::new(&mut command);
@@ -51,7 +58,7 @@ fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     shown += &String::from_utf8_lossy(&logs.stderr);
     shown += &String::from_utf8_lossy(&Command::new("ps").args(["-efww"]).output().unwrap().stdout);
     shown += &read_all(&rig.state(&identity));
-    for secret in [TOKEN, COPIED] {
+    for secret in [TOKEN, COPIED, PROXY] {
         assert!(!shown.contains(secret), "`{secret}` shows: {}", context(&shown, secret));
     }
     assert!(shown.contains("PLANTED_TOKEN"), "names are there");
@@ -65,7 +72,7 @@ fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     // The upstream saw the token, in a header that the agent never had.
     assert!(ran.stdout.contains(&format!("Bearer {TOKEN}")), "{}", ran.stdout);
     let rest = ran.stdout.replace(&format!("Bearer {TOKEN}"), "");
-    assert!(!rest.contains(TOKEN) && rest.contains(&format!("COPIED={COPIED}")), "{rest}");
+    assert!(!rest.contains(TOKEN) && !rest.contains(PROXY) && rest.contains(&format!("COPIED={COPIED}")), "{rest}");
     let kept = read_all(&rig.state(&identity));
     assert!(!kept.contains(TOKEN) && !kept.contains(COPIED), "{kept}");
     assert!(kept.contains("allowed.example.org"), "the audit trail is kept");
