@@ -3,6 +3,9 @@
 use super::{Plan, step::labels};
 use crate::protocol::{GATE_UID, PRIVATE};
 
+/// Above what its connections can hold together.
+const MEMORY: &str = "1g";
+
 /// Arguments of `docker` that create it, with its stdin held open.
 pub fn create(plan: &Plan) -> Vec<String> {
     let name = plan.gate_container();
@@ -19,6 +22,9 @@ pub fn create(plan: &Plan) -> Vec<String> {
         ["--tmpfs", &private],
         ["--tmpfs", "/tmp:rw,noexec,nosuid,nodev,size=64m,mode=1777"],
         ["--pids-limit", "256"],
+        // The agent decides how much the gate holds in buffers: outside of its own limit, but not without one.
+        ["--memory", MEMORY],
+        ["--memory-swap", MEMORY],
         ["--log-driver", "json-file"],
         ["--log-opt", "max-size=10m"],
         ["--log-opt", "max-file=3"],

@@ -79,6 +79,41 @@ fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     assert!(!ran.stderr.contains(TOKEN) && !ran.stderr.contains(COPIED), "{}", ran.stderr);
 }
 
+/// What confines both containers, as the engine has it, and as it looks from inside.
+#[test]
+fn both_containers_are_confined() {
+    let rig = Rig::new(&json!({
+        "bottles": { "b": {} },
+        "agents": { "a": { "bottle": "b", "command": ["bash", "-c", "for f in x gate.sock; do touch /run/claude-bottle/$f; \
+            rm -f /run/claude-bottle/$f; done 2>&1; grep -E 'Cap(Eff|Bnd)|NoNewPrivs|Seccomp:' /proc/self/status; \
+            kill -9 1; echo READY; read _; exit 1"] } },
+    }));
+    let mut going = rig.begin(&["start", "--yes", "a"]);
+    going.until("READY");
+    let identity = rig.sessions().remove(0);
+    let format = "{{.HostConfig.CapDrop}} {{.HostConfig.CapAdd}} {{.HostConfig.Privileged}} {{.HostConfig.Binds}} \
+        {{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.PidsLimit}} {{.HostConfig.LogConfig.Type}} \
+        {{.HostConfig.ReadonlyRootfs}} {{.Config.User}} {{.HostConfig.PidMode}}{{.HostConfig.UsernsMode}} \
+        {{range .Mounts}}{{.Type}}:{{.Destination}}:{{.RW}} {{end}}";
+    let of = |role: &str| docker(&["inspect", "--format", format, &format!("claude-bottle-{identity}-{role}")]);
+    let gate = of("gate");
+    let confined = "[ALL] [] false [] 1073741824 1073741824 256 json-file true 65532:65532  \
+        volume:/run/claude-bottle:true";
+    assert_eq!(gate.trim(), confined);
+    let agent = of("agent");
+    let confined = "[ALL] [] false [] 4294967296 4294967296 2048 none false 1000:1000  ";
+    assert!(agent.starts_with(confined), "{agent}");
+    let mut mounts: Vec<&str> = agent[confined.len()..].split_whitespace().collect();
+    mounts.sort_unstable();
+    assert_eq!(mounts, ["volume:/home/agent:true", "volume:/run/claude-bottle:false"]);
+    going.say("\n");
+    let said = going.end().code(1).stdout;
+    for words in ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(said.matches("Read-only file system").count() >= 3, "{said}");
+}
+
 fn context<'a>(text: &'a str, word: &str) -> &'a str {
     let at = text.find(word).unwrap_or(0);
     let from = (0..=at.saturating_sub(200)).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
