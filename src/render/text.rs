@@ -48,7 +48,7 @@ pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
         // A cloned repository's words must not redraw what is agreed to.
         let _ = writeln!(text, "{name:<8} {}", visible(&value).replace('\n', "\n         "));
     }
-    let (writable, readable): (Vec<&Route>, Vec<&Route>) = plan.policy.routes.iter().partition(|r| writes(r));
+    let (writable, readable): (Vec<&Route>, Vec<&Route>) = plan.policy.routes.iter().partition(|route| route.writes());
     text.push_str("egress   ");
     text.push_str(&match (readable.len(), writable.len()) {
         (0, 0) => "nothing gets out\n".to_owned(),
@@ -150,16 +150,6 @@ fn bytes(count: u64) -> String {
         Some((size, unit)) => format!("{} {unit}", count / size),
         None => format!("{count} bytes"),
     }
-}
-
-/// Can something be sent there that stays? Raw and unread bytes can.
-fn writes(route: &Route) -> bool {
-    let reading = |method: &String| ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
-    !route.deny
-        && (route.role.is_some()
-            || !route.intercept
-            || route.protocol == Protocol::Tcp
-            || !route.methods.iter().all(reading))
 }
 
 fn block(text: &mut String, routes: &[&Route]) {
