@@ -135,13 +135,16 @@ fn parse(text: &[u8]) -> Result<Document, String> {
     serde_json::from_slice(text).map_err(place)
 }
 
+/// The socket appears at `path` once it may be connected to, with its mode: who waits for it comes at once.
 fn bind(path: &Path, mode: u32) -> Result<UnixListener, String> {
     let failed = |error: std::io::Error| format!("cannot bind `{}`: {error}", path.display());
-    match std::fs::remove_file(path) {
+    let fresh = path.with_extension("new");
+    match std::fs::remove_file(&fresh) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    set_permissions(path, Permissions::from_mode(mode)).map_err(failed)?;
+    let listener = UnixListener::bind(&fresh).map_err(failed)?;
+    set_permissions(&fresh, Permissions::from_mode(mode)).map_err(failed)?;
+    std::fs::rename(&fresh, path).map_err(failed)?;
     Ok(listener)
 }

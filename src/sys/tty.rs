@@ -1,14 +1,25 @@
 //! The terminal: questions on it, and leaving it as it was found.
+#![allow(unsafe_code)]
 
 use crate::sys::signals::Signals;
 use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// Are stdin and stdout both a terminal?
 pub fn attached() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+nix::ioctl_read_bad!(window_size, nix::libc::TIOCGWINSZ, nix::libc::winsize);
+
+/// Is stdin a terminal that was not told its size yet?
+pub fn unsized_stdin() -> bool {
+    let mut size = nix::libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel writes one `winsize`, or nothing where stdin is no terminal.
+    let asked = unsafe { window_size(io::stdin().as_fd().as_raw_fd(), &mut size) };
+    asked.is_ok() && size.ws_row == 0 && size.ws_col == 0
 }
 
 /// The controlling terminal, for a question.

@@ -336,6 +336,23 @@ fn job_control_works_in_an_interactive_shell() {
     assert_eq!(terminal.code(), Some(9));
 }
 
+/// The engine's client tells the size when the container runs already: the command must not look before.
+#[test]
+fn a_terminal_learns_its_size_before_the_command_looks() {
+    let file = json!({ "path": "here", "mode": 0o600, "how": "put", "source": { "text": "" } });
+    let bottle = Bottle::with(&["sh", "-c", "echo size $(stty size)"], json!({ "files": [file] }));
+    let mut terminal = Terminal::new(&bottle);
+    // All is ready but the size.
+    while !bottle.path("home/here").exists() {
+        assert_eq!(terminal.init.try_wait().unwrap(), None);
+        std::thread::yield_now();
+    }
+    let mut stty = Command::new("stty");
+    stty.args(["rows", "40", "cols", "120"]).stdin(terminal.master.try_clone().unwrap());
+    assert!(stty.status().unwrap().success());
+    terminal.wait_for("size 40 120");
+}
+
 #[test]
 fn keys_reach_a_bare_command() {
     let script =

@@ -6,6 +6,7 @@
 
 use super::go::Start;
 use super::{FAILED, Failure, complain};
+use claude_bottle::sys::tty;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -101,6 +102,17 @@ pub fn raise_descriptors() -> Descriptors {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
     let raised = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
     Descriptors { soft, raised }
+}
+
+/// Waits for the terminal's size, which the engine's client tells only once the container runs: a program that draws at
+/// once would draw on nothing. A terminal that has none is waited for in vain, and not for long.
+pub async fn terminal_size() {
+    for _ in 0..100 {
+        if !tty::unsized_stdin() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 pub struct Child {

@@ -96,6 +96,7 @@ fn serve(place: &Place) -> Result<i32, Failure> {
         files::write_all(&message, &place.home)?;
         door.declare(&message.go.ports);
         drop(message);
+        child::terminal_size().await;
         let child = Child::start(&start, limit.soft)?;
         let end = child.attend(&mut signals).await;
         child::end_the_rest(&mut signals).await;
