@@ -59,7 +59,7 @@ fn table(rows: &[Row]) -> String {
     let mut text = format!("{:<width$}  {:<8}  {:>4}  WHY\n", "IDENTITY", "STATE", "AGE");
     for row in rows {
         let age = row.since.map_or_else(String::new, |since| age(now.saturating_sub(since)));
-        let why = say::visible(row.why.as_deref().unwrap_or_default());
+        let why = say::visible(row.why.as_deref().unwrap_or_default()).replace('\n', " ");
         let line = format!("{:<width$}  {:<8}  {age:>4}  {why}", row.identity, row.state);
         text.push_str(line.trim_end());
         text.push('\n');

@@ -3,6 +3,9 @@
 use super::{Plan, step::labels};
 use crate::protocol::{GATE_UID, PRIVATE};
 
+/// Above what its connections can hold together.
+const MEMORY: &str = "1g";
+
 /// Arguments of `docker` that create it, with its stdin held open.
 pub fn create(plan: &Plan) -> Vec<String> {
     let name = plan.gate_container();
@@ -19,12 +22,16 @@ pub fn create(plan: &Plan) -> Vec<String> {
         ["--tmpfs", &private],
         ["--tmpfs", "/tmp:rw,noexec,nosuid,nodev,size=64m,mode=1777"],
         ["--pids-limit", "256"],
+        // The agent decides how much the gate holds in buffers: outside of its own limit, but not without one.
+        ["--memory", MEMORY],
+        ["--memory-swap", MEMORY],
         ["--log-driver", "json-file"],
         ["--log-opt", "max-size=10m"],
         ["--log-opt", "max-file=3"],
     ];
     args.extend(fixed.into_iter().flatten().map(str::to_owned));
     args.push("--read-only".to_owned());
+    args.extend(super::step::no_proxies());
     // The name means nothing to the engine's resolver until it is mapped.
     let to_host = |route: &crate::policy::Route| route.connect_to.as_ref().is_some_and(|to| to.host == "host-gateway");
     if plan.policy.routes.iter().any(to_host) {

@@ -32,6 +32,10 @@ pub enum What {
     RemoveVolume,
 }
 
+/// The docker client copies the proxies of its own configuration, passwords and all, into every container that does not
+/// set them: the agent could read them from its first process, and anyone from `inspect`.
+const PROXIES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
+
 /// What becomes of the home volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -119,6 +123,7 @@ impl Plan {
             ["--entrypoint", GATE_BINARY],
         ];
         args.extend(fixed.into_iter().flatten().map(str::to_owned));
+        args.extend(no_proxies());
         if let Runtime::Gvisor { runtime } = &self.runtime {
             args.extend(["--runtime".to_owned(), runtime.clone()]);
         }
@@ -153,6 +158,12 @@ pub(super) fn labels(plan: &Plan, role: &str) -> Vec<String> {
         .into_iter()
         .flat_map(|(name, value)| ["--label".to_owned(), format!("{name}={value}")])
         .collect()
+}
+
+/// Every spelling set to nothing; `init` takes the empty ones away as well.
+pub(super) fn no_proxies() -> impl Iterator<Item = String> {
+    let spellings = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_ascii_uppercase()]);
+    spellings.flat_map(|name| ["--env".to_owned(), format!("{name}=")])
 }
 
 /// Both containers get the same level, or SELinux denies the socket between them. Harmless elsewhere.

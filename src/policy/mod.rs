@@ -60,6 +60,24 @@ pub struct Route {
     pub role: Option<Role>,
 }
 
+impl Route {
+    /// Can something be sent there that stays? Raw and unread bytes can.
+    pub fn writes(&self) -> bool {
+        let reading = |method: &String| ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
+        !self.deny
+            && (self.role.is_some()
+                || !self.intercept
+                || self.protocol == Protocol::Tcp
+                || !self.methods.iter().all(reading))
+    }
+
+    /// A WebSocket begins with a GET and then sends what no method shows: only where the plan says that the agent writes,
+    /// and never past a role's own rule.
+    pub fn takes_websockets(&self) -> bool {
+        self.writes() && self.role.is_none()
+    }
+}
+
 fn yes() -> bool {
     true
 }

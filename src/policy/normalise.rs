@@ -112,7 +112,10 @@ fn hex(pair: &[u8]) -> Option<u8> {
 pub(super) fn parameter<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
     query.split(['&', ';']).filter_map(move |pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (loose(key).eq_ignore_ascii_case(name)).then(|| loose(value))
+        let key = loose(key);
+        // A server in C reads a name to its first NUL.
+        let key = key.split('\0').next().unwrap_or_default();
+        key.eq_ignore_ascii_case(name).then(|| loose(value))
     })
 }
 
@@ -215,6 +218,7 @@ mod tests {
         assert_eq!(found("service=git-upload-pack"), ["git-upload-pack"]);
         assert_eq!(found("a=b&%73ervice=git%2Dreceive-pack&service="), ["git-receive-pack", ""]);
         assert_eq!(found("a;service=x&Service=y"), ["x", "y"]);
+        assert_eq!(found("service%00x=git-receive-pack"), ["git-receive-pack"]);
         assert_eq!(found("a=service"), Vec::<String>::new());
     }
 }

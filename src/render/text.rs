@@ -5,13 +5,15 @@ use crate::facts::Terminal;
 use crate::plan::{Plan, Runtime, Source};
 use crate::policy::{GitAccess, Protocol, Role, Route, Scheme};
 use crate::protocol;
+use crate::say::visible;
 use crate::spec::{Beginning, Mode};
 use std::fmt::Write;
 
 /// The plan for a person. `note` is said of the gate's program when it was not found.
 pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
     let mut rows: Vec<(&str, String)> = vec![("agent", agent(plan)), ("session", session(plan))];
-    rows.push(("runs", shlex::try_join(plan.go.command.iter().map(|word| shorten(word))).unwrap_or_default()));
+    let words: Vec<String> = plan.go.command.iter().map(|word| shorten(word)).collect();
+    rows.push(("runs", shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()));
     let env = names(plan);
     if !env.is_empty() {
         rows.push(("env", env));
@@ -43,9 +45,10 @@ pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
 
     let mut text = String::new();
     for (name, value) in rows {
-        let _ = writeln!(text, "{name:<8} {}", value.replace('\n', "\n         "));
+        // A cloned repository's words must not redraw what is agreed to.
+        let _ = writeln!(text, "{name:<8} {}", visible(&value).replace('\n', "\n         "));
     }
-    let (writable, readable): (Vec<&Route>, Vec<&Route>) = plan.policy.routes.iter().partition(|r| writes(r));
+    let (writable, readable): (Vec<&Route>, Vec<&Route>) = plan.policy.routes.iter().partition(|route| route.writes());
     text.push_str("egress   ");
     text.push_str(&match (readable.len(), writable.len()) {
         (0, 0) => "nothing gets out\n".to_owned(),
@@ -84,11 +87,11 @@ fn session(plan: &Plan) -> String {
     }
 }
 
-/// A long prompt is shown by its beginning.
-fn shorten(word: &str) -> &str {
+/// A long prompt is shown by its beginning, and that it goes on.
+fn shorten(word: &str) -> String {
     match word.char_indices().nth(60) {
-        Some((end, _)) => &word[..end],
-        None => word,
+        Some((end, _)) => format!("{}…", &word[..end]),
+        None => word.to_owned(),
     }
 }
 
@@ -149,16 +152,6 @@ fn bytes(count: u64) -> String {
         Some((size, unit)) => format!("{} {unit}", count / size),
         None => format!("{count} bytes"),
     }
-}
-
-/// Can something be sent there that stays? Raw and unread bytes can.
-fn writes(route: &Route) -> bool {
-    let reading = |method: &String| ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
-    !route.deny
-        && (route.role.is_some()
-            || !route.intercept
-            || route.protocol == Protocol::Tcp
-            || !route.methods.iter().all(reading))
 }
 
 fn block(text: &mut String, routes: &[&Route]) {

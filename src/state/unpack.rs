@@ -39,7 +39,8 @@ pub fn unpack(mut tar: impl Read, into: &Path) -> Result<Unpacked> {
         check_sum(&header)?;
         let size = number(&header[124..136])?;
         entries += 1;
-        bytes += size;
+        // A size near the largest number would come round to a small sum.
+        bytes = size.saturating_add(bytes);
         if entries > FILES || bytes > BYTES {
             bail!("more than {FILES} entries or {BYTES} bytes");
         }
@@ -60,7 +61,7 @@ pub fn unpack(mut tar: impl Read, into: &Path) -> Result<Unpacked> {
                     (b'0' | 0, Some(path)) if path.as_os_str().is_empty() => found.passed_over += 1,
                     (b'0' | 0, Some(path)) => {
                         let path = into.join(path);
-                        write(&mut body, &path, mode | 0o600).with_context(|| format!("`{}`", path.display()))?;
+                        write(&mut body, &path, mode | 0o600).with_context(|| shown(&path))?;
                         found.files += 1;
                     }
                     _ => found.passed_over += 1,
@@ -171,7 +172,13 @@ fn below_first(name: &str) -> Option<PathBuf> {
 }
 
 fn make(path: &Path) -> Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| format!("`{}`", path.display()))
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| shown(path))
+}
+
+/// The name is the agent's: it must not begin a line of its own, nor be longer than one.
+fn shown(path: &Path) -> String {
+    let text: String = path.to_string_lossy().chars().take(200).collect();
+    format!("`{}`", text.escape_debug())
 }
 
 /// Nothing here follows or replaces: the folder was empty, and only files and directories are ever made in it.
@@ -250,6 +257,27 @@ mod tests {
         fs::create_dir(&into).unwrap();
         assert_eq!(unpack(&bytes[..], &into).unwrap(), Unpacked { files: 1, passed_over: 7 });
         assert!(into.join("link").is_dir() && fs::read_dir(outer.path()).unwrap().count() == 1);
+    }
+
+    #[test]
+    fn no_size_and_no_name_is_believed() {
+        let mut huge = header(tar::EntryType::Regular, 0);
+        huge.as_mut_bytes()[..10].copy_from_slice(b"projects/a");
+        huge.as_mut_bytes()[124..136].copy_from_slice(&[0x80, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
+        huge.set_cksum();
+        let bytes = archive(|tar| {
+            tar.append_data(&mut header(tar::EntryType::Regular, 3), "projects/b", &b"abc"[..]).unwrap();
+            tar.append(&huge, io::empty()).unwrap();
+        });
+        let error = unpack(&bytes[..], tempfile::tempdir().unwrap().path()).unwrap_err();
+        assert!(error.to_string().starts_with("more than"), "{error:#}");
+        // Deeper than any path may be: the error names it.
+        let mut long = tar::Header::new_gnu();
+        long.set_size(0);
+        let deep = format!("projects/x\nhint: type this\x1b[2J/{}f", "long/".repeat(2000));
+        let bytes = archive(|tar| tar.append_data(&mut long, &deep, io::empty()).unwrap());
+        let error = format!("{:#}", unpack(&bytes[..], tempfile::tempdir().unwrap().path()).unwrap_err());
+        assert!(!error.contains(char::is_control) && error.len() < 1000, "{error:?}");
     }
 
     #[test]

@@ -95,6 +95,16 @@ fn a_plan_hides_no_variable() {
     assert!(names.iter().all(|name| env.contains(name)), "{env}");
 }
 
+/// What is agreed to is what is shown: a cloned repository's words do not draw on the terminal.
+#[test]
+fn a_plan_shows_what_would_hide() {
+    let place = rich();
+    let command = r#"["sh", "\u001b[2J\u001b[Hnice", "\u202etxt", "\u009b2J", "a\nWRITABLE nothing"]"#;
+    let agent = format!(r#"{{ "agents": {{ "other": {{ "bottle": "dev", "command": {command} }} }} }}"#);
+    place.write("work/claude-bottle.json", &agent);
+    place.run(&["start", "--dry-run", "other"]).snap("plan-hostile");
+}
+
 /// The JSON is the plan: it can be read back, and says the same again.
 #[test]
 fn a_plan_as_json() {

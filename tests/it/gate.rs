@@ -501,9 +501,18 @@ async fn bodies_stream_both_ways() {
 #[tokio::test]
 async fn a_websocket_becomes_a_tunnel_and_h2c_does_not() {
     let origin = Origin::start(&["a.test"]).await;
-    let mut gate = Gate::start(&origin, json!([route(&origin, "a.test", json!({}))])).await;
-    let mut sender = gate.https("a.test").await;
+    let reads = route(&origin, "a.test", json!({ "paths": ["/read/**"] }));
+    let model = route(&origin, "model.test", json!({ "role": "claude" }));
+    let writes = route(&origin, "a.test", json!({ "methods": ["GET", "POST"] }));
+    let mut gate = Gate::start(&origin, json!([reads, model, writes])).await;
     let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "x")];
+    for line in ["GET a.test /read/ws", "GET model.test /v1/models"] {
+        let mut sender = gate.https(line.split(' ').nth(1).unwrap()).await;
+        let response = sender.send_request(ask(line, &upgrade)).await.unwrap();
+        assert_eq!(mark(&response), "denied; reason=method");
+        gate.refused("does not allow").await;
+    }
+    let mut sender = gate.https("a.test").await;
     let response = sender.send_request(ask("GET a.test /ws", &upgrade)).await.unwrap();
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     let mut stream = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
@@ -1054,6 +1063,12 @@ async fn a_bad_document_is_one_failed_line() {
         (with("/values/tok", json!("")), "is empty"),
         (with("/policy/routes/0/auth/token", json!("gone")), "no value `gone`"),
         (with("/go/env/PIN", json!({ "value": "tok" })), "must not get it"),
+        (
+            with("/go/env/PIN", json!({ "value": "prx" }))
+                .replace("\"roots\":\"roots\"", "\"roots\":\"roots\",\"upstream_proxy\":\"prx\"")
+                .replace("\"values\":{", &format!("\"values\":{{\"prx\":\"{}\",", encode_base64(b"http://u:p@p:1"))),
+            "`prx` is the gate's alone",
+        ),
         (
             with("/policy/routes/0/connect_to", json!("http://10.0.0.1:1"))
                 .replace("\"private\":true", "\"private\":false"),

@@ -180,6 +180,10 @@ impl Conversation {
         let method = request.method().as_str();
         let ask = Ask { host: &self.host, port: self.port, method, path: uri.path(), query: uri.query() };
         let pass = table.policy.decide(&ask).map_err(near)?;
+        if headers::websocket(request.headers()) && !table.route(pass.route).takes_websockets() {
+            let text = format!("a WebSocket to `{}` could send anything, which its route does not allow", self.host);
+            return Err(Trouble::Denied(Denial::new(Reason::Method, text).near(pass.route)));
+        }
         tally.path(&pass.path);
         Ok(Some(pass))
     }

@@ -65,9 +65,11 @@ impl Table {
                 ));
             }
         }
-        let proxy = upstream_proxy.map(|name| proxy(value(&values, &name)?)).transpose()?;
+        let proxy_name = upstream_proxy;
+        let proxy = proxy_name.as_deref().map(|name| proxy(value(&values, name)?)).transpose()?;
         let tokens = policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| auth.token.as_str());
-        let go = go_message(go, &tokens.collect(), &mut values)?;
+        let secrets: BTreeSet<&str> = tokens.chain(proxy_name.as_deref()).collect();
+        let go = go_message(go, &secrets, &mut values)?;
         let own_headers = injections.iter().flatten().map(|injection| injection.name.clone()).collect();
         Ok(Table { identity, bottle, policy, injections, own_headers, tls, proxy, go })
     }
@@ -201,8 +203,8 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// Exactly what the go names, and nothing that is a token of the gate's.
-fn go_message(go: Go, tokens: &BTreeSet<&str>, values: &mut Values) -> Result<Bytes, String> {
+/// Exactly what the go names, and nothing that is a secret of the gate's.
+fn go_message(go: Go, secrets: &BTreeSet<&str>, values: &mut Values) -> Result<Bytes, String> {
     let sources = go.env.values().chain(go.files.iter().map(|file| &file.source));
     let names: BTreeSet<String> = sources
         .filter_map(|source| match source {
@@ -212,8 +214,8 @@ fn go_message(go: Go, tokens: &BTreeSet<&str>, values: &mut Values) -> Result<By
         .collect();
     let mut named = Values::new();
     for name in names {
-        if tokens.contains(name.as_str()) {
-            return Err(format!("`{name}` is a token of the gate's: the agent must not get it"));
+        if secrets.contains(name.as_str()) {
+            return Err(format!("`{name}` is the gate's alone: the agent must not get it"));
         }
         let value = values.remove(&name).ok_or_else(|| format!("the document has no value `{name}`"))?;
         named.insert(name, value);

@@ -6,6 +6,8 @@ use std::process::Command;
 
 const TOKEN: &str = "tok-5f1e0c7a9b3d4e2f";
 const COPIED: &str = "copied-8c2d1e6f4a5b7c9d";
+/// Of a proxy in the docker client's own configuration.
+const PROXY: &str = "proxy-3b9d7a5e1c8f2046";
 
 /// Every file below a folder, as one text.
 fn read_all(folder: &std::path::Path) -> String {
@@ -47,8 +49,13 @@ fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     rig.manifest(&json!({
         "bottles": { "b": { "egress": { "routes": [route] }, "env": { "COPIED": "${PLANTED_COPY}" } } },
         "agents": { "a": { "bottle": "b", "command": ["bash", "-c",
-            "curl -sS https://allowed.example.org/echo; env; cat /proc/net/dev; echo READY; read _; exit 1"] } },
+            "curl -sS https://allowed.example.org/echo; env; tr '\\\\0' '\\\\n' < /proc/1/environ; cat /proc/net/dev; echo READY; read _; exit 1"] } },
     }));
+    std::fs::create_dir(rig.path().join(".docker")).unwrap();
+    let proxy = format!("http://user:{PROXY}@proxy.example.org:3128");
+    let config = json!({ "proxies": { "default": { "httpProxy": proxy, "httpsProxy": proxy, "allProxy": proxy,
+        "ftpProxy": proxy, "noProxy": PROXY } } });
+    std::fs::write(rig.path().join(".docker/config.json"), config.to_string()).unwrap();
     let mut command = rig.ours(&["start", "--yes", "a"]);
     command.env("PLANTED_TOKEN", TOKEN).env("PLANTED_COPY", COPIED);
     let mut going = super::Going::new(&mut command);
@@ -57,7 +64,7 @@ fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     let shown = everything(&rig, &identity);
     let log = docker(&["logs", &format!("claude-bottle-{identity}-gate")]);
     assert!(log.contains("allowed.example.org"), "the gate's log is the audit trail");
-    for secret in [TOKEN, COPIED] {
+    for secret in [TOKEN, COPIED, PROXY] {
         assert!(!shown.contains(secret), "`{secret}` shows: {}", context(&shown, secret));
     }
     assert!(shown.contains("PLANTED_TOKEN"), "names are there");
@@ -71,7 +78,7 @@ fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     // The upstream saw the token, in a header that the agent never had.
     assert!(ran.stdout.contains(&format!("Bearer {TOKEN}")), "{}", ran.stdout);
     let rest = ran.stdout.replace(&format!("Bearer {TOKEN}"), "");
-    assert!(!rest.contains(TOKEN) && rest.contains(&format!("COPIED={COPIED}")), "{rest}");
+    assert!(!rest.contains(TOKEN) && !rest.contains(PROXY) && rest.contains(&format!("COPIED={COPIED}")), "{rest}");
     let kept = read_all(&rig.state(&identity));
     assert!(!kept.contains(TOKEN) && !kept.contains(COPIED), "{kept}");
     assert!(kept.contains("allowed.example.org"), "the audit trail is kept");
@@ -98,6 +105,41 @@ fn an_asked_value_is_in_the_agents_environment_and_nowhere_else() {
     let ran = going.end().code(1);
     assert!(!ran.stdout.contains(TYPED) && !ran.stderr.contains(TYPED), "{}", ran.stdout);
     assert!(!read_all(&rig.state(&identity)).contains(TYPED));
+}
+
+/// What confines both containers, as the engine has it, and as it looks from inside.
+#[test]
+fn both_containers_are_confined() {
+    let rig = Rig::new(&json!({
+        "bottles": { "b": {} },
+        "agents": { "a": { "bottle": "b", "command": ["bash", "-c", "for f in x gate.sock; do touch /run/claude-bottle/$f; \
+            rm -f /run/claude-bottle/$f; done 2>&1; grep -E 'Cap(Eff|Bnd)|NoNewPrivs|Seccomp:' /proc/self/status; \
+            kill -9 1; echo READY; read _; exit 1"] } },
+    }));
+    let mut going = rig.begin(&["start", "--yes", "a"]);
+    going.until("READY");
+    let identity = rig.sessions().remove(0);
+    let format = "{{.HostConfig.CapDrop}} {{.HostConfig.CapAdd}} {{.HostConfig.Privileged}} {{.HostConfig.Binds}} \
+        {{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.PidsLimit}} {{.HostConfig.LogConfig.Type}} \
+        {{.HostConfig.ReadonlyRootfs}} {{.Config.User}} {{.HostConfig.PidMode}}{{.HostConfig.UsernsMode}} \
+        {{range .Mounts}}{{.Type}}:{{.Destination}}:{{.RW}} {{end}}";
+    let of = |role: &str| docker(&["inspect", "--format", format, &format!("claude-bottle-{identity}-{role}")]);
+    let gate = of("gate");
+    let confined = "[ALL] [] false [] 1073741824 1073741824 256 json-file true 65532:65532  \
+        volume:/run/claude-bottle:true";
+    assert_eq!(gate.trim(), confined);
+    let agent = of("agent");
+    let confined = "[ALL] [] false [] 4294967296 4294967296 2048 none false 1000:1000  ";
+    assert!(agent.starts_with(confined), "{agent}");
+    let mut mounts: Vec<&str> = agent[confined.len()..].split_whitespace().collect();
+    mounts.sort_unstable();
+    assert_eq!(mounts, ["volume:/home/agent:true", "volume:/run/claude-bottle:false"]);
+    going.say("\n");
+    let said = going.end().code(1).stdout;
+    for words in ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(said.matches("Read-only file system").count() >= 2, "{said}");
 }
 
 fn context<'a>(text: &'a str, word: &str) -> &'a str {
