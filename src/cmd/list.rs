@@ -33,7 +33,7 @@ pub fn run(asked: &List) -> Result<Exit> {
 }
 
 fn row(folder: &Folder) -> Row {
-    let plan = folder.plan().ok();
+    let plan = folder.summary();
     let (state, why) = match folder.condition() {
         Condition::Live => ("live", None),
         Condition::Detached => ("detached", None),

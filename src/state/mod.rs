@@ -50,6 +50,20 @@ pub enum Condition {
     Lost,
 }
 
+/// What a list says of a session's plan.
+#[derive(Debug, Deserialize)]
+pub struct Summary {
+    pub spec: SummarySpec,
+    pub bottle: String,
+    pub engine: Engine,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct SummarySpec {
+    pub agent: String,
+    pub cwd: PathBuf,
+}
+
 /// A session's folder.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -215,6 +229,11 @@ impl Folder {
         let bytes = fs::read(&path).map_err(|e| Refused::new(format!("cannot read `{}`: {e}", path.display())))?;
         serde_json::from_slice(&bytes)
             .map_err(|e| Refused::new(format!("`{}` is not a plan of this version: {e}", path.display())).into())
+    }
+
+    /// The few words of the plan that a list shows; the rest is not even read.
+    pub fn summary(&self) -> Option<Summary> {
+        serde_json::from_slice(&fs::read(self.path.join("plan.json")).ok()?).ok()
     }
 
     pub fn set_plan(&self, plan: &Plan) -> Result<()> {

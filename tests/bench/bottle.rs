@@ -145,7 +145,7 @@ impl Bench {
 
     /// On a terminal (util-linux's `script` makes one): the question, a person who reads for two seconds, "y".
     fn after_yes(&self) -> Result<Duration> {
-        let line = format!("exec {} start bench", self.program.display());
+        let line = format!("stty rows 40 cols 120; exec {} start bench", self.program.display());
         let mut command = Command::new("script");
         command.args(["-qfec", &line, "/dev/null"]).env("CLAUDE_BOTTLE_HOME", &self.home).current_dir(&self.home);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
