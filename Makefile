@@ -14,8 +14,10 @@ arch := $(shell uname -m)
 cli := target/release/claude-bottle
 gate := target/libexec/claude-bottle/claude-bottle-gate-$(arch)
 
-# The tests type in these shells, read these manuals, check these scripts, and fetch with these.
-test_packages := bash zsh fish mandoc shellcheck python3 git curl util-linux procps
+# The tests type in these shells, read these manuals, check these scripts, make networks and terminals, and fetch with
+# these. Any Go compiler will do.
+test_packages := bash zsh fish mandoc shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
+test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go)
 
 # What the program and the tests are told of what is made here.
 told = CLAUDE_BOTTLE_GATE="$(CURDIR)/$(gate)" CLAUDE_BOTTLE_BASE_IMAGE="$$(scripts/base-image)"
@@ -54,6 +56,7 @@ test: images
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
 
 bench: images
+	@scripts/packages bsdutils
 	$(CARGO) build --release --features bench --bin claude-bottle-load --bin claude-bottle-bench
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
 	    target/release/claude-bottle-bench $(cli) && \

@@ -73,16 +73,18 @@ fn coloured() -> bool {
         && io::stderr().is_terminal()
 }
 
-/// `text` with control, C1 and bidirectional characters made visible: it may come from inside a bottle.
+/// Would this character act on a terminal, or hide there? Control, C1, bidirectional and invisible ones do.
+pub fn hides(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{e0000}'..='\u{e007f}')
+}
+
+/// `text` with what hides made visible: it may come from inside a bottle.
 pub fn visible(text: &str) -> String {
-    let hidden = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-            || matches!(c, '\u{e0000}'..='\u{e007f}')
-    };
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if hidden(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+        if hides(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
     }
     shown
 }

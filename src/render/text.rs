@@ -9,7 +9,7 @@ use crate::say::visible;
 use crate::spec::{Beginning, Mode};
 use std::fmt::Write;
 
-/// The plan for a person. `note` is said of the gate's program when it was not found.
+/// The plan for a person. `gate`: why its program was not found.
 pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
     let mut rows: Vec<(&str, String)> = vec![("agent", agent(plan)), ("session", session(plan))];
     let words: Vec<String> = plan.go.command.iter().map(|word| shorten(word)).collect();

@@ -31,17 +31,26 @@ fn note(pipe: RawFd, number: i32) {
     unsafe { nix::libc::write(pipe, byte.as_ptr().cast(), 1) };
 }
 
-/// Catches INT, TERM, HUP and QUIT for the rest of the process's life. Call once.
+/// Catches INT, TERM, HUP and QUIT for the rest of the process's life, but for those that were ignored when it began:
+/// `nohup` and a shell's background mean it. Call once.
 pub fn catch() -> io::Result<Signals> {
     let (read, write) = unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)?;
     let pipe = write.as_raw_fd();
     std::mem::forget(write);
     PIPE.store(pipe, Ordering::Relaxed);
-    ctrlc::set_handler(move || note(pipe, Signal::SIGINT as i32)).map_err(io::Error::other)?;
+    match ctrlc::try_set_handler(move || note(pipe, Signal::SIGINT as i32)) {
+        // The second: it was ignored, and stays so.
+        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => {}
+        Err(error) => return Err(io::Error::other(error)),
+    }
     let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         // SAFETY: the handler calls only write(2).
-        unsafe { sigaction(signal, &action) }?;
+        let found = unsafe { sigaction(signal, &action) }?;
+        if matches!(found.handler(), SigHandler::SigIgn) {
+            // SAFETY: it was so before.
+            unsafe { sigaction(signal, &found) }?;
+        }
     }
     Ok(Signals { read })
 }

@@ -103,6 +103,10 @@ fn a_plan_shows_what_would_hide() {
     let agent = format!(r#"{{ "agents": {{ "other": {{ "bottle": "dev", "command": {command} }} }} }}"#);
     place.write("work/claude-bottle.json", &agent);
     place.run(&["start", "--dry-run", "other"]).snap("plan-hostile");
+    let json = place.run(&["start", "--dry-run", "--format", "json", "other"]).done().stdout;
+    assert!(!json.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{json}");
+    let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(plan["go"]["command"][2], "\u{202e}txt");
 }
 
 /// The JSON is the plan: it can be read back, and says the same again.

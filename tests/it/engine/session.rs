@@ -67,6 +67,21 @@ fn signals_are_passed_on_exactly() {
     }
 }
 
+/// `nohup` means it.
+#[test]
+fn an_ignored_hangup_stays_ignored() {
+    let rig = Rig::new(&shell("echo READY; read _; exit 0"));
+    let mut command = std::process::Command::new("env");
+    command.args(["--ignore-signal=HUP", env!("CARGO_BIN_EXE_claude-bottle"), "start", "--yes", "a"]);
+    rig.dress(&mut command);
+    let mut going = super::Going::new(&mut command);
+    going.until("READY");
+    going.signal(Signal::SIGHUP);
+    going.say("\n");
+    going.end().code(0);
+    rig.assert_nothing_left();
+}
+
 #[test]
 fn killed_and_out_of_memory_are_told_apart() {
     let rig = Rig::new(&shell("kill -9 $$"));
