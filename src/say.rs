@@ -73,11 +73,12 @@ fn coloured() -> bool {
         && io::stderr().is_terminal()
 }
 
-/// Would this character act on a terminal, or hide there? Control, C1, bidirectional and invisible ones do.
+/// Would this character act on a terminal, or hide there? Control, C1, bidirectional, invisible and line-breaking ones
+/// do, but for the two that lay out text.
 pub fn hides(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-        || matches!(c, '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+        || matches!(c, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// `text` with what hides made visible: it may come from inside a bottle.

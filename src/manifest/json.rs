@@ -3,6 +3,7 @@
 //! Strict where JSON is ambiguous: a key twice, half a surrogate pair, a number out of range are refused.
 //! Depth is bounded; no input panics. Lines end with LF, CRLF or CR; a column counts characters.
 
+use crate::say::hides;
 use std::fmt::Write as _;
 
 /// Arrays and objects inside each other.
@@ -376,9 +377,8 @@ fn shown(c: char) -> String {
 pub fn clean(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
-        let hidden = c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if hidden {
+        // An error is one line: here nothing lays out text.
+        if hides(c) || c.is_control() {
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);
