@@ -9,12 +9,13 @@ mod snapshot;
 use crate::docker::{self, Call, Docker, Stream};
 use crate::exit::{EngineError, Exit};
 use crate::plan::{Fate, Plan, Step, What};
-use crate::protocol::{self, Event, Values};
+use crate::protocol::{Event, Values};
 use crate::say;
 use crate::state::{Folder, Home, Mark};
 use crate::sys;
 use crate::sys::lock::Lock;
 use crate::sys::signals::{self, Signals};
+use crate::sys::tty;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use std::io::Write;
@@ -47,9 +48,12 @@ enum Phase {
     Settled,
 }
 
-/// The gate's client, with its stdin open until the document is in.
+/// The gate's client, and what is heard from it and from elsewhere.
 struct Held {
+    /// Until its last words were asked for.
     stream: Option<Stream>,
+    /// It has taken its document and serves.
+    ready: bool,
     events: Sender<Happened>,
     arrived: Receiver<Happened>,
 }
@@ -58,9 +62,20 @@ struct Held {
 enum Happened {
     Ready,
     Failed(String),
-    GateEnded(String),
+    GateEnded,
     AgentEnded,
     Signal(i32),
+}
+
+impl Held {
+    /// What the client of a gate that gave no reason said last.
+    fn last_words(&mut self) -> String {
+        let (status, words) = self.stream.take().map(Stream::end).unwrap_or_default();
+        match words.lines().last().filter(|line| !line.is_empty()) {
+            Some(line) => line.to_owned(),
+            None => status.map_or_else(|| "it ended".to_owned(), |status| format!("it ended ({status})")),
+        }
+    }
 }
 
 /// The agent is told to end, and told again until its client comes back: a call that reaches the engine before the
@@ -91,7 +106,7 @@ impl Ending {
 
 /// Why the session ended, as far as this process knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
+enum Cause {
     /// The client came back by itself.
     Ended,
     Signal(i32),
@@ -149,7 +164,14 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// A session whose containers are there: attached again, or settled for another process.
+    /// Settles a session whose owner died; what still runs of it is ended first.
+    pub fn rescue(docker: &'a Docker, folder: Folder, plan: Plan, lock: Lock) -> Result<Outcome> {
+        docker.brief(&plan.stop().args).or_else(docker::gone)?;
+        let (outcome, _) = Session::found(docker, folder, plan, lock).settle(&Cause::Lost, None)?;
+        Ok(outcome)
+    }
+
+    /// A session whose containers are there: to be attached again.
     pub fn found(docker: &'a Docker, folder: Folder, plan: Plan, lock: Lock) -> Session<'a> {
         let mut session = Session::new(docker, folder, plan, lock);
         session.phase = Phase::Running;
@@ -169,10 +191,7 @@ impl<'a> Session<'a> {
     pub fn prepare(&mut self) -> Result<()> {
         let [create_gate, start_gate, create_agent, _] = self.plan.up();
         self.create(&create_gate)?;
-        let stream = self.docker.hold(&start_gate.args)?;
-        let (events, arrived) = channel();
-        self.gate = Some(Held { stream: Some(stream), events, arrived });
-        self.follow_gate();
+        self.follow_gate(self.docker.hold(&start_gate.args)?);
         self.create(&create_agent)
     }
 
@@ -186,21 +205,23 @@ impl<'a> Session<'a> {
     }
 
     /// Reads the gate's lines: into the audit trail, and the two that matter here to the main thread.
-    fn follow_gate(&mut self) {
-        let Some(held) = &mut self.gate else { return };
-        let Some(stream) = &mut held.stream else { return };
-        let Some(stdout) = stream.child.stdout.take() else { return };
-        let (events, audit) = (held.events.clone(), self.folder.audit());
+    fn follow_gate(&mut self, mut stream: Stream) {
+        let (events, arrived) = channel();
+        let stdout = stream.child.stdout.take();
+        let (tell, audit) = (events.clone(), self.folder.audit());
         std::thread::spawn(move || {
-            audit::follow(stdout, &audit, |event| {
-                let _ = match event {
-                    Event::Ready { .. } => events.send(Happened::Ready),
-                    Event::Failed { reason } => events.send(Happened::Failed(reason)),
-                    _ => Ok(()),
-                };
-            });
-            let _ = events.send(Happened::GateEnded(String::new()));
+            if let Some(stdout) = stdout {
+                audit::follow(stdout, &audit, |event| {
+                    let _ = match event {
+                        Event::Ready { .. } => tell.send(Happened::Ready),
+                        Event::Failed { reason } => tell.send(Happened::Failed(reason)),
+                        _ => Ok(()),
+                    };
+                });
+            }
+            let _ = tell.send(Happened::GateEnded);
         });
+        self.gate = Some(Held { stream: Some(stream), ready: false, events, arrived });
     }
 
     /// Hands the gate its document, runs the agent in this terminal until it ends, and settles.
@@ -210,7 +231,7 @@ impl<'a> Session<'a> {
         self.phase = Phase::Running;
         let (cause, status) = self.watch(&start_agent, signals)?;
         if let Cause::GateDied(why) = &cause
-            && !self.ready()
+            && !self.gate.as_ref().is_some_and(|held| held.ready)
         {
             self.phase = Phase::Preparing;
             return Err(EngineError::new(format!("the gate did not come up: {why}")).into());
@@ -223,10 +244,10 @@ impl<'a> Session<'a> {
         self.folder.set_mark(&Mark::Live)?;
         audit::catch_up(self.docker, &self.plan, &self.folder);
         let gate = self.plan.gate_container();
-        let stream = self.docker.stream(&["attach", "--no-stdin", &gate].map(str::to_owned))?;
-        let (events, arrived) = channel();
-        self.gate = Some(Held { stream: Some(stream), events, arrived });
-        self.follow_gate();
+        self.follow_gate(self.docker.stream(&["attach", "--no-stdin", &gate].map(str::to_owned))?);
+        if let Some(held) = &mut self.gate {
+            held.ready = true;
+        }
         let (cause, status) = self.watch(&self.plan.attach(), signals)?;
         self.end(&cause, status)
     }
@@ -236,21 +257,16 @@ impl<'a> Session<'a> {
         let held = self.gate.as_mut().context("the gate was not started")?;
         let stream = held.stream.as_mut().context("the gate was not started")?;
         let mut stdin = stream.child.stdin.take().context("the gate's stdin is gone")?;
-        let mut text = self.plan.document_head();
-        let mut comma = "";
-        for (name, value) in &values {
-            let name = serde_json::to_string(name)?;
-            text.push_str(&format!("{comma}{name}:\"{}\"", protocol::encode_base64(&value.0)));
-            comma = ",";
-        }
-        text.push_str("}}");
+        let text = serde_json::to_vec(&self.plan.document(values))?;
         // A gate that ended already tells why on its own; a broken pipe here adds nothing.
-        std::thread::spawn(move || drop(stdin.write_all(text.as_bytes())));
+        std::thread::spawn(move || drop(stdin.write_all(&text)));
         Ok(())
     }
 
     /// Runs the terminal's child until it ends; signals and the gate's death make it end.
     fn watch(&mut self, step: &Step, signals: Signals) -> Result<(Cause, Option<ExitStatus>)> {
+        // Back before anything is said: words on a full-screen program's screen would go with it.
+        let _restore = tty::remember();
         let held = self.gate.as_ref().context("the gate was not started")?;
         let mut client = self.docker.attach(&step.args)?;
         let (events, pid) = (held.events.clone(), client.id());
@@ -262,9 +278,8 @@ impl<'a> Session<'a> {
         std::thread::spawn(move || while events.send(Happened::Signal(signals.wait())).is_ok() {});
 
         let (mut cause, mut ending): (Cause, Option<Ending>) = (Cause::Ended, None);
-        let mut ready = false;
         loop {
-            let held = self.gate.as_ref().context("the gate was not started")?;
+            let held = self.gate.as_mut().context("the gate was not started")?;
             let happened = match &mut ending {
                 None => held.arrived.recv()?,
                 Some(ending) => match held.arrived.recv_timeout(Ending::AGAIN) {
@@ -277,52 +292,28 @@ impl<'a> Session<'a> {
                 },
             };
             match happened {
-                Happened::Ready => ready = true,
-                Happened::AgentEnded => {
-                    self.note_ready(ready);
-                    return Ok((cause, client.wait().ok()));
-                }
+                Happened::Ready => held.ready = true,
+                Happened::AgentEnded => return Ok((cause, client.wait().ok())),
                 Happened::Signal(number) if cause == Cause::Ended => {
                     cause = Cause::Signal(number);
                     ending = Some(Ending::begin(self.docker, self.plan.stop().args));
                 }
                 // A second signal does not wait for the three seconds.
                 Happened::Signal(_) => ending = Some(Ending::begin(self.docker, self.plan.kill().args)),
-                Happened::Failed(why) | Happened::GateEnded(why) if cause == Cause::Ended => {
+                Happened::Failed(_) | Happened::GateEnded if cause != Cause::Ended => {}
+                died @ (Happened::Failed(_) | Happened::GateEnded) => {
                     // The agent's own end takes the gate along on no path, but both may come at once.
                     if let Ok(Happened::AgentEnded) = held.arrived.recv_timeout(Duration::ZERO) {
-                        self.note_ready(ready);
                         return Ok((Cause::Ended, client.wait().ok()));
                     }
-                    cause = Cause::GateDied(self.gate_words(why));
-                    let end = if ready { self.plan.stop() } else { self.plan.kill() };
+                    let end = if held.ready { self.plan.stop() } else { self.plan.kill() };
+                    cause = Cause::GateDied(match died {
+                        Happened::Failed(why) => why,
+                        _ => held.last_words(),
+                    });
                     ending = Some(Ending::begin(self.docker, end.args));
                 }
-                Happened::Failed(_) | Happened::GateEnded(_) => {}
             }
-        }
-    }
-
-    fn note_ready(&mut self, ready: bool) {
-        if ready {
-            self.created.push(What::StartGate);
-        }
-    }
-
-    fn ready(&self) -> bool {
-        self.created.contains(&What::StartGate)
-    }
-
-    /// The gate's own reason, else the last words of its client.
-    fn gate_words(&mut self, why: String) -> String {
-        if !why.is_empty() {
-            return why;
-        }
-        let stream = self.gate.as_mut().and_then(|held| held.stream.take());
-        let (status, words) = stream.map(Stream::end).unwrap_or_default();
-        match words.lines().last().filter(|line| !line.is_empty()) {
-            Some(line) => line.to_owned(),
-            None => status.map_or_else(|| "it ended".to_owned(), |status| format!("it ended ({status})")),
         }
     }
 
@@ -333,7 +324,7 @@ impl<'a> Session<'a> {
     }
 
     /// The one way down: asks how it ended, brings transcript and audit home, removes what need not stay, marks.
-    pub fn settle(&mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<(Outcome, Exit)> {
+    fn settle(&mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<(Outcome, Exit)> {
         self.phase = Phase::Settled;
         let fresh = self.gate.is_some();
         let [inspect, copy, rm_gate, rm_agent, rm_volume] = &self.plan.down(Fate::Drop)[..] else {
@@ -409,7 +400,7 @@ impl<'a> Session<'a> {
     fn await_last_lines(&self) {
         let Some(held) = &self.gate else { return };
         while let Ok(event) = held.arrived.recv_timeout(Duration::from_secs(1)) {
-            if matches!(event, Happened::GateEnded(_)) {
+            if matches!(event, Happened::GateEnded) {
                 return;
             }
         }

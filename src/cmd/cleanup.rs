@@ -2,16 +2,16 @@
 //!
 //! Live and detached sessions are never touched, nor anything without this home's label.
 
+use super::launch::asking_terminal;
 use crate::cli::Cleanup;
 use crate::docker::{Docker, gone};
-use crate::exit::{Exit, Refused};
+use crate::exit::Exit;
 use crate::facts::Engine;
-use crate::plan::{Fate, What, volume};
+use crate::plan::{Fate, volume};
 use crate::say;
-use crate::session::{Cause, Session};
+use crate::session::Session;
 use crate::state::{Condition, Folder, Home};
 use crate::sys::signals;
-use crate::sys::tty::{Answer, Tty};
 use anyhow::Result;
 use std::collections::BTreeSet;
 
@@ -74,19 +74,14 @@ fn settled(folder: &Folder) -> bool {
             return folder.remove();
         };
         let docker = Docker::new(&plan.engine)?;
-        docker.brief(&plan.stop().args).or_else(gone)?;
-        let mut session = Session::found(&docker, folder.clone(), plan, lock);
-        session.settle(&Cause::Lost, None).map(drop)
+        Session::rescue(&docker, folder.clone(), plan, lock).map(drop)
     };
     settle().map_err(|error| say::error(&error)).is_ok()
 }
 
 fn confirmed() -> Result<bool> {
-    let mut tty = Tty::open().ok_or_else(|| {
-        Refused::new("no terminal to ask on, and no `--yes`").hint("add `--yes` to remove without the question")
-    })?;
-    let answer = tty.ask("remove all this? [y/N] ", &signals::catch()?);
-    Ok(matches!(answer, Answer::Line(line) if ["y", "Y", "yes", "YES"].contains(&line.trim())))
+    let mut tty = asking_terminal("remove")?;
+    Ok(tty.ask("remove all this? [y/N] ", &signals::catch()?).is_yes())
 }
 
 /// One kept session: what its plan made, then its folder.
@@ -97,10 +92,8 @@ fn remove(folder: &Folder) -> Result<()> {
     }
     let plan = folder.plan()?;
     let docker = Docker::new(&plan.engine)?;
-    for step in plan.down(Fate::Drop) {
-        if matches!(step.what, What::RemoveGate | What::RemoveAgent | What::RemoveVolume) {
-            docker.brief(&step.args).or_else(gone)?;
-        }
+    for step in plan.down(Fate::Drop).iter().filter(|step| step.what.removes()) {
+        docker.brief(&step.args).or_else(gone)?;
     }
     folder.remove()
 }

@@ -1,9 +1,9 @@
 //! `exec`: a command inside a live bottle, under the same confinement and with the agent's environment.
 
-use super::launch::{recorded, still_runs};
+use super::launch::{kept, recorded, still_runs};
 use crate::cli::Exec;
 use crate::docker::Docker;
-use crate::exit::{Exit, Refused};
+use crate::exit::Exit;
 use crate::protocol::GATE_BINARY;
 use crate::state::{Condition, Home};
 use crate::sys::tty;
@@ -15,12 +15,7 @@ pub fn run(asked: Exec) -> Result<Exit> {
     let docker = Docker::new(&plan.engine)?;
     match folder.condition() {
         Condition::Live => {}
-        Condition::Kept { why } => {
-            let identity = &asked.identity;
-            return Err(Refused::new(format!("`{identity}` does not run: {why}"))
-                .hint(format!("claude-bottle resume {identity}"))
-                .into());
-        }
+        Condition::Kept { why } => return Err(kept(&asked.identity, &why).into()),
         // Nobody would have said so if it ended meanwhile, and the client's own code for that is a command's, too.
         Condition::Detached | Condition::Lost => still_runs(&docker, &plan)?,
     }

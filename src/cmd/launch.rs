@@ -76,8 +76,17 @@ pub fn consent(launch: &cli::Launch, plan: &Plan) -> Result<Consent, Refused> {
             None => Ok(Consent::Given),
         };
     }
-    Tty::open().map(Consent::Ask).ok_or_else(|| {
-        Refused::new("no terminal to ask on, and no `--yes`").hint("add `--yes` to launch without the question")
+    asking_terminal("launch").map(Consent::Ask)
+}
+
+/// The terminal for a question that `--yes` would have answered.
+///
+/// # Errors
+/// `Refused` without one. `verb`: what is done without the question.
+pub fn asking_terminal(verb: &str) -> Result<Tty, Refused> {
+    Tty::open().ok_or_else(|| {
+        Refused::new("no terminal to ask on, and no `--yes`")
+            .hint(format!("add `--yes` to {verb} without the question"))
     })
 }
 
@@ -91,28 +100,25 @@ pub fn launch<'a>(
     secrets::check(plan)?;
     let signals = signals::catch()?;
     say::text(&render::text(plan, None));
-    let restore = tty::remember();
-    let (exit, restore) = match consent {
-        Consent::Given => (go(docker, plan, signals, claim), restore),
+    match consent {
+        Consent::Given => go(docker, plan, signals, claim),
         Consent::Ask(tty) if plan.images.builds.is_empty() => {
             let mut session = claim()?;
             session.prepare()?;
             match ask(tty, &signals) {
-                None => (run(session, signals), restore),
+                None => run(session, signals),
                 Some(exit) => {
                     session.abandon()?;
-                    return Ok(exit);
+                    Ok(exit)
                 }
             }
         }
         // What is not built cannot be prepared: the question comes first.
         Consent::Ask(tty) => match ask(tty, &signals) {
-            None => (go(docker, plan, signals, claim), restore),
-            Some(exit) => return Ok(exit),
+            None => go(docker, plan, signals, claim),
+            Some(exit) => Ok(exit),
         },
-    };
-    drop(restore);
-    exit
+    }
 }
 
 /// Builds what is missing, then everything else.
@@ -160,7 +166,7 @@ fn run(session: Session, signals: Signals) -> Result<Exit> {
 /// `None`: yes.
 fn ask(mut tty: Tty, signals: &Signals) -> Option<Exit> {
     match tty.ask("launch this agent? [y/N] ", signals) {
-        Answer::Line(line) if ["y", "Y", "yes", "YES"].contains(&line.trim()) => None,
+        answer if answer.is_yes() => None,
         Answer::Signal(number) => Some(Exit::signal(number)),
         _ => Some(Exit::OK),
     }
@@ -171,6 +177,11 @@ pub fn recorded(home: &Home, identity: &str) -> Result<(crate::state::Folder, Pl
     let folder = home.known(identity)?;
     let plan = folder.plan()?;
     Ok((folder, plan))
+}
+
+/// Why nothing can be done inside a kept session.
+pub fn kept(identity: &str, why: &str) -> Refused {
+    Refused::new(format!("`{identity}` does not run: {why}")).hint(format!("claude-bottle resume {identity}"))
 }
 
 /// # Errors

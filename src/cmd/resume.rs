@@ -6,8 +6,8 @@ use crate::cli::Resume;
 use crate::docker::{Call, Docker, gone, is_gone};
 use crate::exit::{EngineError, Exit, Refused};
 use crate::manifest;
-use crate::plan::{Fate, Plan, What};
-use crate::session::{Cause, Outcome, Session};
+use crate::plan::{Fate, Plan};
+use crate::session::{Outcome, Session};
 use crate::spec::Beginning;
 use crate::state::{Condition, Folder, Home, Mark};
 use crate::sys::lock::Lock;
@@ -68,16 +68,12 @@ fn rest(docker: &Docker, folder: Folder, old: &Plan) -> Result<(Folder, (Lock, M
         }
         (kept, _) => kept,
     };
-    docker.brief(&old.stop().args).or_else(gone)?;
-    let mut session = Session::found(docker, folder.clone(), old.clone(), lock);
-    let (outcome, _) = session.settle(&Cause::Lost, None)?;
-    drop(session);
-    let Outcome::Kept { why: now } = outcome else {
+    let Outcome::Kept { why: now } = Session::rescue(docker, folder.clone(), old.clone(), lock)? else {
         return Err(Refused::new(format!("nothing of `{identity}` is left to resume")).into());
     };
     let lock = folder.lock()?.with_context(|| format!("`{identity}` was taken by another process"))?;
     // What could not be copied is in the home, which stays.
-    for step in old.down(Fate::Keep).iter().filter(|step| [What::RemoveGate, What::RemoveAgent].contains(&step.what)) {
+    for step in old.down(Fate::Keep).iter().filter(|step| step.what.removes()) {
         docker.brief(&step.args).or_else(gone)?;
     }
     Ok((folder, (lock, Mark::Kept { why: why.unwrap_or(now) })))

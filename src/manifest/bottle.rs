@@ -7,6 +7,7 @@ use super::json::{Member, Value, visible};
 use super::route::{self, unavailable};
 use super::{Bottle, EnvValue, GitUser, Image, Limits, OnHangup, keys, place};
 use crate::exit::Refused;
+use crate::policy::PROXY_VARIABLES;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -149,7 +150,7 @@ fn read_env(file: &Path, member: &Member) -> Result<EnvValue, Refused> {
 /// Variables that the bottle itself depends on.
 fn reserved(name: &str) -> Option<&'static str> {
     let lower = name.to_ascii_lowercase();
-    if ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy"].contains(&lower.as_str()) {
+    if PROXY_VARIABLES.contains(&lower.as_str()) {
         return Some("a bottle has no proxy: names just work, and `routes` decide what they reach");
     }
     let stores = [

@@ -15,6 +15,7 @@ use crate::exit::Refused;
 use crate::policy;
 use block::{Block, is_name, listed, meant, refuse};
 use json::{clean, visible};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -309,7 +310,7 @@ pub enum Token {
     Cmd(Vec<String>),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes.
     pub memory: u64,

@@ -14,7 +14,7 @@ use crate::exit::Refused;
 use crate::facts::{Engine, Facts, Proxy, Terminal};
 use crate::manifest::{Bottle, Chosen, EnvValue, Limits, Place, Token};
 use crate::policy::Policy;
-use crate::protocol::{self, Go};
+use crate::protocol::{self, Document, Go, Values};
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub struct Plan {
     pub runtime: Runtime,
     pub terminal: Terminal,
     pub detach_keys: String,
-    pub limits: PlanLimits,
+    pub limits: Limits,
     pub images: Images,
     pub policy: Policy,
     pub go: Go,
@@ -89,20 +89,6 @@ pub enum Runtime {
     Undecided,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PlanLimits {
-    /// Bytes.
-    pub memory: u64,
-    pub cpus: f64,
-    pub pids: u32,
-}
-
-impl From<&Limits> for PlanLimits {
-    fn from(limits: &Limits) -> Self {
-        PlanLimits { memory: limits.memory, cpus: limits.cpus, pids: limits.pids }
-    }
-}
-
 /// Builds the plan.
 ///
 /// # Errors
@@ -135,7 +121,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, Refuse
         },
         terminal: facts.terminal,
         detach_keys: facts.detach_keys.clone(),
-        limits: PlanLimits::from(&bottle.limits),
+        limits: bottle.limits.clone(),
         images: images::images(bottle, facts),
         policy: Policy { routes: bottle.routes.iter().map(|route| route.policy.clone()).collect() },
         go,
@@ -189,10 +175,9 @@ impl Plan {
         volume(&self.identity)
     }
 
-    /// The gate's document up to its values: JSON that ends in `"values":{`, to be followed by
-    /// `"name":"base64"`, … and `}}`.
-    pub fn document_head(&self) -> String {
-        let document = protocol::Document {
+    /// What the gate is told, with these values.
+    pub fn document(&self, values: Values) -> Document {
+        Document {
             version: protocol::VERSION,
             identity: self.identity.clone(),
             bottle: self.bottle.clone(),
@@ -200,9 +185,13 @@ impl Plan {
             go: self.go.clone(),
             roots: ROOTS.to_owned(),
             upstream_proxy: self.proxy.then(|| PROXY.to_owned()),
-            values: BTreeMap::new(),
-        };
-        let mut text = serde_json::to_string(&document).unwrap_or_default();
+            values,
+        }
+    }
+
+    /// The document up to its values: JSON that ends in `"values":{`, to be followed by `"name":"base64"`, … and `}}`.
+    pub fn document_head(&self) -> String {
+        let mut text = serde_json::to_string(&self.document(Values::new())).unwrap_or_default();
         text.truncate(text.len().saturating_sub(2));
         text
     }

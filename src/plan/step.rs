@@ -2,6 +2,7 @@
 
 use super::{Plan, Runtime, gate};
 use crate::facts::Terminal;
+use crate::policy::PROXY_VARIABLES;
 use crate::protocol::{AGENT_UID, GATE_BINARY, HOME};
 
 /// One call of the engine's program.
@@ -32,9 +33,12 @@ pub enum What {
     RemoveVolume,
 }
 
-/// The docker client copies the proxies of its own configuration, passwords and all, into every container that does not
-/// set them: the agent could read them from its first process, and anyone from `inspect`.
-const PROXIES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
+impl What {
+    /// Is it only there to take something away?
+    pub fn removes(self) -> bool {
+        matches!(self, What::RemoveGate | What::RemoveAgent | What::RemoveVolume)
+    }
+}
 
 /// What becomes of the home volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,9 +164,11 @@ pub(super) fn labels(plan: &Plan, role: &str) -> Vec<String> {
         .collect()
 }
 
-/// Every spelling set to nothing; `init` takes the empty ones away as well.
+/// Every spelling set to nothing; `init` takes the empty ones away as well. The docker client copies the proxies of its
+/// own configuration, passwords and all, into every container that does not set them: the agent could read them from its
+/// first process, and anyone from `inspect`.
 pub(super) fn no_proxies() -> impl Iterator<Item = String> {
-    let spellings = PROXIES.iter().flat_map(|name| [(*name).to_owned(), name.to_ascii_uppercase()]);
+    let spellings = PROXY_VARIABLES.iter().flat_map(|name| [(*name).to_owned(), name.to_ascii_uppercase()]);
     spellings.flat_map(|name| ["--env".to_owned(), format!("{name}=")])
 }
 

@@ -13,6 +13,10 @@ pub use normalise::{Readings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};
 use serde::{Deserialize, Serialize};
 
+/// Variables that tell programs of a proxy, in lower case; there are other spellings. None is ever set in a bottle: what
+/// may leave needs none.
+pub const PROXY_VARIABLES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
+
 /// All that may leave a bottle, in the order of the manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {

@@ -33,6 +33,13 @@ pub enum Answer {
     Signal(i32),
 }
 
+impl Answer {
+    /// Only these words are a yes.
+    pub fn is_yes(&self) -> bool {
+        matches!(self, Answer::Line(line) if ["y", "Y", "yes", "YES"].contains(&line.trim()))
+    }
+}
+
 impl Tty {
     /// `None` where this process has no terminal.
     pub fn open() -> Option<Tty> {

@@ -309,6 +309,11 @@ fn the_terminal_is_reset() {
         for reset in ["\x1b7\x1b[?1049l", "\x1b[?1000l", "\x1b[?2004l", "\x1b[<u", "\x1b[?25h", "\x1b[0m"] {
             assert!(after.contains(reset), "{end:?}: {reset:?} in {after:?}");
         }
+        // What was said before would be gone with a full-screen program's screen.
+        let left = after.find("\x1b[?1049l").unwrap();
+        for words in ["kept `", "hint: ", "detached from"] {
+            assert!(after.find(words).is_none_or(|said| said > left), "{end:?}: `{words}` too early in {after:?}");
+        }
     }
 }
 

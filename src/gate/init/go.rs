@@ -4,6 +4,7 @@
 
 use super::Failure;
 use super::files::content;
+use claude_bottle::policy::PROXY_VARIABLES;
 use claude_bottle::protocol::GoMessage;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -16,8 +17,6 @@ use tokio::net::UnixStream;
 const LARGEST: u64 = 64 << 20;
 /// Between two looks for the socket: the start waits for this, so it is short.
 const LOOK: Duration = Duration::from_millis(2);
-/// The docker client puts these into containers by its own configuration; the door makes them wrong.
-const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy"];
 
 /// Waits for the gate to come up and asks for the go; `patience` bounds all of it.
 pub async fn fetch(socket: &Path, patience: Duration) -> Result<GoMessage, Failure> {
@@ -92,7 +91,8 @@ fn environment(
     own: impl Iterator<Item = (OsString, OsString)>,
     home: &Path,
 ) -> Result<BTreeMap<OsString, OsString>, Failure> {
-    let is_proxy = |key: &OsStr| PROXIES.iter().any(|proxy| key.eq_ignore_ascii_case(proxy));
+    // The docker client puts them into containers by its own configuration; the door makes them wrong.
+    let is_proxy = |key: &OsStr| PROXY_VARIABLES.iter().any(|proxy| key.eq_ignore_ascii_case(proxy));
     let mut environment: BTreeMap<OsString, OsString> = own.filter(|(key, _)| !is_proxy(key)).collect();
     environment.insert("HOME".into(), home.into());
     for (key, source) in &message.go.env {
