@@ -28,14 +28,35 @@ _claude__bottle() {
             claude__bottle,exec)
                 cmd="claude__bottle__subcmd__exec"
                 ;;
+            claude__bottle,get)
+                cmd="claude__bottle__subcmd__get"
+                ;;
+            claude__bottle,info)
+                cmd="claude__bottle__subcmd__info"
+                ;;
             claude__bottle,list)
                 cmd="claude__bottle__subcmd__list"
+                ;;
+            claude__bottle,put)
+                cmd="claude__bottle__subcmd__put"
                 ;;
             claude__bottle,resume)
                 cmd="claude__bottle__subcmd__resume"
                 ;;
             claude__bottle,start)
                 cmd="claude__bottle__subcmd__start"
+                ;;
+            claude__bottle,work)
+                cmd="claude__bottle__subcmd__work"
+                ;;
+            claude__bottle__subcmd__work,apply)
+                cmd="claude__bottle__subcmd__work__subcmd__apply"
+                ;;
+            claude__bottle__subcmd__work,diff)
+                cmd="claude__bottle__subcmd__work__subcmd__diff"
+                ;;
+            claude__bottle__subcmd__work,fetch)
+                cmd="claude__bottle__subcmd__work__subcmd__fetch"
                 ;;
             *)
                 ;;
@@ -44,7 +65,7 @@ _claude__bottle() {
 
     case "${cmd}" in
         claude__bottle)
-            opts="-h -V --help --version start resume attach list exec cleanup build"
+            opts="-h -V --help --version start resume attach list exec info work put get cleanup build"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -86,12 +107,16 @@ _claude__bottle() {
             return 0
             ;;
         claude__bottle__subcmd__cleanup)
-            opts="-y -h --yes --help"
+            opts="-y -h --dry-run --older-than --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --older-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -106,6 +131,38 @@ _claude__bottle() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        claude__bottle__subcmd__get)
+            opts="-h --force --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        claude__bottle__subcmd__info)
+            opts="-h --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -131,8 +188,22 @@ _claude__bottle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        claude__bottle__subcmd__put)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         claude__bottle__subcmd__resume)
-            opts="-y -p -h --yes --headless --prompt --remote-control --dry-run --format --help"
+            opts="-y -p -h --here --yes --headless --prompt --remote-control --dry-run --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -158,12 +229,16 @@ _claude__bottle() {
             return 0
             ;;
         claude__bottle__subcmd__start)
-            opts="-y -p -h --yes --headless --prompt --remote-control --dry-run --format --help"
+            opts="-y -p -h --cwd --yes --headless --prompt --remote-control --dry-run --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --cwd)
+                    COMPREPLY=($(compgen -W "unignored all" -- "${cur}"))
+                    return 0
+                    ;;
                 --prompt)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -176,6 +251,62 @@ _claude__bottle() {
                     COMPREPLY=($(compgen -W "text json sh" -- "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        claude__bottle__subcmd__work)
+            opts="-h --help diff fetch apply"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        claude__bottle__subcmd__work__subcmd__apply)
+            opts="-h --all --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        claude__bottle__subcmd__work__subcmd__diff)
+            opts="-h --stat --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        claude__bottle__subcmd__work__subcmd__fetch)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

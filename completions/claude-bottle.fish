@@ -31,8 +31,14 @@ complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "resume"
 complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "attach" -d 'Attach this terminal to a detached session'
 complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "list" -d 'List sessions: live, detached, kept, lost'
 complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "exec" -d 'Run a command, by default a shell, inside a live bottle'
+complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "info" -d 'Show what is known of a session, and ask the engine for the rest'
+complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "work" -d 'Bring home what an agent made: look at it, fetch its commits, apply its changes'
+complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "put" -d 'Put a file into a live bottle'
+complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "get" -d 'Get a file out of a live bottle'
 complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "cleanup" -d 'Remove kept sessions and whatever else of this home is left on the engine'
 complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "build" -d 'Build the images that are missing'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -l cwd -d 'Copy the current directory into the workspace, without what git ignores; `all` brings that, too' -r -f -a "unignored\t'All but what git ignores'
+all\t''"
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -s p -l prompt -d 'The first message' -r
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -l format -d 'How a dry run prints the plan' -r -f -a "text\t''
 json\t''
@@ -46,6 +52,7 @@ complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -s p
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -l format -d 'How a dry run prints the plan' -r -f -a "text\t''
 json\t''
 sh\t'A script for a POSIX shell'"
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -l here -d 'On the engine of this environment, from the transcript, where the session\'s own engine or volume is gone'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -s y -l yes -d 'Do not ask before launching'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -l headless -d 'Without a terminal: the agent gets pipes, and answers the prompt once'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -l remote-control -d 'Let the session be driven from claude.ai'
@@ -56,7 +63,24 @@ complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand list" -l for
 json\t''"
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand list" -s h -l help -d 'Print help'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand exec" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -s y -l yes -d 'Do not ask before removing'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand info" -l format -d 'How to print it' -r -f -a "text\t''
+json\t''"
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand info" -s h -l help -d 'Print help'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and not __fish_seen_subcommand_from diff fetch apply" -s h -l help -d 'Print help'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and not __fish_seen_subcommand_from diff fetch apply" -f -a "diff" -d 'Show what is in the workspace and nowhere else'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and not __fish_seen_subcommand_from diff fetch apply" -f -a "fetch" -d 'Fetch the agent\'s commits into `refs/bottles/IDENTITY/` of the repository here'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and not __fish_seen_subcommand_from diff fetch apply" -f -a "apply" -d 'Apply the agent\'s uncommitted changes to the files here'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and __fish_seen_subcommand_from diff" -l stat -d 'Names and counts alone'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and __fish_seen_subcommand_from fetch" -s h -l help -d 'Print help'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and __fish_seen_subcommand_from apply" -l all -d 'Also files that run by themselves here (hooks, editor settings, CI, package scripts), without asking'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand put" -s h -l help -d 'Print help'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand get" -l force -d 'Overwrite a file that is there'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand get" -s h -l help -d 'Print help'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -l older-than -d 'Only sessions kept for longer: `90m`, `12h`, `30d`' -r
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -l dry-run -d 'Show what would be removed, and remove nothing'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -s y -l yes -d 'Do not ask before removing; work that is nowhere else goes only where its session is named'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -s h -l help -d 'Print help'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand build" -l force -d 'Build again what is there'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand build" -s h -l help -d 'Print help'

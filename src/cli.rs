@@ -1,6 +1,7 @@
 //! What can be typed: clap types and nothing else. Help, completions and man pages are generated from here.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// Run a coding agent in a bottle: a container without a network, whose every way out is decided in one place
 #[derive(Debug, Parser)]
@@ -27,6 +28,14 @@ pub enum Verb {
     List(List),
     /// Run a command, by default a shell, inside a live bottle
     Exec(Exec),
+    /// Show what is known of a session, and ask the engine for the rest
+    Info(Info),
+    /// Bring home what an agent made: look at it, fetch its commits, apply its changes
+    Work(Work),
+    /// Put a file into a live bottle
+    Put(Put),
+    /// Get a file out of a live bottle
+    Get(Get),
     /// Remove kept sessions and whatever else of this home is left on the engine
     Cleanup(Cleanup),
     /// Build the images that are missing
@@ -37,6 +46,10 @@ pub enum Verb {
 pub struct Start {
     /// The agent's name in claude-bottle.json
     pub agent: String,
+
+    /// Copy the current directory into the workspace, without what git ignores; `all` brings that, too
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "unignored")]
+    pub cwd: Option<Cwd>,
 
     #[command(flatten)]
     pub launch: Launch,
@@ -49,6 +62,10 @@ pub struct Start {
 pub struct Resume {
     /// The session, as `list` shows it
     pub identity: String,
+
+    /// On the engine of this environment, from the transcript, where the session's own engine or volume is gone
+    #[arg(long)]
+    pub here: bool,
 
     #[command(flatten)]
     pub launch: Launch,
@@ -115,8 +132,108 @@ pub struct Exec {
 }
 
 #[derive(Debug, Args)]
+pub struct Info {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Work {
+    #[command(subcommand)]
+    pub verb: WorkVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WorkVerb {
+    /// Show what is in the workspace and nowhere else
+    Diff(WorkDiff),
+    /// Fetch the agent's commits into `refs/bottles/IDENTITY/` of the repository here
+    Fetch(WorkFetch),
+    /// Apply the agent's uncommitted changes to the files here
+    Apply(WorkApply),
+}
+
+#[derive(Debug, Args)]
+pub struct WorkDiff {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// Only this repository, by its path in the workspace
+    pub repository: Option<String>,
+
+    /// Names and counts alone
+    #[arg(long)]
+    pub stat: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WorkFetch {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// Which repository, by its path in the workspace; needed where there are several
+    pub repository: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct WorkApply {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// Which repository, by its path in the workspace; needed where there are several
+    pub repository: Option<String>,
+
+    /// Also files that run by themselves here (hooks, editor settings, CI, package scripts), without asking
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Put {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// A file of this machine; `-` is stdin
+    pub file: PathBuf,
+
+    /// Where to, relative to the workspace; by default `~/inbox/` and the file's name
+    pub path: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// A file in the bottle, relative to the workspace
+    pub path: PathBuf,
+
+    /// Where to; `-` is stdout; by default the file's own name in the current directory
+    pub file: Option<PathBuf>,
+
+    /// Overwrite a file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Cleanup {
-    /// Do not ask before removing
+    /// Only these sessions; by default every kept one
+    pub identities: Vec<String>,
+
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Only sessions kept for longer: `90m`, `12h`, `30d`
+    #[arg(long, value_name = "AGE")]
+    pub older_than: Option<String>,
+
+    /// Do not ask before removing; work that is nowhere else goes only where its session is named
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -137,6 +254,14 @@ pub enum Format {
     Json,
     /// A script for a POSIX shell
     Sh,
+}
+
+/// What of the current directory goes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Cwd {
+    /// All but what git ignores
+    Unignored,
+    All,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -24,6 +24,22 @@ pub struct Facts {
     pub agent: AgentFacts,
     pub network: NetworkFacts,
     pub detach_keys: String,
+    /// What is to be copied into the workspace, where it was asked for.
+    pub workspace: Option<Workspace>,
+}
+
+/// A directory of the host as it was found: what goes in of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workspace {
+    pub from: PathBuf,
+    pub files: u64,
+    /// Of the files' content.
+    pub bytes: u64,
+    /// Repositories whose `.git` goes in, made self-contained; paths relative to `from`.
+    pub repositories: Vec<String>,
+    /// The repository that `from` lies in, where that one stays out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<PathBuf>,
 }
 
 /// What `docker` is run, and against which engine.

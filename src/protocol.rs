@@ -152,10 +152,48 @@ pub enum Event {
     Request(Audit),
     /// A connection that never became a request: refused, or passed untouched.
     Connection(Audit),
+    /// What init found when the agent's program had ended.
+    Work(Work),
     /// The reader was too slow: this many lines are missing here.
     Dropped {
         count: u64,
     },
+}
+
+/// Work in the workspace that is nowhere else, as init found it by its baseline. It comes from inside the bottle: a claim,
+/// good enough to keep what would otherwise go, and to be shown with what hides made visible.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// False: the comparison did not finish, and nothing follows from what is not named here.
+    pub complete: bool,
+    /// Those that have any, by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<Repository>,
+    /// New or changed files outside any repository.
+    #[serde(default)]
+    pub files: u64,
+}
+
+/// A repository below the workspace, with what is in it alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repository {
+    /// Relative to [`WORKSPACE`], `.` for itself.
+    pub path: String,
+    /// On no remote-tracking or baseline ref.
+    #[serde(default)]
+    pub commits: u64,
+    #[serde(default)]
+    pub stashes: u64,
+    /// Changed or untracked, not ignored.
+    #[serde(default)]
+    pub files: u64,
+}
+
+impl Work {
+    /// Whether everything was compared and nothing was found.
+    pub fn is_none(&self) -> bool {
+        self.complete && self.repositories.is_empty() && self.files == 0
+    }
 }
 
 /// One decision of the gate.

@@ -11,7 +11,7 @@ use crate::exit::{EngineError, Exit};
 use crate::plan::{Fate, Plan, Step, What};
 use crate::protocol::{Event, Values};
 use crate::say;
-use crate::state::{Folder, Home, Mark};
+use crate::state::{Folder, Home, Kept, Mark};
 use crate::sys;
 use crate::sys::lock::Lock;
 use crate::sys::signals::{self, Signals};
@@ -119,7 +119,7 @@ enum Cause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Gone,
-    Kept { why: String },
+    Kept(Kept),
     Detached,
 }
 
@@ -376,8 +376,9 @@ impl<'a> Session<'a> {
         match why.or(failed.map(|error| format!("not everything could be removed: {error}"))) {
             Some(why) => {
                 self.await_last_lines();
-                self.folder.set_mark(&Mark::Kept { why: why.clone() })?;
-                Ok((Outcome::Kept { why }, exit))
+                let kept = Kept::new(why);
+                self.folder.set_mark(&Mark::Kept(kept.clone()))?;
+                Ok((Outcome::Kept(kept), exit))
             }
             None => {
                 self.folder.clear()?;
@@ -409,12 +410,13 @@ impl<'a> Session<'a> {
     /// The engine does not answer: volume and stopped container stay where they are, the only copy.
     fn keep_unasked(&self, cause: &Cause, error: &EngineError) -> Result<(Outcome, Exit)> {
         let why = format!("the engine could not be asked: {error}");
-        self.folder.set_mark(&Mark::Kept { why: why.clone() })?;
+        let kept = Kept { unsettled: true, ..Kept::new(why) };
+        self.folder.set_mark(&Mark::Kept(kept.clone()))?;
         let exit = match cause {
             Cause::Signal(number) => Exit::signal(*number),
             _ => Exit::ENGINE,
         };
-        Ok((Outcome::Kept { why }, exit))
+        Ok((Outcome::Kept(kept), exit))
     }
 
     /// The last message of a session that is not simply gone.
@@ -422,8 +424,8 @@ impl<'a> Session<'a> {
         let identity = &self.plan.identity;
         match outcome {
             Outcome::Gone => {}
-            Outcome::Kept { why } => {
-                say::line(&format!("kept `{identity}`: {}", say::visible(why)));
+            Outcome::Kept(kept) => {
+                say::line(&format!("kept `{identity}`: {}", say::visible(&kept.why)));
                 say::hint(&format!("claude-bottle resume {identity}"));
             }
             Outcome::Detached => {
@@ -460,7 +462,7 @@ impl<'a> Session<'a> {
             }
             (Before::Nothing, None) => self.folder.remove(),
             (Before::Nothing, Some(error)) => {
-                self.folder.set_mark(&Mark::Kept { why: format!("not everything could be removed: {error}") })?;
+                self.folder.set_mark(&Mark::Kept(Kept::new(format!("not everything could be removed: {error}"))))?;
                 Err(error.into())
             }
         }

@@ -15,6 +15,18 @@ pub struct Spec {
     /// For the agent's program.
     pub args: Vec<String>,
     pub beginning: Beginning,
+    /// Of `cwd`, into the workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<Copied>,
+}
+
+/// What of a directory goes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Copied {
+    /// All but what git ignores.
+    Unignored,
+    All,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

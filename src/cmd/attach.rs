@@ -12,8 +12,8 @@ use anyhow::Result;
 pub fn run(asked: &Attach) -> Result<Exit> {
     let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
     let identity = &asked.identity;
-    if let Condition::Kept { why } = folder.condition() {
-        return Err(kept(identity, &why).into());
+    if let Condition::Kept(rest) = folder.condition() {
+        return Err(kept(identity, &rest.why).into());
     }
     let lock = folder.lock()?.ok_or_else(|| Refused::new(format!("`{identity}` is attached to another terminal")))?;
     let docker = Docker::new(&plan.engine)?;

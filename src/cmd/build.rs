@@ -31,6 +31,7 @@ pub fn run(asked: &Build) -> Result<Exit> {
         remote_control: false,
         args: Vec::new(),
         beginning: Beginning::New,
+        copy: None,
     };
     let identity = chosen.agent.name.clone();
     let subject = Subject { home: &home, home_id: String::new(), identity, engine, terminal: Terminal::Pipes };

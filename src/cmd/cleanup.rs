@@ -31,7 +31,7 @@ pub fn run(asked: &Cleanup) -> Result<Exit> {
         }
     }
     let kept: Vec<Folder> =
-        home.folders().into_iter().filter(|folder| matches!(folder.condition(), Condition::Kept { .. })).collect();
+        home.folders().into_iter().filter(|folder| matches!(folder.condition(), Condition::Kept(_))).collect();
     let docker = Docker::new(&Engine::of_environment()?)?;
     let orphans = match home.id() {
         Some(id) => orphans(&docker, &home, &id)?,
@@ -87,7 +87,7 @@ fn confirmed() -> Result<bool> {
 /// One kept session: what its plan made, then its folder.
 fn remove(folder: &Folder) -> Result<()> {
     let Some(_lock) = folder.lock()? else { return Ok(()) };
-    if !matches!(folder.condition(), Condition::Kept { .. }) {
+    if !matches!(folder.condition(), Condition::Kept(_)) {
         return Ok(());
     }
     let plan = folder.plan()?;

@@ -15,7 +15,7 @@ pub fn run(asked: Exec) -> Result<Exit> {
     let docker = Docker::new(&plan.engine)?;
     match folder.condition() {
         Condition::Live => {}
-        Condition::Kept { why } => return Err(kept(&asked.identity, &why).into()),
+        Condition::Kept(rest) => return Err(kept(&asked.identity, &rest.why).into()),
         // Nobody would have said so if it ended meanwhile, and the client's own code for that is a command's, too.
         Condition::Detached | Condition::Lost => still_runs(&docker, &plan)?,
     }

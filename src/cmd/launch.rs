@@ -27,6 +27,7 @@ impl cli::Launch {
             remote_control: self.remote_control,
             args: self.args.clone(),
             beginning,
+            copy: None,
         }
     }
 }

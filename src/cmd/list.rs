@@ -37,7 +37,7 @@ fn row(folder: &Folder) -> Row {
     let (state, why) = match folder.condition() {
         Condition::Live => ("live", None),
         Condition::Detached => ("detached", None),
-        Condition::Kept { why } => ("kept", Some(why)),
+        Condition::Kept(kept) => ("kept", Some(kept.why)),
         Condition::Lost => ("lost", None),
     };
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

@@ -4,10 +4,15 @@ mod attach;
 mod build;
 mod cleanup;
 mod exec;
+mod get;
+mod info;
 mod launch;
 mod list;
+mod put;
+mod reader;
 mod resume;
 mod start;
+mod work;
 mod world;
 
 use crate::cli::{Cli, Verb};
@@ -22,6 +27,10 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Verb::Attach(asked) => attach::run(&asked),
         Verb::List(asked) => list::run(&asked),
         Verb::Exec(asked) => exec::run(asked),
+        Verb::Info(asked) => info::run(&asked),
+        Verb::Work(asked) => work::run(&asked),
+        Verb::Put(asked) => put::run(&asked),
+        Verb::Get(asked) => get::run(&asked),
         Verb::Cleanup(asked) => cleanup::run(&asked),
         Verb::Build(asked) => build::run(&asked),
     }

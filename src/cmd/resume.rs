@@ -56,11 +56,11 @@ fn rest(docker: &Docker, folder: Folder, old: &Plan) -> Result<(Folder, (Lock, M
     let lock = folder.lock()?.ok_or_else(busy)?;
     let left = left(docker, old)?;
     let kept = match condition {
-        Condition::Kept { why } => Some(why),
+        Condition::Kept(kept) => Some(kept),
         _ => None,
     };
-    let why = match (kept, left) {
-        (Some(why), Left::Nothing) => return Ok((folder, (lock, Mark::Kept { why }))),
+    let before = match (kept, left) {
+        (Some(kept), Left::Nothing) => return Ok((folder, (lock, Mark::Kept(kept)))),
         (None, Left::Running) => {
             return Err(Refused::new(format!("`{identity}` still runs"))
                 .hint(format!("claude-bottle attach {identity}"))
@@ -68,7 +68,7 @@ fn rest(docker: &Docker, folder: Folder, old: &Plan) -> Result<(Folder, (Lock, M
         }
         (kept, _) => kept,
     };
-    let Outcome::Kept { why: now } = Session::rescue(docker, folder.clone(), old.clone(), lock)? else {
+    let Outcome::Kept(now) = Session::rescue(docker, folder.clone(), old.clone(), lock)? else {
         return Err(Refused::new(format!("nothing of `{identity}` is left to resume")).into());
     };
     let lock = folder.lock()?.with_context(|| format!("`{identity}` was taken by another process"))?;
@@ -76,7 +76,7 @@ fn rest(docker: &Docker, folder: Folder, old: &Plan) -> Result<(Folder, (Lock, M
     for step in old.down(Fate::Keep).iter().filter(|step| step.what.removes()) {
         docker.brief(&step.args).or_else(gone)?;
     }
-    Ok((folder, (lock, Mark::Kept { why: why.unwrap_or(now) })))
+    Ok((folder, (lock, Mark::Kept(before.unwrap_or(now)))))
 }
 
 /// What the engine still has of a session, beside its home.

@@ -5,8 +5,9 @@ use crate::exit::{EngineError, Refused};
 use crate::facts::{self, Engine, Facts, ImageFacts, NetworkFacts, Proxy, Seen, Terminal};
 use crate::manifest::{Chosen, Image};
 use crate::plan::{self, Plan};
-use crate::spec::{Mode, Spec};
+use crate::spec::{Beginning, Mode, Spec};
 use crate::state::Home;
+use crate::sys::signals;
 use anyhow::Result;
 use std::collections::BTreeSet;
 
@@ -62,6 +63,7 @@ pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> R
             },
         },
         detach_keys: facts::detach_keys()?,
+        workspace: None,
         seen,
     };
     let mut plan = plan::build(chosen, spec, &facts)?;
@@ -83,6 +85,40 @@ pub fn look(docker: &Docker, home: &Home) -> Result<Seen> {
     let seen = Info::read(&docker.brief(&args)?)?;
     home.remember_engine(docker.engine(), &seen)?;
     Ok(seen)
+}
+
+/// This version's gate image, which the reader runs in; built where it is missing.
+pub fn gate_image(docker: &Docker, home: &Home) -> Result<String> {
+    let spec = Spec {
+        agent: String::new(),
+        cwd: home.path().to_owned(),
+        mode: Mode::Headless,
+        prompt: None,
+        remote_control: false,
+        args: Vec::new(),
+        beginning: Beginning::New,
+        copy: None,
+    };
+    let subject = Subject {
+        home,
+        home_id: String::new(),
+        identity: String::new(),
+        engine: docker.engine().clone(),
+        terminal: Terminal::Pipes,
+    };
+    let (mut plan, gate) = plan(subject, &Chosen::plain(), &spec, Asking::Engine(docker))?;
+    if let Some(missing) = gate {
+        return Err(missing.into());
+    }
+    let gate = plan.images.gate.clone();
+    plan.images.builds.retain(|build| build.tag == gate);
+    match plan.images.builds.is_empty() {
+        true => Ok(gate),
+        false => match super::launch::build(docker, &plan, &signals::catch()?)? {
+            None => Ok(gate),
+            Some(_) => Err(Refused::new("the image of the gate was not built").into()),
+        },
+    }
 }
 
 /// Tags of the plan that the engine lacks.

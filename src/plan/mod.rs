@@ -11,7 +11,7 @@ pub use images::{Build, Context, Dockerfile, Images};
 pub use step::{Fate, Step, What};
 
 use crate::exit::Refused;
-use crate::facts::{Engine, Facts, Proxy, Terminal};
+use crate::facts::{Engine, Facts, Proxy, Terminal, Workspace};
 use crate::manifest::{Bottle, Chosen, EnvValue, Limits, Place, Token};
 use crate::policy::Policy;
 use crate::protocol::{self, Document, Go, Values};
@@ -42,6 +42,9 @@ pub struct Plan {
     /// Where each value that policy and go name comes from, at the last moment.
     pub values: BTreeMap<String, Source>,
     pub proxy: bool,
+    /// What is copied into the workspace before the agent starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Workspace>,
 }
 
 /// Where the agent came from, and what of the host goes in with it.
@@ -127,6 +130,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, Refuse
         go,
         values,
         proxy: facts.network.proxy == Proxy::Upstream,
+        workspace: facts.workspace.clone(),
     })
 }
 

@@ -5,6 +5,9 @@ use crate::facts::Terminal;
 use crate::policy::PROXY_VARIABLES;
 use crate::protocol::{AGENT_UID, GATE_BINARY, HOME};
 
+/// Of the reader, git's packing and its tmpfs included.
+const READER_MEMORY: &str = "2g";
+
 /// One call of the engine's program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -86,6 +89,36 @@ impl Plan {
     /// This terminal to the running agent.
     pub fn attach(&self) -> Step {
         step(What::StartAgent, &["attach", "--detach-keys", &self.detach_keys, &self.agent_container()])
+    }
+
+    /// The reader: a throw-away container that looks at the home, whatever state the session is in, and can change
+    /// nothing. `image`: the gate's, which has git and `init`; `words` follow `init`.
+    pub fn reader(&self, image: &str, words: &[&str]) -> Vec<String> {
+        let user = format!("{AGENT_UID}:{AGENT_UID}");
+        let label = selinux(&self.identity);
+        let mount = format!("{},volume-nocopy,readonly", self.home_mount());
+        let mut args: Vec<String> = ["run", "--rm", "-i", "--pull", "never"].map(str::to_owned).into();
+        args.extend(labels(self, "reader"));
+        let fixed = [
+            ["--network", "none"],
+            ["--user", &user],
+            ["--cap-drop", "ALL"],
+            ["--security-opt", "no-new-privileges"],
+            ["--security-opt", &label],
+            ["--tmpfs", "/tmp:rw,nosuid,nodev,size=1g,mode=1777"],
+            ["--pids-limit", "256"],
+            ["--memory", READER_MEMORY],
+            ["--memory-swap", READER_MEMORY],
+            ["--log-driver", "none"],
+            ["--mount", &mount],
+            ["--env", "HOME=/tmp"],
+        ];
+        args.extend(fixed.into_iter().flatten().map(str::to_owned));
+        args.push("--read-only".to_owned());
+        args.extend(no_proxies());
+        args.extend([image.to_owned(), "init".to_owned()]);
+        args.extend(words.iter().map(|word| (*word).to_owned()));
+        args
     }
 
     /// The gate's lines from its first: the durable audit trail.

@@ -8,6 +8,7 @@ pub use unpack::unpack;
 use crate::exit::Refused;
 use crate::facts::{self, Engine, Seen};
 use crate::plan::Plan;
+use crate::protocol::Work;
 use crate::sys::lock::{self, Lock};
 use crate::sys::random;
 use anyhow::{Context as _, Result};
@@ -31,11 +32,28 @@ pub struct Home {
 pub enum Mark {
     Live,
     Detached,
-    Kept {
-        why: String,
-    },
+    Kept(Kept),
     /// Everything is safe or gone; the folder goes next.
     Clean,
+}
+
+/// A session at rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub why: String,
+    /// What is in it and nowhere else; `None` where nobody could look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
+    /// The engine did not answer at its end: containers and volume are as they were, and the next verb that asks the
+    /// engine settles it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsettled: bool,
+}
+
+impl Kept {
+    pub fn new(why: impl Into<String>) -> Kept {
+        Kept { why: why.into(), ..Kept::default() }
+    }
 }
 
 /// A mark and its owner, together.
@@ -43,9 +61,7 @@ pub enum Mark {
 pub enum Condition {
     Live,
     Detached,
-    Kept {
-        why: String,
-    },
+    Kept(Kept),
     /// Marked live, and nobody holds the lock.
     Lost,
 }
@@ -208,7 +224,7 @@ impl Folder {
     pub fn condition(&self) -> Condition {
         match self.mark() {
             Some(Mark::Detached) => Condition::Detached,
-            Some(Mark::Kept { why }) => Condition::Kept { why },
+            Some(Mark::Kept(kept)) => Condition::Kept(kept),
             // No mark: its start died between making the folder and writing it.
             Some(Mark::Live | Mark::Clean) | None => match lock::held(&self.path.join("lock")) {
                 true => Condition::Live,

@@ -1,0 +1,55 @@
+//! The reader: a container that is made for one question, has no network, cannot write, and sees a session's home.
+//!
+//! All that git has to do with a repository of a bottle's happens in there: its `.git` may be hostile.
+
+use super::world;
+use crate::docker::{Docker, Stream};
+use crate::exit::{EngineError, Refused};
+use crate::plan::Plan;
+use crate::state::Home;
+use anyhow::{Context as _, Result};
+use std::io::{Read, Write};
+
+/// The most that an answer kept in memory may have, bytes.
+const ANSWER: u64 = 64 << 20;
+
+pub struct Reader<'a> {
+    docker: &'a Docker,
+    plan: &'a Plan,
+    image: String,
+}
+
+impl<'a> Reader<'a> {
+    /// # Errors
+    /// `Refused` where the session's home is not on its engine.
+    pub fn open(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Reader<'a>> {
+        let args = ["volume", "inspect", "--format", "{{.Name}}", &plan.volume()].map(str::to_owned);
+        // A volume that is not there would be made by the mount.
+        docker.brief(&args).map_err(|error| match error.what.to_lowercase().contains("no such volume") {
+            true => anyhow::Error::new(Refused::new(format!("the home of `{}` is gone", plan.identity))),
+            false => error.into(),
+        })?;
+        Ok(Reader { docker, plan, image: world::gate_image(docker, home)? })
+    }
+
+    /// Asks, and gives the stream with the answer on its stdout. `words` follow `init`; `stdin` is written by a thread.
+    pub fn stream(&self, words: &[&str], stdin: Vec<u8>) -> Result<Stream> {
+        let mut stream = self.docker.hold(&self.plan.reader(&self.image, words))?;
+        let mut pipe = stream.child.stdin.take().context("no stdin")?;
+        std::thread::spawn(move || drop(pipe.write_all(&stdin)));
+        Ok(stream)
+    }
+
+    /// The whole answer.
+    pub fn ask(&self, words: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>> {
+        let mut stream = self.stream(words, stdin)?;
+        let mut answer = Vec::new();
+        let stdout = stream.child.stdout.take().context("no stdout")?;
+        stdout.take(ANSWER).read_to_end(&mut answer)?;
+        let (status, said) = stream.end();
+        match status.is_some_and(|status| status.success()) {
+            true => Ok(answer),
+            false => Err(EngineError::new(said.lines().last().unwrap_or("the reader failed").to_owned()).into()),
+        }
+    }
+}
