@@ -1,7 +1,8 @@
 //! What travels between the CLI, the gate and the agent's init. Plain serde types, no behaviour beyond base64.
 //!
 //! CLI → gate: one [`Document`] on stdin. Gate → CLI: [`Line`]s on stdout. Init → gate: a first line on [`SOCKET`],
-//! `GO` (answered by one [`GoMessage`], then EOF) or `CONNECT name:port` (then the connection's own bytes, both ways).
+//! `GO` (answered by one [`GoMessage`], then EOF), `CONNECT name:port` (then the connection's own bytes, both ways), or
+//! `WORK` and a [`Work`] as JSON (answered by one byte once it is in the gate's queue of events).
 
 use crate::policy::Policy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -160,9 +161,13 @@ pub enum Event {
     },
 }
 
+/// Bytes of a `WORK` line.
+pub const LONGEST_WORK: usize = 64 << 10;
+
 /// Work in the workspace that is nowhere else, as init found it by its baseline. It comes from inside the bottle: a claim,
 /// good enough to keep what would otherwise go, and to be shown with what hides made visible.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Work {
     /// False: the comparison did not finish, and nothing follows from what is not named here.
     pub complete: bool,
@@ -176,6 +181,7 @@ pub struct Work {
 
 /// A repository below the workspace, with what is in it alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Repository {
     /// Relative to [`WORKSPACE`], `.` for itself.
     pub path: String,

@@ -22,6 +22,22 @@ pub fn unsized_stdin() -> bool {
     asked.is_ok() && size.ws_row == 0 && size.ws_col == 0
 }
 
+nix::ioctl_write_ptr_bad!(set_window_size, nix::libc::TIOCSWINSZ, nix::libc::winsize);
+
+/// Makes a terminal one row smaller, and after a moment as it was: what runs on it draws again.
+pub fn jolt(terminal: &impl AsFd, moment: std::time::Duration) -> io::Result<()> {
+    let fd = terminal.as_fd().as_raw_fd();
+    let mut size = nix::libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel writes one `winsize`.
+    unsafe { window_size(fd, &mut size) }?;
+    let smaller = nix::libc::winsize { ws_row: size.ws_row.saturating_sub(1).max(1), ..size };
+    // SAFETY: the kernel reads one `winsize`, twice.
+    unsafe { set_window_size(fd, &smaller) }?;
+    std::thread::sleep(moment);
+    unsafe { set_window_size(fd, &size) }?;
+    Ok(())
+}
+
 /// The controlling terminal, for a question.
 pub struct Tty(File);
 

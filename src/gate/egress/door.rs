@@ -5,7 +5,7 @@ use super::http::Conversation;
 use super::tally::Tally;
 use super::{Egress, raw};
 use claude_bottle::policy::{Denial, Protocol, Reason};
-use claude_bottle::protocol::GATE_HOST;
+use claude_bottle::protocol::{Event, GATE_HOST, LONGEST_WORK, Work};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{MsgFlags, recv};
 use std::os::fd::AsRawFd;
@@ -25,12 +25,14 @@ const RESERVED: u64 = 64;
 pub const GREETING: Duration = Duration::from_secs(10);
 /// `CONNECT `, a name of 253 bytes, a port.
 const LONGEST: usize = 300;
+const WORK: &[u8] = b"WORK ";
 
 /// What a connection is.
 #[derive(Debug, PartialEq, Eq)]
 enum First {
     Go,
     Connect { host: String, port: u16 },
+    Work(Work),
 }
 
 /// Held as long as a connection lives.
@@ -78,6 +80,10 @@ impl Egress {
                     stream.shutdown().await
                 })
                 .await;
+            }
+            Some(First::Work(work)) => {
+                self.events.push(Event::Work(work));
+                let _ = timeout(GREETING, stream.write_all(b"\n")).await;
             }
             Some(First::Connect { host, port }) => self.connect(stream, place, host, port).await,
             None => self.refuse_line("the first line is malformed"),
@@ -131,7 +137,8 @@ async fn first_line(stream: &mut UnixStream) -> Result<Vec<u8>, &'static str> {
         };
         let end = seen[..count].iter().position(|byte| *byte == b'\n');
         let take = end.map_or(count, |end| end + 1);
-        if line.len() + take > LONGEST {
+        let longest = if line.starts_with(WORK) || seen.starts_with(WORK) { LONGEST_WORK } else { LONGEST };
+        if line.len() + take > longest {
             return Err("the first line is too long");
         }
         stream.read_exact(&mut seen[..take]).await.map_err(|_| "the connection broke")?;
@@ -147,6 +154,9 @@ fn parse(line: &[u8]) -> Option<First> {
     let line = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).ok()?;
     if line == "GO" {
         return Some(First::Go);
+    }
+    if let Some(work) = line.strip_prefix("WORK ") {
+        return serde_json::from_str(work).ok().map(First::Work);
     }
     let (host, port) = line.strip_prefix("CONNECT ")?.rsplit_once(':')?;
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {

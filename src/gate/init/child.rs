@@ -14,9 +14,12 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, tcgetpgrp, tcsetpgrp};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -27,6 +30,9 @@ const FOREGROUND: &str = "foreground";
 const LAST_CALL: Duration = Duration::from_millis(200);
 const NOT_FOUND: i32 = 127;
 const NOT_EXECUTABLE: i32 = 126;
+
+/// Of what `init` asks itself, bytes.
+const LONGEST_ANSWER: u64 = 1 << 20;
 
 /// Signals that are the command's to act on.
 const FORWARDED: [Signal; 8] = [
@@ -56,6 +62,18 @@ impl End {
     }
 }
 
+/// The command's end, and whether somebody outside asked for it.
+pub struct Ended {
+    pub end: End,
+    pub why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    Itself,
+    Asked,
+}
+
 /// All caught signals in the order they came.
 pub struct Signals(mpsc::UnboundedReceiver<Signal>);
 
@@ -82,14 +100,18 @@ impl Signals {
 
     /// The first signal that asks for an end.
     pub async fn ending(&mut self) -> Signal {
-        use Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
         loop {
             let signal = self.next().await;
-            if matches!(signal, SIGTERM | SIGINT | SIGHUP | SIGQUIT) {
+            if asks_for_an_end(signal) {
                 return signal;
             }
         }
     }
+}
+
+fn asks_for_an_end(signal: Signal) -> bool {
+    use Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    matches!(signal, SIGTERM | SIGINT | SIGHUP | SIGQUIT)
 }
 
 pub struct Descriptors {
@@ -140,15 +162,21 @@ impl Child {
     }
 
     /// Passes signals on and reaps, until the command has ended.
-    pub async fn attend(&self, signals: &mut Signals) -> End {
+    pub async fn attend(&self, signals: &mut Signals) -> Ended {
+        let mut why = Why::Itself;
         loop {
             match signals.next().await {
                 Signal::SIGCHLD => {
                     if let Some(end) = self.reap() {
-                        return end;
+                        return Ended { end, why };
                     }
                 }
-                signal => self.send(signal),
+                signal => {
+                    if asks_for_an_end(signal) {
+                        why = Why::Asked;
+                    }
+                    self.send(signal);
+                }
             }
         }
     }
@@ -211,6 +239,27 @@ pub async fn end_the_rest(signals: &mut Signals) {
         }
     })
     .await;
+}
+
+/// Runs `init` with these words in a process group of its own, and gives what it printed; `None` where it did not end by
+/// itself in time.
+pub async fn ask_ourselves(home: &Path, words: &[&str], patience: Duration) -> Option<Vec<u8>> {
+    let mut command = Command::new(std::env::current_exe().ok()?);
+    command.args(["init", "--home"]).arg(home).args(words).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let group = Pid::from_raw(-i32::try_from(child.id()).ok()?);
+    let mut answer = Vec::new();
+    let read = async {
+        let stdout = OwnedFd::from(child.stdout.take()?);
+        let pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(stdout).ok()?;
+        pipe.take(LONGEST_ANSWER).read_to_end(&mut answer).await.ok()
+    };
+    let whole = tokio::time::timeout(patience, read).await.ok().flatten();
+    // Until it is reaped its number is nobody else's.
+    let _ = kill(group, Signal::SIGKILL);
+    let _ = child.wait();
+    whole.map(|_| answer)
 }
 
 /// `init enter`: what the new process does before it becomes the command.

@@ -12,9 +12,12 @@ mod files;
 mod go;
 mod merge;
 mod names;
+mod redraw;
 mod relay;
+mod transfer;
+mod work;
 
-use child::{Child, End, Signals};
+use child::{Child, End, Signals, Why};
 use claude_bottle::protocol;
 use door::Door;
 use std::io::Write;
@@ -49,6 +52,10 @@ pub fn run(args: &[String]) -> i32 {
         Some(child::ENTER) => return child::enter(&args[1..]),
         _ => place(args).and_then(|(place, rest)| match rest {
             [] => serve(&place),
+            [word] if word == "redraw" => redraw::run(),
+            [word, rest @ ..] if word == "work" => work::run(&place.home, rest),
+            [word, path] if word == "put" => transfer::put(&place.home, path),
+            [word, path] if word == "get" => transfer::get(&place.home, path),
             [word, ..] => Err(Failure(format!("init does not know `{word}`"))),
         }),
     };
@@ -94,12 +101,22 @@ fn serve(place: &Place) -> Result<i32, Failure> {
         };
         let start = go::Start::new(&message, &place.home)?;
         files::write_all(&message, &place.home)?;
+        tokio::select! {
+            () = work::note(&place.home) => {}
+            signal = signals.ending() => return Ok(End::Signal(signal).code()),
+        }
         door.declare(&message.go.ports);
         drop(message);
         child::terminal_size().await;
         let child = Child::start(&start, limit.soft)?;
-        let end = child.attend(&mut signals).await;
+        let ended = child.attend(&mut signals).await;
         child::end_the_rest(&mut signals).await;
-        Ok(end.code())
+        if ended.why == Why::Itself {
+            tokio::select! {
+                () = work::tell(&place.socket, &place.home) => {}
+                _ = signals.ending() => {}
+            }
+        }
+        Ok(ended.end.code())
     })
 }

@@ -1,0 +1,69 @@
+//! What the agent made that is nowhere else: noted when its home is new, compared when its program has ended, and
+//! handed out, as text, bundle, patch or archive, to whoever asks for it inside the bottle or in a reader's container.
+//!
+//! A repository's own configuration has no say in what is handed out. A comparison that did not finish says so.
+
+mod baseline;
+mod compare;
+mod git;
+mod hand;
+mod repository;
+mod walk;
+
+pub use baseline::note;
+pub use compare::tell;
+
+use super::Failure;
+use claude_bottle::protocol::Work;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Nothing new for whoever asks: no bundle.
+const NOTHING: i32 = 3;
+/// Of a reader's answer; PID 1 waits less.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where the agent works, and what was noted of it.
+struct Place {
+    workspace: PathBuf,
+    notes: PathBuf,
+}
+
+impl Place {
+    fn new(home: &Path) -> Place {
+        Place { workspace: home.join("workspace"), notes: home.join(".claude-bottle/baseline") }
+    }
+}
+
+/// `report`, `baseline`, `diff [--stat] [REPOSITORY]`, `bundle REPOSITORY`, `patch REPOSITORY`, `files`.
+pub fn run(home: &Path, args: &[String]) -> Result<i32, Failure> {
+    let place = Place::new(home);
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words[..] {
+        ["report"] => report(place),
+        ["baseline"] => baseline::take(&place).map(|()| 0),
+        ["diff", "--stat"] => hand::diff(&place, None, hand::Detail::Stat),
+        ["diff", "--stat", only] => hand::diff(&place, Some(only), hand::Detail::Stat),
+        ["diff"] => hand::diff(&place, None, hand::Detail::Whole),
+        ["diff", only] => hand::diff(&place, Some(only), hand::Detail::Whole),
+        ["bundle", only] => hand::bundle(&place, only),
+        ["patch", only] => hand::patch(&place, only),
+        ["files"] => hand::files(&place),
+        _ => Err(Failure("init work does not know these words".into())),
+    }
+}
+
+/// One line of JSON, whatever happens in between.
+fn report(place: Place) -> Result<i32, Failure> {
+    let (done, found) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(compare::compare(&place)));
+    let work = found.recv_timeout(PATIENCE).ok().and_then(Result::ok).unwrap_or_default();
+    say(&work).map(|()| 0)
+}
+
+fn say(work: &Work) -> Result<(), Failure> {
+    let mut line = serde_json::to_vec(work)?;
+    line.push(b'\n');
+    Ok(std::io::stdout().write_all(&line)?)
+}

@@ -1,0 +1,66 @@
+//! What lies in the workspace: repositories at any depth, and the files that are in none. No link is followed.
+
+use super::super::Failure;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Entries looked at before the walk gives up.
+const MOST: usize = 3_000_000;
+
+/// Seconds and nanoseconds, as the kernel stamps a change of a file: a time that no program sets.
+pub type Instant = (i64, i64);
+
+#[derive(Default)]
+pub struct Found {
+    /// Their worktrees, relative to the workspace.
+    pub repositories: Vec<PathBuf>,
+    /// New or changed outside any of them.
+    pub files: Vec<PathBuf>,
+}
+
+/// `since`: when a file counts as new or changed.
+///
+/// # Errors
+/// A folder that cannot be read, or more than can be looked at.
+pub fn walk(workspace: &Path, since: Instant) -> Result<Found, Failure> {
+    let mut found = Found::default();
+    let mut left = MOST;
+    let mut folders = vec![(PathBuf::new(), false)];
+    while let Some((folder, within)) = folders.pop() {
+        let entries = match fs::read_dir(workspace.join(&folder)) {
+            // An agent that removed its workspace left nothing in it.
+            Err(error) if folder.as_os_str().is_empty() && error.kind() == std::io::ErrorKind::NotFound => break,
+            entries => entries?.collect::<Result<Vec<_>, _>>()?,
+        };
+        let repository = entries.iter().any(|entry| entry.file_name() == ".git");
+        if repository {
+            found.repositories.push(folder.clone());
+        }
+        for entry in entries {
+            left = left.checked_sub(1).ok_or_else(|| Failure("too many files".into()))?;
+            if entry.file_name() == ".git" {
+                continue;
+            }
+            let path = folder.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                folders.push((path, within || repository));
+            } else if !within && !repository {
+                match changed(&workspace.join(&path)) {
+                    Ok(changed) if changed >= since => found.files.push(path),
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                    _ => {}
+                }
+            }
+        }
+    }
+    found.repositories.sort();
+    found.files.sort();
+    Ok(found)
+}
+
+/// When the file itself last changed in any way.
+pub fn changed(path: &Path) -> std::io::Result<Instant> {
+    let meta = fs::symlink_metadata(path)?;
+    Ok((meta.ctime(), meta.ctime_nsec()))
+}
