@@ -9,7 +9,8 @@ mod snapshot;
 use crate::docker::{self, Call, Docker, Stream};
 use crate::exit::{EngineError, Exit};
 use crate::plan::{Fate, Plan, Step, What};
-use crate::protocol::{Event, Values};
+use crate::protocol::{Event, Values, Work};
+use crate::render;
 use crate::say;
 use crate::state::{Folder, Home, Kept, Mark};
 use crate::sys;
@@ -54,6 +55,8 @@ struct Held {
     stream: Option<Stream>,
     /// It has taken its document and serves.
     ready: bool,
+    /// What init found at the end.
+    work: Option<Work>,
     events: Sender<Happened>,
     arrived: Receiver<Happened>,
 }
@@ -62,12 +65,25 @@ struct Held {
 enum Happened {
     Ready,
     Failed(String),
+    Work(Work),
     GateEnded,
     AgentEnded,
     Signal(i32),
 }
 
 impl Held {
+    /// The comparison of the work, which was on its way before the agent's container ended. Older ones are not kept waiting
+    /// for: their gate says nothing.
+    fn await_work(&mut self) {
+        while self.work.is_none() {
+            match self.arrived.recv_timeout(Duration::from_secs(2)) {
+                Ok(Happened::Work(work)) => self.work = Some(work),
+                Ok(Happened::GateEnded) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
     /// What the client of a gate that gave no reason said last.
     fn last_words(&mut self) -> String {
         let (status, words) = self.stream.take().map(Stream::end).unwrap_or_default();
@@ -215,13 +231,14 @@ impl<'a> Session<'a> {
                     let _ = match event {
                         Event::Ready { .. } => tell.send(Happened::Ready),
                         Event::Failed { reason } => tell.send(Happened::Failed(reason)),
+                        Event::Work(work) => tell.send(Happened::Work(work)),
                         _ => Ok(()),
                     };
                 });
             }
             let _ = tell.send(Happened::GateEnded);
         });
-        self.gate = Some(Held { stream: Some(stream), ready: false, events, arrived });
+        self.gate = Some(Held { stream: Some(stream), ready: false, work: None, events, arrived });
     }
 
     /// Hands the gate its document, runs the agent in this terminal until it ends, and settles.
@@ -293,6 +310,7 @@ impl<'a> Session<'a> {
             };
             match happened {
                 Happened::Ready => held.ready = true,
+                Happened::Work(work) => held.work = Some(work),
                 Happened::AgentEnded => return Ok((cause, client.wait().ok())),
                 Happened::Signal(number) if cause == Cause::Ended => {
                     cause = Cause::Signal(number);
@@ -326,7 +344,6 @@ impl<'a> Session<'a> {
     /// The one way down: asks how it ended, brings transcript and audit home, removes what need not stay, marks.
     fn settle(&mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<(Outcome, Exit)> {
         self.phase = Phase::Settled;
-        let fresh = self.gate.is_some();
         let [inspect, copy, rm_gate, rm_agent, rm_volume] = &self.plan.down(Fate::Drop)[..] else {
             anyhow::bail!("a plan without an end")
         };
@@ -356,10 +373,17 @@ impl<'a> Session<'a> {
             self.folder.set_mark(&Mark::Detached)?;
             return Ok((Outcome::Detached, Exit::OK));
         }
-        if !fresh {
-            audit::catch_up(self.docker, &self.plan, &self.folder);
-        }
         let (why, exit) = verdict(&state, cause);
+        let work = match &mut self.gate {
+            Some(held) => {
+                if why.is_none() {
+                    held.await_work();
+                }
+                held.work.take()
+            }
+            None => audit::catch_up(self.docker, &self.plan, &self.folder),
+        };
+        let why = why.or_else(|| left_alone(work.as_ref()));
         // The gate goes while the transcript still comes; the agent, once that is here.
         let gate = self.docker.start(&rm_gate.args);
         let copied = copying.and_then(snapshot::Copying::finish);
@@ -376,7 +400,7 @@ impl<'a> Session<'a> {
         match why.or(failed.map(|error| format!("not everything could be removed: {error}"))) {
             Some(why) => {
                 self.await_last_lines();
-                let kept = Kept::new(why);
+                let kept = Kept { work: work.filter(|work| work.complete), ..Kept::new(why) };
                 self.folder.set_mark(&Mark::Kept(kept.clone()))?;
                 Ok((Outcome::Kept(kept), exit))
             }
@@ -389,12 +413,16 @@ impl<'a> Session<'a> {
 
     /// A signal that reached this process and the client together, and whose client came back first: a client without a
     /// terminal passes it on and ends with 0, as if it had been detached.
-    fn late_signal(&self, cause: &Cause) -> Option<i32> {
-        let held = self.gate.as_ref().filter(|_| *cause == Cause::Ended)?;
-        held.arrived.try_iter().find_map(|happened| match happened {
-            Happened::Signal(number) => Some(number),
-            _ => None,
-        })
+    fn late_signal(&mut self, cause: &Cause) -> Option<i32> {
+        let held = self.gate.as_mut().filter(|_| *cause == Cause::Ended)?;
+        for happened in held.arrived.try_iter() {
+            match happened {
+                Happened::Signal(number) => return Some(number),
+                Happened::Work(work) => held.work = Some(work),
+                _ => {}
+            }
+        }
+        None
     }
 
     /// The gate is gone; its last lines may still be on their way to the audit trail.
@@ -426,6 +454,9 @@ impl<'a> Session<'a> {
             Outcome::Gone => {}
             Outcome::Kept(kept) => {
                 say::line(&format!("kept `{identity}`: {}", say::visible(&kept.why)));
+                if kept.work.as_ref().is_some_and(|work| !work.is_none()) {
+                    say::hint(&format!("claude-bottle work diff {identity}"));
+                }
                 say::hint(&format!("claude-bottle resume {identity}"));
             }
             Outcome::Detached => {
@@ -501,6 +532,15 @@ fn verdict(state: &State, cause: &Cause) -> (Option<String>, Exit) {
         Cause::Ended if state.exit_code == 137 => (Some("killed (137)".to_owned()), code),
         Cause::Ended if state.exit_code != 0 => (Some(format!("the agent ended with {}", state.exit_code)), code),
         Cause::Ended => (None, Exit::OK),
+    }
+}
+
+/// Why a session that ended well is kept all the same.
+fn left_alone(work: Option<&Work>) -> Option<String> {
+    match work {
+        Some(work) if work.is_none() => None,
+        Some(work) if work.complete => Some(format!("work that is nowhere else: {}", render::work(work))),
+        _ => Some("what is in it could not be compared".to_owned()),
     }
 }
 

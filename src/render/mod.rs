@@ -2,9 +2,11 @@
 
 mod sh;
 mod text;
+mod work;
 
 pub use sh::sh;
 pub use text::text;
+pub use work::work;
 
 use crate::plan::Plan;
 use crate::say::hides;

@@ -44,7 +44,7 @@ fn an_agent_that_ends_well_leaves_nothing() {
 #[test]
 fn an_agent_that_fails_is_kept() {
     let place = Place::new(PLAIN);
-    assert_eq!(start(&place).env("FAKE_CODE", 7).snap("end-7").status, 7);
+    assert_eq!(start(&place).env("FAKE_CODE", 7).env("FAKE_WORK", "silent").snap("end-7").status, 7);
     only_the_volume(&place);
     transcript(&place);
     assert_eq!(place.kept(), "the agent ended with 7");
@@ -54,6 +54,37 @@ fn an_agent_that_fails_is_kept() {
         let mode = fs::metadata(place.session_file(file)).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode, 0o600, "{file}");
     }
+}
+
+/// An end with 0 takes the home along only where nothing in it is nowhere else.
+#[test]
+fn work_that_is_nowhere_else_keeps_the_session() {
+    let app = r#"{"path":"app","commits":2,"stashes":0,"files":1}"#;
+    let work = format!(r#""complete":true,"files":3,"repositories":[{app}]"#);
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_WORK", &work).snap("end-work").status, 0);
+    only_the_volume(&place);
+    transcript(&place);
+    assert_eq!(place.mark()["work"]["repositories"][0]["commits"], 2);
+
+    for (work, name) in [(r#""complete":false,"files":0"#, "end-incomplete"), ("silent", "end-unknown")] {
+        let place = Place::new(PLAIN);
+        assert_eq!(start(&place).env("FAKE_WORK", work).snap(name).status, 0);
+        only_the_volume(&place);
+        assert_eq!(place.kept(), "what is in it could not be compared");
+        assert_eq!(place.mark().get("work"), None);
+    }
+}
+
+/// What another terminal comes back to is weighed in the same way.
+#[test]
+fn work_keeps_an_attached_session() {
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_AGENT", "detaches").done().status, 0);
+    let attach = place.run(&["attach", &place.session()]).env("FAKE_ATTACH", "ends");
+    assert_eq!(attach.env("FAKE_WORK", r#""complete":true,"files":1"#).snap("attach-work").status, 0);
+    only_the_volume(&place);
+    assert_eq!(place.kept(), "work that is nowhere else: 1 file outside repositories");
 }
 
 #[test]

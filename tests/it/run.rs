@@ -41,7 +41,7 @@ impl Place {
     pub fn new(manifest: &str) -> Place {
         let place = Place { folder: tempfile::tempdir().unwrap() };
         for folder in
-            ["calls", "hosts", "groups", "containers", "volumes", "images", "pipes", "ready", "ran", "documents"]
+            ["calls", "hosts", "groups", "containers", "volumes", "images", "pipes", "ready", "ran", "worked", "documents"]
         {
             fs::create_dir_all(place.engine(folder)).unwrap();
         }

@@ -54,6 +54,7 @@ pub fn run(args: &[String]) -> i32 {
             [] => serve(&place),
             [word] if word == "redraw" => redraw::run(),
             [word, rest @ ..] if word == "work" => work::run(&place.home, rest),
+            [word] if word == "size" => work::size(&place.home),
             [word, path] if word == "put" => transfer::put(&place.home, path),
             [word, path] if word == "get" => transfer::get(&place.home, path),
             [word, ..] => Err(Failure(format!("init does not know `{word}`"))),

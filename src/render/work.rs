@@ -1,0 +1,56 @@
+//! Work in words: what is in a bottle and nowhere else. Pure.
+
+use crate::protocol::{Repository, Work};
+use crate::say::visible;
+
+/// `3 commits and 1 changed file in app, 2 files outside repositories`; what was not compared is said, too.
+pub fn work(work: &Work) -> String {
+    let mut parts: Vec<String> = work.repositories.iter().map(repository).collect();
+    if work.files > 0 {
+        parts.push(format!("{} outside repositories", count(work.files, "file")));
+    }
+    match (parts.is_empty(), work.complete) {
+        (true, true) => return "none".to_owned(),
+        (true, false) => return "unknown: the comparison did not finish".to_owned(),
+        (false, true) => {}
+        (false, false) => parts.push("perhaps more: the comparison did not finish".to_owned()),
+    }
+    parts.join(", ")
+}
+
+fn repository(of: &Repository) -> String {
+    let counts = [(of.commits, "commit"), (of.stashes, "stash"), (of.files, "changed file")];
+    let words: Vec<String> =
+        counts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| count(*number, what)).collect();
+    let place = match of.path.as_str() {
+        "." => "the workspace".to_owned(),
+        path => format!("`{}`", visible(path).replace('\n', " ")),
+    };
+    format!("{} in {place}", words.join(" and "))
+}
+
+fn count(number: u64, what: &str) -> String {
+    match (number, what) {
+        (1, _) => format!("1 {what}"),
+        (_, "stash") => format!("{number} stashes"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_in_words() {
+        let app = Repository { path: "app".into(), commits: 3, stashes: 2, files: 1 };
+        let here = Repository { path: ".".into(), stashes: 1, ..Repository::default() };
+        let all = |complete| Work { complete, repositories: vec![app.clone(), here.clone()], files: 2 };
+        let words = "3 commits and 2 stashes and 1 changed file in `app`, 1 stash in the workspace, \
+            2 files outside repositories";
+        assert_eq!(work(&all(true)), words);
+        assert_eq!(work(&all(false)), format!("{words}, perhaps more: the comparison did not finish"));
+        assert_eq!(work(&Work { complete: true, ..Work::default() }), "none");
+        assert_eq!(work(&Work::default()), "unknown: the comparison did not finish");
+    }
+}
