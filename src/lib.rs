@@ -9,6 +9,7 @@ pub mod render;
 pub mod plan;
 pub mod manifest;
 pub mod facts;
+pub mod git;
 pub mod spec;
 pub mod policy;
 pub mod protocol;

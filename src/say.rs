@@ -22,8 +22,16 @@ pub fn text(text: &str) {
 /// # Errors
 /// The writer's own; a broken pipe is not an error: the reader has seen enough.
 pub fn out(text: &str) -> io::Result<()> {
+    bytes(text.as_bytes())
+}
+
+/// The same of bytes as they are.
+///
+/// # Errors
+/// As above.
+pub fn bytes(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }

@@ -1,9 +1,57 @@
-//! `get`: a file out of a live bottle.
+//! `get`: a file out of a live bottle, read by the agent's own rights. Whole, or not there; never over another without
+//! `--force`.
 
+use super::launch::inside;
+use super::put::refused;
 use crate::cli::Get;
-use crate::exit::Exit;
-use anyhow::{Result, bail};
+use crate::exit::{Exit, Refused};
+use crate::say;
+use anyhow::{Context as _, Result};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
-pub fn run(_asked: &Get) -> Result<Exit> {
-    bail!("`get` is not written yet")
+pub fn run(asked: &Get) -> Result<Exit> {
+    let inside = inside(&asked.identity)?;
+    let to = match (&asked.file, asked.path.file_name()) {
+        (Some(file), Some(name)) if file.is_dir() => file.join(name),
+        (Some(file), _) => file.clone(),
+        (None, Some(name)) => PathBuf::from(name),
+        (None, None) => {
+            return Err(Refused::new("no name for the file").hint("name a file of this machine, too").into());
+        }
+    };
+    let piped = to == Path::new("-");
+    if !piped && !asked.force && to.symlink_metadata().is_ok() {
+        return Err(Refused::new(format!("`{}` is there already", to.display()))
+            .hint("`--force` overwrites it")
+            .into());
+    }
+    let mut stream = inside.docker.stream(&inside.words("get", &asked.path)?)?;
+    let mut stdout = stream.child.stdout.take().context("no stdout")?;
+    if piped {
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            match stdout.read(&mut piece)? {
+                0 => break,
+                count => say::bytes(&piece[..count])?,
+            }
+        }
+        return match stream.end() {
+            (Some(status), _) if status.success() => Ok(Exit::OK),
+            (_, said) => Err(refused(&said).into()),
+        };
+    }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(folder).with_context(|| format!("cannot write to `{}`", folder.display()))?;
+    io::copy(&mut stdout, &mut file)?;
+    match stream.end() {
+        (Some(status), _) if status.success() => {}
+        (_, said) => return Err(refused(&said).into()),
+    }
+    file.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
+    let placed = if asked.force { file.persist(&to) } else { file.persist_noclobber(&to) };
+    placed.with_context(|| format!("cannot write `{}`", to.display()))?;
+    Ok(Exit::OK)
 }

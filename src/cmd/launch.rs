@@ -5,16 +5,17 @@ use crate::docker::{self, Built, Docker};
 use crate::exit::{Exit, Refused};
 use crate::facts::{self, Terminal};
 use crate::plan::Plan;
+use crate::protocol::GATE_BINARY;
 use crate::render;
 use crate::say;
 use crate::secrets::{self, Stopped};
 use crate::session::Session;
 use crate::spec::{Beginning, Mode, Spec};
-use crate::state::Home;
+use crate::state::{Condition, Home};
 use crate::sys::signals::{self, Signals};
 use crate::sys::tty::{self, Answer, Tty};
 use anyhow::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 impl cli::Launch {
     /// What was asked, as a plan's spec.
@@ -183,6 +184,44 @@ pub fn recorded(home: &Home, identity: &str) -> Result<(crate::state::Folder, Pl
 /// Why nothing can be done inside a kept session.
 pub fn kept(identity: &str, why: &str) -> Refused {
     Refused::new(format!("`{identity}` does not run: {why}")).hint(format!("claude-bottle resume {identity}"))
+}
+
+/// A bottle that runs, for what is done inside it.
+pub struct Inside {
+    pub docker: Docker,
+    plan: Plan,
+}
+
+/// # Errors
+/// `Refused` for a session that does not run.
+pub fn inside(identity: &str) -> Result<Inside> {
+    let (folder, plan) = recorded(&Home::locate()?, identity)?;
+    let docker = Docker::new(&plan.engine)?;
+    match folder.condition() {
+        Condition::Live => {}
+        Condition::Kept(rest) => return Err(kept(identity, &rest.why).into()),
+        // Nobody would have said so if it ended meanwhile, and the client's own code for that is a command's, too.
+        Condition::Detached | Condition::Lost => still_runs(&docker, &plan)?,
+    }
+    Ok(Inside { docker, plan })
+}
+
+impl Inside {
+    /// `exec` of the engine, with `init` and these words inside; `flags` are the engine's.
+    pub fn exec(&self, flags: &str, words: &[&str]) -> Vec<String> {
+        let agent = self.plan.agent_container();
+        let call = ["exec", flags, &agent, GATE_BINARY, "init"];
+        call.iter().chain(words).map(|word| (*word).to_owned()).collect()
+    }
+
+    /// The same for one file.
+    ///
+    /// # Errors
+    /// `Refused` for a path that is not UTF-8.
+    pub fn words(&self, verb: &str, path: &Path) -> Result<Vec<String>, Refused> {
+        let text = path.to_str().ok_or_else(|| Refused::new(format!("`{}` is not UTF-8", path.display())))?;
+        Ok(self.exec("-i", &[verb, text]))
+    }
 }
 
 /// # Errors

@@ -1,9 +1,51 @@
-//! `put`: a file into a live bottle.
+//! `put`: a file into a live bottle, written by the agent's own rights. Prints its path inside, to be pasted into the
+//! conversation.
 
+use super::launch::inside;
 use crate::cli::Put;
-use crate::exit::Exit;
-use anyhow::{Result, bail};
+use crate::exit::{EngineError, Exit, Refused};
+use crate::say;
+use anyhow::{Context as _, Result};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
-pub fn run(_asked: &Put) -> Result<Exit> {
-    bail!("`put` is not written yet")
+pub fn run(asked: &Put) -> Result<Exit> {
+    let inside = inside(&asked.identity)?;
+    let piped = asked.file == Path::new("-");
+    let path = match (&asked.path, asked.file.file_name()) {
+        (Some(path), _) => path.clone(),
+        (None, Some(name)) if !piped => Path::new("~/inbox").join(name),
+        _ => return Err(Refused::new("no name for the file").hint("name a path in the bottle behind it").into()),
+    };
+    let mut source: Box<dyn Read + Send> = if piped { Box::new(io::stdin()) } else { Box::new(open(&asked.file)?) };
+    let mut stream = inside.docker.hold(&inside.words("put", &path)?)?;
+    let mut stdin = stream.child.stdin.take().context("no stdin")?;
+    let sent = std::thread::spawn(move || io::copy(&mut source, &mut stdin));
+    let mut told = String::new();
+    stream.child.stdout.take().context("no stdout")?.take(1 << 16).read_to_string(&mut told)?;
+    let (status, said) = stream.end();
+    if !status.is_some_and(|status| status.success()) {
+        return Err(refused(&said).into());
+    }
+    // A source that failed half way has put half a file.
+    let sent = sent.join().map_err(|_| EngineError::new("the file was not sent"))?;
+    sent.with_context(|| format!("cannot read `{}`", asked.file.display()))?;
+    say::out(&say::visible(&told))?;
+    Ok(Exit::OK)
+}
+
+fn open(path: &PathBuf) -> Result<File, Refused> {
+    let cannot = |error: io::Error| Refused::new(format!("cannot read `{}`: {error}", path.display()));
+    let file = File::open(path).map_err(cannot)?;
+    match file.metadata().map_err(cannot)?.is_dir() {
+        true => Err(Refused::new(format!("`{}` is a directory", path.display())).hint("put files, or a tar of it")),
+        false => Ok(file),
+    }
+}
+
+/// In the words of what ran inside.
+pub fn refused(said: &str) -> Refused {
+    let line = said.lines().last().unwrap_or("it failed inside");
+    Refused::new(say::visible(line.strip_prefix("claude-bottle: ").unwrap_or(line)))
 }

@@ -6,12 +6,20 @@ use super::world;
 use crate::docker::{Docker, Stream};
 use crate::exit::{EngineError, Refused};
 use crate::plan::Plan;
+use crate::protocol::Work;
 use crate::state::Home;
 use anyhow::{Context as _, Result};
 use std::io::{Read, Write};
+use std::path::Path;
+use tempfile::NamedTempFile;
 
 /// The most that an answer kept in memory may have, bytes.
 const ANSWER: u64 = 64 << 20;
+
+/// The most that one file may have, bytes.
+const FILE: u64 = 8 << 30;
+/// How `init work` ends where there is nothing new.
+const NOTHING: i32 = 3;
 
 pub struct Reader<'a> {
     docker: &'a Docker,
@@ -32,12 +40,32 @@ impl<'a> Reader<'a> {
         Ok(Reader { docker, plan, image: world::gate_image(docker, home)? })
     }
 
+    /// What is in the home and nowhere else.
+    pub fn work(&self) -> Result<Work> {
+        serde_json::from_slice(&self.ask(&["work", "report"], Vec::new())?).context("the reader is not understood")
+    }
+
     /// Asks, and gives the stream with the answer on its stdout. `words` follow `init`; `stdin` is written by a thread.
     pub fn stream(&self, words: &[&str], stdin: Vec<u8>) -> Result<Stream> {
         let mut stream = self.docker.hold(&self.plan.reader(&self.image, words))?;
         let mut pipe = stream.child.stdin.take().context("no stdin")?;
         std::thread::spawn(move || drop(pipe.write_all(&stdin)));
         Ok(stream)
+    }
+
+    /// The answer in a file of `folder` that goes when it is dropped; `None` where there is nothing to say.
+    pub fn file(&self, words: &[&str], stdin: Vec<u8>, folder: &Path) -> Result<Option<NamedTempFile>> {
+        let mut file = NamedTempFile::new_in(folder)?;
+        let mut stream = self.stream(words, stdin)?;
+        let stdout = stream.child.stdout.take().context("no stdout")?;
+        let size = std::io::copy(&mut stdout.take(FILE), &mut file)?;
+        let (status, said) = stream.end();
+        match status.and_then(|status| status.code()) {
+            _ if size == FILE => Err(Refused::new("the bottle has more to give than can be taken").into()),
+            Some(0) => Ok(Some(file)),
+            Some(NOTHING) => Ok(None),
+            _ => Err(EngineError::new(said.lines().last().unwrap_or("the reader failed").to_owned()).into()),
+        }
     }
 
     /// The whole answer.

@@ -233,6 +233,11 @@ impl Folder {
         }
     }
 
+    /// When the session was first claimed: nothing is ever written to its lock.
+    pub fn born(&self) -> Option<SystemTime> {
+        fs::metadata(self.path.join("lock")).and_then(|meta| meta.modified()).ok()
+    }
+
     /// When its mark last changed.
     pub fn since(&self) -> Option<SystemTime> {
         fs::metadata(self.path.join("mark")).and_then(|meta| meta.modified()).ok()

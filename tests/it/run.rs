@@ -40,9 +40,19 @@ pub struct Place {
 impl Place {
     pub fn new(manifest: &str) -> Place {
         let place = Place { folder: tempfile::tempdir().unwrap() };
-        for folder in
-            ["calls", "hosts", "groups", "containers", "volumes", "images", "pipes", "ready", "ran", "worked", "documents"]
-        {
+        for folder in [
+            "calls",
+            "hosts",
+            "groups",
+            "containers",
+            "volumes",
+            "images",
+            "pipes",
+            "ready",
+            "ran",
+            "worked",
+            "documents",
+        ] {
             fs::create_dir_all(place.engine(folder)).unwrap();
         }
         for folder in ["home", "home/.claude-bottle", "work"] {

@@ -23,7 +23,7 @@ fn an_end_with_0_leaves_nothing() {
 
 #[test]
 fn a_failed_session_is_kept_resumed_and_cleaned_up() {
-    let words = "if [ -f note ]; then cat note; else echo work >note; \
+    let words = "if [ -f ~/note ]; then cat ~/note; else echo work >~/note; \
         mkdir -p ~/.claude/projects/p; echo '{}' >~/.claude/projects/p/s.jsonl; chmod 600 ~/.claude/projects/p/s.jsonl; exit 7; fi";
     let rig = Rig::new(&shell(words));
     let ran = rig.run(&["start", "--yes", "a"], "").code(7);
@@ -206,7 +206,7 @@ fn the_printed_script_runs_a_bottle_without_us() {
 #[test]
 fn a_users_image_by_name() {
     let base = std::env::var("CLAUDE_BOTTLE_BASE_IMAGE").unwrap();
-    let words = "id -u; pwd; echo $HOME; touch here; readlink /etc/ssl/certs/ca-certificates.crt; \
+    let words = "id -u; pwd; echo $HOME; touch here; rm here; readlink /etc/ssl/certs/ca-certificates.crt; \
         grep -c BEGIN /etc/ssl/certs/ca-certificates.crt; getent hosts example.org";
     let rig = Rig::new(&json!({
         "bottles": { "b": { "image": { "name": base } } },

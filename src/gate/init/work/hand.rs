@@ -232,7 +232,7 @@ pub fn bundle(place: &Place, name: &str) -> Result<i32, Failure> {
     })
 }
 
-/// New or changed files outside any repository, as a tar stream.
+/// New or changed files outside any repository, as a tar stream with one folder around them.
 pub fn files(place: &Place) -> Result<i32, Failure> {
     let mut archive = tar::Builder::new(std::io::stdout());
     archive.follow_symlinks(false);
@@ -244,7 +244,7 @@ pub fn files(place: &Place) -> Result<i32, Failure> {
         // Links, pipes and what cannot be read are named by the diff.
         let Ok(mut file) = open else { continue };
         if file.metadata()?.is_file() {
-            archive.append_file(&path, &mut file)?;
+            archive.append_file(Path::new("files").join(&path), &mut file)?;
         }
     }
     archive.finish()?;

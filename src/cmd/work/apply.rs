@@ -1,0 +1,185 @@
+//! `work apply`: changes that no commit holds, onto the files here. Nothing that is here and nowhere else is overwritten,
+//! and what runs by itself is asked for separately.
+
+mod loose;
+
+use super::runs::by_itself;
+use super::{Subject, choose, nothing};
+use crate::cli::WorkApply;
+use crate::exit::{Exit, Refused};
+use crate::git::{self, Git};
+use crate::say;
+use crate::sys::signals;
+use crate::sys::tty::Tty;
+use anyhow::Result;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+pub fn run(asked: &WorkApply) -> Result<Exit> {
+    let subject = Subject::of(&asked.identity)?;
+    let reader = subject.reader()?;
+    let found = reader.work()?;
+    let name = choose(&found, asked.repository.as_deref(), |one| one.files > 0)?;
+    let loose = asked.repository.is_none() && found.files > 0;
+    let mut exit = Exit::OK;
+    if let Some(name) = &name {
+        let place = subject.place(name)?;
+        let patch = reader.file(&["work", "patch", name], Vec::new(), subject.folder.path())?;
+        let patch = patch.map(|file| Patch::open(file.into_file(), place)).transpose()?;
+        match patch {
+            Some(patch) if !patch.paths.is_empty() => {
+                patch.is_on_known_ground(&subject.plan.identity)?;
+                exit = patch.apply(asked.all)?;
+            }
+            _ => say::line(&format!("no uncommitted changes in `{}`", say::visible(name))),
+        }
+    }
+    if loose {
+        let brought = loose::bring(&subject, &reader, asked.all)?;
+        exit = if exit == Exit::OK { brought } else { exit };
+    }
+    if name.is_none() && !loose {
+        nothing("uncommitted changes", &found);
+    }
+    Ok(exit)
+}
+
+/// A patch, and where it goes. What it touches is git's own word for it.
+struct Patch {
+    file: File,
+    /// Of the first byte that is the patch's.
+    start: u64,
+    /// The commit it is made on.
+    base: Option<String>,
+    place: PathBuf,
+    paths: Vec<String>,
+}
+
+impl Patch {
+    fn open(mut file: File, place: PathBuf) -> Result<Patch> {
+        file.seek(SeekFrom::Start(0))?;
+        let mut first = String::new();
+        BufReader::new(&file).read_line(&mut first)?;
+        let base = first.trim_end().strip_prefix("base ").filter(|base| *base != "none").map(str::to_owned);
+        let mut patch = Patch { file, start: first.len() as u64, base, place, paths: Vec::new() };
+        if patch.file.metadata()?.len() > patch.start {
+            patch.paths = patch.touched()?;
+        }
+        Ok(patch)
+    }
+
+    /// `git apply` with these arguments, reading the patch.
+    fn git(&self, args: &[String]) -> Result<git::Said> {
+        let mut file = self.file.try_clone()?;
+        file.seek(SeekFrom::Start(self.start))?;
+        let quiet =
+            ["-c", "apply.whitespace=nowarn", "-c", "apply.ignoreWhitespace=no", "apply", "--whitespace=nowarn"];
+        Ok(Git::at(&self.place).args(quiet).args(args).args(["-"]).read(file)?)
+    }
+
+    /// # Errors
+    /// `Refused` for a patch that git does not read, or that leaves the repository.
+    fn touched(&self) -> Result<Vec<String>> {
+        let said = self.git(&["--numstat".to_owned(), "-z".to_owned()])?;
+        if !said.is_good() {
+            return Err(Refused::new(format!("the changes cannot be read: {}", say::visible(said.words()))).into());
+        }
+        let path = |field: &[u8]| {
+            let text = String::from_utf8(field.to_vec()).ok()?;
+            Some(text.splitn(3, '\t').nth(2)?.to_owned())
+        };
+        let paths = said.fields().map(path).collect::<Option<Vec<_>>>();
+        paths.ok_or_else(|| Refused::new("a changed file's name is not UTF-8").into())
+    }
+
+    /// # Errors
+    /// `Refused` where the repository here lacks the commit that the changes are made on.
+    fn is_on_known_ground(&self, identity: &str) -> Result<()> {
+        let Some(base) = &self.base else { return Ok(()) };
+        let known = Git::at(&self.place).args(["cat-file", "-e", &format!("{base}^{{commit}}")]).ask(Vec::new())?;
+        match known.is_good() {
+            true => Ok(()),
+            false => {
+                Err(Refused::new(format!("`{}` lacks the commit that the changes are made on", self.place.display()))
+                    .hint(format!("claude-bottle work fetch {identity}, then merge it"))
+                    .into())
+            }
+        }
+    }
+
+    fn apply(&self, all: bool) -> Result<Exit> {
+        let left_out = left_out(&self.paths, all)?;
+        let taken: Vec<&String> = self.paths.iter().filter(|path| !left_out.contains(path)).collect();
+        if taken.is_empty() {
+            return Ok(Exit::OK);
+        }
+        let except: Vec<String> = left_out.iter().map(|path| format!("--exclude={}", escaped(path))).collect();
+        let with =
+            |words: &[&str]| words.iter().map(|word| (*word).to_owned()).chain(except.clone()).collect::<Vec<_>>();
+        let mut done = self.git(&with(&["--check"]))?;
+        if done.is_good() {
+            done = self.git(&with(&[]))?;
+        } else {
+            // The last commits may have grown apart: by the blobs it names, the patch still finds its place.
+            done = self.git(&with(&["--3way"]))?;
+        }
+        if done.is_good() {
+            for path in &taken {
+                say::out(&format!("{}\n", say::visible(path)))?;
+            }
+            say::line(&format!("applied to `{}`", self.place.display()));
+            return Ok(Exit::OK);
+        }
+        let words: Vec<String> = done.stderr.lines().map(say::visible).collect();
+        if words.iter().any(|line| line.contains("with conflicts")) {
+            say::text(&format!("{}\n", words.join("\n")));
+            return Err(Refused::new(format!(
+                "applied to `{}` with conflicts, marked as git marks them",
+                self.place.display()
+            ))
+            .hint("git status")
+            .into());
+        }
+        let why = words.iter().find_map(|line| line.strip_prefix("error: ")).unwrap_or(done.words());
+        Err(Refused::new(format!("not applied, and nothing changed: {}", say::visible(why)))
+            .hint("commit or stash what is changed here, then type this again")
+            .into())
+    }
+}
+
+/// Of these paths the ones that are not wanted here: they would run by themselves, and nobody said yes.
+fn left_out(paths: &[String], all: bool) -> Result<Vec<String>> {
+    let run: Vec<String> = paths.iter().filter(|path| by_itself(path)).cloned().collect();
+    if run.is_empty() || all {
+        return Ok(Vec::new());
+    }
+    say::line("these can run by themselves here:");
+    for path in &run {
+        say::line(&format!("  {}", say::visible(path)));
+    }
+    let yes = match Tty::open() {
+        Some(mut tty) => tty.ask("bring them, too? [y/N] ", &signals::catch()?).is_yes(),
+        None => false,
+    };
+    if yes {
+        return Ok(Vec::new());
+    }
+    say::line("they are left out");
+    say::hint("look at them with `claude-bottle work diff`; `--all` brings them");
+    Ok(run)
+}
+
+/// A pattern that only this path fits.
+fn escaped(path: &str) -> String {
+    let special = |c: char| matches!(c, '*' | '?' | '[' | ']' | '\\');
+    path.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
+/// Is this directory what it seems, and no link to elsewhere, below `root`?
+fn is_plain(root: &Path, below: &Path) -> bool {
+    below.ancestors().filter(|path| !path.as_os_str().is_empty()).all(|path| {
+        let found = std::fs::symlink_metadata(root.join(path));
+        found.map_or(true, |meta| meta.is_dir())
+    })
+}

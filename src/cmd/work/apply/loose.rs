@@ -1,0 +1,80 @@
+//! Files outside repositories: placed where nothing is, or where what is here was not touched since the bottle got it.
+
+use super::super::super::reader::Reader;
+use super::super::{Subject, here};
+use super::{is_plain, left_out};
+use crate::exit::{Exit, Refused};
+use crate::say;
+use crate::state;
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
+    let fresh = tempfile::tempdir_in(subject.folder.path())?;
+    let mut stream = reader.stream(&["work", "files"], Vec::new())?;
+    state::unpack(stream.child.stdout.take().context("no stdout")?, fresh.path())?;
+    let (status, said) = stream.end();
+    if !status.is_some_and(|status| status.success()) {
+        return Err(Refused::new(said.lines().last().unwrap_or("the files could not be read").to_owned()).into());
+    }
+    let paths = below(fresh.path())?;
+    let names: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let unwanted = left_out(&names, all)?;
+    let copied = subject.plan.workspace.as_ref();
+    let place = copied.map_or_else(here, |workspace| Ok(workspace.from.clone()))?;
+    // What changed here after that time is not what the agent began with.
+    let since = copied.and_then(|_| subject.folder.born());
+    let mut refused = 0;
+    for (path, name) in paths.iter().zip(&names).filter(|(_, name)| !unwanted.contains(name)) {
+        let (from, to) = (fresh.path().join(path), place.join(path));
+        if !is_plain(&place, path.parent().unwrap_or(Path::new(""))) || !may_be_replaced(&from, &to, since)? {
+            say::line(&format!("not overwritten: {}", say::visible(name)));
+            refused += 1;
+            continue;
+        }
+        let folder = to.parent().unwrap_or(&place);
+        fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::copy(&mut fs::File::open(&from)?, &mut file)?;
+        let mode = if fs::metadata(&from)?.mode() & 0o100 != 0 { 0o755 } else { 0o644 };
+        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        file.persist(&to).with_context(|| format!("cannot write `{}`", to.display()))?;
+        say::out(&format!("{}\n", say::visible(name)))?;
+    }
+    match refused {
+        0 => Ok(Exit::OK),
+        _ => Err(Refused::new(format!("{refused} of the files are here already, and other than the agent found them"))
+            .hint("move them away, then type this again")
+            .into()),
+    }
+}
+
+/// Nothing is there, or the same, or what went into the bottle.
+fn may_be_replaced(from: &Path, to: &Path, since: Option<std::time::SystemTime>) -> Result<bool> {
+    let Ok(meta) = fs::symlink_metadata(to) else { return Ok(true) };
+    if !meta.is_file() {
+        return Ok(false);
+    }
+    let changed =
+        std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(u64::MAX));
+    // Seconds alone count: one that changed in the second of the copy is not touched.
+    if since.is_some_and(|since| changed + std::time::Duration::from_secs(1) <= since) {
+        return Ok(true);
+    }
+    Ok(fs::read(from)? == fs::read(to)?)
+}
+
+/// Files below a folder of ours, relative, sorted.
+fn below(root: &Path) -> Result<Vec<PathBuf>> {
+    let (mut files, mut folders) = (Vec::new(), vec![PathBuf::new()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root.join(&folder))?.collect::<std::io::Result<Vec<_>>>()? {
+            let path = folder.join(entry.file_name());
+            if entry.file_type()?.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    Ok(files)
+}

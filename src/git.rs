@@ -1,0 +1,136 @@
+//! The host's git on the host's repositories. Whatever a repository configures to run by itself (hooks, a file system
+//! monitor) stays off, and where the caller's environment points has no say.
+
+use crate::exit::{EngineError, Refused};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// One call, to be given arguments.
+pub struct Git(Command);
+
+/// How a call ended.
+pub struct Said {
+    pub code: Option<i32>,
+    pub stdout: Vec<u8>,
+    /// Lossy, trimmed.
+    pub stderr: String,
+}
+
+impl Said {
+    pub fn is_good(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// Its last line on stderr.
+    pub fn words(&self) -> &str {
+        self.stderr.lines().last().unwrap_or("git said nothing")
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        String::from_utf8_lossy(&self.stdout).lines().map(str::to_owned).collect()
+    }
+
+    /// What ends in NUL.
+    pub fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        self.stdout.split(|byte| *byte == 0).filter(|field| !field.is_empty())
+    }
+}
+
+impl Git {
+    /// In this directory.
+    pub fn at(folder: &Path) -> Git {
+        let mut command = Command::new("git");
+        for name in [
+            "GIT_DIR",
+            "GIT_WORK_TREE",
+            "GIT_INDEX_FILE",
+            "GIT_COMMON_DIR",
+            "GIT_OBJECT_DIRECTORY",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+            "GIT_NAMESPACE",
+            "GIT_PREFIX",
+            "GIT_EXTERNAL_DIFF",
+        ] {
+            command.env_remove(name);
+        }
+        command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
+        command.arg("-C").arg(folder);
+        command.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]);
+        Git(command)
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Git {
+        self.0.args(args);
+        self
+    }
+
+    /// # Errors
+    /// `Refused` where this host has no git.
+    pub fn ask(self, stdin: Vec<u8>) -> Result<Said, Refused> {
+        self.run(Stdio::piped(), stdin)
+    }
+
+    /// The same; it reads this file from where that stands.
+    pub fn read(self, file: File) -> Result<Said, Refused> {
+        self.run(Stdio::from(file), Vec::new())
+    }
+
+    fn run(mut self, stdin: Stdio, text: Vec<u8>) -> Result<Said, Refused> {
+        let spawned = self.0.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Refused::new("no `git` on this machine").hint("install git"),
+            _ => Refused::new(format!("cannot run `git`: {error}")),
+        })?;
+        let pipe = child.stdin.take();
+        let writer = std::thread::spawn(move || pipe.map(|mut pipe| pipe.write_all(&text)));
+        let output = child.wait_with_output().map_err(|error| Refused::new(format!("`git`: {error}")))?;
+        let _ = writer.join();
+        let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Ok(Said { code: output.status.code(), stdout: output.stdout, stderr })
+    }
+}
+
+/// The top directory of the repository that a directory lies in.
+pub fn top(folder: &Path) -> Result<Option<PathBuf>, Refused> {
+    let said = Git::at(folder).args(["rev-parse", "--show-toplevel"]).ask(Vec::new())?;
+    let mut path = said.stdout.clone();
+    path.pop();
+    Ok((said.is_good() && !path.is_empty()).then(|| PathBuf::from(OsString::from_vec(path))))
+}
+
+/// What all refs point at, a commit or tag a line.
+pub fn tips(repository: &Path) -> Result<Vec<u8>, Refused> {
+    Ok(Git::at(repository).args(["for-each-ref", "--format=%(objectname)"]).ask(Vec::new())?.stdout)
+}
+
+/// Takes the refs of a bundle of ours, `refs/bottle/…`, as `refs/bottles/IDENTITY/…`, and nothing else of it: no tag, no
+/// `FETCH_HEAD`; its objects are checked.
+///
+/// # Errors
+/// git's own last line.
+pub fn fetch(repository: &Path, bundle: &Path, identity: &str) -> Result<(), EngineError> {
+    let settings = ["fetch.fsckObjects=true", "transfer.fsckObjects=true", "fetch.writeCommitGraph=false"];
+    let fixed = [
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-recurse-submodules",
+        "--no-write-fetch-head",
+        "--no-auto-maintenance",
+        "--no-prune",
+        "--no-prune-tags",
+        "--no-show-forced-updates",
+        "--refmap=",
+    ];
+    let git = Git::at(repository).args(settings.iter().flat_map(|setting| ["-c", setting])).args(fixed);
+    let git = git.args([bundle.as_os_str(), format!("+refs/bottle/*:refs/bottles/{identity}/*").as_ref()]);
+    let said = git.ask(Vec::new()).map_err(|refused| EngineError::new(refused.what))?;
+    match said.is_good() {
+        true => Ok(()),
+        false => Err(EngineError::new(format!("the commits were not taken: {}", said.words()))),
+    }
+}
