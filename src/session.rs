@@ -12,7 +12,8 @@ use crate::plan::{Fate, Plan, Step, What};
 use crate::protocol::{Event, Values, Work};
 use crate::render;
 use crate::say;
-use crate::state::{Folder, Home, Kept, Mark};
+use crate::spec::Beginning;
+use crate::state::{Folder, Home, Kept, Mark, Saved};
 use crate::sys;
 use crate::sys::lock::Lock;
 use crate::sys::signals::{self, Signals};
@@ -38,7 +39,7 @@ pub struct Session<'a> {
 /// What was there before this start.
 enum Before {
     Nothing,
-    Kept(Mark),
+    Kept(Saved),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -171,12 +172,13 @@ impl<'a> Session<'a> {
         Ok(Session::new(docker, folder, plan, lock))
     }
 
-    /// A kept session that goes on: the caller holds its lock. `mark` comes back if nothing comes of it.
-    pub fn reopen(docker: &'a Docker, folder: Folder, plan: Plan, held: (Lock, Mark)) -> Result<Session<'a>> {
-        let (lock, mark) = held;
+    /// A kept session that goes on by a new plan: the caller holds its lock. All is as it was if nothing comes of it.
+    pub fn reopen(docker: &'a Docker, folder: Folder, plan: Plan, lock: Lock) -> Result<Session<'a>> {
+        let saved = folder.save()?;
         folder.set_mark(&Mark::Live)?;
+        folder.set_plan(&plan)?;
         let mut session = Session::new(docker, folder, plan, lock);
-        session.before = Before::Kept(mark);
+        session.before = Before::Kept(saved);
         Ok(session)
     }
 
@@ -474,7 +476,7 @@ impl<'a> Session<'a> {
     fn take_back(&mut self) -> Result<()> {
         self.phase = Phase::Settled;
         let mut failed = None;
-        let new = matches!(self.before, Before::Nothing);
+        let new = matches!(self.before, Before::Nothing) || self.plan.spec.beginning == Beginning::Transcript;
         for step in self.plan.down(Fate::Drop) {
             let made = match step.what {
                 What::RemoveGate => self.created.contains(&What::CreateGate),
@@ -487,8 +489,8 @@ impl<'a> Session<'a> {
             }
         }
         match (&self.before, failed) {
-            (Before::Kept(mark), failed) => {
-                self.folder.set_mark(mark)?;
+            (Before::Kept(saved), failed) => {
+                self.folder.put_back(saved)?;
                 failed.map_or(Ok(()), |error| Err(error.into()))
             }
             (Before::Nothing, None) => self.folder.remove(),

@@ -41,6 +41,8 @@ pub enum Mode {
 #[serde(rename_all = "lowercase")]
 pub enum Beginning {
     New,
-    /// Claude Code continues its last conversation.
+    /// On the home as it was kept; Claude Code continues its last conversation.
     Resume,
+    /// The same on a new home: the old one is gone, and the transcript is put back.
+    Transcript,
 }

@@ -1,96 +1,293 @@
-//! `cleanup`: settles what is lost, then removes kept sessions and what else of this home is left on the engine.
+//! `cleanup`: settles what is not at rest, then removes kept sessions and what else of this home is left on the engine.
 //!
-//! Live and detached sessions are never touched, nor anything without this home's label.
+//! A session with work that is nowhere else goes only where a person says so to it alone: by a `y`, or by its name. Live
+//! and detached sessions are never touched, nor anything without this home's label.
 
-use super::launch::asking_terminal;
+use super::launch::{asking_terminal, still_runs};
+use super::list::Row;
+use super::reader::Reader;
+use super::world;
 use crate::cli::Cleanup;
 use crate::docker::{Docker, gone};
-use crate::exit::Exit;
+use crate::exit::{EngineError, Exit, Refused};
 use crate::facts::Engine;
-use crate::plan::{Fate, volume};
+use crate::plan::{Fate, Plan, volume};
+use crate::protocol::Work;
+use crate::render;
 use crate::say;
 use crate::session::Session;
-use crate::state::{Condition, Folder, Home};
-use crate::sys::signals;
+use crate::state::{Condition, Folder, Home, Kept, Mark};
+use crate::sys::signals::{self, Signals};
+use crate::sys::tty::{Answer, Tty};
 use anyhow::Result;
 use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
-/// Objects on the engine whose session is not on this disk.
-#[derive(Default)]
-struct Orphans {
-    containers: Vec<String>,
-    volumes: Vec<String>,
+/// What may be removed, and what a person is told of it.
+struct Item {
+    what: What,
+    shown: String,
+    /// In the words of the reason why it is not simply removed.
+    work: Option<String>,
+}
+
+enum What {
+    Session(Folder, Box<Plan>),
+    /// On the engine, of a session that is not on this disk.
+    Container(String),
+    Volume(String),
+}
+
+/// Who decides about the next item.
+enum Consent {
+    Ask(Tty, Signals),
+    /// All but those with work.
+    Harmless,
+    /// The same, and these sessions in any case.
+    Named(BTreeSet<String>),
 }
 
 pub fn run(asked: &Cleanup) -> Result<Exit> {
     let home = Home::locate()?;
-    let mut exit = Exit::OK;
-    for folder in home.folders() {
-        if folder.condition() == Condition::Lost && !settled(&folder) {
-            exit = Exit::ENGINE;
+    let picked = picked(&home, asked)?;
+    let mut failed = false;
+    let mut items = Vec::new();
+    for folder in picked {
+        match settled(&home, folder, asked) {
+            Ok(item) => items.extend(item),
+            Err(error) => {
+                say::error(&error);
+                failed = true;
+            }
         }
     }
-    let kept: Vec<Folder> =
-        home.folders().into_iter().filter(|folder| matches!(folder.condition(), Condition::Kept(_))).collect();
-    let docker = Docker::new(&Engine::of_environment()?)?;
-    let orphans = match home.id() {
-        Some(id) => orphans(&docker, &home, &id)?,
-        None => Orphans::default(),
-    };
-    if kept.is_empty() && orphans.containers.is_empty() && orphans.volumes.is_empty() {
+    if let (true, Some(id)) = (asked.identities.is_empty(), home.id()) {
+        let docker = Docker::new(&Engine::of_environment()?)?;
+        match orphans(&docker, &home, &id) {
+            Ok(found) => items.extend(found),
+            Err(error) => {
+                say::error(&error.into());
+                failed = true;
+            }
+        }
+    }
+    let exit = |failed| if failed { Exit::ENGINE } else { Exit::OK };
+    if asked.dry_run {
+        let shown: String = items.iter().map(|item| format!("{}\n", item.shown)).collect();
+        say::out(&shown)?;
+        return Ok(exit(failed));
+    }
+    if items.is_empty() {
         say::line("nothing to remove");
-        return Ok(exit);
+        return Ok(exit(failed));
     }
-    for folder in &kept {
-        say::line(&format!("remove `{}`: its transcript, its audit trail, its home volume", folder.identity));
-    }
-    for name in orphans.containers.iter().chain(&orphans.volumes) {
-        say::line(&format!("remove `{name}`: left on the engine by this home"));
-    }
-    if !asked.yes && !confirmed()? {
-        return Ok(exit);
-    }
-    for folder in &kept {
-        if let Err(error) = remove(folder) {
+    let mut consent = match asked.yes {
+        true => Consent::Named(asked.identities.iter().cloned().collect()),
+        false => Consent::Ask(asking_terminal("remove")?, signals::catch()?),
+    };
+    for item in items {
+        say::line(&item.shown);
+        let removed = match consent.to(&item) {
+            Verdict::Remove => remove(&item),
+            Verdict::Leave => Ok(()),
+            Verdict::End(exit) => return Ok(exit),
+        };
+        if let Err(error) = removed {
             say::error(&error);
-            exit = Exit::ENGINE;
+            failed = true;
         }
     }
-    for name in &orphans.containers {
-        docker.brief(&["rm", "-f", "-v", name].map(str::to_owned))?;
-    }
-    for name in &orphans.volumes {
-        docker.brief(&["volume", "rm", name].map(str::to_owned))?;
-    }
-    Ok(exit)
+    Ok(exit(failed))
 }
 
-/// A lost session becomes a kept one; false where the engine that has it does not answer.
-fn settled(folder: &Folder) -> bool {
-    let settle = || -> Result<()> {
-        let Some(lock) = folder.lock()? else { return Ok(()) };
-        let Ok(plan) = folder.plan() else {
-            // Its start died before the plan was written: before the first engine call.
-            return folder.remove();
-        };
-        let docker = Docker::new(&plan.engine)?;
-        Session::rescue(&docker, folder.clone(), plan, lock).map(drop)
+/// The sessions that were asked for.
+///
+/// # Errors
+/// `Refused` for a name that is none, or of a session that runs; before anything is done.
+fn picked(home: &Home, asked: &Cleanup) -> Result<Vec<Folder>> {
+    let mut picked = match asked.identities.is_empty() {
+        true => home.folders(),
+        false => asked.identities.iter().map(|name| home.known(name)).collect::<Result<_, _>>()?,
     };
-    settle().map_err(|error| say::error(&error)).is_ok()
+    if let Some(age) = &asked.older_than {
+        let before = SystemTime::now() - seconds(age)?;
+        picked.retain(|folder| folder.since().is_none_or(|since| since <= before));
+    }
+    if !asked.identities.is_empty()
+        && let Some((folder, what)) = picked.iter().find_map(|folder| Some((folder, busy(folder)?)))
+    {
+        let refused = Refused::new(format!("`{}` is {what}, and nothing of it is removed", folder.identity));
+        return Err(refused.hint(format!("claude-bottle info {}", folder.identity)).into());
+    }
+    Ok(picked)
 }
 
-fn confirmed() -> Result<bool> {
-    let mut tty = asking_terminal("remove")?;
-    Ok(tty.ask("remove all this? [y/N] ", &signals::catch()?).is_yes())
+/// `90m`, `12h`, `30d`
+fn seconds(age: &str) -> Result<Duration, Refused> {
+    let wrong =
+        || Refused::new(format!("`{age}` is no age")).hint("a number and one of `s`, `m`, `h`, `d`, as in `30d`");
+    let unit = match age.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = age[..age.len() - 1].parse().map_err(|_| wrong())?;
+    // No session is older than the clock.
+    Ok(Duration::from_secs(number.saturating_mul(unit).min(u64::from(u32::MAX) / 4)))
+}
+
+/// Does somebody have it, or does it run without a terminal?
+fn busy(folder: &Folder) -> Option<&'static str> {
+    match folder.condition() {
+        Condition::Live => Some("live"),
+        Condition::Detached if !ended(folder) => Some("detached"),
+        _ => None,
+    }
+}
+
+/// A detached one whose engine says that it ended; one that cannot be asked runs on for all we know.
+fn ended(folder: &Folder) -> bool {
+    let ask = || -> Result<()> {
+        let plan = folder.plan()?;
+        still_runs(&Docker::new(&plan.engine)?, &plan)
+    };
+    ask().is_err_and(|error| error.is::<Refused>())
+}
+
+/// The session at rest, to be offered; nothing where it runs, or where there was nothing of it.
+fn settled(home: &Home, folder: Folder, asked: &Cleanup) -> Result<Option<Item>> {
+    if busy(&folder).is_some() {
+        return Ok(None);
+    }
+    let Ok(plan) = folder.plan() else {
+        // Its start died before the plan was written: before the first engine call.
+        return match (folder.condition(), asked.dry_run) {
+            (Condition::Lost, false) => folder.remove().map(|()| None),
+            (Condition::Lost, true) => Ok(None),
+            _ => folder.plan().map(|_| None),
+        };
+    };
+    let docker = Docker::new(&plan.engine)?;
+    let row = Row::read(&folder);
+    let mut first = "";
+    let kept = match folder.condition() {
+        Condition::Kept(kept) if !kept.unsettled => kept,
+        _ if asked.dry_run => {
+            first = ", would be settled first";
+            Kept::default()
+        }
+        before => match settle(&docker, &folder, &plan, before)? {
+            Some(kept) => kept,
+            None => return Ok(None),
+        },
+    };
+    let work = match kept.work.filter(|work| work.complete) {
+        Some(work) => told(&work),
+        None if world::has_home(&docker, &plan).is_ok_and(|there| !there) => None,
+        None => {
+            let reader = match asked.dry_run {
+                true => Reader::at_hand(&docker, home, &plan),
+                false => Reader::open(&docker, home, &plan),
+            };
+            match reader.and_then(|reader| reader.work()) {
+                Ok(work) => told(&work),
+                Err(error) => Some(format!("it could have work that is nowhere else: {error:#}")),
+            }
+        }
+    };
+    let why = match kept.why.as_str() {
+        "" => row.why(),
+        why => say::visible(why).replace('\n', " "),
+    };
+    let mut shown = format!("`{}` ({} for {}{first}", row.identity, row.state, row.age());
+    if !why.is_empty() {
+        shown.push_str(&format!(": {why}"));
+    }
+    shown.push_str("): its transcript, its audit trail, its home volume");
+    if let Some(work) = &work {
+        shown.push_str(&format!("\n  {work}"));
+    }
+    Ok(Some(Item { what: What::Session(folder, Box::new(plan)), shown, work }))
+}
+
+fn told(work: &Work) -> Option<String> {
+    (!work.is_none()).then(|| format!("WORK that is nowhere else: {}", render::work(work)))
+}
+
+/// A lost session, one that ended while it was detached, or one whose end its engine did not answer, comes to rest.
+fn settle(docker: &Docker, folder: &Folder, plan: &Plan, before: Condition) -> Result<Option<Kept>> {
+    let Some(lock) = folder.lock()? else { return Ok(None) };
+    Session::rescue(docker, folder.clone(), plan.clone(), lock)?;
+    let Condition::Kept(mut now) = folder.condition() else { return Ok(None) };
+    if now.unsettled {
+        let identity = &folder.identity;
+        return Err(EngineError::new(format!("`{identity}` stays as it is: {}", now.why))
+            .hint(format!("what is on this disk of it goes by `rm -r {}`", folder.path().display()))
+            .into());
+    }
+    if let Condition::Kept(before) = before {
+        now.why = before.why;
+        folder.set_mark(&Mark::Kept(now.clone()))?;
+    }
+    Ok(Some(now))
+}
+
+enum Verdict {
+    Remove,
+    Leave,
+    End(Exit),
+}
+
+impl Consent {
+    /// Decides about one item; an answer may decide about those that follow.
+    fn to(&mut self, item: &Item) -> Verdict {
+        if let Consent::Ask(tty, signals) = self {
+            let words = match tty.ask("remove it? [y/N/a (all without work)/q] ", signals) {
+                Answer::Line(words) => words,
+                Answer::Nothing => return Verdict::End(Exit::OK),
+                Answer::Signal(number) => return Verdict::End(Exit::signal(number)),
+            };
+            match words.trim() {
+                "y" | "Y" | "yes" | "YES" => return Verdict::Remove,
+                "q" => return Verdict::End(Exit::OK),
+                "a" => *self = Consent::Harmless,
+                _ => return Verdict::Leave,
+            }
+        }
+        let What::Session(folder, _) = &item.what else { return Verdict::Remove };
+        let named = matches!(self, Consent::Named(names) if names.contains(&folder.identity));
+        if item.work.is_none() || named {
+            return Verdict::Remove;
+        }
+        say::line("  left: only by its name, or by a `y`");
+        say::hint(&format!("claude-bottle cleanup {}", folder.identity));
+        Verdict::Leave
+    }
+}
+
+fn remove(item: &Item) -> Result<()> {
+    match &item.what {
+        What::Session(folder, plan) => remove_session(folder, plan),
+        What::Container(name) => engine(&["rm", "-f", "-v", name]),
+        What::Volume(name) => engine(&["volume", "rm", name]),
+    }
+}
+
+fn engine(args: &[&str]) -> Result<()> {
+    let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+    Docker::new(&Engine::of_environment()?)?.brief(&args).or_else(gone)?;
+    Ok(())
 }
 
 /// One kept session: what its plan made, then its folder.
-fn remove(folder: &Folder) -> Result<()> {
+fn remove_session(folder: &Folder, plan: &Plan) -> Result<()> {
     let Some(_lock) = folder.lock()? else { return Ok(()) };
+    // It may have been resumed while the person read.
     if !matches!(folder.condition(), Condition::Kept(_)) {
         return Ok(());
     }
-    let plan = folder.plan()?;
     let docker = Docker::new(&plan.engine)?;
     for step in plan.down(Fate::Drop).iter().filter(|step| step.what.removes()) {
         docker.brief(&step.args).or_else(gone)?;
@@ -98,23 +295,45 @@ fn remove(folder: &Folder) -> Result<()> {
     folder.remove()
 }
 
-/// What has this home's label and no session on this disk.
-fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Orphans> {
+/// What has this home's label and no session on this disk; and readers that nobody ended.
+fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Vec<Item>, EngineError> {
     let known: BTreeSet<String> = home.folders().into_iter().map(|folder| folder.identity).collect();
     let filter = format!("label=claude-bottle.home={id}");
-    let list = |args: &[&str]| -> Result<Vec<String>> {
+    let list = |args: &[&str]| -> Result<Vec<String>, EngineError> {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let text = docker.brief(&args)?;
         let stray = |line: &&str| line.split_once(' ').is_some_and(|(_, identity)| !known.contains(identity));
         Ok(text.lines().filter(stray).filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect())
     };
-    let format = r#"{{.Names}} {{.Label "claude-bottle.identity"}}"#;
+    // Of a session that is on this disk, a reader that runs is somebody's.
+    let reader = r#"{{if and (eq (.Label "claude-bottle.role") "reader") (ne .State "running")}}reader{{else}}{{.Label "claude-bottle.identity"}}{{end}}"#;
+    let containers = format!("{{{{.Names}}}} {reader}");
     let volumes = r#"{{.Name}} {{.Label "claude-bottle.identity"}}"#;
-    let mut orphans = Orphans {
-        containers: list(&["ps", "-a", "--filter", &filter, "--format", format])?,
-        volumes: list(&["volume", "ls", "--filter", &filter, "--format", volumes])?,
-    };
+    let containers = list(&["ps", "-a", "--filter", &filter, "--format", &containers])?;
+    let mut volumes = list(&["volume", "ls", "--filter", &filter, "--format", volumes])?;
     // An anonymous volume goes with its container.
-    orphans.volumes.retain(|name| name.starts_with(&volume("")));
-    Ok(orphans)
+    volumes.retain(|name| name.starts_with(&volume("")));
+    let item = |name: &String, what: What| {
+        let shown = format!("`{name}`: left on the engine by this home");
+        Item { what, shown, work: None }
+    };
+    let containers = containers.iter().map(|name| item(name, What::Container(name.clone())));
+    let volumes = volumes.iter().map(|name| item(name, What::Volume(name.clone())));
+    Ok(containers.chain(volumes).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages() {
+        for (age, wanted) in [("0s", 0), ("90m", 5400), ("12h", 43200), ("30d", 2_592_000)] {
+            assert_eq!(seconds(age).unwrap().as_secs(), wanted, "{age}");
+        }
+        assert!(seconds("99999999999999d").unwrap() < Duration::from_secs(1 << 31));
+        for wrong in ["", "d", "30", "30 d", "-1d", "1w", "1é"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
 }

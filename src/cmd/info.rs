@@ -1,9 +1,223 @@
-//! `info`: what is known of a session, on disk and on the engine. Changes nothing.
+//! `info`: what is known of a session, on disk and on the engine. Changes nothing, not even the mark of a lost one.
+//!
+//! An engine that does not answer is told of, and the rest is shown: the question was what is known.
 
-use crate::cli::Info;
-use crate::exit::Exit;
-use anyhow::{Result, bail};
+use super::launch;
+use super::list::Row;
+use super::reader::{Reader, Size};
+use crate::cli::{Info, ListFormat};
+use crate::docker::{Call, Docker, is_gone};
+use crate::exit::{EngineError, Exit};
+use crate::plan::Plan;
+use crate::render;
+use crate::say;
+use crate::state::Home;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
 
-pub fn run(_asked: &Info) -> Result<Exit> {
-    bail!("`info` is not written yet")
+#[derive(Serialize)]
+struct Known {
+    #[serde(flatten)]
+    row: Row,
+    transcript: Place,
+    audit: Place,
+    /// What the session's engine says; null where it does not answer.
+    on_engine: Option<OnEngine>,
+    engine_error: Option<String>,
+    /// What can be typed.
+    hints: Vec<String>,
+}
+
+/// Of the disk.
+#[derive(Serialize)]
+struct Place {
+    path: String,
+    files: u64,
+    bytes: u64,
+}
+
+/// What is not there is null.
+#[derive(Serialize)]
+struct OnEngine {
+    agent: Option<Container>,
+    gate: Option<Container>,
+    home: Option<Volume>,
+}
+
+#[derive(Serialize)]
+struct Container {
+    /// created, running, exited, …
+    status: String,
+    /// The image's id.
+    image: String,
+    exit_code: i64,
+    /// RFC 3339
+    started: Option<String>,
+    ended: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Volume {
+    volume: String,
+    /// Null where nobody could look.
+    size: Option<Size>,
+}
+
+pub fn run(asked: &Info) -> Result<Exit> {
+    let home = Home::locate()?;
+    let (folder, plan) = launch::recorded(&home, &asked.identity)?;
+    let mut known = Known {
+        row: Row::read(&folder),
+        transcript: measured(&folder.transcript()),
+        audit: measured(&folder.audit()),
+        on_engine: None,
+        engine_error: None,
+        hints: Vec::new(),
+    };
+    let docker = Docker::new(&plan.engine)?;
+    match containers(&docker, &plan) {
+        Ok([agent, gate]) => {
+            let reader = Reader::at_hand(&docker, &home, &plan);
+            let size = reader.as_ref().ok().and_then(|reader| reader.size().ok());
+            let volume = super::world::has_home(&docker, &plan).is_ok_and(|there| there);
+            known.row.work = known.row.work.or_else(|| reader.ok()?.work().ok());
+            let home = volume.then(|| Volume { volume: plan.volume(), size });
+            known.on_engine = Some(OnEngine { agent, gate, home });
+        }
+        Err(error) => known.engine_error = Some(error.what),
+    }
+    known.hints = hints(&known);
+    match asked.format {
+        ListFormat::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&known)?))?,
+        ListFormat::Text => say::out(&text(&known))?,
+    }
+    Ok(Exit::OK)
+}
+
+/// Files and bytes at or below a path.
+fn measured(path: &Path) -> Place {
+    let mut place = Place { path: path.display().to_string(), files: 0, bytes: 0 };
+    let mut paths = vec![path.to_owned()];
+    while let Some(path) = paths.pop() {
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        if meta.is_dir() {
+            paths.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+        } else {
+            place.files += 1;
+            place.bytes += meta.len();
+        }
+    }
+    place
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct State {
+    status: String,
+    #[serde(default)]
+    exit_code: i64,
+    #[serde(default)]
+    started_at: String,
+    #[serde(default)]
+    finished_at: String,
+}
+
+/// The agent's and the gate's, in one call.
+fn containers(docker: &Docker, plan: &Plan) -> Result<[Option<Container>; 2], EngineError> {
+    let names = [plan.agent_container(), plan.gate_container()];
+    let mut args: Vec<String> =
+        ["container", "inspect", "--format", "{{.Name}} {{.Image}} {{json .State}}"].map(str::to_owned).into();
+    args.extend(names.iter().cloned());
+    let (found, error) = docker.start(&args).and_then(Call::found)?;
+    if let Some(error) = error.filter(|error| !is_gone(error)) {
+        return Err(error);
+    }
+    Ok(names.map(|name| {
+        let mut words = found
+            .lines()
+            .find_map(|line| line.trim_start_matches('/').strip_prefix(&format!("{name} ")))?
+            .splitn(2, ' ');
+        let image = words.next()?.to_owned();
+        let state: State = serde_json::from_str(words.next()?).ok()?;
+        let time = |text: String| Some(text).filter(|text| !text.is_empty() && !text.starts_with("0001-"));
+        let (started, ended) = (time(state.started_at), time(state.finished_at));
+        Some(Container { status: state.status, image, exit_code: state.exit_code, started, ended })
+    }))
+}
+
+fn hints(known: &Known) -> Vec<String> {
+    let identity = &known.row.identity;
+    let runs = known.on_engine.as_ref().and_then(|on| on.agent.as_ref()).is_some_and(|agent| agent.status == "running");
+    let work = known.row.work.as_ref().is_none_or(|work| !work.is_none());
+    let verbs: &[&str] = match known.row.state {
+        "live" => &["exec"],
+        "detached" | "lost" if runs => &["attach", "exec"],
+        _ if work => &["resume", "work diff", "cleanup"],
+        _ => &["resume", "cleanup"],
+    };
+    verbs.iter().map(|verb| format!("claude-bottle {verb} {identity}")).collect()
+}
+
+fn text(known: &Known) -> String {
+    let row = &known.row;
+    let word = |text: &Option<String>| say::visible(text.as_deref().unwrap_or("?"));
+    let mut state = format!("{} for {}", row.state, row.age());
+    if row.why.is_some() {
+        state.push_str(&format!(": {}", row.why()));
+    }
+    if row.unsettled {
+        state.push_str("\nnot settled: its engine did not answer at its end");
+    }
+    let place = |place: &Place| match place.files {
+        0 => "none".to_owned(),
+        1 => format!("{} ({})", place.path, render::size(place.bytes)),
+        files => format!("{} ({files} files, {})", place.path, render::size(place.bytes)),
+    };
+    let mut rows = vec![
+        ("session", row.identity.clone()),
+        ("state", state),
+        ("agent", format!("{}, in bottle {}, from {}", word(&row.agent), word(&row.bottle), word(&row.cwd))),
+        ("engine", word(&row.engine)),
+    ];
+    match &known.on_engine {
+        None => rows.push(("", format!("DOES NOT ANSWER: {}", word(&known.engine_error)))),
+        Some(on) => rows.extend([
+            ("", format!("agent's container: {}", container(on.agent.as_ref()))),
+            ("", format!("gate's container: {}", container(on.gate.as_ref()))),
+            ("home", on.home.as_ref().map_or_else(|| "gone".to_owned(), volume)),
+        ]),
+    }
+    rows.push(("work", row.work.as_ref().map_or_else(|| "unknown".to_owned(), render::work)));
+    if row.rebuilt {
+        rows.push(("image", "its own: packages were added while it ran".to_owned()));
+    }
+    rows.push(("transcript", place(&known.transcript)));
+    rows.push(("audit", place(&known.audit)));
+    rows.push(("try", known.hints.join("\n")));
+    let line = |(name, value): (&str, String)| format!("{name:<10} {}\n", value.replace('\n', "\n           "));
+    rows.into_iter().map(line).collect()
+}
+
+fn container(of: Option<&Container>) -> String {
+    let Some(of) = of else { return "gone".to_owned() };
+    let mut text = match of.status.as_str() {
+        "exited" => format!("ended with {}", of.exit_code),
+        status => status.to_owned(),
+    };
+    if let Some(started) = &of.started {
+        text.push_str(&format!(", started {started}"));
+    }
+    if let Some(ended) = of.ended.as_ref().filter(|_| of.status != "running") {
+        text.push_str(&format!(", ended {ended}"));
+    }
+    format!("{text}\n  image {}", of.image)
+}
+
+fn volume(of: &Volume) -> String {
+    match &of.size {
+        Some(size) => format!("{} ({} files, {})", of.volume, size.files, render::size(size.bytes)),
+        None => of.volume.clone(),
+    }
 }

@@ -49,12 +49,29 @@ impl cli::Preview {
     }
 }
 
+/// A plan, and what a person is told beside it.
+pub struct Shown<'a> {
+    plan: &'a Plan,
+    changes: String,
+}
+
+impl<'a> Shown<'a> {
+    pub fn new(plan: &'a Plan) -> Shown<'a> {
+        Shown { plan, changes: String::new() }
+    }
+
+    /// With what became different since the session ran by `old`.
+    pub fn since(old: &Plan, plan: &'a Plan) -> Shown<'a> {
+        Shown { plan, changes: render::changes(old, plan) }
+    }
+}
+
 /// Prints a plan on stdout, in the asked format.
-pub fn print(plan: &Plan, gate: Option<&Refused>, format: cli::Format) -> Result<Exit> {
+pub fn print(shown: &Shown, gate: Option<&Refused>, format: cli::Format) -> Result<Exit> {
     say::out(&match format {
-        cli::Format::Text => render::text(plan, gate),
-        cli::Format::Json => render::json(plan),
-        cli::Format::Sh => render::sh(plan)?,
+        cli::Format::Text => render::text(shown.plan, gate) + &shown.changes,
+        cli::Format::Json => render::json(shown.plan),
+        cli::Format::Sh => render::sh(shown.plan)?,
     })?;
     Ok(Exit::OK)
 }
@@ -95,13 +112,14 @@ pub fn asking_terminal(verb: &str) -> Result<Tty, Refused> {
 /// Shows the plan and launches. `claim` makes the session, once it may leave a trace.
 pub fn launch<'a>(
     docker: &'a Docker,
-    plan: &Plan,
+    shown: &Shown,
     consent: Consent,
     claim: impl FnOnce() -> Result<Session<'a>>,
 ) -> Result<Exit> {
+    let plan = shown.plan;
     secrets::check(plan)?;
     let signals = signals::catch()?;
-    say::text(&render::text(plan, None));
+    say::text(&(render::text(plan, None) + &shown.changes));
     match consent {
         Consent::Given => go(docker, plan, signals, claim),
         Consent::Ask(tty) if plan.images.builds.is_empty() => {

@@ -2,28 +2,34 @@
 
 use crate::cli::{List, ListFormat};
 use crate::exit::Exit;
+use crate::protocol::Work;
+use crate::render;
 use crate::say;
-use crate::state::{Condition, Folder, Home};
+use crate::state::{Condition, Folder, Home, Kept};
 use anyhow::Result;
 use serde::Serialize;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// What the disk knows of a session. `None` is null in JSON: not known.
 #[derive(Serialize)]
-struct Row {
-    identity: String,
-    agent: Option<String>,
-    bottle: Option<String>,
+pub struct Row {
+    pub identity: String,
+    pub agent: Option<String>,
+    pub bottle: Option<String>,
     /// live, detached, kept, lost
-    state: &'static str,
-    why: Option<String>,
+    pub state: &'static str,
+    pub why: Option<String>,
     /// Unix time of the last change, seconds.
-    since: Option<u64>,
-    cwd: Option<String>,
-    engine: Option<String>,
+    pub since: Option<u64>,
+    pub cwd: Option<String>,
+    pub engine: Option<String>,
+    pub work: Option<Work>,
+    pub unsettled: bool,
+    pub rebuilt: bool,
 }
 
 pub fn run(asked: &List) -> Result<Exit> {
-    let rows: Vec<Row> = Home::locate()?.folders().iter().map(row).collect();
+    let rows: Vec<Row> = Home::locate()?.folders().iter().map(Row::read).collect();
     match asked.format {
         ListFormat::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&rows)?))?,
         ListFormat::Text if rows.is_empty() => say::line("no sessions"),
@@ -32,47 +38,71 @@ pub fn run(asked: &List) -> Result<Exit> {
     Ok(Exit::OK)
 }
 
-fn row(folder: &Folder) -> Row {
-    let plan = folder.summary();
-    let (state, why) = match folder.condition() {
-        Condition::Live => ("live", None),
-        Condition::Detached => ("detached", None),
-        Condition::Kept(kept) => ("kept", Some(kept.why)),
-        Condition::Lost => ("lost", None),
-    };
-    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Row {
-        identity: folder.identity.clone(),
-        state,
-        why,
-        since: folder.since().map(seconds),
-        agent: plan.as_ref().map(|plan| plan.spec.agent.clone()),
-        bottle: plan.as_ref().map(|plan| plan.bottle.clone()),
-        cwd: plan.as_ref().map(|plan| plan.spec.cwd.display().to_string()),
-        engine: plan.as_ref().map(|plan| plan.engine.place().to_owned()),
+impl Row {
+    pub fn read(folder: &Folder) -> Row {
+        let plan = folder.summary();
+        let (state, kept) = match folder.condition() {
+            Condition::Live => ("live", None),
+            Condition::Detached => ("detached", None),
+            Condition::Kept(kept) => ("kept", Some(kept)),
+            Condition::Lost => ("lost", None),
+        };
+        let why = kept.as_ref().map(|kept| kept.why.clone());
+        let Kept { work, unsettled, .. } = kept.unwrap_or_default();
+        Row {
+            identity: folder.identity.clone(),
+            state,
+            why,
+            work,
+            unsettled,
+            rebuilt: folder.is_rebuilt(),
+            since: folder.since().map(seconds),
+            agent: plan.as_ref().map(|plan| plan.spec.agent.clone()),
+            bottle: plan.as_ref().map(|plan| plan.bottle.clone()),
+            cwd: plan.as_ref().map(|plan| plan.spec.cwd.display().to_string()),
+            engine: plan.as_ref().map(|plan| plan.engine.place().to_owned()),
+        }
+    }
+
+    /// `3h`
+    pub fn age(&self) -> String {
+        let age = |since| render::age(seconds(SystemTime::now()).saturating_sub(since));
+        self.since.map_or_else(String::new, age)
+    }
+
+    /// One line, what hides made visible.
+    pub fn why(&self) -> String {
+        say::visible(self.why.as_deref().unwrap_or_default()).replace('\n', " ")
+    }
+
+    /// What is special about it, in single words.
+    fn flags(&self) -> String {
+        let work = match &self.work {
+            None if self.state == "kept" => "work?",
+            Some(work) if work.is_none() => "",
+            Some(work) if !work.complete && work.repositories.is_empty() && work.files == 0 => "work?",
+            Some(_) => "work",
+            None => "",
+        };
+        let flags = [work, if self.rebuilt { "rebuilt" } else { "" }, if self.unsettled { "unsettled" } else { "" }];
+        flags.into_iter().filter(|flag| !flag.is_empty()).collect::<Vec<_>>().join(",")
     }
 }
 
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 fn table(rows: &[Row]) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let width = rows.iter().map(|row| row.identity.len()).max().unwrap_or(0).max("IDENTITY".len());
-    let mut text = format!("{:<width$}  {:<8}  {:>4}  WHY\n", "IDENTITY", "STATE", "AGE");
+    let width = |title: &str, of: &dyn Fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0).max(title.len());
+    let identity = width("IDENTITY", &|row| row.identity.len());
+    let flags = width("FLAGS", &|row| row.flags().len());
+    let mut text = format!("{:<identity$}  {:<8}  {:>4}  {:<flags$}  WHY\n", "IDENTITY", "STATE", "AGE", "FLAGS");
     for row in rows {
-        let age = row.since.map_or_else(String::new, |since| age(now.saturating_sub(since)));
-        let why = say::visible(row.why.as_deref().unwrap_or_default()).replace('\n', " ");
-        let line = format!("{:<width$}  {:<8}  {age:>4}  {why}", row.identity, row.state);
+        let (age, mark, why) = (row.age(), row.flags(), row.why());
+        let line = format!("{:<identity$}  {:<8}  {age:>4}  {mark:<flags$}  {why}", row.identity, row.state);
         text.push_str(line.trim_end());
         text.push('\n');
     }
     text
-}
-
-/// `45s`, `12m`, `3h`, `8d`.
-fn age(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        3600..86400 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86400),
-    }
 }

@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::protocol::Work;
 use crate::state::Home;
 use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::path::Path;
 use tempfile::NamedTempFile;
@@ -27,22 +28,40 @@ pub struct Reader<'a> {
     image: String,
 }
 
+/// What a home takes.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Size {
+    pub files: u64,
+    pub bytes: u64,
+}
+
 impl<'a> Reader<'a> {
     /// # Errors
-    /// `Refused` where the session's home is not on its engine.
+    /// [`Refused`] where the session's home is not on its engine.
     pub fn open(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Reader<'a>> {
-        let args = ["volume", "inspect", "--format", "{{.Name}}", &plan.volume()].map(str::to_owned);
+        Reader::in_image(docker, plan, || world::gate_image(docker, home))
+    }
+
+    /// The same, and nothing is built for it.
+    pub fn at_hand(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Reader<'a>> {
+        Reader::in_image(docker, plan, || world::gate_image_at_hand(docker, home))
+    }
+
+    fn in_image(docker: &'a Docker, plan: &'a Plan, image: impl FnOnce() -> Result<String>) -> Result<Reader<'a>> {
         // A volume that is not there would be made by the mount.
-        docker.brief(&args).map_err(|error| match error.what.to_lowercase().contains("no such volume") {
-            true => anyhow::Error::new(Refused::new(format!("the home of `{}` is gone", plan.identity))),
-            false => error.into(),
-        })?;
-        Ok(Reader { docker, plan, image: world::gate_image(docker, home)? })
+        if !world::has_home(docker, plan)? {
+            return Err(Refused::new(format!("the home of `{}` is gone", plan.identity)).into());
+        }
+        Ok(Reader { docker, plan, image: image()? })
     }
 
     /// What is in the home and nowhere else.
     pub fn work(&self) -> Result<Work> {
         serde_json::from_slice(&self.ask(&["work", "report"], Vec::new())?).context("the reader is not understood")
+    }
+
+    pub fn size(&self) -> Result<Size> {
+        serde_json::from_slice(&self.ask(&["size"], Vec::new())?).context("the reader is not understood")
     }
 
     /// Asks, and gives the stream with the answer on its stdout. `words` follow `init`; `stdin` is written by a thread.

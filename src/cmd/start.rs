@@ -1,6 +1,6 @@
 //! `start`: a new bottle for a named agent.
 
-use super::launch::{self, launch};
+use super::launch::{self, Shown, launch};
 use super::world::{self, Asking, Subject};
 use crate::cli::Start;
 use crate::docker::Docker;
@@ -26,7 +26,7 @@ pub fn run(asked: Start) -> Result<Exit> {
     if asked.preview.is_wanted() {
         let home_id = home.id().map_or_else(|| random::word(16), Ok)?;
         let (plan, gate) = world::plan(subject(home_id), &chosen, &spec, Asking::Nobody)?;
-        return launch::print(&plan, gate.as_ref(), asked.preview.format);
+        return launch::print(&Shown::new(&plan), gate.as_ref(), asked.preview.format);
     }
     let subject = subject(home.make_id()?);
     let (plan, gate) = world::plan(subject, &chosen, &spec, Asking::Engine(&docker))?;
@@ -34,5 +34,5 @@ pub fn run(asked: Start) -> Result<Exit> {
         return Err(missing.into());
     }
     let consent = launch::consent(&asked.launch, &plan)?;
-    launch(&docker, &plan, consent, || Session::claim(&docker, &home, plan.clone()))
+    launch(&docker, &Shown::new(&plan), consent, || Session::claim(&docker, &home, plan.clone()))
 }

@@ -87,8 +87,36 @@ pub fn look(docker: &Docker, home: &Home) -> Result<Seen> {
     Ok(seen)
 }
 
+/// Is the home's volume on the engine?
+pub fn has_home(docker: &Docker, plan: &Plan) -> Result<bool, EngineError> {
+    let args = ["volume", "inspect", "--format", "{{.Name}}", &plan.volume()].map(str::to_owned);
+    match docker.brief(&args) {
+        Ok(_) => Ok(true),
+        Err(error) if error.what.to_lowercase().contains("no such volume") => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// This version's gate image, which the reader runs in; built where it is missing.
 pub fn gate_image(docker: &Docker, home: &Home) -> Result<String> {
+    let plan = gate_alone(docker, home)?;
+    if !plan.images.builds.is_empty() && super::launch::build(docker, &plan, &signals::catch()?)?.is_some() {
+        return Err(Refused::new("the image of the gate was not built").into());
+    }
+    Ok(plan.images.gate)
+}
+
+/// The same where it is there.
+pub fn gate_image_at_hand(docker: &Docker, home: &Home) -> Result<String> {
+    let plan = gate_alone(docker, home)?;
+    match plan.images.builds.is_empty() {
+        true => Ok(plan.images.gate),
+        false => Err(Refused::new("the image of the gate is not built").hint("claude-bottle build").into()),
+    }
+}
+
+/// A plan that builds the gate's image where it is missing, and nothing else.
+fn gate_alone(docker: &Docker, home: &Home) -> Result<Plan> {
     let spec = Spec {
         agent: String::new(),
         cwd: home.path().to_owned(),
@@ -112,13 +140,7 @@ pub fn gate_image(docker: &Docker, home: &Home) -> Result<String> {
     }
     let gate = plan.images.gate.clone();
     plan.images.builds.retain(|build| build.tag == gate);
-    match plan.images.builds.is_empty() {
-        true => Ok(gate),
-        false => match super::launch::build(docker, &plan, &signals::catch()?)? {
-            None => Ok(gate),
-            Some(_) => Err(Refused::new("the image of the gate was not built").into()),
-        },
-    }
+    Ok(plan)
 }
 
 /// Tags of the plan that the engine lacks.

@@ -113,7 +113,7 @@ fn claude(go: &mut Go, chosen: &Chosen, spec: &Spec, facts: &Facts) {
     if spec.remote_control {
         command.push("--remote-control".to_owned());
     }
-    if spec.beginning == Beginning::Resume {
+    if spec.beginning != Beginning::New {
         command.push("--continue".to_owned());
     }
     if spec.mode == Mode::Headless {

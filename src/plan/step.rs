@@ -4,6 +4,7 @@ use super::{Plan, Runtime, gate};
 use crate::facts::Terminal;
 use crate::policy::PROXY_VARIABLES;
 use crate::protocol::{AGENT_UID, GATE_BINARY, HOME};
+use crate::spec::Beginning;
 
 /// Of the reader, git's packing and its tmpfs included.
 const READER_MEMORY: &str = "2g";
@@ -23,6 +24,8 @@ pub enum What {
     /// Held: its stdin is fed the document, its stdout is the audit trail.
     StartGate,
     CreateAgent,
+    /// Feeds the transcript, as a tar stream, to a home that is new.
+    PutTranscript,
     /// The terminal's.
     StartAgent,
     /// TERM, three seconds, KILL.
@@ -74,6 +77,12 @@ impl Plan {
             steps.push(step(What::RemoveVolume, &["volume", "rm", "-f", &self.volume()]));
         }
         steps
+    }
+
+    /// The transcript back into a home that is new: before the agent starts, as root of the archive [`HOME`].
+    pub fn put_transcript(&self) -> Option<Step> {
+        let put = || step(What::PutTranscript, &["cp", "-", &format!("{}:{HOME}", self.agent_container())]);
+        (self.spec.beginning == Beginning::Transcript).then(put)
     }
 
     /// Asks the agent to end: what the engine calls stop.

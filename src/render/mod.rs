@@ -1,11 +1,13 @@
 //! Plans as text. Pure: a plan in, a string out; no rendering shows what a plan does not hold.
 
+mod changes;
 mod sh;
 mod text;
 mod work;
 
+pub use changes::changes;
 pub use sh::sh;
-pub use text::text;
+pub use text::{age, size, text};
 pub use work::work;
 
 use crate::plan::Plan;

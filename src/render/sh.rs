@@ -6,6 +6,7 @@
 use crate::exit::Refused;
 use crate::facts::Terminal;
 use crate::plan::{Fate, Plan, Source, Step, What};
+use crate::spec::Beginning;
 use std::fmt::Write;
 
 /// # Errors
@@ -14,6 +15,11 @@ pub fn sh(plan: &Plan) -> Result<String, Refused> {
     if plan.values.values().any(|source| matches!(source, Source::Ask(_))) {
         return Err(Refused::new("`--format sh` cannot ask: the plan has a `?` value in its `env`")
             .hint("start it here, or give the value by `${VARIABLE}`"));
+    }
+    if plan.spec.beginning == Beginning::Transcript {
+        return Err(
+            Refused::new("`--format sh` cannot put a transcript back: it is on this disk").hint("resume it here")
+        );
     }
     let engine = quote(&plan.engine.program);
     let [create_gate, start_gate, create_agent, start_agent] = plan.up();

@@ -12,6 +12,9 @@ use std::fmt::Write;
 /// The plan for a person. `gate`: why its program was not found.
 pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
     let mut rows: Vec<(&str, String)> = vec![("agent", agent(plan)), ("session", session(plan))];
+    if plan.spec.beginning == Beginning::Transcript {
+        rows.push(("home", "gone; resumes from the transcript".to_owned()));
+    }
     let words: Vec<String> = plan.go.command.iter().map(|word| shorten(word)).collect();
     rows.push(("runs", shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()));
     let env = names(plan);
@@ -77,6 +80,7 @@ fn agent(plan: &Plan) -> String {
 fn session(plan: &Plan) -> String {
     let how = match (plan.spec.beginning, plan.spec.mode, plan.terminal) {
         (Beginning::Resume, _, _) => "resumed: new containers on the kept home",
+        (Beginning::Transcript, _, _) => "resumed: a new home",
         (_, Mode::Headless, _) => "headless: one prompt, pipes",
         (_, _, Terminal::Pipes) => "pipes, no terminal",
         _ => "interactive",
@@ -146,11 +150,31 @@ fn runtime(plan: &Plan) -> String {
     }
 }
 
+const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+
+/// Exactly, for what was asked for.
 fn bytes(count: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match UNITS.iter().find(|(size, _)| count >= *size && count.is_multiple_of(*size)) {
         Some((size, unit)) => format!("{} {unit}", count / size),
         None => format!("{count} bytes"),
+    }
+}
+
+/// About, for what was found: `1.5 MiB`.
+pub fn size(count: u64) -> String {
+    match UNITS.iter().find(|(size, _)| count >= *size) {
+        Some((size, unit)) => format!("{:.1} {unit}", count as f64 / *size as f64),
+        None => format!("{count} bytes"),
+    }
+}
+
+/// `45s`, `12m`, `3h`, `8d`.
+pub fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86400),
     }
 }
 

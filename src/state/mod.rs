@@ -66,6 +66,14 @@ pub enum Condition {
     Lost,
 }
 
+/// A session's mark, its age, and its plan as they are on disk: put back if nothing comes of going on with it.
+#[derive(Debug)]
+pub struct Saved {
+    mark: Vec<u8>,
+    since: SystemTime,
+    plan: Vec<u8>,
+}
+
 /// What a list says of a session's plan.
 #[derive(Debug, Deserialize)]
 pub struct Summary {
@@ -259,6 +267,29 @@ impl Folder {
 
     pub fn set_plan(&self, plan: &Plan) -> Result<()> {
         write(&self.path.join("plan.json"), &serde_json::to_vec_pretty(plan)?)
+    }
+
+    pub fn save(&self) -> Result<Saved> {
+        let read = |name: &str| fs::read(self.path.join(name)).with_context(|| format!("cannot read its `{name}`"));
+        let since = self.since().unwrap_or_else(SystemTime::now);
+        Ok(Saved { mark: read("mark")?, since, plan: read("plan.json")? })
+    }
+
+    pub fn put_back(&self, saved: &Saved) -> Result<()> {
+        write(&self.path.join("plan.json"), &saved.plan)?;
+        let mark = self.path.join("mark");
+        write(&mark, &saved.mark)?;
+        fs::File::options().write(true).open(&mark)?.set_modified(saved.since).map_err(Into::into)
+    }
+
+    /// Is there a conversation to go on with?
+    pub fn has_transcript(&self) -> bool {
+        fs::read_dir(self.transcript()).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
+    /// An image of its own: packages that were approved while it ran.
+    pub fn is_rebuilt(&self) -> bool {
+        self.path.join("Dockerfile").exists()
     }
 
     /// Removes the folder and all in it.
