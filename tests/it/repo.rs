@@ -90,7 +90,7 @@ const LAYERS: &[&[&str]] = &[
     &["cmd"],
     &["session"],
     &["secrets"],
-    &["docker", "state", "render"],
+    &["docker", "state", "render", "workspace"],
     &["plan"],
     &["facts", "git", "manifest", "policy", "protocol", "spec"],
     &["cli", "exit", "say", "sys"],

@@ -1,0 +1,144 @@
+//! A repository's configuration, written anew from what is data in it. What names a program, a path of the host or a
+//! credential has no way in, as only what is named here goes.
+
+use super::must;
+use crate::exit::Refused;
+use std::fmt::Write;
+use std::path::Path;
+
+/// How files and objects are to be read.
+const CORE: [&str; 17] = [
+    "abbrev",
+    "autocrlf",
+    "bigfilethreshold",
+    "compression",
+    "eol",
+    "filemode",
+    "ignorecase",
+    "logallrefupdates",
+    "precomposeunicode",
+    "protecthfs",
+    "protectntfs",
+    "quotepath",
+    "repositoryformatversion",
+    "safecrlf",
+    "sparsecheckout",
+    "sparsecheckoutcone",
+    "symlinks",
+];
+/// How refs and worktrees were kept: the exported repository keeps them in the plain way.
+const NOT_EXTENSIONS: [&str; 3] = ["refstorage", "relativeworktrees", "worktreeconfig"];
+const BRANCH: [&str; 5] = ["description", "merge", "pushremote", "rebase", "remote"];
+const REMOTE: [&str; 7] = ["fetch", "partialclonefilter", "promisor", "push", "pushurl", "tagopt", "url"];
+const SUBMODULE: [&str; 4] = ["active", "branch", "ignore", "url"];
+
+/// # Errors
+/// `Refused` where git does not read it.
+pub fn config(work: &Path) -> Result<Vec<u8>, Refused> {
+    let mut text = String::from("[core]\n\tbare = false\n");
+    for scope in ["--local", "--worktree"] {
+        // Without a configuration of its own a worktree's is the repository's: the same twice.
+        let said = must(work, &["config", "--list", "-z", "--no-includes", scope])?;
+        for field in said.fields() {
+            let field = String::from_utf8_lossy(field);
+            // A name without `=` is true.
+            let (key, value) = field.split_once('\n').unwrap_or((&field, "true"));
+            if let Some(line) = kept(key, value)
+                && !text.ends_with(&line)
+            {
+                text.push_str(&line);
+            }
+        }
+    }
+    Ok(text.into_bytes())
+}
+
+/// The lines of one setting that goes in. git gives section and name in small letters.
+fn kept(key: &str, value: &str) -> Option<String> {
+    let (section, rest) = key.split_once('.')?;
+    let (subsection, name) = rest.rsplit_once('.').map_or((None, rest), |(sub, name)| (Some(sub), name));
+    let value = match (section, subsection, name) {
+        ("core", None, name) if CORE.contains(&name) => value.to_owned(),
+        ("extensions", None, name) if !NOT_EXTENSIONS.contains(&name) => value.to_owned(),
+        ("user", None, "name" | "email") => value.to_owned(),
+        ("branch", Some(_), name) if BRANCH.contains(&name) => value.to_owned(),
+        ("remote" | "submodule", Some(_), "url" | "pushurl") => without_userinfo(value)?,
+        ("remote", Some(_), name) if REMOTE.contains(&name) => value.to_owned(),
+        ("submodule", Some(_), name) if SUBMODULE.contains(&name) => value.to_owned(),
+        _ => return None,
+    };
+    let mut text = match subsection {
+        Some(subsection) => format!("[{section} \"{}\"]\n", subsection.replace('\\', "\\\\").replace('"', "\\\"")),
+        None => format!("[{section}]\n"),
+    };
+    let quoted = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
+    let _ = writeln!(text, "\t{name} = \"{quoted}\"");
+    Some(text)
+}
+
+/// A URL as anyone may know it: no user, but the one that ssh needs; no password, no query. `None`: it names a program.
+fn without_userinfo(url: &str) -> Option<String> {
+    if url.contains("::") {
+        return None;
+    }
+    let Some((scheme, rest)) = url.split_once("://") else { return Some(url.to_owned()) };
+    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(info, host)| (info, host));
+    let user = user.split(':').next().unwrap_or_default();
+    Some(match (scheme.contains("ssh"), user) {
+        (true, user) if !user.is_empty() => format!("{scheme}://{user}@{host}{path}"),
+        _ => format!("{scheme}://{host}{path}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_lets_nobody_in() {
+        for (url, wanted) in [
+            ("https://tok3n@git.example.org/a.git", "https://git.example.org/a.git"),
+            ("https://me:pw@git.example.org:8443/a.git?private_token=x#y", "https://git.example.org:8443/a.git"),
+            ("https://a@b@git.example.org/p@th", "https://git.example.org/p@th"),
+            ("ssh://git:pw@git.example.org:2222/a.git", "ssh://git@git.example.org:2222/a.git"),
+            ("git@git.example.org:a.git", "git@git.example.org:a.git"),
+            ("/srv/git/a.git", "/srv/git/a.git"),
+            ("https://git.example.org", "https://git.example.org"),
+        ] {
+            assert_eq!(without_userinfo(url).as_deref(), Some(wanted), "{url}");
+        }
+        assert_eq!(without_userinfo("ext::sh -c evil"), None);
+    }
+
+    #[test]
+    fn only_data_goes_in() {
+        for key in [
+            "core.fsmonitor",
+            "core.sshcommand",
+            "core.hookspath",
+            "core.worktree",
+            "credential.helper",
+            "credential.https://x.helper",
+            "include.path",
+            "includeif.gitdir:/.path",
+            "filter.lfs.clean",
+            "diff.x.textconv",
+            "alias.x",
+            "http.extraheader",
+            "http.https://x/.extraheader",
+            "url.https://t@x/.insteadof",
+            "remote.o.uploadpack",
+            "remote.o.vcs",
+            "remote.o.proxy",
+            "submodule.s.update",
+            "extensions.worktreeconfig",
+            "gpg.program",
+            "user.signingkey",
+        ] {
+            assert_eq!(kept(key, "value"), None, "{key}");
+        }
+        assert_eq!(kept("branch.a\"b.merge", "x\ty").unwrap(), "[branch \"a\\\"b\"]\n\tmerge = \"x\\ty\"\n");
+    }
+}

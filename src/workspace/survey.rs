@@ -1,0 +1,174 @@
+//! What of a directory goes into a workspace: git's own list where there is a repository, everything elsewhere.
+
+use super::export::export;
+use crate::exit::Refused;
+use crate::facts::Workspace;
+use crate::git::{self, Git};
+use crate::spec::Copied;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Where an entry's content is.
+#[derive(Debug, Clone)]
+pub enum From {
+    Disk(PathBuf),
+    Text(Vec<u8>),
+}
+
+/// One entry: its path in the workspace.
+pub struct Entry<'a> {
+    pub inside: &'a Path,
+    pub from: &'a From,
+}
+
+#[derive(Debug)]
+pub struct Survey {
+    pub found: Workspace,
+    what: Copied,
+    /// By path in the workspace: a folder comes before what is in it.
+    entries: BTreeMap<PathBuf, From>,
+}
+
+/// Looks at a directory.
+///
+/// # Errors
+/// `Refused` for a directory that is no project's, for one that cannot be read, for a repository that git does not read.
+pub fn survey(from: &Path, what: Copied, private: &[PathBuf]) -> Result<Survey, Refused> {
+    let from = from.canonicalize().map_err(|error| unreadable(from, &error))?;
+    if let Some(path) = private.iter().find(|path| path.starts_with(&from)) {
+        return Err(Refused::new(format!("`--cwd` would copy all of `{}`, and `{}` in it", from.display(), path.display()))
+            .hint("go to the directory of one project"));
+    }
+    let found = Workspace { from: from.clone(), files: 0, bytes: 0, repositories: Vec::new(), within: None };
+    let mut survey = Survey { found, what, entries: BTreeMap::new() };
+    survey.entries.insert(PathBuf::new(), From::Disk(from.clone()));
+    if from.join(".git").symlink_metadata().is_ok() {
+        survey.repository(Path::new(""))?;
+    } else {
+        survey.found.within = git::top(&from).unwrap_or_default();
+        match (what, &survey.found.within) {
+            (Copied::Unignored, Some(_)) => survey.listed(Path::new(""))?,
+            _ => survey.walked(Path::new(""))?,
+        }
+    }
+    survey.count();
+    Ok(survey)
+}
+
+impl Survey {
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.entries.iter().map(|(inside, from)| Entry { inside, from })
+    }
+
+    /// Of what has no time of its own.
+    pub fn time(&self) -> i64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        i64::try_from(now).unwrap_or(0)
+    }
+
+    /// A repository's worktree and its `.git`.
+    fn repository(&mut self, path: &Path) -> Result<(), Refused> {
+        match self.what {
+            Copied::Unignored => self.listed(path)?,
+            Copied::All => self.walked(path)?,
+        }
+        let exported = export(&self.found.from.join(path))?;
+        let name = if path.as_os_str().is_empty() { ".".to_owned() } else { path.to_string_lossy().into_owned() };
+        self.found.repositories.push(name);
+        let git = path.join(".git");
+        for (below, from) in exported {
+            self.put(git.join(below), from);
+        }
+        Ok(())
+    }
+
+    /// What git tracks, or does not ignore.
+    fn listed(&mut self, path: &Path) -> Result<(), Refused> {
+        let folder = self.found.from.join(path);
+        let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+        let said = Git::at(&folder).args(args).ask(Vec::new())?;
+        if !said.is_good() {
+            return Err(Refused::new(format!("git does not read `{}`: {}", folder.display(), said.words())));
+        }
+        let listed: Vec<PathBuf> =
+            said.fields().map(|field| path.join(OsString::from_vec(field.to_vec()))).collect();
+        for path in listed {
+            let disk = self.found.from.join(&path);
+            match fs::symlink_metadata(&disk) {
+                // A submodule, or a repository that nobody tracks.
+                Ok(meta) if meta.is_dir() => {
+                    let path: PathBuf = path.components().collect();
+                    self.put(path.clone(), From::Disk(self.found.from.join(&path)));
+                    if disk.join(".git").symlink_metadata().is_ok() {
+                        self.repository(&path)?;
+                    }
+                }
+                Ok(_) => self.put(path, From::Disk(disk)),
+                // Deleted, and not committed yet; or not checked out.
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// All there is.
+    fn walked(&mut self, path: &Path) -> Result<(), Refused> {
+        let mut folders = vec![path.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let disk = self.found.from.join(&folder);
+            let entries = fs::read_dir(&disk).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            for entry in entries.map_err(|error| unreadable(&disk, &error))? {
+                let path = folder.join(entry.file_name());
+                if entry.file_name() == ".git" {
+                    continue;
+                }
+                self.put(path.clone(), From::Disk(entry.path()));
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    match entry.path().join(".git").symlink_metadata() {
+                        Ok(_) => self.repository(&path)?,
+                        Err(_) => folders.push(path),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// With the folders above it.
+    fn put(&mut self, inside: PathBuf, from: From) {
+        let above: Vec<PathBuf> = inside.ancestors().skip(1).map(Path::to_owned).collect();
+        for folder in above {
+            if self.entries.contains_key(&folder) {
+                break;
+            }
+            // Those of an exported `.git` are like the directory that it is in.
+            let disk = self.found.from.join(&folder);
+            let disk = if disk.is_dir() { disk } else { self.found.from.clone() };
+            self.entries.insert(folder, From::Disk(disk));
+        }
+        self.entries.insert(inside, from);
+    }
+
+    fn count(&mut self) {
+        for from in self.entries.values() {
+            let size = match from {
+                From::Text(text) => Some(text.len() as u64),
+                From::Disk(path) => {
+                    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+                }
+            };
+            if let Some(size) = size {
+                self.found.files += 1;
+                self.found.bytes += size;
+            }
+        }
+    }
+}
+
+pub fn unreadable(path: &Path, error: &std::io::Error) -> Refused {
+    Refused::new(format!("cannot read `{}`: {error}", path.display()))
+}
