@@ -25,9 +25,12 @@ impl Said {
         self.code == Some(0)
     }
 
-    /// Its last line on stderr.
+    /// Why it failed, in its words.
     pub fn words(&self) -> &str {
-        self.stderr.lines().last().unwrap_or("git said nothing")
+        let why = |line: &str| line.starts_with("fatal: ") || line.starts_with("error: ");
+        let line = self.stderr.lines().find(|line| why(line)).or(self.stderr.lines().last());
+        let line = line.unwrap_or("git said nothing");
+        line.split_once(": ").filter(|_| why(line)).map_or(line, |(_, rest)| rest)
     }
 
     pub fn lines(&self) -> Vec<String> {

@@ -17,6 +17,23 @@ pub fn text(text: &str) {
     let _ = stderr.flush();
 }
 
+/// A line on a terminal that the next one takes the place of; nothing elsewhere.
+pub fn progress(text: &str) {
+    static LAST: std::sync::Mutex<String> = std::sync::Mutex::new(String::new());
+    let Ok(mut last) = LAST.lock() else { return };
+    if *last != text && io::stderr().is_terminal() {
+        let _ = io::stderr().write_all(format!("\r{text}\x1b[K").as_bytes());
+        text.clone_into(&mut last);
+    }
+}
+
+/// Takes that line away.
+pub fn no_progress() {
+    if io::stderr().is_terminal() {
+        let _ = io::stderr().write_all(b"\r\x1b[K");
+    }
+}
+
 /// What was asked for, on stdout.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! recorded plan. Whatever unwinds through here still settles.
 
 mod audit;
+mod fill;
 mod snapshot;
 
 use crate::docker::{self, Call, Docker, Stream};
@@ -18,6 +19,7 @@ use crate::sys;
 use crate::sys::lock::Lock;
 use crate::sys::signals::{self, Signals};
 use crate::sys::tty;
+use crate::workspace::Survey;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use std::io::Write;
@@ -32,6 +34,8 @@ pub struct Session<'a> {
     before: Before,
     gate: Option<Held>,
     created: Vec<What>,
+    /// What is to be copied into the workspace.
+    survey: Option<Survey>,
     phase: Phase,
     _lock: Lock,
 }
@@ -198,7 +202,13 @@ impl<'a> Session<'a> {
 
     fn new(docker: &'a Docker, folder: Folder, plan: Plan, lock: Lock) -> Session<'a> {
         let (before, phase) = (Before::Nothing, Phase::Preparing);
-        Session { docker, folder, plan, before, gate: None, created: Vec::new(), phase, _lock: lock }
+        Session { docker, folder, plan, before, gate: None, created: Vec::new(), survey: None, phase, _lock: lock }
+    }
+
+    /// With this for its workspace.
+    pub fn carrying(mut self, survey: Option<Survey>) -> Session<'a> {
+        self.survey = survey;
+        self
     }
 
     pub fn plan(&self) -> &Plan {
@@ -206,11 +216,25 @@ impl<'a> Session<'a> {
     }
 
     /// Makes both containers and starts the gate, without any secret: while the person reads the plan.
-    pub fn prepare(&mut self) -> Result<()> {
+    ///
+    /// A signal that comes while the home is filled ends that, and is left for whoever looks next.
+    pub fn prepare(&mut self, signals: &Signals) -> Result<()> {
         let [create_gate, start_gate, create_agent, _] = self.plan.up();
         self.create(&create_gate)?;
         self.follow_gate(self.docker.hold(&start_gate.args)?);
-        self.create(&create_agent)
+        self.create(&create_agent)?;
+        match self.plan.fill() {
+            Some(step) => fill::fill(self.docker, &step.args, self.content()?, signals),
+            None => Ok(()),
+        }
+    }
+
+    /// What the home is filled with.
+    fn content(&self) -> Result<fill::Content<'_>> {
+        match self.plan.spec.beginning {
+            Beginning::Transcript => Ok(fill::Content::Transcript(self.folder.transcript())),
+            _ => Ok(fill::Content::Workspace(self.survey.as_ref().context("what is to be copied was not looked at")?)),
+        }
     }
 
     fn create(&mut self, step: &Step) -> Result<()> {

@@ -34,7 +34,8 @@ pub fn run(asked: &Build) -> Result<Exit> {
         copy: None,
     };
     let identity = chosen.agent.name.clone();
-    let subject = Subject { home: &home, home_id: String::new(), identity, engine, terminal: Terminal::Pipes };
+    let subject =
+        Subject { home: &home, home_id: String::new(), identity, engine, terminal: Terminal::Pipes, workspace: None };
     let asking = if asked.force { Asking::Nobody } else { Asking::Engine(&docker) };
     let (plan, gate) = world::plan(subject, &chosen, &spec, asking)?;
     if let Some(missing) = gate {

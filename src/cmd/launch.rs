@@ -124,7 +124,7 @@ pub fn launch<'a>(
         Consent::Given => go(docker, plan, signals, claim),
         Consent::Ask(tty) if plan.images.builds.is_empty() => {
             let mut session = claim()?;
-            session.prepare()?;
+            session.prepare(&signals)?;
             match ask(tty, &signals) {
                 None => run(session, signals),
                 Some(exit) => {
@@ -152,7 +152,7 @@ fn go<'a>(
         return Ok(exit);
     }
     let mut session = claim()?;
-    session.prepare()?;
+    session.prepare(&signals)?;
     run(session, signals)
 }
 

@@ -38,6 +38,7 @@ pub fn run(asked: Resume) -> Result<Exit> {
             .into());
     }
     let mut spec = asked.launch.spec(&old.spec.agent, old.spec.cwd.clone(), beginning);
+    spec.copy = old.spec.copy;
     spec.remote_control |= old.spec.remote_control;
     if spec.args.is_empty() {
         spec.args.clone_from(&old.spec.args);
@@ -49,6 +50,7 @@ pub fn run(asked: Resume) -> Result<Exit> {
         identity: old.identity.clone(),
         engine: here,
         terminal: asked.preview.terminal(),
+        workspace: old.workspace.clone(),
     };
     if asked.preview.is_wanted() {
         let (plan, gate) = world::plan(subject, &chosen, &spec, Asking::Nobody)?;

@@ -2,27 +2,32 @@
 
 use super::launch::{self, Shown, launch};
 use super::world::{self, Asking, Subject};
-use crate::cli::Start;
+use crate::cli::{Cwd, Start};
 use crate::docker::Docker;
-use crate::exit::Exit;
+use crate::exit::{Exit, Refused};
 use crate::facts::Engine;
 use crate::manifest;
 use crate::session::Session;
-use crate::spec::Beginning;
+use crate::spec::{Beginning, Copied};
 use crate::state::Home;
 use crate::sys::random;
+use crate::workspace::{Survey, survey};
 use anyhow::{Context as _, Result};
+use std::path::{Path, PathBuf};
 
 pub fn run(asked: Start) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let chosen = manifest::load(home.path(), &cwd)?.choose(&asked.agent)?;
-    let spec = asked.launch.spec(&asked.agent, cwd, Beginning::New);
+    let survey = asked.cwd.map(|what| look(&home, &cwd, what)).transpose()?;
+    let mut spec = asked.launch.spec(&asked.agent, cwd, Beginning::New);
+    spec.copy = asked.cwd.map(copied);
     let identity = format!("{}-{}", asked.agent, random::word(5)?);
     let engine = Engine::of_environment()?;
     let docker = Docker::new(&engine)?;
     let terminal = asked.preview.terminal();
-    let subject = |home_id| Subject { home: &home, home_id, identity, engine, terminal };
+    let workspace = survey.as_ref().map(|survey| survey.found.clone());
+    let subject = |home_id| Subject { home: &home, home_id, identity, engine, terminal, workspace };
     if asked.preview.is_wanted() {
         let home_id = home.id().map_or_else(|| random::word(16), Ok)?;
         let (plan, gate) = world::plan(subject(home_id), &chosen, &spec, Asking::Nobody)?;
@@ -34,5 +39,21 @@ pub fn run(asked: Start) -> Result<Exit> {
         return Err(missing.into());
     }
     let consent = launch::consent(&asked.launch, &plan)?;
-    launch(&docker, &Shown::new(&plan), consent, || Session::claim(&docker, &home, plan.clone()))
+    launch(&docker, &Shown::new(&plan), consent, || {
+        Session::claim(&docker, &home, plan.clone()).map(|session| session.carrying(survey))
+    })
+}
+
+fn copied(what: Cwd) -> Copied {
+    match what {
+        Cwd::Unignored => Copied::Unignored,
+        Cwd::All => Copied::All,
+    }
+}
+
+/// What of the current directory goes in. A person's home, and ours, never do: they hold keys.
+fn look(home: &Home, cwd: &Path, what: Cwd) -> Result<Survey, Refused> {
+    let private: Vec<PathBuf> = dirs::home_dir().into_iter().chain([home.path().to_owned()]).collect();
+    let private: Vec<PathBuf> = private.iter().map(|path| path.canonicalize().unwrap_or(path.clone())).collect();
+    survey(cwd, copied(what), &private)
 }

@@ -2,7 +2,7 @@
 
 use crate::docker::{Call, Docker, Info};
 use crate::exit::{EngineError, Refused};
-use crate::facts::{self, Engine, Facts, ImageFacts, NetworkFacts, Proxy, Seen, Terminal};
+use crate::facts::{self, Engine, Facts, ImageFacts, NetworkFacts, Proxy, Seen, Terminal, Workspace};
 use crate::manifest::{Chosen, Image};
 use crate::plan::{self, Plan};
 use crate::spec::{Beginning, Mode, Spec};
@@ -25,6 +25,8 @@ pub struct Subject<'a> {
     pub identity: String,
     pub engine: Engine,
     pub terminal: Terminal,
+    /// What is copied into the workspace, or was.
+    pub workspace: Option<Workspace>,
 }
 
 /// Probes the world and builds the plan. The second value says why the gate's program was not found.
@@ -63,7 +65,7 @@ pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> R
             },
         },
         detach_keys: facts::detach_keys()?,
-        workspace: None,
+        workspace: subject.workspace,
         seen,
     };
     let mut plan = plan::build(chosen, spec, &facts)?;
@@ -133,6 +135,7 @@ fn gate_alone(docker: &Docker, home: &Home) -> Result<Plan> {
         identity: String::new(),
         engine: docker.engine().clone(),
         terminal: Terminal::Pipes,
+        workspace: None,
     };
     let (mut plan, gate) = plan(subject, &Chosen::plain(), &spec, Asking::Engine(docker))?;
     if let Some(missing) = gate {

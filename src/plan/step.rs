@@ -24,8 +24,8 @@ pub enum What {
     /// Held: its stdin is fed the document, its stdout is the audit trail.
     StartGate,
     CreateAgent,
-    /// Feeds the transcript, as a tar stream, to a home that is new.
-    PutTranscript,
+    /// Feeds a tar stream to the home, before the agent starts: the workspace, or the transcript of a home that is gone.
+    Fill,
     /// The terminal's.
     StartAgent,
     /// TERM, three seconds, KILL.
@@ -79,10 +79,14 @@ impl Plan {
         steps
     }
 
-    /// The transcript back into a home that is new: before the agent starts, as root of the archive [`HOME`].
-    pub fn put_transcript(&self) -> Option<Step> {
-        let put = || step(What::PutTranscript, &["cp", "-", &format!("{}:{HOME}", self.agent_container())]);
-        (self.spec.beginning == Beginning::Transcript).then(put)
+    /// Something of the host into the home, between the agent's making and its start; names are relative to [`HOME`].
+    pub fn fill(&self) -> Option<Step> {
+        let wanted = match self.spec.beginning {
+            Beginning::New => self.workspace.is_some(),
+            Beginning::Transcript => true,
+            Beginning::Resume => false,
+        };
+        wanted.then(|| step(What::Fill, &["cp", "-", &format!("{}:{HOME}", self.agent_container())]))
     }
 
     /// Asks the agent to end: what the engine calls stop.

@@ -21,6 +21,10 @@ pub fn sh(plan: &Plan) -> Result<String, Refused> {
             Refused::new("`--format sh` cannot put a transcript back: it is on this disk").hint("resume it here")
         );
     }
+    if plan.workspace.is_some() {
+        return Err(Refused::new("`--format sh` cannot copy a directory into the workspace")
+            .hint("start it here, or leave `--cwd` away"));
+    }
     let engine = quote(&plan.engine.program);
     let [create_gate, start_gate, create_agent, start_agent] = plan.up();
     let mut text = String::new();

@@ -1,12 +1,12 @@
 //! The preflight: what a person must see before saying yes. Names of variables only; writable routes in their own block.
 
 use crate::exit::Refused;
-use crate::facts::Terminal;
+use crate::facts::{Terminal, Workspace};
 use crate::plan::{Plan, Runtime, Source};
 use crate::policy::{GitAccess, Protocol, Role, Route, Scheme};
 use crate::protocol;
 use crate::say::visible;
-use crate::spec::{Beginning, Mode};
+use crate::spec::{Beginning, Copied, Mode};
 use std::fmt::Write;
 
 /// The plan for a person. `gate`: why its program was not found.
@@ -14,6 +14,9 @@ pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
     let mut rows: Vec<(&str, String)> = vec![("agent", agent(plan)), ("session", session(plan))];
     if plan.spec.beginning == Beginning::Transcript {
         rows.push(("home", "gone; resumes from the transcript".to_owned()));
+    }
+    if let Some(workspace) = &plan.workspace {
+        rows.push(("cwd", copied(plan, workspace)));
     }
     let words: Vec<String> = plan.go.command.iter().map(|word| shorten(word)).collect();
     rows.push(("runs", shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()));
@@ -73,6 +76,26 @@ fn agent(plan: &Plan) -> String {
     }
     if let Some(hidden) = &plan.origin.hides {
         let _ = write!(text, ", HIDES your own agent of that name ({hidden})");
+    }
+    text
+}
+
+/// What of the host's directory goes in, or went in at the session's beginning.
+fn copied(plan: &Plan, workspace: &Workspace) -> String {
+    let what = match (plan.spec.beginning, plan.spec.copy) {
+        (Beginning::New, Some(Copied::All)) => "all of it goes in",
+        (Beginning::New, _) => "goes in, without what git ignores",
+        _ => "went in at the beginning",
+    };
+    let count = if workspace.files == 1 { "1 file".to_owned() } else { format!("{} files", workspace.files) };
+    let mut text = format!("{} {what}: {count}, {}", workspace.from.display(), size(workspace.bytes));
+    match workspace.repositories.len() {
+        0 => {}
+        1 => text.push_str(", with its repository"),
+        count => text.push_str(&format!(", {count} repositories")),
+    }
+    if let Some(within) = &workspace.within {
+        text.push_str(&format!("\nthe repository `{}` around it stays out: no history inside", within.display()));
     }
     text
 }

@@ -65,6 +65,12 @@ impl Signals {
         }
     }
 
+    /// Has one arrived that nobody took yet?
+    pub fn any(&self) -> bool {
+        let mut fds = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
     /// Waits until `fd` can be read (or has ended): `Ok`; or a signal came first: `Err` with its number.
     pub fn or_readable(&self, fd: BorrowedFd) -> Result<(), i32> {
         loop {

@@ -43,10 +43,8 @@ const BORROWED: usize = 16;
 pub fn export(work: &Path) -> Result<Vec<(PathBuf, From)>, Refused> {
     let own = directory(work, "--absolute-git-dir")?;
     let shared = directory(work, "--git-common-dir")?;
-    let mut exported: Vec<(PathBuf, From)> = vec![
-        ("HEAD".into(), From::Text(head(work)?)),
-        ("config".into(), From::Text(config::config(work)?)),
-    ];
+    let mut exported: Vec<(PathBuf, From)> =
+        vec![("HEAD".into(), From::Text(head(work)?)), ("config".into(), From::Text(config::config(work)?))];
     exported.extend(refs(work)?);
     for (folder, names) in [(&own, &OWN[..]), (&shared, &SHARED[..])] {
         let there = names.iter().filter(|name| folder.join(name).symlink_metadata().is_ok_and(|meta| meta.is_file()));

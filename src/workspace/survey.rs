@@ -40,8 +40,12 @@ pub struct Survey {
 pub fn survey(from: &Path, what: Copied, private: &[PathBuf]) -> Result<Survey, Refused> {
     let from = from.canonicalize().map_err(|error| unreadable(from, &error))?;
     if let Some(path) = private.iter().find(|path| path.starts_with(&from)) {
-        return Err(Refused::new(format!("`--cwd` would copy all of `{}`, and `{}` in it", from.display(), path.display()))
-            .hint("go to the directory of one project"));
+        return Err(Refused::new(format!(
+            "`--cwd` would copy all of `{}`, and `{}` in it",
+            from.display(),
+            path.display()
+        ))
+        .hint("go to the directory of one project"));
     }
     let found = Workspace { from: from.clone(), files: 0, bytes: 0, repositories: Vec::new(), within: None };
     let mut survey = Survey { found, what, entries: BTreeMap::new() };
@@ -76,7 +80,7 @@ impl Survey {
             Copied::Unignored => self.listed(path)?,
             Copied::All => self.walked(path)?,
         }
-        let exported = export(&self.found.from.join(path))?;
+        let exported = export(&self.disk(path))?;
         let name = if path.as_os_str().is_empty() { ".".to_owned() } else { path.to_string_lossy().into_owned() };
         self.found.repositories.push(name);
         let git = path.join(".git");
@@ -88,14 +92,13 @@ impl Survey {
 
     /// What git tracks, or does not ignore.
     fn listed(&mut self, path: &Path) -> Result<(), Refused> {
-        let folder = self.found.from.join(path);
+        let folder = self.disk(path);
         let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
         let said = Git::at(&folder).args(args).ask(Vec::new())?;
         if !said.is_good() {
             return Err(Refused::new(format!("git does not read `{}`: {}", folder.display(), said.words())));
         }
-        let listed: Vec<PathBuf> =
-            said.fields().map(|field| path.join(OsString::from_vec(field.to_vec()))).collect();
+        let listed: Vec<PathBuf> = said.fields().map(|field| path.join(OsString::from_vec(field.to_vec()))).collect();
         for path in listed {
             let disk = self.found.from.join(&path);
             match fs::symlink_metadata(&disk) {
@@ -136,6 +139,11 @@ impl Survey {
             }
         }
         Ok(())
+    }
+
+    fn disk(&self, path: &Path) -> PathBuf {
+        // Joined with nothing, a path would end in a slash.
+        if path.as_os_str().is_empty() { self.found.from.clone() } else { self.found.from.join(path) }
     }
 
     /// With the folders above it.

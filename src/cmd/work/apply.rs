@@ -141,8 +141,7 @@ impl Patch {
             .hint("git status")
             .into());
         }
-        let why = words.iter().find_map(|line| line.strip_prefix("error: ")).unwrap_or(done.words());
-        Err(Refused::new(format!("not applied, and nothing changed: {}", say::visible(why)))
+        Err(Refused::new(format!("not applied, and nothing changed: {}", say::visible(done.words())))
             .hint("commit or stash what is changed here, then type this again")
             .into())
     }

@@ -1,7 +1,7 @@
 //! A repository's configuration, written anew from what is data in it. What names a program, a path of the host or a
 //! credential has no way in, as only what is named here goes.
 
-use super::must;
+use super::{ask, must};
 use crate::exit::Refused;
 use std::fmt::Write;
 use std::path::Path;
@@ -36,18 +36,15 @@ const SUBMODULE: [&str; 4] = ["active", "branch", "ignore", "url"];
 /// `Refused` where git does not read it.
 pub fn config(work: &Path) -> Result<Vec<u8>, Refused> {
     let mut text = String::from("[core]\n\tbare = false\n");
-    for scope in ["--local", "--worktree"] {
-        // Without a configuration of its own a worktree's is the repository's: the same twice.
+    let own = ask(work, &["config", "--get", "--type=bool", "extensions.worktreeConfig"])?.stdout == b"true\n";
+    let scopes: &[&str] = if own { &["--local", "--worktree"] } else { &["--local"] };
+    for scope in scopes {
         let said = must(work, &["config", "--list", "-z", "--no-includes", scope])?;
         for field in said.fields() {
             let field = String::from_utf8_lossy(field);
             // A name without `=` is true.
             let (key, value) = field.split_once('\n').unwrap_or((&field, "true"));
-            if let Some(line) = kept(key, value)
-                && !text.ends_with(&line)
-            {
-                text.push_str(&line);
-            }
+            text.extend(kept(key, value));
         }
     }
     Ok(text.into_bytes())
