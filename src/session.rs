@@ -9,6 +9,7 @@ mod snapshot;
 
 use crate::docker::{self, Call, Docker, Stream};
 use crate::exit::{EngineError, Exit};
+use crate::facts::Terminal;
 use crate::plan::{Fate, Plan, Step, What};
 use crate::protocol::{Event, Values, Work};
 use crate::render;
@@ -24,6 +25,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use std::io::Write;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -73,7 +75,61 @@ enum Happened {
     Work(Work),
     GateEnded,
     AgentEnded,
+    /// One that asks for an end.
     Signal(i32),
+    /// The shell wants the terminal.
+    Stop,
+    Continue,
+}
+
+/// Passes signals on, as long as anybody listens; and beyond, for who has asked three times waits for nothing.
+fn pass_on(signals: &Signals, events: &Sender<Happened>) {
+    let mut asked = 0;
+    loop {
+        let number = signals.wait();
+        let happened = match number {
+            signals::STOP => Happened::Stop,
+            signals::CONTINUE => Happened::Continue,
+            number => Happened::Signal(number),
+        };
+        asked += i32::from(matches!(happened, Happened::Signal(_)));
+        if events.send(happened).is_err() {
+            return;
+        }
+        if asked > 2 && !WATCHING.load(Ordering::Relaxed) {
+            signals::leave(number);
+        }
+    }
+}
+
+/// Is the main thread where it hears of signals? While it waits for the engine it is not.
+static WATCHING: AtomicBool = AtomicBool::new(false);
+
+/// It is, as long as this lives.
+struct Watching;
+
+impl Watching {
+    fn begin() -> Watching {
+        WATCHING.store(true, Ordering::Relaxed);
+        Watching
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        WATCHING.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The shell gets the terminal, as it was, and we stop, the client with us: it would read what is typed there.
+fn suspend(restore: Option<&tty::Restore>, client: u32) {
+    if let Some(restore) = restore {
+        restore.lend();
+    }
+    sys::child::tell(client, signals::HALT);
+    sys::child::halt();
+    // Here again.
+    sys::child::tell(client, signals::CONTINUE);
 }
 
 impl Held {
@@ -132,6 +188,8 @@ enum Cause {
     Ended,
     Signal(i32),
     GateDied(String),
+    /// The terminal was closed, and the session outlives it.
+    HungUp,
     /// Its owner died; another process settles it.
     Lost,
 }
@@ -309,7 +367,8 @@ impl<'a> Session<'a> {
     /// Runs the terminal's child until it ends; signals and the gate's death make it end.
     fn watch(&mut self, step: &Step, signals: Signals) -> Result<(Cause, Option<ExitStatus>)> {
         // Back before anything is said: words on a full-screen program's screen would go with it.
-        let _restore = tty::remember();
+        let restore = tty::remember();
+        let (_stops, _watching) = (signals::catch_stops(), Watching::begin());
         let held = self.gate.as_ref().context("the gate was not started")?;
         let mut client = self.docker.attach(&step.args)?;
         let (events, pid) = (held.events.clone(), client.id());
@@ -318,9 +377,10 @@ impl<'a> Session<'a> {
             let _ = events.send(Happened::AgentEnded);
         });
         let events = held.events.clone();
-        std::thread::spawn(move || while events.send(Happened::Signal(signals.wait())).is_ok() {});
+        std::thread::spawn(move || pass_on(&signals, &events));
 
         let (mut cause, mut ending): (Cause, Option<Ending>) = (Cause::Ended, None);
+        let mut asked_again = false;
         loop {
             let held = self.gate.as_mut().context("the gate was not started")?;
             let happened = match &mut ending {
@@ -338,12 +398,28 @@ impl<'a> Session<'a> {
                 Happened::Ready => held.ready = true,
                 Happened::Work(work) => held.work = Some(work),
                 Happened::AgentEnded => return Ok((cause, client.wait().ok())),
+                Happened::Stop => suspend(restore.as_ref(), pid),
+                Happened::Continue => self.draw_again(restore.as_ref(), pid),
                 Happened::Signal(number) if cause == Cause::Ended => {
-                    cause = Cause::Signal(number);
-                    ending = Some(Ending::begin(self.docker, self.plan.stop().args));
+                    cause = self.cause(number);
+                    match cause {
+                        // It would only wait for the terminal that is gone.
+                        Cause::HungUp => drop(client.kill()),
+                        _ => ending = Some(Ending::begin(self.docker, self.plan.stop().args)),
+                    }
                 }
-                // A second signal does not wait for the three seconds.
-                Happened::Signal(_) => ending = Some(Ending::begin(self.docker, self.plan.kill().args)),
+                // Who asks a second time does not wait for the three seconds; who asks a third time, for nothing.
+                Happened::Signal(number) => {
+                    if asked_again {
+                        drop(restore);
+                        let identity = &self.plan.identity;
+                        say::line(&format!("left `{identity}` as it is: it is lost until it is settled"));
+                        say::hint(&format!("claude-bottle resume {identity}"));
+                        signals::leave(number);
+                    }
+                    asked_again = true;
+                    ending = Some(Ending::begin(self.docker, self.plan.kill().args));
+                }
                 Happened::Failed(_) | Happened::GateEnded if cause != Cause::Ended => {}
                 died @ (Happened::Failed(_) | Happened::GateEnded) => {
                     // The agent's own end takes the gate along on no path, but both may come at once.
@@ -359,6 +435,24 @@ impl<'a> Session<'a> {
                 }
             }
         }
+    }
+
+    /// What this signal makes of the session.
+    fn cause(&self, number: i32) -> Cause {
+        match number {
+            signals::HANGUP if self.plan.outlives_its_terminal() => Cause::HungUp,
+            number => Cause::Signal(number),
+        }
+    }
+
+    /// This process goes on, on a terminal that others used meanwhile.
+    fn draw_again(&self, restore: Option<&tty::Restore>, client: u32) {
+        let Some(restore) = restore.filter(|_| self.plan.terminal == Terminal::Tty) else { return };
+        restore.take_again();
+        sys::child::tell(client, signals::CONTINUE);
+        // The terminal may have another size now; where it has the same, the program inside would draw nothing.
+        sys::child::tell(client, signals::RESIZED);
+        let _ = self.docker.brief(&self.plan.redraw());
     }
 
     fn end(mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<Exit> {
@@ -387,14 +481,19 @@ impl<'a> Session<'a> {
                 return self.keep_unasked(cause, &error);
             }
         };
-        let (mut copying, late) = (copying, self.late_signal(cause));
-        if late.is_some() && state.running {
+        let (mut copying, late) = (copying, self.late_signal(cause).map(|number| self.cause(number)));
+        if state.running && matches!(late, Some(Cause::Signal(_))) {
             let _ = self.docker.brief(&self.plan.stop().args);
             let _ = copying.and_then(snapshot::Copying::finish);
             copying = snapshot::start(self.docker, &copy.args, &self.folder);
         }
-        let cause = &late.map_or_else(|| cause.clone(), Cause::Signal);
-        if state.running && *cause == Cause::Ended && status.is_none_or(|status| status.success()) {
+        let cause = &late.unwrap_or_else(|| cause.clone());
+        let let_go = match cause {
+            Cause::Ended => status.is_none_or(|status| status.success()),
+            Cause::HungUp => true,
+            _ => false,
+        };
+        if state.running && let_go {
             let _ = copying.and_then(snapshot::Copying::finish);
             self.folder.set_mark(&Mark::Detached)?;
             return Ok((Outcome::Detached, Exit::OK));
@@ -550,6 +649,8 @@ fn verdict(state: &State, cause: &Cause) -> (Option<String>, Exit) {
         Cause::Signal(number) => (Some(format!("ended by {}", signals::name(*number))), Exit::signal(*number)),
         Cause::GateDied(words) => (Some(format!("the gate died: {words}")), Exit::ENGINE),
         Cause::Lost => (Some("its owner died".to_owned()), Exit::ENGINE),
+        // The terminal went, and the agent with it or before it: as if it had ended by itself.
+        Cause::HungUp => verdict(state, &Cause::Ended),
         Cause::Ended if state.running => (Some("the engine's client failed".to_owned()), Exit::ENGINE),
         Cause::Ended if !state.error.is_empty() => (Some(format!("could not start: {}", state.error)), Exit::ENGINE),
         Cause::Ended if state.status == "created" => (Some("the agent did not start".to_owned()), Exit::ENGINE),

@@ -12,7 +12,10 @@ use anyhow::Result;
 pub fn run(asked: &Attach) -> Result<Exit> {
     let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
     let identity = &asked.identity;
-    if let Condition::Kept(rest) = folder.condition() {
+    // One whose engine did not answer at its end may run on.
+    if let Condition::Kept(rest) = folder.condition()
+        && !rest.unsettled
+    {
         return Err(kept(identity, &rest.why).into());
     }
     let lock = folder.lock()?.ok_or_else(|| Refused::new(format!("`{identity}` is attached to another terminal")))?;

@@ -29,6 +29,8 @@ struct Item {
     shown: String,
     /// In the words of the reason why it is not simply removed.
     work: Option<String>,
+    /// Nobody could look whether there is work.
+    unread: bool,
 }
 
 enum What {
@@ -89,7 +91,10 @@ pub fn run(asked: &Cleanup) -> Result<Exit> {
         say::line(&item.shown);
         let removed = match consent.to(&item) {
             Verdict::Remove => remove(&item),
-            Verdict::Leave => Ok(()),
+            Verdict::Leave => {
+                failed |= item.unread;
+                Ok(())
+            }
             Verdict::End(exit) => return Ok(exit),
         };
         if let Err(error) = removed {
@@ -183,6 +188,7 @@ fn settled(home: &Home, folder: Folder, asked: &Cleanup) -> Result<Option<Item>>
             None => return Ok(None),
         },
     };
+    let mut unread = false;
     let work = match kept.work.filter(|work| work.complete) {
         Some(work) => told(&work),
         None if world::has_home(&docker, &plan).is_ok_and(|there| !there) => None,
@@ -193,7 +199,10 @@ fn settled(home: &Home, folder: Folder, asked: &Cleanup) -> Result<Option<Item>>
             };
             match reader.and_then(|reader| reader.work()) {
                 Ok(work) => told(&work),
-                Err(error) => Some(format!("it could have work that is nowhere else: {error:#}")),
+                Err(error) => {
+                    unread = true;
+                    Some(format!("it could have work that is nowhere else: {error:#}"))
+                }
             }
         }
     };
@@ -209,7 +218,7 @@ fn settled(home: &Home, folder: Folder, asked: &Cleanup) -> Result<Option<Item>>
     if let Some(work) = &work {
         shown.push_str(&format!("\n  {work}"));
     }
-    Ok(Some(Item { what: What::Session(folder, Box::new(plan)), shown, work }))
+    Ok(Some(Item { what: What::Session(folder, Box::new(plan)), shown, work, unread }))
 }
 
 fn told(work: &Work) -> Option<String> {
@@ -315,7 +324,7 @@ fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Vec<Item>, EngineEr
     volumes.retain(|name| name.starts_with(&volume("")));
     let item = |name: &String, what: What| {
         let shown = format!("`{name}`: left on the engine by this home");
-        Item { what, shown, work: None }
+        Item { what, shown, work: None, unread: false }
     };
     let containers = containers.iter().map(|name| item(name, What::Container(name.clone())));
     let volumes = volumes.iter().map(|name| item(name, What::Volume(name.clone())));

@@ -217,9 +217,9 @@ pub fn inside(identity: &str) -> Result<Inside> {
     let docker = Docker::new(&plan.engine)?;
     match folder.condition() {
         Condition::Live => {}
-        Condition::Kept(rest) => return Err(kept(identity, &rest.why).into()),
+        Condition::Kept(rest) if !rest.unsettled => return Err(kept(identity, &rest.why).into()),
         // Nobody would have said so if it ended meanwhile, and the client's own code for that is a command's, too.
-        Condition::Detached | Condition::Lost => still_runs(&docker, &plan)?,
+        Condition::Detached | Condition::Lost | Condition::Kept(_) => still_runs(&docker, &plan)?,
     }
     Ok(Inside { docker, plan })
 }

@@ -30,7 +30,7 @@ pub struct Draft {
     remotes: Vec<u32>,
     supervise: Option<(u32, bool)>,
     limits: Bounds,
-    on_hangup: Option<(u32, OnHangup)>,
+    on_hangup: Option<OnHangup>,
     cwd_agents: Option<(u32, bool)>,
 }
 
@@ -78,8 +78,7 @@ pub fn read(file: &Path, member: &Member) -> Result<Draft, Refused> {
     if let Some(limits) = block.object("limits", &keys::LIMITS)? {
         draft.limits = read_limits(&limits)?;
     }
-    let hangup = block.choice("on_hangup", &[("stop", OnHangup::Stop), ("detach", OnHangup::Detach)])?;
-    draft.on_hangup = block.get("on_hangup").map(|member| member.at.line).zip(hangup);
+    draft.on_hangup = block.choice("on_hangup", &[("stop", OnHangup::Stop), ("detach", OnHangup::Detach)])?;
     draft.cwd_agents = block.flag("cwd_agents")?;
     Ok(draft)
 }
@@ -383,10 +382,6 @@ fn settle(file: &Path, name: &str, draft: Draft) -> Result<Whole, Refused> {
         draft.routes.iter().find_map(|route| route.not_yet.clone()),
         draft.remotes.first().map(|line| unavailable(file, *line, "git.remotes")),
         draft.supervise.filter(|(_, on)| *on).map(|(line, _)| unavailable(file, line, "supervise")),
-        draft
-            .on_hangup
-            .filter(|(_, how)| *how == OnHangup::Detach)
-            .map(|(line, _)| unavailable(file, line, "on_hangup: \"detach\"")),
     ];
     let routes = route::settle(file, draft.routes)?;
     let taken = routes.iter().find_map(|route| route.placeholder.as_deref());
@@ -402,7 +397,7 @@ fn settle(file: &Path, name: &str, draft: Draft) -> Result<Whole, Refused> {
         env: draft.env.into_iter().map(|(name, (_, value))| (name, value)).collect(),
         routes,
         limits: Limits { memory: memory.unwrap_or(MEMORY), cpus: cpus.unwrap_or(CPUS), pids: pids.unwrap_or(PIDS) },
-        on_hangup: draft.on_hangup.map_or(OnHangup::Stop, |(_, how)| how),
+        on_hangup: draft.on_hangup.unwrap_or_default(),
     };
     Ok(Whole {
         bottle,

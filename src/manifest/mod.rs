@@ -318,9 +318,13 @@ pub struct Limits {
     pub pids: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a terminal that was closed does to its session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnHangup {
+    #[default]
     Stop,
+    /// As the detach keys do.
     Detach,
 }
 

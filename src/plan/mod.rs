@@ -12,7 +12,7 @@ pub use step::{Fate, Step, What};
 
 use crate::exit::Refused;
 use crate::facts::{Engine, Facts, Proxy, Terminal, Workspace};
-use crate::manifest::{Bottle, Chosen, EnvValue, Limits, Place, Token};
+use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Place, Token};
 use crate::policy::Policy;
 use crate::protocol::{self, Document, Go, Values};
 use crate::spec::Spec;
@@ -35,6 +35,8 @@ pub struct Plan {
     pub runtime: Runtime,
     pub terminal: Terminal,
     pub detach_keys: String,
+    #[serde(default)]
+    pub on_hangup: OnHangup,
     pub limits: Limits,
     pub images: Images,
     pub policy: Policy,
@@ -124,6 +126,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, Refuse
         },
         terminal: facts.terminal,
         detach_keys: facts.detach_keys.clone(),
+        on_hangup: bottle.on_hangup,
         limits: bottle.limits.clone(),
         images: images::images(bottle, facts),
         policy: Policy { routes: bottle.routes.iter().map(|route| route.policy.clone()).collect() },
@@ -177,6 +180,11 @@ impl Plan {
 
     pub fn volume(&self) -> String {
         volume(&self.identity)
+    }
+
+    /// Does a closed terminal leave the session running? Pipes could not be attached to again.
+    pub fn outlives_its_terminal(&self) -> bool {
+        self.on_hangup == OnHangup::Detach && self.terminal == Terminal::Tty
     }
 
     /// What the gate is told, with these values.

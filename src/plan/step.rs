@@ -134,6 +134,11 @@ impl Plan {
         args
     }
 
+    /// Makes the program on the agent's terminal draw again.
+    pub fn redraw(&self) -> Vec<String> {
+        ["exec", &self.agent_container(), GATE_BINARY, "init", "redraw"].map(str::to_owned).into()
+    }
+
     /// The gate's lines from its first: the durable audit trail.
     pub fn gate_log(&self) -> Vec<String> {
         ["logs", &self.gate_container()].map(str::to_owned).into()

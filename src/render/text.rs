@@ -109,6 +109,9 @@ fn session(plan: &Plan) -> String {
         _ => "interactive",
     };
     match plan.terminal {
+        Terminal::Tty if plan.outlives_its_terminal() => {
+            format!("{} ({how}; {} detaches, and so does closing the terminal)", plan.identity, plan.detach_keys)
+        }
         Terminal::Tty => format!("{} ({how}; {} detaches)", plan.identity, plan.detach_keys),
         Terminal::Pipes => format!("{} ({how})", plan.identity),
     }

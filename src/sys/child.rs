@@ -3,7 +3,7 @@
 
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::io;
@@ -26,6 +26,18 @@ pub fn spawn(command: &mut Command) -> io::Result<Child> {
         command.pre_exec(bind);
     }
     command.spawn()
+}
+
+/// Sends a signal to a child that was not reaped yet.
+pub fn tell(child: u32, signal: i32) {
+    if let (Ok(child), Ok(signal)) = (i32::try_from(child), Signal::try_from(signal)) {
+        let _ = kill(Pid::from_raw(child), signal);
+    }
+}
+
+/// Stops this process; returns when it was continued.
+pub fn halt() {
+    let _ = kill(Pid::this(), Signal::SIGSTOP);
 }
 
 /// Waits until the child has ended, and leaves it to be reaped: until then nothing else has its number.

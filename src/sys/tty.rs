@@ -114,15 +114,33 @@ pub fn remember() -> Option<Restore> {
 const RESET: &[u8] = b"\x1b>\x1b[?1l\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\x1b[?1006l\
 \x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?2026l\x1b[?2031l\x1b[<u\x1b[>4;0m\x1b7\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[0m\x1b(B\x0f\r";
 
-impl Drop for Restore {
-    fn drop(&mut self) {
+impl Restore {
+    /// The same for now: the shell gets the terminal for a while.
+    pub fn lend(&self) {
+        self.put_back();
+    }
+
+    /// Raw again, as the engine's client makes it.
+    pub fn take_again(&self) {
+        let mut raw = self.found.clone();
+        termios::cfmakeraw(&mut raw);
+        let _ = termios::tcsetattr(&self.tty, SetArg::TCSADRAIN, &raw);
+    }
+
+    fn put_back(&self) {
         // Only the foreground may write to the terminal's settings; a stopped or background job would be stopped again.
         if nix::unistd::tcgetpgrp(&self.tty) != Ok(nix::unistd::getpgrp()) {
             return;
         }
-        let _ = self.tty.write_all(RESET);
+        let _ = (&self.tty).write_all(RESET);
         let _ = termios::tcdrain(&self.tty);
         let _ = termios::tcsetattr(&self.tty, SetArg::TCSADRAIN, &self.found);
         let _ = termios::tcflush(&self.tty, FlushArg::TCIFLUSH);
+    }
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        self.put_back();
     }
 }

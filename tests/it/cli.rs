@@ -328,7 +328,7 @@ fn cleanup_asks_on_the_terminal() {
     for (answer, left) in [("n\n", 1), ("\u{4}", 1), ("y\n", 0)] {
         let mut terminal = place.run(&["cleanup"]).on_terminal();
         terminal.until("its home volume");
-        terminal.until("remove all this? [y/N] ");
+        terminal.until("remove it? [y/N/a (all without work)/q] ");
         terminal.types(answer);
         let (status, seen) = terminal.end();
         assert_eq!((status, place.sessions().len(), place.objects().len()), (0, left, left), "{seen}");
@@ -353,8 +353,8 @@ fn cleanup_of_what_lost_its_state() {
 
     let done = place.run(&["cleanup"]).done();
     assert_eq!((done.status, place.objects().len()), (2, 6), "{done:?}");
-    let lines = ["-agent", "-gate", ""]
-        .map(|role| format!("remove `claude-bottle-{mine}{role}`: left on the engine by this home\n"));
+    let lines =
+        ["-agent", "-gate", ""].map(|role| format!("`claude-bottle-{mine}{role}`: left on the engine by this home\n"));
     let done = place.run(&["cleanup", "--yes"]).done();
     assert_eq!((done.status, done.stderr), (0, lines.concat()));
     assert_eq!(place.objects(), ["-agent", "-gate", ""].map(|role| format!("claude-bottle-{theirs}{role}")));

@@ -129,7 +129,7 @@ const GOOD: &[(Level, &str)] = &[
     (Bottle, r#"{"egress":{}}"#),
     (Bottle, r#"{"egress":{"routes":[]},"extends":[]}"#),
     (Bottle, r#"{"git":{"user":{"name":"Bot","email":"bot@example.org"},"remotes":[]}}"#),
-    (Bottle, r#"{"supervise":false,"on_hangup":"stop","cwd_agents":true}"#),
+    (Bottle, r#"{"supervise":false,"on_hangup":"detach","cwd_agents":true}"#),
     (Bottle, r#"{"limits":{"memory":"512m","cpus":0.5,"pids":16}}"#),
     (Bottle, r#"{"limits":{"memory":67108864}}"#),
     (Bottle, r#"{"limits":{"memory":"1T"}}"#),
@@ -168,7 +168,6 @@ const GOOD: &[(Level, &str)] = &[
 /// The parser and the schema accept these; choosing the agent says what is missing.
 const NOT_YET: &[(Level, &str, &str)] = &[
     (Bottle, r#"{"supervise":true}"#, "supervise"),
-    (Bottle, r#"{"on_hangup":"detach"}"#, r#"on_hangup: "detach""#),
     (
         Bottle,
         r#"{"git":{"remotes":[{"name":"app","upstream":"ssh://git@git.example.org:2222/team/app.git","identity_file":"~/.ssh/id_app","known_host_key":"ssh-ed25519 AAAA me","allow_force":true,"allow_delete":false,"refs":["refs/heads/*"]}]}}"#,

@@ -3,7 +3,6 @@
 
 use super::{ask, must};
 use crate::exit::Refused;
-use std::fmt::Write;
 use std::path::Path;
 
 /// How files and objects are to be read.
@@ -35,7 +34,8 @@ const SUBMODULE: [&str; 4] = ["active", "branch", "ignore", "url"];
 /// # Errors
 /// `Refused` where git does not read it.
 pub fn config(work: &Path) -> Result<Vec<u8>, Refused> {
-    let mut text = String::from("[core]\n\tbare = false\n");
+    let mut heading = "[core]\n".to_owned();
+    let mut text = format!("{heading}\tbare = false\n");
     let own = ask(work, &["config", "--get", "--type=bool", "extensions.worktreeConfig"])?.stdout == b"true\n";
     let scopes: &[&str] = if own { &["--local", "--worktree"] } else { &["--local"] };
     for scope in scopes {
@@ -44,14 +44,20 @@ pub fn config(work: &Path) -> Result<Vec<u8>, Refused> {
             let field = String::from_utf8_lossy(field);
             // A name without `=` is true.
             let (key, value) = field.split_once('\n').unwrap_or((&field, "true"));
-            text.extend(kept(key, value));
+            if let Some((section, line)) = kept(key, value) {
+                if section != heading {
+                    text.push_str(&section);
+                    heading = section;
+                }
+                text.push_str(&line);
+            }
         }
     }
     Ok(text.into_bytes())
 }
 
-/// The lines of one setting that goes in. git gives section and name in small letters.
-fn kept(key: &str, value: &str) -> Option<String> {
+/// Heading and line of one setting that goes in. git gives section and name in small letters.
+fn kept(key: &str, value: &str) -> Option<(String, String)> {
     let (section, rest) = key.split_once('.')?;
     let (subsection, name) = rest.rsplit_once('.').map_or((None, rest), |(sub, name)| (Some(sub), name));
     let value = match (section, subsection, name) {
@@ -64,13 +70,12 @@ fn kept(key: &str, value: &str) -> Option<String> {
         ("submodule", Some(_), name) if SUBMODULE.contains(&name) => value.to_owned(),
         _ => return None,
     };
-    let mut text = match subsection {
+    let heading = match subsection {
         Some(subsection) => format!("[{section} \"{}\"]\n", subsection.replace('\\', "\\\\").replace('"', "\\\"")),
         None => format!("[{section}]\n"),
     };
     let quoted = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
-    let _ = writeln!(text, "\t{name} = \"{quoted}\"");
-    Some(text)
+    Some((heading, format!("\t{name} = \"{quoted}\"\n")))
 }
 
 /// A URL as anyone may know it: no user, but the one that ssh needs; no password, no query. `None`: it names a program.
@@ -136,6 +141,7 @@ mod tests {
         ] {
             assert_eq!(kept(key, "value"), None, "{key}");
         }
-        assert_eq!(kept("branch.a\"b.merge", "x\ty").unwrap(), "[branch \"a\\\"b\"]\n\tmerge = \"x\\ty\"\n");
+        let (heading, line) = kept("branch.a\"b.merge", "x\ty").unwrap();
+        assert_eq!((&heading[..], &line[..]), ("[branch \"a\\\"b\"]\n", "\tmerge = \"x\\ty\"\n"));
     }
 }

@@ -246,7 +246,6 @@ fn what_is_not_available_yet_is_refused() {
         ("inspect_responses", route(r#""inspect_responses": true"#)),
         ("remotes", format!(r#""git": {{ "remotes": [{remote}] }}"#)),
         ("supervise", r#""supervise": true"#.to_owned()),
-        ("on_hangup", r#""on_hangup": "detach""#.to_owned()),
     ]);
     let mut told = BTreeSet::new();
     let mut key = String::new();

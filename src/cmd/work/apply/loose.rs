@@ -1,8 +1,8 @@
 //! Files outside repositories: placed where nothing is, or where what is here was not touched since the bottle got it.
 
-use super::super::super::reader::Reader;
-use super::super::{Subject, here};
 use super::{is_plain, left_out};
+use crate::cmd::reader::Reader;
+use crate::cmd::work::{Subject, here};
 use crate::exit::{Exit, Refused};
 use crate::say;
 use crate::state;

@@ -41,9 +41,11 @@ impl Git {
     /// Of no repository.
     pub fn without(folder: &Path) -> Git {
         let mut command = Command::new("git");
-        command.env_clear().current_dir(folder);
-        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-        command.envs(std::env::var_os("TMPDIR").map(|path| ("TMPDIR", path)));
+        command.current_dir(folder);
+        // What the agent's environment says of git is not asked either.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
+            command.env_remove(name);
+        }
         for (name, value) in [
             ("GIT_CONFIG_NOSYSTEM", "1"),
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
