@@ -7,6 +7,7 @@ mod claude;
 mod network;
 mod secrets;
 mod session;
+mod work;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Value, json};

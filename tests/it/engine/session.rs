@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 /// An agent that runs a shell's words.
-fn shell(words: &str) -> Value {
+pub fn shell(words: &str) -> Value {
     json!({
         "bottles": { "b": { "limits": { "memory": "256m" } } },
         "agents": { "a": { "bottle": "b", "command": ["sh", "-c", words] } },
