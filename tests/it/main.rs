@@ -15,3 +15,4 @@ mod keystone;
 mod manifest;
 mod repo;
 mod run;
+mod workspace;
