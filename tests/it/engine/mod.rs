@@ -5,6 +5,7 @@
 
 mod claude;
 mod network;
+mod second;
 mod secrets;
 mod session;
 mod work;
