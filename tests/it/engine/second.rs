@@ -4,6 +4,8 @@
 use super::claude::{TOKEN, bash};
 use super::session::shell;
 use super::{Going, Ran, Rig, lines, run};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -54,8 +56,7 @@ impl Second {
     /// As an upgrade or a shutdown does it.
     fn stop(&mut self) {
         let Some(mut daemon) = self.daemon.take() else { return };
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(daemon.id()).unwrap());
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = kill(Pid::from_raw(i32::try_from(daemon.id()).unwrap()), Signal::SIGTERM);
         let _ = daemon.wait();
     }
 
@@ -202,7 +203,9 @@ fn far(second: &Second, command: &mut Command) -> Ran {
 fn nothing_of_this_machine_is_needed(rig: &Rig, second: &Second) {
     let words = "echo READY; read line; echo got $line; mkdir -p ~/.claude/projects/p; \
         echo '{}' >~/.claude/projects/p/s.jsonl; [ -e ~/again ] && exit 0; touch ~/again; exit 7";
-    rig.manifest(&shell(words));
+    let mut manifest = shell(words);
+    manifest["bottles"]["b"]["on_hangup"] = json!("detach");
+    rig.manifest(&manifest);
     let mut going = Going::new(rig.terminal_command(&["start", "--yes", "a"]).env("DOCKER_HOST", &second.host));
     going.until("READY\r\n");
     let identity = rig.sessions().remove(0);
@@ -215,8 +218,12 @@ fn nothing_of_this_machine_is_needed(rig: &Rig, second: &Second) {
     assert_eq!(rig.objects(), [""; 0], "nothing on the first engine");
     // The session's own engine counts from here on, not the environment's.
     rig.run(&["exec", &identity, "--", "sh", "-c", "cat; id -u"], "through ").code(0).says("through 1000");
-    going.say("\u{1d}d");
-    going.end().code(0).says("detached from");
+    // The window is closed. (Its keys do nothing here: over TCP without TLS, docker's client 28 only ends its input.)
+    going.signal(Signal::SIGKILL);
+    going.wait();
+    while !rig.run(&["list"], "").code(0).stdout.contains(" detached ") {
+        std::thread::yield_now();
+    }
     let mut going = rig.on_terminal(&["attach", &identity]);
     going.say("hello\n");
     going.until("got hello");

@@ -234,7 +234,9 @@ fn changes_come_home_and_overwrite_nothing() {
 /// A directory without a repository: new files come, and what was not touched here since may be replaced.
 #[test]
 fn loose_files_come_home() {
-    let rig = Rig::new(&shell("echo agent >>touched; echo agent >>untouched; echo new >new; ln -s /etc/passwd link; cat .env"));
+    let rig = Rig::new(&shell(
+        "echo agent >>touched; echo agent >>untouched; echo new >new; ln -s /etc/passwd link; cat .env",
+    ));
     let folder = rig.path().join("folder");
     std::fs::create_dir(&folder).unwrap();
     for name in ["touched", "untouched", ".env"] {
@@ -298,7 +300,9 @@ fn no_credential_of_a_repository_goes_in() {
     // A worktree stands for itself, and so does a repository that borrows its objects.
     host.git(&["worktree", "add", "-q", "../tree", "-b", "side"]);
     host.git(&["clone", "-q", "--shared", ".", "../borrows"]);
-    rig.manifest(&shell("cat .git/HEAD; git fsck 2>&1 | grep -v ^dangling; git log --format=%s; ls .git/objects/info/alternates"));
+    rig.manifest(&shell(
+        "cat .git/HEAD; git fsck 2>&1 | grep -v ^dangling; git log --format=%s; ls .git/objects/info/alternates",
+    ));
     for (name, head) in [("tree", "side"), ("borrows", "main")] {
         let there = Host { path: rig.path().join(name) };
         let ran = there.ours(&rig, &["start", "--yes", "--cwd=all", "a"]);
@@ -331,7 +335,8 @@ fn what_git_ignores_goes_in_only_by_name_and_a_home_never() {
 /// Many small files: whole, quick enough for a test, and a comparison that takes them for what came from the host.
 #[test]
 fn twenty_thousand_files_go_in() {
-    let rig = Rig::new(&shell("find . -path ./.git -prune -o -name 'f*' -print | wc -l; git status --porcelain | wc -l"));
+    let rig =
+        Rig::new(&shell("find . -path ./.git -prune -o -name 'f*' -print | wc -l; git status --porcelain | wc -l"));
     let host = Host::new(&rig, "host");
     for folder in 0..200 {
         let path = host.path.join(format!("d{folder}"));
@@ -388,8 +393,13 @@ fn work_is_seen_in_every_state() {
     diff(&rig);
     docker(&["kill", &format!("claude-bottle-{identity}-agent")]);
     diff(&rig);
-    let info: Value = serde_json::from_str(&rig.run(&["info", "--format", "json", &identity], "").code(0).stdout).unwrap();
-    assert_eq!((&info["work"]["files"], &info["on_engine"]["agent"]["status"]), (&json!(1), &json!("exited")), "{info}");
+    let info: Value =
+        serde_json::from_str(&rig.run(&["info", "--format", "json", &identity], "").code(0).stdout).unwrap();
+    assert_eq!(
+        (&info["work"]["files"], &info["on_engine"]["agent"]["status"]),
+        (&json!(1), &json!("exited")),
+        "{info}"
+    );
     rig.run(&["cleanup", "--yes"], "").code(0).says("WORK that is nowhere else: 1 file outside repositories");
     diff(&rig);
     rig.run(&["cleanup", "--yes", &identity], "").code(0);
