@@ -11,6 +11,7 @@ mod faults;
 mod gate;
 #[cfg(feature = "gate")]
 mod init;
+mod kept;
 mod keystone;
 mod manifest;
 mod repo;

@@ -210,6 +210,10 @@ impl Place {
         for agent in ["plain-", "fixer-", "other-"] {
             steady = replace_word(&steady, agent, 5, "[ID]");
         }
+        // What is some seconds old is as new as can be.
+        for seconds in 0..60 {
+            steady = steady.replace(&format!(" for {seconds}s"), " for [NOW]");
+        }
         for stem in ["gate:", "agent:", "session:", "box:", "dev:"] {
             steady = replace_word(&steady, &format!("claude-bottle-{stem}"), 16, "[DIGEST]");
         }

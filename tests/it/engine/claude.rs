@@ -4,7 +4,7 @@ use super::{Rig, run};
 use serde_json::{Value, json};
 use std::io::Write;
 
-const TOKEN: &str = "sk-real-0f6d1c93b7a54e28a1";
+pub const TOKEN: &str = "sk-real-0f6d1c93b7a54e28a1";
 
 fn rig(turns: &Value) -> (Rig, super::Served) {
     rig_with(turns, "CLAUDE_CODE_OAUTH_TOKEN")
@@ -26,7 +26,7 @@ fn rig_with(turns: &Value, variable: &str) -> (Rig, super::Served) {
     (rig, model)
 }
 
-fn bash(command: &str) -> Value {
+pub fn bash(command: &str) -> Value {
     json!({ "tool": { "name": "Bash", "input": { "command": command, "description": "as the script says" } } })
 }
 

@@ -6,6 +6,7 @@
 mod claude;
 mod ends;
 mod network;
+mod second;
 mod secrets;
 mod session;
 mod work;
