@@ -217,3 +217,81 @@ fn lost() -> Place {
     place.forget_calls();
     place
 }
+
+/// One verb, with a session as it finds it.
+struct Verb {
+    place: fn() -> Place,
+    run: for<'a> fn(&'a Place) -> Run<'a>,
+}
+
+fn with_project() -> Place {
+    let place = Place::new(PLAIN);
+    place.write("work/file", "one\n");
+    place
+}
+
+fn detached() -> Place {
+    let place = Place::new(PLAIN);
+    assert_eq!(start(&place).env("FAKE_AGENT", "detaches").done().status, 0);
+    place.forget_calls();
+    place
+}
+
+const VERBS: [Verb; 3] = [
+    Verb { place: with_project, run: |place| place.run(&["start", "--yes", "--cwd", "plain"]) },
+    Verb { place: kept, run: |place| place.run(&["resume", "--yes", &place.session()]) },
+    Verb { place: detached, run: |place| place.run(&["attach", &place.session()]).env("FAKE_ATTACH", "ends") },
+];
+
+/// What a verb made of a session that was there before it: it ended well and is gone, or it is there with its home.
+#[track_caller]
+fn there_or_done(place: &Place, done: &Done, story: &str) {
+    let story = format!("{story}\n{:#?}\n{:?} {:?}", place.calls(), place.objects(), place.sessions());
+    if place.sessions().is_empty() {
+        assert_eq!(place.objects(), [""; 0], "{story}");
+        return;
+    }
+    assert_ne!(done.status, 101, "{story}");
+    if place.mark()["mark"] == "detached" {
+        let ends = place.run(&["attach", &place.session()]).env("FAKE_ATTACH", "ends").done();
+        assert_eq!((ends.status, place.objects(), place.sessions()), (0, Vec::new(), Vec::new()), "{ends:?} {story}");
+        return;
+    }
+    accounted_for(place, &story);
+}
+
+#[test]
+fn every_call_of_the_other_verbs_fails_once() {
+    for verb in VERBS {
+        for variable in ["FAKE_FAIL_AT", "FAKE_LOST_AT"] {
+            let run = |place: &Place, number: usize| {
+                (verb.run)(place).env(variable, number).env("FAKE_TAR", place.transcript()).done()
+            };
+            sweep(verb.place, run, |place, number, done| {
+                let story = format!("{variable}={number}, `{}`: {done:?}", call(place, number));
+                assert!([0, 2, 125].contains(&done.status), "{story}");
+                there_or_done(place, done, &story);
+            });
+        }
+    }
+}
+
+#[test]
+fn signals_at_every_call_of_the_other_verbs() {
+    for verb in VERBS {
+        for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129), ("KILL", 137)] {
+            let run = |place: &Place, number: usize| {
+                let run = (verb.run)(place).env("FAKE_SIGNAL_AT", number).env("FAKE_SIGNAL", signal);
+                run.env("FAKE_TAR", place.transcript()).done()
+            };
+            sweep(verb.place, run, |place, number, done| {
+                let story = format!("{signal} at call {number}, `{}`: {done:?}", call(place, number));
+                assert!(done.status == code || done.status == 0, "{story}");
+                while signal == "KILL" && place.run(&["list"]).done().stdout.contains(" live ") {
+                    std::thread::yield_now();
+                }
+                there_or_done(place, done, &story);
+            });
+        }
+    }
+}
