@@ -411,6 +411,8 @@ impl<'a> Session<'a> {
                 // Who asks a second time does not wait for the three seconds; who asks a third time, for nothing.
                 Happened::Signal(number) => {
                     if asked_again {
+                        // It would hold the terminal, or the pipes, for ever.
+                        let _ = client.kill();
                         drop(restore);
                         let identity = &self.plan.identity;
                         say::line(&format!("left `{identity}` as it is: it is lost until it is settled"));

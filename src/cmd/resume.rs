@@ -128,7 +128,7 @@ fn rest(docker: &Docker, folder: &Folder, old: &Plan) -> Result<Lock> {
     };
     let before = match (kept, left) {
         (Some(_), Left::Nothing) => return Ok(lock),
-        (None, Left::Running) => {
+        (_, Left::Running) => {
             return Err(Refused::new(format!("`{identity}` still runs"))
                 .hint(format!("claude-bottle attach {identity}"))
                 .into());

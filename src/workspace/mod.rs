@@ -10,6 +10,7 @@ mod tar;
 pub use survey::{Survey, survey};
 pub use tar::{Archive, Stamp};
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -18,7 +19,7 @@ use std::path::Path;
 /// What a copy did not bring as it was found.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Packed {
-    /// Files that became shorter, or went, while they were read.
+    /// Files that became shorter while they were read.
     pub changed: u64,
     /// Neither files, folders nor links; or not readable.
     pub left_out: u64,
@@ -26,8 +27,14 @@ pub struct Packed {
     pub stopped: bool,
 }
 
+/// How often it is looked again for what moved away meanwhile.
+const ROUNDS: usize = 4;
+
 impl Survey {
     /// Writes the archive, everything below `workspace/`. `go_on` is told of the bytes so far, and says whether.
+    ///
+    /// git may pack a repository's objects while they are copied, in the background and at any time: what is gone when its
+    /// turn comes is somewhere else by then, and is looked for again.
     ///
     /// # Errors
     /// The writer's.
@@ -35,19 +42,38 @@ impl Survey {
         let mut archive = Archive::new(io::BufWriter::with_capacity(256 << 10, into));
         let mut packed = Packed::default();
         let mut bytes = 0;
-        for entry in self.entries() {
-            if !go_on(bytes) {
-                return Ok(Packed { stopped: true, ..packed });
-            }
-            let inside = Path::new("workspace").join(&entry.inside);
-            // An empty name is the workspace itself.
-            let inside = if entry.inside.as_os_str().is_empty() { Path::new("workspace") } else { &inside };
-            match &entry.from {
-                survey::From::Text(text) => {
-                    let stamp = Stamp { mode: 0o644, time: self.time() };
-                    archive.file(inside, text.len() as u64, stamp, &text[..])?;
+        let mut sent = BTreeSet::new();
+        let mut again = None;
+        for _ in 0..ROUNDS {
+            let mut gone = false;
+            for entry in again.as_ref().unwrap_or(self).entries() {
+                if !go_on(bytes) {
+                    return Ok(Packed { stopped: true, ..packed });
                 }
-                survey::From::Disk(path) => bytes += put(&mut archive, inside, path, &mut packed)?,
+                if sent.contains(entry.inside) {
+                    continue;
+                }
+                let inside = Path::new("workspace").join(entry.inside);
+                // An empty name is the workspace itself.
+                let inside = if entry.inside.as_os_str().is_empty() { Path::new("workspace") } else { &inside };
+                match entry.from {
+                    survey::From::Text(text) => {
+                        let stamp = Stamp { mode: 0o644, time: self.time() };
+                        archive.file(inside, text.len() as u64, stamp, &text[..])?;
+                    }
+                    survey::From::Disk(path) => match put(&mut archive, inside, path, &mut packed)? {
+                        Some(size) => bytes += size,
+                        None => {
+                            gone = true;
+                            continue;
+                        }
+                    },
+                }
+                sent.insert(entry.inside.to_owned());
+            }
+            again = gone.then(|| self.again()).flatten();
+            if again.is_none() {
+                break;
             }
         }
         archive.finish()?;
@@ -55,12 +81,9 @@ impl Survey {
     }
 }
 
-/// One file, folder or link of the disk; the bytes it took.
-fn put(archive: &mut Archive<impl Write>, inside: &Path, path: &Path, packed: &mut Packed) -> io::Result<u64> {
-    let Ok(meta) = fs::symlink_metadata(path) else {
-        packed.changed += 1;
-        return Ok(0);
-    };
+/// One file, folder or link of the disk; the bytes it took, or `None` where it is gone.
+fn put(archive: &mut Archive<impl Write>, inside: &Path, path: &Path, packed: &mut Packed) -> io::Result<Option<u64>> {
+    let Ok(meta) = fs::symlink_metadata(path) else { return Ok(None) };
     // Whoever may enter or run it here may there; no set-uid bits.
     let open = if meta.mode() & 0o100 != 0 || meta.is_dir() { 0o755 } else { 0o644 };
     let stamp = Stamp { mode: meta.mode() & open | 0o600 | open & 0o100, time: meta.mtime() };
@@ -69,7 +92,7 @@ fn put(archive: &mut Archive<impl Write>, inside: &Path, path: &Path, packed: &m
     } else if meta.is_symlink() {
         match fs::read_link(path) {
             Ok(target) => archive.link(inside, &target, stamp)?,
-            Err(_) => packed.changed += 1,
+            Err(_) => return Ok(None),
         }
     } else if meta.is_file() {
         let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
@@ -78,14 +101,15 @@ fn put(archive: &mut Archive<impl Write>, inside: &Path, path: &Path, packed: &m
                 if archive.file(inside, meta.len(), stamp, file)? > 0 {
                     packed.changed += 1;
                 }
-                return Ok(meta.len());
+                return Ok(Some(meta.len()));
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             _ => packed.left_out += 1,
         }
     } else {
         packed.left_out += 1;
     }
-    Ok(0)
+    Ok(Some(0))
 }
 
 /// Files below a folder, as an archive whose one folder is `name`.

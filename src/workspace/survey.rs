@@ -64,6 +64,11 @@ pub fn survey(from: &Path, what: Copied, private: &[PathBuf]) -> Result<Survey, 
 }
 
 impl Survey {
+    /// The same directory as it is now; `None` where it cannot be read any more.
+    pub fn again(&self) -> Option<Survey> {
+        survey(&self.found.from, self.what, &[]).ok()
+    }
+
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.entries.iter().map(|(inside, from)| Entry { inside, from })
     }

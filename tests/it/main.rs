@@ -16,3 +16,4 @@ mod keystone;
 mod manifest;
 mod repo;
 mod run;
+mod workspace;

@@ -4,6 +4,7 @@
 //! label, and a test that leaves one fails.
 
 mod claude;
+mod ends;
 mod network;
 mod second;
 mod secrets;

@@ -346,7 +346,7 @@ fn twenty_thousand_files_go_in() {
         }
     }
     host.git(&["add", "."]);
-    host.git(&["commit", "-qm", "many"]);
+    host.git(&["-c", "gc.auto=0", "commit", "-qm", "many"]);
     let ran = host.ours(&rig, &["start", "--yes", "--cwd", "a"]).code(0);
     assert_eq!(ran.stdout, "20000\n0\n", "{}", ran.stderr);
     rig.assert_nothing_left();
