@@ -211,7 +211,8 @@ fn settled(home: &Home, folder: Folder, asked: &Cleanup) -> Result<Option<Item>>
         why => say::visible(why).replace('\n', " "),
     };
     let mut shown = format!("`{}` ({} for {}{first}", row.identity, row.state, row.age());
-    if !why.is_empty() {
+    // What kept it may be its work, which is told below.
+    if !why.is_empty() && !why.starts_with("work that is nowhere else") {
         shown.push_str(&format!(": {why}"));
     }
     shown.push_str("): its transcript, its audit trail, its home volume");
