@@ -343,9 +343,7 @@ impl<'a> Session<'a> {
     /// Attaches this terminal to a running agent, and settles when it ends.
     pub fn attach(mut self, signals: Signals) -> Result<Exit> {
         self.folder.set_mark(&Mark::Live)?;
-        audit::catch_up(self.docker, &self.plan, &self.folder);
-        let gate = self.plan.gate_container();
-        self.follow_gate(self.docker.stream(&["attach", "--no-stdin", &gate].map(str::to_owned))?);
+        self.follow_gate(self.docker.stream(&self.plan.follow_gate())?);
         if let Some(held) = &mut self.gate {
             held.ready = true;
         }
@@ -470,7 +468,7 @@ impl<'a> Session<'a> {
             anyhow::bail!("a plan without an end")
         };
         let asked = self.docker.start(&inspect.args);
-        let copying = snapshot::start(self.docker, &copy.args, &self.folder);
+        let mut copying = snapshot::start(self.docker, &copy.args, &self.folder);
         let state = asked.and_then(Call::finish).and_then(|text| {
             serde_json::from_str::<State>(&text)
                 .map_err(|e| EngineError::new(format!("`inspect` is not understood: {e}")))
@@ -483,22 +481,21 @@ impl<'a> Session<'a> {
                 return self.keep_unasked(cause, &error);
             }
         };
-        let (mut copying, late) = (copying, self.late_signal(cause).map(|number| self.cause(number)));
-        if state.running && matches!(late, Some(Cause::Signal(_))) {
-            let _ = self.docker.brief(&self.plan.stop().args);
-            let _ = copying.and_then(snapshot::Copying::finish);
-            copying = snapshot::start(self.docker, &copy.args, &self.folder);
-        }
-        let cause = &late.unwrap_or_else(|| cause.clone());
+        let cause = &self.late_signal(cause).map_or_else(|| cause.clone(), |number| self.cause(number));
         let let_go = match cause {
             Cause::Ended => status.is_none_or(|status| status.success()),
             Cause::HungUp => true,
             _ => false,
         };
-        if state.running && let_go {
+        if state.running {
             let _ = copying.and_then(snapshot::Copying::finish);
-            self.folder.set_mark(&Mark::Detached)?;
-            return Ok((Outcome::Detached, Exit::OK));
+            if let_go {
+                self.folder.set_mark(&Mark::Detached)?;
+                return Ok((Outcome::Detached, Exit::OK));
+            }
+            // It was to end, and nobody told it yet: what it writes last is in the copy, too.
+            let _ = self.docker.brief(&self.plan.stop().args);
+            copying = snapshot::start(self.docker, &copy.args, &self.folder);
         }
         let (why, exit) = verdict(&state, cause);
         let work = match &mut self.gate {

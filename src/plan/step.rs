@@ -144,6 +144,11 @@ impl Plan {
         ["logs", &self.gate_container()].map(str::to_owned).into()
     }
 
+    /// The same, and those that come.
+    pub fn follow_gate(&self) -> Vec<String> {
+        ["logs", "-f", &self.gate_container()].map(str::to_owned).into()
+    }
+
     fn create_agent(&self) -> Vec<String> {
         let flags = match self.terminal {
             Terminal::Tty => "-it",

@@ -12,11 +12,13 @@ use std::path::Path;
 /// Longest line of a gate that is right in its mind, bytes.
 const LONGEST: u64 = 256 << 10;
 
-/// Appends every line to `audit` and tells the caller of it, until the gate ends.
+/// Appends to `audit` what it has not yet of these lines, and tells the caller of each, until they end. The engine's log
+/// begins with what is there already, and says some lines twice where it was rotated.
 pub fn follow(lines: impl Read, audit: &Path, mut tell: impl FnMut(Event)) {
+    let have = std::fs::read(audit).unwrap_or_default();
     let mut file = append(audit);
     let mut lines = BufReader::new(lines);
-    let mut line = Vec::new();
+    let (mut line, mut last) = (Vec::new(), None);
     loop {
         line.clear();
         match (&mut lines).take(LONGEST).read_until(b'\n', &mut line) {
@@ -24,31 +26,26 @@ pub fn follow(lines: impl Read, audit: &Path, mut tell: impl FnMut(Event)) {
             Ok(_) => {}
         }
         let Ok(parsed) = serde_json::from_slice::<Line>(&line) else { continue };
-        if let Some(file) = &mut file {
-            let _ = file.write_all(&line);
+        // A session that was resumed had gates before this one, whose lines are counted from 1, too; the first line is
+        // this gate's alone: it has a certificate's fingerprint.
+        let last = last.get_or_insert_with(|| last_since(&have, line.trim_ascii_end()));
+        if parsed.seq > *last {
+            *last = parsed.seq;
+            let _ = file.as_mut().map(|file| file.write_all(&line));
         }
         tell(parsed.event);
     }
 }
 
-/// Adds what the engine's log has beyond the last line on disk; gives the last comparison of the work in it. A session
-/// that was resumed had gates before this one, whose lines are counted from 1, too.
+/// The same from the engine's log; gives the last comparison of the work in it.
 pub fn catch_up(docker: &Docker, plan: &Plan, folder: &Folder) -> Option<Work> {
-    let path = folder.audit();
-    let have = std::fs::read(&path).unwrap_or_default();
-    let (mut stream, mut file) = (docker.stream(&plan.gate_log()).ok()?, append(&path)?);
-    let (mut last, mut work) = (None, None);
-    for line in BufReader::new(stream.child.stdout.take()?).split(b'\n').map_while(Result::ok) {
-        let Ok(parsed) = serde_json::from_slice::<Line>(&line) else { continue };
-        // Its first line is this gate's alone: it has a certificate's fingerprint.
-        let last = *last.get_or_insert_with(|| last_since(&have, &line));
-        if parsed.seq > last {
-            let _ = file.write_all(&[&line[..], b"\n"].concat());
-        }
-        if let Event::Work(found) = parsed.event {
+    let mut stream = docker.stream(&plan.gate_log()).ok()?;
+    let mut work = None;
+    follow(stream.child.stdout.take()?, &folder.audit(), |event| {
+        if let Event::Work(found) = event {
             work = Some(found);
         }
-    }
+    });
     let _ = stream.end();
     work
 }
@@ -67,15 +64,37 @@ fn append(path: &Path) -> Option<std::fs::File> {
 
 #[cfg(test)]
 mod tests {
-    use super::last_since;
+    use super::{follow, last_since};
+
+    fn line(seq: u64, time: &str) -> String {
+        format!(r#"{{"seq":{seq},"time":"{time}","event":"dropped","count":1}}"#)
+    }
+
+    fn text(lines: &[(u64, &str)]) -> String {
+        lines.iter().map(|(seq, time)| line(*seq, time) + "\n").collect()
+    }
 
     #[test]
     fn a_gate_before_this_one_does_not_count() {
-        let line = |seq: u64, time: &str| format!(r#"{{"seq":{seq},"time":"{time}","event":"dropped","count":1}}"#);
-        let have = [line(1, "a"), line(2, "a"), line(3, "a"), line(1, "b"), line(2, "b"), String::new()].join("\n");
-        let since = |first: &str| last_since(have.as_bytes(), first.as_bytes());
-        assert_eq!(since(&line(1, "a")), 3);
-        assert_eq!(since(&line(1, "b")), 2);
-        assert_eq!(since(&line(1, "c")), 0);
+        let have = text(&[(1, "a"), (2, "a"), (3, "a"), (1, "b"), (2, "b")]);
+        let since = |time: &str| last_since(have.as_bytes(), line(1, time).as_bytes());
+        assert_eq!((since("a"), since("b"), since("c")), (3, 2, 0));
+    }
+
+    /// What came while nobody listened, once each; the log of the gate before is not asked for again.
+    #[test]
+    fn the_trail_goes_on_across_a_detach() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = folder.path().join("audit.jsonl");
+        let tell = |lines: &[(u64, &str)]| {
+            let mut told = 0;
+            follow(text(lines).as_bytes(), &audit, |_| told += 1);
+            told
+        };
+        assert_eq!(tell(&[(1, "a"), (2, "a")]), 2);
+        assert_eq!(tell(&[(1, "b"), (2, "b")]), 2);
+        assert_eq!(tell(&[(1, "b"), (2, "b"), (3, "b"), (4, "b"), (3, "b"), (4, "b"), (5, "b")]), 7);
+        let wanted = text(&[(1, "a"), (2, "a"), (1, "b"), (2, "b"), (3, "b"), (4, "b"), (5, "b")]);
+        assert_eq!(std::fs::read_to_string(&audit).unwrap(), wanted);
     }
 }

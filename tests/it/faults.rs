@@ -7,13 +7,65 @@ use crate::run::{Done, PLAIN, Place, Run};
 /// More calls than a run makes: a sweep that gets here does not end by itself.
 const MOST: usize = 40;
 
-fn start(place: &Place) -> Run<'_> {
-    place.run(&["start", "--yes", "plain"]).env("FAKE_TAR", place.transcript())
+/// What runs a session, or goes on with one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verb {
+    Start,
+    /// With the current directory in it.
+    StartHere,
+    Resume,
+    Attach,
+}
+
+use Verb::{Attach, Resume, Start, StartHere};
+
+const ALL: [Verb; 4] = [Start, StartHere, Resume, Attach];
+
+impl Verb {
+    /// Where it can be typed.
+    fn place(self) -> Place {
+        match self {
+            Start => Place::new(PLAIN),
+            StartHere => {
+                let place = Place::new(PLAIN);
+                place.write("work/file", "the host's");
+                place
+            }
+            Resume => kept(),
+            Attach => {
+                let place = Place::new(PLAIN);
+                let done = Start.run(&place).env("FAKE_AGENT", "detaches").done();
+                assert_eq!(done.status, 0, "{done:?}");
+                place.forget_calls();
+                place
+            }
+        }
+    }
+
+    fn run(self, place: &Place) -> Run<'_> {
+        let run = match self {
+            Start => place.run(&["start", "--yes", "plain"]),
+            StartHere => place.run(&["start", "--yes", "--cwd", "plain"]),
+            Resume => place.run(&["resume", "--yes", &place.session()]),
+            Attach => place.run(&["attach", &place.session()]).env("FAKE_ATTACH", "ends"),
+        };
+        run.env("FAKE_TAR", place.transcript())
+    }
+
+    /// Its agent had said something before.
+    fn goes_on(self) -> bool {
+        matches!(self, Resume | Attach)
+    }
 }
 
 /// The words of the `number`-th call.
 fn call(place: &Place, number: usize) -> String {
     place.calls()[number - 1][..2].join(" ")
+}
+
+/// The call that gives the agent its terminal; every call from then on is late.
+fn terminals(call: &[String]) -> bool {
+    ["start", "attach"].contains(&call[0].as_str()) && call.last().is_some_and(|name| name.ends_with("-agent"))
 }
 
 /// Nothing is left, or what is left is marked and goes at once when asked to.
@@ -22,34 +74,46 @@ fn accounted_for(place: &Place, story: &str) {
     let story = format!("{story}\n{:#?}\n{:?} {:?}", place.calls(), place.objects(), place.sessions());
     match place.sessions().len() {
         0 => assert_eq!(place.objects(), [""; 0], "{story}"),
-        _ => {
-            let mark = place.mark()["mark"].as_str().unwrap().to_owned();
-            assert!(["kept", "live"].contains(&mark.as_str()), "{mark} {story}");
-        }
+        _ => match place.mark()["mark"].as_str().unwrap() {
+            "kept" | "live" => {}
+            // Somebody can go back to it.
+            "detached" => {
+                let done = Attach.run(place).done();
+                assert_eq!(done.status, 0, "{done:?} {story}");
+            }
+            mark => panic!("{mark} {story}"),
+        },
     }
     let done = place.run(&["cleanup", "--yes"]).done();
     assert_eq!((done.status, place.objects(), place.sessions()), (0, Vec::new(), Vec::new()), "{done:?} {story}");
 }
 
-/// Runs with the fault at each call in turn, until a run makes fewer.
-fn sweep(place: impl Fn() -> Place, run: impl Fn(&Place, usize) -> Done, check: impl Fn(&Place, usize, &Done)) {
-    for number in 1..MOST {
-        let place = place();
-        let done = run(&place, number);
-        if place.calls().len() < number {
-            assert!(number > 5, "the sweep met {number} calls only");
-            return;
+/// Types each verb with the fault at each call in turn, until a run makes fewer; `check` is told the story.
+fn sweep(
+    verbs: &[Verb],
+    fault: impl for<'a> Fn(Run<'a>, usize) -> Run<'a>,
+    check: impl Fn(Verb, &Place, (usize, &Done), &str),
+) {
+    for verb in verbs {
+        for number in 1.. {
+            let place = verb.place();
+            let done = fault(verb.run(&place), number).done();
+            if place.calls().len() < number {
+                assert!(number > 5, "the sweep met {number} calls only");
+                break;
+            }
+            assert!(number < MOST, "{verb:?} makes more than {MOST} calls");
+            let story = format!("{verb:?}, call {number}, `{}`: {done:?}", call(&place, number));
+            check(*verb, &place, (number, &done), &story);
         }
-        check(&place, number, &done);
     }
-    panic!("a run makes more than {MOST} calls");
 }
 
 /// The agent spoke, and its session did not end well: what it said must be somewhere.
 #[track_caller]
-fn nothing_lost(place: &Place, done: &Done, story: &str) {
-    let ran = done.stdout.contains("hello");
-    if ran && done.status != 0 {
+fn nothing_lost(verb: Verb, place: &Place, done: &Done, story: &str) {
+    let spoke = verb.goes_on() || done.stdout.contains("hello");
+    if spoke && done.status != 0 {
         let identity = place.session();
         let volume = format!("claude-bottle-{identity}");
         assert!(place.objects().contains(&volume), "{story}: the home is gone");
@@ -57,24 +121,22 @@ fn nothing_lost(place: &Place, done: &Done, story: &str) {
 }
 
 fn fails(variable: &str) {
-    let run = |place: &Place, number: usize| start(place).env(variable, number).done();
     sweep(
-        || Place::new(PLAIN),
-        run,
-        |place, number, done| {
-            let call = call(place, number);
-            let story = format!("{variable}={number}, `{call}`: {done:?}");
-            let wanted: &[i32] = match call.as_str() {
+        &ALL,
+        |run, number| run.env(variable, number),
+        |verb, place, (number, done), story| {
+            let wanted: &[i32] = match call(place, number).as_str() {
                 // The agent ran and ended well; only what comes after did not work.
-                "rm -f" | "volume rm" | "cp claude-bottle" => &[0],
-                call if call.starts_with("cp ") => &[0],
+                "rm -f" | "volume rm" => &[0],
+                // The same; or what was to go in did not.
+                call if call.starts_with("cp ") && call != "cp -" => &[0],
                 // Its answer may come late: by then the gate was up and the agent ran.
-                "start -ai" if variable == "FAKE_LOST_AT" => &[0, 125],
+                "start -ai" | "logs -f" | "attach --detach-keys" if variable == "FAKE_LOST_AT" => &[0, 125],
                 _ => &[125],
             };
-            assert!(wanted.contains(&done.status), "{story}");
-            nothing_lost(place, done, &story);
-            accounted_for(place, &story);
+            assert!(wanted.contains(&done.status), "{variable}: {story}");
+            nothing_lost(verb, place, done, story);
+            accounted_for(place, story);
         },
     );
 }
@@ -84,15 +146,19 @@ fn every_call_fails_once() {
     fails("FAKE_FAIL_AT");
 }
 
+/// The engine did it, and the answer got lost.
+#[test]
+fn every_answer_is_lost_once() {
+    fails("FAKE_LOST_AT");
+}
+
 /// What is kept after a failure can be gone on with, whatever the engine still has of it.
 #[test]
 fn whatever_was_kept_can_be_resumed() {
-    let run = |place: &Place, number: usize| start(place).env("FAKE_FAIL_AT", number).done();
     sweep(
-        || Place::new(PLAIN),
-        run,
-        |place, number, done| {
-            let story = format!("call {number} fails, `{}`: {done:?}", call(place, number));
+        &[Start, StartHere, Resume],
+        |run, number| run.env("FAKE_FAIL_AT", number),
+        |_, place, _, story| {
             for identity in place.sessions() {
                 let done = place.run(&["resume", "--yes", &identity]).done();
                 assert_eq!((done.status, done.stdout.as_str()), (0, "hello from the agent\n"), "{story} {done:?}");
@@ -105,13 +171,10 @@ fn whatever_was_kept_can_be_resumed() {
 /// The program is killed at every call: what it leaves is found, and goes.
 #[test]
 fn killed_at_every_call() {
-    let run =
-        |place: &Place, number: usize| start(place).env("FAKE_SIGNAL_AT", number).env("FAKE_SIGNAL", "KILL").done();
     sweep(
-        || Place::new(PLAIN),
-        run,
-        |place, number, done| {
-            let story = format!("KILL at call {number}, `{}`: {done:?}", call(place, number));
+        &ALL,
+        |run, number| run.env("FAKE_SIGNAL_AT", number).env("FAKE_SIGNAL", "KILL"),
+        |verb, place, (number, done), story| {
             assert_eq!(done.status, 137, "{story}");
             // A child that was just being made shares its parent's files, the lock too, until it is the engine's client.
             while place.run(&["list"]).done().stdout.contains(" live ") {
@@ -119,32 +182,22 @@ fn killed_at_every_call() {
             }
             // The home's own removal is earned by then: the agent ended well.
             if call(place, number) != "volume rm" {
-                nothing_lost(place, done, &story);
+                nothing_lost(verb, place, done, story);
             }
-            accounted_for(place, &story);
+            accounted_for(place, story);
         },
     );
 }
 
-/// The engine did it, and the answer got lost.
-#[test]
-fn every_answer_is_lost_once() {
-    fails("FAKE_LOST_AT");
-}
-
 fn signals(signal: &str, code: i32) {
-    let run =
-        |place: &Place, number: usize| start(place).env("FAKE_SIGNAL_AT", number).env("FAKE_SIGNAL", signal).done();
     sweep(
-        || Place::new(PLAIN),
-        run,
-        |place, number, done| {
-            let story = format!("{signal} at call {number}, `{}`: {done:?}", call(place, number));
-            let started = place.calls().iter().position(|call| call[0] == "start" && call[3..].len() > 1);
-            let late = started.is_some_and(|started| number > started + 1);
-            assert!(done.status == code || (late && done.status == 0), "{story}");
-            nothing_lost(place, done, &story);
-            accounted_for(place, &story);
+        &ALL,
+        |run, number| run.env("FAKE_SIGNAL_AT", number).env("FAKE_SIGNAL", signal),
+        |verb, place, (number, done), story| {
+            let late = place.calls()[..number].iter().any(|call| terminals(call));
+            assert!(done.status == code || (late && done.status == 0), "{signal}: {story}");
+            nothing_lost(verb, place, done, story);
+            accounted_for(place, story);
         },
     );
 }
@@ -167,16 +220,13 @@ fn hung_up_at_every_call() {
 /// A signal ends the session, and then the engine fails, too.
 #[test]
 fn every_call_fails_once_on_the_way_down() {
-    let run =
-        |place: &Place, number: usize| start(place).env("FAKE_AGENT", "signal TERM").env("FAKE_FAIL_AT", number).done();
     sweep(
-        || Place::new(PLAIN),
-        run,
-        |place, number, done| {
-            let story = format!("TERM, and call {number} fails, `{}`: {done:?}", call(place, number));
+        &[Start, Resume],
+        |run, number| run.env("FAKE_AGENT", "signal TERM").env("FAKE_FAIL_AT", number),
+        |verb, place, (_, done), story| {
             assert!([125, 143].contains(&done.status), "{story}");
-            nothing_lost(place, done, &story);
-            accounted_for(place, &story);
+            nothing_lost(verb, place, done, story);
+            accounted_for(place, story);
         },
     );
 }
@@ -184,38 +234,38 @@ fn every_call_fails_once_on_the_way_down() {
 /// A kept session that is resumed keeps its home whatever fails, until it earned its end.
 #[test]
 fn a_kept_session_survives_a_resume_that_fails() {
-    let run = |place: &Place, number: usize| {
-        place.run(&["resume", "--yes", &place.session()]).env("FAKE_FAIL_AT", number).done()
-    };
-    sweep(kept, run, |place, number, done| {
-        let story = format!("call {number} fails, `{}`: {done:?}", call(place, number));
-        let identity = place.session();
-        let home = place.objects().contains(&format!("claude-bottle-{identity}"));
-        assert!(home && place.mark()["mark"] == "kept", "{story} {:?}", place.objects());
-        assert!(place.session_file("transcript/-home-agent-workspace/one.jsonl").exists(), "{story}");
-        accounted_for(place, &story);
-    });
+    sweep(
+        &[Resume],
+        |run, number| run.env("FAKE_FAIL_AT", number),
+        |_, place, _, story| {
+            let identity = place.session();
+            let home = place.objects().contains(&format!("claude-bottle-{identity}"));
+            assert!(home && place.mark()["mark"] == "kept", "{story} {:?}", place.objects());
+            assert!(place.session_file("transcript/-home-agent-workspace/one.jsonl").exists(), "{story}");
+        },
+    );
 }
 
 /// Cleanup itself fails at each call, and then succeeds.
 #[test]
 fn a_cleanup_that_fails_can_be_done_again() {
-    let run = |place: &Place, number: usize| place.run(&["cleanup", "--yes"]).env("FAKE_FAIL_AT", number).done();
-    sweep(lost, run, |place, number, done| {
-        let story = format!("call {number} fails, `{}`: {done:?}", call(place, number));
+    for number in 1..MOST {
+        // A session whose owner was killed.
+        let place = Start.place();
+        let done = Start.run(&place).env("FAKE_AGENT", "signal KILL").done();
+        assert_eq!(done.status, 137, "{done:?}");
+        place.forget_calls();
+        let done = place.run(&["cleanup", "--yes"]).env("FAKE_FAIL_AT", number).done();
+        if place.calls().len() < number {
+            assert!(number > 5, "the sweep met {number} calls only");
+            return;
+        }
+        let story = format!("call {number} fails, `{}`: {done:?}", call(&place, number));
         // Where the last question fails, what is lost becomes kept, and kept ones are what was to go.
         assert!(done.status == 125 || (done.status == 0 && place.objects().is_empty()), "{story}");
-        accounted_for(place, &story);
-    });
-}
-
-/// A session whose owner was killed.
-fn lost() -> Place {
-    let place = Place::new(PLAIN);
-    let done = start(&place).env("FAKE_AGENT", "signal KILL").done();
-    assert_eq!(done.status, 137, "{done:?}");
-    place.forget_calls();
-    place
+        accounted_for(&place, &story);
+    }
+    panic!("a cleanup makes more than {MOST} calls");
 }
 
 /// One verb, with a session as it finds it.
