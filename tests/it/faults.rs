@@ -1,8 +1,8 @@
 //! Every call of the engine fails once, and every signal comes at every call: nothing is lost, nothing is left, no run
 //! hangs. Afterwards engine and disk are empty, or the session is marked and `cleanup` brings both to nothing.
 
-use crate::cli::kept;
-use crate::run::{Done, PLAIN, Place, Run};
+use crate::cli::kept_on;
+use crate::run::{Done, ENGINES, PLAIN, Place, Run};
 
 /// More calls than a run makes: a sweep that gets here does not end by itself.
 const MOST: usize = 40;
@@ -31,18 +31,30 @@ fn accounted_for(place: &Place, story: &str) {
     assert_eq!((done.status, place.objects(), place.sessions()), (0, Vec::new(), Vec::new()), "{done:?} {story}");
 }
 
-/// Runs with the fault at each call in turn, until a run makes fewer.
-fn sweep(place: impl Fn() -> Place, run: impl Fn(&Place, usize) -> Done, check: impl Fn(&Place, usize, &Done)) {
-    for number in 1..MOST {
-        let place = place();
-        let done = run(&place, number);
-        if place.calls().len() < number {
-            assert!(number > 5, "the sweep met {number} calls only");
-            return;
+/// Runs with the fault at each call in turn, until a run makes fewer; on each kind of engine.
+fn sweep(
+    place: impl Fn(&'static str) -> Place,
+    run: impl Fn(&Place, usize) -> Done,
+    check: impl Fn(&Place, usize, &Done),
+) {
+    for engine in ENGINES {
+        let mut number = 0;
+        loop {
+            number += 1;
+            assert!(number < MOST, "a run makes more than {MOST} calls");
+            let place = place(engine);
+            let done = run(&place, number);
+            if place.calls().len() < number {
+                break;
+            }
+            check(&place, number, &done);
         }
-        check(&place, number, &done);
+        assert!(number > 5, "the sweep met {number} calls only");
     }
-    panic!("a run makes more than {MOST} calls");
+}
+
+fn plain(engine: &'static str) -> Place {
+    Place::on(engine, PLAIN)
 }
 
 /// The agent spoke, and its session did not end well: what it said must be somewhere.
@@ -58,25 +70,21 @@ fn nothing_lost(place: &Place, done: &Done, story: &str) {
 
 fn fails(variable: &str) {
     let run = |place: &Place, number: usize| start(place).env(variable, number).done();
-    sweep(
-        || Place::new(PLAIN),
-        run,
-        |place, number, done| {
-            let call = call(place, number);
-            let story = format!("{variable}={number}, `{call}`: {done:?}");
-            let wanted: &[i32] = match call.as_str() {
-                // The agent ran and ended well; only what comes after did not work.
-                "rm -f" | "volume rm" | "cp claude-bottle" => &[0],
-                call if call.starts_with("cp ") => &[0],
-                // Its answer may come late: by then the gate was up and the agent ran.
-                "start -ai" if variable == "FAKE_LOST_AT" => &[0, 125],
-                _ => &[125],
-            };
-            assert!(wanted.contains(&done.status), "{story}");
-            nothing_lost(place, done, &story);
-            accounted_for(place, &story);
-        },
-    );
+    sweep(plain, run, |place, number, done| {
+        let call = call(place, number);
+        let story = format!("{variable}={number}, `{call}`: {done:?}");
+        let wanted: &[i32] = match call.as_str() {
+            // The agent ran and ended well; only what comes after did not work.
+            "rm -f" | "volume rm" | "cp claude-bottle" => &[0],
+            call if call.starts_with("cp ") => &[0],
+            // Its answer may come late: by then the gate was up and the agent ran.
+            "start -ai" if variable == "FAKE_LOST_AT" => &[0, 125],
+            _ => &[125],
+        };
+        assert!(wanted.contains(&done.status), "{story}");
+        nothing_lost(place, done, &story);
+        accounted_for(place, &story);
+    });
 }
 
 #[test]
@@ -88,18 +96,14 @@ fn every_call_fails_once() {
 #[test]
 fn whatever_was_kept_can_be_resumed() {
     let run = |place: &Place, number: usize| start(place).env("FAKE_FAIL_AT", number).done();
-    sweep(
-        || Place::new(PLAIN),
-        run,
-        |place, number, done| {
-            let story = format!("call {number} fails, `{}`: {done:?}", call(place, number));
-            for identity in place.sessions() {
-                let done = place.run(&["resume", "--yes", &identity]).done();
-                assert_eq!((done.status, done.stdout.as_str()), (0, "hello from the agent\n"), "{story} {done:?}");
-            }
-            assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()), "{story}");
-        },
-    );
+    sweep(plain, run, |place, number, done| {
+        let story = format!("call {number} fails, `{}`: {done:?}", call(place, number));
+        for identity in place.sessions() {
+            let done = place.run(&["resume", "--yes", &identity]).done();
+            assert_eq!((done.status, done.stdout.as_str()), (0, "hello from the agent\n"), "{story} {done:?}");
+        }
+        assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()), "{story}");
+    });
 }
 
 /// The program is killed at every call: what it leaves is found, and goes.
@@ -107,23 +111,19 @@ fn whatever_was_kept_can_be_resumed() {
 fn killed_at_every_call() {
     let run =
         |place: &Place, number: usize| start(place).env("FAKE_SIGNAL_AT", number).env("FAKE_SIGNAL", "KILL").done();
-    sweep(
-        || Place::new(PLAIN),
-        run,
-        |place, number, done| {
-            let story = format!("KILL at call {number}, `{}`: {done:?}", call(place, number));
-            assert_eq!(done.status, 137, "{story}");
-            // A child that was just being made shares its parent's files, the lock too, until it is the engine's client.
-            while place.run(&["list"]).done().stdout.contains(" live ") {
-                std::thread::yield_now();
-            }
-            // The home's own removal is earned by then: the agent ended well.
-            if call(place, number) != "volume rm" {
-                nothing_lost(place, done, &story);
-            }
-            accounted_for(place, &story);
-        },
-    );
+    sweep(plain, run, |place, number, done| {
+        let story = format!("KILL at call {number}, `{}`: {done:?}", call(place, number));
+        assert_eq!(done.status, 137, "{story}");
+        // A child that was just being made shares its parent's files, the lock too, until it is the engine's client.
+        while place.run(&["list"]).done().stdout.contains(" live ") {
+            std::thread::yield_now();
+        }
+        // The home's own removal is earned by then: the agent ended well.
+        if call(place, number) != "volume rm" {
+            nothing_lost(place, done, &story);
+        }
+        accounted_for(place, &story);
+    });
 }
 
 /// The engine did it, and the answer got lost.
@@ -135,18 +135,14 @@ fn every_answer_is_lost_once() {
 fn signals(signal: &str, code: i32) {
     let run =
         |place: &Place, number: usize| start(place).env("FAKE_SIGNAL_AT", number).env("FAKE_SIGNAL", signal).done();
-    sweep(
-        || Place::new(PLAIN),
-        run,
-        |place, number, done| {
-            let story = format!("{signal} at call {number}, `{}`: {done:?}", call(place, number));
-            let started = place.calls().iter().position(|call| call[0] == "start" && call[3..].len() > 1);
-            let late = started.is_some_and(|started| number > started + 1);
-            assert!(done.status == code || (late && done.status == 0), "{story}");
-            nothing_lost(place, done, &story);
-            accounted_for(place, &story);
-        },
-    );
+    sweep(plain, run, |place, number, done| {
+        let story = format!("{signal} at call {number}, `{}`: {done:?}", call(place, number));
+        let started = place.calls().iter().position(|call| call[0] == "start" && call[3..].len() > 1);
+        let late = started.is_some_and(|started| number > started + 1);
+        assert!(done.status == code || (late && done.status == 0), "{story}");
+        nothing_lost(place, done, &story);
+        accounted_for(place, &story);
+    });
 }
 
 #[test]
@@ -169,16 +165,12 @@ fn hung_up_at_every_call() {
 fn every_call_fails_once_on_the_way_down() {
     let run =
         |place: &Place, number: usize| start(place).env("FAKE_AGENT", "signal TERM").env("FAKE_FAIL_AT", number).done();
-    sweep(
-        || Place::new(PLAIN),
-        run,
-        |place, number, done| {
-            let story = format!("TERM, and call {number} fails, `{}`: {done:?}", call(place, number));
-            assert!([125, 143].contains(&done.status), "{story}");
-            nothing_lost(place, done, &story);
-            accounted_for(place, &story);
-        },
-    );
+    sweep(plain, run, |place, number, done| {
+        let story = format!("TERM, and call {number} fails, `{}`: {done:?}", call(place, number));
+        assert!([125, 143].contains(&done.status), "{story}");
+        nothing_lost(place, done, &story);
+        accounted_for(place, &story);
+    });
 }
 
 /// A kept session that is resumed keeps its home whatever fails, until it earned its end.
@@ -187,7 +179,7 @@ fn a_kept_session_survives_a_resume_that_fails() {
     let run = |place: &Place, number: usize| {
         place.run(&["resume", "--yes", &place.session()]).env("FAKE_FAIL_AT", number).done()
     };
-    sweep(kept, run, |place, number, done| {
+    sweep(kept_on, run, |place, number, done| {
         let story = format!("call {number} fails, `{}`: {done:?}", call(place, number));
         let identity = place.session();
         let home = place.objects().contains(&format!("claude-bottle-{identity}"));
@@ -210,8 +202,8 @@ fn a_cleanup_that_fails_can_be_done_again() {
 }
 
 /// A session whose owner was killed.
-fn lost() -> Place {
-    let place = Place::new(PLAIN);
+fn lost(engine: &'static str) -> Place {
+    let place = plain(engine);
     let done = start(&place).env("FAKE_AGENT", "signal KILL").done();
     assert_eq!(done.status, 137, "{done:?}");
     place.forget_calls();
