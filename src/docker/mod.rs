@@ -61,6 +61,15 @@ impl Docker {
         self.start(args)?.finish()
     }
 
+    pub fn has_volume(&self, name: &str) -> Result<bool, EngineError> {
+        let args = ["volume", "inspect", "--format", "{{.Name}}", name].map(str::to_owned);
+        match self.brief(&args) {
+            Ok(_) => Ok(true),
+            Err(error) if error.what.to_lowercase().contains("no such volume") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Starts a call that streams: its stdout is the caller's, its stderr is captured.
     pub fn stream(&self, args: &[String]) -> Result<Stream, EngineError> {
         self.piped(args, Stdio::null())

@@ -9,6 +9,7 @@ mod network;
 mod second;
 mod secrets;
 mod session;
+mod soak;
 mod work;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
