@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench images build install clean rust
+.PHONY: help demo test soak bench images build install clean rust
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -26,6 +26,7 @@ help:
 	@echo 'make demo      show it: real Claude Code in a bottle, a scripted model, in a minute'
 	@echo '               (DEMO_REAL=1 with CLAUDE_CODE_OAUTH_TOKEN or ANTHROPIC_API_KEY: the real model)'
 	@echo 'make test      all tests, on a real engine (TEST=name: those whose name holds it)'
+	@echo 'make soak      sessions ended at random, 300 times (SOAK=number): nothing may be lost'
 	@echo 'make bench     times, side by side with the bare engine'
 	@echo 'make images    engine, base, agent and gate images'
 	@echo 'make build     $(cli) and the gate program'
@@ -54,6 +55,11 @@ images: build
 test: images
 	@scripts/packages $(test_packages)
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
+
+# What a test does fifty times, longer and alone.
+soak: images
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
+	    SOAK=$${SOAK:-300} $(CARGO) test --all-features --test it -- --nocapture engine::soak
 
 bench: images
 	@scripts/packages bsdutils

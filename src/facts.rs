@@ -46,15 +46,29 @@ pub struct Workspace {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engine {
     pub program: String,
-    /// `DOCKER_HOST`
+    /// As it was seen to be; until then by its program's name.
+    #[serde(default)]
+    pub kind: Kind,
+    /// `DOCKER_HOST`, `CONTAINER_HOST`
     pub host: Option<String>,
-    /// `DOCKER_CONTEXT`, or the client's current context
+    /// `DOCKER_CONTEXT` or the client's current context, `CONTAINER_CONNECTION`
     pub context: Option<String>,
+}
+
+/// Whose command line the engine's program has. Where the two differ, the plan's steps do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    #[default]
+    Docker,
+    Podman,
 }
 
 /// What an engine was seen to be, at the last start there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
+    #[serde(default)]
+    pub kind: Kind,
     pub version: String,
     /// As `uname -m` says it: `x86_64`, `aarch64`.
     pub arch: String,
@@ -126,12 +140,25 @@ impl Engine {
                 .hint("the backend is `docker`; another program goes into `CLAUDE_BOTTLE_DOCKER`"));
         }
         let program = variable("CLAUDE_BOTTLE_DOCKER").unwrap_or_else(|| "docker".to_owned());
-        let host = variable("DOCKER_HOST");
-        let context = match host {
-            Some(_) => None,
-            None => variable("DOCKER_CONTEXT").or_else(current_context),
+        let kind = Kind::named(&program);
+        let [host, context] = kind.variables().map(variable);
+        let context = match (&host, kind) {
+            (Some(_), _) => None,
+            (None, Kind::Docker) => context.or_else(current_context).filter(|c| c != "default"),
+            (None, Kind::Podman) => context,
         };
-        Ok(Engine { program, host, context: context.filter(|c| c != "default") })
+        Ok(Engine { program, kind, host, context })
+    }
+
+    /// The variables that tell its program of host and context, with their values.
+    pub fn variables(&self) -> [(&'static str, Option<&str>); 2] {
+        let [host, context] = Kind::named(&self.program).variables();
+        [(host, self.host.as_deref()), (context, self.context.as_deref())]
+    }
+
+    /// Is it the same one, whatever its kind was taken for?
+    pub fn is(&self, other: &Engine) -> bool {
+        self.key() == other.key()
     }
 
     /// For `engines.json`.
@@ -142,6 +169,21 @@ impl Engine {
     /// Host or context, for people.
     pub fn place(&self) -> &str {
         self.host.as_deref().or(self.context.as_deref()).unwrap_or("default")
+    }
+}
+
+impl Kind {
+    /// What a program of this name is taken for until it was asked.
+    pub fn named(program: &str) -> Kind {
+        let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy();
+        if name.contains("podman") { Kind::Podman } else { Kind::Docker }
+    }
+
+    fn variables(self) -> [&'static str; 2] {
+        match self {
+            Kind::Docker => ["DOCKER_HOST", "DOCKER_CONTEXT"],
+            Kind::Podman => ["CONTAINER_HOST", "CONTAINER_CONNECTION"],
+        }
     }
 }
 

@@ -284,14 +284,15 @@ impl<'a> Session<'a> {
     ///
     /// A signal that comes while the home is filled ends that, and is left for whoever looks next.
     pub fn prepare(&mut self, signals: &Signals) -> Result<()> {
-        let [create_gate, start_gate, create_agent, _] = self.plan.up();
-        self.create(&create_gate)?;
-        self.follow_gate(self.docker.hold(&start_gate.args)?);
-        self.create(&create_agent)?;
-        match self.plan.fill() {
-            Some(step) => fill::fill(self.docker, &step.args, self.content()?, signals),
-            None => Ok(()),
+        for step in self.plan.up() {
+            match step.what {
+                What::StartGate => self.follow_gate(self.docker.hold(&step.args)?),
+                What::Fill => fill::fill(self.docker, &step.args, self.content()?, signals)?,
+                What::StartAgent => {}
+                _ => self.create(&step)?,
+            }
         }
+        Ok(())
     }
 
     /// What the home is filled with.
@@ -305,7 +306,7 @@ impl<'a> Session<'a> {
     fn create(&mut self, step: &Step) -> Result<()> {
         let made = self.docker.brief(&step.args);
         // A lost answer is no proof that nothing was made; what has the name already is not ours.
-        if made.as_ref().err().is_none_or(|error| !error.what.contains("is already in use")) {
+        if made.as_ref().err().is_none_or(|error| !docker::is_taken(error)) {
             self.created.push(step.what);
         }
         made.map(drop).map_err(Into::into)
@@ -334,10 +335,9 @@ impl<'a> Session<'a> {
 
     /// Hands the gate its document, runs the agent in this terminal until it ends, and settles.
     pub fn run(mut self, values: Values, signals: Signals) -> Result<Exit> {
-        let [_, _, _, start_agent] = self.plan.up();
         self.feed(values)?;
         self.phase = Phase::Running;
-        let (cause, status) = self.watch(&start_agent, signals)?;
+        let (cause, status) = self.watch(&self.plan.start_agent(), signals)?;
         if let Cause::GateDied(why) = &cause
             && !self.gate.as_ref().is_some_and(|held| held.ready)
         {
@@ -606,11 +606,13 @@ impl<'a> Session<'a> {
         self.phase = Phase::Settled;
         let mut failed = None;
         let new = matches!(self.before, Before::Nothing) || self.plan.spec.beginning == Beginning::Transcript;
+        let created = |what| self.created.contains(&what);
         for step in self.plan.down(Fate::Drop) {
             let made = match step.what {
-                What::RemoveGate => self.created.contains(&What::CreateGate),
-                What::RemoveAgent => self.created.contains(&What::CreateAgent),
-                What::RemoveVolume => self.created.contains(&What::CreateAgent) && new,
+                What::RemoveGate => created(What::CreateGate),
+                What::RemoveAgent => created(What::CreateAgent),
+                // The agent's making makes it, too.
+                What::RemoveVolume => new && (created(What::CreateVolume) || created(What::CreateAgent)),
                 _ => false,
             };
             if made && let Err(error) = self.docker.brief(&step.args).or_else(docker::gone) {
@@ -659,7 +661,9 @@ fn verdict(state: &State, cause: &Cause) -> (Option<String>, Exit) {
         Cause::HungUp => verdict(state, &Cause::Ended),
         Cause::Ended if state.running => (Some("the engine's client failed".to_owned()), Exit::ENGINE),
         Cause::Ended if !state.error.is_empty() => (Some(format!("could not start: {}", state.error)), Exit::ENGINE),
-        Cause::Ended if state.status == "created" => (Some("the agent did not start".to_owned()), Exit::ENGINE),
+        Cause::Ended if ["created", "initialized"].contains(&&*state.status) => {
+            (Some("the agent did not start".to_owned()), Exit::ENGINE)
+        }
         Cause::Ended if state.status == "gone" => (Some("the agent's container is gone".to_owned()), Exit::ENGINE),
         Cause::Ended if state.exit_code == 137 && state.oom_killed => (Some("out of memory (137)".to_owned()), code),
         Cause::Ended if state.exit_code == 137 => (Some("killed (137)".to_owned()), code),

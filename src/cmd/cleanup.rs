@@ -10,7 +10,7 @@ use super::world;
 use crate::cli::Cleanup;
 use crate::docker::{Docker, gone};
 use crate::exit::{EngineError, Exit, Refused};
-use crate::facts::Engine;
+use crate::facts::{Engine, Kind};
 use crate::plan::{Fate, Plan, volume};
 use crate::protocol::Work;
 use crate::render;
@@ -211,7 +211,8 @@ fn settled(home: &Home, folder: Folder, asked: &Cleanup) -> Result<Option<Item>>
         why => say::visible(why).replace('\n', " "),
     };
     let mut shown = format!("`{}` ({} for {}{first}", row.identity, row.state, row.age());
-    if !why.is_empty() {
+    // What kept it may be its work, which is told below.
+    if !why.is_empty() && !why.starts_with("work that is nowhere else") {
         shown.push_str(&format!(": {why}"));
     }
     shown.push_str("): its transcript, its audit trail, its home volume");
@@ -314,12 +315,18 @@ fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Vec<Item>, EngineEr
         let stray = |line: &&str| line.split_once(' ').is_some_and(|(_, identity)| !known.contains(identity));
         Ok(text.lines().filter(stray).filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect())
     };
+    let engine = docker.engine();
+    let label = match home.seen(engine).map_or(engine.kind, |seen| seen.kind) {
+        Kind::Docker => ".Label",
+        Kind::Podman => "index .Labels",
+    };
+    let identity = format!(r#"{{{{{label} "claude-bottle.identity"}}}}"#);
     // Of a session that is on this disk, a reader that runs is somebody's.
-    let reader = r#"{{if and (eq (.Label "claude-bottle.role") "reader") (ne .State "running")}}reader{{else}}{{.Label "claude-bottle.identity"}}{{end}}"#;
-    let containers = format!("{{{{.Names}}}} {reader}");
-    let volumes = r#"{{.Name}} {{.Label "claude-bottle.identity"}}"#;
+    let reader = format!(r#"{{{{if and (eq ({label} "claude-bottle.role") "reader") (ne .State "running")}}}}reader"#);
+    let containers = format!("{{{{.Names}}}} {reader}{{{{else}}}}{identity}{{{{end}}}}");
     let containers = list(&["ps", "-a", "--filter", &filter, "--format", &containers])?;
-    let mut volumes = list(&["volume", "ls", "--filter", &filter, "--format", volumes])?;
+    let volumes = format!("{{{{.Name}}}} {identity}");
+    let mut volumes = list(&["volume", "ls", "--filter", &filter, "--format", &volumes])?;
     // An anonymous volume goes with its container.
     volumes.retain(|name| name.starts_with(&volume("")));
     let item = |name: &String, what: What| {

@@ -24,7 +24,7 @@ pub fn run(asked: Resume) -> Result<Exit> {
     let here = if asked.here { Engine::of_environment()? } else { old.engine.clone() };
     let ground = match asked.preview.is_wanted() {
         // Nobody is asked: a home on another engine is believed to be gone.
-        true if here != old.engine => Ground::Nothing,
+        true if !here.is(&old.engine) => Ground::Nothing,
         true => Ground::Home,
         false => ground(&recorded, &old, &here)?,
     };
@@ -86,7 +86,7 @@ enum Ground {
 /// `Refused` where a session is to leave a home that is there; the engine's where it does not answer and nobody said
 /// that it may go on elsewhere.
 fn ground(recorded: &Docker, old: &Plan, here: &Engine) -> Result<Ground> {
-    let moves = *here != old.engine;
+    let moves = !here.is(&old.engine);
     match world::has_home(recorded, old) {
         Ok(true) if moves => {
             Err(Refused::new(format!("the home of `{}` is on `{}`", old.identity, old.engine.place()))
@@ -96,7 +96,7 @@ fn ground(recorded: &Docker, old: &Plan, here: &Engine) -> Result<Ground> {
         Ok(true) => Ok(Ground::Home),
         Ok(false) => Ok(Ground::Nothing),
         Err(_) if moves => Ok(Ground::Silence),
-        Err(error) if Engine::of_environment()? != old.engine => Err(EngineError::new(error.what)
+        Err(error) if !Engine::of_environment()?.is(&old.engine) => Err(EngineError::new(error.what)
             .hint(format!(
                 "start that engine (`{}`); or go on without its home, from the transcript, on this environment's: \
                  `claude-bottle resume --here {}`",

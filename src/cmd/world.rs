@@ -1,6 +1,6 @@
 //! The facts of a launch, probed: host first, then the engine where it may be asked.
 
-use crate::docker::{Call, Docker, Info};
+use crate::docker::{self, Call, Docker, Info};
 use crate::exit::{EngineError, Refused};
 use crate::facts::{self, Engine, Facts, ImageFacts, NetworkFacts, Proxy, Seen, Terminal, Workspace};
 use crate::manifest::{Chosen, Image};
@@ -44,7 +44,7 @@ pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> R
     let mut facts = Facts {
         identity: subject.identity,
         home_id: subject.home_id,
-        engine: subject.engine,
+        engine: Engine { kind: seen.as_ref().map_or(subject.engine.kind, |seen| seen.kind), ..subject.engine },
         missing: None,
         terminal: match spec.mode {
             Mode::Headless => Terminal::Pipes,
@@ -148,7 +148,7 @@ fn missing(docker: &Docker, plan: &Plan) -> Result<BTreeSet<String>, EngineError
     args.extend(wanted.iter().cloned());
     let (found, error) = docker.start(&args).and_then(Call::found)?;
     // It fails for each image that is not there, too; any other failure is the engine's.
-    if let Some(error) = error.filter(|error| !error.what.to_lowercase().contains("no such image")) {
+    if let Some(error) = error.filter(|error| !docker::has_no_image(error)) {
         return Err(error);
     }
     Ok(wanted.into_iter().filter(|tag| !found.contains(&format!("{tag}\""))).collect())

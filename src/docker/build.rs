@@ -36,6 +36,8 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<Built,
     args.extend(["--file".to_owned(), dockerfile.display().to_string(), context.display().to_string()]);
 
     let mut command = docker.command(&args);
+    // podman's own format has no place for a Dockerfile's SHELL, and leaves it out with a warning.
+    command.env("BUILDAH_FORMAT", "docker");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut child = sys::child::spawn(&mut command).map_err(|e| docker.no_program(&e))?;
     let mut last = String::new();

@@ -5,7 +5,7 @@ mod build;
 mod say;
 
 pub use build::{Built, build};
-pub use say::{Info, gone, is_gone};
+pub use say::{Info, gone, has_no_image, is_gone, is_taken};
 
 use crate::exit::EngineError;
 use crate::facts::Engine;
@@ -36,11 +36,11 @@ impl Docker {
     fn command(&self, args: &[String]) -> Command {
         let mut cmd = self.shell.cmd(&self.engine.program).args(args);
         // The recorded engine counts, not what the environment of a later call names.
-        cmd = cmd.env_remove("DOCKER_HOST").env_remove("DOCKER_CONTEXT");
-        if let Some(host) = &self.engine.host {
-            cmd = cmd.env("DOCKER_HOST", host);
-        } else if let Some(context) = &self.engine.context {
-            cmd = cmd.env("DOCKER_CONTEXT", context);
+        for (name, value) in self.engine.variables() {
+            cmd = match value {
+                Some(value) => cmd.env(name, value),
+                None => cmd.env_remove(name),
+            };
         }
         Command::from(cmd)
     }
@@ -65,7 +65,7 @@ impl Docker {
         let args = ["volume", "inspect", "--format", "{{.Name}}", name].map(str::to_owned);
         match self.brief(&args) {
             Ok(_) => Ok(true),
-            Err(error) if error.what.to_lowercase().contains("no such volume") => Ok(false),
+            Err(error) if say::has_no_volume(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -1,8 +1,9 @@
 //! What the engine's program says, understood: its errors, and what it tells of itself.
 
 use crate::exit::EngineError;
-use crate::facts::Seen;
+use crate::facts::{Kind, Seen};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::process::ExitStatus;
 
 /// The engine's last line, and what to type where that is known.
@@ -15,10 +16,13 @@ pub(super) fn error(verb: &str, stderr: &str, status: ExitStatus) -> EngineError
             "your user may not use this engine: join its group (`sudo usermod -aG docker $USER`, then log in again)",
         );
     }
+    if stderr.contains("Cannot connect to Podman") {
+        return error.hint("no engine answers: start one (`podman machine start`), or choose one with `podman system connection` or `CONTAINER_HOST`");
+    }
     if unreachable(stderr) {
         return error.hint("no engine answers: start one (`sudo systemctl start docker`), or choose one with `docker context use` or `DOCKER_HOST`");
     }
-    if stderr.contains("is already in use by container") {
+    if is_taken(&error) {
         return error.hint("a container of that name is there already; start again for another identity");
     }
     error
@@ -27,6 +31,22 @@ pub(super) fn error(verb: &str, stderr: &str, status: ExitStatus) -> EngineError
 /// Is it that there is no such container?
 pub fn is_gone(error: &EngineError) -> bool {
     error.what.to_lowercase().contains("no such container")
+}
+
+/// Is it that something else has the name already?
+pub fn is_taken(error: &EngineError) -> bool {
+    error.what.contains("is already in use by") || error.what.contains("volume already exists")
+}
+
+/// Is it that there is no such volume?
+pub fn has_no_volume(error: &EngineError) -> bool {
+    error.what.to_lowercase().contains("no such volume")
+}
+
+/// Is it that there is no such image? In the words of Docker, and of podman.
+pub fn has_no_image(error: &EngineError) -> bool {
+    let what = error.what.to_lowercase();
+    what.contains("no such image") || what.contains("image not known")
 }
 
 /// For calls that only want a container to be away: one that is not there is no failure.
@@ -38,15 +58,9 @@ pub fn gone(error: EngineError) -> Result<String, EngineError> {
 }
 
 fn unreachable(stderr: &str) -> bool {
-    [
-        "Cannot connect to the Docker daemon",
-        "error during connect",
-        "connection refused",
-        "no such host",
-        "Cannot connect to Podman",
-    ]
-    .iter()
-    .any(|words| stderr.contains(words))
+    ["Cannot connect to the Docker daemon", "error during connect", "connection refused", "no such host"]
+        .iter()
+        .any(|words| stderr.contains(words))
 }
 
 fn strip(line: &str) -> &str {
@@ -54,24 +68,49 @@ fn strip(line: &str) -> &str {
     line.strip_prefix("Error: ").unwrap_or(line)
 }
 
-/// `docker info`, the part that matters.
+/// The part that matters of what `info` prints, which is another document for each kind of engine.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Info {
-    #[serde(default)]
-    server_version: String,
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    runtimes: std::collections::BTreeMap<String, Runtime>,
-    #[serde(default)]
-    server_errors: Vec<String>,
+#[serde(untagged)]
+pub enum Info {
+    Podman {
+        host: Host,
+        version: Version,
+    },
+    #[serde(rename_all = "PascalCase")]
+    Docker {
+        #[serde(default)]
+        server_version: String,
+        #[serde(default)]
+        architecture: String,
+        #[serde(default)]
+        runtimes: BTreeMap<String, Runtime>,
+        #[serde(default)]
+        server_errors: Vec<String>,
+    },
 }
 
 #[derive(Debug, Deserialize)]
-struct Runtime {
+pub struct Runtime {
     #[serde(default, rename = "runtimeArgs")]
     args: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Host {
+    arch: String,
+    oci_runtime: OciRuntime,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct OciRuntime {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Version {
+    version: String,
 }
 
 impl Info {
@@ -80,23 +119,39 @@ impl Info {
     /// # Errors
     /// Text that is not the engine's JSON, or an engine that does not answer.
     pub fn read(text: &str) -> Result<Seen, EngineError> {
-        let info: Info = serde_json::from_str(text)
+        let info = serde_json::from_str(text)
             .map_err(|e| EngineError::new(format!("the engine's `info` is not understood: {e}")))?;
-        if let Some(why) = info.server_errors.first() {
-            return Err(EngineError::new(why.clone())
-                .hint("no engine answers: start one, or choose another with `DOCKER_HOST`"));
+        match info {
+            Info::Docker { server_errors, .. } if !server_errors.is_empty() => Err(EngineError::new(&server_errors[0])
+                .hint("no engine answers: start one, or choose another with `DOCKER_HOST`")),
+            Info::Docker { server_version, architecture, runtimes, .. } => Ok(Seen {
+                kind: Kind::Docker,
+                version: server_version,
+                arch: machine(&architecture),
+                gvisor: gvisor(&runtimes),
+            }),
+            // It names the runtime it uses, and no argument of any.
+            Info::Podman { host, version } => Ok(Seen {
+                kind: Kind::Podman,
+                version: version.version,
+                arch: machine(&host.arch),
+                gvisor: Err(format!("podman's is `{}`", host.oci_runtime.name)),
+            }),
         }
-        let arch = match info.architecture.as_str() {
-            "amd64" => "x86_64".to_owned(),
-            "arm64" => "aarch64".to_owned(),
-            other => other.to_owned(),
-        };
-        Ok(Seen { version: info.server_version, arch, gvisor: gvisor(&info.runtimes) })
+    }
+}
+
+/// Docker says it as `uname -m` does, podman as Go does, and older engines as either.
+fn machine(arch: &str) -> String {
+    match arch {
+        "amd64" => "x86_64".to_owned(),
+        "arm64" => "aarch64".to_owned(),
+        other => other.to_owned(),
     }
 }
 
 /// A `runsc` whose sandbox may connect to the gate's socket.
-fn gvisor(runtimes: &std::collections::BTreeMap<String, Runtime>) -> Result<String, String> {
+fn gvisor(runtimes: &BTreeMap<String, Runtime>) -> Result<String, String> {
     let mut why = "the engine has no gVisor".to_owned();
     for (name, runtime) in runtimes.iter().filter(|(name, _)| name.starts_with("runsc")) {
         let args = runtime.args.as_deref().unwrap_or_default();

@@ -2,7 +2,15 @@
 # every program finds the roots that the bottle's gate writes. No context, and no tool but sh and coreutils or
 # busybox. Earlier build steps have seen the image's real roots.
 ARG FROM_IMAGE
+# podman leaves an image's own resolv.conf to a container without a network. A build's RUN has another mounted there,
+# so that it comes from a stage.
+FROM ${FROM_IMAGE} AS names
+USER 0:0
+SHELL ["/bin/sh", "-c"]
+RUN printf 'nameserver 127.0.0.1\nsearch .\n' >/claude-bottle-names
+
 FROM ${FROM_IMAGE}
+COPY --from=names /claude-bottle-names /etc/resolv.conf
 USER 0:0
 SHELL ["/bin/sh", "-c"]
 RUN set -eu; \
@@ -33,7 +41,5 @@ RUN set -eu; \
         if [ -e "$store" ] || [ -L "$store" ]; then ln -sfn /run/claude-bottle/cacerts.p12 "$store"; fi; \
     done
 ENV HOME=/home/agent
-# A probe of the image's would run beside the agent, with nothing to reach.
-HEALTHCHECK NONE
 WORKDIR /home/agent/workspace
 USER 1000:1000

@@ -1,6 +1,7 @@
 //! The gate: how its container is made.
 
 use super::{Plan, step::labels};
+use crate::facts::Kind;
 use crate::protocol::{GATE_UID, PRIVATE};
 
 /// Above what its connections can hold together.
@@ -10,7 +11,12 @@ const MEMORY: &str = "1g";
 pub fn create(plan: &Plan) -> Vec<String> {
     let name = plan.gate_container();
     let user = format!("{GATE_UID}:{GATE_UID}");
-    let private = format!("{PRIVATE}:rw,noexec,nosuid,nodev,size=16m,mode=0700,uid={GATE_UID},gid={GATE_UID}");
+    let owner = match plan.engine.kind {
+        Kind::Docker => format!("uid={GATE_UID},gid={GATE_UID}"),
+        // Its own word for `--user`'s: it knows neither of the others.
+        Kind::Podman => "U".to_owned(),
+    };
+    let private = format!("{PRIVATE}:rw,noexec,nosuid,nodev,size=16m,mode=0700,{owner}");
     let label = super::step::selinux(&plan.identity);
     let mut args: Vec<String> = ["create", "-i", "--pull", "never", "--name", &name].map(str::to_owned).into();
     args.extend(labels(plan, "gate"));

@@ -1,7 +1,7 @@
 //! Up and down: the engine calls of a bottle's life, in order. The printed script and the driver consume these.
 
 use super::{Plan, Runtime, gate};
-use crate::facts::Terminal;
+use crate::facts::{Kind, Terminal};
 use crate::policy::PROXY_VARIABLES;
 use crate::protocol::{AGENT_UID, GATE_BINARY, HOME};
 use crate::spec::Beginning;
@@ -21,8 +21,12 @@ pub struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     CreateGate,
+    /// A container's volumes get what its image holds in their places: Docker does so when it creates the container.
+    FillVolumes,
     /// Held: its stdin is fed the document, its stdout is the audit trail.
     StartGate,
+    /// The home, where making the agent cannot label it.
+    CreateVolume,
     CreateAgent,
     /// Feeds a tar stream to the home, before the agent starts: the workspace, or the transcript of a home that is gone.
     Fill,
@@ -55,13 +59,32 @@ pub enum Fate {
 
 impl Plan {
     /// From nothing to a running session.
-    pub fn up(&self) -> [Step; 4] {
-        [
-            Step { what: What::CreateGate, args: gate::create(self) },
-            step(What::StartGate, &["start", "-ai", &self.gate_container()]),
-            Step { what: What::CreateAgent, args: self.create_agent() },
-            step(What::StartAgent, &["start", "-ai", "--detach-keys", &self.detach_keys, &self.agent_container()]),
-        ]
+    ///
+    /// podman (4.3 was tried) fills a container's volumes from its image when it starts, not when it creates it. So an
+    /// agent that starts beside its gate finds no program in the gate's volume (125), and a home that is filled before
+    /// gets nothing of the image's. Its `init` does that part of a start alone. It cannot label a volume in `--mount`.
+    pub fn up(&self) -> Vec<Step> {
+        let podman = self.engine.kind == Kind::Podman;
+        let fill_volumes = |container: &str| podman.then(|| step(What::FillVolumes, &["init", container]));
+        let (gate, agent) = (self.gate_container(), self.agent_container());
+        let mut steps = vec![Step { what: What::CreateGate, args: gate::create(self) }];
+        steps.extend(fill_volumes(&gate));
+        steps.push(step(What::StartGate, &["start", "-ai", &gate]));
+        if podman && self.spec.beginning != Beginning::Resume {
+            steps.push(Step { what: What::CreateVolume, args: self.create_volume() });
+        }
+        steps.push(Step { what: What::CreateAgent, args: self.create_agent() });
+        if let Some(fill) = self.fill() {
+            steps.extend(fill_volumes(&agent));
+            steps.push(fill);
+        }
+        steps.push(self.start_agent());
+        steps
+    }
+
+    /// The last of [`Plan::up`].
+    pub fn start_agent(&self) -> Step {
+        step(What::StartAgent, &["start", "-ai", "--detach-keys", &self.detach_keys, &self.agent_container()])
     }
 
     /// From an ended session to nothing but what is kept.
@@ -80,7 +103,7 @@ impl Plan {
     }
 
     /// Something of the host into the home, between the agent's making and its start; names are relative to [`HOME`].
-    pub fn fill(&self) -> Option<Step> {
+    fn fill(&self) -> Option<Step> {
         let wanted = match self.spec.beginning {
             Beginning::New => self.workspace.is_some(),
             Beginning::Transcript => true,
@@ -109,7 +132,11 @@ impl Plan {
     pub fn reader(&self, image: &str, words: &[&str]) -> Vec<String> {
         let user = format!("{AGENT_UID}:{AGENT_UID}");
         let label = selinux(&self.identity);
-        let mount = format!("{},volume-nocopy,readonly", self.home_mount());
+        let mount = match self.engine.kind {
+            Kind::Docker => format!("{},volume-nocopy,readonly", self.home_mount()),
+            // It knows neither word, and copies nothing into a volume that was used before.
+            Kind::Podman => format!("{},ro", self.home_mount()),
+        };
         let mut args: Vec<String> = ["run", "--rm", "-i", "--pull", "never"].map(str::to_owned).into();
         args.extend(labels(self, "reader"));
         let fixed = [
@@ -166,8 +193,6 @@ impl Plan {
         let fixed = [
             ["--hostname", &self.identity],
             ["--network", "none"],
-            ["--dns", "127.0.0.1"],
-            ["--dns-search", "."],
             ["--sysctl", "net.ipv4.ip_unprivileged_port_start=0"],
             ["--user", &user],
             ["--cap-drop", "ALL"],
@@ -183,6 +208,9 @@ impl Plan {
             ["--entrypoint", GATE_BINARY],
         ];
         args.extend(fixed.into_iter().flatten().map(str::to_owned));
+        args.extend(self.names().iter().map(|arg| (*arg).to_owned()));
+        // A probe of the image's would run beside the agent, with nothing to reach.
+        args.push("--no-healthcheck".to_owned());
         args.extend(no_proxies());
         if let Runtime::Gvisor { runtime } = &self.runtime {
             args.extend(["--runtime".to_owned(), runtime.clone()]);
@@ -191,10 +219,29 @@ impl Plan {
         args
     }
 
+    /// Every name is asked of the door.
+    fn names(&self) -> &'static [&'static str] {
+        match self.engine.kind {
+            Kind::Docker => &["--dns", "127.0.0.1", "--dns-search", "."],
+            // It refuses `--dns` beside `--network none`, and leaves the image's `resolv.conf`, which says the same. Its
+            // `/etc/hosts` would have the host's own names.
+            Kind::Podman => &["--no-hosts"],
+        }
+    }
+
+    fn create_volume(&self) -> Vec<String> {
+        let mut args = ["volume", "create"].map(str::to_owned).to_vec();
+        args.extend(labels(self, "home"));
+        args.push(self.volume());
+        args
+    }
+
     fn home_mount(&self) -> String {
         let mut mount = format!("type=volume,source={},target={HOME}", self.volume());
-        for (name, value) in label_pairs(self, "home") {
-            mount.push_str(&format!(",volume-label={name}={value}"));
+        if self.engine.kind == Kind::Docker {
+            for (name, value) in label_pairs(self, "home") {
+                mount.push_str(&format!(",volume-label={name}={value}"));
+            }
         }
         mount
     }

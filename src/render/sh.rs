@@ -26,11 +26,10 @@ pub fn sh(plan: &Plan) -> Result<String, Refused> {
             .hint("start it here, or leave `--cwd` away"));
     }
     let engine = quote(&plan.engine.program);
-    let [create_gate, start_gate, create_agent, start_agent] = plan.up();
     let mut text = String::new();
     let _ = writeln!(text, "#!/bin/sh\n# A bottle for agent `{}`: {}.", plan.spec.agent, plan.identity);
     text.push_str("# Needs the engine's program, base64 and tr; its images are made by `claude-bottle build`.\n");
-    for (name, value) in [("DOCKER_HOST", &plan.engine.host), ("DOCKER_CONTEXT", &plan.engine.context)] {
+    for (name, value) in plan.engine.variables() {
         if let Some(value) = value {
             let _ = writeln!(text, "{name}={}; export {name}", quote(value));
         }
@@ -72,25 +71,35 @@ pub fn sh(plan: &Plan) -> Result<String, Refused> {
     text.push_str(
         "    trap 'exit 129' HUP\n    trap 'exit 130' INT\n    trap 'exit 143' TERM\n    trap take_down EXIT\n",
     );
-    // The client's warnings are of no use here; its error is.
-    let create = |step| {
+    for step in &plan.up() {
         let call = call(&engine, step);
-        format!("    words=$({call} 2>&1) || {{ echo \"$words\" >&2; return 125; }}\n")
-    };
-    text.push_str(&create(&create_gate));
-    let _ = writeln!(text, "    document | {} >\"$folder/gate\" 2>&1 &\n    gate=$!", call(&engine, &start_gate));
-    text.push_str(&create(&create_agent));
-    text.push_str("    until [ -s \"$folder/gate\" ] || ! kill -0 \"$gate\" 2>/dev/null; do sleep 0.1; done\n");
-    text.push_str("    case $(head -n 1 \"$folder/gate\") in\n");
-    text.push_str("    *'\"event\":\"ready\"'*) ;;\n    *) cat \"$folder/gate\" >&2; return 125 ;;\n    esac\n");
-    text.push_str("    began=yes\n");
-    let start = call(&engine, &start_agent);
-    match plan.terminal {
-        Terminal::Tty => drop(writeln!(text, "    {start} </dev/tty")),
-        Terminal::Pipes => drop(writeln!(text, "    {start}")),
+        match step.what {
+            What::StartGate => {
+                let _ = writeln!(text, "    document | {call} >\"$folder/gate\" 2>&1 &\n    gate=$!");
+            }
+            What::StartAgent => text.push_str(&start_agent(plan, &call)),
+            // The client's warnings are of no use here; its error is.
+            _ => {
+                let _ = writeln!(text, "    words=$({call} 2>&1) || {{ echo \"$words\" >&2; return 125; }}");
+            }
+        }
     }
     text.push_str("    code=$?\n    return \"$code\"\n}\n\nbottle\n");
     Ok(text)
+}
+
+/// Once the gate is ready.
+fn start_agent(plan: &Plan, call: &str) -> String {
+    let mut text =
+        "    until [ -s \"$folder/gate\" ] || ! kill -0 \"$gate\" 2>/dev/null; do sleep 0.1; done\n".to_owned();
+    text.push_str("    case $(head -n 1 \"$folder/gate\") in\n");
+    text.push_str("    *'\"event\":\"ready\"'*) ;;\n    *) cat \"$folder/gate\" >&2; return 125 ;;\n    esac\n");
+    text.push_str("    began=yes\n");
+    let _ = match plan.terminal {
+        Terminal::Tty => writeln!(text, "    {call} </dev/tty"),
+        Terminal::Pipes => writeln!(text, "    {call}"),
+    };
+    text
 }
 
 fn call(engine: &str, step: &Step) -> String {

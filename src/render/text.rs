@@ -1,7 +1,7 @@
 //! The preflight: what a person must see before saying yes. Names of variables only; writable routes in their own block.
 
 use crate::exit::Refused;
-use crate::facts::{Terminal, Workspace};
+use crate::facts::{Kind, Terminal, Workspace};
 use crate::plan::{Plan, Runtime, Source};
 use crate::policy::{GitAccess, Protocol, Role, Route, Scheme};
 use crate::protocol;
@@ -41,7 +41,7 @@ pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
         "limits",
         format!("{} memory, {} CPUs, {} processes", bytes(plan.limits.memory), plan.limits.cpus, plan.limits.pids),
     ));
-    rows.push(("engine", format!("{} ({})", plan.engine.program, plan.engine.place())));
+    rows.push(("engine", engine(plan)));
     if plan.proxy {
         rows.push((
             "proxy",
@@ -166,6 +166,19 @@ fn image(plan: &Plan, gate: Option<&Refused>) -> String {
         let _ = write!(text, "\nNOT READY: {}", why.what);
     }
     text
+}
+
+/// Its kind, where it is not Docker, or not what the program's name says.
+fn engine(plan: &Plan) -> String {
+    let engine = &plan.engine;
+    let guessed = plan.runtime == Runtime::Undecided;
+    let kind = match (engine.kind, Kind::named(&engine.program)) {
+        (Kind::Podman, Kind::Podman) if guessed => ", taken for podman by its name, decided at start",
+        (Kind::Podman, Kind::Docker) => ", which is podman",
+        (Kind::Docker, Kind::Podman) => ", which is docker",
+        _ => "",
+    };
+    format!("{} ({}){kind}", engine.program, engine.place())
 }
 
 fn runtime(plan: &Plan) -> String {

@@ -193,7 +193,7 @@ fn a_transcript_that_is_broken_keeps_everything() {
 /// The engine goes away under a running session: all stays where it is, and the next verb that reaches it goes on.
 #[test]
 fn an_engine_that_goes_away_loses_nothing() {
-    for verb in ["resume", "cleanup"] {
+    for verb in ["attach", "cleanup"] {
         let place = Place::new(PLAIN);
         assert_eq!(start(&place).env("FAKE_AGENT", "engine gone").snap("end-engine-gone").status, 125);
         assert_eq!(place.objects().len(), 3);
@@ -201,8 +201,10 @@ fn an_engine_that_goes_away_loses_nothing() {
         place.run(&["resume", "--yes", &identity]).snap("resume-engine-gone");
         assert_eq!((place.kept(), place.objects().len()), ("the engine could not be asked: `docker container inspect`: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?".to_owned(), 3));
         fs::remove_file(place.engine("gone")).unwrap();
-        let args = if verb == "resume" { vec!["resume", "--yes", &identity] } else { vec!["cleanup", "--yes"] };
-        let done = place.run(&args).env("FAKE_TAR", place.transcript()).done();
+        // It runs on all the while: there is somebody to go back to.
+        place.run(&["resume", "--yes", &identity]).snap("resume-runs-on");
+        let args = if verb == "attach" { vec!["attach", &identity] } else { vec!["cleanup", "--yes"] };
+        let done = place.run(&args).env("FAKE_TAR", place.transcript()).env("FAKE_ATTACH", "ends").done();
         assert_eq!(done.status, 0, "{done:?}");
         nothing(&place);
     }

@@ -131,7 +131,7 @@ fn info() {
         .run(&["info", &identity])
         .env("FAKE_SAYS", "Cannot connect to the Docker daemon at tcp://far")
         .snap("info-silent");
-    place.run(&["info", "plain-zzzzz"]).snap("info-unknown");
+    place.run(&["info", "nobody-at-all"]).snap("info-unknown");
     assert!(whole(&place) == before);
 
     // One whose owner died stays lost.
@@ -196,7 +196,7 @@ fn a_dry_cleanup_and_an_old_one() {
     place.run(&["cleanup", "--dry-run"]).snap("cleanup-dry");
     place.run(&["cleanup", "--yes", "--older-than", "3h"]).stderr("nothing to remove\n").test();
     place.run(&["cleanup", "--older-than", "soon"]).snap("cleanup-age");
-    place.run(&["cleanup", "--yes", "plain-zzzzz"]).snap("cleanup-unknown");
+    place.run(&["cleanup", "--yes", "nobody-at-all"]).snap("cleanup-unknown");
     assert!(whole(&place) == before && place.objects().len() == 1);
     assert_eq!(place.run(&["cleanup", "--yes", "--older-than", "90m", &identity]).done().status, 0);
     assert_eq!(place.sessions(), [""; 0]);

@@ -155,6 +155,15 @@ fn homes_do_not_see_each_other() {
     let (one, two) = (Rig::new(&shell("exit 1")), Rig::new(&shell("exit 1")));
     one.run(&["start", "--yes", "a"], "").code(1);
     two.run(&["start", "--yes", "a"], "").code(1);
+    let (mine, theirs) = (one.sessions().remove(0), two.sessions().remove(0));
+    let listed = one.run(&["list"], "").code(0).stdout;
+    assert!(listed.contains(&mine) && !listed.contains(&theirs), "{listed}");
+    one.run(&["info", &mine], "").code(0).says(&format!("home       claude-bottle-{mine} ("));
+    for verb in [&["info"][..], &["cleanup", "--yes"]] {
+        one.run(&[verb, &[&theirs]].concat(), "").code(2).says(&format!("no session `{theirs}`"));
+    }
+    let offered = one.run(&["cleanup", "--dry-run"], "").code(0).stdout;
+    assert!(offered.contains(&mine) && !offered.contains(&theirs), "{offered}");
     one.run(&["cleanup", "--yes"], "").code(0);
     one.assert_nothing_left();
     assert_eq!((two.sessions().len(), two.objects().len()), (1, 1));

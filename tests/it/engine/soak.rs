@@ -26,7 +26,7 @@ const AT_ONCE: usize = 2;
 const BOUND: Duration = Duration::from_secs(60);
 
 #[test]
-fn nothing_is_lost_to_random_kills() {
+fn random_ends_lose_nothing() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let (asked, began) = (number("SOAK"), Instant::now());
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
