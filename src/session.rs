@@ -247,7 +247,14 @@ impl<'a> Session<'a> {
     /// Settles a session whose owner died; what still runs of it is ended first.
     pub fn rescue(docker: &'a Docker, folder: Folder, plan: Plan, lock: Lock) -> Result<Outcome> {
         docker.brief(&plan.stop().args).or_else(docker::gone)?;
-        let (outcome, _) = Session::found(docker, folder, plan, lock).settle(&Cause::Lost, None)?;
+        // Its owner died before anything was made: there is nothing to keep.
+        let nothing = folder.is_bare() && !docker.has_volume(&plan.volume())?;
+        let mut session = Session::found(docker, folder, plan, lock);
+        let (outcome, _) = session.settle(&Cause::Lost, None)?;
+        if nothing {
+            session.folder.clear()?;
+            return Ok(Outcome::Gone);
+        }
         Ok(outcome)
     }
 

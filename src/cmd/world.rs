@@ -91,12 +91,7 @@ pub fn look(docker: &Docker, home: &Home) -> Result<Seen> {
 
 /// Is the home's volume on the engine?
 pub fn has_home(docker: &Docker, plan: &Plan) -> Result<bool, EngineError> {
-    let args = ["volume", "inspect", "--format", "{{.Name}}", &plan.volume()].map(str::to_owned);
-    match docker.brief(&args) {
-        Ok(_) => Ok(true),
-        Err(error) if docker::has_no_volume(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
+    docker.has_volume(&plan.volume())
 }
 
 /// This version's gate image, which the reader runs in; built where it is missing.

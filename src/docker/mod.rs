@@ -5,7 +5,7 @@ mod build;
 mod say;
 
 pub use build::{Built, build};
-pub use say::{Info, gone, has_no_image, has_no_volume, is_gone, is_taken};
+pub use say::{Info, gone, has_no_image, is_gone, is_taken};
 
 use crate::exit::EngineError;
 use crate::facts::Engine;
@@ -59,6 +59,15 @@ impl Docker {
     /// Runs a short call to its end.
     pub fn brief(&self, args: &[String]) -> Result<String, EngineError> {
         self.start(args)?.finish()
+    }
+
+    pub fn has_volume(&self, name: &str) -> Result<bool, EngineError> {
+        let args = ["volume", "inspect", "--format", "{{.Name}}", name].map(str::to_owned);
+        match self.brief(&args) {
+            Ok(_) => Ok(true),
+            Err(error) if say::has_no_volume(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Starts a call that streams: its stdout is the caller's, its stderr is captured.

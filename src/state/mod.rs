@@ -287,6 +287,11 @@ impl Folder {
         fs::read_dir(self.transcript()).is_ok_and(|mut entries| entries.next().is_some())
     }
 
+    /// Did neither an agent nor a gate leave anything here?
+    pub fn is_bare(&self) -> bool {
+        !self.has_transcript() && !self.audit().exists()
+    }
+
     /// An image of its own: packages that were approved while it ran.
     pub fn is_rebuilt(&self) -> bool {
         self.path.join("Dockerfile").exists()

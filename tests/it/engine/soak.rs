@@ -1,148 +1,330 @@
-//! The soak: real sessions, ended at a random moment by a random signal, to the program or to all of its group. No
-//! transcript may be lost, no mark may be wrong, nothing may stay. `make soak` runs it longer.
+//! Real sessions, killed by random signals at random moments, from before there is anything to well after the end:
+//! nothing that an agent wrote is lost, every mark is true, and a cleanup leaves nothing.
+//!
+//! Here the delays are the point. `SOAK=RUNS` makes it long, and looks at the whole engine, which then nobody else may
+//! use; `SOAK_SEED` repeats one.
 
 use super::ends::child_of;
-use super::{Going, Ran, Rig, docker};
+use super::session::shell;
+use super::{Rig, docker, lines, run};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Runs, unless `SOAK` says how many.
-const RUNS: u32 = 50;
-/// At once.
-const BESIDE: usize = 3;
+/// How many are under way at once.
+const AT_ONCE: usize = 2;
 
-/// Writes a transcript, says so, goes on writing for a while, and ends in one of two ways.
-const AGENT: &str = r#"
-mkdir -p ~/.claude/projects/-x; file=~/.claude/projects/-x/$CLAUDE_BOTTLE.jsonl
-echo '{"first":"'$CLAUDE_BOTTLE'"}' >$file; sync $file; echo WRO''TE
-n=0; while [ $n -lt $((0x$(od -An -N1 -tx1 /dev/urandom | tr -d ' ') / 4)) ]; do n=$((n + 1)); echo '{"n":'$n'}' >>$file; sleep 0.02; done
-exit $((n % 2 * 3))
-"#;
-
-fn manifest(words: &str) -> Value {
-    json!({ "bottles": { "b": {} }, "agents": { "a": { "bottle": "b", "command": ["sh", "-c", words] } } })
-}
-
-/// Not for secrets: a sequence that a seed gives again.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
+/// Longer than any end takes.
+const BOUND: Duration = Duration::from_secs(60);
 
 #[test]
 fn random_ends_lose_nothing() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let runs = number("SOAK").map_or(RUNS, |runs| u32::try_from(runs).unwrap());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = number("SOAK_SEED").unwrap_or_else(|| u64::from(now.subsec_nanos()) | 1);
-    let began = Instant::now();
-    let (next, figures) = (AtomicU32::new(0), Mutex::new(BTreeMap::<String, u32>::new()));
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let (asked, began) = (number("SOAK"), Instant::now());
+    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let (runs, seed) = (asked.unwrap_or(50), number("SOAK_SEED").unwrap_or_else(clock));
+    println!("SOAK_SEED={seed}: {runs} runs");
+    let before = whole_engine();
+    let (left, tally) = (Mutex::new(0..runs), Mutex::new(Tally::default()));
     thread::scope(|scope| {
-        for _ in 0..BESIDE {
+        for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 loop {
-                    let run = next.fetch_add(1, Ordering::Relaxed);
-                    if run >= runs {
-                        return;
-                    }
-                    let told = one(Dice(seed.wrapping_mul(u64::from(run) * 2 + 3)), run, seed);
-                    *figures.lock().unwrap().entry(told).or_default() += 1;
+                    let Some(number) = left.lock().unwrap().next() else { return };
+                    let run = Run::draw(&mut Dice(seed.wrapping_add(number)));
+                    let mut found = Tally::default();
+                    one(&run, &mut found);
+                    tally.lock().unwrap().add(found, &format!("run {number}, {run:?}"));
                 }
             });
         }
     });
-    let figures = figures.into_inner().unwrap();
-    let text: Vec<String> = figures.iter().map(|(what, count)| format!("{count} {what}")).collect();
-    let spent = began.elapsed().as_secs();
-    let line =
-        format!("soak: {runs} runs in {spent} s, seed {seed}: {}; nothing lost, nothing left\n", text.join(", "));
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    let mut tally = tally.into_inner().unwrap();
+    // What a killed client had asked for may have come when all else was gone.
+    for rig in tally.rigs.iter().filter(|rig| !rig.objects().is_empty()) {
+        rig.run(&["cleanup", "--yes"], "").code(0);
+        tally.wrong.extend(rig.objects().into_iter().map(|object| format!("left on the engine: {object}")));
+    }
+    if asked.is_some() {
+        tally.wrong.extend(whole_engine().difference(&before).map(|object| format!("left on the engine: {object}")));
+    }
+    for (what, count) in &tally.counts {
+        println!("{count:>5}  {what}");
+    }
+    println!("{:>5}  seconds", began.elapsed().as_secs());
+    assert!(tally.wrong.is_empty(), "SOAK_SEED={seed}\n{}", tally.wrong.join("\n"));
+    // It did try what it is for.
+    for what in ["transcripts written", "ended: kept", "ended: lost"] {
+        assert!(tally.counts.get(what).is_some_and(|count| *count > 0), "no {what} in {:?}", tally.counts);
+    }
 }
 
-fn one(mut dice: Dice, run: u32, seed: u64) -> String {
-    let rig = Rig::new(&manifest(AGENT));
-    let terminal = dice.below(2) == 0;
-    let signal = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL][dice.below(4) as usize];
-    let group = dice.below(2) == 0;
-    let wait = Duration::from_millis(dice.below(2600));
-    let story = format!("run {run} of seed {seed}: {signal} after {wait:?}, terminal {terminal}, group {group}");
-
-    let args = ["start", "--yes", "a"];
-    let mut command = if terminal { rig.terminal_command(&args) } else { rig.ours(&args) };
-    command.process_group(0);
-    let going = Going::new(&mut command);
-    thread::sleep(wait);
-    // The terminal's program has our process for its child, which leads the foreground; or it has ended.
-    let process = if terminal { child_of_or_none(going.pid()) } else { Some(going.pid()) };
-    if let Some(process) = process {
-        let target = if group { -process } else { process };
-        let _ = kill(Pid::from_raw(target), signal);
-    }
-    let ran = going.end();
-    let said = format!("{}{}", ran.stdout, ran.stderr);
-    let wrote = said.contains("WROTE");
-    let told = after(&rig, &ran, wrote, signal == Signal::SIGKILL, &format!("{story}\n{said}"));
-    for identity in rig.sessions() {
-        rig.run(&["cleanup", "--yes", &identity], "").code(0);
-    }
-    rig.run(&["cleanup", "--yes"], "").code(0);
-    rig.assert_nothing_left();
-    told
+/// Containers, volumes and images, whoever made them.
+fn whole_engine() -> BTreeSet<String> {
+    let asked: [&[&str]; 3] = [&["ps", "-aq"], &["volume", "ls", "-q"], &["image", "ls", "-aq"]];
+    asked.iter().flat_map(|args| lines(&docker(args))).collect()
 }
 
-/// What became of it; the mark is held against what the engine says.
-fn after(rig: &Rig, ran: &Ran, wrote: bool, killed: bool, story: &str) -> String {
+/// Numbers that are the same for the same seed (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    fn one_of<T: Copy>(&mut self, these: &[T]) -> T {
+        these[self.below(these.len() as u64) as usize]
+    }
+
+    fn millis(&mut self, below: u64) -> Duration {
+        Duration::from_millis(self.below(below))
+    }
+}
+
+/// How the agent goes on once it has written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Agent {
+    Waits,
+    Ends,
+    Fails,
+    /// Ends well, and leaves work that is nowhere else.
+    Works,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    Spawned(Duration),
+    Wrote(Duration),
+}
+
+#[derive(Debug)]
+struct Run {
+    agent: Agent,
+    /// How often it writes again before it ends.
+    lines: u64,
+    terminal: bool,
+    /// Answered before it is asked.
+    asks: bool,
+    signal: Signal,
+    /// To the whole foreground group, not to our process alone.
+    group: bool,
+    moment: Moment,
+    /// Once more, that much later.
+    again: Option<Duration>,
+}
+
+impl Run {
+    fn draw(dice: &mut Dice) -> Run {
+        let terminal = dice.below(2) == 0;
+        Run {
+            agent: dice.one_of(&[Agent::Waits, Agent::Waits, Agent::Ends, Agent::Fails, Agent::Works]),
+            lines: dice.below(20),
+            terminal,
+            asks: terminal && dice.below(3) == 0,
+            signal: dice.one_of(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL]),
+            group: dice.below(2) == 0,
+            moment: match dice.below(3) {
+                0 => Moment::Spawned(dice.millis(1500)),
+                1 => Moment::Spawned(dice.millis(3000)),
+                _ => Moment::Wrote(dice.millis(500)),
+            },
+            again: (dice.below(5) == 0).then(|| dice.millis(300)),
+        }
+    }
+
+    /// It tells that it wrote when the disk has it, and that it ends when it has nothing more to say.
+    fn manifest(&self) -> Value {
+        let end = match self.agent {
+            Agent::Waits => "while :; do more; done",
+            Agent::Ends => "echo END''ING; exit 0",
+            Agent::Fails => "exit 7",
+            Agent::Works => "echo work >work; exit 0",
+        };
+        shell(&format!(
+            "d=~/.claude/projects/-x; f=$d/s.jsonl; mkdir -p $d; echo '{{\"first\":1}}' >$f; sync $f; echo WRO''TE
+            more() {{ echo '{{\"more\":1}}' >>$f; sleep 0.02; }}
+            i=0; while [ $i -lt {} ]; do more; i=$((i + 1)); done
+            {end}",
+            self.lines
+        ))
+    }
+
+    fn code(&self) -> Option<i32> {
+        match self.agent {
+            Agent::Waits => None,
+            Agent::Ends | Agent::Works => Some(0),
+            Agent::Fails => Some(7),
+        }
+    }
+}
+
+/// What was counted, and what was not as it should be.
+#[derive(Default)]
+struct Tally {
+    counts: BTreeMap<String, u64>,
+    wrong: Vec<String>,
+    rigs: Vec<Rig>,
+}
+
+impl Tally {
+    fn count(&mut self, what: impl Into<String>) {
+        *self.counts.entry(what.into()).or_default() += 1;
+    }
+
+    fn add(&mut self, other: Tally, story: &str) {
+        for (what, count) in other.counts {
+            *self.counts.entry(what).or_default() += count;
+        }
+        self.wrong.extend(other.wrong.into_iter().map(|what| format!("{what}\n    {story}")));
+        self.rigs.extend(other.rigs);
+    }
+}
+
+fn one(run: &Run, tally: &mut Tally) {
+    let rig = Rig::new(&run.manifest());
+    let shown = rig.path().join("shown");
+    let text = || String::from_utf8_lossy(&fs::read(&shown).unwrap()).into_owned();
+    let mut going = begin(run, &rig, File::create(&shown).unwrap());
+    let process = going.process();
+    match run.moment {
+        Moment::Spawned(delay) => sleep(delay),
+        Moment::Wrote(delay) => {
+            until(|| text().contains("WROTE") || going.ended());
+            sleep(delay);
+        }
+    }
+    let send = || {
+        let whom = if run.group { -process } else { process };
+        kill(Pid::from_raw(whom), run.signal).is_ok()
+    };
+    tally.count(format!("{} to {}", run.signal, if run.group { "the group" } else { "the process" }));
+    let sent = send();
+    if !sent {
+        tally.count("ended before the signal");
+    }
+    if let Some(delay) = run.again {
+        sleep(delay);
+        send();
+    }
+    if !until(|| going.ended()) {
+        tally.wrong.push("hangs".to_owned());
+        let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
+    }
+    let status = going.child.wait().unwrap();
+    let code = status.code().or(status.signal().map(|signal| 128 + signal));
+    if code != run.code() && (!sent || code != Some(128 + run.signal as i32)) {
+        tally.wrong.push(format!("the exit code is {code:?}"));
+    }
+
+    // The mark against the truth. A child that was just being made has its parent's lock until it is the engine's client.
+    until(|| state(&rig) != "live");
+    let found = state(&rig);
+    tally.count(format!("ended: {found}"));
+    let rest = match found.as_str() {
+        "lost" if run.signal == Signal::SIGKILL => {
+            settle(&rig);
+            state(&rig)
+        }
+        _ => found,
+    };
+    let (objects, earned) = (rig.objects(), run.agent == Agent::Ends && text().contains("ENDING"));
+    let volumes: Vec<String> = rig.sessions().iter().map(|identity| format!("claude-bottle-{identity}")).collect();
+    let wrote = text().contains("WROTE");
+    match rest.as_str() {
+        // What a killed client had asked for may come still.
+        "gone" if (objects.is_empty() || run.signal == Signal::SIGKILL) && (earned || !wrote) => {}
+        "kept" if objects == volumes || (objects.contains(&volumes[0]) && run.signal == Signal::SIGKILL) => {}
+        _ => tally.wrong.push(format!("a wrong mark: {rest}, and there is {objects:?}")),
+    }
+    if wrote {
+        tally.count("transcripts written");
+        let file = |identity: &String| fs::read_to_string(rig.state(identity).join("transcript/-x/s.jsonl"));
+        let saved =
+            rig.sessions().first().is_some_and(|id| file(id).is_ok_and(|said| said.starts_with("{\"first\":1}\n")));
+        match (saved, rest.as_str()) {
+            (true, _) => tally.count("transcripts kept"),
+            (false, "gone") if earned => tally.count("transcripts of sessions that ended well"),
+            _ => tally.wrong.push(format!("a LOST transcript; it is {rest}")),
+        }
+    }
+    if let Some(identity) = rig.sessions().first() {
+        // By its name, for it may have work.
+        let removed = rig.run(&["cleanup", "--yes", identity], "");
+        if removed.code != Some(0) || !rig.sessions().is_empty() {
+            tally.wrong.push(format!("cleanup failed: {}", removed.stderr));
+        }
+    }
+    if !tally.wrong.is_empty() {
+        tally.wrong.push(format!("it showed:\n{}", text()));
+    }
+    tally.rigs.push(rig);
+}
+
+struct Going {
+    child: Child,
+    terminal: bool,
+}
+
+impl Going {
+    fn ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Our process: on a terminal it is the one child of the program that makes it.
+    fn process(&mut self) -> i32 {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        if !self.terminal {
+            return pid;
+        }
+        until(|| fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).is_ok_and(|text| !text.is_empty()));
+        child_of(pid)
+    }
+}
+
+fn begin(run: &Run, rig: &Rig, shown: File) -> Going {
+    let args: &[&str] = if run.asks { &["start", "a"] } else { &["start", "--yes", "a"] };
+    let mut command = if run.terminal { rig.terminal_command(args) } else { rig.ours(args) };
+    // A file, for whoever outlives the program may hold it open.
+    command.stdin(Stdio::piped()).stdout(shown.try_clone().unwrap()).stderr(shown).process_group(0);
+    let mut child = command.spawn().unwrap();
+    if run.asks {
+        child.stdin.as_mut().unwrap().write_all(b"y\n").unwrap();
+    }
+    Going { child, terminal: run.terminal }
+}
+
+/// False if it takes too long.
+fn until(mut done: impl FnMut() -> bool) -> bool {
+    let began = Instant::now();
+    while !done() {
+        if began.elapsed() > BOUND {
+            return false;
+        }
+        sleep(Duration::from_millis(2));
+    }
+    true
+}
+
+/// What `list` says of the one session.
+fn state(rig: &Rig) -> String {
     let listed: Value = serde_json::from_str(&rig.run(&["list", "--format", "json"], "").code(0).stdout).unwrap();
-    let Some(session) = listed.get(0) else {
-        assert!(!wrote || ran.code == Some(0), "gone, and it had not earned it: {story}");
-        return if wrote { "ended well" } else { "taken back before the agent spoke" }.to_owned();
-    };
-    let identity = session["identity"].as_str().unwrap();
-    let state = session["state"].as_str().unwrap();
-    let running = rig.objects().iter().any(|name| name.ends_with("-agent")) && {
-        docker(&["inspect", "--format", "{{.State.Running}}", &format!("claude-bottle-{identity}-agent")]).trim()
-            == "true"
-    };
-    match state {
-        "lost" => assert!(killed, "lost, and nobody killed it: {story}"),
-        "kept" => assert!(!running, "kept, and it runs: {story}"),
-        other => panic!("{other}: {story}"),
-    }
-    if running {
-        docker(&["wait", &format!("claude-bottle-{identity}-agent")]);
-    }
-    let wrote = wrote || {
-        // What was said may have gone with the one who was killed; what was written has not.
-        state == "lost" && !rig.objects().is_empty()
-    };
-    if wrote && !rig.objects().is_empty() {
-        let file = format!("~/.claude/projects/-x/{identity}.jsonl");
-        rig.manifest(&manifest(&format!("head -n 1 {file} 2>/dev/null; exit 0")));
-        let resumed = rig.run(&["resume", "--yes", identity], "").code(0);
-        let first = format!("{{\"first\":\"{identity}\"}}\n");
-        let unsaid = state == "lost" && resumed.stdout.is_empty() && !story.contains("WROTE");
-        assert!(resumed.stdout == first || unsaid, "the transcript is lost: {story}\n{}", resumed.stdout);
-        return format!("{state}, and gone on with");
-    }
-    assert!(!wrote, "its home is gone: {story}");
-    format!("{state} before the agent spoke")
+    listed[0]["state"].as_str().unwrap_or("gone").to_owned()
 }
 
-fn child_of_or_none(parent: i32) -> Option<i32> {
-    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
-    (!children.trim().is_empty()).then(|| child_of(parent))
+/// A person asks what would go, and lets nothing go.
+fn settle(rig: &Rig) {
+    let mut command: Command = rig.terminal_command(&["cleanup"]);
+    run(&mut command, "q\n").code(0);
 }
