@@ -52,6 +52,7 @@ impl Place {
             "ran",
             "worked",
             "documents",
+            "handed",
         ] {
             fs::create_dir_all(place.engine(folder)).unwrap();
         }
