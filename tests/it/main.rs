@@ -9,6 +9,7 @@ mod fake;
 mod faults;
 #[cfg(feature = "gate")]
 mod gate;
+mod host;
 #[cfg(feature = "gate")]
 mod init;
 mod kept;
@@ -16,4 +17,5 @@ mod keystone;
 mod manifest;
 mod repo;
 mod run;
+mod work;
 mod workspace;

@@ -63,6 +63,7 @@ impl Place {
             "worked",
             "filled",
             "documents",
+            "handed",
         ] {
             fs::create_dir_all(place.engine(folder)).unwrap();
         }

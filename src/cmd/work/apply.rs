@@ -11,7 +11,7 @@ use crate::git::{self, Git};
 use crate::say;
 use crate::sys::signals;
 use crate::sys::tty::Tty;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub fn run(asked: &WorkApply) -> Result<Exit> {
                 patch.is_on_known_ground(&subject.plan.identity)?;
                 exit = patch.apply(asked.all)?;
             }
-            _ => say::line(&format!("no uncommitted changes in `{}`", say::visible(name))),
+            _ => say::line(&format!("no uncommitted changes in `{}`", say::name(name))),
         }
     }
     if loose {
@@ -61,7 +61,8 @@ impl Patch {
         file.seek(SeekFrom::Start(0))?;
         let mut first = String::new();
         BufReader::new(&file).read_line(&mut first)?;
-        let base = first.trim_end().strip_prefix("base ").filter(|base| *base != "none").map(str::to_owned);
+        let base = first.strip_prefix("base ").context("the reader is not understood")?.trim_end();
+        let base = (base != "none").then(|| base.to_owned());
         let mut patch = Patch { file, start: first.len() as u64, base, place, paths: Vec::new() };
         if patch.file.metadata()?.len() > patch.start {
             patch.paths = patch.touched()?;
@@ -117,16 +118,13 @@ impl Patch {
         let except: Vec<String> = left_out.iter().map(|path| format!("--exclude={}", escaped(path))).collect();
         let with =
             |words: &[&str]| words.iter().map(|word| (*word).to_owned()).chain(except.clone()).collect::<Vec<_>>();
-        let mut done = self.git(&with(&["--check"]))?;
-        if done.is_good() {
-            done = self.git(&with(&[]))?;
-        } else {
-            // The last commits may have grown apart: by the blobs it names, the patch still finds its place.
-            done = self.git(&with(&["--3way"]))?;
-        }
+        self.tell_modes(&with(&["--summary"]))?;
+        let plain = self.git(&with(&["--check"]))?;
+        // The last commits may have grown apart: by the blobs it names, the patch still finds its place.
+        let done = self.git(&with(if plain.is_good() { &[] } else { &["--3way"] }))?;
         if done.is_good() {
             for path in &taken {
-                say::out(&format!("{}\n", say::visible(path)))?;
+                say::out(&format!("{}\n", say::name(path)))?;
             }
             say::line(&format!("applied to `{}`", self.place.display()));
             return Ok(Exit::OK);
@@ -141,9 +139,21 @@ impl Patch {
             .hint("git status")
             .into());
         }
-        Err(Refused::new(format!("not applied, and nothing changed: {}", say::visible(done.words())))
-            .hint("commit or stash what is changed here, then type this again")
+        // What lies in the way of a new file is said by the first alone.
+        let said = if plain.stderr.contains("already exists") { &plain } else { &done };
+        Err(Refused::new(format!("not applied, and nothing changed: {}", say::name(said.words())))
+            .hint("commit, stash or move away what is changed here, then type this again")
             .into())
+    }
+
+    /// Links and programs that it makes, in git's words: a name alone does not tell.
+    fn tell_modes(&self, args: &[String]) -> Result<()> {
+        let said = self.git(args)?.lines();
+        for line in said.iter().filter(|line| line.split(' ').take(6).any(|word| word == "120000" || word == "100755"))
+        {
+            say::line(&format!("note: {}", say::visible(line.trim_start())));
+        }
+        Ok(())
     }
 }
 
@@ -155,7 +165,7 @@ fn left_out(paths: &[String], all: bool) -> Result<Vec<String>> {
     }
     say::line("these can run by themselves here:");
     for path in &run {
-        say::line(&format!("  {}", say::visible(path)));
+        say::line(&format!("  {}", say::name(path)));
     }
     let yes = match Tty::open() {
         Some(mut tty) => tty.ask("bring them, too? [y/N] ", &signals::catch()?).is_yes(),

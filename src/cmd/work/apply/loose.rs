@@ -19,7 +19,11 @@ pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
     if !status.is_some_and(|status| status.success()) {
         return Err(Refused::new(said.lines().last().unwrap_or("the files could not be read").to_owned()).into());
     }
-    let paths = below(fresh.path())?;
+    // Not even by a yes: git's own files are not for an agent to write.
+    let (own, paths): (Vec<_>, Vec<_>) = below(fresh.path())?.into_iter().partition(|path| is_gits(path));
+    for path in own {
+        say::line(&format!("stays in the bottle: {}", say::name(&path.to_string_lossy())));
+    }
     let names: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let unwanted = left_out(&names, all)?;
     let copied = subject.plan.workspace.as_ref();
@@ -30,7 +34,7 @@ pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
     for (path, name) in paths.iter().zip(&names).filter(|(_, name)| !unwanted.contains(name)) {
         let (from, to) = (fresh.path().join(path), place.join(path));
         if !is_plain(&place, path.parent().unwrap_or(Path::new(""))) || !may_be_replaced(&from, &to, since)? {
-            say::line(&format!("not overwritten: {}", say::visible(name)));
+            say::line(&format!("not overwritten: {}", say::name(name)));
             refused += 1;
             continue;
         }
@@ -41,7 +45,7 @@ pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
         let mode = if fs::metadata(&from)?.mode() & 0o100 != 0 { 0o755 } else { 0o644 };
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
         file.persist(&to).with_context(|| format!("cannot write `{}`", to.display()))?;
-        say::out(&format!("{}\n", say::visible(name)))?;
+        say::out(&format!("{}\n", say::name(name)))?;
     }
     match refused {
         0 => Ok(Exit::OK),
@@ -49,6 +53,10 @@ pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
             .hint("move them away, then type this again")
             .into()),
     }
+}
+
+fn is_gits(path: &Path) -> bool {
+    path.iter().any(|part| part.eq_ignore_ascii_case(".git"))
 }
 
 /// Nothing is there, or the same, or what went into the bottle.
