@@ -47,7 +47,7 @@ pub const VARIABLES: [(&str, &str); 2] =
 fn help() {
     let place = Place::new(PLAIN);
     place.run(&["--help"]).snap("help");
-    for verb in ["start", "resume", "attach", "list", "exec", "cleanup", "build"] {
+    for verb in ["start", "resume", "attach", "list", "info", "exec", "work", "put", "get", "cleanup", "build"] {
         place.run(&[verb, "--help"]).snap(&format!("help-{verb}"));
     }
     place.run(&["--version"]).stdout(concat!("claude-bottle ", env!("CARGO_PKG_VERSION"), "\n")).test();

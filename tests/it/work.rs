@@ -403,6 +403,12 @@ fn what_runs_by_itself_stays_out_until_it_is_asked_for() {
         assert!(plain.iter().all(|name| host.has(name)) && run.iter().all(|name| host.has(name) == comes), "{seen}");
         host.shell("git clean -qfd");
     }
+    let before = host.seen();
+    let mut terminal = desk.work(&["apply"]).on_terminal();
+    terminal.until("bring them, too? [y/N] ");
+    terminal.types("\u{3}");
+    let (status, seen) = terminal.end();
+    assert_eq!((status, host.seen()), (130, before), "Ctrl-C is no `no`: {seen}");
     desk.work(&["apply", "--all"]).done();
     assert!(run.iter().all(|name| host.has(name)));
 }
@@ -465,6 +471,29 @@ fn loose_files_lead_nowhere_and_replace_nothing() {
     assert_eq!(now.remove(std::path::Path::new("new/deep")).as_deref(), Some("100755 agent\n"));
     assert_eq!(now, before);
     assert_eq!(fs::read_dir(desk.place.path("outside")).unwrap().count(), 0);
+    desk.assert_tidy();
+}
+
+/// Both kinds of work have something to ask about; who leaves at the second leaves nothing behind.
+#[test]
+fn each_question_can_be_left() {
+    let desk = Desk::new();
+    desk.patch_of(&["package.json"]);
+    let mut tar = tar::Builder::new(File::create(desk.place.engine("handed/files")).unwrap());
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_size(6);
+    tar.append_data(&mut header, "files/.envrc", &b"agent\n"[..]).unwrap();
+    tar.finish().unwrap();
+    drop(tar);
+    let work = r#""complete":true,"files":1,"repositories":[{"path":".","commits":0,"stashes":0,"files":1}]"#;
+    let before = desk.host.seen();
+    let mut terminal = desk.asked(&["apply"]).env("FAKE_WORK", work).on_terminal();
+    terminal.until("  package.json\r\nbring them, too? [y/N] ");
+    terminal.types("n\n");
+    terminal.until("  .envrc\r\nbring them, too? [y/N] ");
+    terminal.types("\u{3}");
+    assert_eq!((terminal.end().0, desk.host.seen()), (130, before));
     desk.assert_tidy();
 }
 

@@ -1,6 +1,6 @@
 //! Files outside repositories: placed where nothing is, or where what is here was not touched since the bottle got it.
 
-use super::{is_plain, left_out};
+use super::{Wish, is_plain};
 use crate::cmd::reader::Reader;
 use crate::cmd::work::{Subject, here};
 use crate::exit::{Exit, Refused};
@@ -8,10 +8,11 @@ use crate::say;
 use crate::state;
 use anyhow::{Context as _, Result};
 use std::fs;
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
+pub fn bring(subject: &Subject, reader: &Reader, wish: &mut Wish) -> Result<Exit> {
     let fresh = tempfile::tempdir_in(subject.folder.path())?;
     let mut stream = reader.stream(&["work", "files"], Vec::new())?;
     state::unpack(stream.child.stdout.take().context("no stdout")?, fresh.path())?;
@@ -25,7 +26,10 @@ pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
         say::line(&format!("stays in the bottle: {}", say::name(&path.to_string_lossy())));
     }
     let names: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let unwanted = left_out(&names, all)?;
+    let unwanted = match wish.leaves_out(&names)? {
+        ControlFlow::Continue(unwanted) => unwanted,
+        ControlFlow::Break(exit) => return Ok(exit),
+    };
     let copied = subject.plan.workspace.as_ref();
     let place = copied.map_or_else(here, |workspace| Ok(workspace.from.clone()))?;
     // What changed here after that time is not what the agent began with.
