@@ -11,6 +11,8 @@ mod faults;
 mod gate;
 #[cfg(feature = "gate")]
 mod init;
+#[cfg(feature = "gate")]
+mod inside;
 mod kept;
 mod keystone;
 mod manifest;
