@@ -12,6 +12,8 @@ mod gate;
 mod host;
 #[cfg(feature = "gate")]
 mod init;
+#[cfg(feature = "gate")]
+mod inside;
 mod kept;
 mod keystone;
 mod manifest;
