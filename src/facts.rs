@@ -141,7 +141,10 @@ impl Engine {
         }
         let program = variable("CLAUDE_BOTTLE_DOCKER").unwrap_or_else(|| "docker".to_owned());
         let kind = Kind::named(&program);
-        let [host, context] = kind.variables().map(variable);
+        let (host, context) = match kind {
+            Kind::Docker => (variable("DOCKER_HOST"), variable("DOCKER_CONTEXT")),
+            Kind::Podman => (variable("CONTAINER_HOST"), variable("CONTAINER_CONNECTION")),
+        };
         let context = match (&host, kind) {
             (Some(_), _) => None,
             (None, Kind::Docker) => context.or_else(current_context).filter(|c| c != "default"),
