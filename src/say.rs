@@ -115,10 +115,16 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
+/// The same of a name: it stays on its line.
+pub fn name(text: &str) -> String {
+    visible(text).replace('\n', "\\u{a}")
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn what_hides_is_shown() {
         assert_eq!(super::visible("a\x1b[31mb\u{202e}c\n"), "a\\u{1b}[31mb\\u{202e}c\n");
+        assert_eq!(super::name("a\nb\u{1b}"), "a\\u{a}b\\u{1b}");
     }
 }

@@ -1,14 +1,13 @@
 //! `build`: the images that are missing; with an agent's name, those of its bottle too.
 
 use super::launch;
-use super::world::{self, Asking, Subject};
+use super::world::{self, Asking};
 use crate::cli::Build;
 use crate::docker::Docker;
 use crate::exit::Exit;
-use crate::facts::{Engine, Terminal};
+use crate::facts::Engine;
 use crate::manifest::{self, Chosen};
 use crate::say;
-use crate::spec::{Beginning, Mode, Spec};
 use crate::state::Home;
 use crate::sys::signals;
 use anyhow::{Context as _, Result};
@@ -20,27 +19,10 @@ pub fn run(asked: &Build) -> Result<Exit> {
         Some(agent) => manifest::load(home.path(), &cwd)?.choose(agent)?,
         None => Chosen::plain(),
     };
-    let engine = Engine::of_environment()?;
-    let docker = Docker::new(&engine)?;
+    let docker = Docker::new(&Engine::of_environment()?)?;
     world::look(&docker, &home)?;
-    let spec = Spec {
-        agent: chosen.agent.name.clone(),
-        cwd,
-        mode: Mode::Headless,
-        prompt: None,
-        remote_control: false,
-        args: Vec::new(),
-        beginning: Beginning::New,
-        copy: None,
-    };
-    let identity = chosen.agent.name.clone();
-    let subject =
-        Subject { home: &home, home_id: String::new(), identity, engine, terminal: Terminal::Pipes, workspace: None };
     let asking = if asked.force { Asking::Nobody } else { Asking::Engine(&docker) };
-    let (plan, gate) = world::plan(subject, &chosen, &spec, asking)?;
-    if let Some(missing) = gate {
-        return Err(missing.into());
-    }
+    let plan = world::of_images((&docker, asking), &home, &chosen)?;
     if plan.images.builds.is_empty() {
         say::line("all images are there");
     }

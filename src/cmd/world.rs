@@ -114,8 +114,19 @@ pub fn gate_image_at_hand(docker: &Docker, home: &Home) -> Result<String> {
 
 /// A plan that builds the gate's image where it is missing, and nothing else.
 fn gate_alone(docker: &Docker, home: &Home) -> Result<Plan> {
+    let mut plan = of_images((docker, Asking::Engine(docker)), home, &Chosen::plain())?;
+    let gate = plan.images.gate.clone();
+    plan.images.builds.retain(|build| build.tag == gate);
+    Ok(plan)
+}
+
+/// A plan that is looked at for its images alone: no session is made of it.
+///
+/// # Errors
+/// `Refused` without the gate's program, too.
+pub fn of_images((docker, asking): (&Docker, Asking), home: &Home, chosen: &Chosen) -> Result<Plan> {
     let spec = Spec {
-        agent: String::new(),
+        agent: chosen.agent.name.clone(),
         cwd: home.path().to_owned(),
         mode: Mode::Headless,
         prompt: None,
@@ -127,18 +138,13 @@ fn gate_alone(docker: &Docker, home: &Home) -> Result<Plan> {
     let subject = Subject {
         home,
         home_id: String::new(),
-        identity: String::new(),
+        identity: chosen.agent.name.clone(),
         engine: docker.engine().clone(),
         terminal: Terminal::Pipes,
         workspace: None,
     };
-    let (mut plan, gate) = plan(subject, &Chosen::plain(), &spec, Asking::Engine(docker))?;
-    if let Some(missing) = gate {
-        return Err(missing.into());
-    }
-    let gate = plan.images.gate.clone();
-    plan.images.builds.retain(|build| build.tag == gate);
-    Ok(plan)
+    let (plan, gate) = plan(subject, chosen, &spec, asking)?;
+    gate.map_or(Ok(plan), |missing| Err(missing.into()))
 }
 
 /// Tags of the plan that the engine lacks.

@@ -1,6 +1,6 @@
 //! What is said: status, stdout and stderr of every verb, whole, as `tests/snap` has them.
 
-use crate::run::{PLAIN, PROGRAM, Place, compare};
+use crate::run::{ENGINES, PLAIN, PROGRAM, Place, compare};
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
@@ -47,7 +47,7 @@ pub const VARIABLES: [(&str, &str); 2] =
 fn help() {
     let place = Place::new(PLAIN);
     place.run(&["--help"]).snap("help");
-    for verb in ["start", "resume", "attach", "list", "exec", "cleanup", "build"] {
+    for verb in ["start", "resume", "attach", "list", "info", "exec", "work", "put", "get", "cleanup", "build"] {
         place.run(&[verb, "--help"]).snap(&format!("help-{verb}"));
     }
     place.run(&["--version"]).stdout(concat!("claude-bottle ", env!("CARGO_PKG_VERSION"), "\n")).test();
@@ -246,7 +246,7 @@ fn no_engine() {
     let place = Place::new(PLAIN);
     let start = || place.run(&["start", "--yes", "plain"]);
     start().env("PATH", "/nowhere").snap("engine-no-program");
-    start().env("CLAUDE_BOTTLE_DOCKER", "podman").snap("engine-other-program");
+    start().env("CLAUDE_BOTTLE_DOCKER", "nerdctl").snap("engine-other-program");
     let silent = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
     start().env("FAKE_SAYS", silent).snap("engine-silent");
     let denied = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get \"http://%2Fvar%2Frun%2Fdocker.sock/v1.24/info\": dial unix /var/run/docker.sock: connect: permission denied";
@@ -287,7 +287,11 @@ fn images_are_built_where_they_are_missing() {
 
 /// A kept session, as an agent that ended with 7 leaves one.
 pub fn kept() -> Place {
-    let place = Place::new(PLAIN);
+    kept_on("docker")
+}
+
+pub fn kept_on(engine: &'static str) -> Place {
+    let place = Place::on(engine, PLAIN);
     let tar = place.transcript();
     let done = place.run(&["start", "--yes", "plain"]).env("FAKE_CODE", 7).env("FAKE_TAR", tar).done();
     assert_eq!(done.status, 7, "{done:?}");
@@ -338,7 +342,12 @@ fn cleanup_asks_on_the_terminal() {
 /// What has this home's label and no session on this disk goes; what has another's stays.
 #[test]
 fn cleanup_of_what_lost_its_state() {
-    let place = Place::new(PLAIN);
+    for engine in ENGINES {
+        lost_state(&Place::on(engine, PLAIN));
+    }
+}
+
+fn lost_state(place: &Place) {
     let start = || place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done();
     assert_eq!(start().status, 0);
     let mine = place.session();

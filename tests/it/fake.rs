@@ -1,7 +1,7 @@
 //! How sessions end, on the fake engine: what is said, what stays on the disk and on the engine, and the exit code.
 
 use crate::cli::kept;
-use crate::run::{PLAIN, Place, Run, compare, text};
+use crate::run::{ENGINES, PLAIN, Place, Run, compare, text};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -149,16 +149,67 @@ fn a_signal_to_the_whole_group_keeps_the_session() {
 /// A session stays on the engine it was started on, whatever the environment says later.
 #[test]
 fn the_engine_of_a_session_is_recorded() {
-    let place = Place::new(PLAIN);
-    let one = "ssh://one.example.org";
-    assert_eq!(start(&place).env("DOCKER_HOST", one).env("FAKE_CODE", 7).done().status, 7);
-    let identity = place.session();
-    let resume = || place.run(&["resume", "--yes", &identity]).env("DOCKER_HOST", "ssh://two.example.org");
-    assert_eq!(resume().env("FAKE_AGENT", "detaches").done().status, 0);
-    let attach = place.run(&["attach", &identity]).env("DOCKER_CONTEXT", "three").env("FAKE_ATTACH", "ends");
-    assert_eq!(attach.done().status, 0);
-    assert!(place.hosts().iter().all(|host| host == one), "{:?}", place.hosts());
+    let variables = [["DOCKER_HOST", "DOCKER_CONTEXT"], ["CONTAINER_HOST", "CONTAINER_CONNECTION"]];
+    for (engine, [host, context]) in ENGINES.into_iter().zip(variables) {
+        let place = Place::on(engine, PLAIN);
+        let one = "ssh://one.example.org";
+        assert_eq!(start(&place).env(host, one).env("FAKE_CODE", 7).done().status, 7);
+        let identity = place.session();
+        let resume = || place.run(&["resume", "--yes", &identity]).env(host, "ssh://two.example.org");
+        assert_eq!(resume().env("FAKE_AGENT", "detaches").done().status, 0);
+        let attach = place.run(&["attach", &identity]).env(context, "three").env("FAKE_ATTACH", "ends");
+        assert_eq!(attach.done().status, 0);
+        assert!(place.hosts().iter().all(|host| host == one), "{:?}", place.hosts());
+        nothing(&place);
+    }
+}
+
+/// What kind of engine it is, it says itself; until it was asked, its program's name does.
+#[test]
+fn podman_is_known_by_its_name_or_by_its_word() {
+    let row = |run: Run| {
+        let done = run.done();
+        done.stdout.lines().chain(done.stderr.lines()).find(|line| line.starts_with("engine ")).unwrap().to_owned()
+    };
+    let place = Place::on("podman", PLAIN);
+    let dry = || row(place.run(&["start", "--dry-run", "plain"]));
+    assert_eq!(dry(), "engine   podman (default), taken for podman by its name, decided at start");
+    assert_eq!(row(start(&place)), "engine   podman (default)");
+    assert_eq!(dry(), "engine   podman (default)");
     nothing(&place);
+
+    let place = Place::new(PLAIN);
+    assert_eq!(row(place.run(&["start", "--dry-run", "plain"])), "engine   docker (default)");
+    assert_eq!(row(start(&place).env("FAKE_PODMAN", "yes")), "engine   docker (default), which is podman");
+    nothing(&place);
+    // What it was seen to be serves every verb.
+    assert_eq!(start(&place).env("FAKE_PODMAN", "yes").env("FAKE_CODE", 7).done().status, 7);
+    let resume = place.run(&["resume", "--yes", &place.session()]).env("FAKE_PODMAN", "yes");
+    assert_eq!(resume.done().status, 0);
+    assert_eq!(place.run(&["cleanup", "--yes"]).env("FAKE_PODMAN", "yes").done().status, 0);
+    nothing(&place);
+}
+
+/// What goes into the home goes in before the agent starts, and the image's own home is there by then.
+#[test]
+fn a_home_is_filled_before_its_agent_starts() {
+    let docker = ["create", "start", "create", "cp", "start"];
+    let podman = ["create", "init", "start", "volume", "create", "init", "cp", "start"];
+    for (engine, wanted) in ENGINES.into_iter().zip([&docker[..], &podman]) {
+        let place = Place::on(engine, PLAIN);
+        place.write("work/a", "a file");
+        let done = place.run(&["start", "--yes", "--cwd", "plain"]).done();
+        assert_eq!(done.status, 0, "{done:?}");
+        let calls = place.calls();
+        let made = calls.iter().map(|call| call[0].as_str()).filter(|verb| !["info", "image"].contains(verb));
+        let mut made: Vec<&str> = made.take(wanted.len()).collect();
+        // The gate's client is on its way while the next ones come.
+        let at = made.iter().position(|verb| *verb == "start").unwrap();
+        let gate = made.remove(at);
+        made.insert(if engine == "docker" { 1 } else { 2 }, gate);
+        assert_eq!(made, wanted);
+        nothing(&place);
+    }
 }
 
 /// Who asks twice does not wait for an agent that does not listen.
@@ -193,18 +244,24 @@ fn a_transcript_that_is_broken_keeps_everything() {
 /// The engine goes away under a running session: all stays where it is, and the next verb that reaches it goes on.
 #[test]
 fn an_engine_that_goes_away_loses_nothing() {
-    for verb in ["attach", "cleanup"] {
+    for (agent, verb) in [("engine gone", "resume"), ("cut off", "attach"), ("cut off", "cleanup")] {
         let place = Place::new(PLAIN);
-        assert_eq!(start(&place).env("FAKE_AGENT", "engine gone").snap("end-engine-gone").status, 125);
+        assert_eq!(start(&place).env("FAKE_AGENT", agent).snap("end-engine-gone").status, 125);
         assert_eq!(place.objects().len(), 3);
         let identity = place.session();
         place.run(&["resume", "--yes", &identity]).snap("resume-engine-gone");
         assert_eq!((place.kept(), place.objects().len()), ("the engine could not be asked: `docker container inspect`: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?".to_owned(), 3));
         fs::remove_file(place.engine("gone")).unwrap();
-        // It runs on all the while: there is somebody to go back to.
-        place.run(&["resume", "--yes", &identity]).snap("resume-runs-on");
-        let args = if verb == "attach" { vec!["attach", &identity] } else { vec!["cleanup", "--yes"] };
-        let done = place.run(&args).env("FAKE_TAR", place.transcript()).env("FAKE_ATTACH", "ends").done();
+        if agent == "cut off" {
+            // It runs on all the while: there is somebody to go back to.
+            place.run(&["resume", "--yes", &identity]).snap("resume-runs-on");
+        }
+        let args: &[&str] = match verb {
+            "attach" => &["attach", &identity],
+            "resume" => &["resume", "--yes", &identity],
+            _ => &["cleanup", "--yes"],
+        };
+        let done = place.run(args).env("FAKE_TAR", place.transcript()).env("FAKE_ATTACH", "ends").done();
         assert_eq!(done.status, 0, "{done:?}");
         nothing(&place);
     }
@@ -490,11 +547,16 @@ fn detach_keys_are_recorded() {
 /// How both containers are made, whole.
 #[test]
 fn containers_are_confined() {
-    let place = Place::new(PLAIN);
-    assert_eq!(start(&place).done().status, 0);
+    for (engine, name) in ENGINES.into_iter().zip(["create", "create-podman"]) {
+        confined(&Place::on(engine, PLAIN), name);
+    }
+}
+
+fn confined(place: &Place, name: &str) {
+    assert_eq!(start(place).done().status, 0);
     let mut made = String::new();
     let mut levels = Vec::new();
-    for call in place.calls().iter().filter(|call| call[0] == "create") {
+    for call in place.calls().iter().filter(|call| call[..2].contains(&"create".to_owned())) {
         for word in call {
             match word.strip_prefix("label=level:") {
                 Some(level) => levels.push(level.to_owned()),
@@ -504,7 +566,7 @@ fn containers_are_confined() {
         made.push('\n');
     }
     assert!(levels.len() == 2 && levels[0] == levels[1] && levels[0].starts_with("s0:c"), "{levels:?}");
-    compare("create", &made);
+    compare(name, &made);
 }
 
 /// Killed, the program takes its children of the engine along, but not the terminal's; what is left is found again.

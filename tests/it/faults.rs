@@ -1,8 +1,8 @@
 //! Every call of the engine fails once, and every signal comes at every call: nothing is lost, nothing is left, no run
 //! hangs. Afterwards engine and disk are empty, or the session is marked and `cleanup` brings both to nothing.
 
-use crate::cli::kept;
-use crate::run::{Done, PLAIN, Place, Run};
+use crate::cli::kept_on;
+use crate::run::{Done, ENGINES, PLAIN, Place, Run};
 
 /// More calls than a run makes: a sweep that gets here does not end by itself.
 const MOST: usize = 40;
@@ -23,17 +23,17 @@ const ALL: [Verb; 4] = [Start, StartHere, Resume, Attach];
 
 impl Verb {
     /// Where it can be typed.
-    fn place(self) -> Place {
+    fn place(self, engine: &'static str) -> Place {
         match self {
-            Start => Place::new(PLAIN),
+            Start => Place::on(engine, PLAIN),
             StartHere => {
-                let place = Place::new(PLAIN);
+                let place = Place::on(engine, PLAIN);
                 place.write("work/file", "the host's");
                 place
             }
-            Resume => kept(),
+            Resume => kept_on(engine),
             Attach => {
-                let place = Place::new(PLAIN);
+                let place = Place::on(engine, PLAIN);
                 let done = Start.run(&place).env("FAKE_AGENT", "detaches").done();
                 assert_eq!(done.status, 0, "{done:?}");
                 place.forget_calls();
@@ -88,22 +88,22 @@ fn accounted_for(place: &Place, story: &str) {
     assert_eq!((done.status, place.objects(), place.sessions()), (0, Vec::new(), Vec::new()), "{done:?} {story}");
 }
 
-/// Types each verb with the fault at each call in turn, until a run makes fewer; `check` is told the story.
+/// Types each verb, on each kind of engine, with the fault at each call in turn, until a run makes fewer; `check` is told the story.
 fn sweep(
     verbs: &[Verb],
     fault: impl for<'a> Fn(Run<'a>, usize) -> Run<'a>,
     check: impl Fn(Verb, &Place, (usize, &Done), &str),
 ) {
-    for verb in verbs {
+    for (verb, engine) in verbs.iter().flat_map(|verb| ENGINES.map(|engine| (verb, engine))) {
         for number in 1.. {
-            let place = verb.place();
+            let place = verb.place(engine);
             let done = fault(verb.run(&place), number).done();
             if place.calls().len() < number {
                 assert!(number > 5, "the sweep met {number} calls only");
                 break;
             }
-            assert!(number < MOST, "{verb:?} makes more than {MOST} calls");
-            let story = format!("{verb:?}, call {number}, `{}`: {done:?}", call(&place, number));
+            assert!(number < MOST, "{verb:?} on {engine} makes more than {MOST} calls");
+            let story = format!("{verb:?} on {engine}, call {number}, `{}`: {done:?}", call(&place, number));
             check(*verb, &place, (number, &done), &story);
         }
     }
@@ -251,7 +251,7 @@ fn a_kept_session_survives_a_resume_that_fails() {
 fn a_cleanup_that_fails_can_be_done_again() {
     for number in 1..MOST {
         // A session whose owner was killed.
-        let place = Start.place();
+        let place = Start.place(ENGINES[0]);
         let done = Start.run(&place).env("FAKE_AGENT", "signal KILL").done();
         assert_eq!(done.status, 137, "{done:?}");
         place.forget_calls();

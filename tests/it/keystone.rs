@@ -2,7 +2,7 @@
 //! fake engine, and both logs of calls, both documents that the gates got, are compared.
 
 use crate::cli::{VARIABLES, rich};
-use crate::run::{FAKE, PLAIN, PROGRAM, Place, Run, text};
+use crate::run::{ENGINES, FAKE, PLAIN, PROGRAM, Place, Run, text};
 use std::fs;
 use std::path::Path;
 
@@ -59,7 +59,8 @@ fn in_order(calls: &Calls) {
     let remove_volume = at(calls, &["volume", "rm"]);
     assert!(create_gate < at(calls, &["start", "-gate"]) && create_gate < create_agent && create_agent < start_agent);
     assert!(start_agent < inspect && start_agent < copy && inspect < remove_gate);
-    assert!(copy < remove_agent && remove_gate < remove_agent && remove_agent < remove_volume, "{calls:#?}");
+    // The gate goes while the copy comes, so that one may overtake the other.
+    assert!(copy < remove_agent && remove_gate < remove_volume && remove_agent < remove_volume, "{calls:#?}");
 }
 
 fn sorted(calls: &Calls) -> Calls {
@@ -129,13 +130,17 @@ fn compare(place: &Place, agent: &str, code: i32) {
 
 #[test]
 fn the_script_does_what_the_program_does() {
-    compare(&Place::new(PLAIN), "plain", 0);
+    for engine in ENGINES {
+        compare(&Place::on(engine, PLAIN), "plain", 0);
+    }
     compare(&rich(), "fixer", 0);
 }
 
 #[test]
 fn and_keeps_what_the_program_keeps() {
-    compare(&Place::new(PLAIN), "plain", 7);
+    for engine in ENGINES {
+        compare(&Place::on(engine, PLAIN), "plain", 7);
+    }
 }
 
 /// No secret but by reference: neither in what is printed, nor in any call, nor on the disk.

@@ -9,11 +9,15 @@ mod fake;
 mod faults;
 #[cfg(feature = "gate")]
 mod gate;
+mod host;
 #[cfg(feature = "gate")]
 mod init;
+#[cfg(feature = "gate")]
+mod inside;
 mod kept;
 mod keystone;
 mod manifest;
 mod repo;
 mod run;
+mod work;
 mod workspace;

@@ -29,17 +29,27 @@ const SNAPSHOTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snap");
 /// Longer than any run takes on a busy machine: who reaches it hangs.
 const BOUND: Duration = Duration::from_secs(60);
 
+/// The engine's programs that the fake one plays, by its name.
+pub const ENGINES: [&str; 2] = ["docker", "podman"];
+
 /// One agent in a bottle out of which nothing gets.
 pub const PLAIN: &str = r#"{ "bottles": { "box": {} }, "agents": { "plain": { "bottle": "box" } } }"#;
 
 /// A home, a working directory and an engine that nothing else uses.
 pub struct Place {
     folder: tempfile::TempDir,
+    /// The engine's program.
+    engine: &'static str,
 }
 
 impl Place {
     pub fn new(manifest: &str) -> Place {
-        let place = Place { folder: tempfile::tempdir().unwrap() };
+        Place::on("docker", manifest)
+    }
+
+    /// By the names of the engine's programs that the fake one plays.
+    pub fn on(engine: &'static str, manifest: &str) -> Place {
+        let place = Place { folder: tempfile::tempdir().unwrap(), engine };
         for folder in [
             "calls",
             "hosts",
@@ -51,7 +61,9 @@ impl Place {
             "ready",
             "ran",
             "worked",
+            "filled",
             "documents",
+            "handed",
         ] {
             fs::create_dir_all(place.engine(folder)).unwrap();
         }
@@ -86,7 +98,7 @@ impl Place {
     /// Another program in the same place.
     pub fn run_other(&self, program: &str, args: &[&str]) -> Run<'_> {
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
-        let env = [
+        let mut env = vec![
             ("PATH", FAKE.to_owned()),
             ("HOME", text(self.path("home"))),
             ("CLAUDE_BOTTLE_HOME", text(self.path("home/.claude-bottle"))),
@@ -96,6 +108,9 @@ impl Place {
             ("TERM", "xterm".to_owned()),
             ("TZ", "UTC".to_owned()),
         ];
+        if self.engine != "docker" {
+            env.push(("CLAUDE_BOTTLE_DOCKER", self.engine.to_owned()));
+        }
         Run {
             place: self,
             program: program.to_owned(),
@@ -112,7 +127,7 @@ impl Place {
         (1..).map_while(read).map(|call| call.split_terminator('\0').map(str::to_owned).collect()).collect()
     }
 
-    /// What `DOCKER_HOST` was in each call.
+    /// What `DOCKER_HOST`, or podman's `CONTAINER_HOST`, was in each call.
     pub fn hosts(&self) -> Vec<String> {
         (1..=self.calls().len()).map(|number| text(&self.engine("hosts").join(number.to_string()))).collect()
     }

@@ -9,11 +9,12 @@ use crate::cli::WorkApply;
 use crate::exit::{Exit, Refused};
 use crate::git::{self, Git};
 use crate::say;
-use crate::sys::signals;
-use crate::sys::tty::Tty;
-use anyhow::Result;
+use crate::sys::signals::{self, Signals};
+use crate::sys::tty::{Answer, Tty};
+use anyhow::{Context as _, Result};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 pub fn run(asked: &WorkApply) -> Result<Exit> {
@@ -22,7 +23,7 @@ pub fn run(asked: &WorkApply) -> Result<Exit> {
     let found = reader.work()?;
     let name = choose(&found, asked.repository.as_deref(), |one| one.files > 0)?;
     let loose = asked.repository.is_none() && found.files > 0;
-    let mut exit = Exit::OK;
+    let mut wish = Wish { all: asked.all, signals: None };
     if let Some(name) = &name {
         let place = subject.place(name)?;
         let patch = reader.file(&["work", "patch", name], Vec::new(), subject.folder.path())?;
@@ -30,19 +31,20 @@ pub fn run(asked: &WorkApply) -> Result<Exit> {
         match patch {
             Some(patch) if !patch.paths.is_empty() => {
                 patch.is_on_known_ground(&subject.plan.identity)?;
-                exit = patch.apply(asked.all)?;
+                if let ControlFlow::Break(exit) = patch.apply(&mut wish)? {
+                    return Ok(exit);
+                }
             }
-            _ => say::line(&format!("no uncommitted changes in `{}`", say::visible(name))),
+            _ => say::line(&format!("no uncommitted changes in `{}`", say::name(name))),
         }
     }
     if loose {
-        let brought = loose::bring(&subject, &reader, asked.all)?;
-        exit = if exit == Exit::OK { brought } else { exit };
+        return loose::bring(&subject, &reader, &mut wish);
     }
-    if name.is_none() && !loose {
+    if name.is_none() {
         nothing("uncommitted changes", &found);
     }
-    Ok(exit)
+    Ok(Exit::OK)
 }
 
 /// A patch, and where it goes. What it touches is git's own word for it.
@@ -61,7 +63,8 @@ impl Patch {
         file.seek(SeekFrom::Start(0))?;
         let mut first = String::new();
         BufReader::new(&file).read_line(&mut first)?;
-        let base = first.trim_end().strip_prefix("base ").filter(|base| *base != "none").map(str::to_owned);
+        let base = first.strip_prefix("base ").context("the reader is not understood")?.trim_end();
+        let base = (base != "none").then(|| base.to_owned());
         let mut patch = Patch { file, start: first.len() as u64, base, place, paths: Vec::new() };
         if patch.file.metadata()?.len() > patch.start {
             patch.paths = patch.touched()?;
@@ -108,28 +111,28 @@ impl Patch {
         }
     }
 
-    fn apply(&self, all: bool) -> Result<Exit> {
-        let left_out = left_out(&self.paths, all)?;
+    fn apply(&self, wish: &mut Wish) -> Result<ControlFlow<Exit>> {
+        let left_out = match wish.leaves_out(&self.paths)? {
+            ControlFlow::Continue(left_out) => left_out,
+            ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
+        };
         let taken: Vec<&String> = self.paths.iter().filter(|path| !left_out.contains(path)).collect();
         if taken.is_empty() {
-            return Ok(Exit::OK);
+            return Ok(ControlFlow::Continue(()));
         }
         let except: Vec<String> = left_out.iter().map(|path| format!("--exclude={}", escaped(path))).collect();
         let with =
             |words: &[&str]| words.iter().map(|word| (*word).to_owned()).chain(except.clone()).collect::<Vec<_>>();
-        let mut done = self.git(&with(&["--check"]))?;
-        if done.is_good() {
-            done = self.git(&with(&[]))?;
-        } else {
-            // The last commits may have grown apart: by the blobs it names, the patch still finds its place.
-            done = self.git(&with(&["--3way"]))?;
-        }
+        self.tell_modes(&with(&["--summary"]))?;
+        let plain = self.git(&with(&["--check"]))?;
+        // The last commits may have grown apart: by the blobs it names, the patch still finds its place.
+        let done = self.git(&with(if plain.is_good() { &[] } else { &["--3way"] }))?;
         if done.is_good() {
             for path in &taken {
-                say::out(&format!("{}\n", say::visible(path)))?;
+                say::out(&format!("{}\n", say::name(path)))?;
             }
             say::line(&format!("applied to `{}`", self.place.display()));
-            return Ok(Exit::OK);
+            return Ok(ControlFlow::Continue(()));
         }
         let words: Vec<String> = done.stderr.lines().map(say::visible).collect();
         if words.iter().any(|line| line.contains("with conflicts")) {
@@ -141,32 +144,56 @@ impl Patch {
             .hint("git status")
             .into());
         }
-        Err(Refused::new(format!("not applied, and nothing changed: {}", say::visible(done.words())))
-            .hint("commit or stash what is changed here, then type this again")
+        // What lies in the way of a new file is said by the first alone.
+        let said = if plain.stderr.contains("already exists") { &plain } else { &done };
+        Err(Refused::new(format!("not applied, and nothing changed: {}", say::name(said.words())))
+            .hint("commit, stash or move away what is changed here, then type this again")
             .into())
+    }
+
+    /// Links and programs that it makes, in git's words: a name alone does not tell.
+    fn tell_modes(&self, args: &[String]) -> Result<()> {
+        let said = self.git(args)?.lines();
+        for line in said.iter().filter(|line| line.split(' ').take(6).any(|word| word == "120000" || word == "100755"))
+        {
+            say::line(&format!("note: {}", say::visible(line.trim_start())));
+        }
+        Ok(())
     }
 }
 
-/// Of these paths the ones that are not wanted here: they would run by themselves, and nobody said yes.
-fn left_out(paths: &[String], all: bool) -> Result<Vec<String>> {
-    let run: Vec<String> = paths.iter().filter(|path| by_itself(path)).cloned().collect();
-    if run.is_empty() || all {
-        return Ok(Vec::new());
+/// Is what runs by itself wanted here?
+struct Wish {
+    all: bool,
+    /// Caught at the first question, once for all of them.
+    signals: Option<Signals>,
+}
+
+impl Wish {
+    /// Of these paths the ones that nobody said yes to; or the whole run ends, as a person wants it to.
+    fn leaves_out(&mut self, paths: &[String]) -> Result<ControlFlow<Exit, Vec<String>>> {
+        let run: Vec<String> = paths.iter().filter(|path| by_itself(path)).cloned().collect();
+        if run.is_empty() || self.all {
+            return Ok(ControlFlow::Continue(Vec::new()));
+        }
+        say::line("these can run by themselves here:");
+        for path in &run {
+            say::line(&format!("  {}", say::name(path)));
+        }
+        if let Some(mut tty) = Tty::open() {
+            if self.signals.is_none() {
+                self.signals = Some(signals::catch()?);
+            }
+            match self.signals.as_ref().map(|signals| tty.ask("bring them, too? [y/N] ", signals)) {
+                Some(Answer::Signal(number)) => return Ok(ControlFlow::Break(Exit::signal(number))),
+                Some(answer) if answer.is_yes() => return Ok(ControlFlow::Continue(Vec::new())),
+                _ => {}
+            }
+        }
+        say::line("they are left out");
+        say::hint("look at them with `claude-bottle work diff`; `--all` brings them");
+        Ok(ControlFlow::Continue(run))
     }
-    say::line("these can run by themselves here:");
-    for path in &run {
-        say::line(&format!("  {}", say::visible(path)));
-    }
-    let yes = match Tty::open() {
-        Some(mut tty) => tty.ask("bring them, too? [y/N] ", &signals::catch()?).is_yes(),
-        None => false,
-    };
-    if yes {
-        return Ok(Vec::new());
-    }
-    say::line("they are left out");
-    say::hint("look at them with `claude-bottle work diff`; `--all` brings them");
-    Ok(run)
 }
 
 /// A pattern that only this path fits.

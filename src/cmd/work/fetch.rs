@@ -20,7 +20,7 @@ pub fn run(asked: &WorkFetch) -> Result<Exit> {
     let place = subject.place(&name)?;
     let bundle = reader.file(&["work", "bundle", &name], git::tips(&place)?, subject.folder.path())?;
     let Some(bundle) = bundle else {
-        say::line(&format!("`{}` has all commits of `{}` already", place.display(), say::visible(&name)));
+        say::line(&format!("`{}` has all commits of `{}` already", place.display(), say::name(&name)));
         return Ok(Exit::OK);
     };
     let identity = &subject.plan.identity;

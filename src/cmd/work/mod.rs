@@ -80,7 +80,7 @@ fn choose(found: &Found, named: Option<&str>, wanted: fn(&Repository) -> bool) -
         [one] => Ok(Some(one.to_owned())),
         _ if have.contains(&".") => Ok(Some(".".to_owned())),
         _ => {
-            let names: Vec<String> = have.iter().map(|name| format!("`{}`", say::visible(name))).collect();
+            let names: Vec<String> = have.iter().map(|name| format!("`{}`", say::name(name))).collect();
             Err(Refused::new(format!("several repositories: {}", names.join(", "))).hint("name one of them").into())
         }
     }

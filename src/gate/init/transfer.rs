@@ -18,7 +18,7 @@ fn place(home: &Path, path: &str) -> PathBuf {
 pub fn put(home: &Path, path: &str) -> Result<i32, Failure> {
     let path = place(home, path);
     let said = |what: &str, error: io::Error| Failure(format!("cannot {what} `{}`: {error}", path.display()));
-    if path.is_dir() {
+    if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(Failure(format!("`{}` is a directory", path.display())));
     }
     let folder = path.parent().ok_or_else(|| Failure("no name for the file".into()))?;

@@ -3,68 +3,15 @@
 
 use super::session::shell;
 use super::{Ran, Rig, docker, run};
+use crate::host::Host;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// A repository of this machine's, in the rig's folder.
-struct Host {
-    path: PathBuf,
-}
+use std::path::Path;
 
 impl Host {
-    fn new(rig: &Rig, name: &str) -> Host {
-        let host = Host { path: rig.path().join(name) };
-        std::fs::create_dir_all(&host.path).unwrap();
-        host.git(&["init", "-q", "-b", "main"]);
-        host.write("one", "one\n");
-        host.write(".gitignore", "*.o\n");
-        host.git(&["add", "."]);
-        host.git(&["commit", "-qm", "first"]);
-        host
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.path.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path.join(name)).unwrap()
-    }
-
-    #[track_caller]
-    fn git(&self, args: &[&str]) -> String {
-        let mut git = Command::new("git");
-        git.current_dir(&self.path).args(args).env("HOME", self.path.parent().unwrap());
-        for who in ["AUTHOR", "COMMITTER"] {
-            git.env(format!("GIT_{who}_NAME"), "Host").env(format!("GIT_{who}_EMAIL"), "host@example.org");
-        }
-        git.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "protocol.file.allow");
-        run(git.env("GIT_CONFIG_VALUE_0", "always"), "").code(0).stdout
-    }
-
-    /// Everything in `.git` but objects, and in the worktree: name → what it is.
-    fn seen(&self) -> BTreeMap<PathBuf, String> {
-        let (mut seen, mut left) = (BTreeMap::new(), vec![PathBuf::new()]);
-        while let Some(path) = left.pop() {
-            let disk = self.path.join(&path);
-            let meta = std::fs::symlink_metadata(&disk).unwrap();
-            if meta.is_dir() {
-                let entries = std::fs::read_dir(&disk).unwrap();
-                left.extend(entries.map(|entry| path.join(entry.unwrap().file_name())));
-            } else if !path.starts_with(".git/objects") {
-                let what = match meta.is_symlink() {
-                    true => format!("-> {}", std::fs::read_link(&disk).unwrap().display()),
-                    false => String::from_utf8_lossy(&std::fs::read(&disk).unwrap()).into_owned(),
-                };
-                seen.insert(path, format!("{:o} {what}", meta.permissions().mode()));
-            }
-        }
-        seen
+    /// In the rig's folder.
+    fn beside(rig: &Rig, name: &str) -> Host {
+        Host::new(rig.path().join(name))
     }
 
     /// The program, here.
@@ -90,7 +37,7 @@ fn a_commit_of_real_claude_code_becomes_a_ref_here() {
             "git": { "user": { "name": "Bot", "email": "bot@example.org" } } } },
         "agents": { "a": { "bottle": "b" } },
     }));
-    let host = Host::new(&rig, "host");
+    let host = Host::beside(&rig, "host");
     let mut start = rig.ours(&["start", "--yes", "--cwd", "--headless", "-p", "commit a lamp", "a"]);
     start.current_dir(&host.path).env("CLAUDE_CODE_OAUTH_TOKEN", "sk-real-0f6d1c93b7a54e28a1");
     let ran = run(&mut start, "").code(0);
@@ -162,7 +109,7 @@ exit 0
 #[test]
 fn what_a_hostile_repository_holds_does_nothing_here() {
     let rig = Rig::new(&json!({}));
-    let host = Host::new(&rig, "host");
+    let host = Host::beside(&rig, "host");
     rig.manifest(&shell(HOSTILE));
     let ran = host.ours(&rig, &["start", "--yes", "--cwd", "a"]).code(0);
     let identity = the_session(&rig);
@@ -192,6 +139,7 @@ fn what_a_hostile_repository_holds_does_nothing_here() {
     ran.says("  .vscode/tasks.json");
     ran.says("  .gitattributes");
     ran.says("they are left out");
+    ran.says("note: create mode 120000 way-out");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!((host.read("one"), host.read("plain")), ("one\ntwo\nthree\n".into(), "plain\n".into()));
     for path in [".envrc", ".vscode", ".gitattributes", "pipe"] {
@@ -205,7 +153,7 @@ fn what_a_hostile_repository_holds_does_nothing_here() {
 #[test]
 fn changes_come_home_and_overwrite_nothing() {
     let rig = Rig::new(&json!({}));
-    let host = Host::new(&rig, "host");
+    let host = Host::beside(&rig, "host");
     host.write("dirty", "of the host\n");
     rig.manifest(&shell("echo two >>one; echo more >>dirty; echo new >new; echo x >.envrc; exit 3"));
     host.ours(&rig, &["start", "--yes", "--cwd", "a"]).code(3);
@@ -261,8 +209,8 @@ fn loose_files_come_home() {
 #[test]
 fn no_credential_of_a_repository_goes_in() {
     let rig = Rig::new(&json!({}));
-    let lib = Host::new(&rig, "lib");
-    let host = Host::new(&rig, "host");
+    let lib = Host::beside(&rig, "lib");
+    let host = Host::beside(&rig, "host");
     host.git(&["submodule", "add", "-q", lib.path.to_str().unwrap(), "lib"]);
     host.git(&["commit", "-qm", "submodule"]);
     host.write("one", "one\nstashed\n");
@@ -315,7 +263,7 @@ fn no_credential_of_a_repository_goes_in() {
 #[test]
 fn what_git_ignores_goes_in_only_by_name_and_a_home_never() {
     let rig = Rig::new(&shell("ls -A; cat built.o"));
-    let host = Host::new(&rig, "host");
+    let host = Host::beside(&rig, "host");
     host.write("built.o", "ignored\n");
     let ran = host.ours(&rig, &["start", "--yes", "--cwd=all", "a"]).code(0);
     assert_eq!(ran.stdout, ".git\n.gitignore\nbuilt.o\none\nignored\n");
@@ -337,7 +285,7 @@ fn what_git_ignores_goes_in_only_by_name_and_a_home_never() {
 fn twenty_thousand_files_go_in() {
     let rig =
         Rig::new(&shell("find . -path ./.git -prune -o -name 'f*' -print | wc -l; git status --porcelain | wc -l"));
-    let host = Host::new(&rig, "host");
+    let host = Host::beside(&rig, "host");
     for folder in 0..200 {
         let path = host.path.join(format!("d{folder}"));
         std::fs::create_dir(&path).unwrap();

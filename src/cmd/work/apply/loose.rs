@@ -1,6 +1,6 @@
 //! Files outside repositories: placed where nothing is, or where what is here was not touched since the bottle got it.
 
-use super::{is_plain, left_out};
+use super::{Wish, is_plain};
 use crate::cmd::reader::Reader;
 use crate::cmd::work::{Subject, here};
 use crate::exit::{Exit, Refused};
@@ -8,10 +8,11 @@ use crate::say;
 use crate::state;
 use anyhow::{Context as _, Result};
 use std::fs;
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
+pub fn bring(subject: &Subject, reader: &Reader, wish: &mut Wish) -> Result<Exit> {
     let fresh = tempfile::tempdir_in(subject.folder.path())?;
     let mut stream = reader.stream(&["work", "files"], Vec::new())?;
     state::unpack(stream.child.stdout.take().context("no stdout")?, fresh.path())?;
@@ -19,9 +20,16 @@ pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
     if !status.is_some_and(|status| status.success()) {
         return Err(Refused::new(said.lines().last().unwrap_or("the files could not be read").to_owned()).into());
     }
-    let paths = below(fresh.path())?;
+    // Not even by a yes: git's own files are not for an agent to write.
+    let (own, paths): (Vec<_>, Vec<_>) = below(fresh.path())?.into_iter().partition(|path| is_gits(path));
+    for path in own {
+        say::line(&format!("stays in the bottle: {}", say::name(&path.to_string_lossy())));
+    }
     let names: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let unwanted = left_out(&names, all)?;
+    let unwanted = match wish.leaves_out(&names)? {
+        ControlFlow::Continue(unwanted) => unwanted,
+        ControlFlow::Break(exit) => return Ok(exit),
+    };
     let copied = subject.plan.workspace.as_ref();
     let place = copied.map_or_else(here, |workspace| Ok(workspace.from.clone()))?;
     // What changed here after that time is not what the agent began with.
@@ -30,7 +38,7 @@ pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
     for (path, name) in paths.iter().zip(&names).filter(|(_, name)| !unwanted.contains(name)) {
         let (from, to) = (fresh.path().join(path), place.join(path));
         if !is_plain(&place, path.parent().unwrap_or(Path::new(""))) || !may_be_replaced(&from, &to, since)? {
-            say::line(&format!("not overwritten: {}", say::visible(name)));
+            say::line(&format!("not overwritten: {}", say::name(name)));
             refused += 1;
             continue;
         }
@@ -41,7 +49,7 @@ pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
         let mode = if fs::metadata(&from)?.mode() & 0o100 != 0 { 0o755 } else { 0o644 };
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
         file.persist(&to).with_context(|| format!("cannot write `{}`", to.display()))?;
-        say::out(&format!("{}\n", say::visible(name)))?;
+        say::out(&format!("{}\n", say::name(name)))?;
     }
     match refused {
         0 => Ok(Exit::OK),
@@ -49,6 +57,10 @@ pub fn bring(subject: &Subject, reader: &Reader, all: bool) -> Result<Exit> {
             .hint("move them away, then type this again")
             .into()),
     }
+}
+
+fn is_gits(path: &Path) -> bool {
+    path.iter().any(|part| part.eq_ignore_ascii_case(".git"))
 }
 
 /// Nothing is there, or the same, or what went into the bottle.

@@ -5,8 +5,8 @@
 //! instant. Of a repository it is noted what was committed and what was not.
 
 use super::super::{Failure, child};
-use super::git::{fields, lines};
-use super::repository::Repository;
+use super::git::{differences, is_absent, lines};
+use super::repository::{Repository, copy};
 use super::walk::{Instant, changed, walk};
 use super::{PATIENCE, Place};
 use serde::{Deserialize, Serialize};
@@ -35,11 +35,11 @@ pub struct Known {
     pub objects: String,
 }
 
-/// PID 1, before the program starts: notes what is there, unless it is noted already. A home that cannot be noted has no
-/// baseline, and is kept for that.
+/// PID 1, before the program starts: notes what is there, the first time only. Where that fails there is no baseline, now
+/// or later: what an agent made meanwhile would be in it.
 pub async fn note(home: &Path) {
     let place = Place::new(home);
-    if place.notes.join("baseline.json").exists() {
+    if place.notes.exists() || folder(&place.notes).is_err() {
         return;
     }
     let empty = fs::read_dir(&place.workspace).is_ok_and(|mut entries| entries.next().is_none());
@@ -50,18 +50,23 @@ pub async fn note(home: &Path) {
     }
 }
 
+fn folder(path: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Writes the baseline.
 pub fn take(place: &Place) -> Result<(), Failure> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&place.notes)?;
+    folder(&place.notes)?;
     let probe = place.notes.join("instant");
     fs::write(&probe, "")?;
     let mut baseline = Baseline { instant: changed(&probe)?, ..Baseline::default() };
-    for (number, path) in walk(&place.workspace, baseline.instant)?.repositories.into_iter().enumerate() {
+    let found = walk(&place.workspace, baseline.instant)?;
+    for (number, path) in found.repositories.iter().enumerate() {
         // One that cannot be read now has no baseline: all that is in it counts as made here.
-        if let Ok(repository) = Repository::open(&place.workspace, &path)
+        if let Ok(repository) = Repository::open(&place.workspace, path, &found)
             && let Ok(known) = know(&repository, &place.notes, number)
         {
-            baseline.repositories.insert(path, known);
+            baseline.repositories.insert(path.clone(), known);
         }
     }
     let fresh = place.notes.join("baseline.new");
@@ -95,11 +100,9 @@ fn dirty(
     objects: &Path,
     head: Option<&str>,
 ) -> Result<BTreeMap<String, Option<(String, String)>>, Failure> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(objects)?;
+    folder(objects)?;
     let index = objects.with_extension("index");
-    if fs::copy(repository.git_dir.join("index"), &index).is_err() {
-        let _ = fs::remove_file(&index);
-    }
+    copy(&repository.git_dir.join("index"), &index);
     let git = || {
         // A copy keeps the time of a file's content, and neither its number nor the time of its last change: by these
         // git would read every file again.
@@ -107,7 +110,9 @@ fn dirty(
         let git = git.env("GIT_INDEX_FILE", &index).env("GIT_OBJECT_DIRECTORY", objects);
         git.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", repository.objects.as_os_str())
     };
-    git().args(repository.add()).must(b"")?;
+    if !repository.add(git())? {
+        return Err(Failure("git does not read the worktree".into()));
+    }
     let base = match head {
         Some(head) => head.to_owned(),
         None => repository.empty_tree()?,
@@ -115,13 +120,9 @@ fn dirty(
     let raw = git().args(["diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", &base]).must(b"")?;
     let _ = fs::remove_file(&index);
     let mut dirty = BTreeMap::new();
-    let mut parts = fields(&raw);
-    // `:MODE MODE BLOB BLOB STATUS`, then the path.
-    while let (Some(change), Some(path)) = (parts.next(), parts.next()) {
-        let change = String::from_utf8_lossy(change).into_owned();
-        let [_, mode, _, blob, status] = change.split(' ').collect::<Vec<_>>()[..] else { continue };
-        if let Ok(path) = String::from_utf8(path.to_vec()) {
-            dirty.insert(path, (status != "D").then(|| (mode.to_owned(), blob.to_owned())));
+    for difference in differences(&raw) {
+        if let Ok(path) = String::from_utf8(difference.path.to_vec()) {
+            dirty.insert(path, (!is_absent(&difference.after.0)).then_some(difference.after));
         }
     }
     Ok(dirty)

@@ -2,9 +2,10 @@
 //! the gate.
 
 use super::super::{Failure, child};
-use super::repository::all;
-use super::walk::walk;
-use super::{Place, baseline};
+use super::Place;
+use super::baseline::{self, Baseline};
+use super::repository::Repository;
+use super::walk::{Found, walk};
 use claude_bottle::protocol::{self, Work};
 use std::fs;
 use std::path::Path;
@@ -44,24 +45,33 @@ async fn hand_over(socket: &Path, work: &Work) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What cannot be read makes it incomplete, and hides nothing else.
+///
 /// # Errors
-/// Whatever keeps it from being whole.
+/// Without a baseline there is nothing to compare with.
 pub fn compare(place: &Place) -> Result<Work, Failure> {
     let baseline = baseline::load(place)?;
     let found = walk(&place.workspace, baseline.instant)?;
-    let mut work = Work { complete: true, files: found.files.len() as u64, ..Work::default() };
-    for (repository, known) in all(&place.workspace, &found.repositories, &baseline)? {
-        let made = protocol::Repository {
-            path: shown(&repository.path),
-            commits: repository.commits(known)?.len() as u64,
-            stashes: repository.new_stashes(known)?.len() as u64,
-            files: repository.changes(known, baseline.instant)?.len() as u64,
-        };
-        if made.commits + made.stashes + made.files > 0 {
-            work.repositories.push(made);
+    let complete = found.closed.is_empty();
+    let mut work = Work { complete, files: found.files.len() as u64, ..Work::default() };
+    for path in &found.repositories {
+        match made(place, path, &found, &baseline) {
+            Ok(made) if made.commits + made.stashes + made.files > 0 => work.repositories.push(made),
+            Ok(_) => {}
+            Err(_) => work.complete = false,
         }
     }
     Ok(work)
+}
+
+fn made(place: &Place, path: &Path, found: &Found, baseline: &Baseline) -> Result<protocol::Repository, Failure> {
+    let repository = Repository::open(&place.workspace, path, found)?;
+    Ok(protocol::Repository {
+        path: shown(path),
+        commits: repository.commits(baseline)?.len() as u64,
+        stashes: repository.new_stashes(baseline)?.len() as u64,
+        files: repository.changes(baseline)?.len() as u64,
+    })
 }
 
 /// A repository's path as it is named.

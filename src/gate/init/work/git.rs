@@ -9,9 +9,10 @@ use std::process::{Command, ExitStatus, Stdio};
 /// The most that is read of an answer, bytes: a status of a million files.
 const ANSWER: u64 = 128 << 20;
 
-/// Settings that would run a program, write, or reach out.
-const QUIET: [&str; 8] = [
+/// Against settings that would run a program, write, or reach out; nothing that we write has to survive.
+const QUIET: [&str; 9] = [
     "core.fsmonitor=false",
+    "core.fsync=none",
     "core.hooksPath=/dev/null",
     "core.untrackedCache=false",
     "gc.auto=0",
@@ -127,6 +128,33 @@ impl Git {
 /// Lines of an answer.
 pub fn lines(answer: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(answer).lines().map(str::to_owned).collect()
+}
+
+/// A path that differs, of `--raw -z --no-abbrev`: mode and blob before and after, zeros where there is none.
+pub struct Difference<'a> {
+    pub before: (String, String),
+    pub after: (String, String),
+    pub path: &'a [u8],
+}
+
+pub fn differences(raw: &[u8]) -> Vec<Difference<'_>> {
+    let (mut parts, mut all) = (fields(raw), Vec::new());
+    // `:MODE MODE BLOB BLOB STATUS`, then the path.
+    while let (Some(change), Some(path)) = (parts.next(), parts.next()) {
+        let change = String::from_utf8_lossy(change);
+        let [old_mode, new_mode, old, new, _] = change.trim_start_matches(':').split(' ').collect::<Vec<_>>()[..]
+        else {
+            continue;
+        };
+        let pair = |mode: &str, blob: &str| (mode.to_owned(), blob.to_owned());
+        all.push(Difference { before: pair(old_mode, old), after: pair(new_mode, new), path });
+    }
+    all
+}
+
+/// Is this mode one of a file that is not there?
+pub fn is_absent(mode: &str) -> bool {
+    mode.bytes().all(|digit| digit == b'0')
 }
 
 /// Fields of an answer that end in NUL.

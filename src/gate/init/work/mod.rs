@@ -4,6 +4,7 @@
 //! A repository's own configuration has no say in what is handed out. A comparison that did not finish says so.
 
 mod baseline;
+mod clean;
 mod compare;
 mod git;
 mod hand;
@@ -21,8 +22,10 @@ use std::time::Duration;
 
 /// Nothing new for whoever asks: no bundle.
 const NOTHING: i32 = 3;
-/// Of a reader's answer; PID 1 waits less.
+/// Of a reader's report; PID 1 waits less.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// For all else: a repository may make git wait for ever, and one of gigabytes takes its time.
+const LONGEST: Duration = Duration::from_secs(1200);
 
 /// Where the agent works, and what was noted of it.
 struct Place {
@@ -39,19 +42,35 @@ impl Place {
 /// `report`, `baseline`, `diff [--stat] [REPOSITORY]`, `bundle REPOSITORY`, `patch REPOSITORY`, `files`.
 pub fn run(home: &Path, args: &[String]) -> Result<i32, Failure> {
     let place = Place::new(home);
+    if args == ["report"] {
+        // One line of JSON, whatever happens in between.
+        let work = within(PATIENCE, move || compare::compare(&place)).and_then(Result::ok).unwrap_or_default();
+        return say(&work).map(|()| 0);
+    }
+    let args = args.to_vec();
+    within(LONGEST, move || answer(&place, &args)).unwrap_or_else(|| Err(Failure("it took too long".into())))
+}
+
+fn answer(place: &Place, args: &[String]) -> Result<i32, Failure> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
-        ["report"] => report(place),
-        ["baseline"] => baseline::take(&place).map(|()| 0),
-        ["diff", "--stat"] => hand::diff(&place, None, hand::Detail::Stat),
-        ["diff", "--stat", only] => hand::diff(&place, Some(only), hand::Detail::Stat),
-        ["diff"] => hand::diff(&place, None, hand::Detail::Whole),
-        ["diff", only] => hand::diff(&place, Some(only), hand::Detail::Whole),
-        ["bundle", only] => hand::bundle(&place, only),
-        ["patch", only] => hand::patch(&place, only),
-        ["files"] => hand::files(&place),
+        ["baseline"] => baseline::take(place).map(|()| 0),
+        ["diff", "--stat"] => hand::diff(place, None, hand::Detail::Stat),
+        ["diff", "--stat", only] => hand::diff(place, Some(only), hand::Detail::Stat),
+        ["diff"] => hand::diff(place, None, hand::Detail::Whole),
+        ["diff", only] => hand::diff(place, Some(only), hand::Detail::Whole),
+        ["bundle", only] => hand::bundle(place, only),
+        ["patch", only] => hand::patch(place, only),
+        ["files"] => hand::files(place),
         _ => Err(Failure("init work does not know these words".into())),
     }
+}
+
+/// `None` where it takes longer, or panics.
+fn within<T: Send + 'static>(patience: Duration, task: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, result) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(task()));
+    result.recv_timeout(patience).ok()
 }
 
 /// `init size`: what the home takes, links not followed, as one line of JSON.
@@ -70,14 +89,6 @@ pub fn size(home: &Path) -> Result<i32, Failure> {
     }
     writeln!(std::io::stdout(), r#"{{"files":{files},"bytes":{bytes}}}"#)?;
     Ok(0)
-}
-
-/// One line of JSON, whatever happens in between.
-fn report(place: Place) -> Result<i32, Failure> {
-    let (done, found) = std::sync::mpsc::channel();
-    std::thread::spawn(move || done.send(compare::compare(&place)));
-    let work = found.recv_timeout(PATIENCE).ok().and_then(Result::ok).unwrap_or_default();
-    say(&work).map(|()| 0)
 }
 
 fn say(work: &Work) -> Result<(), Failure> {

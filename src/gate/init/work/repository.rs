@@ -1,11 +1,13 @@
 //! One repository of the agent's, and what is asked of it: its commits, stashes and changes.
 
 use super::super::Failure;
-use super::baseline::{Baseline, Known};
+use super::baseline::Baseline;
 use super::git::{Git, fields, lines};
-use super::walk::{Instant, changed};
+use super::walk::{Found, Instant, changed};
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 pub struct Repository {
@@ -19,9 +21,11 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// One of those that were found.
+    ///
     /// # Errors
     /// Where git does not take it for one.
-    pub fn open(workspace: &Path, path: &Path) -> Result<Repository, Failure> {
+    pub fn open(workspace: &Path, path: &Path, found: &Found) -> Result<Repository, Failure> {
         let work = workspace.join(path);
         let git = || Git::of(Path::new(".git"), &work);
         let asked = |what: &[&str]| -> Result<PathBuf, Failure> {
@@ -31,14 +35,9 @@ impl Repository {
             Ok(work.join(OsString::from_vec(answer)))
         };
         let (git_dir, objects) = (asked(&["--absolute-git-dir"])?, asked(&["--git-path", "objects"])?);
-        Ok(Repository { path: path.to_owned(), work, git_dir, objects, inner: Vec::new() })
-    }
-
-    /// The same, knowing what other repositories lie in it.
-    pub fn among(mut self, all: &[PathBuf]) -> Repository {
-        let below = |other: &PathBuf| Some(other.strip_prefix(&self.path).ok()?.to_owned());
-        self.inner = all.iter().filter_map(below).filter(|path| !path.as_os_str().is_empty()).collect();
-        self
+        let below = |other: &PathBuf| other.strip_prefix(path).ok().map(Path::to_owned);
+        let inner = found.repositories.iter().filter_map(below).filter(|path| !path.as_os_str().is_empty()).collect();
+        Ok(Repository { path: path.to_owned(), work, git_dir, objects, inner })
     }
 
     pub fn git(&self) -> Git {
@@ -57,30 +56,37 @@ impl Repository {
 
     /// Newest first.
     pub fn stashes(&self) -> Result<Vec<String>, Failure> {
-        let said = self.git().args(["log", "-g", "--format=%H", "refs/stash", "--"]).ask(b"")?;
-        Ok(lines(&said.stdout))
+        let said = self.git().args(["rev-list", "-g", "refs/stash", "--"]).ask(b"")?;
+        let mut stashes = lines(&said.stdout);
+        if stashes.is_empty() {
+            // Older ones went with the log of this ref.
+            stashes.extend(self.git().args(["rev-parse", "--verify", "--quiet", "refs/stash"]).line()?);
+        }
+        Ok(stashes)
     }
 
-    /// Arguments that put the worktree into an index, but for the repositories in it.
-    pub fn add(&self) -> Vec<OsString> {
-        let mut args: Vec<OsString> = ["add", "-A", "--", "."].map(OsString::from).into();
+    /// Puts the worktree into this git's index, but for the repositories in it and what cannot be read; whether git did.
+    pub fn add(&self, git: Git) -> Result<bool, Failure> {
+        let mut args: Vec<OsString> = ["add", "-A", "--ignore-errors", "--", "."].map(OsString::from).into();
         args.extend(self.inner.iter().map(|path| {
             let mut spec = OsString::from(":(exclude,top,literal)");
             spec.push(path);
             spec
         }));
-        args
+        // 1: all but some.
+        Ok(matches!(git.args(args).ask(b"")?.status.code(), Some(0 | 1)))
     }
 
     /// Commits on no remote-tracking ref and on none of the baseline's, newest first.
-    pub fn commits(&self, known: Option<&Known>) -> Result<Vec<String>, Failure> {
+    pub fn commits(&self, baseline: &Baseline) -> Result<Vec<String>, Failure> {
         let mut args: Vec<String> =
             ["rev-list", "--ignore-missing", "--stdin", "--branches", "--tags"].map(str::to_owned).into();
         args.extend(self.head()?);
         args.push("--not".to_owned());
         args.extend(self.remotes()?.iter().map(|name| format!("--remotes={name}")));
         let mut elsewhere = String::new();
-        for tip in known.iter().flat_map(|known| &known.tips) {
+        // Of all repositories: one may be a clone of another, or its worktree.
+        for tip in baseline.repositories.values().flat_map(|known| &known.tips) {
             elsewhere.push_str(&format!("^{tip}\n"));
         }
         Ok(lines(&self.git().args(args).must(elsewhere.as_bytes())?))
@@ -100,14 +106,15 @@ impl Repository {
         Ok(fields(&said.stdout).filter_map(remote).collect())
     }
 
-    pub fn new_stashes(&self, known: Option<&Known>) -> Result<Vec<String>, Failure> {
+    pub fn new_stashes(&self, baseline: &Baseline) -> Result<Vec<String>, Failure> {
         let mut stashes = self.stashes()?;
-        stashes.retain(|stash| known.is_none_or(|known| !known.stashes.contains(stash)));
+        stashes.retain(|stash| baseline.repositories.values().all(|known| !known.stashes.contains(stash)));
         Ok(stashes)
     }
 
     /// Changed and untracked files that are not ignored, but for those that were so at the baseline.
-    pub fn changes(&self, known: Option<&Known>, since: Instant) -> Result<Vec<PathBuf>, Failure> {
+    pub fn changes(&self, baseline: &Baseline) -> Result<Vec<PathBuf>, Failure> {
+        let known = baseline.repositories.get(&self.path);
         let args = [
             "status",
             "--porcelain=v2",
@@ -120,39 +127,45 @@ impl Repository {
         let said = self.git().args(args).must(b"")?;
         let mut changes = Vec::new();
         for entry in fields(&said) {
-            // Words before the path: of a changed, of an unmerged, of an untracked one.
-            let words = match entry[0] {
-                b'1' => 8,
-                b'u' => 10,
-                b'?' => 1,
+            // Words before the path, and whether the last commit has it: `1 XY …`, an unmerged one, an untracked one.
+            let (words, committed) = match entry[0] {
+                b'1' => (8, !entry.iter().take(4).any(|byte| *byte == b'A')),
+                b'u' => (10, true),
+                b'?' => (1, false),
                 _ => continue,
             };
             let Some(path) = entry.splitn(words + 1, |byte| *byte == b' ').nth(words) else { continue };
             let path = PathBuf::from(OsString::from_vec(path.to_vec()));
             let inner = path.as_os_str().as_bytes().ends_with(b"/") || self.inner.contains(&path);
-            if !inner && !self.was_so(&path, known, since) {
+            let noted = known.and_then(|known| known.dirty.get(path.to_str()?));
+            let was_so = match noted {
+                Some(None) => changed(&self.work.join(&path)).is_err(),
+                // One that was not there under this name may have been moved here: that leaves its time as it is.
+                None if known.is_none() || !committed => false,
+                _ => self.is_untouched(&path, baseline.instant),
+            };
+            if !inner && !was_so {
                 changes.push(path);
             }
         }
         Ok(changes)
     }
 
-    /// Was this file, changed or untracked now, like this at the baseline?
-    fn was_so(&self, path: &Path, known: Option<&Known>, since: Instant) -> bool {
-        let Some(known) = known else { return false };
-        match changed(&self.work.join(path)) {
-            Ok(changed) => changed < since,
-            Err(_) => path.to_str().is_some_and(|path| known.dirty.get(path) == Some(&None)),
-        }
+    /// Is this file there, and as it was at that time?
+    pub fn is_untouched(&self, path: &Path, since: Instant) -> bool {
+        changed(&self.work.join(path)).is_ok_and(|changed| changed < since)
     }
 }
 
-/// The repositories of the workspace, each with what was known of it.
-pub fn all<'a>(
-    workspace: &Path,
-    found: &[PathBuf],
-    baseline: &'a Baseline,
-) -> Result<Vec<(Repository, Option<&'a Known>)>, Failure> {
-    let open = |path: &PathBuf| Ok((Repository::open(workspace, path)?.among(found), baseline.repositories.get(path)));
-    found.iter().map(open).collect()
+/// A file with its time, by which git knows what it has to read again; only where there is a regular one.
+pub fn copy(from: &Path, to: &Path) {
+    let open = fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK).open(from);
+    if let Ok(mut file) = open
+        && let Ok(meta) = file.metadata()
+        && meta.is_file()
+        && let Ok(mut copy) = fs::File::create(to)
+    {
+        let _ = std::io::copy(&mut file, &mut copy);
+        let _ = meta.modified().and_then(|time| copy.set_modified(time));
+    }
 }

@@ -17,12 +17,14 @@ pub struct Found {
     pub repositories: Vec<PathBuf>,
     /// New or changed outside any of them.
     pub files: Vec<PathBuf>,
+    /// What cannot be looked into.
+    pub closed: Vec<PathBuf>,
 }
 
 /// `since`: when a file counts as new or changed.
 ///
 /// # Errors
-/// A folder that cannot be read, or more than can be looked at.
+/// More than can be looked at.
 pub fn walk(workspace: &Path, since: Instant) -> Result<Found, Failure> {
     let mut found = Found::default();
     let mut left = MOST;
@@ -31,7 +33,11 @@ pub fn walk(workspace: &Path, since: Instant) -> Result<Found, Failure> {
         let entries = match fs::read_dir(workspace.join(&folder)) {
             // An agent that removed its workspace left nothing in it.
             Err(error) if folder.as_os_str().is_empty() && error.kind() == std::io::ErrorKind::NotFound => break,
-            entries => entries?.collect::<Result<Vec<_>, _>>()?,
+            entries => entries.and_then(|entries| entries.collect::<Result<Vec<_>, _>>()),
+        };
+        let Ok(entries) = entries else {
+            found.closed.push(folder);
+            continue;
         };
         let repository = entries.iter().any(|entry| entry.file_name() == ".git");
         if repository {
@@ -48,7 +54,7 @@ pub fn walk(workspace: &Path, since: Instant) -> Result<Found, Failure> {
             } else if !within && !repository {
                 match changed(&workspace.join(&path)) {
                     Ok(changed) if changed >= since => found.files.push(path),
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => found.closed.push(path),
                     _ => {}
                 }
             }
@@ -56,6 +62,7 @@ pub fn walk(workspace: &Path, since: Instant) -> Result<Found, Failure> {
     }
     found.repositories.sort();
     found.files.sort();
+    found.closed.sort();
     Ok(found)
 }
 
