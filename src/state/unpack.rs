@@ -295,5 +295,88 @@ mod tests {
         });
         assert!(unpack(&twice[..], tempfile::tempdir().unwrap().path()).is_err());
         assert!(unpack(&b"garbage".repeat(100)[..], tempfile::tempdir().unwrap().path()).is_err());
+        let mut changed = good.clone();
+        changed[0] = b'q';
+        let error = unpack(&changed[..], tempfile::tempdir().unwrap().path()).unwrap_err();
+        assert_eq!(error.to_string(), "not a tar archive");
+    }
+
+    /// A name that is a file and a folder in turn: the first one stays what it is.
+    #[test]
+    fn nothing_becomes_something_else() {
+        use tar::EntryType::{Directory, Regular, Symlink};
+        for (first, second) in [
+            (raw("projects/a", Regular), raw("projects/a/b", Regular)),
+            (raw("projects/a", Directory), raw("projects/a", Regular)),
+            (raw("projects/a", Regular), raw("projects/a", Directory)),
+        ] {
+            let bytes = archive(|tar| {
+                tar.append(&first, &b"one"[..]).unwrap();
+                tar.append(&second, &b"two"[..]).unwrap();
+            });
+            let into = tempfile::tempdir().unwrap();
+            assert!(unpack(&bytes[..], into.path()).is_err());
+            let left = into.path().join("a");
+            assert!(left.is_dir() == (first.entry_type() == Directory), "{left:?}");
+            assert!(left.is_dir() || fs::read(left).unwrap() == b"one");
+        }
+        // A link is never made, so that nothing goes through it.
+        let outer = tempfile::tempdir().unwrap();
+        let mut link = raw("projects/out", Symlink);
+        link.set_link_name(outer.path()).unwrap();
+        link.set_cksum();
+        let bytes = archive(|tar| {
+            tar.append(&link, &b"bad"[..]).unwrap();
+            tar.append(&raw("projects/out/file", Regular), &b"two"[..]).unwrap();
+        });
+        let into = tempfile::tempdir().unwrap();
+        unpack(&bytes[..], into.path()).unwrap();
+        assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 0);
+    }
+
+    /// Kinds that say more than their size does, or that this reader does not know.
+    #[test]
+    fn what_is_not_known_is_passed_over() {
+        let kinds = [tar::EntryType::GNUSparse, tar::EntryType::Continuous, tar::EntryType::new(b'V')];
+        let bytes = archive(|tar| {
+            for kind in kinds {
+                tar.append(&raw("projects/a", kind), &b"bad"[..]).unwrap();
+            }
+        });
+        let into = tempfile::tempdir().unwrap();
+        assert_eq!(unpack(&bytes[..], into.path()).unwrap(), Unpacked { files: 0, passed_over: 3 });
+        assert_eq!(fs::read_dir(into.path()).unwrap().count(), 0);
+    }
+
+    /// A sender that never ends is left at last.
+    #[test]
+    fn an_endless_archive_ends() {
+        let endless = |entry: &[u8]| {
+            let entry = entry.to_vec();
+            let into = tempfile::tempdir().unwrap();
+            unpack(Endless { entry, at: 0 }, into.path()).map(drop)
+        };
+        assert!(endless(&[0; BLOCK]).is_ok(), "an end that is never over");
+        // Names of what never comes.
+        let mut header = raw("projects/a", tar::EntryType::XHeader);
+        header.set_size(0);
+        header.set_cksum();
+        let error = endless(header.as_bytes()).unwrap_err();
+        assert!(error.to_string().starts_with("more than"), "{error:#}");
+    }
+
+    /// The same entry for ever.
+    struct Endless {
+        entry: Vec<u8>,
+        at: usize,
+    }
+
+    impl Read for Endless {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let count = into.len().min(self.entry.len() - self.at);
+            into[..count].copy_from_slice(&self.entry[self.at..self.at + count]);
+            self.at = (self.at + count) % self.entry.len();
+            Ok(count)
+        }
     }
 }

@@ -137,6 +137,28 @@ fn detached_sessions_run_on_and_are_attached_again() {
     rig.assert_nothing_left();
 }
 
+/// What the gate decided while nobody was attached is in the trail, once, in order.
+#[test]
+fn the_audit_trail_catches_up() {
+    let words = "ask() { curl -s http://$1.example.org/ >~/$1; }; mkfifo ~/go; \
+        ask one; echo READY; read _ <~/go; ask two; echo >~/go; read _; ask three; exit 7";
+    let rig = Rig::new(&shell(words));
+    let mut going = rig.on_terminal(&["start", "--yes", "a"]);
+    going.until("READY");
+    going.say("\u{1d}d");
+    going.end().code(0);
+    let identity = rig.sessions().remove(0);
+    rig.run(&["exec", &identity, "--", "sh", "-c", "echo >~/go; read _ <~/go"], "").code(0);
+    let mut going = rig.on_terminal(&["attach", &identity]);
+    going.say("\n");
+    going.end().code(7);
+    let audit = std::fs::read_to_string(rig.state(&identity).join("audit.jsonl")).unwrap();
+    let lines: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let hosts: Vec<&str> = lines.iter().filter_map(|line| line["host"].as_str()).collect();
+    assert_eq!(hosts, ["one.example.org", "two.example.org", "three.example.org"], "{audit}");
+    assert!(lines.iter().zip(1..).all(|(line, number)| line["seq"] == number), "{audit}");
+}
+
 #[test]
 fn a_lost_session_is_settled_by_cleanup() {
     let rig = Rig::new(&shell("echo READY; exec sleep 600"));
