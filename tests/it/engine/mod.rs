@@ -6,6 +6,7 @@
 mod claude;
 mod ends;
 mod network;
+mod podman;
 mod second;
 mod secrets;
 mod session;
@@ -24,6 +25,8 @@ use std::sync::OnceLock;
 pub struct Rig {
     pub home: tempfile::TempDir,
     pub id: String,
+    /// The engine's program.
+    engine: &'static str,
 }
 
 /// What a command ended with.
@@ -62,9 +65,13 @@ impl From<Output> for Ran {
 impl Rig {
     /// `manifest` goes into the home; it is JSON.
     pub fn new(manifest: &Value) -> Rig {
+        Rig::on("docker", manifest)
+    }
+
+    pub fn on(engine: &'static str, manifest: &Value) -> Rig {
         ready();
         let home = tempfile::Builder::new().prefix("claude-bottle-test-").tempdir().unwrap();
-        let rig = Rig { id: format!("t{}", unique()), home };
+        let rig = Rig { id: format!("t{}", unique()), home, engine };
         rig.manifest(manifest);
         rig
     }
@@ -91,6 +98,7 @@ impl Rig {
                 command.env(name, value);
             }
         }
+        command.env("CLAUDE_BOTTLE_DOCKER", self.engine);
         command.env("HOME", self.path()).env("CLAUDE_BOTTLE_HOME", self.path()).env("TERM", "xterm-256color");
     }
 
@@ -140,16 +148,22 @@ impl Rig {
     pub fn objects(&self) -> Vec<String> {
         let Ok(id) = std::fs::read_to_string(self.path().join("id")) else { return Vec::new() };
         let filter = format!("label=claude-bottle.home={}", id.trim());
-        let mut names = lines(&docker(&["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"]));
-        names.extend(lines(&docker(&["volume", "ls", "--filter", &filter, "--format", "{{.Name}}"])));
+        let mut names = lines(&self.engine(&["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"]));
+        names.extend(lines(&self.engine(&["volume", "ls", "--filter", &filter, "--format", "{{.Name}}"])));
         names
+    }
+
+    /// The engine's own program; what it printed.
+    #[track_caller]
+    pub fn engine(&self, args: &[&str]) -> String {
+        told(self.engine, args)
     }
 
     /// A container of the test on the bridge, with these files in /srv, up once it has printed its first line.
     pub fn serve(&self, files: &[(&str, &[u8])], command: &[&str]) -> Served {
         let label = format!("claude-bottle.test={}", self.id);
         let fixed = ["create", "--label", &label, "--user", "0:0", "--workdir", "/srv", "--entrypoint", ""];
-        let id = docker(&[&fixed[..], &[agent_image()], command].concat()).trim().to_owned();
+        let id = self.engine(&[&fixed[..], &[agent_image()], command].concat()).trim().to_owned();
         let mut archive = tar::Builder::new(Vec::new());
         for (name, bytes) in files {
             let mut header = tar::Header::new_ustar();
@@ -157,18 +171,18 @@ impl Rig {
             header.set_mode(0o755);
             archive.append_data(&mut header, name, *bytes).unwrap();
         }
-        let mut copy = Command::new("docker");
+        let mut copy = Command::new(self.engine);
         copy.args(["cp", "-", &format!("{id}:/srv")]);
         run_bytes(&mut copy, &archive.into_inner().unwrap()).code(0);
-        docker(&["start", &id]);
-        let mut logs = Command::new("docker").args(["logs", "-f", &id]).stdout(Stdio::piped()).spawn().unwrap();
+        self.engine(&["start", &id]);
+        let mut logs = Command::new(self.engine).args(["logs", "-f", &id]).stdout(Stdio::piped()).spawn().unwrap();
         let first = BufReader::new(logs.stdout.take().unwrap()).lines().next();
         logs.kill().unwrap();
         logs.wait().unwrap();
-        assert!(first.is_some(), "it ended: {}", docker(&["logs", &id]));
+        assert!(first.is_some(), "it ended: {}", self.engine(&["logs", &id]));
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-        let address = docker(&["inspect", "--format", format, &id]).trim().to_owned();
-        Served { id, address }
+        let address = self.engine(&["inspect", "--format", format, &id]).trim().to_owned();
+        Served { id, address, engine: self.engine }
     }
 
     /// The scripted model with these turns; it speaks plain HTTP at port 80.
@@ -205,13 +219,14 @@ impl Rig {
 /// A container of the test.
 pub struct Served {
     id: String,
+    engine: &'static str,
     pub address: String,
 }
 
 impl Served {
     /// What it printed.
     pub fn log(&self) -> String {
-        docker(&["logs", &self.id])
+        told(self.engine, &["logs", &self.id])
     }
 
     /// A route to the origin.
@@ -239,12 +254,12 @@ impl Drop for Rig {
         let _ = self.ours(&["cleanup", "--yes"]).stdin(Stdio::null()).output();
         // A test that failed may leave a session live.
         for name in self.objects() {
-            let _ = Command::new("docker").args(["rm", "-f", "-v", &name]).output();
-            let _ = Command::new("docker").args(["volume", "rm", &name]).output();
+            let _ = Command::new(self.engine).args(["rm", "-f", "-v", &name]).output();
+            let _ = Command::new(self.engine).args(["volume", "rm", &name]).output();
         }
         let filter = format!("label=claude-bottle.test={}", self.id);
-        for container in lines(&docker(&["ps", "-aq", "--filter", &filter])) {
-            docker(&["rm", "-f", "-v", &container]);
+        for container in lines(&self.engine(&["ps", "-aq", "--filter", &filter])) {
+            self.engine(&["rm", "-f", "-v", &container]);
         }
     }
 }
@@ -340,11 +355,16 @@ fn run_bytes(command: &mut Command, stdin: &[u8]) -> Ran {
     })
 }
 
-/// The engine's own program; what it printed.
+/// Docker's own program; what it printed.
 #[track_caller]
 pub fn docker(args: &[&str]) -> String {
-    let output = Command::new("docker").args(args).output().unwrap();
-    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    told("docker", args)
+}
+
+#[track_caller]
+fn told(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -359,8 +379,13 @@ fn unique() -> String {
 
 /// The image that agents run in by default; the tests' own servers run in it too.
 pub fn agent_image() -> &'static str {
-    static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| {
+    &images().0
+}
+
+/// That of agents, and the gate's.
+fn images() -> &'static (String, String) {
+    static IMAGES: OnceLock<(String, String)> = OnceLock::new();
+    IMAGES.get_or_init(|| {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(
             home.path().join("claude-bottle.json"),
@@ -370,9 +395,10 @@ pub fn agent_image() -> &'static str {
         let mut plan = Command::new(env!("CARGO_BIN_EXE_claude-bottle"));
         plan.args(["start", "--dry-run", "--format", "json", "a"]).env("CLAUDE_BOTTLE_HOME", home.path());
         let plan: Value = serde_json::from_str(&run(&mut plan, "").code(0).stdout).unwrap();
-        let builds = plan["images"]["builds"].as_array().unwrap();
-        let also = |build: &&Value| build["also"].is_string();
-        builds.iter().find(also).unwrap()["tag"].as_str().unwrap().to_owned()
+        let images = &plan["images"];
+        let agent = images["builds"].as_array().unwrap().iter().find(|build| build["also"].is_string()).unwrap();
+        let [agent, gate] = [&agent["tag"], &images["gate"]].map(|tag| tag.as_str().unwrap().to_owned());
+        (agent, gate)
     })
 }
 
