@@ -3,7 +3,7 @@
 //! Barriers, no sleeps: what the gate prints is waited for, what the origin does is told to it.
 
 use bytes::Bytes;
-use claude_bottle::protocol::{Audit, Event, GoMessage, Line, Outcome, encode_base64};
+use claude_bottle::protocol::{Audit, Event, GoMessage, LONGEST_WORK, Line, Outcome, Repository, Work, encode_base64};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -371,6 +371,60 @@ async fn read_all(mut stream: impl AsyncRead + Unpin) -> String {
     // A reset is an end, too.
     let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an end");
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+// ---- what init tells ----
+
+#[tokio::test]
+async fn the_work_is_an_event_once_it_is_understood() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate = Gate::start(&origin, json!([])).await;
+    let repository = Repository { path: "app\u{1b}".into(), commits: 2, stashes: 1, files: 3 };
+    let work = Work { complete: true, repositories: vec![repository], files: 4 };
+    let whole = format!("WORK {}\n", serde_json::to_string(&work).unwrap());
+    // In as many pieces as there are bytes.
+    let mut stream = gate.raw().await;
+    for byte in whole.bytes() {
+        stream.write_all(&[byte]).await.unwrap();
+    }
+    assert_eq!(stream.read_u8().await.unwrap(), b'\n');
+    assert_eq!(read_all(stream).await, "");
+    assert_eq!(gate.line().await.event, Event::Work(work));
+
+    let longest = |length: usize| {
+        let mut line = br#"WORK {"complete":true,"files":0,"repositories":[{"path":""#.to_vec();
+        let end = b"\"}]}\n";
+        line.resize(length - end.len(), b'x');
+        line.extend_from_slice(end);
+        line
+    };
+    let mut stream = gate.raw().await;
+    stream.write_all(&longest(LONGEST_WORK)).await.unwrap();
+    assert_eq!(read_all(stream).await, "\n");
+    let Event::Work(work) = gate.line().await.event else { panic!() };
+    assert!(work.repositories[0].path.len() > 65_000);
+    for (line, why) in [
+        (&b"WORK\n"[..], "malformed"),
+        (b"WORK \n", "malformed"),
+        (b"WORK {}\n", "malformed"),
+        (b"WORK {\"complete\":1}\n", "malformed"),
+        (b"WORK {\"complete\":true,\"new\":1}\n", "malformed"),
+        (b"WORK {\"complete\":true,\"complete\":true}\n", "malformed"),
+        (b"WORK {\"complete\":true,\"files\":-1}\n", "malformed"),
+        (b"WORK {\"complete\":true,\"files\":99999999999999999999}\n", "malformed"),
+        (b"WORK {\"complete\":true,\"repositories\":[{\"path\":\".\",\"x\":1}]}\n", "malformed"),
+        (b"WORK {\"complete\":true,\"repositories\":[{}]}\n", "malformed"),
+        (b"WORK {\"complete\":true} {}\n", "malformed"),
+        (b"WORK {\"complete\":true,\"repositories\":[{\"path\":\"\xff\"}]}\n", "malformed"),
+        (b"WORK {\"complete\":true", "closed before"),
+        (&longest(LONGEST_WORK + 1), "too long"),
+    ] {
+        let mut stream = gate.raw().await;
+        let _ = stream.write_all(line).await;
+        let _ = stream.shutdown().await;
+        assert_eq!(read_all(stream).await, "", "{}", String::from_utf8_lossy(&line[..line.len().min(80)]));
+        gate.refused(why).await;
+    }
 }
 
 // ---- what passes ----

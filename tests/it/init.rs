@@ -3,14 +3,19 @@
 //!
 //! Needs `unshare`, `ip`, `curl`, `getent` and `perl`, and namespaces (root, or unprivileged user namespaces).
 
+use claude_bottle::protocol::{Repository, Work};
 use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 use tempfile::TempDir;
 
 const INIT: &str = env!("CARGO_BIN_EXE_claude-bottle-gate");
@@ -18,6 +23,8 @@ const INIT: &str = env!("CARGO_BIN_EXE_claude-bottle-gate");
 /// A container's worth of place: a home, a socket with a gate behind it.
 struct Bottle {
     dir: TempDir,
+    /// What its gate is told of the work.
+    work: mpsc::Receiver<String>,
 }
 
 impl Bottle {
@@ -27,13 +34,14 @@ impl Bottle {
         std::fs::create_dir(dir.path().join("home")).unwrap();
         std::fs::write(dir.path().join("resolv.conf"), "nameserver 127.0.0.1\nsearch .\n").unwrap();
         let listener = UnixListener::bind(dir.path().join("gate.sock")).unwrap();
+        let (told, work) = mpsc::channel();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let go = go.clone();
-                std::thread::spawn(move || gate(stream, &go));
+                let (go, told) = (go.clone(), told.clone());
+                std::thread::spawn(move || gate(stream, &go, &told));
             }
         });
-        Bottle { dir }
+        Bottle { dir, work }
     }
 
     fn new(command: &[&str]) -> Bottle {
@@ -87,7 +95,7 @@ fn shell(script: &str) -> String {
 }
 
 /// One connection at the test's gate.
-fn gate(stream: UnixStream, go: &[u8]) {
+fn gate(stream: UnixStream, go: &[u8], told: &mpsc::Sender<String>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     let mut line = String::new();
@@ -97,6 +105,10 @@ fn gate(stream: UnixStream, go: &[u8]) {
     let body = line.clone();
     let _ = match line.trim_end() {
         "GO" => stream.write_all(go),
+        work if work.starts_with("WORK ") => {
+            let _ = told.send(work.to_owned());
+            stream.write_all(b"\n")
+        }
         // Says back what it hears, and a last word once the other side has closed its way.
         name if name.contains("echo.") => {
             std::io::copy(&mut reader, &mut stream).and_then(|_| stream.write_all(b"END"))
@@ -369,4 +381,104 @@ fn keys_reach_a_bare_command() {
     terminal.type_in("\x03");
     terminal.wait_for("interrupted");
     assert_eq!(terminal.code(), Some(4));
+}
+
+impl Bottle {
+    /// What this run told its gate of the work, and its exit code.
+    fn tells(&self) -> (Option<i32>, Option<Work>) {
+        let code = self.run().status.code();
+        (code, self.work.try_recv().ok().map(|line| serde_json::from_str(line.strip_prefix("WORK ").unwrap()).unwrap()))
+    }
+
+    /// The same home, whose next session runs this.
+    fn then(self, script: &str) -> Bottle {
+        let next = Bottle::new(&["sh", "-c", script]);
+        fs::remove_dir_all(next.path("home")).unwrap();
+        fs::rename(self.path("home"), next.path("home")).unwrap();
+        next
+    }
+}
+
+/// Waits until a program reads this pipe; it gets nothing.
+fn opened(path: &Path) -> File {
+    loop {
+        match fs::OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(path) {
+            Ok(file) => return file,
+            Err(_) => std::thread::yield_now(),
+        }
+    }
+}
+
+#[test]
+fn the_gate_is_told_what_is_left() {
+    let none = Work { complete: true, ..Work::default() };
+    let script = "mkdir -p $HOME/workspace; cd $HOME/workspace";
+    let bottle = Bottle::new(&["sh", "-c", script]);
+    assert_eq!(bottle.tells(), (Some(0), Some(none.clone())));
+    let bottle = bottle.then(&format!("{script}; echo x >file; exit 3"));
+    assert_eq!(bottle.tells(), (Some(3), Some(Work { files: 1, ..none.clone() })));
+    // What was made before is still nowhere else, and nothing that the agent removes makes it so.
+    let bottle = bottle.then("true");
+    assert_eq!(bottle.tells().1, Some(Work { files: 1, ..none.clone() }));
+    let bottle = bottle.then("rm $HOME/.claude-bottle/baseline/baseline.json");
+    assert_eq!(bottle.tells().1, Some(Work::default()));
+    let bottle = bottle.then("true");
+    assert_eq!(bottle.tells().1, Some(Work::default()), "a later baseline would have the agent's work in it");
+}
+
+#[test]
+fn a_repository_from_the_host_is_noted_before_the_command_starts() {
+    let came = "git init -q . && echo x >one && git add one && git -c user.name=x -c user.email=x@x commit -qm one";
+    let bottle = Bottle::new(&["sh", "-c", "cd $HOME/workspace && echo more >>one && echo two >two"]);
+    let app = bottle.path("home/workspace");
+    fs::create_dir(&app).unwrap();
+    assert!(Command::new("sh").args(["-c", came]).current_dir(&app).status().unwrap().success());
+    // Older than the baseline, by the clock that files have.
+    let now = || {
+        fs::write(bottle.path("probe"), "").unwrap();
+        let meta = fs::metadata(bottle.path("probe")).unwrap();
+        (meta.ctime(), meta.ctime_nsec())
+    };
+    let before = now();
+    while now() == before {}
+    let made = Repository { path: ".".into(), files: 2, ..Repository::default() };
+    assert_eq!(bottle.tells(), (Some(0), Some(Work { complete: true, repositories: vec![made], files: 0 })));
+}
+
+/// Somebody outside who asks for the end does not wait for what is told to nobody.
+#[test]
+fn an_end_that_was_asked_for_tells_nothing() {
+    let bottle = Bottle::new(&["sh", "-c", "kill -TERM 1; while :; do :; done"]);
+    assert_eq!(bottle.tells(), (Some(143), None));
+    let bottle = bottle.then("kill -WINCH 1; exit 4");
+    assert_eq!(bottle.tells(), (Some(4), Some(Work { complete: true, ..Work::default() })));
+}
+
+/// A repository that makes git wait for ever.
+const WAITS: &str = "cd $HOME/workspace && git init -q . && mkfifo .gitignore";
+
+#[test]
+fn a_comparison_ends_when_the_end_is_asked_for() {
+    let bottle = Bottle::new(&["sh", "-c", WAITS]);
+    fs::create_dir(bottle.path("home/workspace")).unwrap();
+    let mut outside = bottle.command("").stdin(Stdio::null()).spawn().unwrap();
+    while !bottle.path("home/workspace/.gitignore").exists() {
+        assert_eq!(outside.try_wait().unwrap(), None);
+        std::thread::yield_now();
+    }
+    let held = opened(&bottle.path("home/workspace/.gitignore"));
+    let children = format!("/proc/{0}/task/{0}/children", outside.id());
+    let init = fs::read_to_string(children).unwrap().trim().parse().unwrap();
+    kill(Pid::from_raw(init), Signal::SIGTERM).unwrap();
+    assert_eq!(outside.wait().unwrap().code(), Some(0), "the command had ended well");
+    assert!(bottle.work.try_recv().is_err());
+    drop(held);
+}
+
+/// Takes as long as the comparison may.
+#[test]
+fn a_comparison_that_never_ends_is_incomplete() {
+    let bottle = Bottle::new(&["sh", "-c", WAITS]);
+    fs::create_dir(bottle.path("home/workspace")).unwrap();
+    assert_eq!(bottle.tells(), (Some(0), Some(Work::default())));
 }

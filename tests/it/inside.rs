@@ -138,7 +138,8 @@ impl Git {
         git.run(&["init", "-q", "-b", "main"]);
         git.write(".gitignore", "*.o\n");
         git.write("one", "one\n");
-        git.commit("first");
+        // Of the same second, they would be the same commit.
+        git.commit(&format!("first of {}", path.display()));
         git
     }
 
@@ -154,7 +155,7 @@ impl Git {
         for who in ["AUTHOR", "COMMITTER"] {
             git.env(format!("GIT_{who}_NAME"), "Agent").env(format!("GIT_{who}_EMAIL"), "agent@example.org");
         }
-        git.args(["-c", "protocol.file.allow=always", "-c", "core.fsync=none"]).args(args);
+        git.args(["-c", "protocol.file.allow=always", "-c", "core.fsync=none", "-c", "gc.auto=0"]).args(args);
         git.stdout(Stdio::piped()).stderr(Stdio::piped());
         git
     }

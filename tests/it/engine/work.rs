@@ -353,3 +353,27 @@ fn work_is_seen_in_every_state() {
     rig.run(&["cleanup", "--yes", &identity], "").code(0);
     rig.assert_nothing_left();
 }
+
+/// What PID 1 found is in the audit trail, and a session that goes on does not make it the host's.
+#[test]
+fn the_audit_trail_has_what_was_left() {
+    let rig = Rig::new(&shell("test -e made && exit 0; echo made >made; sleep 600 & exit 0"));
+    rig.run(&["start", "--yes", "a"], "").code(0).says("work that is nowhere else: 1 file");
+    let identity = the_session(&rig);
+    let left = || {
+        let audit = std::fs::read_to_string(rig.state(&identity).join("audit.jsonl")).unwrap();
+        let lines = audit.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines
+            .filter(|line| line["event"] == "work")
+            .map(|line| (line["complete"].clone(), line["files"].clone()))
+            .collect()
+    };
+    let one = (json!(true), json!(1));
+    let told: Vec<_> = left();
+    assert_eq!(told, std::slice::from_ref(&one));
+    rig.run(&["resume", "--yes", &identity], "").code(0).says("work that is nowhere else: 1 file");
+    let told: Vec<_> = left();
+    assert_eq!(told, [one.clone(), one]);
+    rig.run(&["cleanup", "--yes", &identity], "").code(0);
+    rig.assert_nothing_left();
+}
