@@ -298,6 +298,21 @@ fn detached_attached_and_ended() {
     nothing(&place);
 }
 
+/// Who has a session shares it with nobody; what is refused changes nothing.
+#[test]
+fn one_terminal_at_a_time() {
+    let place = Place::new(PLAIN);
+    let mut terminal = start(&place).env("FAKE_AGENT", "stays").on_terminal();
+    terminal.until("hello from the agent");
+    let identity = place.session();
+    for args in [vec!["attach", &identity], vec!["resume", "--yes", &identity], vec!["cleanup", "--yes", &identity]] {
+        place.run(&args).snap(&format!("busy-{}", args[0]));
+    }
+    assert_eq!((place.mark()["mark"].as_str(), place.objects().len()), (Some("live"), 3));
+    terminal.hang_up();
+    assert_eq!(terminal.end().0, 129);
+}
+
 #[test]
 fn no_at_the_question_leaves_nothing() {
     for answer in ["n\n", "\n", "\u{4}", "maybe\n"] {

@@ -2,7 +2,7 @@
 //! hangs. Afterwards engine and disk are empty, or the session is marked and `cleanup` brings both to nothing.
 
 use crate::cli::kept_on;
-use crate::run::{Done, ENGINES, PLAIN, Place, Run};
+use crate::run::{Done, ENGINES, PLAIN, PROGRAM, Place, Run};
 
 /// More calls than a run makes: a sweep that gets here does not end by itself.
 const MOST: usize = 40;
@@ -88,7 +88,8 @@ fn accounted_for(place: &Place, story: &str) {
     assert_eq!((done.status, place.objects(), place.sessions()), (0, Vec::new(), Vec::new()), "{done:?} {story}");
 }
 
-/// Types each verb, on each kind of engine, with the fault at each call in turn, until a run makes fewer; `check` is told the story.
+/// Types each verb, on each kind of engine, with the fault at each call in turn, until a run makes fewer; `check` is told
+/// the story.
 fn sweep(
     verbs: &[Verb],
     fault: impl for<'a> Fn(Run<'a>, usize) -> Run<'a>,
@@ -266,4 +267,22 @@ fn a_cleanup_that_fails_can_be_done_again() {
         accounted_for(&place, &story);
     }
     panic!("a cleanup makes more than {MOST} calls");
+}
+
+/// With less and less room it panics or is aborted somewhere, for a thread that cannot be made is a panic: what ran is
+/// found again.
+#[test]
+fn nothing_is_lost_where_memory_ends() {
+    let mut panicked = 0;
+    for mebibytes in (8..48).step_by(2) {
+        let place = Start.place(ENGINES[0]);
+        let limit = format!("--as={}", mebibytes << 20);
+        let run = place.run_other("/usr/bin/prlimit", &[&limit, PROGRAM, "start", "--yes", "plain"]);
+        let done = run.env("FAKE_TAR", place.transcript()).done();
+        let story = format!("{mebibytes} MiB: {done:?}");
+        panicked += u32::from(done.status == 101 && done.stdout.contains("hello"));
+        nothing_lost(Start, &place, &done, &story);
+        accounted_for(&place, &story);
+    }
+    assert!(panicked > 0, "it never panicked beside an agent");
 }

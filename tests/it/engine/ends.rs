@@ -372,17 +372,21 @@ fn stopped_and_continued_the_terminal_is_right() {
     going.until("30 90\r\n");
     going.until("READY");
     let process = child_of(child_of(going.pid()));
-    kill(Pid::from_raw(process), Signal::SIGTSTP).unwrap();
-    going.until("Stopped");
-    going.until("prompt> ");
-    // Echo and lines are back; and meanwhile it gets another size.
-    going.say("stty -a | grep -o ' echo ' ; stty rows 31 cols 91; echo here $((40 + 2))\n");
-    going.until(" echo ");
-    going.until("here 42");
-    going.say("fg\n");
-    going.until("31 91\r\n");
-    going.say("hello\n");
-    going.until("got hello");
+    for (whom, signal, rows) in
+        [(process, Signal::SIGTSTP, 31), (-process, Signal::SIGTSTP, 32), (-process, Signal::SIGSTOP, 33)]
+    {
+        kill(Pid::from_raw(whom), signal).unwrap();
+        going.until("Stopped");
+        going.until("prompt> ");
+        // Echo and lines are back; and meanwhile it gets another size.
+        going.say(&format!("stty -a | grep -o ' echo ' ; stty rows {rows} cols 91; echo here $((40 + 2))\n"));
+        going.until(" echo ");
+        going.until("here 42");
+        going.say("fg\n");
+        going.until(&format!("{rows} 91\r\n"));
+        going.say(&format!("hello {rows}\n"));
+        going.until(&format!("got hello {rows}"));
+    }
     kill(Pid::from_raw(process), Signal::SIGTERM).unwrap();
     going.until("ended by SIGTERM");
     going.say("exit\n");

@@ -14,13 +14,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How many are under way at once.
 const AT_ONCE: usize = 2;
+
+/// What each transcript begins with.
+const FIRST: &str = "{\"first\":1}\n";
 
 /// Longer than any end takes.
 const BOUND: Duration = Duration::from_secs(60);
@@ -123,6 +126,8 @@ struct Run {
     moment: Moment,
     /// Once more, that much later.
     again: Option<Duration>,
+    /// What is kept of it is gone on with.
+    resumed: bool,
 }
 
 impl Run {
@@ -141,6 +146,7 @@ impl Run {
                 _ => Moment::Wrote(dice.millis(500)),
             },
             again: (dice.below(5) == 0).then(|| dice.millis(300)),
+            resumed: dice.below(4) == 0,
         }
     }
 
@@ -227,49 +233,60 @@ fn one(run: &Run, tally: &mut Tally) {
     if code != run.code() && (!sent || code != Some(128 + run.signal as i32)) {
         tally.wrong.push(format!("the exit code is {code:?}"));
     }
-
-    // The mark against the truth. A child that was just being made has its parent's lock until it is the engine's client.
-    until(|| state(&rig) != "live");
-    let found = state(&rig);
-    tally.count(format!("ended: {found}"));
-    let rest = match found.as_str() {
-        "lost" if run.signal == Signal::SIGKILL => {
-            settle(&rig);
-            state(&rig)
-        }
-        _ => found,
-    };
-    let (objects, earned) = (rig.objects(), run.agent == Agent::Ends && text().contains("ENDING"));
-    let volumes: Vec<String> = rig.sessions().iter().map(|identity| format!("claude-bottle-{identity}")).collect();
-    let wrote = text().contains("WROTE");
-    match rest.as_str() {
-        // What a killed client had asked for may come still.
-        "gone" if (objects.is_empty() || run.signal == Signal::SIGKILL) && (earned || !wrote) => {}
-        "kept" if objects == volumes || (objects.contains(&volumes[0]) && run.signal == Signal::SIGKILL) => {}
-        _ => tally.wrong.push(format!("a wrong mark: {rest}, and there is {objects:?}")),
-    }
-    if wrote {
-        tally.count("transcripts written");
-        let file = |identity: &String| fs::read_to_string(rig.state(identity).join("transcript/-x/s.jsonl"));
-        let saved =
-            rig.sessions().first().is_some_and(|id| file(id).is_ok_and(|said| said.starts_with("{\"first\":1}\n")));
-        match (saved, rest.as_str()) {
-            (true, _) => tally.count("transcripts kept"),
-            (false, "gone") if earned => tally.count("transcripts of sessions that ended well"),
-            _ => tally.wrong.push(format!("a LOST transcript; it is {rest}")),
-        }
-    }
-    if let Some(identity) = rig.sessions().first() {
-        // By its name, for it may have work.
-        let removed = rig.run(&["cleanup", "--yes", identity], "");
-        if removed.code != Some(0) || !rig.sessions().is_empty() {
-            tally.wrong.push(format!("cleanup failed: {}", removed.stderr));
-        }
-    }
+    weigh(run, &rig, &text(), tally);
+    go_on(run, &rig, &text(), tally);
     if !tally.wrong.is_empty() {
         tally.wrong.push(format!("it showed:\n{}", text()));
     }
     tally.rigs.push(rig);
+}
+
+/// The mark against what is on the engine, and the transcript against what was shown; nothing that is kept went yet.
+fn weigh(run: &Run, rig: &Rig, shown: &str, tally: &mut Tally) {
+    let killed = run.signal == Signal::SIGKILL;
+    // A child that was just being made has its parent's lock until it is the engine's client.
+    until(|| state(rig) != "live");
+    let found = state(rig);
+    tally.count(format!("ended: {found}"));
+    let rest = if found == "lost" && killed { settle(rig) } else { found };
+    let wrote = shown.contains("WROTE");
+    let earned = run.agent == Agent::Ends && shown.contains("ENDING");
+    let (objects, session) = (rig.objects(), rig.sessions().pop());
+    let home = session.as_ref().map(|identity| format!("claude-bottle-{identity}"));
+    let fits = match (rest.as_str(), &home) {
+        ("gone", None) => (earned || !wrote) && (killed || objects.is_empty()),
+        // What a killed client had asked for may come still.
+        ("kept", Some(home)) => objects.contains(home) && (killed || objects.len() == 1),
+        _ => false,
+    };
+    if !fits {
+        tally.wrong.push(format!("a wrong mark: {rest}, and there is {objects:?}"));
+    }
+    if wrote {
+        tally.count("transcripts written");
+        let file = |identity: &String| fs::read_to_string(rig.state(identity).join("transcript/-x/s.jsonl"));
+        match session.map(|identity| file(&identity)) {
+            Some(Ok(said)) if said.starts_with(FIRST) => tally.count("transcripts kept"),
+            None if earned => tally.count("transcripts of sessions that ended well"),
+            other => tally.wrong.push(format!("a LOST transcript: {other:?}")),
+        }
+    }
+}
+
+/// What is kept is resumed, or goes.
+fn go_on(run: &Run, rig: &Rig, shown: &str, tally: &mut Tally) {
+    let Some(identity) = rig.sessions().pop() else { return };
+    let (ran, wanted) = if run.resumed && shown.contains("WROTE") {
+        tally.count("resumed");
+        rig.manifest(&shell("head -n 1 ~/.claude/projects/-x/s.jsonl; rm -f work; exit 0"));
+        (rig.run(&["resume", "--yes", &identity], ""), FIRST)
+    } else {
+        // By its name, for it may have work.
+        (rig.run(&["cleanup", "--yes", &identity], ""), "")
+    };
+    if ran.code != Some(0) || ran.stdout != wanted || !rig.sessions().is_empty() {
+        tally.wrong.push(format!("gone on with, it ended with {:?}: {}", ran.code, ran.stderr));
+    }
 }
 
 struct Going {
@@ -323,8 +340,8 @@ fn state(rig: &Rig) -> String {
     listed[0]["state"].as_str().unwrap_or("gone").to_owned()
 }
 
-/// A person asks what would go, and lets nothing go.
-fn settle(rig: &Rig) {
-    let mut command: Command = rig.terminal_command(&["cleanup"]);
-    run(&mut command, "q\n").code(0);
+/// A person asks what would go, and lets nothing go; the state after that.
+fn settle(rig: &Rig) -> String {
+    run(&mut rig.terminal_command(&["cleanup"]), "q\n").code(0);
+    state(rig)
 }
