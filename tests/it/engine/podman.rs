@@ -1,7 +1,7 @@
 //! The same bottles on podman, Debian's, as far as it runs beside Docker: its images are Docker's, carried over.
 
 use super::session::shell;
-use super::{Rig, docker, images, lines, told};
+use super::{Going, Rig, docker, images, lines, told};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -25,7 +25,8 @@ fn carry() {
             let filter = format!("reference=localhost/claude-bottle-{name}");
             let old = lines(&told(PODMAN, &["images", "--filter", &filter, "--format", "{{.Repository}}:{{.Tag}}"]));
             for image in old {
-                told(PODMAN, &["rmi", "-f", &image]);
+                // Without `-f`, which would take the containers along: another run's may be in use.
+                let _ = Command::new(PODMAN).args(["rmi", &image]).output();
             }
         }
     }
@@ -139,6 +140,37 @@ fn podmans_signals_are_passed_on_exactly() {
         going.end().code(code).says(&format!("ended by {}", signal.as_str()));
         assert_eq!((rig.sessions().len(), rig.objects().len()), (1, 1), "{:?}", rig.objects());
     }
+}
+
+/// podman looks for its keys one read at a time, so that two that come together are typed into the agent: one is tried.
+#[test]
+fn podmans_detached_session_is_attached_again() {
+    let rig = rig(&shell("echo READY; read line; echo got $line; read line; exit 0"));
+    let mut start = rig.terminal_command(&["start", "--yes", "a"]);
+    let mut going = Going::new(start.env("CLAUDE_BOTTLE_DETACH_KEYS", "ctrl-]"));
+    going.until("READY\r\n");
+    going.say("\u{1d}");
+    going.until("detached from");
+    going.end().code(0);
+    let identity = rig.sessions().remove(0);
+    let mut going = rig.on_terminal(&["attach", &identity]);
+    going.say("hello\n");
+    going.until("got hello");
+    going.say("\n");
+    going.end().code(0);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn podmans_lost_session_is_settled_by_cleanup() {
+    let rig = rig(&shell("echo READY; exec sleep 600"));
+    let mut going = rig.begin(&["start", "--yes", "a"]);
+    going.until("READY");
+    going.signal(Signal::SIGKILL);
+    assert_eq!(going.wait().code(), None);
+    rig.run(&["list"], "").code(0).says("lost");
+    rig.run(&["cleanup", "--yes"], "").code(0);
+    rig.assert_nothing_left();
 }
 
 /// The script is the plan on podman, too.
