@@ -132,7 +132,9 @@ fn fails(variable: &str) {
                 // The same; or what was to go in did not.
                 call if call.starts_with("cp ") && call != "cp -" => &[0],
                 // Its answer may come late: by then the gate was up and the agent ran.
-                "start -ai" | "logs -f" | "attach --detach-keys" if variable == "FAKE_LOST_AT" => &[0, 125],
+                "start -ai" | "attach --detach-keys" if variable == "FAKE_LOST_AT" => &[0, 125],
+                // The gate is not heard, and the agent may end by itself before that is noticed: it is kept either way.
+                "logs -f" => &[0, 125],
                 _ => &[125],
             };
             assert!(wanted.contains(&done.status), "{variable}: {story}");
