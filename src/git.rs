@@ -67,6 +67,14 @@ impl Git {
         Git(command)
     }
 
+    /// In a directory that may be anybody's: to list it, git may want an object that is not there, and would fetch it by a
+    /// program that the repository names.
+    pub fn offline(folder: &Path) -> Git {
+        let mut git = Git::at(folder);
+        git.0.env("GIT_ALLOW_PROTOCOL", "").env("GIT_NO_LAZY_FETCH", "1");
+        git
+    }
+
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Git {
         self.0.args(args);
         self

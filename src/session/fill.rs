@@ -1,4 +1,5 @@
 //! The home is filled before the agent starts: one tar stream through the engine's client, with progress on a terminal.
+//! A signal ends it at any byte, also where the engine takes none.
 
 use crate::docker::Docker;
 use crate::exit::EngineError;
@@ -7,7 +8,12 @@ use crate::say;
 use crate::sys::signals::Signals;
 use crate::workspace::{Packed, Survey, pack_folder};
 use anyhow::{Context as _, Result};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::PollFlags;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::process::ChildStdin;
 
 pub enum Content<'a> {
     Workspace(&'a Survey),
@@ -20,24 +26,23 @@ pub enum Content<'a> {
 pub fn fill(docker: &Docker, args: &[String], content: Content, signals: &Signals) -> Result<()> {
     let mut stream = docker.hold(args)?;
     let stdin = stream.child.stdin.take().context("no stdin")?;
+    fcntl(&stdin, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let pipe = |survey| Pipe { stdin, signals, written: 0, survey };
     let packed = match content {
-        Content::Workspace(survey) => survey.pack(stdin, |bytes| {
-            progress(bytes, survey.found.bytes);
-            !signals.any()
-        }),
+        Content::Workspace(survey) => survey.pack(pipe(Some(survey))),
         Content::Transcript(folder) => {
-            pack_folder(&folder, Path::new(".claude/projects"), stdin).map(|()| Packed::default())
+            pack_folder(&folder, Path::new(".claude/projects"), pipe(None)).map(|()| Packed::default())
         }
     };
+    // It says nothing on its stdout, which ends when it does.
+    let ended = stream.child.stdout.as_ref().is_none_or(|stdout| signals.or(stdout.as_fd(), PollFlags::POLLIN));
     say::no_progress();
-    let stopped = packed.as_ref().is_ok_and(|packed| packed.stopped);
-    if stopped {
+    if !ended {
         let _ = stream.child.kill();
-    }
-    let (status, said) = stream.end();
-    if stopped {
+        let _ = stream.end();
         return Ok(());
     }
+    let (status, said) = stream.end();
     if !status.is_some_and(|status| status.success()) {
         let why = said.lines().last().unwrap_or("the engine's client failed").to_owned();
         return Err(EngineError::new(format!("the home could not be filled: {why}")).into());
@@ -46,10 +51,45 @@ pub fn fill(docker: &Docker, args: &[String], content: Content, signals: &Signal
     Ok(())
 }
 
-fn progress(done: u64, all: u64) {
+/// To the client: a write waits for it, or fails when a signal comes.
+struct Pipe<'a> {
+    stdin: ChildStdin,
+    signals: &'a Signals,
+    written: u64,
+    /// For how far it is.
+    survey: Option<&'a Survey>,
+}
+
+impl Write for Pipe<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            if !self.signals.or(self.stdin.as_fd(), PollFlags::POLLOUT) {
+                return Err(io::Error::other("a signal came"));
+            }
+            match self.stdin.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => {
+                    self.written += *written.as_ref().unwrap_or(&0) as u64;
+                    if let Some(survey) = self.survey {
+                        progress(self.written, survey);
+                    }
+                    return written;
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn progress(written: u64, survey: &Survey) {
+    let all = survey.length();
     // Small ones are there before anyone has read it.
     if all >= 8 << 20 {
-        say::progress(&format!("copying {} % of {}", (done * 100 / all).min(100), render::size(all)));
+        let part = (written * 100 / all).min(100);
+        say::progress(&format!("copying {part} % of {}", render::size(survey.found.bytes)));
     }
 }
 

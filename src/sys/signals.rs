@@ -104,24 +104,26 @@ impl Signals {
         }
     }
 
-    /// Has one arrived that nobody took yet?
-    pub fn any(&self) -> bool {
-        let mut fds = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
-    }
-
     /// Waits until `fd` can be read (or has ended): `Ok`; or a signal came first: `Err` with its number.
     pub fn or_readable(&self, fd: BorrowedFd) -> Result<(), i32> {
         loop {
+            if self.or(fd, PollFlags::POLLIN) {
+                return Ok(());
+            }
             if let Some(number) = self.next() {
                 return Err(number);
             }
-            let mut fds = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN), PollFd::new(fd, PollFlags::POLLIN)];
+        }
+    }
+
+    /// Waits until `fd` can be read or written, as asked, or has ended; false: a signal came first, and is left.
+    pub fn or(&self, fd: BorrowedFd, wanted: PollFlags) -> bool {
+        loop {
+            let mut fds = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN), PollFd::new(fd, wanted)];
             match poll(&mut fds, PollTimeout::NONE) {
                 Err(Errno::EINTR) => {}
-                Err(_) => return Ok(()),
-                Ok(_) if fds[1].any().unwrap_or(false) && !fds[0].any().unwrap_or(false) => return Ok(()),
-                Ok(_) => {}
+                Err(_) => return true,
+                Ok(_) => return !fds[0].any().unwrap_or(false),
             }
         }
     }

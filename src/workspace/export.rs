@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// Of the worktree's own directory: what is checked out, and what is under way.
-const OWN: [&str; 17] = [
+const OWN: [&str; 16] = [
     "AUTO_MERGE",
     "BISECT_ANCESTORS_OK",
     "BISECT_EXPECTED_REV",
@@ -30,7 +30,6 @@ const OWN: [&str; 17] = [
     "SQUASH_MSG",
     "index",
     "info/sparse-checkout",
-    "sequencer/todo",
 ];
 const OWN_FOLDERS: [&str; 3] = ["rebase-apply", "rebase-merge", "sequencer"];
 /// Of the directory that all worktrees share.
@@ -39,12 +38,46 @@ const SHARED: [&str; 4] = ["info/attributes", "info/exclude", "logs/refs/stash",
 /// Repositories that borrow from one another, at most.
 const BORROWED: usize = 16;
 
-/// What `.git` of this worktree is to hold, by path in it.
-pub fn export(work: &Path) -> Result<Vec<(PathBuf, From)>, Refused> {
+/// What an exported directory holds, by path in it.
+type Exported = Vec<(PathBuf, From)>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Worktree,
+    Bare,
+}
+
+/// What `.git` of this worktree is to hold; `None` where its repository says that there is no worktree here.
+///
+/// # Errors
+/// `Refused` where git does not read it, or finds another repository, further up.
+pub fn export(work: &Path) -> Result<Option<Exported>, Refused> {
+    match directory(work, "--show-toplevel") {
+        Ok(top) if top == work => contents(work, Kind::Worktree).map(Some),
+        Ok(_) => Err(Refused::new(format!("`{}` is not a repository", work.join(".git").display()))),
+        Err(_) if ask(work, &["rev-parse", "--is-bare-repository"])?.stdout == b"true\n" => Ok(None),
+        Err(refused) => Err(refused),
+    }
+}
+
+/// What a repository without a worktree is to hold.
+///
+/// # Errors
+/// `Refused` where git does not read it.
+pub fn export_bare(folder: &Path) -> Result<Exported, Refused> {
+    contents(folder, Kind::Bare)
+}
+
+/// Is this directory a repository's own, whatever its name? As git itself tells.
+pub fn is_git_directory(folder: &Path) -> bool {
+    folder.join("HEAD").symlink_metadata().is_ok() && folder.join("objects").is_dir() && folder.join("refs").is_dir()
+}
+
+fn contents(work: &Path, kind: Kind) -> Result<Exported, Refused> {
     let own = directory(work, "--absolute-git-dir")?;
     let shared = directory(work, "--git-common-dir")?;
-    let mut exported: Vec<(PathBuf, From)> =
-        vec![("HEAD".into(), From::Text(head(work)?)), ("config".into(), From::Text(config::config(work)?))];
+    let mut exported: Exported =
+        vec![("HEAD".into(), From::Text(head(work)?)), ("config".into(), From::Text(config::config(work, kind)?))];
     exported.extend(refs(work)?);
     for (folder, names) in [(&own, &OWN[..]), (&shared, &SHARED[..])] {
         let there = names.iter().filter(|name| folder.join(name).symlink_metadata().is_ok_and(|meta| meta.is_file()));
@@ -67,7 +100,7 @@ pub fn export(work: &Path) -> Result<Vec<(PathBuf, From)>, Refused> {
 }
 
 fn ask(work: &Path, args: &[&str]) -> Result<Said, Refused> {
-    Git::at(work).args(args).ask(Vec::new())
+    Git::offline(work).args(["-c", "safe.bareRepository=all"]).args(args).ask(Vec::new())
 }
 
 fn must(work: &Path, args: &[&str]) -> Result<Said, Refused> {
@@ -93,7 +126,7 @@ fn head(work: &Path) -> Result<Vec<u8>, Refused> {
 }
 
 /// All but other bottles' work, in one file; symbolic ones as they are.
-fn refs(work: &Path) -> Result<Vec<(PathBuf, From)>, Refused> {
+fn refs(work: &Path) -> Result<Exported, Refused> {
     let said = must(work, &["for-each-ref", "--format=%(objectname) %(refname) %(symref)"])?;
     let (mut packed, mut symbolic) = (Vec::new(), Vec::new());
     for line in said.lines() {
@@ -110,34 +143,27 @@ fn refs(work: &Path) -> Result<Vec<(PathBuf, From)>, Refused> {
     Ok(symbolic)
 }
 
-/// Regular files below a folder that are wanted, by name.
-fn files(folder: &Path, inside: &Path, exported: &mut Vec<(PathBuf, From)>, wanted: impl Fn(&str) -> bool + Copy) {
+/// Regular files below a folder that are wanted, by path in what is exported.
+fn files(folder: &Path, inside: &Path, exported: &mut Exported, wanted: impl Fn(&Path) -> bool + Copy) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
+        let inside = inside.join(entry.file_name());
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() {
-            files(&entry.path(), &inside.join(&name), exported, wanted);
-        } else if kind.is_file() && wanted(&name.to_string_lossy()) {
-            exported.push((inside.join(&name), From::Disk(entry.path())));
+            files(&entry.path(), &inside, exported, wanted);
+        } else if kind.is_file() && wanted(&inside) {
+            exported.push((inside, From::Disk(entry.path())));
         }
     }
 }
 
 /// The repository's own objects, and those it borrows.
-fn objects(own: &Path, exported: &mut Vec<(PathBuf, From)>) -> Result<(), Refused> {
+fn objects(own: &Path, exported: &mut Exported) -> Result<(), Refused> {
     let mut stores = vec![own.to_owned()];
     let mut at = 0;
     while let Some(store) = stores.get(at).cloned() {
         let borrowed = at > 0;
         fs::read_dir(&store).map_err(|error| unreadable(&store, &error))?;
-        // An index over several packs is of this store alone.
-        let wanted = |name: &str| {
-            !name.starts_with("tmp_") && name != "alternates" && !(borrowed && name.starts_with("multi-pack-index"))
-        };
-        let mut found = Vec::new();
-        files(&store, Path::new("objects"), &mut found, wanted);
-        found.retain(|(path, _)| is_object(path) && !(borrowed && path.starts_with("objects/info")));
-        exported.extend(found);
+        files(&store, Path::new("objects"), exported, |path| is_object(path) || (!borrowed && is_of_one_store(path)));
         let lent = fs::read(store.join("info/alternates")).unwrap_or_default();
         for line in lent.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#') {
             let path = store.join(OsString::from_vec(line.to_vec()));
@@ -150,12 +176,25 @@ fn objects(own: &Path, exported: &mut Vec<(PathBuf, From)>) -> Result<(), Refuse
     Ok(())
 }
 
-/// Loose objects, packs, and what git knows of them.
+/// A loose object, or a pack and what belongs to it. Nothing else: a store may be said to be anywhere.
 fn is_object(path: &Path) -> bool {
-    let mut parts = path.iter().skip(1).map(|part| part.to_string_lossy().into_owned());
-    match parts.next().as_deref() {
-        Some("pack" | "info") => true,
-        Some(fan) => fan.len() == 2 && fan.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        None => false,
+    let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let parts: Vec<&str> = path.iter().skip(1).filter_map(|part| part.to_str()).collect();
+    match parts[..] {
+        ["pack", name] => {
+            const KINDS: [&str; 7] = ["bitmap", "idx", "keep", "mtimes", "pack", "promisor", "rev"];
+            let parts = name.strip_prefix("pack-").and_then(|name| name.split_once('.'));
+            parts.is_some_and(|(id, kind)| hex(id) && KINDS.contains(&kind))
+        }
+        [fan, rest] => fan.len() == 2 && [38, 62].contains(&rest.len()) && hex(fan) && hex(rest),
+        _ => false,
     }
+}
+
+/// An index over all packs or commits of a store, which is wrong for two stores in one.
+fn is_of_one_store(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.starts_with("objects/pack") && name.starts_with("multi-pack-index")
+        || path.starts_with("objects/info/commit-graphs") && name.ends_with(".graph")
+        || path.starts_with("objects/info") && ["commit-graph", "commit-graph-chain", "packs"].contains(&&*name)
 }

@@ -23,33 +23,32 @@ pub struct Packed {
     pub changed: u64,
     /// Neither files, folders nor links; or not readable.
     pub left_out: u64,
-    /// It was told to stop, and is not whole.
-    pub stopped: bool,
 }
 
 /// How often it is looked again for what moved away meanwhile.
 const ROUNDS: usize = 4;
 
 impl Survey {
-    /// Writes the archive, everything below `workspace/`. `go_on` is told of the bytes so far, and says whether.
+    /// About how long the archive is: each entry has a header, and fills its last block.
+    pub fn length(&self) -> u64 {
+        self.found.bytes + 768 * self.found.files
+    }
+
+    /// Writes the archive, everything below `workspace/`.
     ///
     /// git may pack a repository's objects while they are copied, in the background and at any time: what is gone when its
     /// turn comes is somewhere else by then, and is looked for again.
     ///
     /// # Errors
     /// The writer's.
-    pub fn pack(&self, into: impl Write, mut go_on: impl FnMut(u64) -> bool) -> io::Result<Packed> {
+    pub fn pack(&self, into: impl Write) -> io::Result<Packed> {
         let mut archive = Archive::new(io::BufWriter::with_capacity(256 << 10, into));
         let mut packed = Packed::default();
-        let mut bytes = 0;
         let mut sent = BTreeSet::new();
         let mut again = None;
         for _ in 0..ROUNDS {
             let mut gone = false;
             for entry in again.as_ref().unwrap_or(self).entries() {
-                if !go_on(bytes) {
-                    return Ok(Packed { stopped: true, ..packed });
-                }
                 if sent.contains(entry.inside) {
                     continue;
                 }
@@ -61,13 +60,12 @@ impl Survey {
                         let stamp = Stamp { mode: 0o644, time: self.time() };
                         archive.file(inside, text.len() as u64, stamp, &text[..])?;
                     }
-                    survey::From::Disk(path) => match put(&mut archive, inside, path, &mut packed)? {
-                        Some(size) => bytes += size,
-                        None => {
+                    survey::From::Disk(path) => {
+                        if !put(&mut archive, inside, path, &mut packed)? {
                             gone = true;
                             continue;
                         }
-                    },
+                    }
                 }
                 sent.insert(entry.inside.to_owned());
             }
@@ -81,9 +79,9 @@ impl Survey {
     }
 }
 
-/// One file, folder or link of the disk; the bytes it took, or `None` where it is gone.
-fn put(archive: &mut Archive<impl Write>, inside: &Path, path: &Path, packed: &mut Packed) -> io::Result<Option<u64>> {
-    let Ok(meta) = fs::symlink_metadata(path) else { return Ok(None) };
+/// One file, folder or link of the disk; false where it is gone.
+fn put(archive: &mut Archive<impl Write>, inside: &Path, path: &Path, packed: &mut Packed) -> io::Result<bool> {
+    let Ok(meta) = fs::symlink_metadata(path) else { return Ok(false) };
     // Whoever may enter or run it here may there; no set-uid bits.
     let open = if meta.mode() & 0o100 != 0 || meta.is_dir() { 0o755 } else { 0o644 };
     let stamp = Stamp { mode: meta.mode() & open | 0o600 | open & 0o100, time: meta.mtime() };
@@ -92,7 +90,7 @@ fn put(archive: &mut Archive<impl Write>, inside: &Path, path: &Path, packed: &m
     } else if meta.is_symlink() {
         match fs::read_link(path) {
             Ok(target) => archive.link(inside, &target, stamp)?,
-            Err(_) => return Ok(None),
+            Err(_) => return Ok(false),
         }
     } else if meta.is_file() {
         let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
@@ -101,15 +99,14 @@ fn put(archive: &mut Archive<impl Write>, inside: &Path, path: &Path, packed: &m
                 if archive.file(inside, meta.len(), stamp, file)? > 0 {
                     packed.changed += 1;
                 }
-                return Ok(Some(meta.len()));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             _ => packed.left_out += 1,
         }
     } else {
         packed.left_out += 1;
     }
-    Ok(Some(0))
+    Ok(true)
 }
 
 /// Files below a folder, as an archive whose one folder is `name`.

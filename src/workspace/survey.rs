@@ -1,15 +1,15 @@
 //! What of a directory goes into a workspace: git's own list where there is a repository, everything elsewhere.
 
-use super::export::export;
+use super::export::{export, export_bare, is_git_directory};
 use crate::exit::Refused;
 use crate::facts::Workspace;
 use crate::git::{self, Git};
 use crate::spec::Copied;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where an entry's content is.
@@ -47,6 +47,11 @@ pub fn survey(from: &Path, what: Copied, private: &[PathBuf]) -> Result<Survey, 
         ))
         .hint("go to the directory of one project"));
     }
+    let mut to_top = from.ancestors().take_while(|path| path.join(".git").symlink_metadata().is_err());
+    if to_top.any(|path| path.ends_with(".git") || is_git_directory(path)) {
+        return Err(Refused::new(format!("`{}` is inside a repository's own directory", from.display()))
+            .hint("go to a worktree of it, or make one (`git worktree add`)"));
+    }
     let found = Workspace { from: from.clone(), files: 0, bytes: 0, repositories: Vec::new(), within: None };
     let mut survey = Survey { found, what, entries: BTreeMap::new() };
     survey.entries.insert(PathBuf::new(), From::Disk(from.clone()));
@@ -81,11 +86,11 @@ impl Survey {
 
     /// A repository's worktree and its `.git`.
     fn repository(&mut self, path: &Path) -> Result<(), Refused> {
+        let Some(exported) = export(&self.disk(path))? else { return self.walked(path) };
         match self.what {
             Copied::Unignored => self.listed(path)?,
             Copied::All => self.walked(path)?,
         }
-        let exported = export(&self.disk(path))?;
         let name = if path.as_os_str().is_empty() { ".".to_owned() } else { path.to_string_lossy().into_owned() };
         self.found.repositories.push(name);
         let git = path.join(".git");
@@ -95,30 +100,58 @@ impl Survey {
         Ok(())
     }
 
+    /// A repository without a worktree, in its place.
+    fn bare(&mut self, path: &Path) -> Result<(), Refused> {
+        if matches!(self.entries.get(&path.join("config")), Some(From::Text(_))) {
+            return Ok(());
+        }
+        for (below, from) in export_bare(&self.disk(path))? {
+            self.put(path.join(below), from);
+        }
+        Ok(())
+    }
+
     /// What git tracks, or does not ignore.
     fn listed(&mut self, path: &Path) -> Result<(), Refused> {
         let folder = self.disk(path);
-        let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
-        let said = Git::at(&folder).args(args).ask(Vec::new())?;
+        let args = ["ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard"];
+        let said = Git::offline(&folder).args(args).ask(Vec::new())?;
         if !said.is_good() {
             return Err(Refused::new(format!("git does not read `{}`: {}", folder.display(), said.words())));
         }
-        let listed: Vec<PathBuf> = said.fields().map(|field| path.join(OsString::from_vec(field.to_vec()))).collect();
-        for path in listed {
-            let disk = self.found.from.join(&path);
-            match fs::symlink_metadata(&disk) {
-                // A submodule, or a repository that nobody tracks.
-                Ok(meta) if meta.is_dir() => {
-                    let path: PathBuf = path.components().collect();
-                    self.put(path.clone(), From::Disk(self.found.from.join(&path)));
-                    if disk.join(".git").symlink_metadata().is_ok() {
-                        self.repository(&path)?;
-                    }
-                }
-                Ok(_) => self.put(path, From::Disk(disk)),
-                // Deleted, and not committed yet; or not checked out.
-                Err(_) => {}
+        // Files of one folder follow one another: one look is enough for them.
+        let mut last = (PathBuf::from("/"), Place::Elsewhere);
+        // A tag and a space stand before each name.
+        for field in said.fields().filter(|field| field.len() > 2) {
+            let path = path.join(OsString::from_vec(field[2..].to_vec()));
+            let above = path.parent().unwrap_or(Path::new(""));
+            if last.0 != above {
+                last = (above.to_owned(), self.place(above));
             }
+            match &last.1 {
+                Place::Elsewhere => {}
+                // What is tracked is in the history as it is.
+                Place::Bare(folder) if field[0] == b'?' => self.bare(folder)?,
+                _ => self.entry(&path)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One that git lists.
+    fn entry(&mut self, path: &Path) -> Result<(), Refused> {
+        if path.file_name().is_none_or(is_git) {
+            return Ok(());
+        }
+        // A folder's has a slash at its end.
+        let path: PathBuf = path.components().collect();
+        let disk = self.disk(&path);
+        // Deleted, and not committed yet; or not checked out.
+        let Ok(meta) = disk.symlink_metadata() else { return Ok(()) };
+        self.put(path.clone(), From::Disk(disk.clone()));
+        // A submodule, or a repository that nobody tracks.
+        if meta.is_dir() && disk.join(".git").symlink_metadata().is_ok() {
+            self.repository(&path)?;
         }
         Ok(())
     }
@@ -135,15 +168,29 @@ impl Survey {
                     continue;
                 }
                 self.put(path.clone(), From::Disk(entry.path()));
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    match entry.path().join(".git").symlink_metadata() {
-                        Ok(_) => self.repository(&path)?,
-                        Err(_) => folders.push(path),
-                    }
+                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    continue;
+                }
+                match entry.path().join(".git").symlink_metadata() {
+                    Ok(_) => self.repository(&path)?,
+                    Err(_) if is_git_directory(&entry.path()) => self.bare(&path)?,
+                    Err(_) => folders.push(path),
                 }
             }
         }
         Ok(())
+    }
+
+    /// Where a folder is that git lists something in. An index may list anything: git looks at its names when they are
+    /// added, not when they are read.
+    fn place(&self, folder: &Path) -> Place {
+        let plain = |part| matches!(part, Component::Normal(name) if !is_git(name));
+        let is_folder = |path: &Path| self.disk(path).symlink_metadata().is_ok_and(|meta| meta.is_dir());
+        if !folder.components().all(plain) || !folder.ancestors().all(is_folder) {
+            return Place::Elsewhere;
+        }
+        let bare = folder.ancestors().find(|folder| is_git_directory(&self.disk(folder)));
+        bare.map_or(Place::Own, |bare| Place::Bare(bare.to_owned()))
     }
 
     fn disk(&self, path: &Path) -> PathBuf {
@@ -180,6 +227,18 @@ impl Survey {
             }
         }
     }
+}
+
+enum Place {
+    Own,
+    /// In this repository without a worktree.
+    Bare(PathBuf),
+    /// Not below the directory, behind a link, or in a `.git`.
+    Elsewhere,
+}
+
+fn is_git(name: &OsStr) -> bool {
+    name.eq_ignore_ascii_case(".git")
 }
 
 pub fn unreadable(path: &Path, error: &std::io::Error) -> Refused {

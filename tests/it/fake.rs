@@ -621,3 +621,15 @@ fn a_killed_owner_leaves_a_lost_session() {
 fn has_reader(pipe: &Path) -> bool {
     OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(pipe).is_ok()
 }
+
+/// The engine takes no more of what goes in, or takes it and says nothing: a signal ends that, too.
+#[test]
+fn a_copy_that_does_not_go_on_can_be_ended() {
+    for fill in ["stalls", "hangs"] {
+        let place = Place::new(PLAIN);
+        std::fs::File::create(place.path("work/big")).unwrap().set_len(64 << 20).unwrap();
+        let done = place.run(&["start", "--yes", "--cwd", "plain"]).env("FAKE_FILL", fill).done();
+        assert_eq!((done.status, done.stdout.as_str()), (143, ""), "{fill}: {done:?}");
+        assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()), "{fill}");
+    }
+}

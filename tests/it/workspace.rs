@@ -15,7 +15,7 @@ fn git(folder: &Path, args: &[&str]) -> String {
     git.current_dir(folder).args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "gc.auto=0"]).args(args);
     let output = git.env("HOME", "/nonexistent").output().unwrap();
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// A repository with a few commits, in a folder of its own.
@@ -47,7 +47,7 @@ fn unpacked(archive: &[u8]) -> tempfile::TempDir {
 
 fn packed(survey: &Survey) -> Vec<u8> {
     let mut archive = Vec::new();
-    survey.pack(&mut archive, |_| true).unwrap();
+    survey.pack(&mut archive).unwrap();
     archive
 }
 
@@ -178,8 +178,8 @@ fn what_is_no_file_stays_out_and_links_stay_links() {
     nix::unistd::mkfifo(&path.join("pipe"), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
     let survey = look(path);
     let mut archive = Vec::new();
-    let packed = survey.pack(&mut archive, |_| true).unwrap();
-    assert_eq!((packed.left_out, packed.stopped), (1, false));
+    let packed = survey.pack(&mut archive).unwrap();
+    assert_eq!(packed.left_out, 1);
     let inside = unpacked(&archive);
     let inside = inside.path().join("workspace");
     assert!(inside.join("empty").is_dir());
@@ -188,14 +188,199 @@ fn what_is_no_file_stays_out_and_links_stay_links() {
     assert!(!inside.join("pipe").exists());
 }
 
+/// What an index or a link says does not lead out of the directory, nor into its `.git`.
 #[test]
-fn a_copy_can_be_stopped() {
+fn nothing_of_elsewhere_goes_in() {
+    let (folder, host) = repository("--object-format=sha1");
+    fs::write(folder.path().join("secret"), "S3CRET").unwrap();
+    fs::create_dir(folder.path().join("keys")).unwrap();
+    fs::write(folder.path().join("keys/one"), "S3CRET").unwrap();
+    for name in ["zz/secret", "xgit/config", "keys/one"] {
+        fs::create_dir_all(host.join(name).parent().unwrap()).unwrap();
+        fs::write(host.join(name), "").unwrap();
+    }
+    git(&host, &["add", "."]);
+    fs::write(host.join(".git/token"), "S3CRET").unwrap();
+    fs::remove_dir_all(host.join("keys")).unwrap();
+    symlink(folder.path().join("keys"), host.join("keys")).unwrap();
+    // git would not add these names; it reads them.
+    let index = fs::read(host.join(".git/index")).unwrap();
+    let index = replaced(&replaced(&index, b"zz/secret", b"../secret"), b"xgit/config", b".git/token\0");
+    fs::write(host.join(".git/index"), index).unwrap();
+    assert!(git(&host, &["ls-files"]).contains("../secret\n"));
+    let archive = packed(&look(&host));
+    assert!(!holds(&archive, b"S3CRET"));
+    let inside = unpacked(&archive);
+    let inside = inside.path().join("workspace");
+    assert!(
+        inside.join("keys").is_symlink() && inside.join("zz/secret").exists() && !inside.join(".git/token").exists()
+    );
+}
+
+/// As long as what it replaces.
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+}
+
+fn holds(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.windows(word.len()).any(|window| window == word)
+}
+
+/// git fetches what it lacks by a program that the repository names.
+#[test]
+fn a_look_runs_nothing_of_the_repository() {
+    let (folder, host) = repository("--object-format=sha1");
+    let ran = folder.path().join("ran");
+    for name in ["in/file", "out/file"] {
+        fs::create_dir(host.join(name).parent().unwrap()).unwrap();
+        fs::write(host.join(name), name).unwrap();
+    }
+    git(&host, &["add", "."]);
+    git(&host, &["commit", "-qm", "folders"]);
+    git(&host, &["sparse-checkout", "set", "--cone", "--sparse-index", "in"]);
+    let tree = git(&host, &["rev-parse", "HEAD:out"]);
+    let (fan, rest) = tree.trim().split_at(2);
+    fs::remove_file(host.join(".git/objects").join(fan).join(rest)).unwrap();
+    let command = format!("touch {};", ran.display());
+    for (key, value) in [
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", "/"),
+        ("remote.origin.uploadpack", &command),
+        ("core.fsmonitor", &command),
+        ("core.sshCommand", &command),
+        ("core.pager", &command),
+    ] {
+        git(&host, &["config", key, value]);
+    }
+    let _ = survey(&host, Copied::Unignored, &[]);
+    assert!(!ran.exists());
+}
+
+/// A token in every place of a repository that may hold one is in no byte of the archive, objects unpacked too.
+#[test]
+fn no_token_goes_in() {
+    let (folder, host) = repository("--object-format=sha1");
+    fs::write(folder.path().join("included"), "[http]\n\textraheader = S3CRET-included\n").unwrap();
+    let included = folder.path().join("included");
+    for (key, value) in [
+        ("remote.origin.url", "https://me:S3CRET@git.example.org/a.git?private_token=S3CRET"),
+        ("remote.origin.pushurl", "https://S3CRET@git.example.org/a.git"),
+        ("remote.https://S3CRET@git.example.org/b.fetch", "x"),
+        ("branch.main.remote", "https://S3CRET@git.example.org/fork.git"),
+        ("branch.main.pushRemote", "https://S3CRET@git.example.org/fork.git"),
+        ("submodule.lib.url", "https://S3CRET@git.example.org/lib.git"),
+        ("http.https://git.example.org/.extraheader", "Authorization: S3CRET"),
+        ("credential.helper", "!echo S3CRET"),
+        ("url.https://S3CRET@git.example.org/.insteadOf", "x:"),
+        ("include.path", included.to_str().unwrap()),
+        ("alias.x", "!curl S3CRET"),
+    ] {
+        git(&host, &["config", key, value]);
+    }
+    for name in [
+        "FETCH_HEAD",
+        "credentials",
+        "description",
+        "gitk.cache",
+        "hooks/pre-push",
+        "lfs/token",
+        "logs/HEAD",
+        "logs/refs/heads/main",
+        "modules/lib/config",
+        "objects/info/alternates.bak",
+        "objects/info/http-alternates",
+        "objects/pack/token",
+        "objects/ab/token",
+        "worktrees/w/HEAD",
+    ] {
+        let path = host.join(".git").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "S3CRET").unwrap();
+    }
+    for what in [Copied::Unignored, Copied::All] {
+        let archive = packed(&survey(&host, what, &[]).unwrap());
+        assert!(!holds(&archive, b"S3CRET"), "{what:?}");
+        let inside = unpacked(&archive);
+        let inside = inside.path().join("workspace");
+        let objects = git(&inside, &["-c", "safe.directory=*", "cat-file", "--batch-all-objects", "--batch"]);
+        assert!(!objects.contains("S3CRET"));
+        let branch = git(&inside, &["-c", "safe.directory=*", "config", "branch.main.remote"]);
+        assert_eq!(branch, "https://git.example.org/fork.git\n");
+    }
+}
+
+/// A repository's own directory is known by what is in it, not by its name.
+#[test]
+fn a_repository_without_a_worktree_is_exported_in_its_place() {
+    let (folder, host) = repository("--object-format=sha1");
+    let project = folder.path().join("project");
+    let bare = project.join(".bare");
+    git(folder.path(), &["clone", "-q", "--bare", host.to_str().unwrap(), bare.to_str().unwrap()]);
+    fs::write(project.join(".git"), "gitdir: ./.bare\n").unwrap();
+    git(&project, &["worktree", "add", "-q", "tree", "main"]);
+    git(&project, &["config", "http.extraheader", "S3CRET"]);
+    fs::write(bare.join("hooks/post-update"), "S3CRET").unwrap();
+    let seen = |survey: &Survey| {
+        let archive = packed(survey);
+        assert!(!holds(&archive, b"S3CRET"));
+        unpacked(&archive)
+    };
+    let log = |path: &Path| git(path, &["-c", "safe.directory=*", "log", "--format=%s", "main"]);
+
+    // A `.git` that leads to a bare repository, as people keep many worktrees.
+    let inside = seen(&look(&project));
+    let inside = inside.path().join("workspace");
+    assert_eq!((log(&inside.join(".bare")), log(&inside.join("tree"))), ("2\n1\n0\n".into(), "2\n1\n0\n".into()));
+    assert!(!inside.join(".git").exists() && inside.join("tree/file").exists());
+    // The worktree alone.
+    let inside = seen(&look(&project.join("tree")));
+    assert_eq!(log(&inside.path().join("workspace")), "2\n1\n0\n");
+    // Among the files of another repository that does not know of it.
+    fs::rename(&bare, host.join("mirror")).unwrap();
+    let inside = seen(&look(&host));
+    assert_eq!(log(&inside.path().join("workspace/mirror")), "2\n1\n0\n");
+    // And nobody is to be in one.
+    for inside in ["mirror", "mirror/hooks", ".git", ".git/refs"] {
+        for what in [Copied::Unignored, Copied::All] {
+            let refused = survey(&host.join(inside), what, &[]).unwrap_err().to_string();
+            assert!(refused.contains("is inside a repository's own directory"), "{refused}");
+        }
+    }
+}
+
+/// A `.git` that is none does not bring the repository around it.
+#[test]
+fn a_broken_repository_is_not_the_one_above() {
     let (_folder, host) = repository("--object-format=sha1");
-    let survey = look(&host);
-    let mut left = 3;
-    let packed = survey.pack(std::io::sink(), |_| {
-        left -= 1;
-        left > 0
-    });
-    assert!(packed.unwrap().stopped);
+    fs::create_dir_all(host.join("sub/.git")).unwrap();
+    let refused = survey(&host.join("sub"), Copied::All, &[]).unwrap_err().to_string();
+    assert!(refused.contains("/sub/.git` is not a repository"), "{refused}");
+}
+
+/// What an untracked or tracked thing is called, however odd, is what it is called inside.
+#[test]
+fn names_are_kept() {
+    let (_folder, host) = repository("--object-format=sha1");
+    let long = "l".repeat(200);
+    for name in [&b"-rf"[..], b"a\nb", b"\xff\xfe", b" ", b"\"q\"", b".gitmodules.bak", b"d\\e", long.as_bytes()] {
+        fs::write(host.join(std::ffi::OsString::from_vec(name.to_vec())), name).unwrap();
+    }
+    for what in [Copied::Unignored, Copied::All] {
+        let archive = packed(&survey(&host, what, &[]).unwrap());
+        let inside = unpacked(&archive);
+        for entry in fs::read_dir(&host).unwrap() {
+            let name = entry.unwrap().file_name();
+            let there = inside.path().join("workspace").join(&name);
+            assert!(name == ".git" || fs::read(there).unwrap() == fs::read(host.join(&name)).unwrap(), "{name:?}");
+        }
+        // The crate reads it, too, and no entry has a name that leads out or another owner.
+        for entry in tar::Archive::new(&archive[..]).entries().unwrap() {
+            let entry = entry.unwrap();
+            assert!(entry.path().unwrap().starts_with("workspace"));
+            assert_eq!((entry.header().uid().unwrap(), entry.header().gid().unwrap()), (1000, 1000));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! A repository's configuration, written anew from what is data in it. What names a program, a path of the host or a
 //! credential has no way in, as only what is named here goes.
 
-use super::{ask, must};
+use super::{Kind, ask, must};
 use crate::exit::Refused;
 use std::path::Path;
 
@@ -27,15 +27,15 @@ const CORE: [&str; 17] = [
 ];
 /// How refs and worktrees were kept: the exported repository keeps them in the plain way.
 const NOT_EXTENSIONS: [&str; 3] = ["refstorage", "relativeworktrees", "worktreeconfig"];
-const BRANCH: [&str; 5] = ["description", "merge", "pushremote", "rebase", "remote"];
+const BRANCH: [&str; 3] = ["description", "merge", "rebase"];
 const REMOTE: [&str; 7] = ["fetch", "partialclonefilter", "promisor", "push", "pushurl", "tagopt", "url"];
 const SUBMODULE: [&str; 4] = ["active", "branch", "ignore", "url"];
 
 /// # Errors
 /// `Refused` where git does not read it.
-pub fn config(work: &Path) -> Result<Vec<u8>, Refused> {
+pub(super) fn config(work: &Path, kind: Kind) -> Result<Vec<u8>, Refused> {
     let mut heading = "[core]\n".to_owned();
-    let mut text = format!("{heading}\tbare = false\n");
+    let mut text = format!("{heading}\tbare = {}\n", kind == Kind::Bare);
     let own = ask(work, &["config", "--get", "--type=bool", "extensions.worktreeConfig"])?.stdout == b"true\n";
     let scopes: &[&str] = if own { &["--local", "--worktree"] } else { &["--local"] };
     for scope in scopes {
@@ -64,7 +64,10 @@ fn kept(key: &str, value: &str) -> Option<(String, String)> {
         ("core", None, name) if CORE.contains(&name) => value.to_owned(),
         ("extensions", None, name) if !NOT_EXTENSIONS.contains(&name) => value.to_owned(),
         ("user", None, "name" | "email") => value.to_owned(),
+        // It may be a URL, too.
+        ("branch", Some(_), "remote" | "pushremote") => without_userinfo(value)?,
         ("branch", Some(_), name) if BRANCH.contains(&name) => value.to_owned(),
+        ("remote", Some(name), _) if name.contains("://") => return None,
         ("remote" | "submodule", Some(_), "url" | "pushurl") => without_userinfo(value)?,
         ("remote", Some(_), name) if REMOTE.contains(&name) => value.to_owned(),
         ("submodule", Some(_), name) if SUBMODULE.contains(&name) => value.to_owned(),
@@ -80,7 +83,8 @@ fn kept(key: &str, value: &str) -> Option<(String, String)> {
 
 /// A URL as anyone may know it: no user, but the one that ssh needs; no password, no query. `None`: it names a program.
 fn without_userinfo(url: &str) -> Option<String> {
-    if url.contains("::") {
+    let helper = url.split_once("::").is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    if helper {
         return None;
     }
     let Some((scheme, rest)) = url.split_once("://") else { return Some(url.to_owned()) };
@@ -107,6 +111,7 @@ mod tests {
             ("ssh://git:pw@git.example.org:2222/a.git", "ssh://git@git.example.org:2222/a.git"),
             ("git@git.example.org:a.git", "git@git.example.org:a.git"),
             ("/srv/git/a.git", "/srv/git/a.git"),
+            ("https://me@[2001:db8::1]:8443/a.git", "https://[2001:db8::1]:8443/a.git"),
             ("https://git.example.org", "https://git.example.org"),
         ] {
             assert_eq!(without_userinfo(url).as_deref(), Some(wanted), "{url}");
@@ -134,6 +139,7 @@ mod tests {
             "remote.o.uploadpack",
             "remote.o.vcs",
             "remote.o.proxy",
+            "remote.https://t@x/.fetch",
             "submodule.s.update",
             "extensions.worktreeconfig",
             "gpg.program",
@@ -141,6 +147,7 @@ mod tests {
         ] {
             assert_eq!(kept(key, "value"), None, "{key}");
         }
+        assert_eq!(kept("branch.b.pushremote", "https://t@x/a").unwrap().1, "\tpushremote = \"https://x/a\"\n");
         let (heading, line) = kept("branch.a\"b.merge", "x\ty").unwrap();
         assert_eq!((&heading[..], &line[..]), ("[branch \"a\\\"b\"]\n", "\tmerge = \"x\\ty\"\n"));
     }
