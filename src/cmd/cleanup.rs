@@ -6,7 +6,6 @@
 use super::launch::{asking_terminal, still_runs};
 use super::list::Row;
 use super::reader::Reader;
-use super::world;
 use crate::cli::Cleanup;
 use crate::docker::{Docker, gone};
 use crate::exit::{EngineError, Exit, Refused};
@@ -191,14 +190,13 @@ fn settled(home: &Home, folder: Folder, asked: &Cleanup) -> Result<Option<Item>>
     let mut unread = false;
     let work = match kept.work.filter(|work| work.complete) {
         Some(work) => told(&work),
-        None if world::has_home(&docker, &plan).is_ok_and(|there| !there) => None,
         None => {
             let reader = match asked.dry_run {
                 true => Reader::at_hand(&docker, home, &plan),
                 false => Reader::open(&docker, home, &plan),
             };
-            match reader.and_then(|reader| reader.work()) {
-                Ok(work) => told(&work),
+            match reader.and_then(|reader| reader.map(|reader| reader.work()).transpose()) {
+                Ok(work) => work.as_ref().and_then(told),
                 Err(error) => {
                     unread = true;
                     Some(format!("it could have work that is nowhere else: {error:#}"))

@@ -80,10 +80,15 @@ pub fn run(asked: &Info) -> Result<Exit> {
     match containers(&docker, &plan) {
         Ok([agent, gate]) => {
             let reader = Reader::at_hand(&docker, &home, &plan);
-            let size = reader.as_ref().ok().and_then(|reader| reader.size().ok());
-            let volume = super::world::has_home(&docker, &plan).is_ok_and(|there| there);
-            known.row.work = known.row.work.or_else(|| reader.ok()?.work().ok());
-            let home = volume.then(|| Volume { volume: plan.volume(), size });
+            // Without its image the volume may be there all the same.
+            let there = match &reader {
+                Ok(reader) => reader.is_some(),
+                Err(_) => docker.has_volume(&plan.volume()).is_ok_and(|there| there),
+            };
+            let reader = reader.ok().flatten();
+            let size = reader.as_ref().and_then(|reader| reader.size().ok());
+            known.row.work = known.row.work.or_else(|| reader?.work().ok());
+            let home = there.then(|| Volume { volume: plan.volume(), size });
             known.on_engine = Some(OnEngine { agent, gate, home });
         }
         Err(error) => known.engine_error = Some(error.what),

@@ -19,6 +19,8 @@ const ANSWER: u64 = 64 << 20;
 
 /// The most that one file may have, bytes.
 const FILE: u64 = 8 << 30;
+/// Where it says nothing of why.
+pub const FAILED: &str = "the reader failed";
 /// How `init work` ends where there is nothing new.
 const NOTHING: i32 = 3;
 
@@ -36,23 +38,26 @@ pub struct Size {
 }
 
 impl<'a> Reader<'a> {
-    /// # Errors
-    /// [`Refused`] where the session's home is not on its engine.
-    pub fn open(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Reader<'a>> {
+    /// `None` where the session's home is not on its engine.
+    pub fn open(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Option<Reader<'a>>> {
         Reader::in_image(docker, plan, || world::gate_image(docker, home))
     }
 
     /// The same, and nothing is built for it.
-    pub fn at_hand(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Reader<'a>> {
+    pub fn at_hand(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Option<Reader<'a>>> {
         Reader::in_image(docker, plan, || world::gate_image_at_hand(docker, home))
     }
 
-    fn in_image(docker: &'a Docker, plan: &'a Plan, image: impl FnOnce() -> Result<String>) -> Result<Reader<'a>> {
+    fn in_image(
+        docker: &'a Docker,
+        plan: &'a Plan,
+        image: impl FnOnce() -> Result<String>,
+    ) -> Result<Option<Reader<'a>>> {
         // A volume that is not there would be made by the mount.
-        if !world::has_home(docker, plan)? {
-            return Err(Refused::new(format!("the home of `{}` is gone", plan.identity)).into());
+        match docker.has_volume(&plan.volume())? {
+            true => Ok(Some(Reader { docker, plan, image: image()? })),
+            false => Ok(None),
         }
-        Ok(Reader { docker, plan, image: image()? })
     }
 
     /// What is in the home and nowhere else.
@@ -83,7 +88,7 @@ impl<'a> Reader<'a> {
             _ if size == FILE => Err(Refused::new("the bottle has more to give than can be taken").into()),
             Some(0) => Ok(Some(file)),
             Some(NOTHING) => Ok(None),
-            _ => Err(EngineError::new(said.lines().last().unwrap_or("the reader failed").to_owned()).into()),
+            _ => Err(EngineError::new(said.lines().last().unwrap_or(FAILED)).into()),
         }
     }
 
@@ -93,10 +98,7 @@ impl<'a> Reader<'a> {
         let mut answer = Vec::new();
         let stdout = stream.child.stdout.take().context("no stdout")?;
         stdout.take(ANSWER).read_to_end(&mut answer)?;
-        let (status, said) = stream.end();
-        match status.is_some_and(|status| status.success()) {
-            true => Ok(answer),
-            false => Err(EngineError::new(said.lines().last().unwrap_or("the reader failed").to_owned()).into()),
-        }
+        stream.must(FAILED)?;
+        Ok(answer)
     }
 }

@@ -87,7 +87,7 @@ enum Ground {
 /// that it may go on elsewhere.
 fn ground(recorded: &Docker, old: &Plan, here: &Engine) -> Result<Ground> {
     let moves = !here.is(&old.engine);
-    match world::has_home(recorded, old) {
+    match recorded.has_volume(&old.volume()) {
         Ok(true) if moves => {
             Err(Refused::new(format!("the home of `{}` is on `{}`", old.identity, old.engine.place()))
                 .hint("that engine answers: resume it without `--here`")

@@ -89,11 +89,6 @@ pub fn look(docker: &Docker, home: &Home) -> Result<Seen> {
     Ok(seen)
 }
 
-/// Is the home's volume on the engine?
-pub fn has_home(docker: &Docker, plan: &Plan) -> Result<bool, EngineError> {
-    docker.has_volume(&plan.volume())
-}
-
 /// This version's gate image, which the reader runs in; built where it is missing.
 pub fn gate_image(docker: &Docker, home: &Home) -> Result<String> {
     let plan = gate_alone(docker, home)?;

@@ -146,6 +146,18 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Waits for a good end.
+    ///
+    /// # Errors
+    /// The last line on its stderr; `else_said` where there is none.
+    pub fn must(self, else_said: &str) -> Result<(), EngineError> {
+        let (status, words) = self.end();
+        match status.is_some_and(|status| status.success()) {
+            true => Ok(()),
+            false => Err(EngineError::new(words.lines().last().unwrap_or(else_said))),
+        }
+    }
+
     /// Waits; gives the status and the last words on stderr.
     pub fn end(mut self) -> (Option<ExitStatus>, String) {
         let status = self.child.wait().ok();

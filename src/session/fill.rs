@@ -42,11 +42,8 @@ pub fn fill(docker: &Docker, args: &[String], content: Content, signals: &Signal
         let _ = stream.end();
         return Ok(());
     }
-    let (status, said) = stream.end();
-    if !status.is_some_and(|status| status.success()) {
-        let why = said.lines().last().unwrap_or("the engine's client failed").to_owned();
-        return Err(EngineError::new(format!("the home could not be filled: {why}")).into());
-    }
+    let ended = stream.must("the engine's client failed");
+    ended.map_err(|error| EngineError::new(format!("the home could not be filled: {error}")))?;
     told(packed.context("the copy could not be read")?);
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use super::Subject;
 use crate::cli::WorkDiff;
-use crate::exit::{EngineError, Exit};
+use crate::cmd::reader::FAILED;
+use crate::exit::Exit;
 use crate::say;
 use anyhow::{Context as _, Result};
 use std::io::{BufRead, BufReader, IsTerminal};
@@ -24,10 +25,7 @@ pub fn run(asked: &WorkDiff) -> Result<Exit> {
         }
         line.clear();
     }
-    let (status, said) = stream.end();
-    if !status.is_some_and(|status| status.success()) {
-        return Err(EngineError::new(said.lines().last().unwrap_or("the reader failed").to_owned()).into());
-    }
+    stream.must(FAILED)?;
     if !any {
         say::line("nothing is there that is nowhere else");
     }

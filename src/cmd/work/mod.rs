@@ -45,7 +45,8 @@ impl Subject {
     }
 
     fn reader(&self) -> Result<Reader<'_>> {
-        Reader::open(&self.docker, &self.home, &self.plan)
+        let gone = || Refused::new(format!("the home of `{}` is gone", self.plan.identity));
+        Ok(Reader::open(&self.docker, &self.home, &self.plan)?.ok_or_else(gone)?)
     }
 
     /// Where a repository of the bottle's belongs on this machine: where it was copied from, else here.

@@ -1,6 +1,6 @@
 //! The same bottles on podman, Debian's, as far as it runs beside Docker: its images are Docker's, carried over.
 
-use super::session::shell;
+use super::session::{lost_and_settled, shell};
 use super::{Going, Rig, docker, images, lines, told};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -163,14 +163,7 @@ fn podmans_detached_session_is_attached_again() {
 
 #[test]
 fn podmans_lost_session_is_settled_by_cleanup() {
-    let rig = rig(&shell("echo READY; exec sleep 600"));
-    let mut going = rig.begin(&["start", "--yes", "a"]);
-    going.until("READY");
-    going.signal(Signal::SIGKILL);
-    assert_eq!(going.wait().code(), None);
-    rig.run(&["list"], "").code(0).says("lost");
-    rig.run(&["cleanup", "--yes"], "").code(0);
-    rig.assert_nothing_left();
+    lost_and_settled(rig);
 }
 
 /// The script is the plan on podman, too.

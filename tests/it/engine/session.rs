@@ -161,11 +161,16 @@ fn the_audit_trail_catches_up() {
 
 #[test]
 fn a_lost_session_is_settled_by_cleanup() {
-    let rig = Rig::new(&shell("echo READY; exec sleep 600"));
+    lost_and_settled(Rig::new);
+}
+
+/// On any kind of engine.
+pub fn lost_and_settled(rig: fn(&Value) -> Rig) {
+    let rig = rig(&shell("echo READY; exec sleep 600"));
     let mut going = rig.begin(&["start", "--yes", "a"]);
     going.until("READY");
     going.signal(Signal::SIGKILL);
-    // The terminal's own docker child outlives it, with our pipe.
+    // The terminal's own child outlives it, with our pipe.
     assert_eq!(going.wait().code(), None);
     rig.run(&["list"], "").code(0).says("lost");
     rig.run(&["cleanup", "--yes"], "").code(0);

@@ -16,10 +16,7 @@ pub fn bring(subject: &Subject, reader: &Reader, wish: &mut Wish) -> Result<Exit
     let fresh = tempfile::tempdir_in(subject.folder.path())?;
     let mut stream = reader.stream(&["work", "files"], Vec::new())?;
     state::unpack(stream.child.stdout.take().context("no stdout")?, fresh.path())?;
-    let (status, said) = stream.end();
-    if !status.is_some_and(|status| status.success()) {
-        return Err(Refused::new(said.lines().last().unwrap_or("the files could not be read").to_owned()).into());
-    }
+    stream.must("the files could not be read").map_err(|error| Refused::new(error.what))?;
     // Not even by a yes: git's own files are not for an agent to write.
     let (own, paths): (Vec<_>, Vec<_>) = below(fresh.path())?.into_iter().partition(|path| is_gits(path));
     for path in own {
