@@ -6,12 +6,11 @@ use super::clean::Clean;
 use super::compare::shown;
 use super::git::{Git, lines};
 use super::repository::Repository;
-use super::walk::{Found, walk};
+use super::walk::{Found, regular, walk};
 use super::{NOTHING, Place};
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// How much a diff shows.
@@ -117,13 +116,13 @@ fn leaving(clean: &Clean) -> Result<Vec<(String, String)>, Failure> {
             refs.push((id.to_owned(), format!("refs/bottle/heads/{branch}")));
         }
     }
+    let head = repository.head()?;
     if repository.git().args(["symbolic-ref", "--quiet", "HEAD"]).line()?.is_none() {
-        refs.extend(repository.head()?.map(|id| (id, "refs/bottle/HEAD".to_owned())));
+        refs.extend(head.clone().map(|id| (id, "refs/bottle/HEAD".to_owned())));
     }
     let stashes = repository.new_stashes(clean.baseline)?.into_iter().enumerate();
     refs.extend(stashes.map(|(number, id)| (id, format!("refs/bottle/stash/{number}"))));
     // A tag counts where nothing else has its commit.
-    let head = repository.head()?;
     let alone = ["rev-list", "--tags", "--not", "--branches"].into_iter().chain(head.as_deref());
     let alone: HashSet<String> = lines(&repository.git().args(alone).must(b"")?).into_iter().collect();
     let format = "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)";
@@ -142,20 +141,13 @@ pub fn files(place: &Place) -> Result<i32, Failure> {
     let seen = look(place)?;
     let mut archive = tar::Builder::new(io::stdout());
     for path in seen.found.files {
-        let open = fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
-            .open(place.workspace.join(&path));
         // Links, pipes and what cannot be read are named by the diff.
-        let Ok(file) = open else { continue };
-        let meta = file.metadata()?;
-        if meta.is_file() {
-            let mut header = tar::Header::new_gnu();
-            header.set_metadata(&meta);
-            // As long as its head says, whatever is being written to it.
-            let whole = file.chain(io::repeat(0)).take(meta.len());
-            archive.append_data(&mut header, Path::new("files").join(&path), whole)?;
-        }
+        let Some((file, meta)) = regular(&place.workspace.join(&path)) else { continue };
+        let mut header = tar::Header::new_gnu();
+        header.set_metadata(&meta);
+        // As long as its head says, whatever is being written to it.
+        let whole = file.chain(io::repeat(0)).take(meta.len());
+        archive.append_data(&mut header, Path::new("files").join(&path), whole)?;
     }
     archive.finish()?;
     Ok(0)

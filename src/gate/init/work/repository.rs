@@ -3,11 +3,10 @@
 use super::super::Failure;
 use super::baseline::Baseline;
 use super::git::{Git, fields, lines};
-use super::walk::{Found, Instant, changed};
+use super::walk::{Found, Instant, changed, regular};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 pub struct Repository {
@@ -159,10 +158,7 @@ impl Repository {
 
 /// A file with its time, by which git knows what it has to read again; only where there is a regular one.
 pub fn copy(from: &Path, to: &Path) {
-    let open = fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK).open(from);
-    if let Ok(mut file) = open
-        && let Ok(meta) = file.metadata()
-        && meta.is_file()
+    if let Some((mut file, meta)) = regular(from)
         && let Ok(mut copy) = fs::File::create(to)
     {
         let _ = std::io::copy(&mut file, &mut copy);

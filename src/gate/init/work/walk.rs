@@ -2,7 +2,7 @@
 
 use super::super::Failure;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Entries looked at before the walk gives up.
@@ -64,6 +64,14 @@ pub fn walk(workspace: &Path, since: Instant) -> Result<Found, Failure> {
     found.files.sort();
     found.closed.sort();
     Ok(found)
+}
+
+/// A regular file that is there under this name, opened: no link is followed, and no pipe waited for.
+pub fn regular(path: &Path) -> Option<(fs::File, fs::Metadata)> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let meta = file.metadata().ok()?;
+    meta.is_file().then_some((file, meta))
 }
 
 /// When the file itself last changed in any way.
