@@ -287,9 +287,9 @@ impl Folder {
         fs::read_dir(self.transcript()).is_ok_and(|mut entries| entries.next().is_some())
     }
 
-    /// Did neither an agent nor a gate leave anything here?
+    /// Did neither an agent nor a gate leave anything here? The trail is opened before its first line comes.
     pub fn is_bare(&self) -> bool {
-        !self.has_transcript() && !self.audit().exists()
+        !self.has_transcript() && !fs::metadata(self.audit()).is_ok_and(|trail| trail.len() > 0)
     }
 
     /// An image of its own: packages that were approved while it ran.
@@ -323,4 +323,20 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         Ok(())
     };
     written().with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_trail_without_a_line_is_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Home { root: root.path().to_owned() }.claim("a-aaaaa").unwrap();
+        assert!(folder.is_bare());
+        fs::write(folder.audit(), "").unwrap();
+        assert!(folder.is_bare());
+        fs::write(folder.audit(), "{}\n").unwrap();
+        assert!(!folder.is_bare());
+    }
 }
