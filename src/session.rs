@@ -25,7 +25,6 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use std::io::Write;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -82,42 +81,17 @@ enum Happened {
     Continue,
 }
 
-/// Passes signals on, as long as anybody listens; and beyond, for who has asked three times waits for nothing.
+/// Passes signals on, as long as anybody wants them.
 fn pass_on(signals: &Signals, events: &Sender<Happened>) {
-    let mut asked = 0;
     loop {
-        let number = signals.wait();
-        let happened = match number {
+        let happened = match signals.wait() {
             signals::STOP => Happened::Stop,
             signals::CONTINUE => Happened::Continue,
             number => Happened::Signal(number),
         };
-        asked += i32::from(matches!(happened, Happened::Signal(_)));
         if events.send(happened).is_err() {
             return;
         }
-        if asked > 2 && !WATCHING.load(Ordering::Relaxed) {
-            signals::leave(number);
-        }
-    }
-}
-
-/// Is the main thread where it hears of signals? While it waits for the engine it is not.
-static WATCHING: AtomicBool = AtomicBool::new(false);
-
-/// It is, as long as this lives.
-struct Watching;
-
-impl Watching {
-    fn begin() -> Watching {
-        WATCHING.store(true, Ordering::Relaxed);
-        Watching
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        WATCHING.store(false, Ordering::Relaxed);
     }
 }
 
@@ -373,7 +347,7 @@ impl<'a> Session<'a> {
     fn watch(&mut self, step: &Step, signals: Signals) -> Result<(Cause, Option<ExitStatus>)> {
         // Back before anything is said: words on a full-screen program's screen would go with it.
         let restore = tty::remember();
-        let (_stops, _watching) = (signals::catch_stops(), Watching::begin());
+        let (_stops, _listening) = (signals::catch_stops(), signals::Listening::begin());
         let held = self.gate.as_ref().context("the gate was not started")?;
         let mut client = self.docker.attach(&step.args)?;
         let (events, pid) = (held.events.clone(), client.id());

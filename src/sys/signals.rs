@@ -1,4 +1,5 @@
 //! Signals become bytes in a pipe, and nothing else happens in a handler: what they mean is decided by ordinary code.
+//! But for one: who asks for an end three times while nobody listens, for the engine is waited for, waits no more.
 //!
 //! No masks and no SIG_IGN, which children would inherit; caught handlers are reset by exec.
 #![allow(unsafe_code)]
@@ -6,10 +7,10 @@
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::unistd;
+use nix::unistd::{self, Pid};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 pub const HANGUP: i32 = nix::libc::SIGHUP;
 pub const STOP: i32 = nix::libc::SIGTSTP;
@@ -24,17 +25,48 @@ pub struct Signals {
 }
 
 static PIPE: AtomicI32 = AtomicI32::new(-1);
+static OWNER: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn handler(number: nix::libc::c_int) {
-    let errno = Errno::last_raw();
-    note(PIPE.load(Ordering::Relaxed), number);
-    Errno::set_raw(errno);
+    // A child between fork and exec has this handler and this pipe, and hears what its group is sent: it would count twice.
+    if Pid::this().as_raw() == OWNER.load(Ordering::Relaxed) {
+        let errno = Errno::last_raw();
+        note(PIPE.load(Ordering::Relaxed), number);
+        Errno::set_raw(errno);
+    }
 }
 
 fn note(pipe: RawFd, number: i32) {
     let byte = [u8::try_from(number).unwrap_or(0)];
     // SAFETY: write(2) on a descriptor that is never closed; async-signal-safe. A full pipe loses the byte, not the process.
     unsafe { nix::libc::write(pipe, byte.as_ptr().cast(), 1) };
+    if ![STOP, CONTINUE].contains(&number)
+        && ASKED.fetch_add(1, Ordering::Relaxed) >= 2
+        && !LISTENED.load(Ordering::Relaxed)
+    {
+        leave(number);
+    }
+}
+
+/// How often an end was asked for.
+static ASKED: AtomicU32 = AtomicU32::new(0);
+
+static LISTENED: AtomicBool = AtomicBool::new(false);
+
+/// Somebody hears of every signal at once, as long as this lives.
+pub struct Listening;
+
+impl Listening {
+    pub fn begin() -> Listening {
+        LISTENED.store(true, Ordering::Relaxed);
+        Listening
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        LISTENED.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Catches INT, TERM, HUP and QUIT for the rest of the process's life, but for those that were ignored when it began:
@@ -44,6 +76,7 @@ pub fn catch() -> io::Result<Signals> {
     let pipe = write.as_raw_fd();
     std::mem::forget(write);
     PIPE.store(pipe, Ordering::Relaxed);
+    OWNER.store(Pid::this().as_raw(), Ordering::Relaxed);
     match ctrlc::try_set_handler(move || note(pipe, Signal::SIGINT as i32)) {
         // The second: it was ignored, and stays so.
         Ok(()) | Err(ctrlc::Error::MultipleHandlers) => {}
@@ -51,7 +84,7 @@ pub fn catch() -> io::Result<Signals> {
     }
     let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-        // SAFETY: the handler calls only write(2).
+        // SAFETY: the handler calls only getpid(2), write(2) and _exit(2).
         let found = unsafe { sigaction(signal, &action) }?;
         if matches!(found.handler(), SigHandler::SigIgn) {
             // SAFETY: it was so before.
@@ -69,7 +102,7 @@ pub fn catch_stops() -> Stops {
     let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
     let mut found = Vec::new();
     for signal in [Signal::SIGTSTP, Signal::SIGCONT] {
-        // SAFETY: the handler calls only write(2); what was ignored stays so.
+        // SAFETY: as above; what was ignored stays so.
         match unsafe { sigaction(signal, &action) } {
             Ok(before) if matches!(before.handler(), SigHandler::SigIgn) => drop(unsafe { sigaction(signal, &before) }),
             Ok(before) => found.push((signal, before)),

@@ -220,6 +220,20 @@ fn hung_up_at_every_call() {
     signals("HUP", 129);
 }
 
+/// A call that never ends, and a person who asks for an end three times: nobody waits for the engine any more.
+#[test]
+fn who_asks_three_times_leaves_at_every_call() {
+    sweep(
+        &ALL,
+        |run, number| run.env("FAKE_HANG_AT", number),
+        |verb, place, (_, done), story| {
+            assert_eq!(done.status, 143, "{story}");
+            nothing_lost(verb, place, done, story);
+            accounted_for(place, story);
+        },
+    );
+}
+
 /// A signal ends the session, and then the engine fails, too.
 #[test]
 fn every_call_fails_once_on_the_way_down() {
