@@ -153,6 +153,8 @@ pub enum Event {
     Request(Audit),
     /// A connection that never became a request: refused, or passed untouched.
     Connection(Audit),
+    /// Something was carried, or was about to be, that should not.
+    Alarm(Alarm),
     /// What init found when the agent's program had ended.
     Work(Work),
     /// The reader was too slow: this many lines are missing here.
@@ -219,6 +221,9 @@ pub struct Audit {
     /// Why, where it was refused or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What was found in it or in its answer, without what was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
     /// HTTP status the agent saw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -227,6 +232,31 @@ pub struct Audit {
     /// Body bytes to the agent.
     pub received: u64,
     pub ms: u64,
+}
+
+/// A finding in a request or an answer, never with what was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    pub host: String,
+    pub port: u16,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub method: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// In words: what kind of thing, in which part, in what encoding.
+    pub finding: String,
+    pub done: Done,
+}
+
+/// What the gate did about it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Done {
+    #[default]
+    Blocked,
+    /// Overwritten.
+    Masked,
+    Passed,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

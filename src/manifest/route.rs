@@ -7,7 +7,9 @@ use super::block::{Block, is_variable, refuse};
 use super::json::{At, Node, Value, clean, visible};
 use super::{Route, Token, keys, place};
 use crate::exit::Refused;
-use crate::policy::{self, Auth, ConnectTo, GitAccess, HostPattern, PathPattern, Protocol, Role, Scheme};
+use crate::policy::{
+    self, Auth, ConnectTo, Dlp, GitAccess, HostPattern, Inspect, PathPattern, Protocol, Role, Scheme,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +78,11 @@ pub fn read(file: &Path, node: &Node) -> Result<Draft, Refused> {
         protocol: block.choice("protocol", &[("http", Protocol::Http), ("tcp", Protocol::Tcp)])?.unwrap_or_default(),
         git: block.choice("git", &[("fetch", GitAccess::Fetch)])?,
         role: block.choice("role", &[("claude", Role::Claude)])?,
+        dlp: block
+            .choice("dlp", &[("block", Dlp::Block), ("redact", Dlp::Redact), ("warn", Dlp::Warn), ("off", Dlp::Off)])?
+            .unwrap_or_default(),
+        server_tools: server_tools(&block)?,
+        inspect_responses: inspect(&block)?,
     };
     let every_method = policy.deny && block.get("methods").is_none();
     let not_yet = not_yet(&block)?;
@@ -161,6 +168,26 @@ fn connect_to(block: &Block) -> Result<Option<ConnectTo>, Refused> {
 fn upstream_ca(block: &Block) -> Result<Option<PathBuf>, Refused> {
     let Some(member) = block.get("upstream_ca") else { return Ok(None) };
     place(block.file, block.text(member)?).map(Some).map_err(|why| block.refuse(member, why))
+}
+
+fn server_tools(block: &Block) -> Result<Vec<String>, Refused> {
+    let Some(member) = block.get("server_tools") else { return Ok(Vec::new()) };
+    let mut tools = Vec::new();
+    for (line, word) in block.words(member)? {
+        if word.is_empty() || !word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+            let what = format!("bad tool `{}`: wanted the beginning of a type, as in `web_fetch`", visible(word));
+            return Err(refuse(block.file, line, format_args!("`server_tools` in a route: {what}")));
+        }
+        tools.push(word.to_string());
+    }
+    Ok(tools)
+}
+
+/// The model's answers are what the agent is for: they are not inspected unless asked for.
+fn inspect(block: &Block) -> Result<Inspect, Refused> {
+    let choice = [("warn", Inspect::Warn), ("block", Inspect::Block), ("off", Inspect::Off)];
+    let role = if block.get("role").is_some() { Inspect::Off } else { Inspect::Warn };
+    Ok(block.choice("inspect_responses", &choice)?.unwrap_or(role))
 }
 
 /// Keys that contradict each other.
@@ -346,7 +373,6 @@ fn scheme(block: &Block) -> Result<Scheme, Refused> {
 
 /// Keys with a shape and a meaning, but nothing behind them in this version.
 fn not_yet(block: &Block) -> Result<Option<Refused>, Refused> {
-    block.choice("dlp", &[("block", ()), ("redact", ()), ("warn", ()), ("off", ())])?;
     for key in ["query", "headers"] {
         for member in block.map(key)? {
             if !matches!(&member.node.value, Value::String(text) if !text.is_empty()) {
@@ -359,13 +385,7 @@ fn not_yet(block: &Block) -> Result<Option<Refused>, Refused> {
             }
         }
     }
-    if let Some(member) = block.get("server_tools") {
-        block.words(member)?;
-    }
-    let inspect = block.flag("inspect_responses")?.is_some_and(|(_, on)| on);
-    let used = ["dlp", "query", "headers", "server_tools", "inspect_responses"]
-        .into_iter()
-        .find_map(|key| block.get(key).filter(|_| key != "inspect_responses" || inspect));
+    let used = ["query", "headers"].into_iter().find_map(|key| block.get(key));
     Ok(used.map(|member| unavailable(block.file, member.at.line, &member.key)))
 }
 

@@ -52,6 +52,10 @@ pub enum Reason {
     Path,
     /// A route with `deny` matched.
     Rule,
+    /// It carries what must not leave.
+    Dlp,
+    /// It would make the model's own servers act.
+    Model,
     /// The request is not one the gate can judge.
     Malformed,
 }
@@ -67,6 +71,8 @@ impl fmt::Display for Reason {
             Reason::Method => "method",
             Reason::Path => "path",
             Reason::Rule => "rule",
+            Reason::Dlp => "dlp",
+            Reason::Model => "model",
             Reason::Malformed => "malformed",
         })
     }

@@ -62,6 +62,15 @@ pub struct Route {
     pub git: Option<GitAccess>,
     #[serde(default)]
     pub role: Option<Role>,
+    /// What is done about patterns of credentials, and about values that the agent was given, in a request.
+    #[serde(default)]
+    pub dlp: Dlp,
+    /// Tools that the model's own servers may run, by the beginning of their type, as in `web_fetch`.
+    #[serde(default)]
+    pub server_tools: Vec<String>,
+    /// What is done about hidden instructions in an answer.
+    #[serde(default)]
+    pub inspect_responses: Inspect,
 }
 
 impl Route {
@@ -106,6 +115,30 @@ pub enum GitAccess {
 pub enum Role {
     /// The model's host: carries a built-in rule of methods and paths.
     Claude,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dlp {
+    /// The request is refused.
+    #[default]
+    Block,
+    /// What was found is overwritten, at the same length.
+    Redact,
+    /// It passes, and stands in the audit trail.
+    Warn,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Inspect {
+    /// It passes, and stands in the audit trail.
+    #[default]
+    Warn,
+    /// The answer ends where it is found.
+    Block,
+    Off,
 }
 
 /// How the gate adds a credential, and which.

@@ -1,49 +1,100 @@
 //! Bodies on their way through: passed frame by frame, trailers too, and counted. Never collected.
 
 use super::headers;
+use super::inspect::{Filter, Inspector};
 use super::tally::Tally;
+use claude_bottle::policy::Denial;
 use claude_bottle::protocol::Outcome;
+use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::HeaderName;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
-/// From the agent to the upstream.
+/// From the agent to the upstream: what may not leave ends the body with an error, and the request with it.
 pub struct Upload {
-    /// None: nothing to send.
+    /// None: nothing more to send.
     incoming: Option<Incoming>,
+    inspector: Inspector,
+    verdict: Verdict,
+    /// They follow what the inspector had kept.
+    trailers: Option<HeaderMap>,
     sent: Arc<AtomicU64>,
     /// The headers that routes inject.
     own: Arc<[HeaderName]>,
 }
 
+/// Why a body was not sent to its end, for whoever waits for the answer.
+pub type Verdict = Arc<OnceLock<Denial>>;
+
+/// Ends a body early.
+pub type Broken = Box<dyn std::error::Error + Send + Sync>;
+
 impl Upload {
-    pub fn new(incoming: Option<Incoming>, sent: Arc<AtomicU64>, own: Arc<[HeaderName]>) -> Upload {
-        Upload { incoming, sent, own }
+    pub fn new(incoming: Option<Incoming>, inspector: Inspector, tally: &Tally, own: Arc<[HeaderName]>) -> Upload {
+        Upload { incoming, inspector, verdict: Arc::default(), trailers: None, sent: tally.sent.clone(), own }
+    }
+
+    /// For a request without a body.
+    pub fn nothing() -> Upload {
+        Upload {
+            incoming: None,
+            inspector: Inspector::default(),
+            verdict: Arc::default(),
+            trailers: None,
+            sent: Arc::default(),
+            own: Arc::default(),
+        }
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        self.verdict.clone()
+    }
+
+    fn next(&mut self, frame: Option<Frame<Bytes>>) -> Result<Bytes, Denial> {
+        match frame.map(Frame::into_data) {
+            Some(Ok(data)) => {
+                self.sent.fetch_add(data.len() as u64, Relaxed);
+                self.inspector.push(data)
+            }
+            end => {
+                self.incoming = None;
+                if let Some(Ok(mut trailers)) = end.and_then(Result::err).map(Frame::into_trailers) {
+                    headers::trailing(&mut trailers, &self.own);
+                    self.inspector.trailers(&trailers)?;
+                    self.trailers = Some(trailers);
+                }
+                self.inspector.finish()
+            }
+        }
     }
 }
 
 impl HttpBody for Upload {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let mut frame = ready!(Pin::new(incoming).poll_frame(cx));
-        if let Some(Ok(frame)) = &mut frame {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            self.sent.fetch_add(length as u64, Relaxed);
-            if let Some(trailers) = frame.trailers_mut() {
-                headers::trailing(trailers, &self.own);
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        while let Some(incoming) = &mut self.incoming {
+            let frame = ready!(Pin::new(incoming).poll_frame(cx)).transpose()?;
+            match self.next(frame) {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Err(denial) => {
+                    self.incoming = None;
+                    let broken = denial.text.clone().into();
+                    let _ = self.verdict.set(denial);
+                    return Poll::Ready(Some(Err(broken)));
+                }
             }
         }
-        Poll::Ready(frame)
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(HttpBody::is_end_stream)
+        self.incoming.is_none() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -57,6 +108,9 @@ pub enum Body {
     Page(Option<Bytes>),
     Stream {
         incoming: Incoming,
+        filter: Box<Filter>,
+        /// They follow what the filter had kept.
+        trailers: Option<HeaderMap>,
         tally: Box<Tally>,
         ended: bool,
     },
@@ -64,44 +118,59 @@ pub enum Body {
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut *self {
-            Body::Page(page) => Poll::Ready(page.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Body::Stream { incoming, tally, ended } => {
-                let frame = ready!(Pin::new(incoming).poll_frame(cx));
-                match &frame {
-                    Some(Ok(frame)) => tally.received += frame.data_ref().map_or(0, Bytes::len) as u64,
-                    Some(Err(error)) => {
-                        *ended = true;
-                        tally.failed(format!("the upstream broke off: {error}"));
-                    }
-                    None => *ended = true,
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let (incoming, filter, trailers, tally, ended) = match &mut *self {
+            Body::Page(page) => return Poll::Ready(page.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Body::Stream { incoming, filter, trailers, tally, ended } => (incoming, filter, trailers, tally, ended),
+        };
+        while !*ended {
+            let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx)).transpose().inspect_err(|error| {
+                *ended = true;
+                tally.failed(format!("the upstream broke off: {error}"));
+            })?;
+            let passed = match frame.map(Frame::into_data) {
+                Some(Ok(data)) => filter.push(data),
+                end => {
+                    *ended = true;
+                    *trailers = end.and_then(Result::err).and_then(|frame| frame.into_trailers().ok());
+                    filter.finish()
                 }
-                Poll::Ready(frame)
+            };
+            let bytes = passed.inspect_err(|why| {
+                *ended = true;
+                tally.failed(why.clone());
+            })?;
+            if !bytes.is_empty() {
+                tally.received += bytes.len() as u64;
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
         }
+        Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Body::Page(page) => page.is_none(),
-            Body::Stream { incoming, .. } => incoming.is_end_stream(),
+            Body::Stream { incoming, filter, trailers, ended, .. } => {
+                trailers.is_none() && (*ended || (filter.is_still() && incoming.is_end_stream()))
+            }
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Body::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Body::Stream { incoming, .. } => incoming.size_hint(),
+            Body::Stream { incoming, filter, .. } if filter.is_still() => incoming.size_hint(),
+            Body::Stream { .. } => SizeHint::default(),
         }
     }
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if let Body::Stream { incoming, tally, ended } = self
+        if let Body::Stream { incoming, tally, ended, .. } = self
             && !*ended
             && !incoming.is_end_stream()
             && tally.audit.verdict == Outcome::Allow

@@ -9,6 +9,7 @@ use super::dial::{Target, Trouble, authority};
 use super::door::{GREETING, Place, plain_name};
 use super::gulp::Gulp;
 use super::headers;
+use super::inspect::{Filter, Inspector};
 use super::pages::{Reader, explain, failure, refusal};
 use super::raw;
 use super::table::plain;
@@ -263,12 +264,21 @@ impl Conversation {
     async fn forward(self: Arc<Self>, mut request: Request<Incoming>, pass: &Pass, mut tally: Tally) -> Response<Body> {
         let upgrade = headers::websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (mut head, incoming) = request.into_parts();
+        let inspector = match Inspector::new(&self.egress, &self.host, pass, &head) {
+            Ok(inspector) => inspector,
+            Err(denial) => {
+                tally.denied(&denial);
+                return self.page(refusal(&denial, self.reader()), tally, Request::from_parts(head, incoming)).await;
+            }
+        };
         if let Err(why) = self.rewrite(&mut head, pass, upgrade.is_some()).await {
             tally.failed(why);
             return self.broken("request", tally);
         }
-        match self.send(head, incoming, &tally, pass.route).await {
-            Ok(response) => self.pass_on(response, upgrade, tally),
+        let incoming = (!incoming.is_end_stream()).then_some(incoming);
+        let upload = Upload::new(incoming, inspector, &tally, self.egress.table.own_headers.clone());
+        match self.send(head, upload, pass.route).await {
+            Ok(response) => self.pass_on(response, pass, upgrade, tally),
             Err(Trouble::Failed(word, text)) => {
                 tally.failed(text);
                 self.broken(word, tally)
@@ -318,24 +328,20 @@ impl Conversation {
     }
 
     /// On the connection of the request before, if it still lives; a request that never left is sent on a new one.
-    async fn send(
-        &self,
-        head: Parts,
-        incoming: Incoming,
-        tally: &Tally,
-        route: usize,
-    ) -> Result<Response<Incoming>, Trouble> {
-        let empty = incoming.is_end_stream();
-        let mut head = head;
-        if !empty && incoming.size_hint().exact().is_none() {
+    async fn send(&self, mut head: Parts, upload: Upload, route: usize) -> Result<Response<Incoming>, Trouble> {
+        let empty = upload.is_end_stream();
+        if !empty && upload.size_hint().exact().is_none() {
             // hyper would otherwise take the body of a GET for none.
             head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let again = empty && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let spare = again.then(|| head.clone());
-        let upload = |incoming| Upload::new(incoming, tally.sent.clone(), self.egress.table.own_headers.clone());
-        let body = upload((!empty).then_some(incoming));
-        let mut request = Request::from_parts(head, body);
+        let verdict = upload.verdict();
+        let failed = |error: &hyper::Error| match verdict.get() {
+            Some(denial) => Trouble::Denied(Denial { route: denial.route.or(Some(route)), ..denial.clone() }),
+            None => broke(error),
+        };
+        let mut request = Request::from_parts(head, upload);
         let mut line = self.line.lock().await;
         if let Some(mut sender) = line.sender.take()
             && usable(&mut sender).await
@@ -348,8 +354,8 @@ impl Conversation {
                 Err(mut error) => match (error.take_message(), spare) {
                     (Some(unsent), _) => request = unsent,
                     // The upstream closed an idle connection at the same moment: nothing was lost.
-                    (None, Some(head)) => request = Request::from_parts(head, upload(None)),
-                    (None, None) => return Err(broke(error.error())),
+                    (None, Some(head)) => request = Request::from_parts(head, Upload::nothing()),
+                    (None, None) => return Err(failed(error.error())),
                 },
             }
         }
@@ -361,7 +367,7 @@ impl Conversation {
                 return Err(trouble);
             }
         };
-        let response = sender.send_request(request).await.map_err(|error| broke(&error))?;
+        let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
         line.sender = Some(sender);
         Ok(response)
     }
@@ -394,6 +400,7 @@ impl Conversation {
     fn pass_on(
         self: Arc<Self>,
         response: Response<Incoming>,
+        pass: &Pass,
         upgrade: Option<OnUpgrade>,
         mut tally: Tally,
     ) -> Response<Body> {
@@ -416,7 +423,9 @@ impl Conversation {
                 let (mut head, incoming) = response.into_parts();
                 headers::incoming(&mut head.headers);
                 head.version = Version::HTTP_11;
-                Response::from_parts(head, Body::Stream { incoming, tally: Box::new(tally), ended: false })
+                let filter = Box::new(Filter::new(&self.egress, pass, &mut head));
+                let tally = Box::new(tally);
+                Response::from_parts(head, Body::Stream { incoming, filter, trailers: None, tally, ended: false })
             }
         }
     }

@@ -8,6 +8,7 @@ mod door;
 mod gulp;
 mod headers;
 mod http;
+mod inspect;
 mod pages;
 mod raw;
 mod table;

@@ -242,14 +242,10 @@ fn every_key_of_the_manifest_is_in_its_page_and_no_other() {
 #[test]
 fn what_is_not_available_yet_is_refused() {
     let route = |keys: &str| format!(r#""egress": {{ "routes": [{{ "host": "a.example.org", {keys} }}] }}"#);
-    let model = r#""role": "claude", "auth": { "token_ref": "ANTHROPIC_API_KEY" }"#;
     let remote = r#"{ "name": "app", "upstream": "git@git.example.org:app.git", "identity_file": "~/.ssh/id" }"#;
     let uses = BTreeMap::from([
-        ("dlp", route(r#""dlp": "block""#)),
         ("query", route(r#""query": { "a": "b" }"#)),
         ("headers", route(r#""headers": { "a": "b" }"#)),
-        ("server_tools", route(&format!(r#"{model}, "server_tools": ["x"]"#))),
-        ("inspect_responses", route(r#""inspect_responses": true"#)),
         ("remotes", format!(r#""git": {{ "remotes": [{remote}] }}"#)),
         ("supervise", r#""supervise": true"#.to_owned()),
     ]);
