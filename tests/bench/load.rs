@@ -9,7 +9,7 @@
 
 use bytes::Bytes;
 use claude_bottle::protocol::encode_base64;
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::SendRequest;
 use hyper::service::service_fn;
@@ -64,6 +64,8 @@ fn address(dir: &str) -> Result<String, Failure> {
 struct Blocks {
     block: Bytes,
     left: usize,
+    /// False: like a stream of events that has more to say, but not now.
+    ends: bool,
 }
 
 impl Body for Blocks {
@@ -72,7 +74,7 @@ impl Body for Blocks {
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if self.left == 0 {
-            return Poll::Ready(None);
+            return if self.ends { Poll::Ready(None) } else { Poll::Pending };
         }
         let take = self.left.min(self.block.len());
         self.left -= take;
@@ -80,7 +82,7 @@ impl Body for Blocks {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left as u64)
+        if self.ends { SizeHint::with_exact(self.left as u64) } else { SizeHint::default() }
     }
 }
 
@@ -110,9 +112,17 @@ async fn origin(dir: &Path) -> Result<(), Failure> {
         tokio::spawn(async move {
             let Ok(stream) = acceptor.accept(stream).await else { return };
             let service = service_fn(move |request: Request<Incoming>| {
-                let left = if request.uri().path() == "/big" { STREAM } else { 128 };
                 let block = block.clone();
-                async move { Ok::<_, Infallible>(Response::new(Blocks { block, left })) }
+                async move {
+                    let (left, ends) = match request.uri().path() {
+                        "/big" => (STREAM, true),
+                        "/events" => (128, false),
+                        _ => (128, true),
+                    };
+                    let mut body = request.into_body();
+                    while let Some(Ok(_)) = body.frame().await {}
+                    Ok::<_, Infallible>(Response::new(Blocks { block, left, ends }))
+                }
             });
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
@@ -199,14 +209,33 @@ impl Load {
     }
 }
 
-async fn get(sender: &mut SendRequest<Full<Bytes>>, path: &str) -> Result<usize, Failure> {
+async fn ask(sender: &mut SendRequest<Full<Bytes>>, path: &str, body: Bytes) -> Result<Response<Incoming>, Failure> {
     sender.ready().await?;
-    let body = Empty::<Bytes>::new().collect().await?.to_bytes();
-    let request = Request::builder().uri(path).header("host", HOST).body(Full::new(body))?;
-    let mut response = sender.send_request(request).await?;
+    let method = if body.is_empty() { "GET" } else { "POST" };
+    let request = Request::builder().method(method).uri(path).header("host", HOST).body(Full::new(body))?;
+    let response = sender.send_request(request).await?;
     if response.status() != 200 {
         return Err(format!("status {}", response.status()).into());
     }
+    Ok(response)
+}
+
+async fn get(sender: &mut SendRequest<Full<Bytes>>, path: &str) -> Result<usize, Failure> {
+    read(ask(sender, path, Bytes::new()).await?).await
+}
+
+/// The time of a request with this body, its answer read; the median of so many.
+async fn post(sender: &mut SendRequest<Full<Bytes>>, body: &Bytes, times: usize) -> Result<Duration, Failure> {
+    let mut taken = Vec::new();
+    for _ in 0..times {
+        let before = Instant::now();
+        read(ask(sender, "/take", body.clone()).await?).await?;
+        taken.push(before.elapsed());
+    }
+    Ok(at(&mut taken, 50))
+}
+
+async fn read(mut response: Response<Incoming>) -> Result<usize, Failure> {
     let mut count = 0;
     while let Some(frame) = response.body_mut().frame().await {
         count += frame?.data_ref().map_or(0, Bytes::len);
@@ -276,10 +305,29 @@ async fn measure(way: Way, ca: &Path) -> Result<(), Failure> {
         }
         streams.push(before.elapsed());
     }
+    let upload = post(&mut sender, &Bytes::from(noise(STREAM)), 5).await?;
+
+    // Text as agents send it.
+    let text: Vec<u8> = include_bytes!("load.rs").iter().copied().cycle().take(MIB).collect();
+    let text = Bytes::from(text);
+    let (small, large) = (text.slice(..10 * 1024), text);
+    let (small, large) = (post(&mut sender, &small, 300).await?, post(&mut sender, &large, 50).await?);
+
+    let mut events = Vec::new();
+    for _ in 0..100 {
+        let mut sender = load.open().await?;
+        let before = Instant::now();
+        let mut response = ask(&mut sender, "/events", Bytes::new()).await?;
+        response.body_mut().frame().await.ok_or("no event")??;
+        events.push(before.elapsed());
+    }
+
     let line = json!({
         "requests_per_second": one.round(), "requests_per_second_16": sixteen.round(),
         "p50_ms": ms(p50), "p99_ms": ms(p99), "new_connection_ms": ms(at(&mut opened, 50)),
         "stream_mb_per_second": (STREAM as f64 / 1e6 / at(&mut streams, 50).as_secs_f64()).round(),
+        "upload_mb_per_second": (STREAM as f64 / 1e6 / upload.as_secs_f64()).round(),
+        "event_ms": ms(at(&mut events, 50)), "post_10k_ms": ms(small), "post_1m_ms": ms(large),
     });
     println!("{line}");
     Ok(())
@@ -299,7 +347,11 @@ fn table(columns: &[&str]) -> Result<(), Failure> {
         ("kept-alive, 16 connections, requests/s", "requests_per_second_16"),
         ("kept-alive, median ms", "p50_ms"),
         ("new TLS connection, median ms (target 3)", "new_connection_ms"),
-        ("200 MB stream, MB/s (target 500)", "stream_mb_per_second"),
+        ("200 MB down, MB/s (target 500)", "stream_mb_per_second"),
+        ("200 MB up, MB/s", "upload_mb_per_second"),
+        ("first event of a stream, median ms", "event_ms"),
+        ("10 KiB of text up, median ms (DLP: 1)", "post_10k_ms"),
+        ("1 MiB of text up, median ms (DLP: 50)", "post_1m_ms"),
     ] {
         let value = |line: &serde_json::Value| line[key].as_f64().ok_or("a measurement lacks a figure");
         let base = value(&read[0].1)?;
@@ -311,6 +363,18 @@ fn table(columns: &[&str]) -> Result<(), Failure> {
         println!("{row}");
     }
     Ok(())
+}
+
+/// Bytes without a pattern, the same each time.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        bytes.extend_from_slice(&(state >> 32).to_le_bytes()[..4]);
+    }
+    bytes.truncate(length);
+    bytes
 }
 
 fn at(times: &mut [Duration], percent: usize) -> Duration {
