@@ -131,3 +131,52 @@ fn its_first_screen_asks_nothing() {
         rig.assert_nothing_left();
     }
 }
+
+/// The model has said half a sentence and waits; the session shows it.
+#[test]
+fn a_word_is_seen_before_the_last_is_sent() {
+    let said = "Half of the harbour is lit.\n\nThe other half waits for a ship that is late tonight.";
+    let (rig, model) = rig(&json!([{ "text": said, "hold": "ship" }]));
+    let stream = ["--output-format", "stream-json", "--include-partial-messages", "--verbose"];
+    let args = [&["start", "--yes", "--headless", "-p", "hail", "plain", "--"], &stream[..]].concat();
+    let mut going = super::Going::new(rig.ours(&args).env("CLAUDE_CODE_OAUTH_TOKEN", TOKEN));
+    going.until("Half of the harbour");
+    model.release("ship");
+    let ran = going.end().code(0);
+    assert!(ran.stdout.contains("late tonight."), "{}", ran.stdout);
+
+    let mut command = rig.terminal_command(&["start", "--yes", "plain", "-p", "hail"]);
+    let mut going = super::Going::new(command.env("CLAUDE_CODE_OAUTH_TOKEN", TOKEN));
+    // The script forgets what it let go.
+    model.rewrite(&json!([{ "text": said, "hold": "ship" }]));
+    going.until("harbour");
+    model.release("ship");
+    going.until("tonight");
+    going.say("/exit");
+    going.until("/exit");
+    going.say("\r");
+    going.end().code(0);
+    rig.assert_nothing_left();
+}
+
+/// What would make the model's own servers call out is refused, by curl's hand or by Claude Code's own, and said why.
+#[test]
+fn servers_of_the_models_are_not_sent_out() {
+    let servers = r#"{"mcp_servers":[{"type":"url","url":"https://elsewhere.example.org","name":"x"}]}"#;
+    let ask = format!("curl -sS -w ' %{{http_code}}' https://api.anthropic.com/v1/messages -d '{servers}'");
+    let (rig, model) = rig(&json!([bash(&ask), { "text": "Understood." }]));
+    let args = ["start", "--yes", "--headless", "-p", "try it", "plain"];
+    let ran = with_token(&rig, "CLAUDE_CODE_OAUTH_TOKEN", &args).code(0);
+    assert_eq!(ran.stdout, "Understood.\n");
+    let seen = model.turns().pop().unwrap()["body"]["messages"].to_string();
+    assert!(seen.contains("claude-bottle: refused: ") && seen.contains("mcp_servers") && seen.contains(" 400"), "{seen}");
+
+    let text = std::fs::read_to_string(rig.path().join("claude-bottle.json")).unwrap();
+    let mut manifest: Value = serde_json::from_str(&text).unwrap();
+    manifest["bottles"]["b"]["env"] = json!({ "CLAUDE_CODE_EXTRA_BODY": servers });
+    rig.manifest(&manifest);
+    let before = model.turns().len();
+    let ran = with_token(&rig, "CLAUDE_CODE_OAUTH_TOKEN", &args);
+    assert!(ran.stdout.contains("claude-bottle: refused: ") && ran.stdout.contains("mcp_servers"), "{} {}", ran.stdout, ran.stderr);
+    assert_eq!(model.turns().len(), before, "nothing of it reached the model");
+}

@@ -241,6 +241,21 @@ impl Served {
             "connect_to": format!("http://{}:80", self.address), "private": true })
     }
 
+    /// Lets a turn of the model's go on.
+    pub fn release(&self, hold: &str) {
+        self.control(&["-X", "POST", &format!("http://{}:8081/_release/{hold}", self.address)]);
+    }
+
+    /// The model begins another script.
+    pub fn rewrite(&self, turns: &Value) {
+        let script = turns.to_string();
+        self.control(&["-X", "PUT", "-d", &script, &format!("http://{}:8081/_script", self.address)]);
+    }
+
+    fn control(&self, args: &[&str]) {
+        run(Command::new("curl").args(["-sSf"]).args(args), "").code(0);
+    }
+
     /// The model's requests to the Messages API that offered tools, in order.
     pub fn turns(&self) -> Vec<Value> {
         let requests = lines(&self.log()).into_iter().skip(1);

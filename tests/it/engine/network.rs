@@ -14,6 +14,8 @@ fn rig(image: Option<serde_json::Value>) -> Rig {
     let rig = Rig::new(&json!({}));
     let mut route = rig.origin().route();
     route["git"] = json!("fetch");
+    // A WebSocket writes.
+    route["methods"] = json!(["GET", "HEAD", "POST"]);
     let mut bottle = json!({ "egress": { "routes": [route] } });
     if let Some(image) = image {
         bottle["image"] = image;
@@ -36,24 +38,44 @@ fn real_clients_reach_what_is_allowed_and_are_told_why_not() {
     run(&mut go, "").code(0);
     std::fs::remove_dir_all(context.path().join("cache")).unwrap();
     let dockerfile = context.path().join("Dockerfile");
+    // Cargo is the one that runs this test, its own copy of everything in it; a distribution's brings a compiler.
+    std::fs::copy(std::env::var_os("CARGO").unwrap(), context.path().join("cargo")).unwrap();
+    std::fs::write(context.path().join("Fetch.java"), include_str!("Fetch.java")).unwrap();
     std::fs::write(
         &dockerfile,
         "FROM claude-bottle-agent\nUSER 0:0\n\
-         RUN apt-get update && apt-get install -y --no-install-recommends nodejs\n\
-         COPY fetch /usr/local/bin/fetch\nUSER 1000:1000\n",
+         RUN apt-get update && apt-get install -y --no-install-recommends \
+         wget nodejs npm node-axios ruby default-jdk-headless \
+         python3-requests python3-httpx python3-pip python3-websocket\n\
+         COPY fetch cargo /usr/local/bin/\nCOPY Fetch.java /tmp/\n\
+         RUN javac -d /usr/local/share/fetch /tmp/Fetch.java\nUSER 1000:1000\n",
     )
     .unwrap();
     let rig = rig(Some(json!({ "dockerfile": dockerfile, "context": context.path() })));
     let said = inside(&rig, include_str!("clients.sh"));
-    for client in ["curl", "python", "node", "go"] {
-        let line = |wanted: &str| {
-            let start = format!("{client} {wanted}: ");
-            said.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_else(|| panic!("{start} in\n{said}"))
-        };
-        assert!(line("allowed").contains("hello from the origin"), "{said}");
-        assert!(line("refused").contains("host `refused.example.org` is not on the allowlist"), "{said}");
+    let line = |start: &str| {
+        said.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_else(|| panic!("{start} in\n{said}"))
+    };
+    let clients = ["curl", "wget", "urllib", "requests", "httpx", "fetch", "axios", "go", "ruby", "java"];
+    for client in clients {
+        for how in ["", " bare"] {
+            assert!(line(&format!("{client} allowed{how}: ")).contains("hello from the origin"), "{said}");
+            let refused = line(&format!("{client} refused{how}: "));
+            assert!(refused.contains("host `refused.example.org` is not on the allowlist"), "{said}");
+        }
     }
-    for words in ["git allowed: 0 one", "git refused: 128", "git push refused: ", "proxies: none", "interfaces: lo"] {
+    for (client, words) in [
+        ("npm", "0 tiny of the origin"),
+        ("pip", "0 tiny of the origin"),
+        ("cargo", "0 // tiny of the origin"),
+        ("websocket", "0 heard said"),
+        ("git", "0 one"),
+    ] {
+        for how in ["", " bare"] {
+            assert!(line(&format!("{client}{how}: ")).starts_with(words), "{client}{how}: `{words}` in\n{said}");
+        }
+    }
+    for words in ["git refused: 128", "git push refused: 0", "proxies: none", "interfaces: lo"] {
         assert!(said.contains(words), "`{words}` in\n{said}");
     }
     // The bottle's own images go with the test.
