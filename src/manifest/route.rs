@@ -7,9 +7,7 @@ use super::block::{Block, is_variable, refuse};
 use super::json::{At, Node, Value, clean, visible};
 use super::{Route, Token, keys, place};
 use crate::exit::Refused;
-use crate::policy::{
-    self, Auth, ConnectTo, Dlp, GitAccess, HostPattern, Inspect, PathPattern, Protocol, Role, Scheme,
-};
+use crate::policy::{self, Auth, ConnectTo, Dlp, GitAccess, HostPattern, Inspect, PathPattern, Protocol, Role, Scheme};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

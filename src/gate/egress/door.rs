@@ -76,7 +76,7 @@ impl Egress {
         match parse(&line) {
             Some(First::Go) => {
                 let _ = timeout(GREETING, async {
-                    stream.write_all(&self.table.go).await?;
+                    stream.write_all(&self.table().go).await?;
                     stream.shutdown().await
                 })
                 .await;
@@ -92,12 +92,13 @@ impl Egress {
 
     async fn connect(self: Arc<Self>, stream: UnixStream, place: Place, host: String, port: u16) {
         if host != GATE_HOST {
-            match self.table.policy.at(&host, port) {
-                Ok(index) if self.table.route(index).protocol == Protocol::Tcp => {
-                    return raw::tcp(&self, stream, index, &host).await;
+            let table = self.table();
+            match table.policy.at(&host, port) {
+                Ok(index) if table.route(index).protocol == Protocol::Tcp => {
+                    return raw::tcp(&self, Tally::connection(&self, &host, port), stream, index).await;
                 }
-                Ok(index) if !self.table.route(index).intercept => {
-                    return raw::untouched(&self, stream, index, &host).await;
+                Ok(index) if !table.route(index).intercept => {
+                    return raw::untouched(&self, Tally::connection(&self, &host, port), stream, index).await;
                 }
                 Ok(_) => {}
                 // Whoever speaks neither TLS nor HTTP would wait for a page that it cannot read.
@@ -111,7 +112,7 @@ impl Egress {
     }
 
     fn speaks_http(&self, port: u16) -> bool {
-        let routes = &self.table.policy.routes;
+        let routes = &self.table().policy.routes;
         matches!(port, 80 | 443) || routes.iter().any(|route| route.port == port && route.protocol == Protocol::Http)
     }
 

@@ -3,7 +3,6 @@
 //! Host rule and port, then names, then the address, then git, method and path; then credentials come off and ours go
 //! on. The upstream connection belongs to this one client connection and is used again for its next request.
 
-use super::Egress;
 use super::body::{Body, Upload};
 use super::dial::{Target, Trouble, authority};
 use super::door::{GREETING, Place, plain_name};
@@ -12,9 +11,10 @@ use super::headers;
 use super::inspect::{Filter, Inspector};
 use super::pages::{Reader, explain, failure, refusal};
 use super::raw;
-use super::table::plain;
+use super::table::{Table, plain};
 use super::tally::Tally;
-use claude_bottle::policy::{Ask, Denial, Pass, Reason, Role};
+use super::{Egress, Passage};
+use claude_bottle::policy::{Ask, Denial, Reason, Role};
 use claude_bottle::protocol::{GATE_HOST, Outcome};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::SendRequest;
@@ -158,8 +158,13 @@ impl Conversation {
     }
 
     /// The whole decision. `None`: the request is for the gate itself.
-    async fn judge(&self, request: &Request<Incoming>, sni: &Sni, tally: &mut Tally) -> Result<Option<Pass>, Trouble> {
-        let table = &self.egress.table;
+    async fn judge(
+        &self,
+        request: &Request<Incoming>,
+        sni: &Sni,
+        tally: &mut Tally,
+    ) -> Result<Option<Passage>, Trouble> {
+        let table = tally.table.clone();
         let own = self.host == GATE_HOST;
         let first = if own { None } else { Some(table.policy.at(&self.host, self.port).map_err(Trouble::Denied)?) };
         let near = |denial: Denial| Trouble::Denied(Denial { route: denial.route.or(first), ..denial });
@@ -167,7 +172,7 @@ impl Conversation {
         let Some(first) = first else { return Ok(None) };
         let mut line = self.line.lock().await;
         if line.target.is_none() {
-            let found = self.egress.dialler.locate(table, table.route(first), &self.host).await;
+            let found = self.egress.dialler.locate(&table, table.route(first), &self.host).await;
             line.target = Some(found.map_err(|trouble| match trouble {
                 Trouble::Denied(denial) => near(denial),
                 failed => failed,
@@ -186,7 +191,7 @@ impl Conversation {
             return Err(Trouble::Denied(Denial::new(Reason::Method, text).near(pass.route)));
         }
         tally.path(&pass.path);
-        Ok(Some(pass))
+        Ok(Some(Passage { table, pass }))
     }
 
     /// Connection, TLS and request must mean the same server.
@@ -235,8 +240,9 @@ impl Conversation {
     }
 
     fn reader(&self) -> Reader {
-        let routes = &self.egress.table.policy.routes;
-        let model = routes.iter().any(|route| route.role == Some(Role::Claude) && route.host.matches(&self.host));
+        let table = self.egress.table();
+        let model =
+            table.policy.routes.iter().any(|route| route.role == Some(Role::Claude) && route.host.matches(&self.host));
         if model { Reader::Claude } else { Reader::Anyone }
     }
 
@@ -261,7 +267,12 @@ impl Conversation {
         response
     }
 
-    async fn forward(self: Arc<Self>, mut request: Request<Incoming>, pass: &Pass, mut tally: Tally) -> Response<Body> {
+    async fn forward(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        pass: &Passage,
+        mut tally: Tally,
+    ) -> Response<Body> {
         let upgrade = headers::websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (mut head, incoming) = request.into_parts();
         let inspector = match Inspector::new(&self.egress, &self.host, pass, &head) {
@@ -276,8 +287,8 @@ impl Conversation {
             return self.broken("request", tally);
         }
         let incoming = (!incoming.is_end_stream()).then_some(incoming);
-        let upload = Upload::new(incoming, inspector, &tally, self.egress.table.own_headers.clone());
-        match self.send(head, upload, pass.route).await {
+        let upload = Upload::new(incoming, inspector, &tally, pass.table.own_headers.clone());
+        match self.send(head, upload, pass).await {
             Ok(response) => self.pass_on(response, pass, upgrade, tally),
             Err(Trouble::Failed(word, text)) => {
                 tally.failed(text);
@@ -299,11 +310,9 @@ impl Conversation {
         response
     }
 
-    async fn rewrite(&self, head: &mut Parts, pass: &Pass, websocket: bool) -> Result<(), String> {
-        let table = &self.egress.table;
-        let route = table.route(pass.route);
-        let injection = table.injection(pass.route);
-        headers::outgoing(&mut head.headers, route, &table.own_headers, injection);
+    async fn rewrite(&self, head: &mut Parts, pass: &Passage, websocket: bool) -> Result<(), String> {
+        let (table, route) = (&pass.table, pass.rule());
+        headers::outgoing(&mut head.headers, route, &table.own_headers, pass.injection());
         if websocket {
             headers::upgrade(&mut head.headers);
         }
@@ -328,7 +337,7 @@ impl Conversation {
     }
 
     /// On the connection of the request before, if it still lives; a request that never left is sent on a new one.
-    async fn send(&self, mut head: Parts, upload: Upload, route: usize) -> Result<Response<Incoming>, Trouble> {
+    async fn send(&self, mut head: Parts, upload: Upload, pass: &Passage) -> Result<Response<Incoming>, Trouble> {
         let empty = upload.is_end_stream();
         if !empty && upload.size_hint().exact().is_none() {
             // hyper would otherwise take the body of a GET for none.
@@ -338,7 +347,7 @@ impl Conversation {
         let spare = again.then(|| head.clone());
         let verdict = upload.verdict();
         let failed = |error: &hyper::Error| match verdict.get() {
-            Some(denial) => Trouble::Denied(Denial { route: denial.route.or(Some(route)), ..denial.clone() }),
+            Some(denial) => Trouble::Denied(Denial { route: denial.route.or(Some(pass.route)), ..denial.clone() }),
             None => broke(error),
         };
         let mut request = Request::from_parts(head, upload);
@@ -359,7 +368,7 @@ impl Conversation {
                 },
             }
         }
-        let mut sender = match self.connect(&line, route).await {
+        let mut sender = match self.connect(&line, pass).await {
             Ok(sender) => sender,
             Err(trouble) => {
                 // The name may lead elsewhere by now.
@@ -372,9 +381,8 @@ impl Conversation {
         Ok(response)
     }
 
-    async fn connect(&self, line: &Line, route: usize) -> Result<SendRequest<Upload>, Trouble> {
-        let Egress { table, dialler, .. } = &*self.egress;
-        let route = table.route(route);
+    async fn connect(&self, line: &Line, pass: &Passage) -> Result<SendRequest<Upload>, Trouble> {
+        let (dialler, table, route): (_, &Table, _) = (&self.egress.dialler, &pass.table, pass.rule());
         let found;
         let target = match &line.target {
             Some(target) => target,
@@ -400,7 +408,7 @@ impl Conversation {
     fn pass_on(
         self: Arc<Self>,
         response: Response<Incoming>,
-        pass: &Pass,
+        pass: &Passage,
         upgrade: Option<OnUpgrade>,
         mut tally: Tally,
     ) -> Response<Body> {
@@ -414,7 +422,7 @@ impl Conversation {
                 tally.failed("the upstream switched protocols unasked");
                 self.broken("upgrade", tally)
             }
-            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) if self.egress.table.proxy.is_some() => {
+            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) if pass.table.proxy.is_some() => {
                 tally.failed("the upstream proxy refused its credentials");
                 self.broken("proxy", tally)
             }

@@ -1,7 +1,7 @@
 //! What requests and answers carry, looked at on its way: the one seam between what moves bytes and what reads them.
 
-use super::Egress;
-use claude_bottle::policy::{Denial, Pass};
+use super::{Egress, Passage};
+use claude_bottle::policy::Denial;
 use hyper::HeaderMap;
 use hyper::body::Bytes;
 use hyper::http::{request, response};
@@ -13,7 +13,7 @@ pub struct Inspector {}
 
 impl Inspector {
     /// Looks at the head as the agent sent it.
-    pub fn new(_egress: &Egress, _host: &str, _pass: &Pass, _head: &request::Parts) -> Result<Inspector, Denial> {
+    pub fn new(_egress: &Egress, _host: &str, _pass: &Passage, _head: &request::Parts) -> Result<Inspector, Denial> {
         Ok(Inspector {})
     }
 
@@ -37,7 +37,7 @@ pub struct Filter {}
 
 impl Filter {
     /// May change the head: what cannot keep its length says none.
-    pub fn new(_egress: &Egress, _pass: &Pass, _head: &mut response::Parts) -> Filter {
+    pub fn new(_egress: &Egress, _pass: &Passage, _head: &mut response::Parts) -> Filter {
         Filter {}
     }
 

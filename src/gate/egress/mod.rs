@@ -17,18 +17,45 @@ mod tally;
 pub use ca::Authority;
 
 use crate::events::Events;
+use claude_bottle::policy::{Pass, Route};
 use claude_bottle::protocol::Document;
 use dial::Dialler;
 use serde_json::json;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
-use table::Table;
+use table::{Injection, Table};
 use tally::Tallies;
+
+/// A request that may pass, and the table that says so, which a reload does not take from under it.
+pub struct Passage {
+    pub table: Arc<Table>,
+    pass: Pass,
+}
+
+impl Passage {
+    pub fn rule(&self) -> &Route {
+        self.table.route(self.pass.route)
+    }
+
+    pub fn injection(&self) -> Option<&Injection> {
+        self.table.injection(self.pass.route)
+    }
+}
+
+impl Deref for Passage {
+    type Target = Pass;
+
+    fn deref(&self) -> &Pass {
+        &self.pass
+    }
+}
 
 /// What all connections share.
 pub struct Egress {
     authority: Authority,
-    table: Table,
+    /// What decides now. Who decides takes it once and keeps it: it may be another one a moment later.
+    live: RwLock<Arc<Table>>,
     dialler: Dialler,
     events: Arc<Events>,
     tallies: Tallies,
@@ -41,13 +68,19 @@ impl Egress {
         let table = Table::new(document)?;
         let tallies = Tallies::new(table.policy.routes.len());
         let dialler = Dialler::new()?;
-        Ok(Egress { authority, table, dialler, events, tallies, started: Instant::now() })
+        let live = RwLock::new(Arc::new(table));
+        Ok(Egress { authority, live, dialler, events, tallies, started: Instant::now() })
+    }
+
+    /// The table of this moment.
+    pub fn table(&self) -> Arc<Table> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// For the operator alone: it shows where in the manifest a route stands.
     pub fn status(&self) -> serde_json::Value {
-        let routes: Vec<_> = self
-            .table
+        let table = self.table();
+        let routes: Vec<_> = table
             .policy
             .routes
             .iter()
@@ -72,8 +105,8 @@ impl Egress {
             .collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "identity": self.table.identity,
-            "bottle": self.table.bottle,
+            "identity": table.identity,
+            "bottle": table.bottle,
             "uptime": self.started.elapsed().as_secs(),
             "routes": routes,
             "counters": self.tallies.counters(self.events.lost()),

@@ -107,7 +107,7 @@ fn human(egress: &Egress) -> String {
         "claude-bottle: the network of this bottle is an allowlist.\n\
          What is listed works without any proxy setting; everything else is refused. The first line that fits decides.\n\n",
     );
-    for route in &egress.table.policy.routes {
+    for route in &egress.table().policy.routes {
         let verb = if route.deny { "deny " } else { "allow" };
         let port = match (scheme(route), route.port) {
             ("https", 443) | ("http", 80) => String::new(),
@@ -139,8 +139,8 @@ fn human(egress: &Egress) -> String {
 }
 
 fn machine(egress: &Egress) -> String {
-    let routes: Vec<_> = egress
-        .table
+    let table = egress.table();
+    let routes: Vec<_> = table
         .policy
         .routes
         .iter()

@@ -21,32 +21,33 @@ const BUFFER: usize = 32 * 1024;
 /// Bytes of a TLS hello.
 const LONGEST: usize = 64 * 1024;
 
-pub async fn tcp(egress: &Arc<Egress>, stream: UnixStream, index: usize, host: &str) {
-    let mut tally = Tally::connection(egress, host, egress.table.route(index).port);
-    if let Some(upstream) = reach(egress, &mut tally, index, host).await {
+/// `index`: of the route in the tally's table.
+pub async fn tcp(egress: &Egress, mut tally: Tally, stream: UnixStream, index: usize) {
+    if let Some(upstream) = reach(egress, &mut tally, index).await {
         pass(stream, upstream, &mut tally, &[]).await;
     }
 }
 
-pub async fn untouched(egress: &Arc<Egress>, mut stream: UnixStream, index: usize, host: &str) {
-    let mut tally = Tally::connection(egress, host, egress.table.route(index).port);
+pub async fn untouched(egress: &Egress, mut tally: Tally, mut stream: UnixStream, index: usize) {
+    let host = tally.audit.host.clone();
     let hello = match timeout(GREETING, hello(&mut stream)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(why)) => return tally.denied(&Denial::new(Reason::Malformed, why).near(index)),
         Err(_) => return tally.denied(&Denial::new(Reason::Malformed, "the TLS hello did not come").near(index)),
     };
-    if let Some(name) = hello.name.filter(|name| plain_name(name).as_deref() != Some(host)) {
+    if let Some(name) = hello.name.filter(|name| plain_name(name).as_ref() != Some(&host)) {
         let text = format!("TLS asks for `{name}`, the connection for `{host}`");
         return tally.denied(&Denial::new(Reason::Name, text).near(index));
     }
-    if let Some(upstream) = reach(egress, &mut tally, index, host).await {
+    if let Some(upstream) = reach(egress, &mut tally, index).await {
         pass(stream, upstream, &mut tally, &hello.bytes).await;
     }
 }
 
-async fn reach(egress: &Arc<Egress>, tally: &mut Tally, index: usize, host: &str) -> Option<TcpStream> {
-    let found = match egress.dialler.locate(&egress.table, egress.table.route(index), host).await {
-        Ok(target) => egress.dialler.tunnel(&egress.table, &target).await,
+async fn reach(egress: &Egress, tally: &mut Tally, index: usize) -> Option<TcpStream> {
+    let table = &tally.table;
+    let found = match egress.dialler.locate(table, table.route(index), &tally.audit.host).await {
+        Ok(target) => egress.dialler.tunnel(table, &target).await,
         Err(trouble) => Err(trouble),
     };
     tally.allowed(index);

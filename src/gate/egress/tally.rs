@@ -2,6 +2,7 @@
 //! them for `ctl status`.
 
 use super::Egress;
+use super::table::Table;
 use claude_bottle::policy::{Denial, Reason};
 use claude_bottle::protocol::{Audit, Event, Outcome};
 use serde_json::json;
@@ -77,6 +78,8 @@ impl Tallies {
 /// One request or connection under way. Dropping it writes the line.
 pub struct Tally {
     egress: Arc<Egress>,
+    /// By which it is judged, from its beginning to its end.
+    pub table: Arc<Table>,
     started: Instant,
     kind: fn(Audit) -> Event,
     pub audit: Audit,
@@ -97,7 +100,8 @@ impl Tally {
     fn new(egress: &Arc<Egress>, host: &str, port: u16, kind: fn(Audit) -> Event) -> Tally {
         let audit = Audit { host: host.to_owned(), port, ..Audit::default() };
         let sent = Arc::default();
-        Tally { egress: egress.clone(), started: Instant::now(), kind, audit, sent, received: 0, route: None }
+        let (egress, table, started) = (egress.clone(), egress.table(), Instant::now());
+        Tally { egress, table, started, kind, audit, sent, received: 0, route: None }
     }
 
     pub fn asked(&mut self, method: &str, path: &str) {
@@ -139,7 +143,7 @@ impl Tally {
 
     fn point(&mut self, route: usize) {
         self.route = Some(route);
-        self.audit.rule = Some(self.egress.table.route(route).origin.clone());
+        self.audit.rule = Some(self.table.route(route).origin.clone());
     }
 }
 
