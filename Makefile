@@ -56,10 +56,11 @@ test: images
 	@scripts/packages $(test_packages)
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
 
-# What a test does fifty times, longer and alone.
+# What a test does fifty times, longer and alone. What was ignored when it began (a shell's background does that) would be
+# ignored by the sessions, too.
 soak: images
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
-	    SOAK=$${SOAK:-300} $(CARGO) test --all-features --test it -- --nocapture engine::soak
+	    SOAK=$${SOAK:-300} env --default-signal=INT,QUIT $(CARGO) test --all-features --test it -- --nocapture engine::soak
 
 bench: images
 	@scripts/packages bsdutils
