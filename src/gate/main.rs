@@ -5,6 +5,7 @@ mod ctl;
 mod egress;
 mod events;
 mod init;
+mod messages;
 mod serve;
 
 use std::process::ExitCode;
