@@ -1,6 +1,8 @@
 //! `claude-bottle-gate`: the sidecar's program, and the agent's PID 1. One static binary, one verb each; the only place
 //! it ends.
 
+#[allow(dead_code)]
+mod codec;
 mod ctl;
 mod egress;
 mod events;
