@@ -2,6 +2,7 @@
 //! it ends.
 
 #[allow(dead_code)]
+mod answers;
 mod codec;
 mod ctl;
 mod egress;
