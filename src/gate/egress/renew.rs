@@ -146,6 +146,7 @@ impl Egress {
                 return Some(Passage { table, pass: passage.pass.clone() });
             }
             let patience = self.stock().lease(&injection.token)?.patience(SystemTime::now())?;
+            let _waiting = self.tallies.waits();
             let _ = timeout(patience, news).await;
         }
     }

@@ -21,6 +21,7 @@ const LONGEST: usize = 1024;
 pub struct Tallies {
     connections: AtomicU64,
     open: AtomicU64,
+    waiting: AtomicU64,
     allowed: AtomicU64,
     denied: AtomicU64,
     failed: AtomicU64,
@@ -39,10 +40,17 @@ impl Tallies {
         self.open.fetch_sub(1, Relaxed);
     }
 
+    /// For a token, as long as this lives.
+    pub fn waits(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Relaxed);
+        Waiting(&self.waiting)
+    }
+
     pub fn counters(&self, events: &Events) -> serde_json::Value {
         json!({
             "connections": self.connections.load(Relaxed),
             "open": self.open.load(Relaxed),
+            "waiting": self.waiting.load(Relaxed),
             "allowed": self.allowed.load(Relaxed),
             "denied": self.denied.load(Relaxed),
             "failed": self.failed.load(Relaxed),
@@ -56,6 +64,14 @@ impl Tallies {
     /// The latest refusals, oldest first: what the agent itself was told.
     pub fn refusals(&self) -> Vec<(SystemTime, String)> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+pub struct Waiting<'a>(&'a AtomicU64);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
