@@ -4,9 +4,13 @@
 //! `GO` (answered by one [`GoMessage`], then EOF), `CONNECT name:port` (then the connection's own bytes, both ways), or
 //! `WORK` and a [`Work`] as JSON (answered by one byte once it is in the gate's queue of events).
 
+mod token;
+
+pub use token::{LONGEST_TOKEN, Token};
+
 use crate::policy::Policy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The gate's shared volume: writable for the gate, read-only for the agent.
 pub const SHARED: &str = "/run/claude-bottle";
@@ -48,7 +52,35 @@ pub struct Document {
     /// Value: `http://[user:password@]host:port` of the proxy that all upstream traffic takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_proxy: Option<String>,
+    /// Values that a command printed, read as [`Token`]s; what they are can be asked for again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub printed: BTreeSet<String>,
     pub values: Values,
+}
+
+/// `ctl reload`: another policy for a running gate. What was handed in before stays known.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reload {
+    pub policy: Policy,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub printed: BTreeSet<String>,
+    /// Those that are new.
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub values: Values,
+}
+
+/// `ctl token NAME`: what its command printed now.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fresh {
+    pub value: Blob,
+}
+
+/// The answer to `ctl due`: the names of values that are to be fetched anew.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Due {
+    pub due: Vec<String>,
 }
 
 pub type Values = BTreeMap<String, Blob>;
@@ -157,11 +189,37 @@ pub enum Event {
     Alarm(Alarm),
     /// What init found when the agent's program had ended.
     Work(Work),
+    /// Another policy decides from here on. The routes that went and came, without what they would say by default.
+    Reloaded {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        added: Vec<Rule>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<Rule>,
+        /// Those that stayed stand in another order, and the first that fits decides.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        reordered: bool,
+    },
+    /// What was handed in by `ctl` was found wrong: everything is as it was.
+    Unchanged {
+        reason: String,
+    },
+    /// A token ends soon, has ended, or was not taken by its upstream: whoever has the session fetches it anew.
+    Refresh {
+        /// Its name.
+        value: String,
+    },
+    /// A token was taken in place of the one before.
+    Refreshed {
+        value: String,
+    },
     /// The reader was too slow: this many lines are missing here.
     Dropped {
         count: u64,
     },
 }
+
+/// A route as it stands in [`Event::Reloaded`]; of its token, no more than the scheme.
+pub type Rule = serde_json::Map<String, serde_json::Value>;
 
 /// Bytes of a `WORK` line.
 pub const LONGEST_WORK: usize = 64 << 10;

@@ -4,11 +4,16 @@
 
 use crate::exit::Refused;
 use crate::plan::{PROXY_VARIABLE, Plan, Source};
-use crate::protocol::{Blob, Values};
+use crate::protocol::{Blob, Token, Values};
+use crate::sys;
 use crate::sys::signals::Signals;
 use crate::sys::tty::{Answer, Tty};
 use std::fs;
-use std::process::{Command, Stdio};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What stopped the collection.
 pub enum Stopped {
@@ -68,12 +73,12 @@ fn variable(name: &str) -> Result<String, Refused> {
     })
 }
 
-/// Its stdout without the last line end. It may ask on the terminal, as password managers do.
+/// What it prints, to be carried to the gate. It may ask on the terminal, as password managers do.
 fn output(argv: &[String]) -> Result<Vec<u8>, Refused> {
-    let program = argv.first().map_or("", String::as_str);
-    let failed = |why: String| Refused::new(format!("`token_cmd` `{program}`: {why}"));
+    let (program, args) = split(argv);
+    let failed = |why: String| failed(program, &why);
     let output = Command::new(program)
-        .args(argv.iter().skip(1))
+        .args(args)
         .stdin(Stdio::inherit())
         .stderr(Stdio::inherit())
         .output()
@@ -81,11 +86,130 @@ fn output(argv: &[String]) -> Result<Vec<u8>, Refused> {
     if !output.status.success() {
         return Err(failed(output.status.to_string()));
     }
-    let token = output.stdout.trim_ascii_end().to_vec();
-    if token.is_empty() {
-        return Err(failed("it printed nothing".to_owned()));
+    carried(program, &output.stdout)
+}
+
+fn split(argv: &[String]) -> (&str, &[String]) {
+    argv.split_first().map_or(("", &[]), |(program, args)| (program, args))
+}
+
+fn failed(program: &str, why: &str) -> Refused {
+    Refused::new(format!("`token_cmd` `{program}`: {why}"))
+}
+
+/// The token in what was printed, as the gate reads it: with the time that is left to it, since clocks differ.
+fn carried(program: &str, printed: &[u8]) -> Result<Vec<u8>, Refused> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    match Token::read(printed, now) {
+        Ok(token) if token.has_ended() => Err(failed(program, "the token that it printed has expired")),
+        Ok(token) => Ok(token.carry()),
+        Err(why) => Err(failed(program, why)),
     }
-    Ok(token)
+}
+
+/// A `token_cmd` that is run again, beside a session. It has no terminal: that is the agent's.
+pub struct Fetching {
+    program: String,
+    child: Child,
+    /// Once it was reaped.
+    status: Option<ExitStatus>,
+    began: Instant,
+    stdout: Pipe,
+    stderr: Pipe,
+}
+
+impl Fetching {
+    /// For all of it.
+    const BOUND: Duration = Duration::from_secs(60);
+    /// Bytes of what it prints.
+    const MOST: u64 = 64 << 10;
+
+    /// From the main thread only. `cwd`: where it ran before, as far as that is there.
+    pub fn begin(argv: &[String], cwd: &Path) -> Result<Fetching, Refused> {
+        let (program, args) = split(argv);
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // By its name, too, nobody finds the terminal and asks there.
+        command.env_remove("GPG_TTY");
+        if cwd.is_dir() {
+            command.current_dir(cwd);
+        }
+        let mut child = sys::child::spawn_apart(&mut command).map_err(|e| failed(program, &e.to_string()))?;
+        let (stdout, stderr) = (Pipe::drain(child.stdout.take()), Pipe::drain(child.stderr.take()));
+        Ok(Fetching { program: program.to_owned(), child, status: None, began: Instant::now(), stdout, stderr })
+    }
+
+    /// What it printed, to be carried to the gate; `None` while it runs.
+    ///
+    /// # Errors
+    /// `Refused` with the last line of what it said.
+    pub fn finished(&mut self) -> Option<Result<Vec<u8>, Refused>> {
+        // Somebody that it left behind may hold its pipes.
+        if self.stdout.is_whole() & self.stderr.is_whole() {
+            self.status = self.child.try_wait().ok().flatten();
+        }
+        match self.status {
+            Some(status) => Some(self.verdict(status)),
+            None if self.began.elapsed() < Fetching::BOUND => None,
+            None => Some(Err(failed(&self.program, "it did not end within a minute"))),
+        }
+    }
+
+    fn verdict(&self, status: ExitStatus) -> Result<Vec<u8>, Refused> {
+        if status.success() {
+            return carried(&self.program, &self.stdout.bytes);
+        }
+        let said = String::from_utf8_lossy(&self.stderr.bytes);
+        let printed = String::from_utf8_lossy(&self.stdout.bytes);
+        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+        // What it printed may be the token, whatever its end.
+        let secret = printed.lines().map(str::trim).any(|line| !line.is_empty() && last.contains(line));
+        Err(failed(
+            &self.program,
+            &if last.is_empty() || secret { status.to_string() } else { format!("{status}: {last}") },
+        ))
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        // Not reaped yet, so its number is nobody else's.
+        if self.status.is_none() {
+            sys::child::end_group(self.child.id());
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// What comes out of a child, collected by a thread.
+struct Pipe {
+    arriving: Option<Receiver<Vec<u8>>>,
+    bytes: Vec<u8>,
+}
+
+impl Pipe {
+    fn drain(pipe: Option<impl Read + Send + 'static>) -> Pipe {
+        let (tell, arriving) = channel();
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            if let Some(mut pipe) = pipe {
+                let _ = pipe.by_ref().take(Fetching::MOST).read_to_end(&mut bytes);
+                let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+            }
+            let _ = tell.send(bytes);
+        });
+        Pipe { arriving: Some(arriving), bytes: Vec::new() }
+    }
+
+    fn is_whole(&mut self) -> bool {
+        match self.arriving.as_ref().map(Receiver::try_recv) {
+            Some(Err(TryRecvError::Empty)) => return false,
+            Some(Ok(bytes)) => self.bytes = bytes,
+            Some(Err(TryRecvError::Disconnected)) | None => {}
+        }
+        self.arriving = None;
+        true
+    }
 }
 
 fn terminal(text: &str) -> Result<Tty, Refused> {

@@ -5,6 +5,7 @@
 
 mod audit;
 mod fill;
+mod refresh;
 mod snapshot;
 
 use crate::docker::{self, Call, Docker, Stream};
@@ -37,6 +38,7 @@ pub struct Session<'a> {
     created: Vec<What>,
     /// What is to be copied into the workspace.
     survey: Option<Survey>,
+    refresh: refresh::Refresh,
     phase: Phase,
     _lock: Lock,
 }
@@ -72,6 +74,8 @@ enum Happened {
     Ready,
     Failed(String),
     Work(Work),
+    /// A token is to be fetched anew.
+    Refresh,
     GateEnded,
     AgentEnded,
     /// One that asks for an end.
@@ -241,7 +245,8 @@ impl<'a> Session<'a> {
 
     fn new(docker: &'a Docker, folder: Folder, plan: Plan, lock: Lock) -> Session<'a> {
         let (before, phase) = (Before::Nothing, Phase::Preparing);
-        Session { docker, folder, plan, before, gate: None, created: Vec::new(), survey: None, phase, _lock: lock }
+        let (refresh, created) = (refresh::Refresh::default(), Vec::new());
+        Session { docker, folder, plan, before, gate: None, created, survey: None, refresh, phase, _lock: lock }
     }
 
     /// With this for its workspace.
@@ -298,6 +303,7 @@ impl<'a> Session<'a> {
                         Event::Ready { .. } => tell.send(Happened::Ready),
                         Event::Failed { reason } => tell.send(Happened::Failed(reason)),
                         Event::Work(work) => tell.send(Happened::Work(work)),
+                        Event::Refresh { .. } => tell.send(Happened::Refresh),
                         _ => Ok(()),
                     };
                 });
@@ -328,6 +334,8 @@ impl<'a> Session<'a> {
         if let Some(held) = &mut self.gate {
             held.ready = true;
         }
+        // What has ended while nobody was there.
+        self.refresh.want();
         let (cause, status) = self.watch(&self.plan.attach(), signals)?;
         self.end(&cause, status)
     }
@@ -363,7 +371,16 @@ impl<'a> Session<'a> {
         loop {
             let held = self.gate.as_mut().context("the gate was not started")?;
             let happened = match &mut ending {
-                None => held.arrived.recv()?,
+                None => match self.refresh.pause() {
+                    None => held.arrived.recv()?,
+                    Some(pause) => match held.arrived.recv_timeout(pause) {
+                        Ok(happened) => happened,
+                        Err(_) => {
+                            self.refresh.go_on(self.docker, &self.plan);
+                            continue;
+                        }
+                    },
+                },
                 Some(ending) => match held.arrived.recv_timeout(Ending::AGAIN) {
                     Ok(happened) => happened,
                     Err(_) if ending.insist(self.docker) => continue,
@@ -376,6 +393,7 @@ impl<'a> Session<'a> {
             match happened {
                 Happened::Ready => held.ready = true,
                 Happened::Work(work) => held.work = Some(work),
+                Happened::Refresh => self.refresh.want(),
                 Happened::AgentEnded => return Ok((cause, client.wait().ok())),
                 Happened::Stop => suspend(restore.as_ref(), pid),
                 Happened::Continue => self.draw_again(restore.as_ref(), pid),
@@ -437,6 +455,7 @@ impl<'a> Session<'a> {
     }
 
     fn end(mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<Exit> {
+        self.refresh.end(&self.plan);
         let (outcome, exit) = self.settle(cause, status)?;
         self.tell(&outcome);
         Ok(exit)

@@ -10,7 +10,7 @@ pub use say::{Info, gone, has_no_image, is_gone, is_taken};
 use crate::exit::EngineError;
 use crate::facts::Engine;
 use crate::sys;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use xshell::Shell;
@@ -47,13 +47,27 @@ impl Docker {
 
     /// Starts a short call whose output is captured; finish it with [`Call::finish`].
     pub fn start(&self, args: &[String]) -> Result<Call, EngineError> {
+        self.begin(args, Stdio::null())
+    }
+
+    fn begin(&self, args: &[String], stdin: Stdio) -> Result<Call, EngineError> {
         let mut command = self.command(args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = sys::child::spawn(&mut command).map_err(|e| self.no_program(&e))?;
         let stdout = child.stdout.take().map(drain);
         let stderr = child.stderr.take().map(drain);
         let verb = args.iter().take_while(|arg| !arg.starts_with('-')).take(2).cloned().collect::<Vec<_>>().join(" ");
         Ok(Call { child, stdout, stderr, verb: format!("{} {verb}", self.engine.program) })
+    }
+
+    /// The same, told this on its stdin.
+    pub fn tell(&self, args: &[String], text: Vec<u8>) -> Result<Call, EngineError> {
+        let mut call = self.begin(args, Stdio::piped())?;
+        if let Some(mut stdin) = call.child.stdin.take() {
+            // A client that does not read it says why by itself.
+            std::thread::spawn(move || drop(stdin.write_all(&text)));
+        }
+        Ok(call)
     }
 
     /// Runs a short call to its end.
@@ -128,6 +142,12 @@ impl Call {
     /// Has it ended?
     pub fn ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Nobody waits for it any more.
+    pub fn give_up(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// Its stdout, whatever its exit code: for calls that print what they found and fail for the rest.

@@ -27,6 +27,7 @@ struct Queue {
     /// Since the last line that was written.
     dropped: u64,
     dropped_ever: u64,
+    alarms: u64,
     writing: bool,
     /// The writer sleeps and has to be woken.
     idle: bool,
@@ -35,8 +36,15 @@ struct Queue {
 impl Events {
     /// Starts the thread that writes to stdout.
     pub fn start() -> std::io::Result<Arc<Events>> {
-        let queue =
-            Queue { waiting: VecDeque::new(), next: 1, dropped: 0, dropped_ever: 0, writing: false, idle: false };
+        let queue = Queue {
+            waiting: VecDeque::new(),
+            next: 1,
+            dropped: 0,
+            dropped_ever: 0,
+            alarms: 0,
+            writing: false,
+            idle: false,
+        };
         let events = Arc::new(Events { queue: Mutex::new(queue), changed: Condvar::new() });
         let writer = events.clone();
         std::thread::Builder::new().name("events".into()).stack_size(128 * 1024).spawn(move || writer.write())?;
@@ -50,6 +58,7 @@ impl Events {
             queue.dropped += 1;
             queue.dropped_ever += 1;
         }
+        queue.alarms += u64::from(matches!(event, Event::Alarm(_)));
         let seq = queue.next;
         queue.next += 1;
         queue.waiting.push_back((seq, SystemTime::now(), event));
@@ -63,6 +72,11 @@ impl Events {
     /// How many lines no reader ever got.
     pub fn lost(&self) -> u64 {
         self.lock().dropped_ever
+    }
+
+    /// Findings, written or lost.
+    pub fn alarms(&self) -> u64 {
+        self.lock().alarms
     }
 
     /// Waits until all is written, or until the reader has had its chance.

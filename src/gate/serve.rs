@@ -91,6 +91,7 @@ async fn serve(shared: &Path, private: &Path, events: &Arc<Events>) -> Result<()
     events.push(Event::Ready { version: env!("CARGO_PKG_VERSION").to_owned(), fingerprint });
     tokio::select! {
         () = egress.clone().accept(door) => {}
+        () = egress.clone().watch_tokens() => {}
         () = crate::ctl::serve(control, egress) => {}
         () = &mut stop => {}
     }

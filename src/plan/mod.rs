@@ -197,8 +197,17 @@ impl Plan {
             go: self.go.clone(),
             roots: ROOTS.to_owned(),
             upstream_proxy: self.proxy.then(|| PROXY.to_owned()),
+            printed: self.printed().map(|(name, _)| name.to_owned()).collect(),
             values,
         }
+    }
+
+    /// The values that a command prints, with the command.
+    pub fn printed(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.values.iter().filter_map(|(name, source)| match source {
+            Source::Command(argv) => Some((name.as_str(), argv.as_slice())),
+            _ => None,
+        })
     }
 
     /// The document up to its values: JSON that ends in `"values":{`, to be followed by `"name":"base64"`, … and `}}`.

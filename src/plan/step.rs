@@ -166,6 +166,12 @@ impl Plan {
         ["exec", &self.agent_container(), GATE_BINARY, "init", "redraw"].map(str::to_owned).into()
     }
 
+    /// Asks the running gate, or tells it; what is secret goes into the call's stdin, never into these words.
+    pub fn ctl(&self, words: &[&str]) -> Vec<String> {
+        let call = ["exec", "-i", &self.gate_container(), "claude-bottle-gate", "ctl"];
+        call.iter().chain(words).map(|word| (*word).to_owned()).collect()
+    }
+
     /// The gate's lines from its first: the durable audit trail.
     pub fn gate_log(&self) -> Vec<String> {
         ["logs", &self.gate_container()].map(str::to_owned).into()

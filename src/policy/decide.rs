@@ -56,6 +56,8 @@ pub enum Reason {
     Dlp,
     /// It would make the model's own servers act.
     Model,
+    /// The credential that the gate would add has ended.
+    Token,
     /// The request is not one the gate can judge.
     Malformed,
 }
@@ -73,6 +75,7 @@ impl fmt::Display for Reason {
             Reason::Rule => "rule",
             Reason::Dlp => "dlp",
             Reason::Model => "model",
+            Reason::Token => "token",
             Reason::Malformed => "malformed",
         })
     }

@@ -28,6 +28,28 @@ pub fn spawn(command: &mut Command) -> io::Result<Child> {
     command.spawn()
 }
 
+/// The same in a session of its own, which has no terminal: whoever wants to ask there is told that there is none.
+pub fn spawn_apart(command: &mut Command) -> io::Result<Child> {
+    let me = Pid::this();
+    let part = move || {
+        nix::unistd::setsid()?;
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        if Pid::parent() == me { Ok(()) } else { Err(io::Error::from(Errno::ESRCH)) }
+    };
+    // SAFETY: between fork and exec only setsid(2), prctl(2) and getppid(2) are called, which are async-signal-safe.
+    unsafe {
+        command.pre_exec(part);
+    }
+    command.spawn()
+}
+
+/// Ends a child of [`spawn_apart`] that was not reaped yet, and all that it began and that stayed with it.
+pub fn end_group(child: u32) {
+    if let Ok(child) = i32::try_from(child) {
+        let _ = nix::sys::signal::killpg(Pid::from_raw(child), Signal::SIGKILL);
+    }
+}
+
 /// Sends a signal to a child that was not reaped yet.
 pub fn tell(child: u32, signal: i32) {
     if let (Ok(child), Ok(signal)) = (i32::try_from(child), Signal::try_from(signal)) {

@@ -2,6 +2,8 @@
 //!
 //! Barriers, no sleeps: what the gate prints is waited for, what the origin does is told to it.
 
+mod refresh;
+
 use bytes::Bytes;
 use claude_bottle::protocol::{Audit, Event, GoMessage, LONGEST_WORK, Line, Outcome, Repository, Work, encode_base64};
 use http_body_util::combinators::BoxBody;
@@ -175,6 +177,10 @@ async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection: u64
             });
             let response = Response::builder().status(101).header("connection", "upgrade");
             response.header("upgrade", "websocket").body(full("")).unwrap()
+        }
+        // Takes nothing but a token that is fresh.
+        "/guarded" if !request.headers()["authorization"].to_str().unwrap().ends_with("fresh") => {
+            Response::builder().status(401).body(full("not you")).unwrap()
         }
         "/204" => Response::builder().status(204).body(full("")).unwrap(),
         "/304" => Response::builder().status(304).header("etag", "x").body(full("")).unwrap(),

@@ -17,6 +17,7 @@ mod inside;
 mod kept;
 mod keystone;
 mod manifest;
+mod refresh;
 mod repo;
 mod run;
 mod work;

@@ -116,7 +116,7 @@ pub fn outgoing(headers: &mut HeaderMap, route: &Route, own: &[HeaderName], inje
     if !route.agent_auth {
         remove(headers, credentials(own));
     }
-    if let Some(Injection { name, value }) = injection {
+    if let Some(Injection { name, value, .. }) = injection {
         headers.insert(name.clone(), value.clone());
     }
 }

@@ -63,8 +63,19 @@ pub struct Conversation {
 /// The way on, as far as it is known.
 #[derive(Default)]
 struct Line {
+    /// Of the policy by which it was found.
+    generation: u64,
     target: Option<Target>,
     sender: Option<SendRequest<Upload>>,
+}
+
+impl Line {
+    /// Another policy may lead elsewhere.
+    fn follow(&mut self, table: &Table) {
+        if self.generation != table.generation {
+            *self = Line { generation: table.generation, ..Line::default() };
+        }
+    }
 }
 
 /// What TLS said about the name, if there was TLS.
@@ -171,6 +182,7 @@ impl Conversation {
         self.check_names(request, sni).map_err(near)?;
         let Some(first) = first else { return Ok(None) };
         let mut line = self.line.lock().await;
+        line.follow(&table);
         if line.target.is_none() {
             let found = self.egress.dialler.locate(&table, table.route(first), &self.host).await;
             line.target = Some(found.map_err(|trouble| match trouble {
@@ -191,7 +203,7 @@ impl Conversation {
             return Err(Trouble::Denied(Denial::new(Reason::Method, text).near(pass.route)));
         }
         tally.path(&pass.path);
-        Ok(Some(Passage { table, pass }))
+        self.egress.in_time(Passage { table, pass }).await.map(Some).map_err(Trouble::Denied)
     }
 
     /// Connection, TLS and request must mean the same server.
@@ -287,8 +299,20 @@ impl Conversation {
             return self.broken("request", tally);
         }
         let incoming = (!incoming.is_end_stream()).then_some(incoming);
+        let spare = incoming.is_none().then(|| head.clone());
         let upload = Upload::new(incoming, inspector, &tally, pass.table.own_headers.clone());
-        match self.send(head, upload, pass).await {
+        let renewed;
+        let (sent, pass) = match self.send(head, upload, pass).await {
+            Ok(response) if response.status() == StatusCode::UNAUTHORIZED => match self.reject(pass, spare).await {
+                Some((sent, next)) => {
+                    renewed = next;
+                    (sent, &renewed)
+                }
+                None => (Ok(response), pass),
+            },
+            sent => (sent, pass),
+        };
+        match sent {
             Ok(response) => self.pass_on(response, pass, upgrade, tally),
             Err(Trouble::Failed(word, text)) => {
                 tally.failed(text);
@@ -301,6 +325,21 @@ impl Conversation {
                 response
             }
         }
+    }
+
+    /// The upstream did not take the token: a request without a body is sent once more, if another token comes soon.
+    async fn reject(
+        &self,
+        pass: &Passage,
+        spare: Option<Parts>,
+    ) -> Option<(Result<Response<Incoming>, Trouble>, Passage)> {
+        self.egress.reject(pass);
+        let mut head = spare?;
+        let next = self.egress.next(pass).await?;
+        if let Some(injection) = next.injection() {
+            head.headers.insert(injection.name.clone(), injection.value.clone());
+        }
+        Some((self.send(head, Upload::nothing(), &next).await, next))
     }
 
     /// `tally.failed` was called.
@@ -352,6 +391,7 @@ impl Conversation {
         };
         let mut request = Request::from_parts(head, upload);
         let mut line = self.line.lock().await;
+        line.follow(&pass.table);
         if let Some(mut sender) = line.sender.take()
             && usable(&mut sender).await
         {

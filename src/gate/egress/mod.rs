@@ -3,14 +3,19 @@
 
 mod body;
 mod ca;
+mod changes;
 mod dial;
 mod door;
 mod gulp;
 mod headers;
 mod http;
 mod inspect;
+mod lease;
 mod pages;
+mod proxy;
 mod raw;
+mod renew;
+mod stock;
 mod table;
 mod tally;
 
@@ -22,10 +27,12 @@ use claude_bottle::protocol::Document;
 use dial::Dialler;
 use serde_json::json;
 use std::ops::Deref;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
+use stock::Stock;
 use table::{Injection, Table};
 use tally::Tallies;
+use tokio::sync::Notify;
 
 /// A request that may pass, and the table that says so, which a reload does not take from under it.
 pub struct Passage {
@@ -56,6 +63,10 @@ pub struct Egress {
     authority: Authority,
     /// What decides now. Who decides takes it once and keeps it: it may be another one a moment later.
     live: RwLock<Arc<Table>>,
+    /// What it is made of. Never locked while anything is waited for.
+    stock: Mutex<Stock>,
+    /// Told of every change of the two.
+    news: Notify,
     dialler: Dialler,
     events: Arc<Events>,
     tallies: Tallies,
@@ -65,11 +76,12 @@ pub struct Egress {
 impl Egress {
     /// Checks the whole document; the error is for the operator.
     pub fn new(document: Document, authority: Authority, events: Arc<Events>) -> Result<Egress, String> {
-        let table = Table::new(document)?;
-        let tallies = Tallies::new(table.policy.routes.len());
+        let (stock, policy) = Stock::new(document)?;
+        let table = Table::new(&stock, policy)?;
         let dialler = Dialler::new()?;
-        let live = RwLock::new(Arc::new(table));
-        Ok(Egress { authority, live, dialler, events, tallies, started: Instant::now() })
+        let (live, stock) = (RwLock::new(Arc::new(table)), Mutex::new(stock));
+        let (news, tallies, started) = (Notify::new(), Tallies::default(), Instant::now());
+        Ok(Egress { authority, live, stock, news, dialler, events, tallies, started })
     }
 
     /// The table of this moment.
@@ -78,6 +90,10 @@ impl Egress {
     }
 
     /// For the operator alone: it shows where in the manifest a route stands.
+    ///
+    /// `routes` in the order of the policy, `generation`: how often that was replaced; `hits` and `denied` go on where a
+    /// route stayed. `tokens`: those that a command prints, by name; `secrets`: the
+    /// names of what is known as one, and whose it is. `memory` in bytes.
     pub fn status(&self) -> serde_json::Value {
         let table = self.table();
         let routes: Vec<_> = table
@@ -99,17 +115,31 @@ impl Egress {
                     "git": route.git,
                     "auth": route.auth.is_some(),
                     "origin": route.origin,
-                    "hits": self.tallies.hits(index),
+                    "hits": table.counts(index).hits(),
+                    "denied": table.counts(index).denied(),
                 })
             })
             .collect();
+        let secrets = table.secrets().iter().map(|one| json!({ "value": one.name, "class": one.class }));
+        let secrets: Vec<_> = secrets.collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "identity": table.identity,
             "bottle": table.bottle,
             "uptime": self.started.elapsed().as_secs(),
+            "generation": table.generation,
             "routes": routes,
-            "counters": self.tallies.counters(self.events.lost()),
+            "tokens": self.tokens(),
+            "secrets": secrets,
+            "counters": self.tallies.counters(&self.events),
+            "memory": memory(),
         })
     }
+}
+
+/// Bytes that this process holds, as the kernel counts them.
+fn memory() -> Option<u64> {
+    let pages: u64 = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten()?;
+    Some(pages * u64::try_from(size).ok()?)
 }

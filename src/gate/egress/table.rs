@@ -1,22 +1,31 @@
 //! The document, made ready for use: headers that carry secrets, trust stores, the upstream proxy, the go message.
 //!
-//! All that can be wrong with a document is found here, before anything is served. No type here has a derived `Debug`.
+//! All that can be wrong with a policy is found here, before anything is served by it. A table never changes: another one
+//! takes its place. No type here has a derived `Debug`.
 
+pub use super::proxy::Proxy;
+pub use super::stock::Secret;
+
+use super::Passage;
+use super::lease::Lease;
+use super::stock::Stock;
+use super::tally::Counts;
 use claude_bottle::policy::{Auth, Policy, Protocol, Route, Scheme};
-use claude_bottle::protocol::{Document, Go, GoMessage, Source, Values, encode_base64};
+use claude_bottle::protocol::{Go, GoMessage, Source, Values, encode_base64};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 pub struct Table {
     pub identity: String,
     pub bottle: String,
     pub policy: Policy,
+    /// Of the policy: tables that differ in tokens alone have the same. Routes have the same indices then.
+    pub generation: u64,
     /// One per route of the policy.
     injections: Vec<Option<Injection>>,
     /// Their names: on a route without `auth`, too, the agent must not bring a key of its own.
@@ -26,34 +35,67 @@ pub struct Table {
     pub proxy: Option<Proxy>,
     /// The answer to `GO`.
     pub go: Bytes,
+    secrets: Vec<Secret>,
+    /// One per route of the policy.
+    counts: Vec<Arc<Counts>>,
 }
 
 /// A header that the gate adds; its value is marked sensitive.
 pub struct Injection {
     pub name: HeaderName,
     pub value: HeaderValue,
+    /// The token's name.
+    pub token: String,
+    /// When the token ends.
+    pub ends: Option<SystemTime>,
 }
 
-pub struct Proxy {
-    pub host: String,
-    pub port: u16,
-    /// `proxy-authorization`.
-    pub credentials: Option<HeaderValue>,
+impl Injection {
+    /// Of the same value, until the same end?
+    pub fn is(&self, other: &Injection) -> bool {
+        (&self.value, self.ends) == (&other.value, other.ends)
+    }
 }
 
 impl Table {
-    pub fn new(document: Document) -> Result<Table, String> {
-        let Document { identity, bottle, policy, go, roots, upstream_proxy, mut values, .. } = document;
-        let injections = policy.routes.iter().map(|route| injection(route, &values)).collect::<Result<Vec<_>, _>>()?;
-        let mut base = RootCertStore::empty();
-        add(&mut base, &roots, &values)?;
-        if base.is_empty() {
-            return Err(format!("`{roots}` holds no certificate"));
-        }
-        let mut tls = BTreeMap::from([(None, client(base.clone())?)]);
+    /// The first.
+    pub fn new(stock: &Stock, policy: Policy) -> Result<Table, String> {
+        Table::make(stock, policy, 0, Vec::new())
+    }
+
+    /// With another policy. What is counted of a route goes on where the same one is in both.
+    pub fn reloaded(&self, stock: &Stock, policy: Policy) -> Result<Table, String> {
+        let before = self.policy.routes.iter().zip(self.counts.iter().cloned()).collect();
+        Table::make(stock, policy, self.generation + 1, before)
+    }
+
+    /// With other tokens.
+    pub fn renewed(&self, stock: &Stock) -> Result<Table, String> {
+        Ok(Table {
+            identity: self.identity.clone(),
+            bottle: self.bottle.clone(),
+            injections: injections(&self.policy, stock)?,
+            policy: self.policy.clone(),
+            generation: self.generation,
+            own_headers: self.own_headers.clone(),
+            tls: self.tls.clone(),
+            proxy: self.proxy.clone(),
+            go: self.go.clone(),
+            secrets: stock.secrets(),
+            counts: self.counts.clone(),
+        })
+    }
+
+    fn make(
+        stock: &Stock,
+        policy: Policy,
+        generation: u64,
+        mut before: Vec<(&Route, Arc<Counts>)>,
+    ) -> Result<Table, String> {
+        let injections = injections(&policy, stock)?;
+        let mut tls = BTreeMap::from([(None, client(RootCertStore::clone(&stock.roots))?)]);
         for name in policy.routes.iter().filter_map(|route| route.upstream_ca.clone()) {
-            let mut store = base.clone();
-            add(&mut store, &name, &values)?;
+            let store = stock.roots_and(&name)?;
             tls.insert(Some(name), client(store)?);
         }
         for (index, route) in policy.routes.iter().enumerate() {
@@ -65,13 +107,23 @@ impl Table {
                 ));
             }
         }
-        let proxy_name = upstream_proxy;
-        let proxy = proxy_name.as_deref().map(|name| proxy(value(&values, name)?)).transpose()?;
-        let tokens = policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| auth.token.as_str());
-        let secrets: BTreeSet<&str> = tokens.chain(proxy_name.as_deref()).collect();
-        let go = go_message(go, &secrets, &mut values)?;
-        let own_headers = injections.iter().flatten().map(|injection| injection.name.clone()).collect();
-        Ok(Table { identity, bottle, policy, injections, own_headers, tls, proxy, go })
+        let mut counts = |route: &Route| match before.iter().position(|(old, _)| *old == route) {
+            Some(index) => before.remove(index).1,
+            None => Arc::default(),
+        };
+        Ok(Table {
+            identity: stock.identity.clone(),
+            bottle: stock.bottle.clone(),
+            generation,
+            own_headers: injections.iter().flatten().map(|injection| injection.name.clone()).collect(),
+            injections,
+            tls,
+            proxy: stock.proxy.clone(),
+            go: stock.go.clone(),
+            secrets: stock.secrets(),
+            counts: policy.routes.iter().map(&mut counts).collect(),
+            policy,
+        })
     }
 
     pub fn route(&self, index: usize) -> &Route {
@@ -82,19 +134,27 @@ impl Table {
         self.injections[index].as_ref()
     }
 
+    /// What this table would inject there, where it is of the same policy.
+    pub fn injection_of(&self, passage: &Passage) -> Option<&Injection> {
+        (self.generation == passage.table.generation).then(|| self.injection(passage.route)).flatten()
+    }
+
+    pub fn counts(&self, index: usize) -> &Counts {
+        &self.counts[index]
+    }
+
     pub fn tls(&self, route: &Route) -> Option<Arc<ClientConfig>> {
         self.tls.get(&route.upstream_ca).cloned()
     }
+
+    /// All that must leave in no other way than the gate's own, tokens that were replaced some minutes ago included.
+    pub fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
 }
 
-fn value<'a>(values: &'a Values, name: &str) -> Result<&'a [u8], String> {
-    values.get(name).map(|blob| blob.0.as_slice()).ok_or_else(|| format!("the document has no value `{name}`"))
-}
-
-fn add(store: &mut RootCertStore, name: &str, values: &Values) -> Result<(), String> {
-    let pem = value(values, name)?;
-    let (added, _) = store.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
-    if added == 0 { Err(format!("`{name}` holds no certificate")) } else { Ok(()) }
+fn injections(policy: &Policy, stock: &Stock) -> Result<Vec<Option<Injection>>, String> {
+    policy.routes.iter().map(|route| injection(route, stock)).collect()
 }
 
 fn client(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
@@ -107,9 +167,9 @@ fn client(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config))
 }
 
-fn injection(route: &Route, values: &Values) -> Result<Option<Injection>, String> {
+fn injection(route: &Route, stock: &Stock) -> Result<Option<Injection>, String> {
     let Some(Auth { scheme, token }) = &route.auth else { return Ok(None) };
-    let secret = value(values, token)?;
+    let secret = stock.value(token)?;
     if secret.is_empty() {
         return Err(format!("the token `{token}` is empty"));
     }
@@ -129,7 +189,8 @@ fn injection(route: &Route, values: &Values) -> Result<Option<Injection>, String
     let mut value =
         HeaderValue::from_bytes(&bytes).map_err(|_| format!("the token `{token}` cannot stand in a header"))?;
     value.set_sensitive(true);
-    Ok(Some(Injection { name, value }))
+    let ends = stock.lease(token).and_then(Lease::ends);
+    Ok(Some(Injection { name, value, token: token.clone(), ends }))
 }
 
 /// What no route may say. The manifest refuses it with better words; the gate does not rely on that.
@@ -157,54 +218,8 @@ fn clash(a: &Route, b: &Route) -> bool {
     !a.deny && !b.deny && a.port == b.port && a.host.overlaps(&b.host) && how(a) != how(b)
 }
 
-/// `http://[user[:password]@]host:port[/]`. The error never quotes it.
-fn proxy(text: &[u8]) -> Result<Proxy, String> {
-    let parse = || {
-        let text = std::str::from_utf8(text).ok()?.trim().strip_prefix("http://")?;
-        let text = text.strip_suffix('/').unwrap_or(text);
-        let (userinfo, authority) = match text.rsplit_once('@') {
-            Some((userinfo, authority)) => (Some(userinfo), authority),
-            None => (None, text),
-        };
-        let (host, port) = authority.rsplit_once(':')?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let credentials = match userinfo {
-            Some(userinfo) => {
-                let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-                let pair = [unescape(user)?, b":".to_vec(), unescape(password)?].concat();
-                let mut value = HeaderValue::try_from(format!("Basic {}", encode_base64(&pair))).ok()?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-            None => None,
-        };
-        let port = port.parse().ok().filter(|port| *port != 0)?;
-        (!host.is_empty() && !host.contains(['/', '?', '#'])).then(|| Proxy {
-            host: host.to_owned(),
-            port,
-            credentials,
-        })
-    };
-    parse().ok_or_else(|| "the upstream proxy is not `http://[user:password@]host:port`".to_owned())
-}
-
-fn unescape(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = text.bytes();
-    let mut plain = Vec::new();
-    while let Some(byte) = bytes.next() {
-        plain.push(match byte {
-            b'%' => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                u8::try_from(digit(bytes.next()?)? << 4 | digit(bytes.next()?)?).ok()?
-            }
-            byte => byte,
-        });
-    }
-    Some(plain)
-}
-
-/// Exactly what the go names, and nothing that is a secret of the gate's.
-fn go_message(go: Go, secrets: &BTreeSet<&str>, values: &mut Values) -> Result<Bytes, String> {
+/// Exactly what the go names, and nothing that is a secret of the gate's; those values beside it.
+pub fn go_message(go: Go, secrets: &BTreeSet<&str>, values: &mut Values) -> Result<(Bytes, Values), String> {
     let sources = go.env.values().chain(go.files.iter().map(|file| &file.source));
     let names: BTreeSet<String> = sources
         .filter_map(|source| match source {
@@ -220,25 +235,9 @@ fn go_message(go: Go, secrets: &BTreeSet<&str>, values: &mut Values) -> Result<B
         let value = values.remove(&name).ok_or_else(|| format!("the document has no value `{name}`"))?;
         named.insert(name, value);
     }
-    serde_json::to_vec(&GoMessage { go, values: named })
-        .map(Bytes::from)
-        .map_err(|_| "the go message cannot be written".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_proxy_is_read_and_never_quoted() {
-        let read = proxy(b"http://us%40er:p%3Aw@proxy.example.org:3128/").unwrap_or_else(|why| panic!("{why}"));
-        assert_eq!((read.host.as_str(), read.port), ("proxy.example.org", 3128));
-        let credentials = read.credentials.unwrap();
-        assert_eq!(credentials.to_str().unwrap(), format!("Basic {}", encode_base64(b"us@er:p:w")));
-        assert!(!format!("{credentials:?}").contains("Basic"));
-        for bad in ["https://p:1", "http://p", "http://secret@p", "http://:1", "p:1", "http://a%zz@p:1", "http://p:0"] {
-            let why = proxy(bad.as_bytes()).err().unwrap_or_else(|| panic!("{bad}"));
-            assert!(!why.contains("secret"), "{why}");
-        }
+    let message = GoMessage { go, values: named };
+    match serde_json::to_vec(&message) {
+        Ok(text) => Ok((text.into(), message.values)),
+        Err(_) => Err("the go message cannot be written".to_owned()),
     }
 }

@@ -3,6 +3,7 @@
 
 use super::Egress;
 use super::table::Table;
+use crate::events::Events;
 use claude_bottle::policy::{Denial, Reason};
 use claude_bottle::protocol::{Audit, Event, Outcome};
 use serde_json::json;
@@ -16,33 +17,20 @@ const REMEMBERED: usize = 20;
 /// Bytes of a path in an audit line.
 const LONGEST: usize = 1024;
 
+#[derive(Default)]
 pub struct Tallies {
     connections: AtomicU64,
     open: AtomicU64,
+    waiting: AtomicU64,
     allowed: AtomicU64,
     denied: AtomicU64,
     failed: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
-    hits: Vec<AtomicU64>,
     refusals: Mutex<VecDeque<(SystemTime, String)>>,
 }
 
 impl Tallies {
-    pub fn new(routes: usize) -> Tallies {
-        Tallies {
-            connections: AtomicU64::default(),
-            open: AtomicU64::default(),
-            allowed: AtomicU64::default(),
-            denied: AtomicU64::default(),
-            failed: AtomicU64::default(),
-            sent: AtomicU64::default(),
-            received: AtomicU64::default(),
-            hits: (0..routes).map(|_| AtomicU64::default()).collect(),
-            refusals: Mutex::default(),
-        }
-    }
-
     pub fn opened(&self) {
         self.connections.fetch_add(1, Relaxed);
         self.open.fetch_add(1, Relaxed);
@@ -52,26 +40,63 @@ impl Tallies {
         self.open.fetch_sub(1, Relaxed);
     }
 
-    pub fn hits(&self, route: usize) -> u64 {
-        self.hits.get(route).map_or(0, |hits| hits.load(Relaxed))
+    /// For a token, as long as this lives.
+    pub fn waits(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Relaxed);
+        Waiting(&self.waiting)
     }
 
-    pub fn counters(&self, dropped: u64) -> serde_json::Value {
+    pub fn counters(&self, events: &Events) -> serde_json::Value {
         json!({
             "connections": self.connections.load(Relaxed),
             "open": self.open.load(Relaxed),
+            "waiting": self.waiting.load(Relaxed),
             "allowed": self.allowed.load(Relaxed),
             "denied": self.denied.load(Relaxed),
             "failed": self.failed.load(Relaxed),
             "sent": self.sent.load(Relaxed),
             "received": self.received.load(Relaxed),
-            "dropped": dropped,
+            "findings": events.alarms(),
+            "dropped": events.lost(),
         })
     }
 
     /// The latest refusals, oldest first: what the agent itself was told.
     pub fn refusals(&self) -> Vec<(SystemTime, String)> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+pub struct Waiting<'a>(&'a AtomicU64);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What came by one route, or was refused next to it.
+#[derive(Default)]
+pub struct Counts {
+    hits: AtomicU64,
+    denied: AtomicU64,
+}
+
+impl Counts {
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Relaxed)
+    }
+
+    pub fn denied(&self) -> u64 {
+        self.denied.load(Relaxed)
+    }
+
+    fn add(&self, verdict: Outcome) {
+        match verdict {
+            Outcome::Deny => &self.denied,
+            Outcome::Allow | Outcome::Error => &self.hits,
+        }
+        .fetch_add(1, Relaxed);
     }
 }
 
@@ -162,10 +187,8 @@ impl Drop for Tally {
             Outcome::Error => &tallies.failed,
         }
         .fetch_add(1, Relaxed);
-        if let (Some(hits), true) =
-            (self.route.and_then(|route| tallies.hits.get(route)), audit.verdict != Outcome::Deny)
-        {
-            hits.fetch_add(1, Relaxed);
+        if let Some(route) = self.route {
+            self.table.counts(route).add(audit.verdict);
         }
         self.egress.events.push((self.kind)(audit));
     }
