@@ -1,7 +1,6 @@
 //! `claude-bottle-gate`: the sidecar's program, and the agent's PID 1. One static binary, one verb each; the only place
 //! it ends.
 
-#[allow(dead_code)]
 mod answers;
 mod codec;
 mod ctl;

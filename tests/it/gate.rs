@@ -2,6 +2,7 @@
 //!
 //! Barriers, no sleeps: what the gate prints is waited for, what the origin does is told to it.
 
+mod answers;
 mod refresh;
 
 use bytes::Bytes;
@@ -31,6 +32,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 const TOKEN: &str = "gate-only-secret-7f3a91";
+/// What the origin says in its place: the token itself would not come back.
+const ARRIVED: &str = "THE-TOKEN-OF-THE-GATE";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 type Payload = BoxBody<Bytes, Infallible>;
@@ -182,6 +185,7 @@ async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection: u64
         "/guarded" if !request.headers()["authorization"].to_str().unwrap().ends_with("fresh") => {
             Response::builder().status(401).body(full("not you")).unwrap()
         }
+        "/said" => answers::said(&request),
         "/204" => Response::builder().status(204).body(full("")).unwrap(),
         "/304" => Response::builder().status(304).header("etag", "x").body(full("")).unwrap(),
         "/close" => Response::builder().header("connection", "close").body(full("bye")).unwrap(),
@@ -189,11 +193,8 @@ async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection: u64
             let (head, body) = request.into_parts();
             let body = body.collect().await.map(|body| (body.trailers().cloned(), body.to_bytes()));
             let (trailers, body) = body.unwrap_or_default();
-            let headers: serde_json::Map<String, Value> = head
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))))
-                .collect();
+            let headers: serde_json::Map<String, Value> =
+                head.headers.iter().map(|(name, value)| (name.to_string(), json!(arrived(value.as_bytes())))).collect();
             let told = json!({
                 "method": head.method.as_str(), "uri": head.uri.to_string(), "headers": headers, "connection": connection,
                 "length": body.len(), "trailers": trailers.map(|t| format!("{t:?}")),
@@ -202,6 +203,11 @@ async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection: u64
             response.header("set-cookie", "a=b").body(full(told.to_string())).unwrap()
         }
     }
+}
+
+fn arrived(value: &[u8]) -> String {
+    let pair = encode_base64(format!("bot:{TOKEN}").as_bytes());
+    String::from_utf8_lossy(value).replace(TOKEN, ARRIVED).replace(&pair, ARRIVED)
 }
 
 // ---- the gate ----
@@ -450,7 +456,7 @@ async fn an_allowed_request_passes_with_our_credential_and_without_theirs() {
         ]),
     )
     .await;
-    let basic = format!("Basic {}", encode_base64(format!("bot:{TOKEN}").as_bytes()));
+    let basic = format!("Basic {ARRIVED}");
     let theirs = [
         ("authorization", "Bearer theirs"),
         ("cookie", "a=theirs"),
@@ -470,10 +476,10 @@ async fn an_allowed_request_passes_with_our_credential_and_without_theirs() {
         ("te", "trailers"),
     ];
     for (name, header, value) in [
-        ("bearer.test", "authorization", format!("Bearer {TOKEN}")),
-        ("token.test", "authorization", format!("token {TOKEN}")),
+        ("bearer.test", "authorization", format!("Bearer {ARRIVED}")),
+        ("token.test", "authorization", format!("token {ARRIVED}")),
         ("basic.test", "authorization", basic),
-        ("header.test", "x-special-key", TOKEN.to_owned()),
+        ("header.test", "x-special-key", ARRIVED.to_owned()),
     ] {
         let mut sender = gate.https(name).await;
         let response = sender.send_request(ask(&format!("GET {name} /a/%62?q=1%2f"), &theirs)).await.unwrap();
@@ -685,7 +691,7 @@ async fn every_refusal_explains_itself() {
     for line in ["GET a.test /git/r/info/refs?service=git-upload-pack", "POST a.test /git/r/git-upload-pack"] {
         let response = sender.send_request(ask(line, &[])).await.unwrap();
         let told = told(response).await;
-        assert_eq!(told["headers"]["authorization"], format!("Bearer {TOKEN}"));
+        assert_eq!(told["headers"]["authorization"], format!("Bearer {ARRIVED}"));
         assert_eq!(gate.audit().await.verdict, Outcome::Allow);
     }
     // Names that are not listed get a handshake and a page, on TLS and without, before any question to DNS.
@@ -724,7 +730,7 @@ async fn the_model_s_host_gets_errors_in_its_own_shape() {
     assert_eq!((&error["type"], &error["error"]["type"]), (&json!("error"), &json!("invalid_request_error")));
     // The body was read and forgotten: the connection goes on.
     let told = told(sender.send_request(ask("POST model.test /v1/messages?beta=true", &[])).await.unwrap()).await;
-    assert_eq!(told["headers"]["x-api-key"], TOKEN);
+    assert_eq!(told["headers"]["x-api-key"], ARRIVED);
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl Needles {
 
 /// A stream on its way.
 pub struct Masked {
-    needles: Arc<Needles>,
+    pub needles: Arc<Needles>,
     held: Vec<u8>,
     /// Something was overwritten.
     pub found: bool,

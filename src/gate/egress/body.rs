@@ -125,19 +125,31 @@ impl HttpBody for Body {
             Body::Page(page) => return Poll::Ready(page.take().map(|bytes| Ok(Frame::data(bytes)))),
             Body::Stream { incoming, filter, trailers, tally, ended } => (incoming, filter, trailers, tally, ended),
         };
-        while !*ended {
-            let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx)).transpose().inspect_err(|error| {
-                *ended = true;
-                tally.failed(format!("the upstream broke off: {error}"));
-            })?;
-            let passed = match frame.map(Frame::into_data) {
-                Some(Ok(data)) => filter.push(data),
-                end => {
-                    *ended = true;
-                    *trailers = end.and_then(Result::err).and_then(|frame| frame.into_trailers().ok());
-                    filter.finish()
+        loop {
+            let mut passed = filter.pull(tally);
+            if matches!(&passed, Ok(bytes) if bytes.is_empty()) {
+                if *ended {
+                    return Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
                 }
-            };
+                let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx)).transpose().inspect_err(|error| {
+                    *ended = true;
+                    tally.failed(format!("the upstream broke off: {error}"));
+                })?;
+                match frame.map(Frame::into_data) {
+                    Some(Ok(data)) => {
+                        filter.push(data);
+                        continue;
+                    }
+                    end => {
+                        *ended = true;
+                        passed = filter.finish(tally);
+                        *trailers = end.and_then(Result::err).and_then(|frame| frame.into_trailers().ok());
+                        if let Some(trailers) = trailers {
+                            filter.trailers(trailers, tally);
+                        }
+                    }
+                }
+            }
             let bytes = passed.inspect_err(|why| {
                 *ended = true;
                 tally.failed(why.clone());
@@ -147,7 +159,6 @@ impl HttpBody for Body {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
         }
-        Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -162,7 +173,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Body::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Body::Stream { incoming, filter, .. } if filter.is_still() => incoming.size_hint(),
+            Body::Stream { incoming, filter, .. } if filter.keeps_length() => incoming.size_hint(),
             Body::Stream { .. } => SizeHint::default(),
         }
     }

@@ -1,11 +1,12 @@
 //! Headers on their way through: those of one hop are rebuilt, the agent's own credentials stay behind, ours go on.
 
 use super::table::Injection;
+use crate::codec::Decoder;
 use claude_bottle::policy::Route;
 use hyper::HeaderMap;
 use hyper::header::{
-    ALT_SVC, AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, ALT_SVC, AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, RANGE, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 /// Credentials of the agent's own: with them it could carry things to an account of its own on an allowed host.
@@ -118,6 +119,23 @@ pub fn outgoing(headers: &mut HeaderMap, route: &Route, own: &[HeaderName], inje
     }
     if let Some(Injection { name, value, .. }) = injection {
         headers.insert(name.clone(), value.clone());
+        readable(headers);
+    }
+}
+
+/// What comes back has to be read: only encodings that can be undone are asked for, and none for a part of a whole.
+fn readable(headers: &mut HeaderMap) {
+    let asked: Vec<String> = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter(|coding| Decoder::new(coding.split(';').next().unwrap_or_default()).is_some())
+        .map(|coding| coding.trim().to_owned())
+        .collect();
+    let asked = if headers.contains_key(RANGE) || asked.is_empty() { "identity".to_owned() } else { asked.join(", ") };
+    if let Ok(value) = HeaderValue::try_from(asked) {
+        headers.insert(ACCEPT_ENCODING, value);
     }
 }
 

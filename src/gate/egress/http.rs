@@ -471,9 +471,19 @@ impl Conversation {
                 let (mut head, incoming) = response.into_parts();
                 headers::incoming(&mut head.headers);
                 head.version = Version::HTTP_11;
-                let filter = Box::new(Filter::new(&self.egress, pass, &mut head));
-                let tally = Box::new(tally);
-                Response::from_parts(head, Body::Stream { incoming, filter, trailers: None, tally, ended: false })
+                match Filter::new(pass, &mut head, &mut tally) {
+                    Ok(filter) => {
+                        let (filter, tally) = (Box::new(filter), Box::new(tally));
+                        Response::from_parts(
+                            head,
+                            Body::Stream { incoming, filter, trailers: None, tally, ended: false },
+                        )
+                    }
+                    Err(why) => {
+                        tally.failed(why);
+                        self.broken("encoding", tally)
+                    }
+                }
             }
         }
     }

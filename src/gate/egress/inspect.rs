@@ -1,12 +1,16 @@
 //! What requests and answers carry, looked at on its way: the one seam between what moves bytes and what reads them.
 
+use super::tally::Tally;
 use super::{Egress, Passage};
+use crate::answers::Masked;
+use crate::codec::{Decoder, PART};
 use crate::messages::Messages;
 use claude_bottle::policy::{Denial, Reason, Role};
+use claude_bottle::protocol::Done;
 use hyper::body::Bytes;
-use hyper::header::CONTENT_ENCODING;
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use hyper::http::{request, response};
-use hyper::{HeaderMap, Method};
+use hyper::{HeaderMap, Method, StatusCode};
 
 /// Looks at one request, from its head to its end. What it gives back may leave at once; never more bytes than it got, and
 /// all of them by the end.
@@ -79,27 +83,116 @@ fn refused(why: String) -> Denial {
     Denial::new(Reason::Model, why)
 }
 
-/// Looks at one answer on its way to the agent. The error is why it ends here.
+/// Looks at one answer on its way to the agent. What cannot be read does not pass.
 #[derive(Default)]
-pub struct Filter {}
+pub struct Filter {
+    decoder: Option<Decoder>,
+    mask: Option<Masked>,
+    /// Not looked at yet.
+    input: Bytes,
+    told: bool,
+}
 
 impl Filter {
-    /// May change the head: what cannot keep its length says none.
-    pub fn new(_egress: &Egress, _pass: &Passage, _head: &mut response::Parts) -> Filter {
-        Filter {}
+    /// Looks at the head, and changes it: what is decoded here has another length. The error is why it does not pass.
+    pub fn new(passage: &Passage, head: &mut response::Parts, tally: &mut Tally) -> Result<Filter, String> {
+        let Some(needles) = passage.injection().and_then(|injection| injection.needles.clone()) else {
+            return Ok(Filter::default());
+        };
+        let mut filter = Filter::default();
+        for value in head.headers.values_mut() {
+            if let Some(masked) = needles.mask(value.as_bytes()) {
+                *value = HeaderValue::from_bytes(&masked).map_err(|_| "a header cannot be written")?;
+                filter.tell(tally);
+            }
+        }
+        let bare =
+            tally.audit.method == "HEAD" || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
+        if bare {
+            return Ok(filter);
+        }
+        let encodings: Vec<_> = head.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::to_str).collect();
+        let encodings = encodings.into_iter().collect::<Result<Vec<_>, _>>().unwrap_or_else(|_| vec!["unknown"]);
+        let decoder = Decoder::new(&encodings.join(",")).ok_or("the answer is encoded in a way that cannot be read")?;
+        if !decoder.is_identity() {
+            head.headers.remove(CONTENT_ENCODING);
+            head.headers.remove(CONTENT_LENGTH);
+            filter.decoder = Some(decoder);
+        }
+        filter.mask = Some(Masked::new(needles));
+        Ok(filter)
     }
 
-    /// It lets everything pass as it is.
+    /// Lengths stay as they are.
+    pub fn keeps_length(&self) -> bool {
+        self.decoder.is_none()
+    }
+
+    /// It has nothing, and will have nothing of its own.
     pub fn is_still(&self) -> bool {
-        true
+        self.mask.is_none() && self.input.is_empty()
     }
 
-    pub fn push(&mut self, bytes: Bytes) -> Result<Bytes, String> {
-        Ok(bytes)
+    pub fn push(&mut self, bytes: Bytes) {
+        self.input = bytes;
+    }
+
+    /// What may pass of what was pushed; nothing: it wants more.
+    pub fn pull(&mut self, tally: &mut Tally) -> Result<Bytes, String> {
+        while !self.input.is_empty() {
+            let mut part = match &mut self.decoder {
+                Some(decoder) => {
+                    let part = self.input.split_to(self.input.len().min(8 * PART));
+                    let mut plain = Vec::new();
+                    decoder.push(&part, &mut plain).map_err(|broken| broken.0)?;
+                    Bytes::from(plain)
+                }
+                None => std::mem::take(&mut self.input),
+            };
+            if let Some(mask) = &mut self.mask {
+                part = mask.push(part);
+            }
+            self.look(tally);
+            if !part.is_empty() {
+                return Ok(part);
+            }
+        }
+        Ok(Bytes::new())
     }
 
     /// What was kept.
-    pub fn finish(&mut self) -> Result<Bytes, String> {
-        Ok(Bytes::new())
+    pub fn finish(&mut self, tally: &mut Tally) -> Result<Bytes, String> {
+        let mut rest = Vec::new();
+        if let Some(decoder) = &mut self.decoder {
+            decoder.finish(&mut rest).map_err(|broken| broken.0)?;
+        }
+        let Some(mask) = &mut self.mask else { return Ok(Bytes::new()) };
+        let rest = [mask.push(Bytes::from(rest)), mask.finish()].concat();
+        self.look(tally);
+        Ok(Bytes::from(rest))
+    }
+
+    /// Trailers, too, may say what was sent.
+    pub fn trailers(&mut self, trailers: &mut HeaderMap, tally: &mut Tally) {
+        let Some(needles) = self.mask.as_ref().map(|mask| mask.needles.clone()) else { return };
+        for value in trailers.values_mut() {
+            if let Some(masked) = needles.mask(value.as_bytes()).and_then(|text| HeaderValue::from_bytes(&text).ok()) {
+                *value = masked;
+                self.tell(tally);
+            }
+        }
+    }
+
+    fn look(&mut self, tally: &mut Tally) {
+        if self.mask.as_ref().is_some_and(|mask| mask.found) {
+            self.tell(tally);
+        }
+    }
+
+    /// Once for an answer.
+    fn tell(&mut self, tally: &mut Tally) {
+        if !std::mem::replace(&mut self.told, true) {
+            tally.alarm("the answer held the credential of its route", Done::Masked);
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::Passage;
 use super::lease::Lease;
 use super::stock::Stock;
 use super::tally::Counts;
+use crate::answers::Needles;
 use claude_bottle::policy::{Auth, Policy, Protocol, Route, Scheme};
 use claude_bottle::protocol::{Go, GoMessage, Source, Values, encode_base64};
 use hyper::body::Bytes;
@@ -48,6 +49,8 @@ pub struct Injection {
     pub token: String,
     /// When the token ends.
     pub ends: Option<SystemTime>,
+    /// What must not come back. `None`: it is too short to be told from an honest word.
+    pub needles: Option<Arc<Needles>>,
 }
 
 impl Injection {
@@ -174,11 +177,13 @@ fn injection(route: &Route, stock: &Stock) -> Result<Option<Injection>, String> 
         return Err(format!("the token `{token}` is empty"));
     }
     let prefixed = |prefix: &str| [prefix.as_bytes(), secret].concat();
+    let mut hidden = vec![secret.to_vec()];
     let (name, bytes) = match scheme {
         Scheme::Bearer => (AUTHORIZATION, prefixed("Bearer ")),
         Scheme::Token => (AUTHORIZATION, prefixed("token ")),
         Scheme::Basic { user } => {
             let pair = encode_base64(&prefixed(&format!("{user}:")));
+            hidden.push(pair.clone().into_bytes());
             (AUTHORIZATION, format!("Basic {pair}").into_bytes())
         }
         Scheme::Header { header } => {
@@ -190,7 +195,8 @@ fn injection(route: &Route, stock: &Stock) -> Result<Option<Injection>, String> 
         HeaderValue::from_bytes(&bytes).map_err(|_| format!("the token `{token}` cannot stand in a header"))?;
     value.set_sensitive(true);
     let ends = stock.lease(token).and_then(Lease::ends);
-    Ok(Some(Injection { name, value, token: token.clone(), ends }))
+    let needles = Needles::of(hidden.iter().map(Vec::as_slice)).map(Arc::new);
+    Ok(Some(Injection { name, value, token: token.clone(), ends, needles }))
 }
 
 /// What no route may say. The manifest refuses it with better words; the gate does not rely on that.

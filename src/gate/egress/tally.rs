@@ -5,7 +5,7 @@ use super::Egress;
 use super::table::Table;
 use crate::events::Events;
 use claude_bottle::policy::{Denial, Reason};
-use claude_bottle::protocol::{Audit, Event, Outcome};
+use claude_bottle::protocol::{Alarm, Audit, Done, Event, Outcome};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -164,6 +164,13 @@ impl Tally {
     pub fn failed(&mut self, why: impl Into<String>) {
         self.audit.verdict = Outcome::Error;
         self.audit.reason = Some(why.into());
+    }
+
+    /// Something was found; `finding` never holds it.
+    pub fn alarm(&mut self, finding: &str, done: Done) {
+        let Audit { host, port, method, path, .. } = self.audit.clone();
+        self.audit.finding.get_or_insert_with(|| finding.to_owned());
+        self.egress.events.push(Event::Alarm(Alarm { host, port, method, path, finding: finding.to_owned(), done }));
     }
 
     fn point(&mut self, route: usize) {

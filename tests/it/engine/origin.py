@@ -151,6 +151,7 @@ class Origin(BaseHTTPRequestHandler):
             self.answer(404, "text/plain", b"no such crate")
         elif self.path.startswith("/echo"):
             seen = {"method": self.command, "path": self.path, "headers": dict(self.headers.items())}
+            print(json.dumps(seen), flush=True)
             self.answer(200, "application/json", json.dumps(seen).encode())
         else:
             self.answer(200, "text/plain", b"hello from the origin\n")

@@ -44,7 +44,8 @@ fn everything(rig: &Rig, identity: &str) -> String {
 #[test]
 fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
     let rig = Rig::new(&json!({}));
-    let mut route = rig.origin().route();
+    let origin = rig.origin();
+    let mut route = origin.route();
     route["auth"] = json!({ "token_ref": "PLANTED_TOKEN" });
     rig.manifest(&json!({
         "bottles": { "b": { "egress": { "routes": [route] }, "env": { "COPIED": "${PLANTED_COPY}" } } },
@@ -75,10 +76,11 @@ fn planted_values_are_in_the_agents_environment_and_nowhere_else() {
 
     going.say("\n");
     let ran = going.end().code(1);
-    // The upstream saw the token, in a header that the agent never had.
-    assert!(ran.stdout.contains(&format!("Bearer {TOKEN}")), "{}", ran.stdout);
-    let rest = ran.stdout.replace(&format!("Bearer {TOKEN}"), "");
-    assert!(!rest.contains(TOKEN) && !rest.contains(PROXY) && rest.contains(&format!("COPIED={COPIED}")), "{rest}");
+    // The upstream saw the token, in a header that the agent never had, and said so; but not to the agent.
+    assert!(origin.log().contains(&format!("Bearer {TOKEN}")), "{}", origin.log());
+    let said = &ran.stdout;
+    assert!(said.contains(&format!("Bearer {}", "*".repeat(TOKEN.len()))), "{said}");
+    assert!(!said.contains(TOKEN) && !said.contains(PROXY) && said.contains(&format!("COPIED={COPIED}")), "{said}");
     let kept = read_all(&rig.state(&identity));
     assert!(!kept.contains(TOKEN) && !kept.contains(COPIED), "{kept}");
     assert!(kept.contains("allowed.example.org"), "the audit trail is kept");
