@@ -176,6 +176,10 @@ impl Policy {
             ("OPTIONS", "*") => Readings::server(),
             _ => normalise(ask.path).map_err(|why| Denial::new(Reason::Path, why).near(first))?,
         };
+        if !ask.query.is_none_or(query::is_plain) {
+            let text = "the query has a character that must be percent-encoded";
+            return Err(Denial::new(Reason::Query, text).near(first));
+        }
         let service = Service::of(&readings, ask.method, ask.query).map_err(|denial| denial.near(first))?;
         let mut chosen: Option<usize> = None;
         for reading in readings.all() {

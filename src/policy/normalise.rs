@@ -175,6 +175,7 @@ pub(super) fn decode(path: &str) -> Result<String, &'static str> {
             0..=0x1f | 0x7f => return Err("the path has a control character"),
             b' ' if !encoded => return Err("the path has a space"),
             b'#' | b'?' if !encoded => return Err("the path has a query in it"),
+            b'<' | b'>' | b'`' if !encoded => return Err("the path has a character that must be percent-encoded"),
             b'/' | b';' if !encoded => text.push(char::from(byte)),
             b' ' | b'/' | b'?' | b'#' | b'%' | b';' | 0x80.. => {
                 high |= byte >= 0x80;
@@ -336,6 +337,8 @@ mod tests {
             "/a\tb",
             "/a b",
             "/a#b",
+            "/<a>",
+            "/`",
             "/a?b",
         ] {
             assert!(normalise(path).is_err(), "{path} passed: {:?}", normalise(path));

@@ -10,6 +10,11 @@ pub type QueryRules = BTreeMap<String, ValuePattern>;
 
 pub const NO_OTHER: &str = "*";
 
+/// Can the query stand in a request line as it is (RFC 3986, and what browsers leave as it is)?
+pub(super) fn is_plain(query: &str) -> bool {
+    query.bytes().all(|byte| byte > b' ' && byte != 0x7f && !b"\"#<>".contains(&byte))
+}
+
 /// The first rule that the query does not fit, for a route that allows.
 pub(super) fn misfit<'r>(rules: &'r QueryRules, query: &str) -> Option<&'r str> {
     let closed = rules.contains_key(NO_OTHER);
@@ -30,20 +35,16 @@ pub(super) fn misfit<'r>(rules: &'r QueryRules, query: &str) -> Option<&'r str> 
 fn once(name: &str, pattern: &ValuePattern, query: &str) -> bool {
     let mut found = 0;
     for pair in parts(query, &['&']) {
-        for (nth, part) in pair.split(';').enumerate() {
-            let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            if nth == 0 && strict(key).as_deref() == Some(name) {
-                // Up to `;`, and up to `&`.
-                let whole = pair.split_once('=').map_or("", |(_, value)| value);
-                let fits =
-                    |value: &str| strict(value).is_some_and(|value| !value.contains('\0') && pattern.matches(&value));
-                if !fits(value) || !fits(whole) {
-                    return false;
-                }
-                found += 1;
-            } else if twins(key, name) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if strict(key).as_deref() == Some(name) {
+            // Some servers end a value at `;`, some drop the pair.
+            let fits = |value: String| !value.contains('\0') && pattern.matches(&value);
+            if value.contains(';') || !strict(value).is_some_and(fits) {
                 return false;
             }
+            found += 1;
+        } else if pair.split(';').any(|part| twins(part.split('=').next().unwrap_or_default(), name)) {
+            return false;
         }
     }
     found == 1

@@ -17,6 +17,7 @@ mod inside;
 mod kept;
 mod keystone;
 mod manifest;
+mod policy;
 mod refresh;
 mod repo;
 mod run;
