@@ -7,6 +7,7 @@ mod docs;
 mod engine;
 mod fake;
 mod faults;
+mod fuzz;
 #[cfg(feature = "gate")]
 mod gate;
 mod host;
