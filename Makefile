@@ -1,9 +1,10 @@
 # The short way to everything. Each target makes ready what it needs, and is quick when it is.
-# Variables: PREFIX (/usr/local), DESTDIR, CARGO, TEST (a filter for `make test`), DEMO_REAL (for `make demo`).
+# Variables: PREFIX (/usr/local), DESTDIR, CARGO, TEST (a filter for `make test`), DEMO_REAL (for `make demo`), FUZZ and
+# FUZZ_SECONDS (for `make fuzz`).
 
 SHELL = /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench images build install clean rust
+.PHONY: help demo test soak fuzz bench images build install clean rust
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -27,6 +28,7 @@ help:
 	@echo '               (DEMO_REAL=1 with CLAUDE_CODE_OAUTH_TOKEN or ANTHROPIC_API_KEY: the real model)'
 	@echo 'make test      all tests, on a real engine (TEST=name: those whose name holds it)'
 	@echo 'make soak      sessions ended at random, 300 times (SOAK=number): nothing may be lost'
+	@echo 'make fuzz      what reads hostile input, each for five minutes (FUZZ_SECONDS=number, FUZZ=target)'
 	@echo 'make bench     times, side by side with the bare engine'
 	@echo 'make images    engine, base, agent and gate images'
 	@echo 'make build     $(cli) and the gate program'
@@ -61,6 +63,24 @@ test: images
 soak: images
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
 	    SOAK=$${SOAK:-300} env --default-signal=INT,QUIT $(CARGO) test --all-features --test it -- --nocapture engine::soak
+
+# Coverage and sanitizers want a nightly compiler and cargo-fuzz; the seeds alone run with `make test`, too.
+FUZZ ?= $(patsubst fuzz/targets/%.rs,%,$(wildcard fuzz/targets/*.rs))
+FUZZ_SECONDS ?= 300
+found := $(CURDIR)/target/fuzz
+
+fuzz: rust
+	@$(CARGO) +nightly --version >/dev/null 2>&1 || { \
+	    echo 'no nightly compiler: the fuzz targets need one' >&2; \
+	    echo 'hint: rustup toolchain install nightly --profile minimal' >&2; exit 1; }
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { \
+	    echo 'no cargo-fuzz' >&2; echo 'hint: cargo install cargo-fuzz' >&2; exit 1; }
+	@command -v c++ >/dev/null 2>&1 || scripts/packages g++
+	@set -e; for target in $(FUZZ); do \
+	    mkdir -p "$(found)/corpus/$$target" "$(found)/findings"; \
+	    $(CARGO) +nightly fuzz run --fuzz-dir fuzz --target-dir "$(found)/build" "$$target" \
+	        "$(found)/corpus/$$target" "fuzz/seeds/$$target" -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	        -max_len=4096 -print_final_stats=1 -artifact_prefix="$(found)/findings/$$target-"; done
 
 bench: images
 	@scripts/packages bsdutils

@@ -379,7 +379,6 @@ impl Draft {
 
 fn settle(file: &Path, name: &str, draft: Draft) -> Result<Whole, Refused> {
     let not_yet = [
-        draft.routes.iter().find_map(|route| route.not_yet.clone()),
         draft.remotes.first().map(|line| unavailable(file, *line, "git.remotes")),
         draft.supervise.filter(|(_, on)| *on).map(|(line, _)| unavailable(file, line, "supervise")),
     ];

@@ -6,7 +6,7 @@
 mod agent;
 mod block;
 mod bottle;
-mod json;
+pub mod json;
 pub mod keys;
 mod prompt;
 mod route;

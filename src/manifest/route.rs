@@ -4,10 +4,13 @@
 //! What contradicts itself is refused here, so that the gate meets only routes that mean one thing.
 
 use super::block::{Block, is_variable, refuse};
-use super::json::{At, Node, Value, clean, visible};
+use super::json::{At, Member, Node, Value, clean, visible};
 use super::{Route, Token, keys, place};
 use crate::exit::Refused;
-use crate::policy::{self, Auth, ConnectTo, Dlp, GitAccess, HostPattern, Inspect, PathPattern, Protocol, Role, Scheme};
+use crate::policy::{
+    self, Auth, ConnectTo, Dlp, GitAccess, HeaderRules, HostPattern, Inspect, NO_OTHER, PathPattern, Protocol,
+    QueryRules, Role, Scheme, ValuePattern,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +39,6 @@ const NO_CREDENTIAL: [&str; 12] = [
 #[derive(Debug, Clone)]
 pub struct Draft {
     at: At,
-    pub not_yet: Option<Refused>,
     route: Route,
     /// `deny` without `methods`.
     every_method: bool,
@@ -80,22 +82,29 @@ pub fn read(file: &Path, node: &Node) -> Result<Draft, Refused> {
             .choice("dlp", &[("block", Dlp::Block), ("redact", Dlp::Redact), ("warn", Dlp::Warn), ("off", Dlp::Off)])?
             .unwrap_or_default(),
         server_tools: server_tools(&block)?,
+        query: query(&block)?,
+        headers: headers(&block)?,
         inspect_responses: inspect(&block)?,
     };
     let every_method = policy.deny && block.get("methods").is_none();
-    let not_yet = not_yet(&block)?;
     agree(&block, &policy)?;
     let upstream_ca = upstream_ca(&block)?;
     let (auth, token, placeholder) = match block.object("auth", &keys::AUTH)? {
         Some(auth) => read_auth(&auth, policy.role)?,
         None => (None, None, None),
     };
+    if let Some(Auth { scheme: Scheme::Header { header }, .. }) = &auth
+        && policy.headers.contains_key(header)
+    {
+        let what = format!("`{header}` is the header of `auth`, which the gate writes");
+        return Err(block.refuse(block.need("headers")?, what));
+    }
     policy.auth = auth;
     if policy.role.is_some() {
         policy.methods.push("POST".into());
     }
     leg(&block, &policy)?;
-    Ok(Draft { at: node.at, not_yet, route: Route { policy, token, upstream_ca, placeholder }, every_method })
+    Ok(Draft { at: node.at, route: Route { policy, token, upstream_ca, placeholder }, every_method })
 }
 
 /// Names that the door or the gate answers itself.
@@ -179,6 +188,72 @@ fn server_tools(block: &Block) -> Result<Vec<String>, Refused> {
         tools.push(word.to_string());
     }
     Ok(tools)
+}
+
+/// Names and patterns of one of the two maps, in the order of the file.
+fn rules<'a>(block: &Block<'a>, key: &'static str) -> Result<Vec<(&'a Member, ValuePattern)>, Refused> {
+    let mut rules = Vec::new();
+    for member in block.map(key)? {
+        let bad = |what: &dyn std::fmt::Display| {
+            refuse(block.file, member.at.line, format_args!("`{key}` in a route: {what}"))
+        };
+        let Value::String(text) = &member.node.value else {
+            let name = visible(&member.key);
+            return Err(bad(&format_args!("wanted a pattern as a string for `{name}`, found {}", member.node.kind())));
+        };
+        if member.key.is_empty() || member.key.len() > 100 || !member.key.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+            return Err(bad(&format_args!("bad name `{}`: printable ASCII, at most 100", visible(&member.key))));
+        }
+        rules.push((member, ValuePattern::try_from(text.clone()).map_err(|why| bad(&why))?));
+    }
+    if let (Some(member), true) = (block.get(key), rules.is_empty()) {
+        return Err(block.refuse(member, "empty: leave the key out"));
+    }
+    Ok(rules)
+}
+
+fn query(block: &Block) -> Result<QueryRules, Refused> {
+    let mut query = QueryRules::new();
+    let deny = block.flag("deny")?.is_some_and(|(_, deny)| deny);
+    for (member, pattern) in rules(block, "query")? {
+        let why = match (member.key.as_str(), pattern.as_str()) {
+            (NO_OTHER, _) if deny => Some("`*` belongs to a route that allows"),
+            (NO_OTHER, text) if !text.is_empty() => Some("`*` takes only `\"\"`: no parameter beside those named"),
+            _ => None,
+        };
+        let Some(why) = why else {
+            query.insert(member.key.clone(), pattern);
+            continue;
+        };
+        return Err(refuse(block.file, member.at.line, format_args!("`query` in a route: {why}")));
+    }
+    Ok(query)
+}
+
+fn headers(block: &Block) -> Result<HeaderRules, Refused> {
+    let mut headers = HeaderRules::new();
+    for (member, pattern) in rules(block, "headers")? {
+        let bad = |what: &str| {
+            let name = visible(&member.key);
+            Err(refuse(block.file, member.at.line, format_args!("`headers` in a route: `{name}` {what}")))
+        };
+        let name = member.key.to_ascii_lowercase();
+        if !is_header(&name) {
+            return bad("is not the name of a header");
+        }
+        if policy::is_ours(&name) {
+            return bad("is the gate's own: it writes it or takes it off, whatever the agent sends");
+        }
+        if headers.insert(name, pattern).is_some() {
+            return bad("stands here twice");
+        }
+    }
+    Ok(headers)
+}
+
+fn is_header(name: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    (1..=100).contains(&name.len()) && name.bytes().all(token)
 }
 
 /// The model's answers are what the agent is for: they are not inspected unless asked for.
@@ -295,7 +370,7 @@ fn read_auth(block: &Block, role: Option<Role>) -> Result<Credential, Refused> {
     Ok((Some(Auth { scheme, token: String::new() }), Some(token), placeholder))
 }
 
-fn variable(block: &Block, member: &super::json::Member) -> Result<String, Refused> {
+fn variable(block: &Block, member: &Member) -> Result<String, Refused> {
     let Value::String(name) = &member.node.value else {
         return Err(block.refuse(member, format_args!("wanted a string, found {}", member.node.kind())));
     };
@@ -340,8 +415,7 @@ fn scheme(block: &Block) -> Result<Scheme, Refused> {
         let form = Block::open(block.file, &member.node, &keys::SCHEME)?;
         let written = form.need("header")?;
         let header = form.text(written)?.to_ascii_lowercase();
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if header.len() > 100 || !header.bytes().all(token) {
+        if !is_header(&header) {
             return Err(form.refuse(written, "not the name of a header"));
         }
         if NO_CREDENTIAL.contains(&header.as_str()) {
@@ -367,24 +441,6 @@ fn scheme(block: &Block) -> Result<Scheme, Refused> {
         (Some(Scheme::Basic { .. }), Some(_)) | (_, None) => Ok(scheme.cloned().unwrap_or(Scheme::Bearer)),
         (_, Some(_)) => Err(refuse(block.file, member.at.line, "`user` in `auth`: belongs to `scheme: \"Basic\"`")),
     }
-}
-
-/// Keys with a shape and a meaning, but nothing behind them in this version.
-fn not_yet(block: &Block) -> Result<Option<Refused>, Refused> {
-    for key in ["query", "headers"] {
-        for member in block.map(key)? {
-            if !matches!(&member.node.value, Value::String(text) if !text.is_empty()) {
-                let what = format!(
-                    "wanted a pattern as a string for `{}`, found {}",
-                    visible(&member.key),
-                    member.node.kind()
-                );
-                return Err(refuse(block.file, member.at.line, format_args!("`{key}` in a route: {what}")));
-            }
-        }
-    }
-    let used = ["query", "headers"].into_iter().find_map(|key| block.get(key));
-    Ok(used.map(|member| unavailable(block.file, member.at.line, &member.key)))
 }
 
 pub fn unavailable(file: &Path, line: u32, key: &str) -> Refused {

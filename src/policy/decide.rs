@@ -1,11 +1,16 @@
-//! The decision. In this order: host, port, git, method, path; the first route that fits all of them decides.
+//! The decision. In this order: host, port, git, method, path, query, headers; the first route that fits all of them
+//! decides.
 //!
 //! What a denial says is for the agent: it names hosts, methods and paths, never files or tokens. The route it points
 //! to is for the operator.
 
-use super::normalise::{Readings, normalise, parameter};
+use super::fields::{self, Fields};
+use super::git::Service;
+use super::normalise::{Readings, normalise};
+use super::query::{self, NO_OTHER};
 use super::{GitAccess, PathPattern, Policy, Role, Route};
 use std::fmt;
+use std::sync::LazyLock;
 
 /// A request as it stands in the request line.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +22,8 @@ pub struct Ask<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub query: Option<&'a str>,
+    /// Those that go on: what the connection's own headers take off is not among them.
+    pub headers: Fields<'a>,
 }
 
 /// Allowed, and by which route (its index in the policy).
@@ -50,6 +57,8 @@ pub enum Reason {
     Git,
     Method,
     Path,
+    Query,
+    Header,
     /// A route with `deny` matched.
     Rule,
     /// It carries what must not leave.
@@ -72,6 +81,8 @@ impl fmt::Display for Reason {
             Reason::Git => "git",
             Reason::Method => "method",
             Reason::Path => "path",
+            Reason::Query => "query",
+            Reason::Header => "header",
             Reason::Rule => "rule",
             Reason::Dlp => "dlp",
             Reason::Model => "model",
@@ -114,6 +125,16 @@ pub fn rule_of(role: Role) -> &'static [(&'static [&'static str], &'static str)]
     }
 }
 
+/// One for each line of the rule, parsed once.
+fn patterns_of(role: Role) -> &'static [PathPattern] {
+    static PARSED: LazyLock<Vec<PathPattern>> = LazyLock::new(|| {
+        CLAUDE.iter().filter_map(|(_, path)| PathPattern::try_from((*path).to_owned()).ok()).collect()
+    });
+    match role {
+        Role::Claude => &PARSED,
+    }
+}
+
 impl Policy {
     /// The first two questions, which need no request: is there a route for this host and port? Its index; all routes
     /// of one host and port agree on how they are dialled.
@@ -151,12 +172,20 @@ impl Policy {
             let text = format!("method `{}` is never allowed", ask.method);
             return Err(Denial::new(Reason::Method, text).near(first));
         }
-        let readings = normalise(ask.path).map_err(|why| Denial::new(Reason::Path, why).near(first))?;
-        let service = Service::of(&readings, ask.query).map_err(|denial| denial.near(first))?;
-        let mut chosen = None;
+        let readings = match (ask.method, ask.path) {
+            ("OPTIONS", "*") => Readings::server(),
+            _ => normalise(ask.path).map_err(|why| Denial::new(Reason::Path, why).near(first))?,
+        };
+        if !ask.query.is_none_or(query::is_plain) {
+            let text = "the query has a character that must be percent-encoded";
+            return Err(Denial::new(Reason::Query, text).near(first));
+        }
+        let service = Service::of(&readings, ask.method, ask.query).map_err(|denial| denial.near(first))?;
+        let mut chosen: Option<usize> = None;
         for reading in readings.all() {
             let route = self.first_match(ask, service, reading)?;
-            if *chosen.get_or_insert(route) != route {
+            let before = *chosen.get_or_insert(route);
+            if before != route && !self.routes[before].treats_as(&self.routes[route]) {
                 let text = format!("path `{}` is ambiguous: servers may read it as `{reading}`", readings.plain());
                 return Err(Denial::new(Reason::Path, text).near(route));
             }
@@ -166,55 +195,107 @@ impl Policy {
             let text = format!("`{} {}` of `{}` is denied", ask.method, readings.plain(), ask.host);
             return Err(Denial::new(Reason::Rule, text).near(route));
         }
-        Ok(Pass { route, path: readings.plain().to_owned() })
+        Ok(Pass { route, path: if ask.path == "*" { "*" } else { readings.plain() }.to_owned() })
     }
 
     fn first_match(&self, ask: &Ask, service: Option<Service>, path: &str) -> Result<usize, Denial> {
-        let mut method = None;
-        let mut nearest = None;
+        let mut best = None;
         for (index, route) in self.routes.iter().enumerate() {
             if route.port != ask.port || !route.host.matches(ask.host) {
                 continue;
             }
-            nearest = nearest.or(Some(index));
-            match route.judge(ask.method, service, path) {
-                Fit::All => return Ok(index),
-                Fit::Method => method = method.or(Some(index)),
-                Fit::None => {}
+            let fit = route.judge(ask, service, path);
+            if fit == Fit::All {
+                return Ok(index);
+            }
+            if best.as_ref().is_none_or(|(_, before): &(usize, Fit)| fit.level() > before.level()) {
+                best = Some((index, fit));
             }
         }
-        let Ask { host, method: name, .. } = ask;
-        let denial = match (service, method) {
-            (Some(_), _) => {
-                Denial::new(Reason::Git, format!("git access to `{path}` of `{host}` is not on the allowlist"))
+        let Ask { host, method, .. } = ask;
+        let (reason, text) = match (service, best.as_ref().map_or(&Fit::None, |(_, fit)| fit)) {
+            (_, Fit::Path(Misfit::Query(NO_OTHER))) => {
+                (Reason::Query, format!("the query of `{path}` of `{host}` has more than the allowlist takes"))
             }
-            (None, Some(_)) => Denial::new(Reason::Path, format!("path `{path}` of `{host}` is not on the allowlist")),
-            (None, None) => Denial::new(Reason::Method, format!("method `{name}` is not allowed on `{host}`")),
+            (_, Fit::Path(Misfit::Query(name))) => {
+                (Reason::Query, format!("query parameter `{name}` of `{path}` of `{host}` does not fit the allowlist"))
+            }
+            (_, Fit::Path(Misfit::Header(name))) => {
+                (Reason::Header, format!("header `{name}` for `{path}` of `{host}` does not fit the allowlist"))
+            }
+            (Some(_), _) => (Reason::Git, format!("git access to `{path}` of `{host}` is not on the allowlist")),
+            (None, Fit::Method) => (Reason::Path, format!("path `{path}` of `{host}` is not on the allowlist")),
+            (None, _) => (Reason::Method, format!("method `{method}` is not allowed on `{host}`")),
         };
-        Err(Denial { route: method.or(nearest), ..denial })
+        Err(Denial { reason, text, route: best.map(|(index, _)| index) })
     }
 }
 
-enum Fit {
-    All,
-    Method,
+/// How far a route fits, among those of the host and port.
+#[derive(Debug, PartialEq, Eq)]
+enum Fit<'r> {
     None,
+    Method,
+    Path(Misfit<'r>),
+    All,
+}
+
+/// The rule that is in the way.
+#[derive(Debug, PartialEq, Eq)]
+enum Misfit<'r> {
+    Query(&'r str),
+    Header(&'r str),
+}
+
+impl Fit<'_> {
+    fn level(&self) -> u8 {
+        match self {
+            Fit::None => 0,
+            Fit::Method => 1,
+            Fit::Path(_) => 2,
+            Fit::All => 3,
+        }
+    }
 }
 
 impl Route {
-    fn judge(&self, method: &str, service: Option<Service>, path: &str) -> Fit {
-        if let (Some(service), false) = (service, self.deny) {
+    fn judge(&self, ask: &Ask, service: Option<Service>, path: &str) -> Fit<'_> {
+        let query = ask.query.unwrap_or_default();
+        if self.deny {
+            return if self.may_match(ask.method, service, path)
+                && query::may_fit(&self.query, query)
+                && fields::may_fit(&self.headers, ask.headers)
+            {
+                Fit::All
+            } else {
+                Fit::None
+            };
+        }
+        match self.line(ask.method, service, path) {
+            Fit::All => {}
+            less => return less,
+        }
+        let rest = query::misfit(&self.query, query).map(Misfit::Query);
+        let rest = rest.or_else(|| fields::misfit(&self.headers, ask.headers).map(Misfit::Header));
+        rest.map_or(Fit::All, Fit::Path)
+    }
+
+    /// Method and path.
+    fn line(&self, method: &str, service: Option<Service>, path: &str) -> Fit<'_> {
+        if let Some(service) = service {
             let fits = self.git == Some(GitAccess::Fetch)
                 && method == service.method()
-                && service.repository(path).is_some_and(|repository| self.covers(path, repository));
+                && service.repository(path).is_some_and(|repository| {
+                    self.paths.iter().any(|p| p.matches(path)) || self.covers(repository, PathPattern::matches)
+                });
             return if fits { Fit::All } else { Fit::None };
         }
-        if let (Some(role), false) = (self.role, self.deny) {
+        if let Some(role) = self.role {
             let mut fit = Fit::None;
-            for (methods, pattern) in rule_of(role) {
+            for ((methods, _), pattern) in rule_of(role).iter().zip(patterns_of(role)) {
                 if methods.contains(&method) {
                     fit = Fit::Method;
-                    if PathPattern::try_from((*pattern).to_owned()).is_ok_and(|pattern| pattern.matches(path)) {
+                    if pattern.matches(path) {
                         return Fit::All;
                     }
                 }
@@ -224,63 +305,36 @@ impl Route {
         if !self.methods.iter().any(|one| one == method) {
             return Fit::None;
         }
-        // Many servers do not tell cases apart: a refusal must not depend on it.
-        let fits = |pattern: &PathPattern| pattern.matches(path) || (self.deny && pattern.matches_any_case(path));
-        if self.paths.iter().any(fits) { Fit::All } else { Fit::Method }
+        if self.paths.iter().any(|pattern| pattern.matches(path)) { Fit::All } else { Fit::Method }
+    }
+
+    /// A refusal must not depend on what many servers do not tell apart: cases, a slash at the end, `.git`.
+    fn may_match(&self, method: &str, service: Option<Service>, path: &str) -> bool {
+        let loosely = PathPattern::matches_loosely;
+        let repository = service.and_then(|service| service.repository(path));
+        self.methods.iter().any(|one| one == method)
+            && (self.paths.iter().any(|pattern| loosely(pattern, path))
+                || repository.is_some_and(|repository| self.covers(repository, loosely)))
     }
 
     /// A pattern may name the repository (with or without `.git`) or everything beneath a folder.
-    fn covers(&self, path: &str, repository: &str) -> bool {
+    fn covers(&self, repository: &str, matches: fn(&PathPattern, &str) -> bool) -> bool {
         let bare = repository.strip_suffix(".git").unwrap_or(repository);
-        self.paths.iter().any(|p| p.matches(path) || p.matches(repository) || p.matches(bare))
-    }
-}
-
-/// The two requests of a git fetch over HTTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Service {
-    Refs,
-    Pack,
-}
-
-impl Service {
-    /// Is this git's smart protocol? A push, in whatever reading, is an error at once.
-    fn of(readings: &Readings, query: Option<&str>) -> Result<Option<Service>, Denial> {
-        let push = || Denial::new(Reason::Git, "git push over https is never allowed");
-        let mut found = None;
-        for reading in readings.all() {
-            let lower = reading.to_ascii_lowercase();
-            if lower.split('/').any(|segment| segment == "git-receive-pack") {
-                return Err(push());
-            }
-            let path = lower.trim_end_matches('/');
-            if path.ends_with("/git-upload-pack") {
-                found = Some(Service::Pack);
-            } else if path.ends_with("/info/refs") {
-                for service in parameter(query.unwrap_or_default(), "service") {
-                    match service.as_str() {
-                        "git-upload-pack" => found = Some(Service::Refs),
-                        "git-receive-pack" => return Err(push()),
-                        _ => return Err(Denial::new(Reason::Git, "this git service is not known")),
-                    }
-                }
-            }
-        }
-        Ok(found)
+        self.paths.iter().any(|pattern| matches(pattern, repository) || matches(pattern, bare))
     }
 
-    fn method(self) -> &'static str {
-        match self {
-            Service::Refs => "GET",
-            Service::Pack => "POST",
-        }
-    }
-
-    fn repository(self, path: &str) -> Option<&str> {
-        path.strip_suffix(match self {
-            Service::Refs => "/info/refs",
-            Service::Pack => "/git-upload-pack",
-        })
+    /// Is it all one which of two routes lets a request pass?
+    fn treats_as(&self, other: &Route) -> bool {
+        let treatment = |route: &Route| Route {
+            host: self.host.clone(),
+            methods: Vec::new(),
+            paths: Vec::new(),
+            origin: String::new(),
+            query: Default::default(),
+            headers: Default::default(),
+            ..route.clone()
+        };
+        treatment(self) == treatment(other) && self.takes_websockets() == other.takes_websockets()
     }
 }
 
@@ -304,16 +358,19 @@ mod tests {
         Policy { routes: serde_json::from_value(value).unwrap() }
     }
 
-    /// `GET https://host[:port]/path` → the route's index, or the reason.
-    fn ask(policy: &Policy, line: &str) -> Result<usize, String> {
-        let (method, url) = line.split_once(' ').unwrap();
-        let (authority, rest) = url.split_at(url.find('/').unwrap());
+    /// `GET host[:port]/path`, then ` | name: value` for each header → the route's index, or the reason.
+    fn ask(policy: &Policy, text: &str) -> Result<usize, String> {
+        let mut parts = text.split(" | ");
+        let (method, url) = parts.next().unwrap().split_once(' ').unwrap();
+        let headers: Vec<_> = parts.map(|part| part.split_once(": ").unwrap()).collect();
+        let headers: Vec<_> = headers.into_iter().map(|(name, value)| (name, value.as_bytes())).collect();
+        let (authority, rest) = url.split_at(url.find(['/', '*']).unwrap());
         let (host, port) = authority.split_once(':').unwrap_or((authority, "443"));
         let (path, query) = match rest.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (rest, None),
         };
-        let ask = Ask { host, port: port.parse().unwrap(), method, path, query };
+        let ask = Ask { host, port: port.parse().unwrap(), method, path, query, headers: &headers };
         policy.decide(&ask).map(|pass| pass.route).map_err(|denial| denial.reason.to_string())
     }
 
@@ -341,6 +398,134 @@ mod tests {
         assert_eq!(ask(&policy, "GET api.example.org:80/team/x"), no("port"));
         assert_eq!(ask(&policy, "GET plain.example.org:80/"), Ok(3));
         assert_eq!(ask(&policy, "GET plain.example.org/"), no("port"));
+        assert_eq!(ask(&policy, "OPTIONS x.docs.example*"), Ok(2));
+        assert_eq!(ask(&policy, "OPTIONS api.example.org*"), no("path"));
+        assert_eq!(ask(&policy, "GET x.docs.example*"), no("path"));
+    }
+
+    #[test]
+    fn a_query_chooses_among_routes_as_a_path_does() {
+        let policy = policy(
+            r#"[{"host":"forge.org","paths":["/api/projects"],"query":{"visibility":"public"},"deny":true},
+                {"host":"forge.org","paths":["/api/projects"],"query":{"per_page":"*"}},
+                {"host":"forge.org","paths":["/*/*/info/refs"],"query":{"service":"git-upload-pack"},"git":"fetch"},
+                {"host":"forge.org","paths":["/api/search"],"query":{"q":"repo:team/* *","*":""}},
+                {"host":"s3.org","paths":["/bucket/**"],"query":{"list-type":"2"}},
+                {"host":"s3.org","paths":["/bucket/*"],"methods":["POST"],"query":{"uploads":""}}]"#,
+        );
+        assert_eq!(ask(&policy, "GET forge.org/api/projects?per_page=20"), Ok(1));
+        assert_eq!(ask(&policy, "GET forge.org/api/projects?per_page=20&visibility=private"), Ok(1));
+        assert_eq!(ask(&policy, "GET forge.org/api/projects?per_page=20&visibility=public"), no("rule"));
+        assert_eq!(ask(&policy, "GET forge.org/api/projects/?per_page=20&Visibility=PUBLIC"), no("rule"));
+        assert_eq!(ask(&policy, "GET forge.org/api/projects"), no("query"));
+        assert_eq!(ask(&policy, "POST forge.org/api/projects?per_page=1"), no("method"));
+        assert_eq!(ask(&policy, "GET forge.org/a/b/info/refs?service=git-upload-pack"), Ok(2));
+        assert_eq!(ask(&policy, "GET forge.org/a/b/info/refs"), no("query"));
+        assert_eq!(ask(&policy, "GET forge.org/a/b/info/refs?service=git-receive-pack"), no("git"));
+        assert_eq!(ask(&policy, "GET forge.org/api/search?q=repo%3Ateam%2Fapp+is%3Aissue"), Ok(3));
+        assert_eq!(ask(&policy, "GET forge.org/api/search?q=repo:team/app+x&q=y"), no("query"));
+        assert_eq!(ask(&policy, "GET forge.org/api/search?q=repo:team/app+x&sort=asc"), no("query"));
+        assert_eq!(ask(&policy, "GET s3.org/bucket/?list-type=2&prefix=a%2Fb"), Ok(4));
+        assert_eq!(ask(&policy, "GET s3.org/bucket/key"), no("query"));
+        assert_eq!(ask(&policy, "POST s3.org/bucket/key?uploads"), Ok(5));
+        assert_eq!(ask(&policy, "POST s3.org/bucket/key?uploadId=1"), no("query"));
+    }
+
+    #[test]
+    fn headers_choose_among_routes_as_a_path_does() {
+        let policy = policy(
+            r#"[{"host":"api.org","headers":{"anthropic-beta":"mcp-client-*"},"methods":["GET","POST"],"deny":true},
+                {"host":"api.org","paths":["/v1/messages"],"methods":["POST"],
+                 "headers":{"anthropic-version":"2023-06-01"}},
+                {"host":"api.org","paths":["/repos/**"],
+                 "headers":{"x-github-api-version":"20*","accept":"application/vnd.github+json"}}]"#,
+        );
+        let messages = "POST api.org/v1/messages | anthropic-version: 2023-06-01";
+        assert_eq!(ask(&policy, messages), Ok(1));
+        assert_eq!(ask(&policy, &format!("{messages} | anthropic-beta: prompt-caching")), Ok(1));
+        assert_eq!(ask(&policy, &format!("{messages} | anthropic-beta: a,mcp-client-1")), no("rule"));
+        assert_eq!(ask(&policy, &format!("{messages} | anthropic-version: 2023-06-01")), no("header"));
+        assert_eq!(ask(&policy, "POST api.org/v1/messages"), no("header"));
+        let github = "GET api.org/repos/a/b | accept: application/vnd.github+json";
+        assert_eq!(ask(&policy, &format!("{github} | x-github-api-version: 2022-11-28")), Ok(2));
+        assert_eq!(ask(&policy, github), no("header"));
+    }
+
+    #[test]
+    fn what_honest_clients_send_passes() {
+        let policy = policy(
+            r#"[{"host":"npm.org","paths":["/@types%2F*","/@types/**"]},
+                {"host":"npm.org"},
+                {"host":"lab.org","paths":["/api/v4/projects/team%2fapp/**"]},
+                {"host":"go.org","paths":["/github.com/**","/*/@v/list"]},
+                {"host":"ci.org","paths":["/job/app/**"]},
+                {"host":"files.org","paths":["/a%20b/caf%C3%A9/*","/wiki/Inc.","/m/1.0;build=7/x.jar"]},
+                {"host":"git-scm.org"}]"#,
+        );
+        for (line, route) in [
+            ("GET npm.org/@types%2fnode", 0),
+            ("GET npm.org/@types/node/-/node-1.0.0.tgz", 0),
+            ("GET npm.org/@scope%2Fname", 1),
+            ("GET lab.org/api/v4/projects/team%2Fapp/issues", 2),
+            ("GET lab.org/api/v4/projects/team%2Fapp/repository/files/src%2FC%23%2Fa.cs/raw", 2),
+            ("GET lab.org/api/v4/projects/team%2Fapp/repository/branches/feature%2Fx", 2),
+            ("GET go.org/github.com/!burnt!sushi/toml/@v/v1.3.2.zip", 3),
+            ("GET ci.org/job/app/job/feature%252Fx/lastBuild/", 4),
+            ("GET files.org/a%20b/caf%c3%a9/x", 5),
+            ("GET files.org/wiki/Inc.", 5),
+            ("GET files.org/m/1.0;build=7/x.jar", 5),
+            ("GET git-scm.org/docs/git-receive-pack", 6),
+            ("GET git-scm.org/docs/git-upload-pack", 6),
+        ] {
+            assert_eq!(ask(&policy, line), Ok(route), "{line}");
+        }
+        assert_eq!(ask(&policy, "GET lab.org/api/v4/projects/team%2Fother/issues"), no("path"));
+        assert_eq!(ask(&policy, "GET lab.org/api/v4/projects/team%2Fapp%2Fsub/issues"), no("path"));
+    }
+
+    #[test]
+    fn readings_that_lead_to_routes_of_one_treatment_pass() {
+        let policy = policy(
+            r#"[{"host":"a.org","paths":["/x/**"]},
+                {"host":"a.org"},
+                {"host":"b.org","paths":["/x/**"]},
+                {"host":"b.org","dlp":"off"}]"#,
+        );
+        assert_eq!(ask(&policy, "GET a.org/x%2fy"), Ok(1));
+        assert_eq!(ask(&policy, "GET b.org/x%2fy"), no("path"));
+    }
+
+    #[test]
+    fn a_refusal_is_escaped_by_no_spelling() {
+        let policy = policy(
+            r#"[{"host":"a.org","paths":["/admin","/team/app"],"methods":["GET","POST"],"deny":true},
+                {"host":"a.org","methods":["GET","POST"],"git":"fetch"}]"#,
+        );
+        for path in [
+            "/admin",
+            "/ADMIN",
+            "/admin/",
+            "/admin//",
+            "/%61dmin",
+            "/admin.",
+            "/admin%20",
+            "/admin;x",
+            "/admin%3bx",
+            "/admin%3fx",
+            "/%EF%BD%81dmin",
+            "/\u{ff41}dmin",
+            "/%2561dmin",
+            "/;x/admin",
+            "/admin/;x",
+            "/team%2fapp",
+            "/team//app/",
+            "/team/app/git-upload-pack",
+            "/Team/App.git/git-upload-pack",
+        ] {
+            let denied = ask(&policy, &format!("POST a.org{path}"));
+            assert!(denied == no("rule") || denied == no("path"), "{path}: {denied:?}");
+        }
+        assert_eq!(ask(&policy, "GET a.org/administrator"), Ok(1));
     }
 
     #[test]
@@ -415,7 +600,7 @@ mod tests {
     fn a_denial_names_the_nearest_route_and_shows_no_origin() {
         let policy =
             policy(r#"[{"host":"x.org"},{"host":"a.org","methods":["POST"]},{"host":"a.org","paths":["/b/**"]}]"#);
-        let ask = Ask { host: "a.org", port: 443, method: "GET", path: "/c", query: None };
+        let ask = Ask { host: "a.org", port: 443, method: "GET", path: "/c", query: None, headers: &[] };
         let denial = policy.decide(&ask).unwrap_err();
         assert_eq!(denial.route, Some(2));
         assert_eq!(denial.text, "path `/c` of `a.org` is not on the allowlist");

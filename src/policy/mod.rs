@@ -1,17 +1,28 @@
 //! May this request leave, and why: the one answer, shared by the gate and by `check`. Pure: no file, clock, net or env.
 //!
-//! A policy is an ordered list of routes. The first route whose host, port, method and path all fit decides; none = refused.
+//! A policy is an ordered list of routes. The first route that a request fits in all it asks for decides;
+//! none = refused.
 
 mod address;
 mod decide;
+mod fields;
+mod git;
+mod host;
+mod lookalike;
 mod normalise;
 mod pattern;
+mod query;
+mod value;
 
 pub use address::{local_name, nowhere, private_name, special};
 pub use decide::{Ask, Denial, Pass, Reason, rule_of};
+pub use fields::{Fields, HeaderRules, is_ours};
+pub use host::plain_name;
 pub use normalise::{Readings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};
+pub use query::{NO_OTHER, QueryRules};
 use serde::{Deserialize, Serialize};
+pub use value::ValuePattern;
 
 /// Variables that tell programs of a proxy, in lower case; there are other spellings. None is ever set in a bottle: what
 /// may leave needs none.
@@ -68,6 +79,12 @@ pub struct Route {
     /// Tools that the model's own servers may run, by the beginning of their type, as in `web_fetch`.
     #[serde(default)]
     pub server_tools: Vec<String>,
+    /// Of the query: each named parameter is there once and fits.
+    #[serde(default, skip_serializing_if = "QueryRules::is_empty")]
+    pub query: QueryRules,
+    /// Of the headers, the same.
+    #[serde(default, skip_serializing_if = "HeaderRules::is_empty")]
+    pub headers: HeaderRules,
     /// What is done about hidden instructions in an answer.
     #[serde(default)]
     pub inspect_responses: Inspect,

@@ -1,5 +1,7 @@
 //! Patterns of hosts and paths, and where a route dials: parsed once, matched often.
 
+use super::host::ends_in_a_number;
+use super::normalise::{decode, readings};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -8,10 +10,15 @@ use std::fmt;
 #[serde(try_from = "String", into = "String")]
 pub struct HostPattern(String);
 
-/// Segments of a normalised path: `*` is one segment, a final `**` the rest (also nothing).
+/// Segments of a normalised path: `*` is one segment, a final `**` the rest (also nothing). What servers read differently
+/// stands for every reading of it: `/group%2Fapp` is `/group/app`, too, and `/v1;x` is `/v1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct PathPattern(String);
+pub struct PathPattern {
+    text: String,
+    /// Every reading of the text, decoded.
+    forms: Vec<String>,
+}
 
 /// Where the gate dials in place of the route's host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +94,7 @@ fn check_name(name: &str) -> Result<(), &'static str> {
     if name.len() > 253 || !name.split('.').all(fine) {
         return Err("not a host name");
     }
-    if name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
+    if ends_in_a_number(name) {
         return Err("an address; a route names a host (use `connect_to` for the address)");
     }
     Ok(())
@@ -95,27 +102,46 @@ fn check_name(name: &str) -> Result<(), &'static str> {
 
 impl PathPattern {
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// `path`: normalised, starts with `/`, without the query.
     pub fn matches(&self, path: &str) -> bool {
-        let mut wanted = self.0.split('/').skip(1);
-        let mut given = path.split('/').skip(1);
-        loop {
-            match (wanted.next(), given.next()) {
-                (Some("**"), _) => return true,
-                (Some("*"), Some(segment)) if !segment.is_empty() => {}
-                (Some(a), Some(b)) if a == b => {}
-                (None, None) => return true,
-                _ => return false,
-            }
-        }
+        self.forms.iter().any(|form| covers(form, path, str::eq))
     }
 
-    /// The same for servers that do not tell cases apart.
-    pub fn matches_any_case(&self, path: &str) -> bool {
-        PathPattern(self.0.to_ascii_lowercase()).matches(&path.to_ascii_lowercase())
+    /// The same for servers that tell neither cases nor a slash at the end apart.
+    pub fn matches_loosely(&self, path: &str) -> bool {
+        let bare = |path: &str| format!("/{}", path.trim_matches('/'));
+        let path = bare(path);
+        self.forms.iter().any(|form| covers(&bare(form), &path, str::eq_ignore_ascii_case))
+    }
+}
+
+fn covers(form: &str, path: &str, same: fn(&str, &str) -> bool) -> bool {
+    let mut wanted = form.split('/').skip(1);
+    let mut given = path.split('/').skip(1);
+    loop {
+        match (wanted.next(), given.next()) {
+            (Some("**"), _) => return true,
+            (Some("*"), Some(segment)) if !segment.is_empty() => {}
+            (Some(a), Some(b)) if same(a, b) || parts(a, b, same) => {}
+            (None, None) => return true,
+            _ => return false,
+        }
+    }
+}
+
+/// A segment with encoded slashes, between which `*` is one part.
+fn parts(wanted: &str, given: &str, same: fn(&str, &str) -> bool) -> bool {
+    let (mut wanted, mut given) = (wanted.split("%2F"), given.split("%2F"));
+    loop {
+        match (wanted.next(), given.next()) {
+            (Some("*"), Some(part)) if !part.is_empty() => {}
+            (Some(a), Some(b)) if same(a, b) => {}
+            (None, None) => return true,
+            _ => return false,
+        }
     }
 }
 
@@ -123,23 +149,36 @@ impl TryFrom<String> for PathPattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
+        let bad = |why: &str| Err(format!("bad path `{text}`: {why}"));
+        let segments = || text.split('/').flat_map(segments_of);
         let why = if !text.starts_with('/') {
             "must start with `/`"
         } else if text.contains(['?', '#']) {
             "a path has no query"
-        } else if text.bytes().any(|b| b <= b' ' || b == b'\\' || b == b'%' || b > 0x7e) {
-            "a path pattern is printable ASCII without `%` and `\\`"
+        } else if text.bytes().any(|b| b <= b' ' || b == b'\\' || b > 0x7e) {
+            "a path pattern is printable ASCII without `\\`, other characters percent-encoded"
         } else if text.contains("//") || text.split('/').any(|s| s == "." || s == "..") {
             "patterns are matched on the normalised path, which has no `//`, `.` or `..`"
         } else if text.split('/').rev().skip(1).any(|s| s == "**") {
             "`**` may stand only at the end"
-        } else if text.split('/').any(|s| s.contains('*') && s != "*" && s != "**") {
+        } else if text.to_ascii_lowercase().contains("%2a")
+            || segments().any(|s| s.contains('*') && s != "*" && s != "**")
+            || text.split('/').any(|s| s.len() > 2 && segments_of(s).any(|part| part == "**"))
+        {
             "`*` and `**` stand for whole segments"
         } else {
-            return Ok(PathPattern(text));
+            match decode(&text).and_then(readings) {
+                Ok(readings) => return Ok(PathPattern { forms: readings.all().to_vec(), text }),
+                Err(why) => return bad(why),
+            }
         };
-        Err(format!("bad path `{text}`: {why}"))
+        bad(why)
     }
+}
+
+/// What stands between encoded slashes.
+fn segments_of(segment: &str) -> impl Iterator<Item = &str> {
+    segment.split("%2F").flat_map(|part| part.split("%2f"))
 }
 
 impl TryFrom<String> for ConnectTo {
@@ -191,6 +230,6 @@ impl From<HostPattern> for String {
 
 impl From<PathPattern> for String {
     fn from(pattern: PathPattern) -> String {
-        pattern.0
+        pattern.text
     }
 }

@@ -3,7 +3,7 @@
 use crate::exit::Refused;
 use crate::facts::{Kind, Terminal, Workspace};
 use crate::plan::{Plan, Runtime, Source};
-use crate::policy::{GitAccess, Protocol, Role, Route, Scheme};
+use crate::policy::{GitAccess, NO_OTHER, Protocol, Role, Route, Scheme};
 use crate::protocol;
 use crate::say::visible;
 use crate::spec::{Beginning, Copied, Mode};
@@ -246,6 +246,11 @@ fn rights(route: &Route) -> String {
             words.push(route.paths.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" "));
         }
     }
+    words.extend(route.query.iter().map(|(name, pattern)| match name.as_str() {
+        NO_OTHER => "[no other query]".to_owned(),
+        name => format!("[?{name}={}]", pattern.as_str()),
+    }));
+    words.extend(route.headers.iter().map(|(name, pattern)| format!("[{name}: {}]", pattern.as_str())));
     if route.port == 80 && route.protocol == Protocol::Http {
         words.push("[plain HTTP]".to_owned());
     }

@@ -7,6 +7,7 @@ mod docs;
 mod engine;
 mod fake;
 mod faults;
+mod fuzz;
 #[cfg(feature = "gate")]
 mod gate;
 mod host;
@@ -17,6 +18,7 @@ mod inside;
 mod kept;
 mod keystone;
 mod manifest;
+mod policy;
 mod refresh;
 mod repo;
 mod run;

@@ -139,6 +139,17 @@ const GOOD: &[(Level, &str)] = &[
         r#"{"host":"*.docs.rs","port":8443,"methods":["get","POST","M-SEARCH"],"paths":["/","/a/*/b","/a/**","/~x/@v;1"]}"#,
     ),
     (Route, r#"{"host":"x.org","deny":true,"paths":["/secret/**"]}"#),
+    (
+        Route,
+        r#"{"host":"x.org","paths":["/api/team%2Fapp/**","/@t%2f*","/@t%2F*%2Fx","/a%20b/caf%C3%A9","/*","/*%2Fa/**"]}"#,
+    ),
+    (Route, r#"{"host":"x.org","query":{"q":"*","service":"git-upload-pack","uploads":"","a b":"é*"}}"#),
+    (
+        Route,
+        r#"{"host":"x.org","query":{"*":"","page":"*"},"headers":{"Anthropic-Version":"2023-06-01","accept":"*"}}"#,
+    ),
+    (Route, r#"{"host":"x.org","deny":true,"query":{"visibility":"public"},"headers":{"anthropic-beta":"mcp-*"}}"#),
+    (Route, r#"{"host":"x.org","role":"claude","auth":{"token_ref":"ANTHROPIC_API_KEY"},"headers":{"x-app":"cli"}}"#),
     (Route, r#"{"host":"x.org","auth":{"token_ref":"T"}}"#),
     (Route, r#"{"host":"x.org","auth":{"token_cmd":["pass","show",""],"scheme":"token"}}"#),
     (Route, r#"{"host":"x.org","auth":{"token_ref":"T","scheme":"Basic","user":"me"}}"#),
@@ -178,8 +189,6 @@ const NOT_YET: &[(Level, &str, &str)] = &[
         r#"{"git":{"remotes":[{"name":"app","upstream":"git@x.org:team/app.git","identity_file":"k"}]}}"#,
         "git.remotes",
     ),
-    (Route, r#"{"host":"x.org","query":{"q":"*"}}"#, "query"),
-    (Route, r#"{"host":"x.org","headers":{"accept":"*"}}"#, "headers"),
 ];
 
 /// Neither the parser nor the schema accepts these. The text is the whole error, hint included.
@@ -394,8 +403,16 @@ const BAD: &[(Level, &str, &str)] = &[
     (Route, r#"{"host":"x.org","paths":["/a?b"]}"#, "HOME:1: bad path `/a?b`: a path has no query"),
     (
         Route,
-        r#"{"host":"x.org","paths":["/a%20"]}"#,
-        "HOME:1: bad path `/a%20`: a path pattern is printable ASCII without `%` and `\\`",
+        r#"{"host":"x.org","paths":["/é"]}"#,
+        "HOME:1: bad path `/é`: a path pattern is printable ASCII without `\\`, other characters percent-encoded",
+    ),
+    (Route, r#"{"host":"x.org","paths":["/a%2"]}"#, "HOME:1: bad path `/a%2`: the path has a broken percent-encoding"),
+    (Route, r#"{"host":"x.org","paths":["/a%5C"]}"#, "HOME:1: bad path `/a%5C`: the path has a backslash"),
+    (Route, r#"{"host":"x.org","paths":["/%2a"]}"#, "HOME:1: bad path `/%2a`: `*` and `**` stand for whole segments"),
+    (
+        Route,
+        r#"{"host":"x.org","paths":["/a%2F**"]}"#,
+        "HOME:1: bad path `/a%2F**`: `*` and `**` stand for whole segments",
     ),
     (
         Route,
@@ -434,6 +451,33 @@ const BAD: &[(Level, &str, &str)] = &[
         Route,
         r#"{"host":"x.org","query":{"q":5}}"#,
         "HOME:1: `query` in a route: wanted a pattern as a string for `q`, found a number",
+    ),
+    (Route, r#"{"host":"x.org","query":[]}"#, "HOME:1: `query` in a route: wanted an object, found an array"),
+    (Route, r#"{"host":"x.org","query":{}}"#, "HOME:1: `query` in a route: empty: leave the key out"),
+    (
+        Route,
+        r#"{"host":"x.org","query":{"é":""}}"#,
+        "HOME:1: `query` in a route: bad name `é`: printable ASCII, at most 100",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","query":{"q":"a\nb"}}"#,
+        "HOME:1: `query` in a route: bad pattern: no control character",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","query":{"*":"a"}}"#,
+        "HOME:1: `query` in a route: `*` takes only `\"\"`: no parameter beside those named",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","deny":true,"query":{"*":""}}"#,
+        "HOME:1: `query` in a route: `*` belongs to a route that allows",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","headers":{"a b":"c"}}"#,
+        "HOME:1: `headers` in a route: `a b` is not the name of a header",
     ),
     (
         Route,
@@ -691,6 +735,23 @@ const BAD_MEANING: &[(Level, &str, &str)] = &[
         r#"{"host":"a.org","role":"claude","auth":{"token_ref":"ANTHROPIC_API_KEY"}},{"host":"b.org","role":"claude","auth":{"token_ref":"ANTHROPIC_API_KEY"}}"#,
         "HOME:1: a second host with `role: \"claude\"`, beside the one in line 1: Claude Code has one",
     ),
+    (
+        Route,
+        r#"{"host":"x.org","headers":{"Authorization":"Bearer *"}}"#,
+        "HOME:1: `headers` in a route: `Authorization` is the gate's own: it writes it or takes it off, whatever the agent sends",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","headers":{"accept":"a","Accept":"b"}}"#,
+        "HOME:1: `headers` in a route: `Accept` stands here twice",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","headers":{"x-k":"*"},"auth":{"token_ref":"T","scheme":{"header":"X-K"}}}"#,
+        "HOME:1: `headers` in a route: `x-k` is the header of `auth`, which the gate writes",
+    ),
+    (Route, r#"{"host":"x.org","paths":["/caf%E9"]}"#, "HOME:1: bad path `/caf%E9`: the path is not UTF-8"),
+    (Route, r#"{"host":"x.org","paths":["/%2e%2e/a"]}"#, "HOME:1: bad path `/%2e%2e/a`: the path has dot segments"),
 ];
 
 /// The first thing wrong, whether with the file or with what it defines.

@@ -1,11 +1,12 @@
 //! The gate's side of the one socket. A first line says what a connection is; nothing before it is understood, and
 //! everything has a bound: the line, the time for it, and the number of connections.
 
+use super::first::{First, parse};
 use super::http::Conversation;
 use super::tally::Tally;
 use super::{Egress, raw};
 use claude_bottle::policy::{Denial, Protocol, Reason};
-use claude_bottle::protocol::{Event, GATE_HOST, LONGEST_WORK, Work};
+use claude_bottle::protocol::{Event, GATE_HOST, LONGEST_WORK};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{MsgFlags, recv};
 use std::os::fd::AsRawFd;
@@ -26,14 +27,6 @@ pub const GREETING: Duration = Duration::from_secs(10);
 /// `CONNECT `, a name of 253 bytes, a port.
 const LONGEST: usize = 300;
 const WORK: &[u8] = b"WORK ";
-
-/// What a connection is.
-#[derive(Debug, PartialEq, Eq)]
-enum First {
-    Go,
-    Connect { host: String, port: u16 },
-    Work(Work),
-}
 
 /// Held as long as a connection lives.
 pub struct Place {
@@ -148,70 +141,5 @@ async fn first_line(stream: &mut UnixStream) -> Result<Vec<u8>, &'static str> {
             line.pop();
             return Ok(line);
         }
-    }
-}
-
-fn parse(line: &[u8]) -> Option<First> {
-    let line = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).ok()?;
-    if line == "GO" {
-        return Some(First::Go);
-    }
-    if let Some(work) = line.strip_prefix("WORK ") {
-        return serde_json::from_str(work).ok().map(First::Work);
-    }
-    let (host, port) = line.strip_prefix("CONNECT ")?.rsplit_once(':')?;
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let port = port.parse().ok().filter(|port| *port != 0)?;
-    Some(First::Connect { host: plain_name(host)?, port })
-}
-
-/// Lower case, without the final dot. None: not a host name, or an address.
-pub fn plain_name(name: &str) -> Option<String> {
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
-    let last = name.rsplit('.').next().unwrap_or_default();
-    (name.len() <= 253 && name.split('.').all(label) && !last.bytes().all(|byte| byte.is_ascii_digit())).then_some(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn first_lines_are_strict() {
-        let connect = |host: &str, port| Some(First::Connect { host: host.to_owned(), port });
-        assert_eq!(parse(b"GO"), Some(First::Go));
-        assert_eq!(parse(b"GO\r"), Some(First::Go));
-        assert_eq!(parse(b"CONNECT Example.ORG.:443"), connect("example.org", 443));
-        assert_eq!(parse(b"CONNECT a_b.x-y:1\r"), connect("a_b.x-y", 1));
-        for bad in [
-            "",
-            "go",
-            "GO ",
-            "CONNECT",
-            "CONNECT ",
-            "CONNECT a",
-            "CONNECT a:",
-            "CONNECT a:0",
-            "CONNECT a:+1",
-            "CONNECT a:65536",
-            "CONNECT :1",
-            "CONNECT a..b:1",
-            "CONNECT a b:1",
-            "CONNECT 127.0.0.1:1",
-            "CONNECT [::1]:1",
-            "CONNECT a:1 HTTP/1.1",
-            "CONNECT \u{e9}.org:1",
-            "CONNECT 2130706433:80",
-            "GET / HTTP/1.1",
-        ] {
-            assert_eq!(parse(bad.as_bytes()), None, "{bad}");
-        }
-        assert_eq!(parse(&[0xff, 0xfe]), None);
     }
 }

@@ -85,6 +85,12 @@ pub fn websocket(headers: &HeaderMap) -> bool {
         && upgrades.next().is_none()
 }
 
+/// What a route's rules see: names and values that are not taken off because `connection` lists them.
+pub fn going_on(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
+    let left = headers.iter().filter(|(name, _)| !listed(headers, name.as_str()));
+    left.map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
+}
+
 /// What belongs to one hop only, by name or because `connection` lists it.
 pub fn strip_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
@@ -167,4 +173,28 @@ fn listed(headers: &HeaderMap, token: &str) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|one| one.trim().eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use claude_bottle::policy::is_ours;
+
+    #[test]
+    fn what_is_taken_off_has_no_rule() {
+        let names = credentials(&[]).chain(OVERRIDES).chain(CLAIMS);
+        for name in names.chain(["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"])
+        {
+            assert!(is_ours(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_connection_lists_does_not_go_on() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("connection", "close, X-A"), ("x-a", "1"), ("x-b", "2")] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        assert_eq!(going_on(&headers), [("connection", &b"close, X-A"[..]), ("x-b", b"2")]);
+    }
 }

@@ -5,7 +5,7 @@
 
 use super::body::{Body, Upload};
 use super::dial::{Target, Trouble, authority};
-use super::door::{GREETING, Place, plain_name};
+use super::door::{GREETING, Place};
 use super::gulp::Gulp;
 use super::headers;
 use super::inspect::{Filter, Inspector};
@@ -14,7 +14,7 @@ use super::raw;
 use super::table::{Table, plain};
 use super::tally::Tally;
 use super::{Egress, Passage};
-use claude_bottle::policy::{Ask, Denial, Reason, Role};
+use claude_bottle::policy::{Ask, Denial, Reason, Role, plain_name};
 use claude_bottle::protocol::{GATE_HOST, Outcome};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::SendRequest;
@@ -196,7 +196,11 @@ impl Conversation {
         }
         let uri = request.uri();
         let method = request.method().as_str();
-        let ask = Ask { host: &self.host, port: self.port, method, path: uri.path(), query: uri.query() };
+        // Not `path()`, which makes `/` of a target that has none.
+        let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let fields = headers::going_on(request.headers());
+        let ask = Ask { host: &self.host, port: self.port, method, path, query, headers: &fields };
         let pass = table.policy.decide(&ask).map_err(near)?;
         if headers::websocket(request.headers()) && !table.route(pass.route).takes_websockets() {
             let text = format!("a WebSocket to `{}` could send anything, which its route does not allow", self.host);
@@ -219,7 +223,10 @@ impl Conversation {
             return Err(wrong("TLS", sni));
         }
         if let Some(authority) = request.uri().authority()
-            && (plain_name(authority.host()).as_ref() != Some(host) || !self.is_port(authority.port_u16()))
+            && (plain_name(authority.host()).as_ref() != Some(host)
+                || authority.as_str().contains('@')
+                || request.uri().scheme_str() != Some(if self.port == 80 { "http" } else { "https" })
+                || !self.is_port(authority.port_u16()))
         {
             return Err(wrong("the request line", authority.host()));
         }

@@ -6,6 +6,7 @@ mod ca;
 mod changes;
 mod dial;
 mod door;
+mod first;
 mod gulp;
 mod headers;
 mod http;

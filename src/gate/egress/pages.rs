@@ -5,7 +5,7 @@ use super::Egress;
 use super::body::Body;
 use super::headers::MARK;
 use crate::events::rfc3339;
-use claude_bottle::policy::{Denial, GitAccess, Protocol, Route, rule_of};
+use claude_bottle::policy::{Denial, GitAccess, NO_OTHER, Protocol, Route, rule_of};
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Method, Response, StatusCode};
@@ -118,7 +118,12 @@ fn human(egress: &Egress) -> String {
             (route.git == Some(GitAccess::Fetch)).then_some("git clone and fetch"),
             route.auth.is_some().then_some("the gate adds the credential"),
         ];
-        let notes: Vec<_> = notes.into_iter().flatten().collect();
+        let mut notes: Vec<_> = notes.into_iter().flatten().map(str::to_owned).collect();
+        notes.extend(route.query.iter().map(|(name, pattern)| match name.as_str() {
+            NO_OTHER => "no other query".to_owned(),
+            name => format!("with ?{name}={}", pattern.as_str()),
+        }));
+        notes.extend(route.headers.iter().map(|(name, pattern)| format!("with {name}: {}", pattern.as_str())));
         let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join("; ")) };
         let requests = requests(route);
         if requests.is_empty() {
@@ -155,6 +160,8 @@ fn machine(egress: &Egress) -> String {
                 "port": route.port,
                 "deny": route.deny,
                 "git": route.git,
+                "query": route.query,
+                "headers": route.headers,
                 "credential": route.auth.is_some(),
                 "requests": requests,
             })

@@ -3,9 +3,9 @@
 
 use super::Egress;
 use super::dial::Trouble;
-use super::door::{GREETING, plain_name};
+use super::door::GREETING;
 use super::tally::Tally;
-use claude_bottle::policy::{Denial, Reason};
+use claude_bottle::policy::{Denial, Reason, plain_name};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -241,11 +241,8 @@ fn every_key_of_the_manifest_is_in_its_page_and_no_other() {
 /// What the page calls not available is refused with these words, and nothing else is.
 #[test]
 fn what_is_not_available_yet_is_refused() {
-    let route = |keys: &str| format!(r#""egress": {{ "routes": [{{ "host": "a.example.org", {keys} }}] }}"#);
     let remote = r#"{ "name": "app", "upstream": "git@git.example.org:app.git", "identity_file": "~/.ssh/id" }"#;
     let uses = BTreeMap::from([
-        ("query", route(r#""query": { "a": "b" }"#)),
-        ("headers", route(r#""headers": { "a": "b" }"#)),
         ("remotes", format!(r#""git": {{ "remotes": [{remote}] }}"#)),
         ("supervise", r#""supervise": true"#.to_owned()),
     ]);

@@ -1,0 +1,81 @@
+//! Git's smart protocol over HTTP, as far as the policy has to know it: what is a fetch, and what is a push.
+
+use super::decide::{Denial, Reason};
+use super::normalise::{Readings, unescape};
+
+/// The two requests of a git fetch over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    Refs,
+    Pack,
+}
+
+impl Service {
+    /// Is this git's smart protocol? A push, in whatever reading, is an error at once. A GET of either service's own name
+    /// is a page about it: git posts there.
+    pub fn of(readings: &Readings, method: &str, query: Option<&str>) -> Result<Option<Service>, Denial> {
+        let push = || Denial::new(Reason::Git, "git push over https is never allowed");
+        let posts = !matches!(method, "GET" | "HEAD");
+        let mut found = None;
+        for reading in readings.all() {
+            let lower = reading.to_ascii_lowercase();
+            if posts && lower.split('/').any(|segment| segment == "git-receive-pack") {
+                return Err(push());
+            }
+            let path = lower.trim_end_matches('/');
+            if posts && path.ends_with("/git-upload-pack") {
+                found = Some(Service::Pack);
+            } else if path.ends_with("/info/refs") {
+                for service in parameter(query.unwrap_or_default(), "service") {
+                    match service.as_str() {
+                        "git-upload-pack" => found = Some(Service::Refs),
+                        "git-receive-pack" => return Err(push()),
+                        _ => return Err(Denial::new(Reason::Git, "this git service is not known")),
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    pub fn method(self) -> &'static str {
+        match self {
+            Service::Refs => "GET",
+            Service::Pack => "POST",
+        }
+    }
+
+    pub fn repository(self, path: &str) -> Option<&str> {
+        path.strip_suffix(match self {
+            Service::Refs => "/info/refs",
+            Service::Pack => "/git-upload-pack",
+        })
+    }
+}
+
+/// The values of a query's parameter, percent-decoded as far as they can be.
+fn parameter<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
+    let plain = |text: &str| unescape(text).into_iter().map(char::from).collect::<String>();
+    query.split(['&', ';']).filter_map(move |pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let key = plain(key);
+        // A server in C reads a name to its first NUL.
+        let key = key.split('\0').next().unwrap_or_default();
+        key.eq_ignore_ascii_case(name).then(|| plain(value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_hides_behind_no_encoding() {
+        let found = |query: &str| parameter(query, "service").collect::<Vec<_>>();
+        assert_eq!(found("service=git-upload-pack"), ["git-upload-pack"]);
+        assert_eq!(found("a=b&%73ervice=git%2Dreceive-pack&service="), ["git-receive-pack", ""]);
+        assert_eq!(found("a;service=x&Service=y"), ["x", "y"]);
+        assert_eq!(found("service%00x=git-receive-pack"), ["git-receive-pack"]);
+        assert_eq!(found("a=service"), Vec::<String>::new());
+    }
+}

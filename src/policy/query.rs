@@ -1,0 +1,216 @@
+//! A query, by a route's rules: each named parameter is there once and fits. What servers would take apart differently
+//! fits no route that allows, and every route that refuses.
+
+use super::normalise::{hex, unescape};
+use super::value::{ValuePattern, plainest};
+use std::collections::BTreeMap;
+
+/// By name, decoded. The name [`NO_OTHER`], with an empty pattern, means: no parameter beside those named.
+pub type QueryRules = BTreeMap<String, ValuePattern>;
+
+pub const NO_OTHER: &str = "*";
+
+/// Can the query stand in a request line as it is (RFC 3986, and what browsers leave as it is)?
+pub(super) fn is_plain(query: &str) -> bool {
+    query.bytes().all(|byte| byte > b' ' && byte != 0x7f && !b"\"#<>".contains(&byte))
+}
+
+/// The first rule that the query does not fit, for a route that allows.
+pub(super) fn misfit<'r>(rules: &'r QueryRules, query: &str) -> Option<&'r str> {
+    let closed = rules.contains_key(NO_OTHER);
+    let named = |name: &str| name != NO_OTHER && rules.contains_key(name);
+    if closed
+        && (query.contains(';') || !pairs(query, &['&']).all(|(key, _)| strict(key).is_some_and(|key| named(&key))))
+    {
+        return Some(NO_OTHER);
+    }
+    rules
+        .iter()
+        .filter(|(name, _)| *name != NO_OTHER)
+        .find(|(name, pattern)| !once(name, pattern, query))
+        .map(|(name, _)| name.as_str())
+}
+
+/// There exactly once, in every reading, and fitting.
+fn once(name: &str, pattern: &ValuePattern, query: &str) -> bool {
+    let mut found = 0;
+    for pair in parts(query, &['&']) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if strict(key).as_deref() == Some(name) {
+            // Some servers end a value at `;`, some drop the pair.
+            let fits = |value: String| !value.contains('\0') && pattern.matches(&value);
+            if value.contains(';') || !strict(value).is_some_and(fits) {
+                return false;
+            }
+            found += 1;
+        } else if pair.split(';').any(|part| twins(part.split('=').next().unwrap_or_default(), name)) {
+            return false;
+        }
+    }
+    found == 1
+}
+
+/// For a route that refuses: may a server see every one of these?
+pub(super) fn may_fit(rules: &QueryRules, query: &str) -> bool {
+    let hit =
+        |name: &str, pattern: &ValuePattern, (key, value): (&str, &str)| twins(key, name) && may_be(pattern, value);
+    rules.iter().all(|(name, pattern)| {
+        pairs(query, &['&']).chain(pairs(query, &['&', ';'])).any(|pair| hit(name, pattern, pair))
+    })
+}
+
+fn may_be(pattern: &ValuePattern, value: &str) -> bool {
+    if broken(value) {
+        return true;
+    }
+    [value.to_owned(), value.replace('+', " ")].into_iter().any(|value| {
+        decodings(&value).into_iter().any(|bytes| match String::from_utf8(bytes) {
+            Ok(value) => pattern.may_match(&value),
+            Err(_) => true,
+        })
+    })
+}
+
+fn parts<'q>(query: &'q str, separators: &'q [char]) -> impl Iterator<Item = &'q str> {
+    let query = if query.is_empty() { None } else { Some(query) };
+    query.into_iter().flat_map(move |query| query.split(separators))
+}
+
+fn pairs<'q>(query: &'q str, separators: &'q [char]) -> impl Iterator<Item = (&'q str, &'q str)> {
+    parts(query, separators).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// As every server decodes it; `None` where they differ.
+fn strict(text: &str) -> Option<String> {
+    if broken(text) {
+        return None;
+    }
+    String::from_utf8(unescape(&text.replace('+', " "))).ok()
+}
+
+fn broken(text: &str) -> bool {
+    text.match_indices('%').any(|(at, _)| text.as_bytes().get(at + 1..at + 3).and_then(hex).is_none())
+}
+
+/// Decoded once and as often as it can be.
+fn decodings(text: &str) -> Vec<Vec<u8>> {
+    let mut all = vec![unescape(text)];
+    while let Some(text) = all.last().and_then(|bytes| std::str::from_utf8(bytes).ok())
+        && all.len() < 4
+        && text.contains('%')
+    {
+        let next = unescape(text);
+        all.push(next);
+    }
+    all
+}
+
+/// Would some server take this (still encoded) key for the name? PHP cuts at `[`, trims, and makes `.` and ` ` one with
+/// `_`; C cuts at NUL; others know no case, or decode twice.
+fn twins(key: &str, name: &str) -> bool {
+    let loose = |name: &str| {
+        let name = plainest(name);
+        let name = name.split(['\0', '[']).next().unwrap_or_default();
+        name.trim().replace(['.', ' '], "_")
+    };
+    broken(key)
+        || decodings(&key.replace('+', " ")).into_iter().any(|bytes| match String::from_utf8(bytes) {
+            Ok(key) => loose(&key) == loose(name),
+            Err(_) => true,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(pairs: &[(&str, &str)]) -> QueryRules {
+        pairs
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), ValuePattern::try_from((*text).to_owned()).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn named_parameters_are_there_once_and_fit() {
+        let one = rules(&[("service", "git-upload-pack")]);
+        for yes in [
+            "service=git-upload-pack",
+            "a=b&service=git-upload-pack&c",
+            "%73ervice=git%2Dupload%2dpack",
+            "q=100%&service=git-upload-pack",
+            "page[]=1&service=git-upload-pack",
+            "größe=1&service=git-upload-pack",
+        ] {
+            assert_eq!(misfit(&one, yes), None, "{yes}");
+        }
+        for no in [
+            "",
+            "service",
+            "service=",
+            "service=git-receive-pack",
+            "service=git-upload-pack&service=git-upload-pack",
+            "service=git-upload-pack&Service=x",
+            "service=git-upload-pack;service=x",
+            "service=git-upload-pack&a=b;service=x",
+            "service=git-upload-pack;x=1",
+            "service=git-upload-pack&service[]=x",
+            "service=git-upload-pack&service[a]=x",
+            "service=git-upload-pack&service%5B=x",
+            "service=git-upload-pack&service%00=x",
+            "service=git-upload-pack&%2573ervice=x",
+            "service=git-upload-pack&+service=x",
+            "service=git-upload-pack&%EF%BD%93ervice=x",
+            "service=git-upload-pack&s%ff=x",
+            "service=git-upload-pack&s%zz=x",
+            "service=git-upload-pack&%u0073ervice=x",
+            "Service=git-upload-pack",
+            "service=git-upload-pack%00",
+            "service=git-upload-pack%",
+            "service=git-upload-pack%ff",
+        ] {
+            assert_eq!(misfit(&one, no), Some("service"), "{no}");
+        }
+        assert_eq!(misfit(&rules(&[("q", "a b"), ("uploads", "")]), "q=a+b&uploads"), None);
+        assert_eq!(misfit(&rules(&[("uploads", "")]), "uploads=1"), Some("uploads"));
+        assert_eq!(misfit(&rules(&[("a_b", "1")]), "a_b=1&a.b=2"), Some("a_b"));
+        assert_eq!(misfit(&rules(&[]), "a=%zz;%00&a"), None);
+    }
+
+    #[test]
+    fn nothing_else_may_be_there() {
+        let closed = rules(&[("*", ""), ("a", "*")]);
+        assert_eq!(misfit(&closed, "a=1"), None);
+        for no in ["a=1&b=2", "a=1&", "&a=1", "a=1;b", "a=1&b%zz", "b"] {
+            assert_eq!(misfit(&closed, no), Some("*"), "{no}");
+        }
+        assert_eq!(misfit(&closed, ""), Some("a"));
+        assert_eq!(misfit(&rules(&[("*", "")]), ""), None);
+    }
+
+    #[test]
+    fn a_refusal_is_not_escaped() {
+        let deny = rules(&[("visibility", "public")]);
+        for hit in [
+            "visibility=public",
+            "a&VISIBILITY=Public",
+            "visibility=private&visibility=public",
+            "visibility[]=public",
+            "visibility=public;x",
+            "a;visibility=public",
+            "visibility=%70ublic",
+            "visibility=%2570ublic",
+            "visibility=public%00x",
+            "visibility=%zz",
+            "visibility=%ff",
+            "visi%zz=public",
+            "visibility=%EF%BD%90ublic",
+        ] {
+            assert!(may_fit(&deny, hit), "{hit}");
+        }
+        for miss in ["", "visibility=private", "x=public", "visibility", "visibility2=public"] {
+            assert!(!may_fit(&deny, miss), "{miss}");
+        }
+        assert!(!may_fit(&rules(&[("a", "1"), ("b", "1")]), "a=1") && may_fit(&rules(&[("a b", "c d")]), "a+b=c+d"));
+    }
+}

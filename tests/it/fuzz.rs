@@ -1,0 +1,28 @@
+//! The seeds of the fuzz targets, and what they once found, run as ordinary tests: `make fuzz` needs a compiler of its own.
+
+#[path = "../../fuzz/inputs/line.rs"]
+mod line;
+#[path = "../../fuzz/inputs/path.rs"]
+mod path;
+
+use std::fs;
+use std::path::Path;
+
+fn replay(target: &str, run: fn(&[u8])) {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let seeds: Vec<_> = fs::read_dir(seeds).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!seeds.is_empty());
+    for seed in seeds {
+        run(&fs::read(seed).unwrap());
+    }
+}
+
+#[test]
+fn seeds_of_path() {
+    replay("path", path::run);
+}
+
+#[test]
+fn seeds_of_line() {
+    replay("line", line::run);
+}
