@@ -22,7 +22,6 @@ impl Inspector {
     }
 
     /// Looks without holding: what a WebSocket carries, frame by frame, on its way to the upstream.
-    #[expect(dead_code, reason = "frames are not read yet")]
     pub fn watch(&mut self, _bytes: &[u8]) -> Result<(), Denial> {
         Ok(())
     }

@@ -5,14 +5,24 @@ mod body;
 mod ca;
 mod dial;
 mod door;
+mod forward;
+mod frames;
+mod framing;
 mod gulp;
+mod head;
 mod headers;
+mod heads;
 mod http;
 mod inspect;
+mod judge;
+mod link;
 mod pages;
 mod raw;
+mod streams;
 mod table;
 mod tally;
+mod upstream;
+mod websocket;
 
 pub use ca::Authority;
 
@@ -28,6 +38,7 @@ use table::{Injection, Table};
 use tally::Tallies;
 
 /// A request that may pass, and the table that says so, which a reload does not take from under it.
+#[derive(Clone)]
 pub struct Passage {
     pub table: Arc<Table>,
     pass: Pass,

@@ -169,7 +169,10 @@ fn servers_of_the_models_are_not_sent_out() {
     let ran = with_token(&rig, "CLAUDE_CODE_OAUTH_TOKEN", &args).code(0);
     assert_eq!(ran.stdout, "Understood.\n");
     let seen = model.turns().pop().unwrap()["body"]["messages"].to_string();
-    assert!(seen.contains("claude-bottle: refused: ") && seen.contains("mcp_servers") && seen.contains(" 400"), "{seen}");
+    assert!(
+        seen.contains("claude-bottle: refused: ") && seen.contains("mcp_servers") && seen.contains(" 400"),
+        "{seen}"
+    );
 
     let text = std::fs::read_to_string(rig.path().join("claude-bottle.json")).unwrap();
     let mut manifest: Value = serde_json::from_str(&text).unwrap();
@@ -177,6 +180,11 @@ fn servers_of_the_models_are_not_sent_out() {
     rig.manifest(&manifest);
     let before = model.turns().len();
     let ran = with_token(&rig, "CLAUDE_CODE_OAUTH_TOKEN", &args);
-    assert!(ran.stdout.contains("claude-bottle: refused: ") && ran.stdout.contains("mcp_servers"), "{} {}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("claude-bottle: refused: ") && ran.stdout.contains("mcp_servers"),
+        "{} {}",
+        ran.stdout,
+        ran.stderr
+    );
     assert_eq!(model.turns().len(), before, "nothing of it reached the model");
 }
