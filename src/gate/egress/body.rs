@@ -1,9 +1,11 @@
 //! Bodies on their way through: passed frame by frame, trailers too, and counted. Never collected.
 
 use super::headers;
+use super::heads::misframed;
 use super::inspect::{Filter, Inspector};
 use super::tally::Tally;
-use claude_bottle::policy::Denial;
+use super::upstream::Lease;
+use claude_bottle::policy::{Denial, Reason};
 use claude_bottle::protocol::Outcome;
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
@@ -78,7 +80,11 @@ impl HttpBody for Upload {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         while let Some(incoming) = &mut self.incoming {
-            let frame = ready!(Pin::new(incoming).poll_frame(cx)).transpose()?;
+            let frame = ready!(Pin::new(incoming).poll_frame(cx)).transpose().inspect_err(|error| {
+                if let Some(fault) = misframed(error) {
+                    let _ = self.verdict.set(Denial::new(Reason::Malformed, fault.text()));
+                }
+            })?;
             match self.next(frame) {
                 Ok(bytes) if bytes.is_empty() => {}
                 Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
@@ -113,6 +119,8 @@ pub enum Body {
         trailers: Option<HeaderMap>,
         tally: Box<Tally>,
         ended: bool,
+        /// The upstream's connection is busy until the end.
+        _lease: Option<Lease>,
     },
 }
 
@@ -123,10 +131,10 @@ impl HttpBody for Body {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let (incoming, filter, trailers, tally, ended) = match &mut *self {
             Body::Page(page) => return Poll::Ready(page.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Body::Stream { incoming, filter, trailers, tally, ended } => (incoming, filter, trailers, tally, ended),
+            Body::Stream { incoming, filter, trailers, tally, ended, .. } => (incoming, filter, trailers, tally, ended),
         };
         loop {
-            let mut passed = filter.pull(tally);
+            let mut passed = filter.pull();
             if matches!(&passed, Ok(bytes) if bytes.is_empty()) {
                 if *ended {
                     return Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
@@ -142,13 +150,16 @@ impl HttpBody for Body {
                     }
                     end => {
                         *ended = true;
-                        passed = filter.finish(tally);
+                        passed = filter.finish();
                         *trailers = end.and_then(Result::err).and_then(|frame| frame.into_trailers().ok());
                         if let Some(trailers) = trailers {
-                            filter.trailers(trailers, tally);
+                            filter.trailers(trailers);
                         }
                     }
                 }
+            }
+            if let Some(finding) = filter.finding() {
+                tally.alarm(finding.text, finding.done);
             }
             let bytes = passed.inspect_err(|why| {
                 *ended = true;

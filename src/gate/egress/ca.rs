@@ -99,7 +99,7 @@ impl Authority {
             .with_protocol_versions(VERSIONS)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(tokio_rustls::rustls::sign::SingleCertAndKey::from(certified)));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = self.tickets.clone();
         config.send_tls13_tickets = 1;

@@ -43,7 +43,7 @@ pub enum Target {
 }
 
 /// Why there is no connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Trouble {
     Denied(Denial),
     /// A word for the machine, a line for the reader.

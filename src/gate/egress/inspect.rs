@@ -1,6 +1,5 @@
 //! What requests and answers carry, looked at on its way: the one seam between what moves bytes and what reads them.
 
-use super::tally::Tally;
 use super::{Egress, Passage};
 use crate::answers::Masked;
 use crate::codec::{Decoder, PART};
@@ -35,7 +34,6 @@ impl Inspector {
     }
 
     /// Looks without holding: what a WebSocket carries, frame by frame, on its way to the upstream.
-    #[expect(dead_code, reason = "frames are not read yet")]
     pub fn watch(&mut self, _bytes: &[u8]) -> Result<(), Denial> {
         Ok(())
     }
@@ -90,12 +88,20 @@ pub struct Filter {
     mask: Option<Masked>,
     /// Not looked at yet.
     input: Bytes,
+    /// Something was found; it is told once.
+    found: bool,
     told: bool,
+}
+
+/// What was found in an answer, without it.
+pub struct Finding {
+    pub text: &'static str,
+    pub done: Done,
 }
 
 impl Filter {
     /// Looks at the head, and changes it: what is decoded here has another length. The error is why it does not pass.
-    pub fn new(passage: &Passage, head: &mut response::Parts, tally: &mut Tally) -> Result<Filter, String> {
+    pub fn new(method: &str, passage: &Passage, head: &mut response::Parts) -> Result<Filter, String> {
         let Some(needles) = passage.injection().and_then(|injection| injection.needles.clone()) else {
             return Ok(Filter::default());
         };
@@ -103,11 +109,10 @@ impl Filter {
         for value in head.headers.values_mut() {
             if let Some(masked) = needles.mask(value.as_bytes()) {
                 *value = HeaderValue::from_bytes(&masked).map_err(|_| "a header cannot be written")?;
-                filter.tell(tally);
+                filter.found = true;
             }
         }
-        let bare =
-            tally.audit.method == "HEAD" || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
+        let bare = method == "HEAD" || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
         if bare {
             return Ok(filter);
         }
@@ -138,7 +143,7 @@ impl Filter {
     }
 
     /// What may pass of what was pushed; nothing: it wants more.
-    pub fn pull(&mut self, tally: &mut Tally) -> Result<Bytes, String> {
+    pub fn pull(&mut self) -> Result<Bytes, String> {
         while !self.input.is_empty() {
             let mut part = match &mut self.decoder {
                 Some(decoder) => {
@@ -151,8 +156,8 @@ impl Filter {
             };
             if let Some(mask) = &mut self.mask {
                 part = mask.push(part);
+                self.found |= mask.found;
             }
-            self.look(tally);
             if !part.is_empty() {
                 return Ok(part);
             }
@@ -161,38 +166,31 @@ impl Filter {
     }
 
     /// What was kept.
-    pub fn finish(&mut self, tally: &mut Tally) -> Result<Bytes, String> {
+    pub fn finish(&mut self) -> Result<Bytes, String> {
         let mut rest = Vec::new();
         if let Some(decoder) = &mut self.decoder {
             decoder.finish(&mut rest).map_err(|broken| broken.0)?;
         }
         let Some(mask) = &mut self.mask else { return Ok(Bytes::new()) };
         let rest = [mask.push(Bytes::from(rest)), mask.finish()].concat();
-        self.look(tally);
+        self.found |= mask.found;
         Ok(Bytes::from(rest))
     }
 
     /// Trailers, too, may say what was sent.
-    pub fn trailers(&mut self, trailers: &mut HeaderMap, tally: &mut Tally) {
+    pub fn trailers(&mut self, trailers: &mut HeaderMap) {
         let Some(needles) = self.mask.as_ref().map(|mask| mask.needles.clone()) else { return };
         for value in trailers.values_mut() {
             if let Some(masked) = needles.mask(value.as_bytes()).and_then(|text| HeaderValue::from_bytes(&text).ok()) {
                 *value = masked;
-                self.tell(tally);
+                self.found = true;
             }
         }
     }
 
-    fn look(&mut self, tally: &mut Tally) {
-        if self.mask.as_ref().is_some_and(|mask| mask.found) {
-            self.tell(tally);
-        }
-    }
-
-    /// Once for an answer.
-    fn tell(&mut self, tally: &mut Tally) {
-        if !std::mem::replace(&mut self.told, true) {
-            tally.alarm("the answer held the credential of its route", Done::Masked);
-        }
+    /// What is to be told now.
+    pub fn finding(&mut self) -> Option<Finding> {
+        let first = self.found && !std::mem::replace(&mut self.told, self.found);
+        first.then_some(Finding { text: "the answer held the credential of its route", done: Done::Masked })
     }
 }

@@ -7,18 +7,28 @@ mod changes;
 mod dial;
 mod door;
 mod first;
+mod forward;
+mod frames;
+mod framing;
 mod gulp;
+mod head;
 mod headers;
+mod heads;
 mod http;
 mod inspect;
+mod judge;
 mod lease;
+mod link;
 mod pages;
 mod proxy;
 mod raw;
 mod renew;
 mod stock;
+mod streams;
 mod table;
 mod tally;
+mod upstream;
+mod websocket;
 
 pub use ca::Authority;
 
@@ -36,6 +46,7 @@ use tally::Tallies;
 use tokio::sync::Notify;
 
 /// A request that may pass, and the table that says so, which a reload does not take from under it.
+#[derive(Clone)]
 pub struct Passage {
     pub table: Arc<Table>,
     pass: Pass,

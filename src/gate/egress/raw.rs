@@ -35,8 +35,13 @@ pub async fn untouched(egress: &Egress, mut tally: Tally, mut stream: UnixStream
         Ok(Err(why)) => return tally.denied(&Denial::new(Reason::Malformed, why).near(index)),
         Err(_) => return tally.denied(&Denial::new(Reason::Malformed, "the TLS hello did not come").near(index)),
     };
-    if let Some(name) = hello.name.filter(|name| plain_name(name).as_ref() != Some(&host)) {
-        let text = format!("TLS asks for `{name}`, the connection for `{host}`");
+    let text = match hello.name {
+        Some(name) if plain_name(&name).as_ref() == Some(&host) => None,
+        Some(name) => Some(format!("TLS asks for `{name}`, the connection for `{host}`")),
+        // Nothing else will say to whom this speaks.
+        None => Some("TLS names no server, and passes untouched only where it does".to_owned()),
+    };
+    if let Some(text) = text {
         return tally.denied(&Denial::new(Reason::Name, text).near(index));
     }
     if let Some(upstream) = reach(egress, &mut tally, index).await {

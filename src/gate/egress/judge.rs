@@ -1,0 +1,96 @@
+//! The decision for one request, in the order of the design: host rule and port, then names, then the address, then git,
+//! method and path. Nothing is asked of the network before the host may be reached.
+
+use super::Passage;
+use super::dial::Trouble;
+use super::headers;
+use super::http::{Conversation, Sni};
+use super::tally::Tally;
+use claude_bottle::policy::{Ask, Denial, Reason, plain_name};
+use claude_bottle::protocol::GATE_HOST;
+use hyper::body::Incoming;
+use hyper::header::HOST;
+use hyper::http::uri::PathAndQuery;
+use hyper::{Request, Version};
+
+impl Conversation {
+    /// The whole decision. `None`: the request is for the gate itself.
+    pub async fn judge(
+        &self,
+        request: &Request<Incoming>,
+        sni: &Sni,
+        tally: &mut Tally,
+    ) -> Result<Option<Passage>, Trouble> {
+        let table = tally.table.clone();
+        let own = self.host == GATE_HOST;
+        let first = if own { None } else { Some(table.policy.at(&self.host, self.port).map_err(Trouble::Denied)?) };
+        let near = |denial: Denial| Trouble::Denied(Denial { route: denial.route.or(first), ..denial });
+        self.check_names(request, sni).map_err(near)?;
+        let Some(first) = first else { return Ok(None) };
+        self.locate(&table, table.route(first)).await.map_err(|trouble| match trouble {
+            Trouble::Denied(denial) => near(denial),
+            failed => failed,
+        })?;
+        if let Some(header) = headers::overriding(request.headers()) {
+            return Err(near(Denial::new(Reason::Method, format!("header `{header}` is never allowed"))));
+        }
+        let uri = request.uri();
+        let method = request.method().as_str();
+        // Not `path()`, which makes `/` of a target that has none.
+        let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let fields = headers::going_on(request.headers());
+        let ask = Ask { host: &self.host, port: self.port, method, path, query, headers: &fields };
+        let pass = table.policy.decide(&ask).map_err(near)?;
+        if headers::websocket(request.headers()) && !table.route(pass.route).takes_websockets() {
+            let text = format!("a WebSocket to `{}` could send anything, which its route does not allow", self.host);
+            return Err(Trouble::Denied(Denial::new(Reason::Method, text).near(pass.route)));
+        }
+        tally.path(&pass.path);
+        self.egress.in_time(Passage { table, pass }).await.map(Some).map_err(Trouble::Denied)
+    }
+
+    /// Connection, TLS and request must mean the same server.
+    fn check_names(&self, request: &Request<Incoming>, sni: &Sni) -> Result<(), Denial> {
+        let host = &self.host;
+        let wrong = |what: &str, name: &str| {
+            let name: String = name.chars().take(253).filter(|c| !c.is_control()).collect();
+            Denial::new(Reason::Name, format!("{what} says `{name}`, the connection is for `{host}`"))
+        };
+        if let Some(sni) = sni
+            && plain_name(sni).as_ref() != Some(host)
+        {
+            return Err(wrong("TLS", sni));
+        }
+        if let Some(authority) = request.uri().authority()
+            && (plain_name(authority.host()).as_ref() != Some(host)
+                || authority.as_str().contains('@')
+                || request.uri().scheme_str() != Some(if self.port == 80 { "http" } else { "https" })
+                || !self.is_port(authority.port_u16()))
+        {
+            return Err(wrong("the request line", authority.host()));
+        }
+        let mut values = request.headers().get_all(HOST).iter();
+        let value = match (values.next(), values.next()) {
+            (Some(value), None) => value,
+            (None, _) if request.version() == Version::HTTP_10 => return Ok(()),
+            (None, _) if request.version() == Version::HTTP_2 && request.uri().authority().is_some() => return Ok(()),
+            (None, _) => return Err(Denial::new(Reason::Malformed, "the request has no host header")),
+            (Some(_), Some(_)) => return Err(Denial::new(Reason::Malformed, "the request has two host headers")),
+        };
+        let text = value.to_str().unwrap_or_default();
+        let (name, port) = match text.rsplit_once(':') {
+            Some((name, port)) => (name, Some(port.parse().unwrap_or(0))),
+            None => (text, None),
+        };
+        if plain_name(name).as_ref() != Some(host) || !self.is_port(port) {
+            return Err(wrong("the host header", text));
+        }
+        Ok(())
+    }
+
+    /// Programs leave a default port out; some leave out others, too.
+    fn is_port(&self, port: Option<u16>) -> bool {
+        port.is_none_or(|port| port == self.port)
+    }
+}
