@@ -299,7 +299,8 @@ impl Conversation {
             return self.broken("request", tally);
         }
         let incoming = (!incoming.is_end_stream()).then_some(incoming);
-        let spare = incoming.is_none().then(|| head.clone());
+        let renewable = pass.injection().is_some_and(|injection| injection.renewable);
+        let spare = (renewable && incoming.is_none()).then(|| head.clone());
         let upload = Upload::new(incoming, inspector, &tally, pass.table.own_headers.clone());
         let renewed;
         let (sent, pass) = match self.send(head, upload, pass).await {

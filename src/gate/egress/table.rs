@@ -48,6 +48,8 @@ pub struct Injection {
     pub token: String,
     /// When the token ends.
     pub ends: Option<SystemTime>,
+    /// A command prints it: there may be another.
+    pub renewable: bool,
 }
 
 impl Injection {
@@ -189,8 +191,9 @@ fn injection(route: &Route, stock: &Stock) -> Result<Option<Injection>, String> 
     let mut value =
         HeaderValue::from_bytes(&bytes).map_err(|_| format!("the token `{token}` cannot stand in a header"))?;
     value.set_sensitive(true);
-    let ends = stock.lease(token).and_then(Lease::ends);
-    Ok(Some(Injection { name, value, token: token.clone(), ends }))
+    let lease = stock.lease(token);
+    let (ends, renewable) = (lease.and_then(Lease::ends), lease.is_some());
+    Ok(Some(Injection { name, value, token: token.clone(), ends, renewable }))
 }
 
 /// What no route may say. The manifest refuses it with better words; the gate does not rely on that.
