@@ -51,7 +51,8 @@ impl Conversation {
             }
         };
         // A WebSocket begins once.
-        let spare = (upload.is_end_stream() && switch.is_none()).then(|| head.clone());
+        let again = pass.injection().is_some_and(|injection| injection.renewable) && switch.is_none();
+        let spare = (again && upload.is_end_stream()).then(|| head.clone());
         let renewed;
         let (sent, pass) = match self.send(head, upload, pass).await {
             Ok((response, lease)) if response.status() == StatusCode::UNAUTHORIZED => {

@@ -51,6 +51,8 @@ pub struct Injection {
     pub ends: Option<SystemTime>,
     /// What must not come back. `None`: it is too short to be told from an honest word.
     pub needles: Option<Arc<Needles>>,
+    /// A command prints it: there may be another.
+    pub renewable: bool,
 }
 
 impl Injection {
@@ -194,9 +196,10 @@ fn injection(route: &Route, stock: &Stock) -> Result<Option<Injection>, String> 
     let mut value =
         HeaderValue::from_bytes(&bytes).map_err(|_| format!("the token `{token}` cannot stand in a header"))?;
     value.set_sensitive(true);
-    let ends = stock.lease(token).and_then(Lease::ends);
+    let lease = stock.lease(token);
+    let (ends, renewable) = (lease.and_then(Lease::ends), lease.is_some());
     let needles = Needles::of(hidden.iter().map(Vec::as_slice)).map(Arc::new);
-    Ok(Some(Injection { name, value, token: token.clone(), ends, needles }))
+    Ok(Some(Injection { name, value, token: token.clone(), ends, needles, renewable }))
 }
 
 /// What no route may say. The manifest refuses it with better words; the gate does not rely on that.

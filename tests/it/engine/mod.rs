@@ -11,6 +11,7 @@ mod second;
 mod secrets;
 mod session;
 mod soak;
+mod tokens;
 mod work;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

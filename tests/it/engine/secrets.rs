@@ -26,7 +26,7 @@ fn read_all(folder: &std::path::Path) -> String {
 
 /// All that an onlooker could see of a running session: both containers and the volume, the gate's log, the host's
 /// processes, the state on disk.
-fn everything(rig: &Rig, identity: &str) -> String {
+pub(super) fn everything(rig: &Rig, identity: &str) -> String {
     let objects = rig.objects();
     assert_eq!(objects.len(), 3, "{objects:?}");
     let mut shown = String::new();

@@ -206,9 +206,14 @@ async fn a_reload_may_bring_values_and_lead_elsewhere() {
     assert_eq!(reload(&gate, json!([there]), values).0, 0);
     let Event::Reloaded { added, .. } = gate.line().await.event else { panic!() };
     assert_eq!(added[0]["auth"], "token");
-    // The first origin's certificate would not be believed there, nor the second's before.
     assert_eq!(authorization(&mut sender).await, format!("token {}", token("new")));
     gate.allowed().await;
+    // It is the second origin that answers: nobody else hears this.
+    let mut stream = sender.send_request(ask("GET a.test /sse", &[])).await.unwrap().into_body();
+    stream.frame().await.unwrap().unwrap();
+    two.more.notify_one();
+    let last = tokio::time::timeout(PATIENCE, stream.frame()).await.expect("the second origin");
+    assert_eq!(last.unwrap().unwrap().into_data().unwrap(), "data: last\n\n");
 }
 
 // ---- tokens that end ----
