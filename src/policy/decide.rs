@@ -114,6 +114,14 @@ pub fn rule_of(role: Role) -> &'static [(&'static [&'static str], &'static str)]
     }
 }
 
+impl Ask<'_> {
+    /// Is it one of the two requests of a git fetch?
+    pub fn fetches_git(&self) -> bool {
+        let readings = normalise(self.path);
+        readings.is_ok_and(|readings| matches!(Service::of(&readings, self.query), Ok(Some(_))))
+    }
+}
+
 impl Policy {
     /// The first two questions, which need no request: is there a route for this host and port? Its index; all routes
     /// of one host and port agree on how they are dialled.
@@ -285,10 +293,10 @@ impl Service {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn policy(routes: &str) -> Policy {
+    pub fn policy(routes: &str) -> Policy {
         let mut value: serde_json::Value = serde_json::from_str(routes).unwrap();
         for (index, route) in value.as_array_mut().unwrap().iter_mut().enumerate() {
             let route = route.as_object_mut().unwrap();

@@ -4,14 +4,21 @@
 
 mod address;
 mod decide;
+mod explain;
+mod headers;
+mod host;
 mod normalise;
 mod pattern;
+mod url;
 
 pub use address::{local_name, nowhere, private_name, special};
 pub use decide::{Ask, Denial, Pass, Reason, rule_of};
+pub use headers::{CREDENTIALS, OVERRIDES, same_header};
+pub use host::plain_name;
 pub use normalise::{Readings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};
 use serde::{Deserialize, Serialize};
+pub use url::{Fault, Speech, Target};
 
 /// Variables that tell programs of a proxy, in lower case; there are other spellings. None is ever set in a bottle: what
 /// may leave needs none.

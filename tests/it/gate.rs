@@ -678,6 +678,11 @@ async fn every_refusal_explains_itself() {
         let page = text(response).await;
         assert!(page.starts_with("claude-bottle: refused: ") && page.contains("http://gate.bottle/"), "{page}");
         assert!(!page.contains("claude-bottle.json") && !page.contains("tok"), "{page}");
+        // What would have passed is told where that helps.
+        let helps = ["git", "method", "path"].contains(&word);
+        let lines =
+            "allowed there: GET HEAD OPTIONS /open/** /team/*/x\nallowed there: GET HEAD OPTIONS /git/** (git fetch)\n";
+        assert_eq!(page.contains(lines), helps, "{line}: {page}");
         let audit = gate.audit().await;
         assert_eq!((audit.verdict, audit.status), (Outcome::Deny, Some(403)), "{line}");
         assert!(audit.rule.is_some(), "{line}");
@@ -1073,14 +1078,27 @@ async fn go_carries_what_it_names_and_gate_bottle_explains() {
     gate.refused("allowlist").await;
     let mut sender = converse(gate.connect("gate.bottle:80").await).await;
     let page = text(sender.send_request(ask("GET gate.bottle /", &[])).await.unwrap()).await;
-    for part in ["https://a.test", "GET HEAD OPTIONS", "/team/**", "adds the credential", "GET evil.test:443/why: host"]
+    for part in ["allow https://a.test  GET HEAD OPTIONS  /team/**  (the gate adds the credential)", "To ask for more"]
     {
         assert!(page.contains(part), "{part}: {page}");
+    }
+    let why = text(sender.send_request(ask("GET gate.bottle /why", &[])).await.unwrap()).await;
+    assert!(why.contains("  GET evil.test:443/why: host `evil.test` is not on the allowlist\n"), "{why}");
+    let one = text(sender.send_request(ask("GET gate.bottle /A.test", &[])).await.unwrap()).await;
+    assert!(one.starts_with("allow https://a.test  GET HEAD OPTIONS  /team/**  ("), "{one}");
+    for (line, page) in [
+        ("GET gate.bottle /evil.test", "claude-bottle: no route leads to `evil.test`\n"),
+        ("GET gate.bottle /a/b", "there is /, /why, /policy.json, and / with a host\n"),
+    ] {
+        let response = sender.send_request(ask(line, &[])).await.unwrap();
+        assert_eq!((response.status().as_u16(), mark(&response)), (404, "gate"), "{line}");
+        let found = text(response).await;
+        assert!(found.starts_with(page), "{line}: {found}");
     }
     let json = text(sender.send_request(ask("GET gate.bottle /policy.json", &[])).await.unwrap()).await;
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["routes"][0]["host"], &json["routes"][0]["credential"]), (&json!("a.test"), &json!(true)));
-    for shown in [&page, &json.to_string()] {
+    for shown in [&page, &why, &one, &json.to_string()] {
         assert!(
             !shown.contains("claude-bottle.json") && !shown.contains("tok") && !shown.contains("127.0.0.1"),
             "{shown}"

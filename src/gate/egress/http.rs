@@ -14,7 +14,7 @@ use super::raw;
 use super::table::{Table, plain};
 use super::tally::Tally;
 use super::{Egress, Passage};
-use claude_bottle::policy::{Ask, Denial, Reason, Role};
+use claude_bottle::policy::{Ask, Denial, Reason};
 use claude_bottle::protocol::{GATE_HOST, Outcome};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::SendRequest;
@@ -252,10 +252,7 @@ impl Conversation {
     }
 
     fn reader(&self) -> Reader {
-        let table = self.egress.table();
-        let model =
-            table.policy.routes.iter().any(|route| route.role == Some(Role::Claude) && route.host.matches(&self.host));
-        if model { Reader::Claude } else { Reader::Anyone }
+        Reader::of(&self.egress.table().policy, &self.host, self.port)
     }
 
     /// An answer of the gate's own.
