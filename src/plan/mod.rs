@@ -129,7 +129,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, Refuse
         on_hangup: bottle.on_hangup,
         limits: bottle.limits.clone(),
         images: images::images(bottle, facts),
-        policy: Policy { routes: bottle.routes.iter().map(|route| route.policy.clone()).collect() },
+        policy: bottle.policy(),
         go,
         values,
         proxy: facts.network.proxy == Proxy::Upstream,
