@@ -6,9 +6,11 @@ mod agent;
 mod gate;
 mod images;
 mod step;
+mod warn;
 
 pub use images::{Build, Context, Dockerfile, Images};
 pub use step::{Fate, Step, What};
+pub use warn::warnings;
 
 use crate::exit::Refused;
 use crate::facts::{Engine, Facts, Proxy, Terminal, Workspace};

@@ -9,6 +9,7 @@ mod headers;
 mod host;
 mod normalise;
 mod pattern;
+mod risk;
 mod url;
 
 pub use address::{local_name, nowhere, private_name, special};
@@ -17,6 +18,7 @@ pub use headers::{CREDENTIALS, OVERRIDES, same_header};
 pub use host::plain_name;
 pub use normalise::{Readings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};
+pub use risk::risks;
 use serde::{Deserialize, Serialize};
 pub use url::{Fault, Speech, Target};
 

@@ -113,7 +113,20 @@ impl PathPattern {
         }
     }
 
-    /// The same for servers that do not tell cases apart.
+    /// Is there a path that both match?
+    pub fn overlaps(&self, other: &PathPattern) -> bool {
+        let (mut mine, mut theirs) = (self.0.split('/').skip(1), other.0.split('/').skip(1));
+        loop {
+            match (mine.next(), theirs.next()) {
+                (Some("**"), _) | (_, Some("**")) | (None, None) => return true,
+                (Some("*"), Some(segment)) | (Some(segment), Some("*")) if !segment.is_empty() => {}
+                (Some(a), Some(b)) if a == b => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// As `matches`, for servers that do not tell cases apart.
     pub fn matches_any_case(&self, path: &str) -> bool {
         PathPattern(self.0.to_ascii_lowercase()).matches(&path.to_ascii_lowercase())
     }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod changes;
+mod egress;
 mod sh;
 mod text;
 mod trail;
