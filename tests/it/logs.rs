@@ -48,7 +48,7 @@ fn of_a_kept_session() {
     assert_eq!(denied.lines().count(), 4, "{denied}");
     assert_eq!(place.calls(), [[""; 0]; 0], "all of it is on disk");
     assert_eq!(place.whole_home(), before);
-    place.run(&["logs", "plain-aaaaa"]).snap("logs-unknown");
+    place.run(&["logs", "nothing"]).snap("logs-unknown");
 }
 
 /// Nobody writes the trail then: it comes from the engine, each line once, and is not written down.
@@ -105,6 +105,30 @@ fn a_live_session_is_followed_to_its_end() {
     let (status, seen) = terminal.end();
     assert_eq!((status, seen.matches("DENY").count()), (0, 1), "{seen}");
     assert_eq!(place.calls(), [[""; 0]; 0]);
+}
+
+/// What its owner wrote is on disk; what came after it had gone, on the engine.
+#[test]
+fn a_session_that_is_let_go_is_followed_on_its_engine() {
+    let place = Place::new(PLAIN);
+    assert_eq!(place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done().status, 0);
+    let (identity, audit) = (place.session(), place.session_file("audit.jsonl"));
+    let first = text(&audit).split_inclusive('\n').next().unwrap().to_owned();
+    fs::write(&audit, &first).unwrap();
+    let mark = fs::read(place.session_file("mark")).unwrap();
+    fs::write(place.session_file("mark"), r#"{"mark":"live"}"#).unwrap();
+    let lock = OpenOptions::new().write(true).open(place.session_file("lock")).unwrap();
+    let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).unwrap();
+    let mut terminal = place.run(&["logs", "-f", &identity]).on_terminal();
+    terminal.until("ready fingerprint=ab");
+    fs::write(place.session_file("mark"), mark).unwrap();
+    drop(lock);
+    terminal.until("allow GET example.org/ 200");
+    let gate = format!("claude-bottle-{identity}-gate");
+    assert_eq!(place.run_other(&format!("{FAKE}/docker"), &["rm", "-f", "-v", &gate]).done().status, 0);
+    let (status, seen) = terminal.end();
+    assert_eq!((status, seen.matches("ready").count(), seen.matches("allow").count()), (0, 1, 1), "{seen}");
+    assert_eq!(text(&audit), first);
 }
 
 #[test]

@@ -95,13 +95,21 @@ fn decide(policy: &Policy, ask: &Ask, asked: &Asked, proxied: bool) -> Result<Pa
         return Err(Denial::new(Reason::Method, format!("header `{header}` is never allowed")).near(first));
     }
     let pass = policy.decide(ask).map_err(|denial| Denial { route: denial.route.or(Some(first)), ..denial })?;
-    let upgrades = |(name, value): &Header| name == "upgrade" && value.eq_ignore_ascii_case("websocket");
-    let websocket = speech.is_websocket() || asked.headers.iter().any(upgrades);
+    let websocket = speech.is_websocket() || upgrades(&asked.headers);
     if websocket && !policy.routes[pass.route].takes_websockets() {
         let text = format!("a WebSocket to `{}` could send anything, which its route does not allow", ask.host);
         return Err(Denial::new(Reason::Method, text).near(pass.route));
     }
     Ok(Passed { route: pass.route, path: Some(pass.path) })
+}
+
+/// An `upgrade` to a WebSocket that `connection` lists; any other is taken off.
+fn upgrades(headers: &[Header]) -> bool {
+    let of = |wanted: &'static str| headers.iter().filter(move |(name, _)| name == wanted).map(|(_, value)| value);
+    let listed =
+        of("connection").flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case("upgrade"));
+    let mut to = of("upgrade");
+    listed && to.next().is_some_and(|to| to.eq_ignore_ascii_case("websocket")) && to.next().is_none()
 }
 
 /// Connection and request must mean the same server.
