@@ -22,6 +22,9 @@ _claude__bottle() {
             claude__bottle,build)
                 cmd="claude__bottle__subcmd__build"
                 ;;
+            claude__bottle,check)
+                cmd="claude__bottle__subcmd__check"
+                ;;
             claude__bottle,cleanup)
                 cmd="claude__bottle__subcmd__cleanup"
                 ;;
@@ -36,6 +39,9 @@ _claude__bottle() {
                 ;;
             claude__bottle,list)
                 cmd="claude__bottle__subcmd__list"
+                ;;
+            claude__bottle,logs)
+                cmd="claude__bottle__subcmd__logs"
                 ;;
             claude__bottle,put)
                 cmd="claude__bottle__subcmd__put"
@@ -65,7 +71,7 @@ _claude__bottle() {
 
     case "${cmd}" in
         claude__bottle)
-            opts="-h -V --help --version start resume attach list exec info work put get cleanup build"
+            opts="-h -V --help --version start resume attach list exec info work put get cleanup check logs build"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -99,6 +105,32 @@ _claude__bottle() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        claude__bottle__subcmd__check)
+            opts="-H -h --header --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -172,6 +204,24 @@ _claude__bottle() {
             ;;
         claude__bottle__subcmd__list)
             opts="-h --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        claude__bottle__subcmd__logs)
+            opts="-f -h --follow --denied --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

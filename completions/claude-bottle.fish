@@ -36,6 +36,8 @@ complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "work" -
 complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "put" -d 'Put a file into a live bottle'
 complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "get" -d 'Get a file out of a live bottle'
 complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "cleanup" -d 'Remove kept sessions and whatever else of this home is left on the engine'
+complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "check" -d 'Say whether a request of an agent\'s would pass, by which route, and as what'
+complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "logs" -d 'Show what the gate of a session decided'
 complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "build" -d 'Build the images that are missing'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -l cwd -d 'Copy the current directory into the workspace, without what git ignores; `all` brings that, too' -r -f -a "unignored\t'All but what git ignores'
 all\t''"
@@ -82,5 +84,14 @@ complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -l 
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -l dry-run -d 'Show what would be removed, and remove nothing'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -s y -l yes -d 'Do not ask before removing; work that is nowhere else goes only where its session is named'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -s h -l help -d 'Print help'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand check" -s H -l header -d 'A header of the request' -r
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand check" -l format -d 'How to print the answer' -r -f -a "text\t''
+json\t''"
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand check" -s h -l help -d 'Print help'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand logs" -l format -d 'How to print it; `json` is the lines as they are' -r -f -a "text\t''
+json\t''"
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand logs" -s f -l follow -d 'Go on until the session ends'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand logs" -l denied -d 'Only what was refused, and alarms'
+complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand build" -l force -d 'Build again what is there'
 complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand build" -s h -l help -d 'Print help'

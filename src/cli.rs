@@ -13,7 +13,7 @@ pub struct Cli {
 }
 
 const EXITS: &str = "\
-Exit status: 0 success, dry run or \"no\"; the agent's own code; 2 something you can mend; 101 a bug; \
+Exit status: 0 success, dry run or \"no\"; the agent's own code; 1 denied (check); 2 something you can mend; 101 a bug; \
 125 engine, image or gate failure; 128+n ended by signal n.";
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +38,10 @@ pub enum Verb {
     Get(Get),
     /// Remove kept sessions and whatever else of this home is left on the engine
     Cleanup(Cleanup),
+    /// Say whether a request of an agent's would pass, by which route, and as what
+    Check(Check),
+    /// Show what the gate of a session decided
+    Logs(Logs),
     /// Build the images that are missing
     Build(Build),
 }
@@ -236,6 +240,46 @@ pub struct Cleanup {
     /// Do not ask before removing; work that is nowhere else goes only where its session is named
     #[arg(short, long)]
     pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
+pub struct Check {
+    /// The agent's name in claude-bottle.json
+    pub agent: String,
+
+    /// The HTTP method
+    #[arg(default_value = "GET", hide_default_value = true)]
+    pub method: String,
+
+    /// Whom it asks for what: `https://…`, `http://…`, `wss://…`, or `tcp://HOST:PORT`
+    pub url: String,
+
+    /// A header of the request
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub headers: Vec<String>,
+
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// Go on until the session ends
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// Only what was refused, and alarms
+    #[arg(long)]
+    pub denied: bool,
+
+    /// How to print it; `json` is the lines as they are
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    pub format: ListFormat,
 }
 
 #[derive(Debug, Args)]

@@ -47,10 +47,18 @@ pub fn out(text: &str) -> io::Result<()> {
 /// # Errors
 /// As above.
 pub fn bytes(bytes: &[u8]) -> io::Result<()> {
+    heard(bytes).map(drop)
+}
+
+/// The same for what goes on: false where the reader has seen enough.
+///
+/// # Errors
+/// As above.
+pub fn heard(bytes: &[u8]) -> io::Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        done => done.map(|()| true),
     }
 }
 

@@ -3,7 +3,7 @@
 //! One way down: the end of a session, `cleanup` and the rescue of a lost one run the same [`Session::settle`] from the
 //! recorded plan. Whatever unwinds through here still settles.
 
-mod audit;
+pub mod audit;
 mod fill;
 mod refresh;
 mod snapshot;

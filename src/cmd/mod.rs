@@ -2,12 +2,14 @@
 
 mod attach;
 mod build;
+mod check;
 mod cleanup;
 mod exec;
 mod get;
 mod info;
 mod launch;
 mod list;
+mod logs;
 mod put;
 mod reader;
 mod resume;
@@ -32,6 +34,8 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Verb::Put(asked) => put::run(&asked),
         Verb::Get(asked) => get::run(&asked),
         Verb::Cleanup(asked) => cleanup::run(&asked),
+        Verb::Check(asked) => check::run(&asked),
+        Verb::Logs(asked) => logs::run(&asked),
         Verb::Build(asked) => build::run(&asked),
     }
 }

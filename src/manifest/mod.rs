@@ -328,6 +328,13 @@ pub enum OnHangup {
     Detach,
 }
 
+impl Bottle {
+    /// All that may leave it.
+    pub fn policy(&self) -> policy::Policy {
+        policy::Policy { routes: self.routes.iter().map(|route| route.policy.clone()).collect() }
+    }
+}
+
 impl Chosen {
     /// Claude Code in a bottle out of which nothing gets: what images are built for when no agent is named.
     pub fn plain() -> Chosen {

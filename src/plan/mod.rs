@@ -6,9 +6,11 @@ mod agent;
 mod gate;
 mod images;
 mod step;
+mod warn;
 
 pub use images::{Build, Context, Dockerfile, Images};
 pub use step::{Fate, Step, What};
+pub use warn::warnings;
 
 use crate::exit::Refused;
 use crate::facts::{Engine, Facts, Proxy, Terminal, Workspace};
@@ -129,7 +131,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, Refuse
         on_hangup: bottle.on_hangup,
         limits: bottle.limits.clone(),
         images: images::images(bottle, facts),
-        policy: Policy { routes: bottle.routes.iter().map(|route| route.policy.clone()).collect() },
+        policy: bottle.policy(),
         go,
         values,
         proxy: facts.network.proxy == Proxy::Upstream,

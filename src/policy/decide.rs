@@ -135,6 +135,14 @@ fn patterns_of(role: Role) -> &'static [PathPattern] {
     }
 }
 
+impl Ask<'_> {
+    /// Is it one of the two requests of a git fetch?
+    pub fn fetches_git(&self) -> bool {
+        let readings = normalise(self.path);
+        readings.is_ok_and(|readings| matches!(Service::of(&readings, self.method, self.query), Ok(Some(_))))
+    }
+}
+
 impl Policy {
     /// The first two questions, which need no request: is there a route for this host and port? Its index; all routes
     /// of one host and port agree on how they are dialled.
@@ -339,10 +347,10 @@ impl Route {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn policy(routes: &str) -> Policy {
+    pub fn policy(routes: &str) -> Policy {
         let mut value: serde_json::Value = serde_json::from_str(routes).unwrap();
         for (index, route) in value.as_array_mut().unwrap().iter_mut().enumerate() {
             let route = route.as_object_mut().unwrap();

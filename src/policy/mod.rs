@@ -5,23 +5,30 @@
 
 mod address;
 mod decide;
+mod explain;
 mod fields;
 mod git;
+mod headers;
 mod host;
 mod lookalike;
 mod normalise;
 mod pattern;
 mod query;
+mod risk;
+mod url;
 mod value;
 
 pub use address::{local_name, nowhere, private_name, special};
 pub use decide::{Ask, Denial, Pass, Reason, rule_of};
 pub use fields::{Fields, HeaderRules, is_ours};
+pub use headers::{CREDENTIALS, OVERRIDES, same_header};
 pub use host::plain_name;
 pub use normalise::{Readings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};
 pub use query::{NO_OTHER, QueryRules};
+pub use risk::risks;
 use serde::{Deserialize, Serialize};
+pub use url::{Fault, Speech, Target};
 pub use value::ValuePattern;
 
 /// Variables that tell programs of a proxy, in lower case; there are other spellings. None is ever set in a bottle: what

@@ -110,7 +110,20 @@ impl PathPattern {
         self.forms.iter().any(|form| covers(form, path, str::eq))
     }
 
-    /// The same for servers that tell neither cases nor a slash at the end apart.
+    /// Is there a path that both match?
+    pub fn overlaps(&self, other: &PathPattern) -> bool {
+        let (mut mine, mut theirs) = (self.as_str().split('/').skip(1), other.as_str().split('/').skip(1));
+        loop {
+            match (mine.next(), theirs.next()) {
+                (Some("**"), _) | (_, Some("**")) | (None, None) => return true,
+                (Some("*"), Some(segment)) | (Some(segment), Some("*")) if !segment.is_empty() => {}
+                (Some(a), Some(b)) if a == b => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// The same as `matches` for servers that tell neither cases nor a slash at the end apart.
     pub fn matches_loosely(&self, path: &str) -> bool {
         let bare = |path: &str| format!("/{}", path.trim_matches('/'));
         let path = bare(path);

@@ -1,9 +1,9 @@
-//! The preflight: what a person must see before saying yes. Names of variables only; writable routes in their own block.
+//! The preflight: what a person must see before saying yes. Names of variables only.
 
+use super::egress::egress;
 use crate::exit::Refused;
 use crate::facts::{Kind, Terminal, Workspace};
 use crate::plan::{Plan, Runtime, Source};
-use crate::policy::{GitAccess, NO_OTHER, Protocol, Role, Route, Scheme};
 use crate::protocol;
 use crate::say::visible;
 use crate::spec::{Beginning, Copied, Mode};
@@ -54,19 +54,7 @@ pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
         // A cloned repository's words must not redraw what is agreed to.
         let _ = writeln!(text, "{name:<8} {}", visible(&value).replace('\n', "\n         "));
     }
-    let (writable, readable): (Vec<&Route>, Vec<&Route>) = plan.policy.routes.iter().partition(|route| route.writes());
-    text.push_str("egress   ");
-    text.push_str(&match (readable.len(), writable.len()) {
-        (0, 0) => "nothing gets out\n".to_owned(),
-        (0, _) => "only what is listed as writable\n".to_owned(),
-        _ => "first match decides, all else is refused\n".to_owned(),
-    });
-    block(&mut text, &readable);
-    if !writable.is_empty() {
-        text.push_str("WRITABLE what the agent can send, and where\n");
-        block(&mut text, &writable);
-    }
-    text
+    text + &egress(plan)
 }
 
 fn agent(plan: &Plan) -> String {
@@ -214,69 +202,5 @@ pub fn age(seconds: u64) -> String {
         60..3600 => format!("{}m", seconds / 60),
         3600..86400 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86400),
-    }
-}
-
-fn block(text: &mut String, routes: &[&Route]) {
-    let width = routes.iter().map(|route| place(route).len()).max().unwrap_or_default();
-    for route in routes {
-        let line = format!("  {:<width$}  {}", place(route), rights(route));
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-}
-
-fn place(route: &Route) -> String {
-    match route.port {
-        443 => route.host.as_str().to_owned(),
-        port => format!("{}:{port}", route.host.as_str()),
-    }
-}
-
-fn rights(route: &Route) -> String {
-    let mut words: Vec<String> = Vec::new();
-    if route.deny {
-        words.push("REFUSED".to_owned());
-    }
-    match (route.protocol, route.intercept, route.role) {
-        (Protocol::Tcp, _, _) => words.push("RAW BYTES, unread".to_owned()),
-        (_, false, _) => words.push("TLS UNTOUCHED, unread".to_owned()),
-        (_, _, Some(Role::Claude)) => words.push("Claude Code's own requests".to_owned()),
-        _ => {
-            words.push(route.methods.join(" "));
-            words.push(route.paths.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" "));
-        }
-    }
-    words.extend(route.query.iter().map(|(name, pattern)| match name.as_str() {
-        NO_OTHER => "[no other query]".to_owned(),
-        name => format!("[?{name}={}]", pattern.as_str()),
-    }));
-    words.extend(route.headers.iter().map(|(name, pattern)| format!("[{name}: {}]", pattern.as_str())));
-    if route.port == 80 && route.protocol == Protocol::Http {
-        words.push("[plain HTTP]".to_owned());
-    }
-    if let Some(auth) = &route.auth {
-        words.push(format!("[auth:{}]", scheme(&auth.scheme)));
-    }
-    if route.git == Some(GitAccess::Fetch) {
-        words.push("[git fetch]".to_owned());
-    }
-    if route.agent_auth {
-        words.push("[the agent's own credentials pass]".to_owned());
-    }
-    if route.private {
-        words.push("[private address]".to_owned());
-    }
-    if let Some(to) = &route.connect_to {
-        words.push(format!("[to {to}]"));
-    }
-    words.join(" ")
-}
-
-fn scheme(scheme: &Scheme) -> &str {
-    match scheme {
-        Scheme::Bearer => "Bearer",
-        Scheme::Token => "token",
-        Scheme::Basic { .. } => "Basic",
-        Scheme::Header { header } => header,
     }
 }

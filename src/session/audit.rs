@@ -17,6 +17,23 @@ const LONGEST: u64 = 256 << 10;
 pub fn follow(lines: impl Read, audit: &Path, mut tell: impl FnMut(Event)) {
     let have = std::fs::read(audit).unwrap_or_default();
     let mut file = append(audit);
+    each(lines, &have, |line, parsed, age| {
+        if age == Age::New {
+            let _ = file.as_mut().map(|file| file.write_all(line));
+        }
+        tell(parsed.event);
+    });
+}
+
+/// Is a line of the engine's log in the trail already?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    Known,
+    New,
+}
+
+/// Tells of each of these lines, and whether it is among those that there are already.
+pub fn each(lines: impl Read, have: &[u8], mut tell: impl FnMut(&[u8], Line, Age)) {
     let mut lines = BufReader::new(lines);
     let (mut line, mut last) = (Vec::new(), None);
     loop {
@@ -28,12 +45,10 @@ pub fn follow(lines: impl Read, audit: &Path, mut tell: impl FnMut(Event)) {
         let Ok(parsed) = serde_json::from_slice::<Line>(&line) else { continue };
         // A session that was resumed had gates before this one, whose lines are counted from 1, too; the first line is
         // this gate's alone: it has a certificate's fingerprint.
-        let last = last.get_or_insert_with(|| last_since(&have, line.trim_ascii_end()));
-        if parsed.seq > *last {
-            *last = parsed.seq;
-            let _ = file.as_mut().map(|file| file.write_all(&line));
-        }
-        tell(parsed.event);
+        let last = last.get_or_insert_with(|| last_since(have, line.trim_ascii_end()));
+        let age = if parsed.seq > *last { Age::New } else { Age::Known };
+        *last = parsed.seq.max(*last);
+        tell(&line, parsed, age);
     }
 }
 

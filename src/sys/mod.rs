@@ -1,7 +1,9 @@
 //! The kernel's side: children, signals, the terminal, locks. The only room where `unsafe` may stand.
 
 pub mod child;
+pub mod clock;
 pub mod lock;
+pub mod pipe;
 pub mod random;
 pub mod signals;
 pub mod tty;

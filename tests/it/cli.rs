@@ -47,7 +47,8 @@ pub const VARIABLES: [(&str, &str); 2] =
 fn help() {
     let place = Place::new(PLAIN);
     place.run(&["--help"]).snap("help");
-    for verb in ["start", "resume", "attach", "list", "info", "exec", "work", "put", "get", "cleanup", "build"] {
+    let verbs = ["start", "resume", "attach", "list", "info", "exec", "work", "put", "get", "cleanup"];
+    for verb in verbs.into_iter().chain(["check", "logs", "build"]) {
         place.run(&[verb, "--help"]).snap(&format!("help-{verb}"));
     }
     place.run(&["--version"]).stdout(concat!("claude-bottle ", env!("CARGO_PKG_VERSION"), "\n")).test();
@@ -81,6 +82,26 @@ fn a_plan_as_text() {
     place.run(&["start", "--yes", "fixer"]).snap("refused-hides");
     place.run(&["start", "--dry-run", "-p", "hello", "fixer"]).snap("refused-not-claude");
     assert!(place.calls().iter().all(|call| call[0] == "info" || call[0] == "image"), "{:?}", place.calls());
+}
+
+/// What a route makes possible that its line does not show.
+#[test]
+fn a_plan_warns() {
+    let routes = serde_json::json!([
+        { "host": "api.forge.example", "methods": ["GET", "POST", "PUT"], "paths": ["/repos/team/**", "/graphql"],
+          "auth": { "token_ref": "FORGE_TOKEN" } },
+        { "host": "packages.example", "methods": ["PUT"], "paths": ["/*"], "upstream_ca": "company.pem", "agent_auth": true },
+        { "host": "upload.example", "methods": ["POST"] },
+        { "host": "upload.example", "methods": ["POST"], "paths": ["/gists"] },
+        { "host": "*.pages.example" },
+        { "host": "*.docs.rs" }
+    ]);
+    let manifest = serde_json::json!({
+        "bottles": { "box": { "env": { "GIVEN": "${FORGE_TOKEN}" }, "egress": { "routes": routes } } },
+        "agents": { "plain": { "bottle": "box" } }
+    });
+    let place = Place::new(&manifest.to_string());
+    place.run(&["start", "--dry-run", "plain"]).snap("plan-warns");
 }
 
 /// Every variable that the manifest names is shown, whatever it is called.

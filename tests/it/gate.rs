@@ -668,6 +668,11 @@ async fn every_refusal_explains_itself() {
         let page = text(response).await;
         assert!(page.starts_with("claude-bottle: refused: ") && page.contains("http://gate.bottle/"), "{page}");
         assert!(!page.contains("claude-bottle.json") && !page.contains("tok"), "{page}");
+        // What would have passed is told where that helps.
+        let helps = ["git", "method", "path"].contains(&word);
+        let lines =
+            "allowed there: GET HEAD OPTIONS /open/** /team/*/x\nallowed there: GET HEAD OPTIONS /git/** (git fetch)\n";
+        assert_eq!(page.contains(lines), helps, "{line}: {page}");
         let audit = gate.audit().await;
         assert_eq!((audit.verdict, audit.status), (Outcome::Deny, Some(403)), "{line}");
         assert!(audit.rule.is_some(), "{line}");
@@ -1038,14 +1043,27 @@ async fn go_carries_what_it_names_and_gate_bottle_explains() {
     gate.refused("allowlist").await;
     let mut sender = converse(gate.connect("gate.bottle:80").await).await;
     let page = text(sender.send_request(ask("GET gate.bottle /", &[])).await.unwrap()).await;
-    for part in ["https://a.test", "GET HEAD OPTIONS", "/team/**", "adds the credential", "GET evil.test:443/why: host"]
+    for part in ["allow https://a.test  GET HEAD OPTIONS  /team/**  (the gate adds the credential)", "To ask for more"]
     {
         assert!(page.contains(part), "{part}: {page}");
+    }
+    let why = text(sender.send_request(ask("GET gate.bottle /why", &[])).await.unwrap()).await;
+    assert!(why.contains("  GET evil.test:443/why: host `evil.test` is not on the allowlist\n"), "{why}");
+    let one = text(sender.send_request(ask("GET gate.bottle /A.test", &[])).await.unwrap()).await;
+    assert!(one.starts_with("allow https://a.test  GET HEAD OPTIONS  /team/**  ("), "{one}");
+    for (line, page) in [
+        ("GET gate.bottle /evil.test", "claude-bottle: no route leads to `evil.test`\n"),
+        ("GET gate.bottle /a/b", "there is /, /why, /policy.json, and / with a host\n"),
+    ] {
+        let response = sender.send_request(ask(line, &[])).await.unwrap();
+        assert_eq!((response.status().as_u16(), mark(&response)), (404, "gate"), "{line}");
+        let found = text(response).await;
+        assert!(found.starts_with(page), "{line}: {found}");
     }
     let json = text(sender.send_request(ask("GET gate.bottle /policy.json", &[])).await.unwrap()).await;
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["routes"][0]["host"], &json["routes"][0]["credential"]), (&json!("a.test"), &json!(true)));
-    for shown in [&page, &json.to_string()] {
+    for shown in [&page, &why, &one, &json.to_string()] {
         assert!(
             !shown.contains("claude-bottle.json") && !shown.contains("tok") && !shown.contains("127.0.0.1"),
             "{shown}"
@@ -1141,4 +1159,81 @@ async fn a_reader_that_stops_holds_up_nothing() {
     assert!(dropped > 0);
     assert_eq!(dropped + written, 7000);
     assert!(lines.windows(2).all(|pair| pair[0].seq < pair[1].seq));
+}
+
+// ---- the same answer as `check` ----
+
+/// What `check` says is what the gate does, and by the same word.
+#[tokio::test]
+async fn check_and_gate_agree() {
+    let origin = Origin::start(&["a.test", "b.test"]).await;
+    let more = |host: &str, keys: Value| {
+        let mut route = json!({ "host": host, "private": true, "connect_to": origin.tls.to_string() });
+        route.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        route
+    };
+    let routes = json!([
+        more("a.test", json!({ "paths": ["/closed/**"], "deny": true })),
+        more("a.test", json!({ "paths": ["/team/*/x", "/open/**"], "auth": { "token_ref": "KEY" } })),
+        more("a.test", json!({ "paths": ["/git/**"], "git": "fetch" })),
+        more("a.test", json!({ "methods": ["POST", "GET"], "paths": ["/post/*"] })),
+        // The manifest's own check lets this one through.
+        { "host": "b.test", "connect_to": "168.63.129.16:443" },
+        more("*.c.test", json!({})),
+    ]);
+    let manifest = json!({
+        "bottles": { "box": { "egress": { "routes": routes } } }, "agents": { "plain": { "bottle": "box" } }
+    });
+    let place = crate::run::Place::new(&manifest.to_string());
+    let home = place.path("home/.claude-bottle");
+    let chosen = claude_bottle::manifest::load(&home, &place.path("work")).unwrap().choose("plain").unwrap();
+    let policy = serde_json::to_value(chosen.bottle.policy()).unwrap();
+    let gate = Gate::with(&origin, policy["routes"].clone(), |document| {
+        document["values"]["token:env:KEY"] = document["values"]["tok"].clone();
+    })
+    .await;
+    for (line, headers) in [
+        ("GET a.test /open/x", &[][..]),
+        ("GET a.test /open/%78?q=1", &[]),
+        ("GET a.test /other", &[]),
+        ("POST a.test /open/x", &[]),
+        ("POST a.test /post/x", &[]),
+        ("POST a.test /post/x/y", &[]),
+        ("TRACE a.test /open/x", &[]),
+        ("GET a.test /closed/x", &[]),
+        ("GET a.test /CLOSED/x", &[]),
+        ("GET a.test /open/%2e%2e/closed", &[]),
+        ("GET a.test /open/../closed", &[]),
+        ("GET a.test //open/x", &[]),
+        ("GET a.test /team/a%2fb/x", &[]),
+        ("GET a.test /team/a;b/x", &[]),
+        ("GET a.test /team/..;/x", &[]),
+        ("GET a.test /git/r/info/refs?service=git-upload-pack", &[]),
+        ("POST a.test /git/r/git-upload-pack", &[]),
+        ("GET a.test /git/r/info/refs?service=git-receive-pack", &[]),
+        ("POST a.test /git/r/git-receive-pack", &[]),
+        ("GET a.test /open/r/info/refs?service=git-upload-pack", &[]),
+        ("GET a.test /open/x", &[("x-original-url", "/closed/x")]),
+        ("GET a.test /open/x", &[("x_http_method", "PUT")]),
+        ("GET a.test /open/x", &[("authorization", "Bearer mine")]),
+        ("GET a.test /open/x", &[("connection", "upgrade"), ("upgrade", "websocket")]),
+        ("GET a.test /open/x", &[("upgrade", "websocket")]),
+        ("GET b.test /x", &[]),
+        ("GET c.test /x", &[]),
+        ("GET evil.test /x", &[]),
+    ] {
+        let [method, host, path] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let mut sender = gate.https(host).await;
+        let response = sender.send_request(ask(line, headers)).await.unwrap();
+        let (status, word) = (response.status().as_u16(), mark(&response).to_owned());
+        let url = format!("https://{host}{path}");
+        let mut words = vec!["check", "plain", "--format", "json", method, &url];
+        let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        words.extend(headers.iter().flat_map(|header| ["-H", header]));
+        let done = place.run(&words).done();
+        let answer: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|e| panic!("{line}: {e}: {done:?}"));
+        let said = answer["reason"].as_str().map(|reason| format!("denied; reason={reason}")).unwrap_or_default();
+        assert_eq!(said, word, "{line} {headers:?}: {status}, {answer}");
+        assert_eq!((done.status, status), if said.is_empty() { (0, 200) } else { (1, 403) }, "{line}");
+    }
 }

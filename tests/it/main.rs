@@ -1,6 +1,7 @@
 //! The one integration-test crate. Rings, from quick to slow: the repository's own rules, the command line, the fake
 //! engine, the gate alone, the real engine with real Claude Code.
 
+mod check;
 mod cli;
 mod docs;
 #[cfg(feature = "gate")]
@@ -17,6 +18,7 @@ mod init;
 mod inside;
 mod kept;
 mod keystone;
+mod logs;
 mod manifest;
 mod policy;
 mod refresh;

@@ -2,37 +2,12 @@
 
 use super::table::Injection;
 use crate::codec::Decoder;
-use claude_bottle::policy::Route;
+use claude_bottle::policy::{CREDENTIALS, OVERRIDES, Route, same_header};
 use hyper::HeaderMap;
 use hyper::header::{
-    ACCEPT_ENCODING, ALT_SVC, AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, RANGE, TE, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, ALT_SVC, CONNECTION, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    RANGE, TE, TRANSFER_ENCODING, UPGRADE,
 };
-
-/// Credentials of the agent's own: with them it could carry things to an account of its own on an allowed host.
-static CREDENTIALS: [HeaderName; 11] = [
-    AUTHORIZATION,
-    PROXY_AUTHORIZATION,
-    COOKIE,
-    HeaderName::from_static("cookie2"),
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-    HeaderName::from_static("private-token"),
-    HeaderName::from_static("job-token"),
-    HeaderName::from_static("x-auth-token"),
-    HeaderName::from_static("x-amz-security-token"),
-];
-
-/// Headers by which some servers take another method or path than the request line's.
-const OVERRIDES: [&str; 6] = [
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-original-method",
-];
 
 /// Only a proxy in front of a server may say for whom it asks and for which host; servers believe it.
 const CLAIMS: [&str; 11] = [
@@ -55,26 +30,20 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 pub fn overriding(headers: &HeaderMap) -> Option<&'static str> {
-    headers.keys().find_map(|name| OVERRIDES.into_iter().find(|one| same(name, one)))
-}
-
-/// Many servers hand headers on as variables, where `-` and `_` are one.
-fn same(name: &HeaderName, dashed: &str) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
-    name.as_str().len() == dashed.len() && name.as_str().bytes().zip(dashed.bytes()).all(|(a, b)| plain(a) == plain(b))
+    headers.keys().find_map(|name| OVERRIDES.into_iter().find(|one| same_header(name.as_str(), one)))
 }
 
 /// Removes every spelling of these names.
 fn remove<'a>(headers: &mut HeaderMap, names: impl Iterator<Item = &'a str> + Clone) {
     let theirs: Vec<HeaderName> =
-        headers.keys().filter(|name| names.clone().any(|one| same(name, one))).cloned().collect();
+        headers.keys().filter(|name| names.clone().any(|one| same_header(name.as_str(), one))).cloned().collect();
     for name in theirs {
         headers.remove(name);
     }
 }
 
 fn credentials(own: &[HeaderName]) -> impl Iterator<Item = &str> + Clone {
-    CREDENTIALS.iter().chain(own).map(HeaderName::as_str)
+    CREDENTIALS.into_iter().chain(own.iter().map(HeaderName::as_str))
 }
 
 /// Does the agent ask for a WebSocket? No other upgrade passes: h2c would carry requests past the policy.

@@ -12,7 +12,7 @@ use super::pages::{Reader, explain, failure, refusal};
 use super::streams::{Held, Open, Streams};
 use super::tally::Tally;
 use super::upstream::Upstream;
-use claude_bottle::policy::{Denial, Reason, Role, plain_name};
+use claude_bottle::policy::{Denial, Reason, plain_name};
 use claude_bottle::protocol::Outcome;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, EXPECT, HeaderValue};
@@ -223,10 +223,7 @@ impl Conversation {
     }
 
     pub fn reader(&self) -> Reader {
-        let table = self.egress.table();
-        let model =
-            table.policy.routes.iter().any(|route| route.role == Some(Role::Claude) && route.host.matches(&self.host));
-        if model { Reader::Claude } else { Reader::Anyone }
+        Reader::of(&self.egress.table().policy, &self.host, self.port)
     }
 
     /// An answer of the gate's own.

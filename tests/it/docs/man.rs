@@ -13,7 +13,7 @@ use std::path::Path;
 fn pages() -> BTreeMap<String, Option<Command>> {
     let of = |command: &Command| command.get_display_name().unwrap_or(command.get_name()).to_owned();
     let mut pages: BTreeMap<String, Option<Command>> =
-        ["claude-bottle.json.5", "claude-bottle-gate.8"].map(|page| (page.to_owned(), None)).into();
+        ["claude-bottle.json.5", AUDIT, "claude-bottle-gate.8"].map(|page| (page.to_owned(), None)).into();
     for command in [program()].into_iter().chain(verbs()) {
         pages.insert(format!("{}.1", of(&command)), Some(command));
     }
@@ -177,6 +177,13 @@ fn headings(text: &str) -> BTreeSet<String> {
     words.flat_map(|words| words.split([' ', ',', '"'])).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
+/// Words of lines that are bold, or alternate with it.
+fn bold_words(text: &str) -> BTreeSet<String> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix(".B").map(|line| line.trim_start_matches(['R', 'I'])));
+    let words = lines.flat_map(|line| line.split([' ', ',', '"', '(', ')', '.', ':']));
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
 fn section<'a>(text: &'a str, name: &str) -> &'a str {
     let start = text.find(&format!(".SH {name}\n")).unwrap_or_else(|| panic!("no section {name}"));
     let rest = &text[start + 4..];
@@ -236,6 +243,39 @@ fn every_key_of_the_manifest_is_in_its_page_and_no_other() {
     }
     let known = keys::ALL.iter().flat_map(|(_, table)| table.keys).map(|key| (*key).to_owned());
     assert_eq!(told, known.collect::<BTreeSet<String>>());
+}
+
+const AUDIT: &str = "claude-bottle-audit.5";
+
+/// Fields of a struct, or variants of an enum with the fields that stand in them, as JSON has them.
+fn members(source: &str, of: &str) -> BTreeSet<String> {
+    let start = source.find(&format!(" {of} {{\n")).unwrap_or_else(|| panic!("no `{of}` in protocol.rs"));
+    let body = source[start..].lines().skip(1).take_while(|line| *line != "}").map(str::trim);
+    let lines = body.filter(|line| !line.starts_with(['/', '#', '}']) && !line.is_empty());
+    let name = |line: &str| -> String { line.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
+    lines.map(|line| name(line.trim_start_matches("pub ")).to_lowercase()).collect()
+}
+
+/// The page of the audit trail has every field and every word of it, each where it belongs, and no other.
+#[test]
+fn every_field_of_the_audit_trail_is_in_its_page_and_no_other() {
+    let source = super::read("src/protocol.rs");
+    let text = plain(AUDIT);
+    let line = members(&source, "struct Line");
+    let events = members(&source, "enum Event");
+    assert!(
+        line.contains("seq") && events.contains("request") && events.contains("fingerprint"),
+        "{line:?} {events:?}"
+    );
+    assert_eq!(headings(section(&text, "\"EVERY LINE\"")), line);
+    let of_work = [members(&source, "struct Work"), members(&source, "struct Repository")].into_iter().flatten();
+    assert_eq!(bold_words(section(&text, "EVENTS")), events.into_iter().chain(of_work).collect());
+    for (title, of) in [("\"REQUESTS AND CONNECTIONS\"", "struct Audit"), ("ALARMS", "struct Alarm")] {
+        assert_eq!(headings(section(&text, title)), members(&source, of), "{title}");
+    }
+    for (title, of) in [("\"REQUESTS AND CONNECTIONS\"", "enum Outcome"), ("ALARMS", "enum Done")] {
+        assert!(members(&source, of).is_subset(&bold_words(section(&text, title))), "{title}");
+    }
 }
 
 /// What the page calls not available is refused with these words, and nothing else is.

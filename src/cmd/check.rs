@@ -1,0 +1,60 @@
+//! `check`: would this request of an agent's pass, by which route, and as what? The manifest alone is asked: no engine, no
+//! command, no variable's value, no DNS.
+
+mod judge;
+
+use crate::cli::{Check, ListFormat};
+use crate::exit::{Exit, Refused};
+use crate::facts;
+use crate::manifest;
+use crate::plan;
+use crate::policy::{Fault, Target};
+use crate::render;
+use crate::say;
+use crate::state::Home;
+use anyhow::{Context as _, Result};
+use judge::{Asked, Header};
+
+pub fn run(asked: &Check) -> Result<Exit> {
+    let home = Home::locate()?;
+    let cwd = std::env::current_dir().context("the current directory is gone")?;
+    let chosen = manifest::load(home.path(), &cwd)?.choose(&asked.agent)?;
+    let method = method(&asked.method)?;
+    let headers = asked.headers.iter().map(|text| header(text)).collect::<Result<_, Refused>>()?;
+    let request = match Target::parse(&asked.url) {
+        Ok(target) => Ok(Asked { method: method.clone(), target, headers }),
+        Err(Fault::Denied(denial)) => Err(denial),
+        Err(Fault::Unclear(what, hint)) => return Err(Refused::new(what).hint(hint).into()),
+    };
+    let proxied = facts::variable(plan::PROXY_VARIABLE).is_some();
+    let answer = match request {
+        Ok(request) => judge::judge(&chosen.bottle, &request, proxied),
+        Err(denial) => render::Answer::denied(&method, &denial),
+    };
+    say::out(&match asked.format {
+        ListFormat::Text => render::answer(&answer),
+        ListFormat::Json => render::escaped(&format!("{}\n", serde_json::to_string_pretty(&answer)?)),
+    })?;
+    Ok(if answer.is_allowed() { Exit::OK } else { Exit::DENIED })
+}
+
+/// As it would be sent; a person's `post` is meant as POST.
+fn method(typed: &str) -> Result<String, Refused> {
+    let method = typed.to_ascii_uppercase();
+    match !method.is_empty() && method.len() <= 32 && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
+        true => Ok(method),
+        false => Err(Refused::new(format!("`{typed}` is not an HTTP method"))
+            .hint("claude-bottle check AGENT POST https://api.example.org/path")),
+    }
+}
+
+/// A value may be a secret: no error shows it.
+fn header(typed: &str) -> Result<Header, Refused> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    match typed.split_once(':') {
+        Some((name, value)) if !name.is_empty() && name.bytes().all(token) && !value.contains(['\r', '\n', '\0']) => {
+            Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
+        }
+        _ => Err(Refused::new("a header is not `name: value`").hint("-H 'content-type: application/json'")),
+    }
+}

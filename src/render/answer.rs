@@ -1,0 +1,189 @@
+//! What `check` found, as a value and for a person. It holds no value of a token, and of a URL neither user nor query.
+
+use crate::policy::{Denial, Target};
+use crate::say::name;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Of one request. What was not decided is null.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// `allow` or `deny`.
+    verdict: &'static str,
+    pub method: String,
+    /// Without user, query and fragment.
+    url: String,
+    /// Normalised, where it is allowed and looked at.
+    pub path: String,
+    /// The machine's word for a refusal.
+    reason: Option<String>,
+    /// What the agent would be told.
+    text: Option<String>,
+    /// `file:line` of the deciding route, or of the nearest one.
+    pub rule: Option<String>,
+    /// The gate answers in its own name.
+    gate: bool,
+    pub reads: Reads,
+    pub git_fetch: bool,
+    pub adds: Option<Injected>,
+    /// Headers of the agent's that stay behind.
+    pub takes_off: Vec<String>,
+    pub dials: Option<Dial>,
+    /// What may be asked of the same host.
+    pub allowed_there: Vec<String>,
+}
+
+/// How much of the traffic the gate reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reads {
+    #[default]
+    Http,
+    /// TLS passes untouched.
+    Names,
+    /// Raw bytes.
+    Nothing,
+}
+
+/// The credential that the gate adds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Injected {
+    pub header: String,
+    /// The word before the token, where there is one.
+    pub scheme: Option<String>,
+    pub token: TokenPlace,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenPlace {
+    /// A variable of the host.
+    Env(String),
+    /// Program and arguments.
+    Command(Vec<String>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dial {
+    pub host: String,
+    pub port: u16,
+    /// The gate itself speaks TLS there.
+    pub tls: bool,
+    /// The address may be a private one.
+    pub private: bool,
+    /// File of certificates that are trusted beside the host's.
+    pub upstream_ca: Option<String>,
+    /// The host's proxy resolves and dials.
+    pub proxy: bool,
+}
+
+impl Answer {
+    /// Nothing is decided yet: a refusal.
+    pub fn of(method: &str, target: &Target) -> Answer {
+        let Target { speech, host, port, path, .. } = target;
+        let usual = matches!((speech.scheme(), port), ("http" | "ws", 80) | ("https" | "wss", 443));
+        let port = if usual { String::new() } else { format!(":{port}") };
+        let url = format!("{}://{host}{port}{path}", speech.scheme());
+        Answer { verdict: "deny", method: method.to_owned(), url, path: path.clone(), ..Answer::default() }
+    }
+
+    /// Of what is no request at all.
+    pub fn denied(method: &str, denial: &Denial) -> Answer {
+        Answer { verdict: "deny", method: method.to_owned(), ..Answer::default() }.refuse(denial)
+    }
+
+    pub fn refuse(mut self, denial: &Denial) -> Answer {
+        self.reason = Some(denial.reason.to_string());
+        self.text = Some(denial.text.clone());
+        self
+    }
+
+    pub fn allow(mut self) -> Answer {
+        self.verdict = "allow";
+        self.allowed_there.clear();
+        self
+    }
+
+    pub fn by_the_gate_itself(mut self) -> Answer {
+        self.gate = true;
+        self.allow()
+    }
+
+    pub fn is_allowed(&self) -> bool {
+        self.verdict == "allow"
+    }
+}
+
+pub fn answer(answer: &Answer) -> String {
+    let asked = [answer.method.as_str(), answer.url.as_str()].join(" ");
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    match (&answer.text, &answer.reason) {
+        (Some(text), Some(reason)) => {
+            rows.push(("denied", asked.trim().to_owned()));
+            rows.push(("why", format!("{text} ({reason})")));
+            rows.extend(answer.rule.clone().map(|rule| ("nearest", rule)));
+            rows.extend(answer.allowed_there.iter().map(|line| ("instead", line.clone())));
+        }
+        _ => {
+            rows.push(("allowed", asked));
+            rows.extend(allowed(answer));
+        }
+    }
+    let mut text = String::new();
+    let mut last = "";
+    for (title, value) in rows {
+        // A list has its name once.
+        let shown = if title == last { "" } else { title };
+        let _ = writeln!(text, "{shown:<8} {}", name(&value));
+        last = title;
+    }
+    text
+}
+
+fn allowed(answer: &Answer) -> Vec<(&'static str, String)> {
+    if answer.gate {
+        return vec![("by", "the gate itself answers".to_owned())];
+    }
+    let mut rows: Vec<(&str, String)> = answer.rule.clone().map(|rule| ("rule", rule)).into_iter().collect();
+    match answer.reads {
+        Reads::Http if !answer.url.ends_with(&answer.path) => rows.push(("path", answer.path.clone())),
+        Reads::Http => {}
+        Reads::Names => rows.push(("reads", "names alone: TLS passes untouched, with any method and path".to_owned())),
+        Reads::Nothing => rows.push(("reads", "nothing: raw bytes pass".to_owned())),
+    }
+    if answer.git_fetch {
+        rows.push(("git", "counts as a fetch".to_owned()));
+    }
+    if let Some(Injected { header, scheme, token }) = &answer.adds {
+        let scheme = scheme.as_ref().map_or(String::new(), |scheme| format!("{scheme} "));
+        let token = match token {
+            TokenPlace::Env(name) => format!("of the host's `{name}`"),
+            TokenPlace::Command(argv) => {
+                format!("that `{}` prints", shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_default())
+            }
+        };
+        rows.push(("adds", format!("`{header}: {scheme}…`, the token {token}")));
+    }
+    if !answer.takes_off.is_empty() {
+        rows.push(("removes", format!("{}: the agent's own credentials", answer.takes_off.join(", "))));
+    }
+    rows.extend(answer.dials.as_ref().map(|dial| ("dials", dialled(dial, answer.reads))));
+    rows
+}
+
+fn dialled(dial: &Dial, reads: Reads) -> String {
+    let host = if dial.host.contains(':') { format!("[{}]", dial.host) } else { dial.host.clone() };
+    let mut words = vec![format!("{host}:{}", dial.port)];
+    if reads == Reads::Http {
+        words.push(if dial.tls { "TLS" } else { "plain HTTP" }.to_owned());
+    }
+    if let Some(path) = &dial.upstream_ca {
+        words.push(format!("trusting {path}, too"));
+    }
+    words.push(match (dial.proxy, dial.private) {
+        (true, _) => "by the host's proxy, which resolves the name".to_owned(),
+        (_, true) => "also a private address".to_owned(),
+        _ => "refused where that is a private address".to_owned(),
+    });
+    words.join(", ")
+}

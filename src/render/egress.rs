@@ -1,0 +1,97 @@
+//! What gets out, for the preflight: routes that only read, those that can write in a block of their own, and what of both
+//! deserves a second look.
+
+use crate::plan::{Plan, Source, warnings};
+use crate::policy::{GitAccess, NO_OTHER, Protocol, Role, Route, Scheme};
+use crate::say::visible;
+use std::fmt::Write;
+
+pub fn egress(plan: &Plan) -> String {
+    let (writable, readable): (Vec<&Route>, Vec<&Route>) = plan.policy.routes.iter().partition(|route| route.writes());
+    let mut text = "egress   ".to_owned();
+    text.push_str(&match (readable.len(), writable.len()) {
+        (0, 0) => "nothing gets out\n".to_owned(),
+        (0, _) => "only what is listed as writable\n".to_owned(),
+        _ => "first match decides, all else is refused\n".to_owned(),
+    });
+    block(&mut text, plan, &readable);
+    if !writable.is_empty() {
+        text.push_str("WRITABLE what the agent can send, and where\n");
+        block(&mut text, plan, &writable);
+    }
+    let warnings = warnings(plan);
+    if !warnings.is_empty() {
+        text.push_str("WARNINGS look twice\n");
+    }
+    for (place, risk) in warnings {
+        let _ = writeln!(text, "  {place}: {}", visible(&risk));
+    }
+    text
+}
+
+fn block(text: &mut String, plan: &Plan, routes: &[&Route]) {
+    let width = routes.iter().map(|route| place(route).len()).max().unwrap_or_default();
+    for route in routes {
+        let line = format!("  {:<width$}  {}", place(route), rights(plan, route));
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+fn place(route: &Route) -> String {
+    match route.port {
+        443 => route.host.as_str().to_owned(),
+        port => format!("{}:{port}", route.host.as_str()),
+    }
+}
+
+fn rights(plan: &Plan, route: &Route) -> String {
+    let mut words: Vec<String> = Vec::new();
+    if route.deny {
+        words.push("REFUSED".to_owned());
+    }
+    match (route.protocol, route.intercept, route.role) {
+        (Protocol::Tcp, _, _) => words.push("RAW BYTES, unread".to_owned()),
+        (_, false, _) => words.push("TLS UNTOUCHED, unread".to_owned()),
+        (_, _, Some(Role::Claude)) => words.push("Claude Code's own requests".to_owned()),
+        _ => {
+            words.push(route.methods.join(" "));
+            words.push(route.paths.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" "));
+        }
+    }
+    words.extend(route.query.iter().map(|(name, pattern)| match name.as_str() {
+        NO_OTHER => "[no other query]".to_owned(),
+        name => format!("[?{name}={}]", pattern.as_str()),
+    }));
+    words.extend(route.headers.iter().map(|(name, pattern)| format!("[{name}: {}]", pattern.as_str())));
+    if route.port == 80 && route.protocol == Protocol::Http {
+        words.push("[plain HTTP]".to_owned());
+    }
+    if let Some(auth) = &route.auth {
+        words.push(format!("[auth:{}]", scheme(&auth.scheme)));
+    }
+    if route.git == Some(GitAccess::Fetch) {
+        words.push("[git fetch]".to_owned());
+    }
+    if route.agent_auth {
+        words.push("[the agent's own credentials pass]".to_owned());
+    }
+    if route.private {
+        words.push("[private address]".to_owned());
+    }
+    if let Some(to) = &route.connect_to {
+        words.push(format!("[to {to}]"));
+    }
+    if let Some(Source::File(path)) = route.upstream_ca.as_ref().and_then(|name| plan.values.get(name)) {
+        words.push(format!("[trusts {}]", visible(&path.display().to_string())));
+    }
+    words.join(" ")
+}
+
+fn scheme(scheme: &Scheme) -> &str {
+    match scheme {
+        Scheme::Bearer => "Bearer",
+        Scheme::Token => "token",
+        Scheme::Basic { .. } => "Basic",
+        Scheme::Header { header } => header,
+    }
+}

@@ -1,0 +1,149 @@
+//! Lines of the audit trail for a person. Hosts, paths and reasons come from inside a bottle: each stays on its line, with
+//! what hides made visible.
+
+use super::size;
+use crate::protocol::{Alarm, Audit, Done, Event, Line, Outcome};
+use crate::say::name;
+use serde_json::Value;
+
+/// One line without its time. A gate of another version may have events that this one has no words for.
+pub fn trail(line: &Line) -> String {
+    match &line.event {
+        Event::Request(audit) | Event::Connection(audit) => decision(audit),
+        Event::Alarm(alarm) => self::alarm(alarm),
+        Event::Dropped { count } => format!("!!    {count} lines are missing here: nobody read them in time"),
+        event => plain(&serde_json::to_value(event).unwrap_or_default()),
+    }
+}
+
+/// Is it about something that did not pass, or should not have?
+pub fn is_refused(event: &Event) -> bool {
+    match event {
+        Event::Request(audit) | Event::Connection(audit) => audit.verdict == Outcome::Deny,
+        // What is missing may have been a refusal.
+        Event::Alarm(_) | Event::Dropped { .. } | Event::Failed { .. } => true,
+        _ => false,
+    }
+}
+
+/// Seconds since 1970 of `2026-01-31T20:04:59.042Z`, which is how a gate writes a time.
+pub fn seconds(time: &str) -> Option<i64> {
+    let (date, clock) = time.strip_suffix('Z')?.split_once('T')?;
+    let numbers = |text: &str, by: char| -> Option<[i64; 3]> {
+        let numbers: Option<Vec<i64>> =
+            text.split(by).map(|part| part.get(..part.len().min(9))?.parse().ok()).collect();
+        numbers?.try_into().ok()
+    };
+    let [year, month, day] = numbers(date, '-')?;
+    let [hour, minute, second] = numbers(clock.split('.').next()?, ':')?;
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // Days from civil: years that begin in March have their leap day at the end.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+fn decision(audit: &Audit) -> String {
+    let verdict = match audit.verdict {
+        Outcome::Allow => "allow",
+        Outcome::Deny => "DENY ",
+        Outcome::Error => "error",
+    };
+    let mut words = vec![verdict.to_owned(), asked(&audit.method, &audit.host, audit.port, &audit.path)];
+    words.extend(audit.status.map(|status| status.to_string()));
+    let bytes = |count| size(count).replace("bytes", "B");
+    words.push(format!("sent {}, received {}, {} ms", bytes(audit.sent), bytes(audit.received), audit.ms));
+    let mut text = words.join(" ");
+    if let Some(reason) = &audit.reason {
+        text.push_str(&format!(": {}", name(reason)));
+    }
+    if let Some(finding) = &audit.finding {
+        text.push_str(&format!("; found: {}", name(finding)));
+    }
+    if let Some(rule) = &audit.rule {
+        // The whole path would be the same in every line.
+        text.push_str(&format!(" [{}]", name(rule.rsplit('/').next().unwrap_or(rule))));
+    }
+    text
+}
+
+fn alarm(alarm: &Alarm) -> String {
+    let done = match alarm.done {
+        Done::Blocked => "blocked",
+        Done::Masked => "masked",
+        Done::Passed => "PASSED",
+    };
+    let asked = asked(&alarm.method, &alarm.host, alarm.port, &alarm.path);
+    format!("ALARM {asked}: {}: {done}", name(&alarm.finding))
+}
+
+fn asked(method: &str, host: &str, port: u16, path: &str) -> String {
+    let port = if matches!(port, 443 | 0) { String::new() } else { format!(":{port}") };
+    let method = if method.is_empty() { String::new() } else { format!("{} ", name(method)) };
+    format!("{method}{}{port}{}", name(host), name(path))
+}
+
+/// `ready version=0.1.0 fingerprint=ab`
+fn plain(event: &Value) -> String {
+    let mut text = event["event"].as_str().unwrap_or("?").to_owned();
+    for (key, value) in event.as_object().into_iter().flatten().filter(|(key, _)| *key != "event") {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        text.push_str(&format!(" {key}={}", name(&value)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(line: &str) -> String {
+        trail(&serde_json::from_str(line).unwrap())
+    }
+
+    #[test]
+    fn times_of_a_gate() {
+        for (text, wanted) in [
+            ("1970-01-01T00:00:00.000Z", Some(0)),
+            ("2023-11-14T22:13:20.042Z", Some(1_700_000_000)),
+            ("2024-02-29T12:00:00.000Z", Some(1_709_208_000)),
+            ("2100-03-01T00:00:00.000Z", Some(4_107_542_400)),
+            ("2026-01-01", None),
+            ("x-01-01T00:00:00.000Z", None),
+            ("2026-13-01T00:00:00.000Z", None),
+            ("9999999999999999999-01-01T00:00:00.000Z", None),
+            ("", None),
+        ] {
+            assert_eq!(seconds(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_stays_a_line() {
+        let head = r#""seq":1,"time":"2026-01-01T00:00:00.000Z""#;
+        for (event, wanted) in [
+            (
+                r#""event":"request","host":"a.org","port":443,"method":"GET","path":"/x","verdict":"allow","rule":"/h/m.json:7","status":200,"sent":0,"received":2048,"ms":12"#,
+                "allow GET a.org/x 200 sent 0 B, received 2.0 KiB, 12 ms [m.json:7]",
+            ),
+            (
+                r#""event":"request","host":"a.org","port":80,"method":"P\u0085","path":"/\u202ex\n","verdict":"deny","reason":"no\u001b[2J","finding":"a key","status":403,"sent":0,"received":1,"ms":0"#,
+                "DENY  P\\u{85} a.org:80/\\u{202e}x\\u{a} 403 sent 0 B, received 1 B, 0 ms: no\\u{1b}[2J; found: a key",
+            ),
+            (
+                r#""event":"connection","host":"db.org","port":5432,"verdict":"error","reason":"cannot resolve","sent":0,"received":0,"ms":1"#,
+                "error db.org:5432 sent 0 B, received 0 B, 1 ms: cannot resolve",
+            ),
+            (
+                r#""event":"alarm","host":"a.org","port":443,"method":"POST","path":"/","finding":"a token, base64, in the body","done":"blocked""#,
+                "ALARM POST a.org/: a token, base64, in the body: blocked",
+            ),
+            (r#""event":"dropped","count":3"#, "!!    3 lines are missing here: nobody read them in time"),
+            (r#""event":"ready","version":"1","fingerprint":"a\nb""#, "ready fingerprint=a\\u{a}b version=1"),
+        ] {
+            assert_eq!(shown(&format!("{{{head},{event}}}")), wanted);
+        }
+    }
+}
