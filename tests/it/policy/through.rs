@@ -131,6 +131,8 @@ fn judged(target: &str) -> Option<&str> {
         Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !scheme.is_empty() => {
             let end = rest.find(['/', '?']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at(end);
+            // What stands before `@` is the agent's own credential, and stays behind.
+            let authority = authority.rsplit('@').next().unwrap_or_default();
             let ours = scheme.eq_ignore_ascii_case("http")
                 && ["x.test", "X.test", "x.test.", "x.test:80"].contains(&authority);
             ours.then_some(if path.is_empty() { "/" } else { path })
