@@ -64,7 +64,6 @@ impl Conversation {
         }
         if let Some(authority) = request.uri().authority()
             && (plain_name(authority.host()).as_ref() != Some(host)
-                || authority.as_str().contains('@')
                 || request.uri().scheme_str() != Some(if self.port == 80 { "http" } else { "https" })
                 || !self.is_port(authority.port_u16()))
         {

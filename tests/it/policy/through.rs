@@ -131,6 +131,8 @@ fn judged(target: &str) -> Option<&str> {
         Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !scheme.is_empty() => {
             let end = rest.find(['/', '?']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at(end);
+            // What stands before `@` is the agent's own credential, and stays behind.
+            let authority = authority.rsplit('@').next().unwrap_or_default();
             let ours = scheme.eq_ignore_ascii_case("http")
                 && ["x.test", "X.test", "x.test.", "x.test:80"].contains(&authority);
             ours.then_some(if path.is_empty() { "/" } else { path })
@@ -235,4 +237,32 @@ fn the_gate_forwards_exactly_what_the_policy_lets_pass() {
         }
     }
     assert!((LINES / 20..LINES).contains(&passed), "{passed} of {LINES}");
+}
+
+#[test]
+fn a_header_counts_only_if_it_goes_on() {
+    let (address, seen) = origin();
+    let gate = Gate::start(&Policy {
+        routes: vec![super::route(json!({
+            "host": "x.test", "port": 80, "private": true, "connect_to": address.to_string(),
+            "query": { "service": "git-upload-pack" }, "headers": { "x-api-version": "20*" },
+        }))],
+    });
+    let mut stream = gate.connect();
+    for (query, headers, status) in [
+        ("service=git-upload-pack", "X-Api-Version: 2022", 200),
+        ("service=git-upload-pack", "", 403),
+        ("service=git-upload-pack", "X-Api-Version: 1922", 403),
+        ("service=git-upload-pack", "X-Api-Version: 2022\r\nx-api-version: 2022", 403),
+        ("service=git-upload-pack", "X-Api-Version: 2022\r\nx_api_version: 2099", 403),
+        ("service=git-upload-pack", "X-Api-Version: 2022\r\nConnection: keep-alive, x-api-version", 403),
+        ("service=other", "X-Api-Version: 2022", 403),
+        ("a=b", "X-Api-Version: 2022", 403),
+    ] {
+        let headers = if headers.is_empty() { String::new() } else { format!("{headers}\r\n") };
+        let request = format!("GET /x?{query} HTTP/1.1\r\nhost: x.test\r\n{headers}\r\n");
+        stream.get_mut().write_all(request.as_bytes()).unwrap();
+        assert_eq!(answer(&mut stream, "GET"), (status, true), "{query} {headers}");
+        assert_eq!(seen.try_iter().count(), usize::from(status == 200), "{query} {headers}");
+    }
 }
