@@ -77,6 +77,9 @@ pub(super) fn readings(plain: String) -> Result<Readings, &'static str> {
 
 /// Windows forgets spaces around dots.
 fn climbs(segment: &str) -> bool {
+    if !segment.contains('.') {
+        return false;
+    }
     let bare = segment.replace("%20", "");
     bare == "." || bare == ".." || (bare.len() < segment.len() && !bare.is_empty() && bare.bytes().all(|b| b == b'.'))
 }
@@ -88,6 +91,9 @@ fn slashes(path: &str) -> Result<String, &'static str> {
 
 /// A segment ends at `;` (Tomcat, Jetty, Spring).
 fn parameters(path: &str) -> Result<String, &'static str> {
+    if !path.contains(';') && !path.contains("%3B") {
+        return Ok(path.to_owned());
+    }
     let before = |segment: &str| segment.split(';').next().unwrap_or_default().to_owned();
     Ok(path.replace("%3B", ";").split('/').map(before).collect::<Vec<_>>().join("/"))
 }
@@ -103,13 +109,12 @@ fn merged(path: &str) -> Result<String, &'static str> {
 
 /// A segment's trailing dots and spaces do not count (Windows).
 fn trimmed(path: &str) -> Result<String, &'static str> {
-    let trim = |segment: &str| {
-        let mut rest = segment;
-        while let Some(less) = rest.strip_suffix('.').or_else(|| rest.strip_suffix("%20")) {
-            rest = less;
+    fn trim(mut segment: &str) -> &str {
+        while let Some(less) = segment.strip_suffix('.').or_else(|| segment.strip_suffix("%20")) {
+            segment = less;
         }
-        rest.to_owned()
-    };
+        segment
+    }
     Ok(path.split('/').map(trim).collect::<Vec<_>>().join("/"))
 }
 
