@@ -13,7 +13,7 @@ use super::tally::Tally;
 use super::upstream::Lease;
 use super::websocket::Switch;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{COOKIE, HOST, HeaderValue, PROXY_AUTHORIZATION, SEC_WEBSOCKET_EXTENSIONS, TRANSFER_ENCODING};
+use hyper::header::{COOKIE, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Request, Response, StatusCode, Uri, Version};
 use std::sync::Arc;
@@ -40,7 +40,6 @@ impl Conversation {
         let (upload, switch) = match upgrade.zip(control) {
             Some((agent, control)) => {
                 headers::upgrade(&mut head.headers);
-                head.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
                 let pass = pass.clone();
                 (Upload::nothing(), Some(Switch { agent, messages: inspector, control, pass }))
             }

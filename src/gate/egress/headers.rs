@@ -5,7 +5,7 @@ use claude_bottle::policy::Route;
 use hyper::HeaderMap;
 use hyper::header::{
     ALT_SVC, AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    PROXY_AUTHORIZATION, SEC_WEBSOCKET_EXTENSIONS, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 /// Credentials of the agent's own: with them it could carry things to an account of its own on an allowed host.
@@ -137,7 +137,9 @@ pub fn incoming(headers: &mut HeaderMap) {
     headers.remove(ALT_SVC);
 }
 
+/// A WebSocket without extensions: a compressed one could not be read.
 pub fn upgrade(headers: &mut HeaderMap) {
+    headers.remove(SEC_WEBSOCKET_EXTENSIONS);
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }

@@ -90,6 +90,8 @@ pub struct Heads<S> {
     place: Place,
     /// Nothing follows what is kept.
     ended: bool,
+    /// Nothing but this.
+    broken: Option<Fault>,
     grace: Option<Pin<Box<Sleep>>>,
 }
 
@@ -97,16 +99,16 @@ impl<S> Heads<S> {
     /// `streams`: the requests under way on this connection.
     pub fn new(stream: S, wire: Arc<Wire>, streams: Arc<Streams>) -> Heads<S> {
         let (kept, scan, place) = (Vec::new(), Scan::default(), Place::Head);
-        Heads { stream, wire, streams, kept, taken: 0, good: 0, scan, place, ended: false, grace: None }
+        Heads { stream, wire, streams, kept, taken: 0, good: 0, scan, place, ended: false, broken: None, grace: None }
     }
 
     /// Looks at what is kept and not yet good, as far as it goes.
-    fn sift(&mut self) -> io::Result<()> {
+    fn sift(&mut self) {
         while self.good < self.kept.len() {
             if self.place != Place::Head {
                 match self.place.advance(&self.kept[self.good..]) {
                     Ok(count) => self.good += count,
-                    Err(fault) => return Err(self.misframed(fault)),
+                    Err(fault) => return self.breaks(fault),
                 }
                 continue;
             }
@@ -117,10 +119,10 @@ impl<S> Heads<S> {
                 continue;
             }
             if self.scan.is_fresh() && head == b"\r" {
-                return Ok(());
+                return;
             }
             match self.scan.find(head).and_then(|end| end.map(|end| Ok((end, judge(&head[..end])?))).transpose()) {
-                Ok(None) => return Ok(()),
+                Ok(None) => return,
                 Ok(Some((end, framing))) => {
                     self.good += end;
                     self.scan = Scan::default();
@@ -131,7 +133,6 @@ impl<S> Heads<S> {
                 Err(fault) => self.replace(fault),
             }
         }
-        Ok(())
     }
 
     fn replace(&mut self, fault: Fault) {
@@ -142,10 +143,10 @@ impl<S> Heads<S> {
         self.ended = true;
     }
 
-    fn misframed(&mut self, fault: Fault) -> io::Error {
-        self.ended = true;
-        (self.kept, self.taken, self.good) = (Vec::new(), 0, 0);
-        io::Error::new(io::ErrorKind::InvalidData, Misframed(fault))
+    /// What was good before it still is.
+    fn breaks(&mut self, fault: Fault) {
+        self.kept.truncate(self.good);
+        (self.ended, self.broken) = (true, Some(fault));
     }
 }
 
@@ -172,6 +173,9 @@ impl<S: AsyncRead + Unpin> Heads<S> {
 
     /// The end is kept back for a moment where an answer is still due.
     fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(fault) = self.broken {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, Misframed(fault))));
+        }
         if self.place == Place::Head && !self.streams.quiet() {
             ready!(self.grace.get_or_insert_with(|| Box::pin(sleep(GRACE))).as_mut().poll(cx));
         }
@@ -199,7 +203,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
             }
             if this.place == Place::Head || !this.kept.is_empty() {
                 if ready!(this.fill(cx))? {
-                    this.sift()?;
+                    this.sift();
                     continue;
                 }
                 this.ended = true;
@@ -211,21 +215,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
             // A body goes straight on.
             let before = into.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
-            let (filled, place) = (&into.filled()[before..], &mut this.place);
-            let (all, count) = (filled.len(), place.advance(filled));
-            match count {
+            let filled = &into.filled()[before..];
+            let all = filled.len();
+            match this.place.advance(filled) {
                 Ok(count) if count == all => return Poll::Ready(Ok(())),
                 Ok(count) => {
                     this.kept.extend_from_slice(&filled[count..]);
                     into.set_filled(before + count);
-                    this.sift()?;
-                    if count > 0 {
-                        return Poll::Ready(Ok(()));
-                    }
+                    this.sift();
+                    return Poll::Ready(Ok(()));
                 }
                 Err(fault) => {
                     into.set_filled(before);
-                    return Poll::Ready(Err(this.misframed(fault)));
+                    this.breaks(fault);
                 }
             }
         }

@@ -15,10 +15,10 @@ use super::upstream::Upstream;
 use claude_bottle::policy::{Denial, Reason, Role};
 use claude_bottle::protocol::Outcome;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, EXPECT, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::error::Error as _;
@@ -167,21 +167,29 @@ impl Conversation {
         Tally::connection(&self.egress, &self.host, self.port).denied(&Denial::new(Reason::Malformed, why));
     }
 
-    async fn answer(
+    /// Counted at once, not when it is first polled: the connection's end may be read before that.
+    fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
         session: Arc<Session>,
-    ) -> Result<Response<Held<Open>>, Infallible> {
+    ) -> impl Future<Output = Result<Response<Held<Open>>, Infallible>> + Send {
         let open = session.streams.open();
-        let mut response = match session.wire.as_ref().and_then(|wire| wire.next()) {
-            Some(fault) => self.refuse(fault),
-            None => self.reply(request, &session.sni).await,
-        };
-        let last = session.wire.as_ref().is_some_and(|wire| wire.switches());
-        if last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        let fault = session.wire.as_ref().and_then(|wire| wire.next());
+        let bare = request.version() == Version::HTTP_2 && request.method() == Method::HEAD;
+        async move {
+            let mut response = match fault {
+                Some(fault) => self.refuse(fault),
+                None => self.reply(request, &session.sni).await,
+            };
+            let last = session.wire.as_ref().is_some_and(|wire| wire.switches());
+            if last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if bare {
+                response = without_page(response);
+            }
+            Ok(response.map(|body| Held { body, _until: open }))
         }
-        Ok(response.map(|body| Held { body, _until: open }))
     }
 
     /// Nothing is known of the request but that it is wrong.
@@ -249,4 +257,13 @@ impl Conversation {
         }
         response
     }
+}
+
+/// HTTP/2 would send it in answer to HEAD, too.
+fn without_page(response: Response<Body>) -> Response<Body> {
+    let Body::Page(Some(page)) = response.body() else { return response };
+    let length = page.len();
+    let mut response = response.map(|_| Body::Page(None));
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    response
 }
