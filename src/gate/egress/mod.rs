@@ -17,6 +17,7 @@ mod inspect;
 mod judge;
 mod link;
 mod pages;
+mod race;
 mod raw;
 mod streams;
 mod table;
