@@ -592,6 +592,13 @@ async fn plain_http_and_plain_upstreams() {
     assert!(!told_absolute.to_string().contains("pass"));
     let mut sender = gate.https("model.test").await;
     assert_eq!(told(sender.send_request(ask("GET model.test /", &[])).await.unwrap()).await["uri"], "/");
+    // A client that names no server means the connection's.
+    let mut nameless = (*client(&std::fs::read(gate.dir.path().join("ca.pem")).unwrap())).clone();
+    nameless.enable_sni = false;
+    let name = ServerName::try_from("model.test").unwrap();
+    let stream = gate.connect("model.test:443").await;
+    let mut sender = converse(TlsConnector::from(Arc::new(nameless)).connect(name, stream).await.unwrap()).await;
+    assert_eq!(sender.send_request(ask("GET model.test /", &[])).await.unwrap().status(), 200);
     // A certificate for another name is the upstream's failure.
     let mut sender = gate.https("wrong.test").await;
     let response = sender.send_request(ask("GET wrong.test /", &[])).await.unwrap();
@@ -927,6 +934,13 @@ async fn tls_that_is_not_intercepted_reaches_the_origin_itself() {
     assert_eq!(gate.audit().await.verdict, Outcome::Allow);
     assert!(connect("other.test", gate.connect("pin.test:443").await).await.is_err());
     gate.refused("TLS asks for `other.test`").await;
+    // A client that names no server: nothing else could say to whom it speaks.
+    let mut nameless = (*client(origin.roots.as_bytes())).clone();
+    nameless.enable_sni = false;
+    let name = ServerName::try_from("pin.test").unwrap();
+    let stream = gate.connect("pin.test:443").await;
+    assert!(TlsConnector::from(Arc::new(nameless)).connect(name, stream).await.is_err());
+    gate.refused("TLS names no server").await;
     let mut stream = gate.connect("pin.test:443").await;
     stream.write_all(b"SSH-2.0-x\r\n").await.unwrap();
     assert_eq!(read_all(stream).await, "");

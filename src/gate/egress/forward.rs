@@ -7,7 +7,7 @@ use super::headers;
 use super::http::Conversation;
 use super::inspect::{Filter, Inspector};
 use super::link::Link;
-use super::pages::{failure, refusal};
+use super::pages::refusal;
 use super::table::plain;
 use super::tally::Tally;
 use super::upstream::Lease;
@@ -61,13 +61,6 @@ impl Conversation {
                 response
             }
         }
-    }
-
-    /// `tally.failed` was called.
-    fn broken(&self, word: &str, mut tally: Tally) -> Response<Body> {
-        let response = failure(word, tally.audit.reason.as_deref().unwrap_or("the upstream failed"), self.reader());
-        tally.audit.status = Some(response.status().as_u16());
-        response
     }
 
     /// As this connection to the upstream wants a request. May be called again for another connection.

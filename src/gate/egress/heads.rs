@@ -6,11 +6,11 @@
 use super::framing::Place;
 use super::head::{Fault, Scan, judge};
 use super::streams::Streams;
+use super::wire::{Misframed, Wire};
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,57 +25,6 @@ const PART: usize = 16 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; PART]);
-}
-
-/// What its reader knows of a connection.
-#[derive(Default)]
-pub struct Wire {
-    heads: AtomicU64,
-    asked: AtomicU64,
-    fault: OnceLock<(u64, Fault)>,
-    switches: AtomicBool,
-}
-
-impl Wire {
-    /// The next request is being answered: what is wrong with it?
-    pub fn next(&self) -> Option<Fault> {
-        let number = self.asked.fetch_add(1, Relaxed) + 1;
-        self.fault.get().filter(|(at, _)| *at == number).map(|(_, fault)| *fault)
-    }
-
-    /// The last request asked for a WebSocket. No other can follow it.
-    pub fn switches(&self) -> bool {
-        self.switches.load(Relaxed)
-    }
-
-    fn refuse(&self, fault: Fault) {
-        let _ = self.fault.set((self.heads.fetch_add(1, Relaxed) + 1, fault));
-    }
-}
-
-/// In a body's error: its framing was wrong.
-#[derive(Debug)]
-struct Misframed(Fault);
-
-impl std::fmt::Display for Misframed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.text())
-    }
-}
-
-impl std::error::Error for Misframed {}
-
-/// Was this the error of a body whose framing was wrong?
-pub fn misframed(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(Misframed(fault)) = inner.and_then(|inner| inner.downcast_ref()) {
-            return Some(*fault);
-        }
-        next = error.source();
-    }
-    None
 }
 
 pub struct Heads<S> {
@@ -127,8 +76,7 @@ impl<S> Heads<S> {
                     self.good += end;
                     self.scan = Scan::default();
                     self.place = framing.into();
-                    self.wire.switches.store(self.place == Place::Tunnel, Relaxed);
-                    self.wire.heads.fetch_add(1, Relaxed);
+                    self.wire.passes(framing);
                 }
                 Err(fault) => self.replace(fault),
             }

@@ -1,6 +1,7 @@
 //! Egress: all that comes through the door takes this one path. What is not understood is refused, and every end of a
 //! connection or request is one audit line.
 
+mod answer;
 mod body;
 mod ca;
 mod dial;
@@ -19,11 +20,13 @@ mod link;
 mod pages;
 mod race;
 mod raw;
+mod rebuilt;
 mod streams;
 mod table;
 mod tally;
 mod upstream;
 mod websocket;
+mod wire;
 
 pub use ca::Authority;
 
