@@ -76,7 +76,10 @@ impl Conversation {
             return self.one(stream, None).await;
         }
         match self.handshake(stream).await {
-            Ok((stream, sni)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.two(stream, sni).await,
+            // In a box of its own: most connections are not of that kind, and would hold the room for it.
+            Ok((stream, sni)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                Box::pin(self.two(stream, sni)).await
+            }
             Ok((stream, sni)) => self.one(stream, sni).await,
             Err(trouble) => {
                 let mut tally = Tally::connection(&self.egress, &self.host, self.port);

@@ -122,13 +122,14 @@ impl Conversation {
         Err(Trouble::Failed("upstream", "the upstream broke off".to_owned()))
     }
 
+    /// Connecting is in a box of its own: it is rare, and a waiting connection would hold the room for it.
     async fn way(&self, pass: &Passage, want: Want) -> Result<Way, Trouble> {
         let asked = Instant::now();
         let mut line = self.upstream.line.lock().await;
         if want == Want::Switch {
             let target = line.target.clone();
             drop(line);
-            return Ok(Way { link: self.connect(pass, Offer::One, target).await?, lease: None, fresh: true });
+            return Ok(Way { link: Box::pin(self.connect(pass, Offer::One, target)).await?, lease: None, fresh: true });
         }
         if let Some(shared) = line.shared.as_ref().filter(|shared| !shared.is_closed()) {
             return Ok(Way { link: Link::Two(shared.clone()), lease: None, fresh: false });
@@ -144,7 +145,7 @@ impl Conversation {
         }
         // All who come meanwhile wait: most upstreams give one connection for all.
         let offer = if line.version == Some(Version::HTTP_2) && want == Want::One { Offer::Two } else { want.offer() };
-        let link = match self.connect(pass, offer, line.target.clone()).await {
+        let link = match Box::pin(self.connect(pass, offer, line.target.clone())).await {
             Ok(link) => link,
             Err(trouble) => {
                 // The name may lead elsewhere by now.
@@ -180,7 +181,7 @@ impl Conversation {
         drop(line);
         let more = if first { Ok(None) } else { MORE.try_acquire().map(Some) };
         let connected = match more {
-            Ok(more) => self.connect(pass, want.offer(), target).await.map(|link| link.holding(more)),
+            Ok(more) => Box::pin(self.connect(pass, want.offer(), target)).await.map(|link| link.holding(more)),
             Err(_) => Err(Trouble::Failed("upstream", "too many connections to upstreams at once".to_owned())),
         };
         let mut line = self.upstream.line.lock().await;
