@@ -12,9 +12,10 @@ use claude_bottle::protocol::encode_base64;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::SendRequest;
+use hyper::client::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::json;
 use std::convert::Infallible;
@@ -94,10 +95,11 @@ async fn origin(dir: &Path) -> Result<(), Failure> {
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
     let key = KeyPair::generate()?;
     let leaf = CertificateParams::new(vec![HOST.to_owned()])?.signed_by(&key, &issuer)?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der())?)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     std::fs::write(dir.join("ca.pem"), issuer.pem())?;
@@ -111,6 +113,7 @@ async fn origin(dir: &Path) -> Result<(), Failure> {
         let (acceptor, block) = (acceptor.clone(), block.clone());
         tokio::spawn(async move {
             let Ok(stream) = acceptor.accept(stream).await else { return };
+            let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             let service = service_fn(move |request: Request<Incoming>| {
                 let block = block.clone();
                 async move {
@@ -124,7 +127,12 @@ async fn origin(dir: &Path) -> Result<(), Failure> {
                     Ok::<_, Infallible>(Response::new(Blocks { block, left, ends }))
                 }
             });
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let stream = TokioIo::new(stream);
+            let _ = if two {
+                hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await
+            } else {
+                hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await
+            };
         });
     }
 }
@@ -172,18 +180,22 @@ struct Load {
     tls: TlsConnector,
 }
 
+/// A connection of whatever kind.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 impl Load {
-    async fn open(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    async fn dial(&self) -> Result<Box<dyn Stream>, Failure> {
         match &self.way {
             Way::Direct(address) => {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
-                self.converse(stream).await
+                Ok(Box::new(stream))
             }
             Way::Gate(socket) => {
                 let mut stream = UnixStream::connect(socket).await?;
                 stream.write_all(format!("CONNECT {HOST}:443\n").as_bytes()).await?;
-                self.converse(stream).await
+                Ok(Box::new(stream))
             }
             Way::Proxy(proxy, origin) => {
                 let mut stream = TcpStream::connect(proxy).await?;
@@ -193,20 +205,68 @@ impl Load {
                 while !head.ends_with(b"\r\n\r\n") {
                     head.push(stream.read_u8().await?);
                 }
-                self.converse(stream).await
+                Ok(Box::new(stream))
             }
         }
     }
 
-    async fn converse(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    ) -> Result<SendRequest<Full<Bytes>>, Failure> {
-        let stream = self.tls.connect(ServerName::try_from(HOST)?, stream).await?;
+    async fn open(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        let stream = self.tls.connect(ServerName::try_from(HOST)?, self.dial().await?).await?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         Ok(sender)
     }
+
+    /// HTTP/2, if that is spoken here.
+    async fn two(&self) -> Result<Option<http2::SendRequest<Full<Bytes>>>, Failure> {
+        let connecting = self.tls.with_alpn(vec![b"h2".to_vec()]);
+        let stream = match connecting.connect(ServerName::try_from(HOST)?, self.dial().await?).await {
+            Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => stream,
+            _ => return Ok(None),
+        };
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.initial_stream_window_size(4 << 20).initial_connection_window_size(8 << 20);
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Some(sender))
+    }
+}
+
+async fn stream(sender: &http2::SendRequest<Full<Bytes>>, path: &str) -> Result<usize, Failure> {
+    let request = Request::builder().uri(format!("https://{HOST}{path}")).body(Full::new(Bytes::new()))?;
+    read(sender.clone().send_request(request).await?).await
+}
+
+/// Requests/s of 16 streams of one connection, and MB/s of one.
+async fn multiplex(sender: &http2::SendRequest<Full<Bytes>>) -> Result<(f64, f64), Failure> {
+    let started = Instant::now();
+    let many: Vec<_> = (0..16)
+        .map(|_| {
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                let mut count = 0;
+                while started.elapsed() < Duration::from_secs(3) {
+                    stream(&sender, "/").await?;
+                    count += 1;
+                }
+                Ok::<u32, Failure>(count)
+            })
+        })
+        .collect();
+    let mut count = 0;
+    for one in many {
+        count += one.await??;
+    }
+    let rate = f64::from(count) / started.elapsed().as_secs_f64();
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let before = Instant::now();
+        if stream(sender, "/big").await? != STREAM {
+            return Err("the stream was cut".into());
+        }
+        times.push(before.elapsed());
+    }
+    Ok((rate.round(), (STREAM as f64 / 1e6 / at(&mut times, 50).as_secs_f64()).round()))
 }
 
 async fn ask(sender: &mut SendRequest<Full<Bytes>>, path: &str, body: Bytes) -> Result<Response<Incoming>, Failure> {
@@ -322,7 +382,13 @@ async fn measure(way: Way, ca: &Path) -> Result<(), Failure> {
         events.push(before.elapsed());
     }
 
+    let (two, two_stream) = match load.two().await? {
+        Some(sender) => multiplex(&sender).await?,
+        None => (0.0, 0.0),
+    };
+
     let line = json!({
+        "two_requests_per_second_16": two, "two_stream_mb_per_second": two_stream,
         "requests_per_second": one.round(), "requests_per_second_16": sixteen.round(),
         "p50_ms": ms(p50), "p99_ms": ms(p99), "new_connection_ms": ms(at(&mut opened, 50)),
         "stream_mb_per_second": (STREAM as f64 / 1e6 / at(&mut streams, 50).as_secs_f64()).round(),
@@ -349,6 +415,8 @@ fn table(columns: &[&str]) -> Result<(), Failure> {
         ("new TLS connection, median ms (target 3)", "new_connection_ms"),
         ("200 MB down, MB/s (target 500)", "stream_mb_per_second"),
         ("200 MB up, MB/s", "upload_mb_per_second"),
+        ("HTTP/2, 16 streams, requests/s (0: none)", "two_requests_per_second_16"),
+        ("HTTP/2, 200 MB down, MB/s", "two_stream_mb_per_second"),
         ("first event of a stream, median ms", "event_ms"),
         ("10 KiB of text up, median ms (DLP: 1)", "post_10k_ms"),
         ("1 MiB of text up, median ms (DLP: 50)", "post_1m_ms"),

@@ -215,7 +215,10 @@ async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection: u64
                 "version": format!("{:?}", head.version), "length": body.len(), "trailers": trailers.map(|t| format!("{t:?}")),
             });
             let response = Response::builder().header("alt-svc", "h3=\":443\"").header("x-claude-bottle", "forged");
-            response.header("set-cookie", "a=b").body(full(told.to_string())).unwrap()
+            let response = response.header("set-cookie", "a=b").header("content-length", told.to_string().len());
+            // HTTP/2 would send it in answer to HEAD, too.
+            let told = if head.method == "HEAD" { String::new() } else { told.to_string() };
+            response.body(full(told)).unwrap()
         }
     }
 }
@@ -600,6 +603,13 @@ async fn plain_http_and_plain_upstreams() {
     assert!(!told_absolute.to_string().contains("pass"));
     let mut sender = gate.https("model.test").await;
     assert_eq!(told(sender.send_request(ask("GET model.test /", &[])).await.unwrap()).await["uri"], "/");
+    // A client that names no server means the connection's.
+    let mut nameless = (*client(&std::fs::read(gate.dir.path().join("ca.pem")).unwrap())).clone();
+    nameless.enable_sni = false;
+    let name = ServerName::try_from("model.test").unwrap();
+    let stream = gate.connect("model.test:443").await;
+    let mut sender = converse(TlsConnector::from(Arc::new(nameless)).connect(name, stream).await.unwrap()).await;
+    assert_eq!(sender.send_request(ask("GET model.test /", &[])).await.unwrap().status(), 200);
     // A certificate for another name is the upstream's failure.
     let mut sender = gate.https("wrong.test").await;
     let response = sender.send_request(ask("GET wrong.test /", &[])).await.unwrap();
@@ -786,7 +796,7 @@ async fn garbage_is_refused_and_does_no_harm() {
     let mut stream = gate.connect("plain.test:80").await;
     stream.write_all(b"\x16\x03\x01\x02\x00 garbage\r\n\r\n").await.unwrap();
     assert!(!read_all(stream).await.contains("200"));
-    gate.refused("not HTTP").await;
+    gate.refused("control byte").await;
     // And it still serves.
     let mut sender = gate.https("a.test").await;
     assert_eq!(sender.send_request(ask("GET a.test /", &[])).await.unwrap().status(), 200);
@@ -940,6 +950,13 @@ async fn tls_that_is_not_intercepted_reaches_the_origin_itself() {
     assert_eq!(gate.audit().await.verdict, Outcome::Allow);
     assert!(connect("other.test", gate.connect("pin.test:443").await).await.is_err());
     gate.refused("TLS asks for `other.test`").await;
+    // A client that names no server: nothing else could say to whom it speaks.
+    let mut nameless = (*client(origin.roots.as_bytes())).clone();
+    nameless.enable_sni = false;
+    let name = ServerName::try_from("pin.test").unwrap();
+    let stream = gate.connect("pin.test:443").await;
+    assert!(TlsConnector::from(Arc::new(nameless)).connect(name, stream).await.is_err());
+    gate.refused("TLS names no server").await;
     let mut stream = gate.connect("pin.test:443").await;
     stream.write_all(b"SSH-2.0-x\r\n").await.unwrap();
     assert_eq!(read_all(stream).await, "");

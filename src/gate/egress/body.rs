@@ -1,10 +1,10 @@
 //! Bodies on their way through: passed frame by frame, trailers too, and counted. Never collected.
 
 use super::headers;
-use super::heads::misframed;
 use super::inspect::{Filter, Inspector};
 use super::tally::Tally;
 use super::upstream::Lease;
+use super::wire::misframed;
 use claude_bottle::policy::{Denial, Reason};
 use claude_bottle::protocol::Outcome;
 use hyper::HeaderMap;

@@ -3,6 +3,7 @@
 //! Behind an upstream proxy the proxy resolves; private names and literals are refused all the same. Routes that are
 //! `private` lie on this side of it and are dialled directly.
 
+use super::race;
 use super::table::{Proxy, Table};
 use claude_bottle::policy::{Denial, Reason, Route, local_name, nowhere, private_name, special};
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig};
@@ -17,11 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 const RESOLVE: Duration = Duration::from_secs(10);
-/// For one address.
-const CONNECT: Duration = Duration::from_secs(5);
 const PROXY: Duration = Duration::from_secs(20);
-/// Addresses of one name that are tried.
-const TRIED: usize = 4;
 /// Bytes of the proxy's answer.
 const LONGEST: usize = 8 * 1024;
 
@@ -111,9 +108,7 @@ impl Dialler {
         if good.is_empty() {
             return Err(refused(why));
         }
-        good.sort_by_key(SocketAddr::is_ipv6);
-        good.truncate(TRIED);
-        Ok(Target::Direct(good))
+        Ok(Target::Direct(race::order(good)))
     }
 
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ()> {
@@ -162,8 +157,10 @@ impl Dialler {
                 .await
                 .map_err(|()| failed_proxy("cannot resolve the upstream proxy".to_owned()))?,
         };
-        let addresses: Vec<_> = addresses.into_iter().map(|address| SocketAddr::new(address, proxy.port)).collect();
-        dial(&addresses).await.map_err(|error| failed_proxy(format!("cannot connect to the upstream proxy: {error}")))
+        let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, proxy.port)).collect();
+        dial(&race::order(addresses))
+            .await
+            .map_err(|error| failed_proxy(format!("cannot connect to the upstream proxy: {error}")))
     }
 }
 
@@ -189,22 +186,12 @@ fn hosts(text: &str) -> HashMap<String, Vec<IpAddr>> {
 }
 
 async fn dial(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
-    let mut last = std::io::Error::other("no address");
-    for address in addresses {
-        match timeout(CONNECT, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                // A stream may be silent for hours; a dead peer is found all the same.
-                let probe =
-                    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(20));
-                SockRef::from(&stream).set_tcp_keepalive(&probe)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => last = std::io::Error::new(error.kind(), error.kind().to_string()),
-            Err(_) => last = std::io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(last)
+    let stream = race::first(addresses, TcpStream::connect).await?;
+    stream.set_nodelay(true)?;
+    // A stream may be silent for hours; a dead peer is found all the same.
+    let probe = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(20));
+    SockRef::from(&stream).set_tcp_keepalive(&probe)?;
+    Ok(stream)
 }
 
 /// The status of the proxy's answer to CONNECT. Reads not one byte beyond its head.

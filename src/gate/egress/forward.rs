@@ -7,13 +7,13 @@ use super::headers;
 use super::http::Conversation;
 use super::inspect::{Filter, Inspector};
 use super::link::Link;
-use super::pages::{failure, refusal};
+use super::pages::refusal;
 use super::table::plain;
 use super::tally::Tally;
 use super::upstream::{Lease, Sent};
 use super::websocket::Switch;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{COOKIE, HOST, HeaderValue, PROXY_AUTHORIZATION, SEC_WEBSOCKET_EXTENSIONS, TRANSFER_ENCODING};
+use hyper::header::{COOKIE, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Request, Response, StatusCode, Uri, Version};
@@ -41,7 +41,6 @@ impl Conversation {
         let (upload, switch) = match upgrade.zip(control) {
             Some((agent, control)) => {
                 headers::upgrade(&mut head.headers);
-                head.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
                 let pass = pass.clone();
                 (Upload::nothing(), Some(Switch { agent, messages: inspector, control, pass }))
             }
@@ -90,13 +89,6 @@ impl Conversation {
             head.headers.insert(injection.name.clone(), injection.value.clone());
         }
         Some((self.send(head, Upload::nothing(), &next).await, next))
-    }
-
-    /// `tally.failed` was called.
-    fn broken(&self, word: &str, mut tally: Tally) -> Response<Body> {
-        let response = failure(word, tally.audit.reason.as_deref().unwrap_or("the upstream failed"), self.reader());
-        tally.audit.status = Some(response.status().as_u16());
-        response
     }
 
     /// As this connection to the upstream wants a request. May be called again for another connection.

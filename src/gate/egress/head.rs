@@ -81,10 +81,13 @@ pub fn judge(head: &[u8]) -> Result<Framing, Fault> {
     let old = request_line(trim(lines.next().unwrap_or_default()))?;
     let (mut length, mut chunked, mut switches) = (None, false, false);
     for line in lines {
+        if line.starts_with(b" ") || line.starts_with(b"\t") {
+            return wrong("a header is folded");
+        }
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { return wrong("a header has no colon") };
         let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
         if name.is_empty() || !name.iter().copied().all(token) {
-            return wrong("a header's name is malformed, or a header is folded");
+            return wrong("a header's name is malformed");
         }
         if name.eq_ignore_ascii_case(b"content-length") {
             if length.is_some() {

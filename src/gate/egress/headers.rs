@@ -6,7 +6,7 @@ use claude_bottle::policy::{CREDENTIALS, OVERRIDES, Route, same_header};
 use hyper::HeaderMap;
 use hyper::header::{
     ACCEPT_ENCODING, ALT_SVC, CONNECTION, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    RANGE, TE, TRANSFER_ENCODING, UPGRADE,
+    RANGE, SEC_WEBSOCKET_EXTENSIONS, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 /// Only a proxy in front of a server may say for whom it asks and for which host; servers believe it.
@@ -130,7 +130,9 @@ pub fn incoming(headers: &mut HeaderMap) {
     headers.remove(ALT_SVC);
 }
 
+/// A WebSocket without extensions: a compressed one could not be read.
 pub fn upgrade(headers: &mut HeaderMap) {
+    headers.remove(SEC_WEBSOCKET_EXTENSIONS);
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }

@@ -6,18 +6,18 @@
 use super::framing::Place;
 use super::head::{Fault, Scan, judge};
 use super::streams::Streams;
+use super::wire::{Misframed, Wire};
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// For the answer to a request whose sender has said that it sends nothing more. Most who say so are gone.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(1);
 /// In place of a head that is refused.
 const HARMLESS: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
 /// Bytes of one read.
@@ -25,57 +25,6 @@ const PART: usize = 16 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; PART]);
-}
-
-/// What its reader knows of a connection.
-#[derive(Default)]
-pub struct Wire {
-    heads: AtomicU64,
-    asked: AtomicU64,
-    fault: OnceLock<(u64, Fault)>,
-    switches: AtomicBool,
-}
-
-impl Wire {
-    /// The next request is being answered: what is wrong with it?
-    pub fn next(&self) -> Option<Fault> {
-        let number = self.asked.fetch_add(1, Relaxed) + 1;
-        self.fault.get().filter(|(at, _)| *at == number).map(|(_, fault)| *fault)
-    }
-
-    /// The last request asked for a WebSocket. No other can follow it.
-    pub fn switches(&self) -> bool {
-        self.switches.load(Relaxed)
-    }
-
-    fn refuse(&self, fault: Fault) {
-        let _ = self.fault.set((self.heads.fetch_add(1, Relaxed) + 1, fault));
-    }
-}
-
-/// In a body's error: its framing was wrong.
-#[derive(Debug)]
-struct Misframed(Fault);
-
-impl std::fmt::Display for Misframed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.text())
-    }
-}
-
-impl std::error::Error for Misframed {}
-
-/// Was this the error of a body whose framing was wrong?
-pub fn misframed(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(Misframed(fault)) = inner.and_then(|inner| inner.downcast_ref()) {
-            return Some(*fault);
-        }
-        next = error.source();
-    }
-    None
 }
 
 pub struct Heads<S> {
@@ -90,6 +39,8 @@ pub struct Heads<S> {
     place: Place,
     /// Nothing follows what is kept.
     ended: bool,
+    /// Nothing but this.
+    broken: Option<Fault>,
     grace: Option<Pin<Box<Sleep>>>,
 }
 
@@ -97,16 +48,16 @@ impl<S> Heads<S> {
     /// `streams`: the requests under way on this connection.
     pub fn new(stream: S, wire: Arc<Wire>, streams: Arc<Streams>) -> Heads<S> {
         let (kept, scan, place) = (Vec::new(), Scan::default(), Place::Head);
-        Heads { stream, wire, streams, kept, taken: 0, good: 0, scan, place, ended: false, grace: None }
+        Heads { stream, wire, streams, kept, taken: 0, good: 0, scan, place, ended: false, broken: None, grace: None }
     }
 
     /// Looks at what is kept and not yet good, as far as it goes.
-    fn sift(&mut self) -> io::Result<()> {
+    fn sift(&mut self) {
         while self.good < self.kept.len() {
             if self.place != Place::Head {
                 match self.place.advance(&self.kept[self.good..]) {
                     Ok(count) => self.good += count,
-                    Err(fault) => return Err(self.misframed(fault)),
+                    Err(fault) => return self.breaks(fault),
                 }
                 continue;
             }
@@ -117,21 +68,19 @@ impl<S> Heads<S> {
                 continue;
             }
             if self.scan.is_fresh() && head == b"\r" {
-                return Ok(());
+                return;
             }
             match self.scan.find(head).and_then(|end| end.map(|end| Ok((end, judge(&head[..end])?))).transpose()) {
-                Ok(None) => return Ok(()),
+                Ok(None) => return,
                 Ok(Some((end, framing))) => {
                     self.good += end;
                     self.scan = Scan::default();
                     self.place = framing.into();
-                    self.wire.switches.store(self.place == Place::Tunnel, Relaxed);
-                    self.wire.heads.fetch_add(1, Relaxed);
+                    self.wire.passes(framing);
                 }
                 Err(fault) => self.replace(fault),
             }
         }
-        Ok(())
     }
 
     fn replace(&mut self, fault: Fault) {
@@ -142,10 +91,10 @@ impl<S> Heads<S> {
         self.ended = true;
     }
 
-    fn misframed(&mut self, fault: Fault) -> io::Error {
-        self.ended = true;
-        (self.kept, self.taken, self.good) = (Vec::new(), 0, 0);
-        io::Error::new(io::ErrorKind::InvalidData, Misframed(fault))
+    /// What was good before it still is.
+    fn breaks(&mut self, fault: Fault) {
+        self.kept.truncate(self.good);
+        (self.ended, self.broken) = (true, Some(fault));
     }
 }
 
@@ -172,6 +121,9 @@ impl<S: AsyncRead + Unpin> Heads<S> {
 
     /// The end is kept back for a moment where an answer is still due.
     fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(fault) = self.broken {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, Misframed(fault))));
+        }
         if self.place == Place::Head && !self.streams.quiet() {
             ready!(self.grace.get_or_insert_with(|| Box::pin(sleep(GRACE))).as_mut().poll(cx));
         }
@@ -199,7 +151,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
             }
             if this.place == Place::Head || !this.kept.is_empty() {
                 if ready!(this.fill(cx))? {
-                    this.sift()?;
+                    this.sift();
                     continue;
                 }
                 this.ended = true;
@@ -211,21 +163,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
             // A body goes straight on.
             let before = into.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
-            let (filled, place) = (&into.filled()[before..], &mut this.place);
-            let (all, count) = (filled.len(), place.advance(filled));
-            match count {
+            let filled = &into.filled()[before..];
+            let all = filled.len();
+            match this.place.advance(filled) {
                 Ok(count) if count == all => return Poll::Ready(Ok(())),
                 Ok(count) => {
                     this.kept.extend_from_slice(&filled[count..]);
                     into.set_filled(before + count);
-                    this.sift()?;
-                    if count > 0 {
-                        return Poll::Ready(Ok(()));
-                    }
+                    this.sift();
+                    return Poll::Ready(Ok(()));
                 }
                 Err(fault) => {
                     into.set_filled(before);
-                    return Poll::Ready(Err(this.misframed(fault)));
+                    this.breaks(fault);
                 }
             }
         }

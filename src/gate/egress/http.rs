@@ -2,28 +2,26 @@
 //! is forwarded, and answered whatever becomes of it.
 
 use super::Egress;
-use super::body::Body;
+use super::answer::without_page;
 use super::dial::Trouble;
 use super::door::{GREETING, Place};
 use super::gulp::Gulp;
-use super::head::{Fault, LARGEST};
-use super::heads::{Heads, Wire};
-use super::pages::{Reader, explain, failure, refusal};
+use super::head::LARGEST;
+use super::heads::Heads;
 use super::streams::{Held, Open, Streams};
 use super::tally::Tally;
 use super::upstream::Upstream;
+use super::wire::Wire;
 use claude_bottle::policy::{Denial, Reason, plain_name};
-use claude_bottle::protocol::Outcome;
-use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, EXPECT, HeaderValue};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::error::Error as _;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -42,12 +40,10 @@ const STREAMS: u32 = 100;
 /// Bytes that the agent may send ahead: of one request, of all on a connection.
 const WINDOWS: (u32, u32) = (256 * 1024, 512 * 1024);
 /// Bytes of an answer that wait for the agent.
-const WAITING: usize = 128 * 1024;
+const WAITING: usize = 64 * 1024;
 /// Requests that the agent takes back before they were looked at, and those that we end for an error of its own: more
 /// at once is an attack, and ends the connection.
 const RESETS: (usize, usize) = (20, 64);
-/// Bytes of a refused request's body that are read and forgotten, so that the connection stays usable.
-const FORGOTTEN: u64 = 1024 * 1024;
 
 /// One connection of the agent's.
 pub struct Conversation {
@@ -80,7 +76,10 @@ impl Conversation {
             return self.one(stream, None).await;
         }
         match self.handshake(stream).await {
-            Ok((stream, sni)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.two(stream, sni).await,
+            // In a box of its own: most connections are not of that kind, and would hold the room for it.
+            Ok((stream, sni)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                Box::pin(self.two(stream, sni)).await
+            }
             Ok((stream, sni)) => self.one(stream, sni).await,
             Err(trouble) => {
                 let mut tally = Tally::connection(&self.egress, &self.host, self.port);
@@ -167,83 +166,29 @@ impl Conversation {
         Tally::connection(&self.egress, &self.host, self.port).denied(&Denial::new(Reason::Malformed, why));
     }
 
-    async fn answer(
+    /// Counted at once, not when it is first polled: the connection's end may be read before that.
+    fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
         session: Arc<Session>,
-    ) -> Result<Response<Held<Open>>, Infallible> {
+    ) -> impl Future<Output = Result<Response<Held<Open>>, Infallible>> + Send {
         let open = session.streams.open();
-        let mut response = match session.wire.as_ref().and_then(|wire| wire.next()) {
-            Some(fault) => self.refuse(fault),
-            None => self.reply(request, &session.sni).await,
-        };
-        let last = session.wire.as_ref().is_some_and(|wire| wire.switches());
-        if last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        Ok(response.map(|body| Held { body, _until: open }))
-    }
-
-    /// Nothing is known of the request but that it is wrong.
-    fn refuse(&self, fault: Fault) -> Response<Body> {
-        let mut tally = Tally::connection(&self.egress, &self.host, self.port);
-        let denial = Denial::new(Reason::Malformed, fault.text());
-        tally.denied(&denial);
-        let mut response = refusal(&denial, self.reader());
-        *response.status_mut() = match fault {
-            Fault::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Fault::Malformed(_) => StatusCode::BAD_REQUEST,
-        };
-        tally.audit.status = Some(response.status().as_u16());
-        response
-    }
-
-    async fn reply(self: Arc<Self>, request: Request<Incoming>, sni: &Sni) -> Response<Body> {
-        let mut tally = Tally::request(&self.egress, &self.host, self.port);
-        tally.asked(request.method().as_str(), request.uri().path());
-        match self.judge(&request, sni, &mut tally).await {
-            Ok(Some(pass)) => {
-                tally.allowed(pass.route);
-                self.forward(request, &pass, tally).await
-            }
-            Ok(None) => {
-                tally.audit.verdict = Outcome::Allow;
-                let page = explain(&self.egress, request.method(), request.uri().path(), request.headers());
-                self.page(page, tally, request).await
-            }
-            Err(Trouble::Denied(denial)) => {
-                tally.denied(&denial);
-                self.page(refusal(&denial, self.reader()), tally, request).await
-            }
-            Err(Trouble::Failed(word, text)) => {
-                tally.failed(text.clone());
-                self.page(failure(word, &text, self.reader()), tally, request).await
-            }
-        }
-    }
-
-    pub fn reader(&self) -> Reader {
-        Reader::of(&self.egress.table().policy, &self.host, self.port)
-    }
-
-    /// An answer of the gate's own.
-    pub async fn page(&self, response: Response<Body>, mut tally: Tally, request: Request<Incoming>) -> Response<Body> {
-        tally.audit.status = Some(response.status().as_u16());
-        tally.received = response.body().size_hint().exact().unwrap_or_default();
-        // Whoever waits for "continue" has sent nothing.
-        let waits = request.version() != Version::HTTP_2 && request.headers().contains_key(EXPECT);
-        let mut body = request.into_body();
-        if !waits && body.size_hint().lower() <= FORGOTTEN {
-            let forget = async {
-                let mut count = 0;
-                while count <= FORGOTTEN
-                    && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-                {
-                    count += frame.data_ref().map_or(0, |data| data.len() as u64);
-                }
+        let fault = session.wire.as_ref().and_then(|wire| wire.next());
+        let bare = request.version() == Version::HTTP_2 && request.method() == Method::HEAD;
+        async move {
+            let mut response = match fault {
+                Some(fault) => self.refuse(fault),
+                None if open.is_one_too_many() => self.crowded(&request),
+                None => self.reply(request, &session.sni).await,
             };
-            let _ = timeout(Duration::from_secs(2), forget).await;
+            let last = session.wire.as_ref().is_some_and(|wire| wire.switches());
+            if last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if bare {
+                response = without_page(response);
+            }
+            Ok(response.map(|body| Held { body, _until: open }))
         }
-        response
     }
 }

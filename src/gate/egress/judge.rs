@@ -10,7 +10,7 @@ use claude_bottle::policy::{Ask, Denial, Reason, plain_name};
 use claude_bottle::protocol::GATE_HOST;
 use hyper::body::Incoming;
 use hyper::header::HOST;
-use hyper::http::uri::PathAndQuery;
+use hyper::http::uri::{PathAndQuery, Scheme};
 use hyper::{Request, Version};
 
 impl Conversation {
@@ -68,6 +68,9 @@ impl Conversation {
                 || !self.is_port(authority.port_u16()))
         {
             return Err(wrong("the request line", authority.host()));
+        }
+        if request.version() == Version::HTTP_2 && request.uri().scheme() == Some(&Scheme::HTTP) {
+            return Err(Denial::new(Reason::Malformed, "the request says that it is not encrypted"));
         }
         let mut values = request.headers().get_all(HOST).iter();
         let value = match (values.next(), values.next()) {

@@ -1,16 +1,29 @@
-//! One connection to an upstream, once bytes can flow: HTTP in the version that was agreed on, with all its bounds.
+//! One connection to an upstream: TLS, and then HTTP in the version that was agreed on, with all its bounds.
 
+use super::Passage;
 use super::body::Upload;
-use super::dial::Trouble;
+use super::dial::{Target, Trouble};
+use super::gulp::Gulp;
 use super::head::LARGEST;
-use super::http::BUFFER;
-use hyper::client::conn::http1::SendRequest;
-use hyper::client::conn::http2;
+use super::http::{BUFFER, Conversation};
+use super::table::{Table, plain};
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::error::Error as _;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{AlertDescription, Error as TlsError};
 
+/// For the TLS handshake with an upstream.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Connections to upstreams beside the first one of each connection of the agent's.
+pub static MORE: Semaphore = Semaphore::const_new(1024);
 /// Bytes that an upstream may send ahead: of one answer, of all on a connection. Enough for the speed of a far line.
 const WIDE: (u32, u32) = (4 * 1024 * 1024, 4 * 1024 * 1024);
 /// Where there are many connections. Where nobody reads they all fill up, and the container's memory has an end.
@@ -40,20 +53,75 @@ impl Offer {
 }
 
 pub enum Link {
-    One(SendRequest<Upload>),
+    One(Turn),
     Two(http2::SendRequest<Upload>),
+}
+
+/// A connection for one request at a time.
+pub struct Turn {
+    pub sender: http1::SendRequest<Upload>,
+    _more: Option<SemaphorePermit<'static>>,
+}
+
+impl Conversation {
+    pub async fn connect(&self, pass: &Passage, offer: Offer, target: Option<Target>) -> Result<Link, Trouble> {
+        let (dialler, table, route): (_, &Table, _) = (&self.egress.dialler, &pass.table, pass.rule());
+        let target = match target {
+            Some(target) => target,
+            None => dialler.locate(table, route, &self.host).await?,
+        };
+        if plain(route) {
+            return Link::one(dialler.open(table, &target).await?).await;
+        }
+        let failed = |why: &str| Trouble::Failed("tls", format!("TLS with `{}`: {why}", self.host));
+        let stream = match self.secure(pass, offer, &target).await? {
+            Err(error) if offer == Offer::One && unspoken(&error) => self.secure(pass, Offer::Two, &target).await?,
+            done => done,
+        };
+        let stream = stream.map_err(|error| failed(&error.to_string()))?;
+        match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Link::two(stream).await,
+            _ => Link::one(stream).await,
+        }
+    }
+
+    async fn secure(&self, pass: &Passage, offer: Offer, target: &Target) -> Result<std::io::Result<Secure>, Trouble> {
+        let failed = |why: &str| Trouble::Failed("tls", format!("TLS with `{}`: {why}", self.host));
+        let stream = Gulp::new(self.egress.dialler.tunnel(&pass.table, target).await?);
+        let config = pass.table.tls(pass.rule()).ok_or_else(|| failed("no trust store"))?;
+        let name = ServerName::try_from(self.host.clone()).map_err(|_| failed("not a server's name"))?;
+        let connector = TlsConnector::from(config);
+        let connecting = connector.with_alpn(offer.names()).connect(name, stream);
+        timeout(HANDSHAKE, connecting).await.map_err(|_| failed("no answer"))
+    }
+}
+
+type Secure = TlsStream<Gulp<TcpStream>>;
+
+/// Did the upstream refuse what was offered?
+fn unspoken(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+    matches!(inner, Some(TlsError::AlertReceived(AlertDescription::NoApplicationProtocol)))
 }
 
 impl Link {
     pub async fn one(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Link, Trouble> {
-        let (sender, connection) = hyper::client::conn::http1::Builder::new()
+        let (sender, connection) = http1::Builder::new()
             .max_header_size(LARGEST)
             .max_buf_size(BUFFER)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broke(&error))?;
         tokio::spawn(connection.with_upgrades());
-        Ok(Link::One(sender))
+        Ok(Link::One(Turn { sender, _more: None }))
+    }
+
+    /// Until it ends.
+    pub fn holding(self, more: Option<SemaphorePermit<'static>>) -> Link {
+        match self {
+            Link::One(turn) => Link::One(Turn { _more: more, ..turn }),
+            Link::Two(sender) => Link::Two(sender),
+        }
     }
 
     pub async fn two(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Link, Trouble> {

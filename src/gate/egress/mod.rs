@@ -1,6 +1,7 @@
 //! Egress: all that comes through the door takes this one path. What is not understood is refused, and every end of a
 //! connection or request is one audit line.
 
+mod answer;
 mod body;
 mod ca;
 mod changes;
@@ -21,7 +22,9 @@ mod lease;
 mod link;
 mod pages;
 mod proxy;
+mod race;
 mod raw;
+mod rebuilt;
 mod renew;
 mod stock;
 mod streams;
@@ -29,6 +32,7 @@ mod table;
 mod tally;
 mod upstream;
 mod websocket;
+mod wire;
 
 pub use ca::Authority;
 

@@ -12,6 +12,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+/// Requests at once, of all connections. Each may hold some buffers while nobody reads: all together stay below the
+/// container's memory.
+const MOST: usize = 4096;
+static ALL: AtomicUsize = AtomicUsize::new(0);
+
 #[derive(Default)]
 pub struct Streams {
     count: AtomicUsize,
@@ -20,6 +25,7 @@ pub struct Streams {
 
 impl Streams {
     pub fn open(self: &Arc<Self>) -> Open {
+        ALL.fetch_add(1, Relaxed);
         self.count.fetch_add(1, Relaxed);
         self.changed.notify_waiters();
         Open(self.clone())
@@ -45,8 +51,15 @@ impl Streams {
 /// One request, until this is dropped.
 pub struct Open(Arc<Streams>);
 
+impl Open {
+    pub fn is_one_too_many(&self) -> bool {
+        ALL.load(Relaxed) > MOST
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
+        ALL.fetch_sub(1, Relaxed);
         self.0.count.fetch_sub(1, Relaxed);
         self.0.changed.notify_waiters();
     }

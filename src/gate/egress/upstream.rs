@@ -7,13 +7,12 @@
 use super::Passage;
 use super::body::Upload;
 use super::dial::{Target, Trouble};
-use super::gulp::Gulp;
 use super::http::Conversation;
-use super::link::{Link, Offer, broke, lost};
-use super::table::{Table, plain};
+use super::link::{Link, MORE, Offer, Turn, broke, lost};
+use super::table::Table;
 use claude_bottle::policy::{Denial, Route};
 use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper::header::UPGRADE;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Version};
@@ -21,16 +20,9 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{AlertDescription, Error as TlsError};
 
-/// For the TLS handshake with an upstream.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// HTTP/1 connections to the upstream at once, for one connection of the agent's.
 const MOST: usize = 16;
 /// Times that a request is given to a connection; the last one is new.
@@ -52,7 +44,7 @@ struct Line {
     target: Option<Target>,
     version: Option<Version>,
     shared: Option<http2::SendRequest<Upload>>,
-    idle: Vec<http1::SendRequest<Upload>>,
+    idle: Vec<Turn>,
     /// The last attempt to connect, for those who waited for it.
     trouble: Option<(Instant, Trouble)>,
 }
@@ -104,10 +96,10 @@ impl Conversation {
             let Way { link, lease, fresh } = self.way(pass, want).await?;
             self.dress(&mut request, &link, pass)?;
             let sent = match link {
-                Link::One(mut sender) => {
-                    let sent = sender.try_send_request(request).await;
+                Link::One(mut turn) => {
+                    let sent = turn.sender.try_send_request(request).await;
                     if sent.is_ok() && want != Want::Switch {
-                        self.keep(pass, sender).await;
+                        self.keep(pass, turn).await;
                     }
                     sent
                 }
@@ -139,13 +131,14 @@ impl Conversation {
         Err(Trouble::Failed("upstream", "the upstream broke off".to_owned()))
     }
 
+    /// Connecting is in a box of its own: it is rare, and a waiting connection would hold the room for it.
     async fn way(&self, pass: &Passage, want: Want) -> Result<Way, Trouble> {
         let asked = Instant::now();
         let mut line = self.line(&pass.table).await;
         if want == Want::Switch {
             let target = line.target.clone();
             drop(line);
-            return Ok(Way { link: self.connect(pass, Offer::One, target).await?, lease: None, fresh: true });
+            return Ok(Way { link: Box::pin(self.connect(pass, Offer::One, target)).await?, lease: None, fresh: true });
         }
         if let Some(shared) = line.shared.as_ref().filter(|shared| !shared.is_closed()) {
             return Ok(Way { link: Link::Two(shared.clone()), lease: None, fresh: false });
@@ -161,7 +154,7 @@ impl Conversation {
         }
         // All who come meanwhile wait: most upstreams give one connection for all.
         let offer = if line.version == Some(Version::HTTP_2) && want == Want::One { Offer::Two } else { want.offer() };
-        let link = match self.connect(pass, offer, line.target.clone()).await {
+        let link = match Box::pin(self.connect(pass, offer, line.target.clone())).await {
             Ok(link) => link,
             Err(trouble) => {
                 // The name may lead elsewhere by now.
@@ -189,12 +182,17 @@ impl Conversation {
         let lease = self.upstream.room.clone().acquire_owned().await.ok();
         let mut line = self.line(&pass.table).await;
         let busy = MOST - 1 - self.upstream.room.available_permits();
-        if let Some(sender) = ready(&mut line.idle, busy).await {
-            return Ok(Way { link: Link::One(sender), lease, fresh: false });
+        if let Some(turn) = ready(&mut line.idle, busy).await {
+            return Ok(Way { link: Link::One(turn), lease, fresh: false });
         }
+        let first = busy == 0 && line.idle.is_empty();
         let target = line.target.clone();
         drop(line);
-        let connected = self.connect(pass, want.offer(), target).await;
+        let more = if first { Ok(None) } else { MORE.try_acquire().map(Some) };
+        let connected = match more {
+            Ok(more) => Box::pin(self.connect(pass, want.offer(), target)).await.map(|link| link.holding(more)),
+            Err(_) => Err(Trouble::Failed("upstream", "too many connections to upstreams at once".to_owned())),
+        };
         let mut line = self.line(&pass.table).await;
         let link = connected.inspect_err(|_| line.target = None)?;
         if let Link::Two(sender) = &link {
@@ -204,46 +202,13 @@ impl Conversation {
         Ok(Way { link, lease, fresh: true })
     }
 
-    async fn keep(&self, pass: &Passage, sender: http1::SendRequest<Upload>) {
+    async fn keep(&self, pass: &Passage, turn: Turn) {
         let mut line = self.line(&pass.table).await;
         if line.idle.len() < MOST {
-            line.idle.push(sender);
+            line.idle.push(turn);
         }
-    }
-
-    async fn connect(&self, pass: &Passage, offer: Offer, target: Option<Target>) -> Result<Link, Trouble> {
-        let (dialler, table, route): (_, &Table, _) = (&self.egress.dialler, &pass.table, pass.rule());
-        let target = match target {
-            Some(target) => target,
-            None => dialler.locate(table, route, &self.host).await?,
-        };
-        if plain(route) {
-            return Link::one(dialler.open(table, &target).await?).await;
-        }
-        let failed = |why: &str| Trouble::Failed("tls", format!("TLS with `{}`: {why}", self.host));
-        let stream = match self.secure(pass, offer, &target).await? {
-            Err(error) if offer == Offer::One && unspoken(&error) => self.secure(pass, Offer::Two, &target).await?,
-            done => done,
-        };
-        let stream = stream.map_err(|error| failed(&error.to_string()))?;
-        match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => Link::two(stream).await,
-            _ => Link::one(stream).await,
-        }
-    }
-
-    async fn secure(&self, pass: &Passage, offer: Offer, target: &Target) -> Result<std::io::Result<Secure>, Trouble> {
-        let failed = |why: &str| Trouble::Failed("tls", format!("TLS with `{}`: {why}", self.host));
-        let stream = Gulp::new(self.egress.dialler.tunnel(&pass.table, target).await?);
-        let config = pass.table.tls(pass.rule()).ok_or_else(|| failed("no trust store"))?;
-        let name = ServerName::try_from(self.host.clone()).map_err(|_| failed("not a server's name"))?;
-        let connector = TlsConnector::from(config);
-        let connecting = connector.with_alpn(offer.names()).connect(name, stream);
-        timeout(HANDSHAKE, connecting).await.map_err(|_| failed("no answer"))
     }
 }
-
-type Secure = TlsStream<Gulp<TcpStream>>;
 
 /// What the agent's request asks of the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -268,24 +233,18 @@ impl Want {
     }
 }
 
-/// Did the upstream refuse what was offered?
-fn unspoken(error: &std::io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
-    matches!(inner, Some(TlsError::AlertReceived(AlertDescription::NoApplicationProtocol)))
-}
-
 /// One that is done with the request before. Where there are more than are busy, one is about to be.
-async fn ready(idle: &mut Vec<http1::SendRequest<Upload>>, busy: usize) -> Option<http1::SendRequest<Upload>> {
-    idle.retain(|sender| !sender.is_closed());
-    if let Some(index) = idle.iter().rposition(http1::SendRequest::is_ready) {
+async fn ready(idle: &mut Vec<Turn>, busy: usize) -> Option<Turn> {
+    idle.retain(|turn| !turn.sender.is_closed());
+    if let Some(index) = idle.iter().rposition(|turn| turn.sender.is_ready()) {
         return Some(idle.swap_remove(index));
     }
     if idle.len() <= busy {
         return None;
     }
     let any = poll_fn(|cx| {
-        idle.retain(|sender| !sender.is_closed());
-        let found = idle.iter_mut().position(|sender| matches!(sender.poll_ready(cx), Poll::Ready(Ok(()))));
+        idle.retain(|turn| !turn.sender.is_closed());
+        let found = idle.iter_mut().position(|turn| matches!(turn.sender.poll_ready(cx), Poll::Ready(Ok(()))));
         match found {
             Some(index) => Poll::Ready(Some(idle.swap_remove(index))),
             None if idle.is_empty() => Poll::Ready(None),

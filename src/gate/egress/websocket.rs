@@ -5,13 +5,14 @@
 
 use super::Passage;
 use super::body::Body;
-use super::frames::{Frames, Part, Sender, close, frame};
+use super::frames::{Frames, Part, Sender, close};
 use super::headers;
 use super::http::Conversation;
 use super::inspect::{Filter, Finding, Inspector};
+use super::rebuilt::Rebuilt;
 use super::tally::Tally;
 use claude_bottle::policy::{Denial, Reason};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::http::response;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Response, Version};
@@ -47,7 +48,7 @@ enum End {
 }
 
 /// What an upstream's messages are read with. Holds the connection's place, too.
-struct Reply {
+pub struct Reply {
     _conversation: Arc<Conversation>,
     pass: Passage,
     head: response::Parts,
@@ -55,7 +56,7 @@ struct Reply {
 
 impl Reply {
     /// For one message.
-    fn filter(&self) -> Result<Filter, String> {
+    pub fn filter(&self) -> Result<Filter, String> {
         Filter::new("GET", &self.pass, &mut self.head.clone())
     }
 }
@@ -219,57 +220,6 @@ impl<W: AsyncWrite + Unpin> Out<W> {
         self.half.write_all(bytes).await?;
         self.half.flush().await?;
         self.count += bytes.len() as u64;
-        Ok(())
-    }
-}
-
-/// The upstream's frames, made anew: a filter may keep bytes for a moment, and then lengths are others.
-struct Rebuilt<'a> {
-    reply: &'a Reply,
-    filter: Option<Filter>,
-    /// Of the message: text or bytes, and then only "goes on".
-    kind: u8,
-    control: Vec<u8>,
-    ready: Vec<u8>,
-    finding: Option<Finding>,
-}
-
-impl Rebuilt<'_> {
-    fn new(reply: &Reply) -> Rebuilt<'_> {
-        Rebuilt { reply, filter: None, kind: 0, control: Vec::new(), ready: Vec::new(), finding: None }
-    }
-
-    fn take(&mut self, frames: &Frames, part: Part, bytes: &[u8]) -> Result<(), String> {
-        match part {
-            Part::Head if matches!(frames.kind(), 1 | 2) => self.kind = frames.kind(),
-            Part::Head => {}
-            Part::Control => self.control.extend_from_slice(bytes),
-            Part::Message => {
-                let filter = match &mut self.filter {
-                    Some(filter) => filter,
-                    none => none.insert(self.reply.filter()?),
-                };
-                filter.push(Bytes::copy_from_slice(bytes));
-                let passed = filter.pull()?;
-                self.finding = self.finding.take().or(filter.finding());
-                if !passed.is_empty() {
-                    self.ready.extend(frame(std::mem::take(&mut self.kind), &passed));
-                }
-            }
-        }
-        if !frames.between() {
-            return Ok(());
-        }
-        if frames.is_control() {
-            self.ready.extend(frame(0x80 | frames.kind(), &std::mem::take(&mut self.control)));
-        } else if frames.is_final() {
-            let mut rest = Bytes::new();
-            if let Some(mut filter) = self.filter.take() {
-                rest = filter.finish()?;
-                self.finding = self.finding.take().or(filter.finding());
-            }
-            self.ready.extend(frame(0x80 | std::mem::take(&mut self.kind), &rest));
-        }
         Ok(())
     }
 }

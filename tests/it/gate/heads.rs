@@ -44,7 +44,8 @@ async fn what_two_servers_could_read_in_two_ways_is_refused() {
     ] {
         let answer = say(&gate, format!("{start}{rest}").as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{rest:?}: {answer}");
-        assert!(answer.contains("x-claude-bottle: denied; reason=malformed") && answer.contains(why), "{answer}");
+        let mark = "x-claude-bottle: denied; reason=malformed";
+        assert!(answer.contains(mark) && answer.contains(why), "{rest:?} {why}: {answer}");
         let audit = gate.refused(why).await;
         assert_eq!(audit.status, Some(400));
         // The same as the second request of a connection, behind a body of either kind.

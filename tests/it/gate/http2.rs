@@ -163,7 +163,7 @@ async fn bytes_go_both_ways_at_once() {
             assert_eq!(frame.into_data().unwrap(), format!("message {number}"));
         }
         drop(push);
-        assert!(response.body_mut().frame().await.is_none());
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "");
     }
 }
 
@@ -186,6 +186,9 @@ async fn the_policy_is_the_same() {
         assert!(text(response).await.starts_with("claude-bottle: refused: "));
         assert_eq!(gate.audit().await.verdict, Outcome::Deny);
     }
+    let response = sender.send_request(ask_two("HEAD a.test /other", &[])).await.unwrap();
+    assert_eq!((response.status().as_u16(), text(response).await.as_str()), (403, ""));
+    gate.refused("path").await;
     // CONNECT, plain and extended, leads nowhere.
     let mut request = ask_two("CONNECT a.test /open/x", &[]);
     *request.uri_mut() = "a.test:443".parse().unwrap();

@@ -17,6 +17,7 @@ pub fn serve(request: &mut Request<Incoming>) -> Response<Payload> {
         while let Ok((first, payload)) = receive(&mut stream).await {
             let _ = stream.write_all(&head(first, payload.len(), 0)).await;
             let _ = stream.write_all(&payload).await;
+            let _ = stream.flush().await;
         }
     });
     let response = Response::builder().status(101).header("connection", "upgrade");
@@ -87,8 +88,12 @@ async fn frames_pass_both_ways_and_compression_does_not() {
     {
         let (mut reading, mut writing) = tokio::io::split(&mut stream);
         let bytes = masked(first, payload);
-        let (wrote, got) = tokio::join!(writing.write_all(&bytes), receive(&mut reading));
-        wrote.unwrap();
+        let write = async {
+            writing.write_all(&bytes).await.unwrap();
+            // TLS may have kept the end.
+            writing.flush().await.unwrap();
+        };
+        let ((), got) = tokio::join!(write, receive(&mut reading));
         assert!(got.unwrap() == (first, payload.to_vec()), "{first}");
     }
     drop(stream);
@@ -110,14 +115,16 @@ async fn what_cannot_be_read_ends_with_1008() {
     ] {
         let (mut stream, _) = open(&gate, "/ws").await;
         stream.write_all(&bytes).await.unwrap();
-        let (first, payload) = tokio::time::timeout(PATIENCE, receive(&mut stream)).await.unwrap().unwrap();
+        let (first, payload) = tokio::time::timeout(PATIENCE, receive(&mut stream)).await.unwrap().expect(why);
         assert_eq!((first, &payload[..2]), (0x88, &1008u16.to_be_bytes()[..]));
         assert!(String::from_utf8_lossy(&payload[2..]).contains(why), "{payload:?}");
         assert_eq!(read_all(stream).await, "");
         gate.refused(why).await;
     }
-    let (mut stream, _) = open(&gate, "/ws?broken").await;
-    assert_eq!(receive(&mut stream).await.unwrap().0, 0x88);
+    let (mut stream, said) = open(&gate, "/ws?broken").await;
+    // What came with it in one piece may be lost.
+    let last = if said == b"n" { receive(&mut stream).await.unwrap().1 } else { said };
+    assert_eq!(last[..2], 1008u16.to_be_bytes());
     let audit = gate.audit().await;
     assert_eq!(audit.verdict, Outcome::Error);
     assert!(audit.reason.unwrap().contains("the upstream's WebSocket: a frame has a reserved bit"));

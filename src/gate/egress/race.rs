@@ -1,0 +1,109 @@
+//! Which of a name's addresses answers first (RFC 8305): one that leads nowhere costs a moment, not the whole wait.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// Before the next address is tried beside those under way.
+const STAGGER: Duration = Duration::from_millis(250);
+/// For one address.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Addresses of one name that are tried.
+const TRIED: usize = 6;
+
+/// The two families in turn, IPv6 first, each in the resolver's order.
+pub fn order(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let (mut six, mut four): (VecDeque<_>, VecDeque<_>) = addresses.into_iter().partition(SocketAddr::is_ipv6);
+    let mut order = Vec::new();
+    while order.len() < TRIED && !(six.is_empty() && four.is_empty()) {
+        order.extend(six.pop_front());
+        order.extend(four.pop_front());
+    }
+    order.truncate(TRIED);
+    order
+}
+
+/// The first connection that stands. The others are given up.
+pub async fn first<S, F>(addresses: &[SocketAddr], connect: fn(SocketAddr) -> F) -> io::Result<S>
+where
+    S: Send + 'static,
+    F: Future<Output = io::Result<S>> + Send + 'static,
+{
+    let mut left = addresses.iter();
+    let mut trying: JoinSet<Result<io::Result<S>, Elapsed>> = JoinSet::new();
+    let mut failure = io::Error::other("no address");
+    let mut next = Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            Some(done) = trying.join_next() => match done {
+                Ok(Ok(Ok(stream))) => return Ok(stream),
+                Ok(Ok(Err(error))) => {
+                    failure = io::Error::new(error.kind(), error.kind().to_string());
+                    next = Instant::now();
+                }
+                Ok(Err(_)) => failure = io::ErrorKind::TimedOut.into(),
+                Err(_) => {}
+            },
+            () = sleep_until(next), if left.len() > 0 => {
+                if let Some(address) = left.next() {
+                    trying.spawn(timeout(CONNECT, connect(*address)));
+                }
+                next = Instant::now() + STAGGER;
+            }
+            else => return Err(failure),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_families_take_turns() {
+        let order =
+            order(addresses(&["1.1.1.1:1", "1.1.1.2:1", "[::1]:1", "1.1.1.3:1", "[::2]:1", "1.1.1.4:1", "1.1.1.5:1"]));
+        let expected = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "1.1.1.3:1", "1.1.1.4:1"];
+        assert_eq!(order, addresses(&expected));
+        assert_eq!(super::order(addresses(&["1.1.1.1:1"])), addresses(&["1.1.1.1:1"]));
+    }
+
+    /// By port: 1 never answers, 2 refuses at once, 3 answers after 10 ms, 4 at once.
+    async fn connect(address: SocketAddr) -> io::Result<u16> {
+        match address.port() {
+            1 => std::future::pending().await,
+            2 => return Err(io::ErrorKind::ConnectionRefused.into()),
+            3 => tokio::time::sleep(Duration::from_millis(10)).await,
+            _ => {}
+        }
+        Ok(address.port())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_answer_costs_a_moment() {
+        for (texts, first, after) in [
+            (&["1.1.1.1:4", "1.1.1.1:3"][..], Some(4), 0),
+            (&["1.1.1.1:1", "1.1.1.1:4"], Some(4), 250),
+            (&["1.1.1.1:2", "1.1.1.1:2", "1.1.1.1:3"], Some(3), 10),
+            (&["1.1.1.1:1", "1.1.1.1:2", "1.1.1.1:1", "1.1.1.1:3"], Some(3), 510),
+            (&["1.1.1.1:2"], None, 0),
+            (&["1.1.1.1:1", "1.1.1.1:1"], None, 5250),
+            (&[], None, 0),
+        ] {
+            let started = Instant::now();
+            let found = super::first(&addresses(texts), connect).await;
+            assert_eq!(found.ok(), first, "{texts:?}");
+            let took = started.elapsed().as_millis();
+            assert!((after..after + 5).contains(&took), "{texts:?}: {took}");
+        }
+    }
+}
