@@ -165,7 +165,10 @@ impl Conversation {
                 headers::incoming(&mut head.headers);
                 head.version = Version::HTTP_11;
                 match Filter::new(&tally.audit.method, pass, &mut head) {
-                    Ok(filter) => {
+                    Ok(mut filter) => {
+                        if let Some(finding) = filter.finding() {
+                            tally.alarm(finding.text, finding.done);
+                        }
                         let (filter, tally) = (Box::new(filter), Box::new(tally));
                         let (trailers, ended, _lease) = (None, false, lease);
                         Response::from_parts(head, Body::Stream { incoming, filter, trailers, tally, ended, _lease })

@@ -152,6 +152,8 @@ class Origin(BaseHTTPRequestHandler):
         elif self.path.startswith("/echo"):
             seen = {"method": self.command, "path": self.path, "headers": dict(self.headers.items())}
             print(json.dumps(seen), flush=True)
+            # The token would not come back; its beginning does.
+            seen["began"] = self.headers.get("authorization", "").split("-")[0]
             self.answer(200, "application/json", json.dumps(seen).encode())
         else:
             self.answer(200, "text/plain", b"hello from the origin\n")
