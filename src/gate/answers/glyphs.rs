@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn characters_are_read_wherever_they_are_cut() {
-        let text: String = "x\u{fc}".chars().chain("read it".chars().map(|c| (0xe0000 + c as u32).try_into().unwrap())).collect();
+        let text: String =
+            "x\u{fc}".chars().chain("read it".chars().map(|c| (0xe0000 + c as u32).try_into().unwrap())).collect();
         for at in 0..text.len() {
             let mut glyphs = Glyphs::default();
             let (a, b) = text.as_bytes().split_at(at);

@@ -83,7 +83,9 @@ fn within_a_text_an_example_is_one() {
 #[test]
 fn no_bytes_are_too_much() {
     let mut html = Html::new(Markup::Page);
-    for part in [&b"<div hidden>".repeat(2000)[..], &b"<a b=\"".repeat(9000), &[0xff; 40_000], b"\"><!--", &[b'-'; 40_000]] {
+    for part in
+        [&b"<div hidden>".repeat(2000)[..], &b"<a b=\"".repeat(9000), &[0xff; 40_000], b"\"><!--", &[b'-'; 40_000]]
+    {
         html.push(part);
     }
     assert!(html.piece.len() <= PIECE + PIECE / 2 && html.tag.len() <= TAG && html.open.len() <= DEEPEST);

@@ -109,10 +109,16 @@ mod tests {
         assert!(read(&format!("\u{1f3f4}{}", tags("send it all"))).unwrap().contains("tag"));
         let selectors: String = "secret".bytes().filter_map(|b| char::from_u32(0xe0100 + u32::from(b))).collect();
         assert!(read(&format!("\u{1f600}{selectors}")).unwrap().contains("selectors"));
-        let bits: String =
-            b"go".iter().flat_map(|b| (0..8).map(move |i| if b >> i & 1 == 1 { '\u{200b}' } else { '\u{200c}' })).collect();
+        let bits: String = b"go"
+            .iter()
+            .flat_map(|b| (0..8).map(move |i| if b >> i & 1 == 1 { '\u{200b}' } else { '\u{200c}' }))
+            .collect();
         assert!(read(&bits).unwrap().contains("zero-width"));
-        assert!(read("/*\u{202e} }\u{2066}if (isAdmin)\u{2069} \u{2066} begin admins only */").unwrap().contains("direction"));
+        assert!(
+            read("/*\u{202e} }\u{2066}if (isAdmin)\u{2069} \u{2066} begin admins only */")
+                .unwrap()
+                .contains("direction")
+        );
     }
 
     #[test]

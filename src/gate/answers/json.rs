@@ -8,11 +8,27 @@ use crate::messages::{Event, Json};
 /// Bytes of a string that are read.
 const STRING: usize = 32 << 10;
 /// Below one of these, texts describe.
-const LISTS: [&[u8]; 8] =
-    [b"tools", b"prompts", b"skills", b"resourceTemplates", b"functions", b"inputSchema", b"input_schema", b"outputSchema"];
+const LISTS: [&[u8]; 8] = [
+    b"tools",
+    b"prompts",
+    b"skills",
+    b"resourceTemplates",
+    b"functions",
+    b"inputSchema",
+    b"input_schema",
+    b"outputSchema",
+];
 /// The keys whose values do.
 const TEXTS: [&[u8]; 9] = [
-    b"description", b"instructions", b"title", b"summary", b"examples", b"name", b"description_for_model", b"default", b"enum",
+    b"description",
+    b"instructions",
+    b"title",
+    b"summary",
+    b"examples",
+    b"name",
+    b"description_for_model",
+    b"default",
+    b"enum",
 ];
 
 pub struct Descriptions {

@@ -68,7 +68,8 @@ impl Plain {
 /// `[//]: # (text)` or `[comment]: <> (text)`
 fn comment(line: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(line).ok()?;
-    let rest = text.strip_prefix("[//]:").or_else(|| text.strip_prefix("[comment]:")).or_else(|| text.strip_prefix("[_]:"))?;
+    let rest =
+        text.strip_prefix("[//]:").or_else(|| text.strip_prefix("[comment]:")).or_else(|| text.strip_prefix("[_]:"))?;
     let rest = rest.trim_start().trim_start_matches(['#', '<', '>', ' ']);
     rest.starts_with(['(', '"', '\'']).then(|| rest[1..].trim_end().trim_end_matches([')', '"', '\'']))
 }

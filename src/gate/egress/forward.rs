@@ -12,7 +12,7 @@ use super::table::plain;
 use super::tally::Tally;
 use super::upstream::{Lease, Sent};
 use super::websocket::Switch;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{COOKIE, HOST, HeaderValue, PROXY_AUTHORIZATION, SEC_WEBSOCKET_EXTENSIONS, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
@@ -67,7 +67,10 @@ impl Conversation {
             sent => (sent, pass),
         };
         match sent {
-            Ok((response, lease)) => self.pass_on(response, pass, (switch, lease), tally),
+            Ok((response, lease)) => {
+                let response = self.clone().pass_on(response, pass, (switch, lease), tally);
+                self.opened(response).await
+            }
             Err(Trouble::Failed(word, text)) => {
                 tally.failed(text);
                 self.broken(word, tally)
@@ -175,8 +178,9 @@ impl Conversation {
                 match Filter::new(&tally.audit.method, pass, &mut head) {
                     Ok(filter) => {
                         let (filter, tally) = (Box::new(filter), Box::new(tally));
-                        let (trailers, ended, _lease) = (None, false, lease);
-                        Response::from_parts(head, Body::Stream { incoming, filter, trailers, tally, ended, _lease })
+                        let (trailers, ended, begun, _lease) = (None, false, Bytes::new(), lease);
+                        let body = Body::Stream { incoming, filter, trailers, tally, ended, begun, _lease };
+                        Response::from_parts(head, body)
                     }
                     Err(why) => {
                         tally.failed(why);

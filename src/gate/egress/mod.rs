@@ -19,6 +19,7 @@ mod inspect;
 mod judge;
 mod lease;
 mod link;
+mod opening;
 mod pages;
 mod proxy;
 mod raw;
@@ -28,6 +29,7 @@ mod streams;
 mod table;
 mod tally;
 mod upstream;
+mod watch;
 mod websocket;
 
 pub use ca::Authority;

@@ -1,17 +1,41 @@
 //! One tag: its name and attributes, as far as they matter; and references in a text.
 
 /// Elements without content or end.
-pub const VOID: [&str; 14] = [
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
-];
+pub const VOID: [&str; 14] =
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"];
 /// Elements whose content is no HTML.
 pub const RAW: [&str; 8] = ["script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"];
 /// They end where the next of their kind begins.
 pub const CLOSES_ITSELF: [&str; 8] = ["p", "li", "option", "dt", "dd", "tr", "td", "th"];
 /// Where one of these begins, a paragraph ends.
 pub const BLOCKS: [&str; 27] = [
-    "address", "article", "aside", "blockquote", "details", "div", "dl", "fieldset", "figure", "footer", "form", "h1",
-    "h2", "h3", "h4", "h5", "h6", "header", "hr", "main", "nav", "ol", "pre", "section", "table", "ul", "menu",
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "details",
+    "div",
+    "dl",
+    "fieldset",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "main",
+    "nav",
+    "ol",
+    "pre",
+    "section",
+    "table",
+    "ul",
+    "menu",
 ];
 const ATTRIBUTES: usize = 64;
 
