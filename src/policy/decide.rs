@@ -65,6 +65,8 @@ pub enum Reason {
     Dlp,
     /// It would make the model's own servers act.
     Model,
+    /// Its answer hides instructions to the agent.
+    Answer,
     /// The credential that the gate would add has ended.
     Token,
     /// The request is not one the gate can judge.
@@ -86,6 +88,7 @@ impl fmt::Display for Reason {
             Reason::Rule => "rule",
             Reason::Dlp => "dlp",
             Reason::Model => "model",
+            Reason::Answer => "answer",
             Reason::Token => "token",
             Reason::Malformed => "malformed",
         })

@@ -6,7 +6,9 @@ mod answers;
 mod garbage;
 mod git;
 mod heads;
+mod hidden;
 mod http2;
+mod model;
 mod refresh;
 mod websocket;
 
@@ -201,6 +203,7 @@ async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection: u64
             Response::builder().status(401).body(full("not you")).unwrap()
         }
         "/said" => answers::said(&request),
+        "/page" => hidden::page(&request),
         "/204" => Response::builder().status(204).body(full("")).unwrap(),
         "/304" => Response::builder().status(304).header("etag", "x").body(full("")).unwrap(),
         "/close" => Response::builder().header("connection", "close").body(full("bye")).unwrap(),

@@ -119,17 +119,37 @@ pub enum Body {
         trailers: Option<HeaderMap>,
         tally: Box<Tally>,
         ended: bool,
+        /// Read before the head was passed on.
+        begun: Bytes,
         /// The upstream's connection is busy until the end.
         _lease: Option<Lease>,
     },
 }
 
-impl HttpBody for Body {
-    type Data = Bytes;
-    type Error = Broken;
+impl Body {
+    /// Its head had better wait for what it begins with.
+    pub fn waits(&self) -> bool {
+        matches!(self, Body::Stream { filter, .. } if filter.waits())
+    }
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let (incoming, filter, trailers, tally, ended) = match &mut *self {
+    /// Bytes that were read and kept.
+    pub fn begun(&self) -> usize {
+        if let Body::Stream { begun, .. } = self { begun.len() } else { 0 }
+    }
+
+    /// To be passed on first.
+    pub fn keep(&mut self, frame: Frame<Bytes>) {
+        let Body::Stream { begun, trailers, .. } = self else { return };
+        match frame.into_data() {
+            Ok(data) if begun.is_empty() => *begun = data,
+            Ok(data) => *begun = [&begun[..], &data[..]].concat().into(),
+            Err(frame) => *trailers = frame.into_trailers().ok(),
+        }
+    }
+
+    /// What comes, whatever was kept.
+    pub fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let (incoming, filter, trailers, tally, ended) = match self.get_mut() {
             Body::Page(page) => return Poll::Ready(page.take().map(|bytes| Ok(Frame::data(bytes)))),
             Body::Stream { incoming, filter, trailers, tally, ended, .. } => (incoming, filter, trailers, tally, ended),
         };
@@ -158,12 +178,13 @@ impl HttpBody for Body {
                     }
                 }
             }
-            if let Some(finding) = filter.finding() {
-                tally.alarm(finding.text, finding.done);
-            }
+            tell(filter, tally);
             let bytes = passed.inspect_err(|why| {
                 *ended = true;
-                tally.failed(why.clone());
+                match filter.refused() {
+                    Some(denial) => tally.denied(denial),
+                    None => tally.failed(why.clone()),
+                }
             })?;
             if !bytes.is_empty() {
                 tally.received += bytes.len() as u64;
@@ -171,12 +192,33 @@ impl HttpBody for Body {
             }
         }
     }
+}
+
+fn tell(filter: &mut Filter, tally: &mut Tally) {
+    while let Some(finding) = filter.finding() {
+        tally.alarm(finding.text, finding.done);
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut *self {
+            Body::Stream { begun, .. } if !begun.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(begun)))))
+            }
+            _ => self.poll_next(cx),
+        }
+    }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Body::Page(page) => page.is_none(),
-            Body::Stream { incoming, filter, trailers, ended, .. } => {
-                trailers.is_none() && (*ended || (filter.is_still() && incoming.is_end_stream()))
+            Body::Stream { incoming, filter, trailers, ended, begun, .. } => {
+                let over = *ended || (filter.is_still() && incoming.is_end_stream());
+                begun.is_empty() && trailers.is_none() && over
             }
         }
     }
@@ -184,7 +226,10 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Body::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Body::Stream { incoming, filter, .. } if filter.keeps_length() => incoming.size_hint(),
+            Body::Stream { begun, ended: true, trailers: None, .. } => SizeHint::with_exact(begun.len() as u64),
+            Body::Stream { incoming, filter, begun, .. } if filter.keeps_length() && begun.is_empty() => {
+                incoming.size_hint()
+            }
             Body::Stream { .. } => SizeHint::default(),
         }
     }
@@ -192,11 +237,12 @@ impl HttpBody for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if let Body::Stream { incoming, tally, ended, .. } = self
-            && !*ended
-            && !incoming.is_end_stream()
-            && tally.audit.verdict == Outcome::Allow
-        {
+        let Body::Stream { incoming, filter, tally, ended: false, .. } = self else { return };
+        if incoming.is_end_stream() {
+            // Nobody asked whether there is more: a length had said so.
+            let _ = filter.finish();
+            tell(filter, tally);
+        } else if tally.audit.verdict == Outcome::Allow {
             tally.audit.reason = Some("the agent went away before the end".to_owned());
         }
     }

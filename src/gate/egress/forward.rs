@@ -12,7 +12,7 @@ use super::table::plain;
 use super::tally::Tally;
 use super::upstream::{Lease, Sent};
 use super::websocket::Switch;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{COOKIE, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
@@ -66,7 +66,10 @@ impl Conversation {
             sent => (sent, pass),
         };
         match sent {
-            Ok((response, lease)) => self.pass_on(response, pass, (switch, lease), tally),
+            Ok((response, lease)) => {
+                let response = self.clone().pass_on(response, pass, (switch, lease), tally);
+                self.opened(response).await
+            }
             Err(Trouble::Failed(word, text)) => {
                 tally.failed(text);
                 self.broken(word, tally)
@@ -170,8 +173,9 @@ impl Conversation {
                             tally.alarm(finding.text, finding.done);
                         }
                         let (filter, tally) = (Box::new(filter), Box::new(tally));
-                        let (trailers, ended, _lease) = (None, false, lease);
-                        Response::from_parts(head, Body::Stream { incoming, filter, trailers, tally, ended, _lease })
+                        let (trailers, ended, begun, _lease) = (None, false, Bytes::new(), lease);
+                        let body = Body::Stream { incoming, filter, trailers, tally, ended, begun, _lease };
+                        Response::from_parts(head, body)
                     }
                     Err(why) => {
                         tally.failed(why);

@@ -2,7 +2,7 @@
 
 use super::table::Injection;
 use crate::codec::Decoder;
-use claude_bottle::policy::{CREDENTIALS, OVERRIDES, Route, same_header};
+use claude_bottle::policy::{CREDENTIALS, Inspect, OVERRIDES, Route, same_header};
 use hyper::HeaderMap;
 use hyper::header::{
     ACCEPT_ENCODING, ALT_SVC, CONNECTION, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
@@ -94,6 +94,8 @@ pub fn outgoing(headers: &mut HeaderMap, route: &Route, own: &[HeaderName], inje
     }
     if let Some(Injection { name, value, .. }) = injection {
         headers.insert(name.clone(), value.clone());
+    }
+    if injection.is_some() || route.inspect_responses == Inspect::Block {
         readable(headers);
     }
 }

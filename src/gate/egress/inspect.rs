@@ -1,10 +1,11 @@
 //! What requests and answers carry, looked at on its way: the one seam between what moves bytes and what reads them.
 
+use super::watch::{Watch, encodings, refusal};
 use super::{Egress, Passage};
 use crate::answers::Masked;
 use crate::codec::{Decoder, PART};
 use crate::messages::Messages;
-use claude_bottle::policy::{Denial, Reason, Role};
+use claude_bottle::policy::{Denial, Inspect, Reason, Role};
 use claude_bottle::protocol::Done;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
@@ -81,16 +82,20 @@ fn refused(why: String) -> Denial {
     Denial::new(Reason::Model, why)
 }
 
-/// Looks at one answer on its way to the agent. What cannot be read does not pass.
+/// Looks at one answer on its way to the agent. What cannot be read does not pass where it has to be.
 #[derive(Default)]
 pub struct Filter {
     decoder: Option<Decoder>,
     mask: Option<Masked>,
+    watch: Option<Watch>,
     /// Not looked at yet.
     input: Bytes,
     /// Something was found; it is told once.
     found: bool,
     told: bool,
+    /// Instructions were.
+    sign: Option<Finding>,
+    refused: Option<Denial>,
 }
 
 /// What was found in an answer, without it.
@@ -102,27 +107,30 @@ pub struct Finding {
 impl Filter {
     /// Looks at the head, and changes it: what is decoded here has another length. The error is why it does not pass.
     pub fn new(method: &str, passage: &Passage, head: &mut response::Parts) -> Result<Filter, String> {
-        let Some(needles) = passage.injection().and_then(|injection| injection.needles.clone()) else {
-            return Ok(Filter::default());
-        };
         let mut filter = Filter::default();
+        let bare = method == "HEAD" || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
+        if !bare && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            filter.watch = Watch::new(passage.rule().inspect_responses, &passage.path, &head.headers)?;
+        }
+        let Some(needles) = passage.injection().and_then(|injection| injection.needles.clone()) else {
+            return Ok(filter);
+        };
         for value in head.headers.values_mut() {
             if let Some(masked) = needles.mask(value.as_bytes()) {
                 *value = HeaderValue::from_bytes(&masked).map_err(|_| "a header cannot be written")?;
                 filter.found = true;
             }
         }
-        let bare = method == "HEAD" || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
         if bare {
             return Ok(filter);
         }
-        let encodings: Vec<_> = head.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::to_str).collect();
-        let encodings = encodings.into_iter().collect::<Result<Vec<_>, _>>().unwrap_or_else(|_| vec!["unknown"]);
-        let decoder = Decoder::new(&encodings.join(",")).ok_or("the answer is encoded in a way that cannot be read")?;
+        let decoder =
+            Decoder::new(&encodings(&head.headers)).ok_or("the answer is encoded in a way that cannot be read")?;
         if !decoder.is_identity() {
             head.headers.remove(CONTENT_ENCODING);
             head.headers.remove(CONTENT_LENGTH);
             filter.decoder = Some(decoder);
+            filter.watch.iter_mut().for_each(Watch::plain);
         }
         filter.mask = Some(Masked::new(needles));
         Ok(filter)
@@ -154,6 +162,7 @@ impl Filter {
                 }
                 None => std::mem::take(&mut self.input),
             };
+            self.look(&part)?;
             if let Some(mask) = &mut self.mask {
                 part = mask.push(part);
                 self.found |= mask.found;
@@ -170,6 +179,10 @@ impl Filter {
         let mut rest = Vec::new();
         if let Some(decoder) = &mut self.decoder {
             decoder.finish(&mut rest).map_err(|broken| broken.0)?;
+        }
+        self.look(&rest)?;
+        if let Some(sign) = self.watch.as_mut().and_then(Watch::finish) {
+            self.met(sign)?;
         }
         let Some(mask) = &mut self.mask else { return Ok(Bytes::new()) };
         let rest = [mask.push(Bytes::from(rest)), mask.finish()].concat();
@@ -190,7 +203,38 @@ impl Filter {
 
     /// What is to be told now.
     pub fn finding(&mut self) -> Option<Finding> {
+        if let Some(finding) = self.sign.take() {
+            return Some(finding);
+        }
         let first = self.found && !std::mem::replace(&mut self.told, self.found);
         first.then_some(Finding { text: "the answer held the credential of its route", done: Done::Masked })
+    }
+
+    /// Its head had better wait for what it begins with.
+    pub fn waits(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.waits && !watch.is_done())
+    }
+
+    pub fn refused(&self) -> Option<&Denial> {
+        self.refused.as_ref()
+    }
+
+    fn look(&mut self, part: &[u8]) -> Result<(), String> {
+        let Some(watch) = self.watch.as_mut().filter(|watch| !part.is_empty() && !watch.is_done()) else {
+            return Ok(());
+        };
+        watch.push(part)?.map_or(Ok(()), |sign| self.met(sign))
+    }
+
+    fn met(&mut self, sign: &'static str) -> Result<(), String> {
+        let blocks = self.watch.as_ref().is_some_and(|watch| watch.inspect == Inspect::Block);
+        self.sign = Some(Finding { text: sign, done: if blocks { Done::Blocked } else { Done::Passed } });
+        if !blocks {
+            return Ok(());
+        }
+        let denial = refusal(sign);
+        let text = denial.text.clone();
+        self.refused = Some(denial);
+        Err(text)
     }
 }

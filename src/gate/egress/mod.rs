@@ -20,6 +20,7 @@ mod inspect;
 mod judge;
 mod lease;
 mod link;
+mod opening;
 mod pages;
 mod proxy;
 mod race;
@@ -31,6 +32,7 @@ mod streams;
 mod table;
 mod tally;
 mod upstream;
+mod watch;
 mod websocket;
 mod wire;
 

@@ -1,7 +1,7 @@
 //! JSON as it streams by, strictly read (RFC 8259): any split into parts gives the same events, nothing is collected but
 //! the beginning of a string, and what no parser should take is an error.
 
-/// Bytes of a string that are kept; what is compared with is shorter.
+/// Bytes of a string that are kept where it is only compared: with words that are shorter.
 const KEPT: usize = 96;
 /// Of objects and arrays in each other.
 const DEEPEST: usize = 512;
@@ -52,6 +52,7 @@ pub struct Json {
     open: Vec<bool>,
     is_key: bool,
     text: Vec<u8>,
+    kept: usize,
     unit: u16,
     /// The first half of a pair.
     high: Option<u16>,
@@ -64,12 +65,18 @@ const WRONG: &str = "it is not JSON";
 
 impl Json {
     pub fn new() -> Json {
+        Json::keeping(KEPT)
+    }
+
+    /// `kept`: bytes of a string.
+    pub fn keeping(kept: usize) -> Json {
         Json {
             expect: Expect::Value,
             within: Within::Nothing,
             open: Vec::new(),
             is_key: false,
             text: Vec::new(),
+            kept,
             unit: 0,
             high: None,
             tail: Vec::new(),
@@ -226,7 +233,7 @@ impl Json {
         if !bytes.is_empty() {
             self.flush_high();
         }
-        let room = KEPT.saturating_sub(self.text.len());
+        let room = self.kept.saturating_sub(self.text.len());
         self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 

@@ -5,7 +5,7 @@
 
 mod json;
 
-use json::{Event, Json};
+pub use json::{Event, Json};
 
 /// What a value is, by where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

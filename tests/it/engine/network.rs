@@ -44,7 +44,7 @@ fn real_clients_reach_what_is_allowed_and_are_told_why_not() {
     std::fs::write(
         &dockerfile,
         "FROM claude-bottle-agent\nUSER 0:0\n\
-         RUN apt-get update && apt-get install -y --no-install-recommends \
+         RUN mkdir -p /usr/share/man/man1 && apt-get update && apt-get install -y --no-install-recommends \
          wget nodejs npm node-axios ruby default-jdk-headless \
          python3-requests python3-httpx python3-pip python3-websocket\n\
          COPY fetch cargo /usr/local/bin/\nCOPY Fetch.java /tmp/\n\

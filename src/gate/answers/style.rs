@@ -1,0 +1,137 @@
+//! Does a style hide what it is for? By what it says in itself; what a script or a sheet elsewhere does is not known.
+
+use regex_automata::meta::Regex;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+/// Bytes of a page's style sheets that are read, and names in them that hide.
+const SHEET: usize = 256 << 10;
+const NAMES: usize = 256;
+
+/// Without spaces, in lower case.
+const HIDES: &str = r"(?:^|[;{])(?:display:none|visibility:(?:hidden|collapse)|opacity:0(?:\.0\d*)?(?:;|!|$)|font-size:(?:0(?:\.[0-2]\d*)?|\.[0-2]\d*|1px)(?:[a-z%]{0,3})(?:;|!|$)|(?:-webkit-text-fill-)?color:(?:transparent|rgba\([^)]*,0(?:\.0\d*)?\))|(?:left|top|right|bottom|text-indent|margin-left|margin-top):-\d{3,}|clip:rect\(0|clip:rect\(1px|clip-path:inset\((?:50|100)%|transform:scale\(0|(?:max-)?height:0(?:px)?(?:;|!|$))";
+
+static REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(HIDES).ok());
+
+/// The value of a `style`, or what stands between the braces of a rule.
+pub fn hides(style: &str) -> bool {
+    let style: String = style.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
+    let found = REGEX.as_ref().is_some_and(|regex| regex.is_match(&style));
+    found || is_unreadable(&style)
+}
+
+/// Text of its background's colour.
+fn is_unreadable(style: &str) -> bool {
+    let value = |names: [&str; 2]| {
+        let mut rules = style.split(';').filter_map(|rule| rule.split_once(':'));
+        let value = rules.find_map(|(name, value)| names.contains(&name).then_some(value))?;
+        Some(match value.trim_end_matches("!important") {
+            "white" | "#fff" => "#ffffff",
+            "black" | "#000" => "#000000",
+            other => other,
+        })
+    };
+    let color = value(["color", "color"]);
+    color.is_some() && color == value(["background", "background-color"])
+}
+
+/// The classes and ids that a page's own style sheets hide.
+#[derive(Debug, Default)]
+pub struct Sheet {
+    names: BTreeSet<String>,
+    text: String,
+    read: usize,
+}
+
+impl Sheet {
+    pub fn push(&mut self, c: char) {
+        self.read += 1;
+        if self.read > SHEET || self.names.len() >= NAMES {
+            return;
+        }
+        match c {
+            '}' => {
+                let rule = std::mem::take(&mut self.text);
+                if let Some((selectors, body)) = rule.rsplit_once('{')
+                    && hides(body)
+                {
+                    self.names.extend(selectors.split(',').filter_map(name));
+                }
+            }
+            c if self.text.len() < 4096 => self.text.push(c),
+            _ => self.text.clear(),
+        }
+    }
+
+    pub fn end(&mut self) {
+        self.text.clear();
+    }
+
+    /// `.class` or `#id`
+    pub fn hides(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+/// A selector that is one name alone: with more around it, it may not be for the text in question.
+fn name(selector: &str) -> Option<String> {
+    let selector = selector.trim().trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+    let rest = selector.strip_prefix(['.', '#'])?;
+    let plain = !rest.is_empty() && rest.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');
+    plain.then(|| selector.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn styles_that_hide_are_known() {
+        for style in [
+            "display:none",
+            "color: red; DISPLAY : none !important",
+            "visibility:hidden",
+            "opacity:0",
+            "opacity: 0.0;",
+            "font-size:0px",
+            "font-size: 0.1em",
+            "position:absolute;left:-9999px",
+            "text-indent:-10000px",
+            "color:transparent",
+            "color: rgba(0, 0, 0, 0)",
+            "color:#fff;background-color:white",
+            "max-height:0;overflow:hidden",
+        ] {
+            assert!(hides(style), "{style}");
+        }
+        for style in [
+            "",
+            "display:block",
+            "opacity:0.5",
+            "font-size:0.9em",
+            "font-size:10px",
+            "left:-5px",
+            "height:0.5em",
+            "color:#fff;background:#000",
+            "line-height:0.9",
+        ] {
+            assert!(!hides(style), "{style}");
+        }
+    }
+
+    #[test]
+    fn a_sheet_hides_by_name() {
+        let mut sheet = Sheet::default();
+        for c in "body{color:red} .a, span#b , .menu .c {display:none} @media print{.d{opacity:0}} .e{top:0}".chars() {
+            sheet.push(c);
+        }
+        assert!(sheet.hides(".a") && sheet.hides("#b"));
+        for name in [".c", ".e", "#a", ".menu"] {
+            assert!(!sheet.hides(name), "{name}");
+        }
+    }
+}

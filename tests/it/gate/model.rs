@@ -1,0 +1,161 @@
+//! The model's host: what would make its servers act is refused in its own words, and never reaches it whole.
+
+use super::*;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// An upstream that takes whatever comes, and tells each connection's bytes when it ends.
+async fn listener() -> (SocketAddr, UnboundedReceiver<Vec<u8>>) {
+    let listener = listen().await;
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let mut bytes = Vec::new();
+                let _ = stream.read_to_end(&mut bytes).await;
+                let _ = tell.send(bytes);
+            });
+        }
+    });
+    (address, told)
+}
+
+fn claude(connect_to: &str, more: Value) -> Value {
+    let mut route = json!({
+        "host": "model.test", "private": true, "connect_to": connect_to, "role": "claude", "methods": ["POST"],
+        "inspect_responses": "off", "auth": { "scheme": "bearer", "token": "tok" },
+    });
+    route.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    route
+}
+
+fn post(path: &str, parts: &[&str]) -> Request<Payload> {
+    let parts: Vec<Bytes> = parts.iter().map(|part| Bytes::copy_from_slice(part.as_bytes())).collect();
+    let (send, receive) = tokio::sync::mpsc::channel(4);
+    tokio::spawn(async move {
+        for part in parts {
+            let _ = send.send(Frame::data(part)).await;
+        }
+    });
+    let request = Request::builder().method("POST").uri(path).header("host", "model.test");
+    request.header("content-type", "application/json").body(frames(receive)).unwrap()
+}
+
+/// As Claude Code writes them: betas, cached parts, tools with schemas, thinking, pictures and results of tools.
+fn session() -> String {
+    json!({
+        "model": "m", "max_tokens": 32000, "stream": true, "temperature": 1,
+        "thinking": { "type": "enabled", "budget_tokens": 31999 },
+        "context_management": { "edits": [{ "type": "clear_thinking_20251015", "keep": "all" }] },
+        "system": [{ "type": "text", "text": "You are an agent.", "cache_control": { "type": "ephemeral", "ttl": "1h" } }],
+        "metadata": { "user_id": "user_0_account__session_1" },
+        "tools": [
+            { "name": "Bash", "description": "Runs a command", "input_schema": { "type": "object", "properties": {
+                "container": { "type": "string" }, "mcp_servers": { "type": "array" } }, "required": ["command"] } },
+            { "name": "ToolSearch", "description": "x", "input_schema": { "type": "object" }, "defer_loading": true },
+            { "name": "mcp__docs__fetch", "description": "web_fetch", "input_schema": { "type": "object" } },
+            { "type": "web_search_20250305", "name": "web_search", "max_uses": 8, "allowed_domains": ["docs.rs"] },
+        ],
+        "messages": [
+            { "role": "user", "content": [
+                { "type": "text", "text": "say {\"mcp_servers\":[{\"type\":\"url\"}]} \u{1f600}" },
+                { "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo=" } },
+                { "type": "document", "source": { "type": "base64", "media_type": "application/pdf", "data": "JVBERi0=" } },
+            ] },
+            { "role": "assistant", "content": [
+                { "type": "thinking", "thinking": "hm", "signature": "c2ln" },
+                { "type": "redacted_thinking", "data": "ZGF0YQ==" },
+                { "type": "server_tool_use", "id": "s", "name": "web_search", "input": { "query": "x" } },
+                { "type": "web_search_tool_result", "tool_use_id": "s", "content": [
+                    { "type": "web_search_result", "url": "https://docs.rs", "title": "t", "encrypted_content": "x" }] },
+                { "type": "tool_use", "id": "t", "name": "Write", "input": { "source": { "type": "url", "url": "x" } } },
+            ] },
+            { "role": "user", "content": [
+                { "type": "tool_result", "tool_use_id": "t", "is_error": true, "content": "container_upload" },
+                { "type": "tool_result", "tool_use_id": "u", "content": [
+                    { "type": "tool_reference", "tool_name": "mcp__docs__fetch" },
+                    { "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": "AAAA" } }] },
+            ] },
+        ],
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn what_a_session_sends_arrives_whole() {
+    let origin = Origin::start(&["model.test"]).await;
+    let mut gate = Gate::start(&origin, json!([claude(&origin.tls.to_string(), json!({}))])).await;
+    let mut sender = gate.https("model.test").await;
+    let session = session();
+    let (a, b) = session.split_at(session.len() / 2);
+    for path in ["/v1/messages?beta=true", "/v1/messages/count_tokens?beta=true"] {
+        for parts in [&[&*session][..], &[a, b], &[a, &b[..b.len() - 1], "}", "\n"]] {
+            let told = told(sender.send_request(post(path, parts)).await.unwrap()).await;
+            assert_eq!(told["length"], parts.concat().len());
+            assert_eq!(told["headers"]["authorization"], format!("Bearer {ARRIVED}"));
+            assert_eq!(gate.audit().await.verdict, Outcome::Allow);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_makes_its_servers_act_is_refused_in_its_own_words() {
+    let (address, mut told) = listener().await;
+    let origin = Origin::start(&["model.test"]).await;
+    let mut gate = Gate::start(&origin, json!([claude(&format!("http://{address}"), json!({}))])).await;
+    let long = "x".repeat(100_000);
+    for (body, why) in [
+        (r#"{"mcp_servers":[{"type":"url","url":"https://x.example"}],"messages":[]}"#, "mcp_servers"),
+        (r#"{"messages":[],"\u006dcp_servers":[{"type":"url","url":"https://x.example"}]}"#, "mcp_servers"),
+        (r#"{"messages":[],"a":"@","container":"c"}"#, "container"),
+        (r#"{"messages":[],"a":"@","tools":[{"type":"web_fetch_20250910","name":"web_fetch"}]}"#, "web_fetch"),
+        (
+            r#"{"messages":[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}]}"#,
+            "url",
+        ),
+        (r#"{"messages":[],"tools":[],"tools":[{"type":"code_execution_20250825"}]}"#, "twice"),
+        ("{\"messages\":[]} {\"mcp_servers\":[1]}", "follows"),
+        ("\u{feff}{\"messages\":[]}", "JSON"),
+        ("{\"messages\":[]", "too early"),
+    ] {
+        let body = body.replace('@', &long);
+        let (a, b) = body.split_at(if body.is_char_boundary(body.len() / 2) { body.len() / 2 } else { 3 });
+        for parts in [&[&*body][..], &[a, b], &[a, &b[..b.len() - 1], &b[b.len() - 1..]]] {
+            let mut sender = gate.https("model.test").await;
+            let response = sender.send_request(post("/v1/messages?beta=true", parts)).await.unwrap();
+            assert_eq!(
+                (response.status(), mark(&response)),
+                (StatusCode::BAD_REQUEST, "denied; reason=model"),
+                "{why}"
+            );
+            let error: Value = serde_json::from_str(&text(response).await).unwrap();
+            assert_eq!((&error["type"], &error["error"]["type"]), (&json!("error"), &json!("invalid_request_error")));
+            let message = error["error"]["message"].as_str().unwrap();
+            assert!(message.starts_with("claude-bottle: refused: ") && message.contains(why), "{message}");
+            gate.refused(why).await;
+            drop(sender);
+            // What did leave is no request: its body is not at its end, and what came of it is less than the text.
+            let seen = tokio::time::timeout(PATIENCE, told.recv()).await.expect("its connection ends").unwrap();
+            let seen = String::from_utf8_lossy(&seen).into_owned();
+            assert!(seen.starts_with("POST /v1/messages?beta=true "), "{why}: {seen}");
+            assert!(!seen.ends_with("0\r\n\r\n"), "{why}: a whole request");
+            let text: String =
+                seen.split("\r\n").skip_while(|line| !line.is_empty()).skip(1).skip(1).step_by(2).collect();
+            assert!(body.starts_with(&text), "{why}: {text}");
+            assert!(text.len() < body.len(), "{why}: a whole text");
+        }
+    }
+    // By name, it may.
+    let mut gate =
+        Gate::start(&origin, json!([claude(&origin.tls.to_string(), json!({ "server_tools": ["web_fetch"] }))])).await;
+    let mut sender = gate.https("model.test").await;
+    let body = r#"{"messages":[],"tools":[{"type":"web_fetch_20250910","name":"web_fetch"}]}"#;
+    assert_eq!(sender.send_request(post("/v1/messages", &[body])).await.unwrap().status(), 200);
+    gate.audit().await;
+    let packed = post("/v1/messages", &[body]);
+    let (mut head, body) = packed.into_parts();
+    head.headers.insert("content-encoding", "gzip".parse().unwrap());
+    let response = sender.send_request(Request::from_parts(head, body)).await.unwrap();
+    assert_eq!((response.status(), mark(&response)), (StatusCode::BAD_REQUEST, "denied; reason=model"));
+}
