@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 /// Before the next address is tried beside those under way.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -36,25 +36,26 @@ where
     let mut left = addresses.iter();
     let mut trying: JoinSet<Result<io::Result<S>, Elapsed>> = JoinSet::new();
     let mut failure = io::Error::other("no address");
-    let mut next = Instant::now();
+    // No timer for what is to begin now: timers have a grain of a millisecond.
+    let mut begin = true;
     loop {
+        if std::mem::take(&mut begin)
+            && let Some(address) = left.next()
+        {
+            trying.spawn(timeout(CONNECT, connect(*address)));
+        }
         tokio::select! {
             biased;
-            Some(done) = trying.join_next() => match done {
-                Ok(Ok(Ok(stream))) => return Ok(stream),
-                Ok(Ok(Err(error))) => {
-                    failure = io::Error::new(error.kind(), error.kind().to_string());
-                    next = Instant::now();
+            Some(done) = trying.join_next() => {
+                match done {
+                    Ok(Ok(Ok(stream))) => return Ok(stream),
+                    Ok(Ok(Err(error))) => failure = io::Error::new(error.kind(), error.kind().to_string()),
+                    Ok(Err(_)) => failure = io::ErrorKind::TimedOut.into(),
+                    Err(_) => {}
                 }
-                Ok(Err(_)) => failure = io::ErrorKind::TimedOut.into(),
-                Err(_) => {}
-            },
-            () = sleep_until(next), if left.len() > 0 => {
-                if let Some(address) = left.next() {
-                    trying.spawn(timeout(CONNECT, connect(*address)));
-                }
-                next = Instant::now() + STAGGER;
+                begin = true;
             }
+            () = sleep(STAGGER), if left.len() > 0 => begin = true,
             else => return Err(failure),
         }
     }
@@ -63,6 +64,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::Instant;
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
