@@ -4,6 +4,8 @@
 mod answers;
 mod codec;
 mod ctl;
+#[allow(dead_code)]
+mod dlp;
 mod egress;
 mod events;
 mod init;

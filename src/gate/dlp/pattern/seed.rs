@@ -1,0 +1,73 @@
+//! Seed phrases of wallets (BIP-39, English): twelve to twenty-four words of the list in a row, no more and no fewer, and
+//! the sum right. Ordinary words are in the list, too: a row that goes on, or was part of a sentence, is none.
+
+use super::{Hit, Rules};
+
+const LONGEST: usize = 24;
+
+#[derive(Default)]
+pub struct Seed {
+    word: Vec<u8>,
+    row: Vec<usize>,
+    /// It had more words than any phrase.
+    long: bool,
+    start: u64,
+    last: u8,
+}
+
+impl Seed {
+    /// `at`: bytes of the text with this one.
+    #[inline]
+    pub fn next(&mut self, rules: &Rules, byte: u8, at: u64, hits: &mut Vec<Hit>) {
+        if byte.is_ascii_alphabetic() {
+            if self.word.len() < 9 {
+                self.word.push(byte.to_ascii_lowercase());
+            }
+            self.last = byte;
+            return;
+        }
+        if !self.word.is_empty() {
+            self.count(rules, at, hits);
+        }
+        let between = match byte {
+            b' ' | b'\n' | b'\r' | b'\t' | b',' | b'"' | b'\'' | b'0'..=b'9' => true,
+            b'.' | b')' => self.last.is_ascii_digit(),
+            _ => false,
+        };
+        if !between && !self.row.is_empty() {
+            self.end(at - 1, hits);
+        }
+        self.last = byte;
+    }
+
+    fn count(&mut self, rules: &Rules, at: u64, hits: &mut Vec<Hit>) {
+        match rules.words.get(self.word.as_slice()) {
+            Some(_) if self.row.len() == LONGEST => self.long = true,
+            Some(index) => {
+                if self.row.is_empty() {
+                    self.start = at - 1 - self.word.len() as u64;
+                }
+                self.row.push(*index);
+            }
+            None => self.end(at - 1 - self.word.len() as u64, hits),
+        }
+        self.word.clear();
+    }
+
+    fn end(&mut self, at: u64, hits: &mut Vec<Hit>) {
+        if !self.long && matches!(self.row.len(), 12 | 15 | 18 | 21 | 24) {
+            let list = bip39::Language::English.word_list();
+            let words: Vec<&str> = self.row.iter().map(|index| list[*index]).collect();
+            let mut distinct = self.row.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            if distinct.len() * 4 >= self.row.len() * 3
+                && bip39::Mnemonic::parse_in_normalized(bip39::Language::English, &words.join(" ")).is_ok()
+            {
+                hits.push(Hit { name: "a wallet's seed phrase", start: self.start, end: at });
+            }
+        }
+        self.row.clear();
+        self.long = false;
+    }
+}
