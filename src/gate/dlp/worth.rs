@@ -66,7 +66,7 @@ mod tests {
     fn secrets_are_told_from_words() {
         for text in [
             "Xk29fLq8Wm4Z",
-            "sk-ant-REDACTED",
+            "zx-api03-q8Rt2LmPw9Xk4Zc7",
             "3f2b8c1e-9d47-4a6b-8c0d-5e7f1a2b3c4d",
             "qzxwvkjhgfplmnbv",
             "hunter2-S3cr3tP4ssw0rd",

@@ -73,7 +73,8 @@ impl Card {
                 self.groups.push(self.digits.len() - self.groups.iter().sum::<usize>());
             }
             _ => {
-                let joined = self.joined || byte.is_ascii_alphabetic() || byte == b'_';
+                let touches = byte.is_ascii_alphabetic() || byte == b'_';
+                let joined = self.joined || (touches && self.last.is_ascii_digit());
                 let end = if self.last.is_ascii_digit() { at - 1 } else { at - 2 };
                 if !joined && self.is_card(at) {
                     hits.push(Hit { name: "a card number", start: self.start, end });
