@@ -4,7 +4,6 @@
 mod answers;
 mod codec;
 mod ctl;
-#[allow(dead_code)]
 mod dlp;
 mod egress;
 mod events;

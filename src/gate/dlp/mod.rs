@@ -189,6 +189,11 @@ impl Scan {
         self.read(text)
     }
 
+    /// Is anything held back?
+    pub fn holds(&self) -> bool {
+        self.front.is_some()
+    }
+
     /// What was found and did not stop it, each once.
     pub fn notes(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.notes)
