@@ -48,7 +48,7 @@ fn credentials(own: &[HeaderName]) -> impl Iterator<Item = &str> + Clone {
 
 /// One that stays behind but on routes with `agent_auth`.
 pub fn is_credential(name: &HeaderName, own: &[HeaderName]) -> bool {
-    credentials(own).any(|one| same(name, one))
+    credentials(own).any(|one| same_header(name.as_str(), one))
 }
 
 /// Does the agent ask for a WebSocket? No other upgrade passes: h2c would carry requests past the policy.
