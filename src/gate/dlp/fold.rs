@@ -1,6 +1,9 @@
 //! Text without what does not change its meaning to a reader: letters and digits only, in lower case, look-alikes and
 //! tiles of Unicode taken for what they look like. Separators, invisible characters and the NULs of UTF-16 fall out.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// A byte of ASCII, folded; 0: it falls out.
 const ASCII: [u8; 128] = {
     let mut table = [0; 128];
@@ -109,10 +112,17 @@ fn look(code: u32) -> u8 {
         0xb9 => b'1',
         0x660..=0x669 => digit(code - 0x660),
         0x6f0..=0x6f9 => digit(code - 0x6f0),
-        _ => char::from_u32(code)
-            .and_then(|c| ALIKE.iter().find(|(alike, _)| alike.contains(c)))
-            .map_or(0, |(_, letter)| *letter),
+        // Most of what is not ASCII looks like nothing of it.
+        0x80..=0x1fff | 0x2c00..=0x2cff | 0xa700..=0xa7ff => alike(code),
+        _ => 0,
     }
+}
+
+fn alike(code: u32) -> u8 {
+    static TABLE: LazyLock<HashMap<u32, u8>> = LazyLock::new(|| {
+        ALIKE.iter().flat_map(|(alike, letter)| alike.chars().map(|c| (u32::from(c), *letter))).collect()
+    });
+    TABLE.get(&code).copied().unwrap_or(0)
 }
 
 /// A whole text, folded.

@@ -62,6 +62,8 @@ pub struct Layer {
     named: (Fold, Reading),
     raw: Option<(StateID, Patterns)>,
     views: Vec<View>,
+    /// And how many views it is for.
+    runs: Option<(Base64, usize)>,
     unpack: Unpack,
     packed: Packed,
     scratch: Vec<u8>,
@@ -79,7 +81,8 @@ struct View {
 
 enum Decode {
     Escapes(Escapes),
-    Base64(Base64),
+    /// Decoded for all such views at once.
+    Base64,
     Hex(Hex),
     Dump(Dump),
 }
@@ -89,12 +92,13 @@ impl Layer {
         let raw = (seat == Seat::Inner).then(|| (vault.raw.start(), Patterns::default()));
         let view = |how, decoder| View { how, decoder, quiet: Vec::new(), awake: 0, inner: None };
         let mut views = Vec::new();
+        // A run may begin before the text does. Deeper down, that costs more than it is likely to find.
+        let phases = if depth < 2 { 4 } else { 1 };
         if depth < DEEPEST {
             views.push(view("with escapes", Decode::Escapes(Escapes::new(Kind::Signs))));
             views.push(view("quoted-printable", Decode::Escapes(Escapes::new(Kind::Printable))));
-            // A run may begin before the text does. Deeper down, that costs more than it is likely to find.
-            for skip in 0..if depth < 2 { 4 } else { 1 } {
-                views.push(view("base64", Decode::Base64(Base64::new(skip))));
+            for _ in 0..phases {
+                views.push(view("base64", Decode::Base64));
             }
             views.push(view("hex", Decode::Hex(Hex::default())));
             views.push(view("a dump", Decode::Dump(Dump::default())));
@@ -110,6 +114,7 @@ impl Layer {
             named: (Fold::default(), Reading::new(vault)),
             raw,
             views,
+            runs: (depth < DEEPEST).then(|| (Base64::new(phases), phases)),
             packed: Packed::Read,
             scratch: Vec::new(),
         }
@@ -123,10 +128,21 @@ impl Layer {
     pub fn push(&mut self, hunt: &mut Hunt, bytes: &[u8]) {
         for block in bytes.chunks(BLOCK) {
             self.look(hunt, block);
+            let mut decoded = vec![Vec::new(); self.runs.as_ref().map_or(0, |(_, phases)| *phases)];
+            if let Some((runs, _)) = &mut self.runs {
+                runs.push(block, &mut decoded);
+            }
+            let mut decoded = decoded.into_iter();
             for at in 0..self.views.len() {
                 let mut out = std::mem::take(&mut self.scratch);
                 out.clear();
-                let called = self.views[at].decoder.push(block, &mut out);
+                let called = match &mut self.views[at].decoder {
+                    Decode::Base64 => {
+                        out = decoded.next().unwrap_or_default();
+                        !out.is_empty()
+                    }
+                    decoder => decoder.push(block, &mut out),
+                };
                 self.offer(hunt, at, (&out, called));
                 self.scratch = out;
             }
@@ -240,7 +256,7 @@ impl Decode {
     fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) -> bool {
         match self {
             Decode::Escapes(escapes) => return escapes.push(bytes, into),
-            Decode::Base64(base64) => base64.push(bytes, into),
+            Decode::Base64 => {}
             Decode::Hex(hex) => hex.push(bytes, into),
             Decode::Dump(dump) => dump.push(bytes, into),
         }

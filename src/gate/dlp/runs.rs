@@ -3,12 +3,20 @@
 /// Digits before anything is decoded.
 const LEAST: usize = 24;
 
-/// Base64 of both alphabets; the first `skip` digits of each run are left out, because the run may begin before the text
-/// does.
+/// Digits of a run in which its text is looked for at every beginning: it may start later than the run does, but hardly
+/// much later.
+const NEAR: usize = 4096;
+
+/// Base64 of both alphabets, runs of it: each is decoded from its first digit, and the beginning of each also from the
+/// second, third and fourth.
 pub struct Base64 {
-    skip: usize,
     run: usize,
     first: [u8; LEAST],
+    phases: Vec<Phase>,
+}
+
+#[derive(Default, Clone)]
+struct Phase {
     word: u32,
     have: u32,
 }
@@ -40,39 +48,65 @@ const DIGITS: [u8; 256] = {
 };
 
 impl Base64 {
-    pub fn new(skip: usize) -> Base64 {
-        Base64 { skip, run: 0, first: [0; LEAST], word: 0, have: 0 }
+    /// `phases`: from how many of a run's first digits it is decoded.
+    pub fn new(phases: usize) -> Base64 {
+        Base64 { run: 0, first: [0; LEAST], phases: vec![Phase::default(); phases] }
     }
 
-    pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
-        for byte in bytes {
-            match DIGITS[usize::from(*byte)] {
-                BREAK => {}
-                NONE => {
+    /// One text for each phase.
+    pub fn push(&mut self, bytes: &[u8], into: &mut [Vec<u8>]) {
+        let mut rest = bytes;
+        while let Some(byte) = rest.first() {
+            let digit = DIGITS[usize::from(*byte)];
+            if digit >= BREAK {
+                if digit == NONE && self.run > 0 {
                     self.run = 0;
-                    self.have = 0;
+                    self.phases.fill(Phase::default());
                 }
-                digit if self.run < LEAST => {
-                    self.first[self.run] = digit;
-                    self.run += 1;
-                    if self.run == LEAST {
-                        for n in self.skip..LEAST {
-                            self.take(self.first[n], into);
-                        }
-                    }
-                }
-                digit => self.take(digit, into),
+                rest = &rest[1..];
+                continue;
             }
+            let length = rest.iter().position(|byte| DIGITS[usize::from(*byte)] >= BREAK).unwrap_or(rest.len());
+            let (digits, behind) = rest.split_at(length);
+            self.take(digits, into);
+            rest = behind;
         }
     }
 
-    #[inline]
-    fn take(&mut self, digit: u8, into: &mut Vec<u8>) {
-        self.word = self.word << 6 | u32::from(digit);
-        self.have += 1;
-        if self.have == 4 {
-            into.extend_from_slice(&self.word.to_be_bytes()[1..]);
-            self.have = 0;
+    fn take(&mut self, digits: &[u8], into: &mut [Vec<u8>]) {
+        let mut digits = digits;
+        if self.run < LEAST {
+            let (begun, rest) = digits.split_at(digits.len().min(LEAST - self.run));
+            for byte in begun {
+                self.first[self.run] = DIGITS[usize::from(*byte)];
+                self.run += 1;
+            }
+            if self.run < LEAST {
+                return;
+            }
+            for (skip, (phase, into)) in self.phases.iter_mut().zip(&mut *into).enumerate() {
+                phase.decode(self.first[skip..].iter().copied(), into);
+            }
+            digits = rest;
+        }
+        let near = digits.len().min(NEAR.saturating_sub(self.run));
+        self.run = self.run.saturating_add(digits.len());
+        for (skip, (phase, into)) in self.phases.iter_mut().zip(into).enumerate() {
+            let digits = if skip == 0 { digits } else { &digits[..near] };
+            phase.decode(digits.iter().map(|byte| DIGITS[usize::from(*byte)]), into);
+        }
+    }
+}
+
+impl Phase {
+    fn decode(&mut self, digits: impl Iterator<Item = u8>, into: &mut Vec<u8>) {
+        for digit in digits {
+            self.word = self.word << 6 | u32::from(digit);
+            self.have += 1;
+            if self.have == 4 {
+                into.extend_from_slice(&self.word.to_be_bytes()[1..]);
+                self.have = 0;
+            }
         }
     }
 }
@@ -143,11 +177,24 @@ enum Column {
 
 impl Dump {
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
-        for byte in bytes {
+        let mut rest = bytes;
+        while let Some((byte, behind)) = rest.split_first() {
+            rest = behind;
+            if self.at == Column::Rest {
+                // Most lines are no dump's.
+                match std::iter::once(byte).chain(rest).position(|byte| *byte == b'\n') {
+                    Some(0) => *self = Dump::default(),
+                    Some(end) => {
+                        rest = &rest[end..];
+                        *self = Dump::default();
+                    }
+                    None => return,
+                }
+                continue;
+            }
             let digit = char::from(*byte).to_digit(16).map(|digit| digit as u8);
             match (&self.at, byte, digit) {
                 (_, b'\n', _) => *self = Dump::default(),
-                (Column::Rest, ..) => {}
                 (Column::Place, _, Some(_)) => self.count += 1,
                 (Column::Place, b':', _) if self.count >= 7 => {}
                 (Column::Place, b' ', _) if self.count >= 7 => {
@@ -187,13 +234,13 @@ mod tests {
     fn runs_are_decoded_in_every_split() {
         let text = b"data: aGVsbG8sIHRoaXMgaXMgYSBsb25nIHRl\r\neHQ=, short aGVsbG8= x";
         for part in [1, 5, 100] {
-            let (mut base, mut out) = (Base64::new(0), Vec::new());
+            let (mut base, mut out) = (Base64::new(1), vec![Vec::new()]);
             text.chunks(part).for_each(|part| base.push(part, &mut out));
-            assert!(out.starts_with(b"hello, this is a long te"), "{}", String::from_utf8_lossy(&out));
+            assert!(out[0].starts_with(b"hello, this is a long te"), "{}", String::from_utf8_lossy(&out[0]));
         }
-        let (mut base, mut out) = (Base64::new(2), Vec::new());
+        let (mut base, mut out) = (Base64::new(4), vec![Vec::new(); 4]);
         base.push(b"/xaGVsbG8sIHRoaXMgaXMgYSBsb25nIHRleHQ", &mut out);
-        assert!(out.starts_with(b"hello, this"));
+        assert!(out[2].starts_with(b"hello, this"));
         for text in [
             "68656c6c6f2c2074686973206973",
             "68:65:6c:6c:6f:2c:20:74:68:69:73:20:69:73",

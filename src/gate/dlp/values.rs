@@ -28,8 +28,27 @@ enum At {
 
 impl Values {
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
-        for byte in bytes {
+        let mut rest = bytes;
+        while let Some((byte, behind)) = rest.split_first() {
+            rest = behind;
             self.next(*byte, into);
+            // The rest of a word, or of what is skipped, at once.
+            let count = match self.at {
+                At::Text if !self.word.is_empty() && !self.closed => {
+                    let room = LONGEST - self.word.len();
+                    let count = rest.iter().take(room).position(|byte| !is_name(*byte)).unwrap_or(rest.len().min(room));
+                    self.word.extend_from_slice(&rest[..count]);
+                    count
+                }
+                At::Value => {
+                    let count = rest.iter().position(|byte| !is_name(*byte)).unwrap_or(rest.len());
+                    into.extend_from_slice(&rest[..count]);
+                    count
+                }
+                At::Line => rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()),
+                _ => 0,
+            };
+            rest = &rest[count..];
         }
     }
 

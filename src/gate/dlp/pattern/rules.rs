@@ -3,7 +3,6 @@
 //! unmistakable. A rule that needs to guess from the words around it is none.
 
 use super::super::web::{Case, Web};
-use std::collections::HashMap;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Letters {
@@ -148,17 +147,33 @@ pub const RULES: &[Rule] = &[
 /// The rules, made ready.
 pub struct Rules {
     pub begins: Web,
-    /// Of BIP-39, English.
-    pub words: HashMap<&'static [u8], usize>,
+    /// Where in the list of BIP-39, English, the words with these first two letters begin.
+    starts: Vec<u16>,
 }
 
 impl Rules {
     pub fn new() -> Result<Rules, String> {
         let begins: Vec<_> = RULES.iter().map(|rule| rule.begin.as_bytes().to_vec()).collect();
         let list = bip39::Language::English.word_list();
-        let words = list.iter().enumerate().map(|(n, word)| (word.as_bytes(), n)).collect();
-        Ok(Rules { begins: Web::new(&begins, Case::Told)?, words })
+        let starts = (0..=26 * 26).map(|pair| list.partition_point(|word| pair_of(word.as_bytes()) < pair) as u16);
+        Ok(Rules { begins: Web::new(&begins, Case::Told)?, starts: starts.collect() })
     }
+
+    /// The number of a word of the list.
+    #[inline]
+    pub fn word(&self, word: &[u8]) -> Option<usize> {
+        if !(3..=8).contains(&word.len()) {
+            return None;
+        }
+        let pair = pair_of(word);
+        let (start, end) = (usize::from(self.starts[pair]), usize::from(self.starts[pair + 1]));
+        let list = &bip39::Language::English.word_list()[start..end];
+        list.iter().position(|one| one.as_bytes() == word).map(|at| start + at)
+    }
+}
+
+fn pair_of(word: &[u8]) -> usize {
+    usize::from(word[0] - b'a') * 26 + usize::from(word[1] - b'a')
 }
 
 impl Letters {

@@ -7,7 +7,9 @@ const LONGEST: usize = 24;
 
 #[derive(Default)]
 pub struct Seed {
-    word: Vec<u8>,
+    /// In lower case; no word of the list has nine letters.
+    word: [u8; 9],
+    length: usize,
     row: Vec<usize>,
     /// It had more words than any phrase.
     long: bool,
@@ -20,13 +22,14 @@ impl Seed {
     #[inline]
     pub fn next(&mut self, rules: &Rules, byte: u8, at: u64, hits: &mut Vec<Hit>) {
         if byte.is_ascii_alphabetic() {
-            if self.word.len() < 9 {
-                self.word.push(byte.to_ascii_lowercase());
+            if self.length < self.word.len() {
+                self.word[self.length] = byte | 0x20;
+                self.length += 1;
             }
             self.last = byte;
             return;
         }
-        if !self.word.is_empty() {
+        if self.length > 0 {
             self.count(rules, at, hits);
         }
         let between = match byte {
@@ -41,17 +44,18 @@ impl Seed {
     }
 
     fn count(&mut self, rules: &Rules, at: u64, hits: &mut Vec<Hit>) {
-        match rules.words.get(self.word.as_slice()) {
+        match rules.word(&self.word[..self.length]) {
             Some(_) if self.row.len() == LONGEST => self.long = true,
             Some(index) => {
                 if self.row.is_empty() {
-                    self.start = at - 1 - self.word.len() as u64;
+                    self.start = at - 1 - self.length as u64;
                 }
-                self.row.push(*index);
+                self.row.push(index);
             }
-            None => self.end(at - 1 - self.word.len() as u64, hits),
+            None if self.row.is_empty() => {}
+            None => self.end(at - 1 - self.length as u64, hits),
         }
-        self.word.clear();
+        self.length = 0;
     }
 
     fn end(&mut self, at: u64, hits: &mut Vec<Hit>) {
