@@ -1,6 +1,8 @@
 //! Escapes taken out of a text as it streams: percent, backslashes of many languages, HTML, quoted-printable. Bytes in,
 //! bytes out, at most [`LONGEST`] of them kept.
 
+use memchr::{memchr, memchr3};
+
 /// Bytes of an escape.
 const LONGEST: usize = 12;
 
@@ -41,7 +43,11 @@ impl Escapes {
         while at < bytes.len() {
             if self.begun.is_empty() {
                 let rest = &bytes[at..];
-                let plain = rest.iter().position(|byte| self.begins(*byte)).unwrap_or(rest.len());
+                let begins = match self.kind {
+                    Kind::Signs => memchr3(b'%', b'\\', b'&', rest),
+                    Kind::Printable => memchr(b'=', rest),
+                };
+                let plain = begins.unwrap_or(rest.len());
                 into.extend_from_slice(&rest[..plain]);
                 at += plain;
                 if at < bytes.len() {
@@ -60,13 +66,6 @@ impl Escapes {
     /// What was begun and never became an escape.
     pub fn finish(&mut self, into: &mut Vec<u8>) {
         into.append(&mut self.begun);
-    }
-
-    fn begins(&self, byte: u8) -> bool {
-        match self.kind {
-            Kind::Signs => matches!(byte, b'%' | b'\\' | b'&'),
-            Kind::Printable => byte == b'=',
-        }
     }
 
     fn settle(&mut self, into: &mut Vec<u8>) -> bool {

@@ -38,11 +38,14 @@ pub struct Hunt<'a> {
     pub found: &'a mut Found,
 }
 
-/// Is the text the outermost one, whose values as they stand and patterns somebody else looks for?
+/// Where a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seat {
+    /// The outermost one: somebody else looks for its values as they stand, and its patterns.
     Outer,
     Inner,
+    /// Out of base64 or hex, which may have been anything: read with less trouble.
+    Decoded,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,7 @@ enum Packed {
 }
 
 pub struct Layer {
+    seat: Seat,
     depth: usize,
     /// How this text was written in the one around it.
     path: String,
@@ -89,21 +93,24 @@ enum Decode {
 
 impl Layer {
     pub fn new(vault: &Vault, seat: Seat, depth: usize, path: String) -> Layer {
-        let raw = (seat == Seat::Inner).then(|| (vault.raw.start(), Patterns::default()));
+        let raw = (seat != Seat::Outer).then(|| (vault.raw.start(), Patterns::default()));
         let view = |how, decoder| View { how, decoder, quiet: Vec::new(), awake: 0, inner: None };
         let mut views = Vec::new();
         // A run may begin before the text does. Deeper down, that costs more than it is likely to find.
-        let phases = if depth < 2 { 4 } else { 1 };
+        let phases = if depth < 2 && seat != Seat::Decoded { 4 } else { 1 };
         if depth < DEEPEST {
             views.push(view("with escapes", Decode::Escapes(Escapes::new(Kind::Signs))));
-            views.push(view("quoted-printable", Decode::Escapes(Escapes::new(Kind::Printable))));
+            if seat != Seat::Decoded {
+                views.push(view("quoted-printable", Decode::Escapes(Escapes::new(Kind::Printable))));
+                views.push(view("a dump", Decode::Dump(Dump::default())));
+            }
             for _ in 0..phases {
                 views.push(view("base64", Decode::Base64));
             }
             views.push(view("hex", Decode::Hex(Hex::default())));
-            views.push(view("a dump", Decode::Dump(Dump::default())));
         }
         Layer {
+            seat,
             depth,
             unpack: Unpack::new(path.clone(), depth),
             path,
@@ -211,11 +218,13 @@ impl Layer {
                 note(hunt.found, What::Unit(unit), &self.path, how);
             }
         }
-        let mut out = std::mem::take(&mut self.scratch);
-        out.clear();
-        self.values.push(block, &mut out);
-        self.read_values(hunt, &out);
-        self.scratch = out;
+        if self.seat != Seat::Decoded {
+            let mut out = std::mem::take(&mut self.scratch);
+            out.clear();
+            self.values.push(block, &mut out);
+            self.read_values(hunt, &out);
+            self.scratch = out;
+        }
     }
 
     fn read_values(&mut self, hunt: &mut Hunt, values: &[u8]) {
@@ -266,7 +275,8 @@ impl Decode {
 
 pub fn inner(hunt: &Hunt, path: &str, how: &str, depth: usize) -> Layer {
     let path = if path.is_empty() { how.to_owned() } else { format!("{how}, {path}") };
-    Layer::new(hunt.vault, Seat::Inner, depth + 1, path)
+    let seat = if matches!(how, "base64" | "hex") { Seat::Decoded } else { Seat::Inner };
+    Layer::new(hunt.vault, seat, depth + 1, path)
 }
 
 fn note(found: &mut Found, what: What, path: &str, how: &str) {

@@ -1,5 +1,7 @@
 //! Runs of base64 and of hex digits, decoded as they stream. A run that is too short to carry anything is none.
 
+use memchr::memchr;
+
 /// Digits before anything is decoded.
 const LEAST: usize = 24;
 
@@ -68,7 +70,11 @@ impl Base64 {
             }
             let length = rest.iter().position(|byte| DIGITS[usize::from(*byte)] >= BREAK).unwrap_or(rest.len());
             let (digits, behind) = rest.split_at(length);
-            self.take(digits, into);
+            // Most runs are words.
+            let ends = behind.first().is_some_and(|byte| DIGITS[usize::from(*byte)] == NONE);
+            if !ends || self.run + length >= LEAST {
+                self.take(digits, into);
+            }
             rest = behind;
         }
     }
@@ -119,25 +125,48 @@ pub struct Hex {
     first: [u8; LEAST / 2],
 }
 
+/// The value of a hex digit, or what else a byte is to a run of them.
+const NIBBLES: [u8; 256] = {
+    let mut table = [NONE; 256];
+    let mut n = 0;
+    while n < 10 {
+        table[b'0' as usize + n] = n as u8;
+        n += 1;
+    }
+    n = 0;
+    while n < 6 {
+        table[b'a' as usize + n] = n as u8 + 10;
+        table[b'A' as usize + n] = n as u8 + 10;
+        n += 1;
+    }
+    let between = b" :-,\\\r\n\t;%\"'";
+    n = 0;
+    while n < between.len() {
+        table[between[n] as usize] = BREAK;
+        n += 1;
+    }
+    // `0x41`: the nought is no digit.
+    table[b'x' as usize] = MARK;
+    table[b'X' as usize] = MARK;
+    table
+};
+const MARK: u8 = 253;
+
 impl Hex {
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
         for byte in bytes {
-            match (byte, self.half) {
-                (b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F', half) => {
-                    let digit = (byte & 15) + if byte.is_ascii_digit() { 0 } else { 9 };
-                    let Some(half) = half else {
-                        self.half = Some(digit);
-                        continue;
-                    };
-                    self.half = None;
-                    self.take(half << 4 | digit, into);
-                }
-                // `0x41`: the nought is no digit.
-                (b'x' | b'X', _) => self.half = None,
-                (b' ' | b':' | b'-' | b',' | b'\\' | b'\r' | b'\n' | b'\t' | b';' | b'%' | b'"' | b'\'', None) => {}
-                _ => {
+            match (NIBBLES[usize::from(*byte)], self.half) {
+                (NONE, None) => self.pairs = 0,
+                (BREAK, None) => {}
+                (MARK, _) => self.half = None,
+                (NONE | BREAK, Some(_)) => {
                     self.half = None;
                     self.pairs = 0;
+                }
+                (digit, None) => self.half = Some(digit),
+                (digit, Some(half)) => {
+                    self.half = None;
+                    self.take(half << 4 | digit, into);
                 }
             }
         }
@@ -182,14 +211,11 @@ impl Dump {
             rest = behind;
             if self.at == Column::Rest {
                 // Most lines are no dump's.
-                match std::iter::once(byte).chain(rest).position(|byte| *byte == b'\n') {
-                    Some(0) => *self = Dump::default(),
-                    Some(end) => {
-                        rest = &rest[end..];
-                        *self = Dump::default();
-                    }
-                    None => return,
+                if *byte != b'\n' {
+                    let Some(end) = memchr(b'\n', behind) else { return };
+                    rest = &behind[end + 1..];
                 }
+                *self = Dump::default();
                 continue;
             }
             let digit = char::from(*byte).to_digit(16).map(|digit| digit as u8);

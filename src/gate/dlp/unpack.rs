@@ -2,6 +2,7 @@
 
 use super::layer::{Hunt, Layer, inner};
 use crate::codec::{Decoder, PART};
+use memchr::{memchr_iter, memchr3_iter};
 
 /// Read at once; a third one waits for its turn in vain.
 const OPEN: usize = 2;
@@ -36,7 +37,7 @@ impl Unpack {
             self.begin_zip(hunt, head);
         }
         let mut at = 0;
-        while let Some(step) = text[at..].iter().position(|byte| matches!(byte, 0x1f | 0x28 | 0x78 | b'P')) {
+        while let Some(step) = begins(&text[at..]) {
             at += step;
             let rest = &text[at..];
             // What began and ended in the block before was seen there.
@@ -104,6 +105,18 @@ fn read(hunt: &mut Hunt, one: &mut (Decoder, Box<Layer>), bytes: &[u8]) -> bool 
         }
     }
     true
+}
+
+/// Where a file may begin: by those of its first bytes that texts seldom have.
+fn begins(text: &[u8]) -> Option<usize> {
+    let zlib = memchr3_iter(0x01, 0x9c, 0xda, text).chain(memchr_iter(b'^', text));
+    let zlib = zlib.filter_map(|at| at.checked_sub(1)).find(|at| text[*at] == 0x78);
+    let others = memchr3_iter(0x1f, 0xb5, 0x03, text).find_map(|at| match text[at] {
+        0x1f => Some(at),
+        0xb5 => at.checked_sub(1).filter(|at| text[*at] == 0x28),
+        _ => at.checked_sub(2).filter(|at| text[*at..].starts_with(b"PK")),
+    });
+    zlib.into_iter().chain(others).min()
 }
 
 /// RFC 1950, section 2.2: a multiple of 31, and no dictionary.

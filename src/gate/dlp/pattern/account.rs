@@ -72,9 +72,28 @@ impl Account {
         (self.text.len() >= 4).then_some(self.start)
     }
 
+    /// `at`: bytes of the text before these.
+    pub fn push(&mut self, bytes: &[u8], at: u64, hits: &mut Vec<Hit>) {
+        let mut n = 0;
+        while n < bytes.len() {
+            if self.text.is_empty() {
+                let rest = &bytes[n..];
+                let plain = rest.iter().position(u8::is_ascii_uppercase).unwrap_or(rest.len());
+                n += plain;
+                if plain > 0 {
+                    self.last = bytes[n - 1];
+                }
+                if n == bytes.len() {
+                    break;
+                }
+            }
+            self.next(bytes[n], at + n as u64 + 1, hits);
+            n += 1;
+        }
+    }
+
     /// `at`: bytes of the text with this one.
-    #[inline]
-    pub fn next(&mut self, byte: u8, at: u64, hits: &mut Vec<Hit>) {
+    fn next(&mut self, byte: u8, at: u64, hits: &mut Vec<Hit>) {
         if self.text.is_empty() {
             if byte.is_ascii_uppercase() && !self.last.is_ascii_alphanumeric() && self.last != b'_' {
                 self.text.push(byte);

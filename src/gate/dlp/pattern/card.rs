@@ -35,30 +35,45 @@ pub struct Card {
     last: u8,
     /// What stood before the first digit.
     joined: bool,
-    expected: Option<u64>,
+    /// Where words were read that such numbers follow.
+    expected: Vec<u64>,
 }
 
 impl Card {
     /// A word was read that such numbers follow.
     pub fn expect(&mut self, at: u64) {
-        self.expected = Some(at);
+        if self.expected.len() < 64 {
+            self.expected.push(at);
+        }
     }
 
     pub fn start(&self) -> Option<u64> {
         (self.digits.len() >= 8 && self.digits.len() <= 19).then_some(self.start)
     }
 
-    /// `at`: bytes of the text with this one.
-    #[inline]
-    pub fn next(&mut self, byte: u8, at: u64, hits: &mut Vec<Hit>) {
-        if !byte.is_ascii_digit() && self.digits.is_empty() {
-            self.last = byte;
-            return;
+    /// `at`: bytes of the text before these.
+    pub fn push(&mut self, bytes: &[u8], at: u64, hits: &mut Vec<Hit>) {
+        let mut n = 0;
+        while n < bytes.len() {
+            if self.digits.is_empty() {
+                let rest = &bytes[n..];
+                let plain = rest.iter().position(u8::is_ascii_digit).unwrap_or(rest.len());
+                n += plain;
+                if plain > 0 {
+                    self.last = bytes[n - 1];
+                }
+                if n == bytes.len() {
+                    break;
+                }
+            }
+            self.next(bytes[n], at + n as u64 + 1, hits);
+            n += 1;
         }
-        self.inside(byte, at, hits);
+        self.expected.retain(|word| at - (*word).min(at) <= 2 * NEAR);
     }
 
-    fn inside(&mut self, byte: u8, at: u64, hits: &mut Vec<Hit>) {
+    /// `at`: bytes of the text with this one.
+    fn next(&mut self, byte: u8, at: u64, hits: &mut Vec<Hit>) {
         match byte {
             b'0'..=b'9' => {
                 if self.digits.is_empty() {
@@ -93,7 +108,8 @@ impl Card {
             15 => groups.starts_with(&[4, 6]),
             _ => return false,
         };
-        let named = self.expected.is_some_and(|word| at - word <= NEAR + 20) && groups.is_empty();
+        let near = |word: &u64| *word <= self.start && at - *word <= NEAR + 20;
+        let named = groups.is_empty() && self.expected.iter().any(near);
         (grouped || named)
             && is_issued(&self.digits)
             && sums(&self.digits)

@@ -22,6 +22,11 @@ pub struct Hit {
     pub end: u64,
 }
 
+/// Bytes that each kind of pattern is looked for in, before the next kind is.
+const PART: usize = 512;
+/// More than any beginning has.
+const RECENT: usize = 32;
+
 #[derive(Default)]
 pub struct Patterns {
     /// Bytes before the next one.
@@ -29,7 +34,7 @@ pub struct Patterns {
     state: Option<StateID>,
     open: Vec<Candidate>,
     /// The last bytes, for what stands before a beginning.
-    recent: [u8; 32],
+    recent: [u8; RECENT],
     card: Card,
     account: Account,
     seed: Seed,
@@ -46,36 +51,49 @@ const OPEN: usize = 16;
 
 impl Patterns {
     pub fn push(&mut self, rules: &Rules, bytes: &[u8], hits: &mut Vec<Hit>) {
+        for part in bytes.chunks(PART) {
+            let at = self.at;
+            self.credentials(rules, part, hits);
+            self.card.push(part, at, hits);
+            self.account.push(part, at, hits);
+            self.seed.push(rules, (part, at), hits);
+        }
+    }
+
+    fn credentials(&mut self, rules: &Rules, part: &[u8], hits: &mut Vec<Hit>) {
+        let first = self.at;
         let mut state = self.state.unwrap_or_else(|| rules.begins.start());
-        for byte in bytes {
+        for (n, byte) in part.iter().enumerate() {
             if !self.open.is_empty() {
+                self.at = first + n as u64;
                 self.grow(*byte, hits);
             }
             state = rules.begins.step(state, *byte);
-            self.recent[(self.at % 32) as usize] = *byte;
-            self.at += 1;
             if rules.begins.hit(state) {
+                self.at = first + n as u64 + 1;
                 for rule in rules.begins.ended(state) {
-                    self.begin(rule);
+                    self.begin(rule, &part[..=n]);
                 }
             }
-            self.card.next(*byte, self.at, hits);
-            self.account.next(*byte, self.at, hits);
-            self.seed.next(rules, *byte, self.at, hits);
         }
+        self.at = first + part.len() as u64;
         self.state = Some(state);
+        let kept = part.len().min(RECENT);
+        self.recent.copy_within(kept.., 0);
+        self.recent[RECENT - kept..].copy_from_slice(&part[part.len() - kept..]);
     }
 
     pub fn finish(&mut self, rules: &Rules, hits: &mut Vec<Hit>) {
         for candidate in std::mem::take(&mut self.open) {
             candidate.decide(self.at, hits);
         }
+        let at = self.at;
         self.at += 1;
-        self.card.next(0, self.at, hits);
-        self.account.next(0, self.at, hits);
-        self.seed.next(rules, 0, self.at, hits);
+        self.card.push(&[0], at, hits);
+        self.account.push(&[0], at, hits);
+        self.seed.push(rules, (&[0], at), hits);
         self.state = None;
-        self.recent = [0; 32];
+        self.recent = [0; RECENT];
     }
 
     /// Bytes at the end that may be the beginning of a finding.
@@ -85,16 +103,20 @@ impl Patterns {
         starts.min().map_or(0, |start| (self.at - start.min(self.at)) as usize)
     }
 
+    /// `read`: of this part, as far as it was read.
     #[cold]
-    fn begin(&mut self, index: usize) {
+    fn begin(&mut self, index: usize, read: &[u8]) {
         let rule = &RULES[index];
         if rule.check == Check::Card {
             self.card.expect(self.at);
             return;
         }
-        let length = rule.begin.len() as u64;
-        let start = self.at - length;
-        let before = if start == 0 { 0 } else { self.recent[((start - 1) % 32) as usize] };
+        let length = rule.begin.len();
+        let start = self.at - length as u64;
+        let before = match read.len().checked_sub(length + 1) {
+            Some(at) => read[at],
+            None => self.recent[RECENT + read.len() - length - 1],
+        };
         // A key's first line may follow anything; the rest are words of their own.
         if rule.letters != Letters::Lines && (before.is_ascii_alphanumeric() || before == b'_') {
             return;

@@ -18,9 +18,16 @@ pub struct Seed {
 }
 
 impl Seed {
+    /// `at`: bytes of the text before these.
+    pub fn push(&mut self, rules: &Rules, (bytes, at): (&[u8], u64), hits: &mut Vec<Hit>) {
+        for (n, byte) in bytes.iter().enumerate() {
+            self.next((rules, hits), *byte, at + n as u64 + 1);
+        }
+    }
+
     /// `at`: bytes of the text with this one.
     #[inline]
-    pub fn next(&mut self, rules: &Rules, byte: u8, at: u64, hits: &mut Vec<Hit>) {
+    fn next(&mut self, (rules, hits): (&Rules, &mut Vec<Hit>), byte: u8, at: u64) {
         if byte.is_ascii_alphabetic() {
             if self.length < self.word.len() {
                 self.word[self.length] = byte | 0x20;
