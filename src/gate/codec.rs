@@ -88,19 +88,41 @@ impl Decoder {
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) -> Result<(), Broken> {
         let mut made = 0;
         for part in bytes.chunks(PART) {
-            let mut data = part.to_vec();
-            for stage in &mut self.stages {
-                data = stage.push(&data)?;
-            }
+            let (data, broken) = self.run(part.to_vec(), Stage::push);
             self.read += part.len() as u64;
             self.made += data.len() as u64;
             made += data.len();
+            into.extend_from_slice(&data);
             if made > BURST || (self.made > FREE && self.made / self.read.max(1) > STEEP) {
                 return Err(TOO_MUCH);
             }
-            into.extend_from_slice(&data);
+            broken?;
         }
         Ok(())
+    }
+
+    /// Through all stages. What was made before something broke is not lost.
+    fn run(
+        &mut self,
+        mut data: Vec<u8>,
+        step: fn(&mut Stage, &[u8], &mut Vec<u8>) -> Result<(), Broken>,
+    ) -> (Vec<u8>, Result<(), Broken>) {
+        let mut ended = Ok(());
+        for stage in &mut self.stages {
+            let mut made = Vec::new();
+            ended = ended.and(step(stage, &data, &mut made));
+            data = made;
+        }
+        (data, ended)
+    }
+
+    /// What was compressed has ended; what follows is something else.
+    pub fn is_over(&self) -> bool {
+        self.stages.iter().any(|stage| match stage {
+            Stage::Inflate(inflate) => matches!(inflate.at, At::Behind),
+            Stage::Zstd(zstd) => zstd.over,
+            Stage::Undecided | Stage::Brotli(_) => false,
+        })
     }
 
     /// The body is whole: an error where its encoding is not.
@@ -108,14 +130,12 @@ impl Decoder {
         if self.read == 0 {
             return Ok(());
         }
-        let mut data = Vec::new();
-        for stage in &mut self.stages {
-            let mut made = stage.push(&data)?;
-            made.extend(stage.finish()?);
-            data = made;
-        }
+        let (data, ended) = self.run(Vec::new(), |stage, data, made| {
+            stage.push(data, made)?;
+            stage.finish(made)
+        });
         into.extend_from_slice(&data);
-        Ok(())
+        ended
     }
 }
 
@@ -124,27 +144,32 @@ impl Stage {
         Stage::Inflate(Box::new(Inflate::new(format)))
     }
 
-    fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Broken> {
+    fn push(&mut self, bytes: &[u8], made: &mut Vec<u8>) -> Result<(), Broken> {
         if let (Stage::Undecided, Some(first)) = (&self, bytes.first()) {
             // Of all that say `deflate`, some mean zlib's format, and some what is in it.
             *self = Stage::inflate(if first & 0x0f == 8 && first >> 4 <= 7 { Format::Zlib } else { Format::Raw });
         }
         match self {
-            Stage::Undecided => Ok(Vec::new()),
-            Stage::Inflate(inflate) => inflate.push(bytes),
+            Stage::Undecided => Ok(()),
+            Stage::Inflate(inflate) => inflate.push(bytes, made),
             Stage::Brotli(decoder) => {
-                decoder.write_all(bytes).map_err(|_| NOT)?;
-                Ok(decoder.get_mut().take())
+                let wrote = decoder.write_all(bytes);
+                made.append(&mut decoder.get_mut().0);
+                wrote.map_err(|_| NOT)
             }
-            Stage::Zstd(decoder) => decoder.push(bytes),
+            Stage::Zstd(decoder) => decoder.push(bytes, made),
         }
     }
 
-    fn finish(&mut self) -> Result<Vec<u8>, Broken> {
+    fn finish(&mut self, made: &mut Vec<u8>) -> Result<(), Broken> {
         match self {
-            Stage::Undecided => Ok(Vec::new()),
+            Stage::Undecided => Ok(()),
             Stage::Inflate(inflate) => inflate.finish(),
-            Stage::Brotli(decoder) => decoder.close().map_err(|_| CUT).map(|()| decoder.get_mut().take()),
+            Stage::Brotli(decoder) => {
+                let closed = decoder.close();
+                made.append(&mut decoder.get_mut().0);
+                closed.map_err(|_| CUT)
+            }
             Stage::Zstd(decoder) => decoder.finish(),
         }
     }
@@ -172,18 +197,20 @@ struct Inflate {
     format: Format,
     at: At,
     engine: Decompress,
+    members: usize,
 }
 
 impl Inflate {
     fn new(format: Format) -> Inflate {
         let at = if format == Format::Gzip { At::Head(Vec::new()) } else { At::Body };
-        Inflate { format, at, engine: Decompress::new(format == Format::Zlib) }
+        Inflate { format, at, engine: Decompress::new(format == Format::Zlib), members: 0 }
     }
 
-    fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<u8>, Broken> {
-        let mut made = Vec::new();
+    fn push(&mut self, mut bytes: &[u8], made: &mut Vec<u8>) -> Result<(), Broken> {
         while let Some((first, rest)) = bytes.split_first() {
             match &mut self.at {
+                // Behind a member, what is not another one is not gzip's.
+                At::Head(head) if head.is_empty() && self.members > 0 && *first != 0x1f => self.at = At::Behind,
                 At::Head(head) => {
                     head.push(*first);
                     bytes = rest;
@@ -197,8 +224,7 @@ impl Inflate {
                 At::Body => {
                     let (read, before) = (self.engine.total_in(), self.engine.total_out());
                     made.reserve(8 << 10);
-                    let status =
-                        self.engine.decompress_vec(bytes, &mut made, FlushDecompress::None).map_err(|_| NOT)?;
+                    let status = self.engine.decompress_vec(bytes, made, FlushDecompress::None).map_err(|_| NOT)?;
                     let read = usize::try_from(self.engine.total_in() - read).unwrap_or(bytes.len());
                     bytes = &bytes[read.min(bytes.len())..];
                     if made.len() > BURST {
@@ -214,17 +240,17 @@ impl Inflate {
                     // Another member may follow.
                     self.at = At::Head(Vec::new());
                     self.engine.reset(false);
+                    self.members += 1;
                     bytes = rest;
                 }
                 At::Tail(left) => {
                     *left -= 1;
                     bytes = rest;
                 }
-                At::Behind => return Ok(made),
+                At::Behind => return Ok(()),
             }
         }
-        self.drain(&mut made)?;
-        Ok(made)
+        self.drain(made)
     }
 
     /// The engine may have more to say about what it has read.
@@ -246,10 +272,10 @@ impl Inflate {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<Vec<u8>, Broken> {
+    fn finish(&mut self) -> Result<(), Broken> {
         match &self.at {
-            At::Behind => Ok(Vec::new()),
-            At::Head(head) if head.is_empty() && self.engine.total_in() == 0 => Ok(Vec::new()),
+            At::Behind => Ok(()),
+            At::Head(head) if head.is_empty() => Ok(()),
             _ => Err(CUT),
         }
     }
@@ -284,12 +310,6 @@ fn gzip_head(head: &[u8]) -> Result<bool, Broken> {
 #[derive(Default)]
 struct Room(Vec<u8>);
 
-impl Room {
-    fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.0)
-    }
-}
-
 impl Write for Room {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.0.len() + bytes.len() > BURST {
@@ -311,16 +331,21 @@ struct Zstd {
     frame: Option<FrameDecoder>,
     /// The frame ends with a checksum of four bytes.
     summed: bool,
+    frames: usize,
+    /// What follows the last frame is none.
+    over: bool,
 }
 
 impl Zstd {
-    fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Broken> {
+    fn push(&mut self, bytes: &[u8], made: &mut Vec<u8>) -> Result<(), Broken> {
+        if self.over {
+            return Ok(());
+        }
         self.waiting.extend_from_slice(bytes);
-        let mut made = Vec::new();
         let mut part = [0; 8 << 10];
         loop {
             let Some(frame) = &mut self.frame else {
-                let Some(length) = self.header()? else { return Ok(made) };
+                let Some(length) = self.header()? else { return Ok(()) };
                 let mut frame = FrameDecoder::new();
                 frame.init(&self.waiting[..length]).map_err(|_| NOT)?;
                 self.waiting.drain(..length);
@@ -332,10 +357,11 @@ impl Zstd {
                     made.extend_from_slice(&part[..count]);
                 }
                 self.frame = None;
+                self.frames += 1;
                 continue;
             }
             // Asking costs: the decoder takes whole blocks only (RFC 8878, section 3.1.1.2).
-            let [a, b, c, content @ ..] = self.waiting.as_slice() else { return Ok(made) };
+            let [a, b, c, content @ ..] = self.waiting.as_slice() else { return Ok(()) };
             let header = u32::from_le_bytes([*a, *b, *c, 0]);
             let length = if header >> 1 & 3 == 1 { 1 } else { (header >> 3) as usize };
             // With the last block comes its checksum, which the decoder takes only together with it.
@@ -344,7 +370,7 @@ impl Zstd {
                 return Err(NOT);
             }
             if content.len() < length {
-                return Ok(made);
+                return Ok(());
             }
             let (read, written) = frame.decode_from_to(&self.waiting[..3 + length], &mut part).map_err(|_| NOT)?;
             self.waiting.drain(..read.min(self.waiting.len()));
@@ -363,18 +389,23 @@ impl Zstd {
         }
     }
 
-    fn finish(&mut self) -> Result<Vec<u8>, Broken> {
+    fn finish(&mut self) -> Result<(), Broken> {
         if self.frame.is_some() || !self.waiting.is_empty() {
             return Err(CUT);
         }
-        Ok(Vec::new())
+        Ok(())
     }
 
     /// Bytes of the next frame's header (RFC 8878, section 3.1.1.1), once it is whole.
     fn header(&mut self) -> Result<Option<usize>, Broken> {
         let [a, b, c, d, descriptor, rest @ ..] = self.waiting.as_slice() else { return Ok(None) };
         if [*a, *b, *c, *d] != [0x28, 0xb5, 0x2f, 0xfd] {
-            return Err(NOT);
+            if self.frames == 0 {
+                return Err(NOT);
+            }
+            self.over = true;
+            self.waiting.clear();
+            return Ok(None);
         }
         let single = descriptor & 0x20 != 0;
         let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];

@@ -4,6 +4,7 @@
 mod answers;
 mod codec;
 mod ctl;
+mod dlp;
 mod egress;
 mod events;
 mod init;

@@ -6,6 +6,7 @@
 
 use super::fields::{self, Fields};
 use super::git::Service;
+use super::label::looks_like_data;
 use super::normalise::{Readings, normalise};
 use super::query::{self, NO_OTHER};
 use super::{GitAccess, PathPattern, Policy, Role, Route};
@@ -157,7 +158,7 @@ impl Policy {
                 continue;
             }
             match (route.port == port, route.deny) {
-                (true, false) => return Ok(index),
+                (true, false) => return self.named(index, host),
                 (true, true) => denied = denied.or(Some(index)),
                 (false, false) => other_port = other_port.or(Some(index)),
                 (false, true) => {}
@@ -174,6 +175,13 @@ impl Policy {
             }
             None => Denial::new(Reason::Host, format!("host `{host}` is not on the allowlist")),
         })
+    }
+
+    /// Of this route: but for what a wildcard lets in that is no name.
+    fn named(&self, index: usize, host: &str) -> Result<usize, Denial> {
+        let pattern = &self.routes[index].host;
+        let labels = pattern.wild_part(host).and_then(looks_like_data);
+        labels.map_or(Ok(index), |why| Err(Denial::new(Reason::Host, format!("host `{host}`: {why}")).near(index)))
     }
 
     /// The whole question.

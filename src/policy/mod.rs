@@ -10,6 +10,7 @@ mod fields;
 mod git;
 mod headers;
 mod host;
+mod label;
 mod lookalike;
 mod normalise;
 mod pattern;

@@ -47,6 +47,11 @@ impl HostPattern {
         }
     }
 
+    /// What stands in `host` for the wildcard; `None`: the pattern has none, or does not match.
+    pub fn wild_part<'a>(&self, host: &'a str) -> Option<&'a str> {
+        host.strip_suffix(self.0.strip_prefix('*')?).filter(|labels| !labels.is_empty())
+    }
+
     /// Is there a host that both match?
     pub fn overlaps(&self, other: &HostPattern) -> bool {
         match (self.0.strip_prefix('*'), other.0.strip_prefix('*')) {

@@ -6,12 +6,14 @@ use super::dial::{Trouble, authority};
 use super::headers;
 use super::http::Conversation;
 use super::inspect::{Filter, Inspector};
+use super::leaks;
 use super::link::Link;
 use super::pages::refusal;
 use super::table::plain;
 use super::tally::Tally;
 use super::upstream::{Lease, Sent};
 use super::websocket::Switch;
+use claude_bottle::policy::Denial;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{COOKIE, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
@@ -28,7 +30,7 @@ impl Conversation {
     ) -> Response<Body> {
         let upgrade = headers::websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (mut head, incoming) = request.into_parts();
-        let inspector = || Inspector::new(&self.egress, &self.host, pass, &head);
+        let inspector = || Inspector::new(tally.herald(), pass, &head);
         let looked = inspector().and_then(|first| Ok((first, upgrade.is_some().then(inspector).transpose()?)));
         let (inspector, control) = match looked {
             Ok(looked) => looked,
@@ -38,6 +40,10 @@ impl Conversation {
             }
         };
         headers::outgoing(&mut head.headers, pass.rule(), &pass.table.own_headers, pass.injection());
+        if let Err(denial) = leaks::head(pass, &mut head, &tally.herald()) {
+            tally.denied(&Denial { route: denial.route.or(Some(pass.route)), ..denial.clone() });
+            return self.page(refusal(&denial, self.reader()), tally, Request::from_parts(head, incoming)).await;
+        }
         let (upload, switch) = match upgrade.zip(control) {
             Some((agent, control)) => {
                 headers::upgrade(&mut head.headers);

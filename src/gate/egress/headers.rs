@@ -46,6 +46,11 @@ fn credentials(own: &[HeaderName]) -> impl Iterator<Item = &str> + Clone {
     CREDENTIALS.into_iter().chain(own.iter().map(HeaderName::as_str))
 }
 
+/// One that stays behind but on routes with `agent_auth`.
+pub fn is_credential(name: &HeaderName, own: &[HeaderName]) -> bool {
+    credentials(own).any(|one| same_header(name.as_str(), one))
+}
+
 /// Does the agent ask for a WebSocket? No other upgrade passes: h2c would carry requests past the policy.
 pub fn websocket(headers: &HeaderMap) -> bool {
     let mut upgrades = headers.get_all(UPGRADE).iter();

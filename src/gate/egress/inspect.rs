@@ -1,7 +1,9 @@
 //! What requests and answers carry, looked at on its way: the one seam between what moves bytes and what reads them.
 
+use super::Passage;
+use super::leaks::Leaks;
+use super::tally::Herald;
 use super::watch::{Watch, encodings, refusal};
-use super::{Egress, Passage};
 use crate::answers::Masked;
 use crate::codec::{Decoder, PART};
 use crate::messages::Messages;
@@ -17,38 +19,45 @@ use hyper::{HeaderMap, Method, StatusCode};
 #[derive(Default)]
 pub struct Inspector {
     model: Option<Model>,
+    leaks: Option<Leaks>,
 }
 
 impl Inspector {
     /// Looks at the head as the agent sent it.
-    pub fn new(_egress: &Egress, _host: &str, passage: &Passage, head: &request::Parts) -> Result<Inspector, Denial> {
+    pub fn new(herald: Herald, passage: &Passage, head: &request::Parts) -> Result<Inspector, Denial> {
         let talks = passage.rule().role == Some(Role::Claude) && head.method == Method::POST;
         let model = talks.then(|| Model::new(passage, head)).transpose()?;
-        Ok(Inspector { model })
+        Ok(Inspector { model, leaks: Some(Leaks::new(herald, passage, head)) })
     }
 
     pub fn push(&mut self, bytes: Bytes) -> Result<Bytes, Denial> {
-        match &mut self.model {
-            Some(model) => model.push(bytes),
+        let bytes = match &mut self.model {
+            Some(model) => model.push(bytes)?,
+            None => bytes,
+        };
+        match &mut self.leaks {
+            Some(leaks) => leaks.push(&bytes),
             None => Ok(bytes),
         }
     }
 
     /// Looks without holding: what a WebSocket carries, frame by frame, on its way to the upstream.
-    pub fn watch(&mut self, _bytes: &[u8]) -> Result<(), Denial> {
-        Ok(())
+    pub fn watch(&mut self, bytes: &[u8]) -> Result<(), Denial> {
+        self.leaks.as_mut().map_or(Ok(()), |leaks| leaks.watch(bytes))
     }
 
-    pub fn trailers(&mut self, _trailers: &HeaderMap) -> Result<(), Denial> {
-        Ok(())
+    pub fn trailers(&mut self, trailers: &HeaderMap) -> Result<(), Denial> {
+        self.leaks.as_mut().map_or(Ok(()), |leaks| leaks.trailers(trailers))
     }
 
     /// The body is whole: what was kept of it.
     pub fn finish(&mut self) -> Result<Bytes, Denial> {
-        match &mut self.model {
-            Some(model) => model.finish(),
-            None => Ok(Bytes::new()),
-        }
+        let rest = match &mut self.model {
+            Some(model) => model.finish()?,
+            None => Bytes::new(),
+        };
+        let Some(leaks) = &mut self.leaks else { return Ok(rest) };
+        Ok([leaks.push(&rest)?, leaks.finish()?].concat().into())
     }
 }
 

@@ -5,6 +5,7 @@ use super::Passage;
 use super::dial::Trouble;
 use super::headers;
 use super::http::{Conversation, Sni};
+use super::leaks;
 use super::tally::Tally;
 use claude_bottle::policy::{Ask, Denial, Reason, plain_name};
 use claude_bottle::protocol::GATE_HOST;
@@ -27,6 +28,9 @@ impl Conversation {
         let near = |denial: Denial| Trouble::Denied(Denial { route: denial.route.or(first), ..denial });
         self.check_names(request, sni).map_err(near)?;
         let Some(first) = first else { return Ok(None) };
+        if table.route(first).host.is_wildcard() {
+            leaks::name(&table.knowledge, &self.host).map_err(near)?;
+        }
         self.locate(&table, table.route(first)).await.map_err(|trouble| match trouble {
             Trouble::Denied(denial) => near(denial),
             failed => failed,

@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod ca;
+mod canary;
 mod changes;
 mod dial;
 mod door;
@@ -18,6 +19,7 @@ mod heads;
 mod http;
 mod inspect;
 mod judge;
+mod leaks;
 mod lease;
 mod link;
 mod opening;
@@ -111,7 +113,8 @@ impl Egress {
     ///
     /// `routes` in the order of the policy, `generation`: how often that was replaced; `hits` and `denied` go on where a
     /// route stayed. `tokens`: those that a command prints, by name; `secrets`: the
-    /// names of what is known as one, and whose it is. `memory` in bytes.
+    /// names of what is known as one, and whose it is;
+    /// `unmatched`: those of them that are not looked for in requests, and why. `memory` in bytes.
     pub fn status(&self) -> serde_json::Value {
         let table = self.table();
         let routes: Vec<_> = table
@@ -140,6 +143,8 @@ impl Egress {
             .collect();
         let secrets = table.secrets().iter().map(|one| json!({ "value": one.name, "class": one.class }));
         let secrets: Vec<_> = secrets.collect();
+        let unmatched = &table.knowledge.vault.unfit;
+        let unmatched: Vec<_> = unmatched.iter().map(|(value, why)| json!({ "value": value, "why": why })).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "identity": table.identity,
@@ -149,6 +154,7 @@ impl Egress {
             "routes": routes,
             "tokens": self.tokens(),
             "secrets": secrets,
+            "unmatched": unmatched,
             "counters": self.tallies.counters(&self.events),
             "memory": memory(),
         })

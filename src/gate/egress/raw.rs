@@ -4,6 +4,7 @@
 use super::Egress;
 use super::dial::Trouble;
 use super::door::GREETING;
+use super::leaks;
 use super::tally::Tally;
 use claude_bottle::policy::{Denial, Reason, plain_name};
 use std::io;
@@ -51,6 +52,12 @@ pub async fn untouched(egress: &Egress, mut tally: Tally, mut stream: UnixStream
 
 async fn reach(egress: &Egress, tally: &mut Tally, index: usize) -> Option<TcpStream> {
     let table = &tally.table;
+    if table.route(index).host.is_wildcard()
+        && let Err(denial) = leaks::name(&table.knowledge, &tally.audit.host)
+    {
+        tally.denied(&denial.near(index));
+        return None;
+    }
     let found = match egress.dialler.locate(table, table.route(index), &tally.audit.host).await {
         Ok(target) => egress.dialler.tunnel(table, &target).await,
         Err(trouble) => Err(trouble),

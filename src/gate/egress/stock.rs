@@ -2,11 +2,13 @@
 //!
 //! What was a secret once is known as one for some minutes longer. No type here has a derived `Debug`.
 
+use super::canary;
 use super::lease::{Lease, Same};
 use super::proxy::{Proxy, proxy};
 use super::table::go_message;
+use crate::dlp;
 use claude_bottle::policy::Policy;
-use claude_bottle::protocol::{Blob, Document, Token, Values};
+use claude_bottle::protocol::{Blob, Document, Source, Token, Values};
 use hyper::body::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,12 +56,22 @@ pub struct Stock {
     /// Values that a command prints.
     leases: BTreeMap<String, Lease>,
     past: Vec<(Secret, SystemTime)>,
+    /// Values in the agent's environment: the other ones that it was given are texts, prompts and settings.
+    confided: BTreeSet<String>,
+    canary: String,
 }
 
 impl Stock {
     /// The policy comes back, to be made a table of.
     pub fn new(document: Document) -> Result<(Stock, Policy), String> {
         let Document { identity, bottle, policy, go, roots, upstream_proxy, printed, mut values, .. } = document;
+        let mut go = go;
+        let confided = go.env.values().filter_map(|source| match source {
+            Source::Value(name) => Some(name.clone()),
+            Source::Text(_) => None,
+        });
+        let confided = confided.collect();
+        let canary = canary::plant(&mut go)?;
         let mut base = RootCertStore::empty();
         add(&mut base, &roots, value(&values, &roots)?)?;
         let proxy = upstream_proxy.as_deref().map(|name| proxy(value(&values, name)?)).transpose()?;
@@ -67,7 +79,8 @@ impl Stock {
         let secrets: BTreeSet<&str> = tokens.iter().map(String::as_str).chain(upstream_proxy.as_deref()).collect();
         let (go, seen) = go_message(go, &secrets, &mut values)?;
         let (leases, past, roots) = (BTreeMap::new(), Vec::new(), Arc::new(base));
-        let mut stock = Stock { identity, bottle, go, roots, proxy, values, seen, tokens, leases, past };
+        let mut stock =
+            Stock { identity, bottle, go, roots, proxy, values, seen, tokens, leases, past, confided, canary };
         stock.print(&printed)?;
         Ok((stock, policy))
     }
@@ -138,6 +151,25 @@ impl Stock {
         let mut known = BTreeSet::new();
         let all = seen.chain(tokens).chain(proxy).chain(past);
         all.filter(|secret| !secret.bytes.is_empty() && known.insert(secret.bytes.clone())).collect()
+    }
+
+    /// What is looked for in requests.
+    pub fn known(&self) -> Vec<dlp::Known> {
+        let all =
+            self.secrets().into_iter().filter(|one| one.class == Class::GateOnly || self.confided.contains(&one.name));
+        let mut known: Vec<_> = all
+            .map(|Secret { name, class, bytes }| {
+                let class = if class == Class::Seen { dlp::Class::Seen } else { dlp::Class::GateOnly };
+                dlp::Known { name, class, bytes }
+            })
+            .collect();
+        if let Some(pair) = self.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref()) {
+            let bytes = pair.as_bytes().trim_ascii_start().strip_prefix(b"Basic ").unwrap_or_default().to_vec();
+            known.push(dlp::Known { name: "proxy".to_owned(), class: dlp::Class::GateOnly, bytes });
+        }
+        let bytes = self.canary.clone().into_bytes();
+        known.push(dlp::Known { name: "canary".to_owned(), class: dlp::Class::Canary, bytes });
+        known
     }
 
     pub fn value(&self, name: &str) -> Result<&[u8], String> {

@@ -11,6 +11,7 @@ use super::lease::Lease;
 use super::stock::Stock;
 use super::tally::Counts;
 use crate::answers::Needles;
+use crate::dlp::{Class, Knowledge, Known, Rules, Vault};
 use claude_bottle::policy::{Auth, Policy, Protocol, Route, Scheme};
 use claude_bottle::protocol::{Go, GoMessage, Source, Values, encode_base64};
 use hyper::body::Bytes;
@@ -37,6 +38,8 @@ pub struct Table {
     /// The answer to `GO`.
     pub go: Bytes,
     secrets: Vec<Secret>,
+    /// What is looked for in requests.
+    pub knowledge: Knowledge,
     /// One per route of the policy.
     counts: Vec<Arc<Counts>>,
 }
@@ -65,13 +68,13 @@ impl Injection {
 impl Table {
     /// The first.
     pub fn new(stock: &Stock, policy: Policy) -> Result<Table, String> {
-        Table::make(stock, policy, 0, Vec::new())
+        Table::make((stock, Arc::new(Rules::new()?)), policy, 0, Vec::new())
     }
 
     /// With another policy. What is counted of a route goes on where the same one is in both.
     pub fn reloaded(&self, stock: &Stock, policy: Policy) -> Result<Table, String> {
         let before = self.policy.routes.iter().zip(self.counts.iter().cloned()).collect();
-        Table::make(stock, policy, self.generation + 1, before)
+        Table::make((stock, self.knowledge.rules.clone()), policy, self.generation + 1, before)
     }
 
     /// With other tokens.
@@ -80,6 +83,7 @@ impl Table {
             identity: self.identity.clone(),
             bottle: self.bottle.clone(),
             injections: injections(&self.policy, stock)?,
+            knowledge: Knowledge { vault: vault(&self.policy, stock)?, rules: self.knowledge.rules.clone() },
             policy: self.policy.clone(),
             generation: self.generation,
             own_headers: self.own_headers.clone(),
@@ -92,7 +96,7 @@ impl Table {
     }
 
     fn make(
-        stock: &Stock,
+        (stock, rules): (&Stock, Arc<Rules>),
         policy: Policy,
         generation: u64,
         mut before: Vec<(&Route, Arc<Counts>)>,
@@ -126,6 +130,7 @@ impl Table {
             proxy: stock.proxy.clone(),
             go: stock.go.clone(),
             secrets: stock.secrets(),
+            knowledge: Knowledge { vault: vault(&policy, stock)?, rules },
             counts: policy.routes.iter().map(&mut counts).collect(),
             policy,
         })
@@ -160,6 +165,18 @@ impl Table {
 
 fn injections(policy: &Policy, stock: &Stock) -> Result<Vec<Option<Injection>>, String> {
     policy.routes.iter().map(|route| injection(route, stock)).collect()
+}
+
+/// What must not leave in a request. A pair of name and password is another text than the password, once it is encoded.
+fn vault(policy: &Policy, stock: &Stock) -> Result<Arc<Vault>, String> {
+    let mut known = stock.known();
+    for Auth { scheme, token } in policy.routes.iter().filter_map(|route| route.auth.as_ref()) {
+        if let Scheme::Basic { user } = scheme {
+            let pair = [user.as_bytes(), b":", stock.value(token)?].concat();
+            known.push(Known { name: token.clone(), class: Class::GateOnly, bytes: encode_base64(&pair).into() });
+        }
+    }
+    Vault::new(&known).map(Arc::new)
 }
 
 fn client(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {

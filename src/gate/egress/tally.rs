@@ -9,7 +9,7 @@ use claude_bottle::protocol::{Alarm, Audit, Done, Event, Outcome};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 
 /// Refusals that `gate.bottle` shows.
@@ -111,6 +111,24 @@ pub struct Tally {
     pub sent: Arc<AtomicU64>,
     pub received: u64,
     route: Option<usize>,
+    /// What a herald told first.
+    finding: Arc<OnceLock<String>>,
+}
+
+/// Tells of findings in the name of a request whose tally is elsewhere.
+#[derive(Clone)]
+pub struct Herald {
+    egress: Arc<Egress>,
+    alarm: Alarm,
+    finding: Arc<OnceLock<String>>,
+}
+
+impl Herald {
+    /// `finding` never holds what was found.
+    pub fn alarm(&self, finding: &str, done: Done) {
+        let _ = self.finding.set(finding.to_owned());
+        self.egress.events.push(Event::Alarm(Alarm { finding: finding.to_owned(), done, ..self.alarm.clone() }));
+    }
 }
 
 impl Tally {
@@ -126,7 +144,7 @@ impl Tally {
         let audit = Audit { host: host.to_owned(), port, ..Audit::default() };
         let sent = Arc::default();
         let (egress, table, started) = (egress.clone(), egress.table(), Instant::now());
-        Tally { egress, table, started, kind, audit, sent, received: 0, route: None }
+        Tally { egress, table, started, kind, audit, sent, received: 0, route: None, finding: Arc::default() }
     }
 
     pub fn asked(&mut self, method: &str, path: &str) {
@@ -173,6 +191,13 @@ impl Tally {
         self.egress.events.push(Event::Alarm(Alarm { host, port, method, path, finding: finding.to_owned(), done }));
     }
 
+    /// For who looks at a part of it.
+    pub fn herald(&self) -> Herald {
+        let Audit { host, port, method, path, .. } = self.audit.clone();
+        let alarm = Alarm { host, port, method, path, ..Alarm::default() };
+        Herald { egress: self.egress.clone(), alarm, finding: self.finding.clone() }
+    }
+
     fn point(&mut self, route: usize) {
         self.route = Some(route);
         self.audit.rule = Some(self.table.route(route).origin.clone());
@@ -183,6 +208,7 @@ impl Drop for Tally {
     fn drop(&mut self) {
         let tallies = &self.egress.tallies;
         let mut audit = std::mem::take(&mut self.audit);
+        audit.finding = audit.finding.or_else(|| self.finding.get().cloned());
         audit.sent = self.sent.load(Relaxed);
         audit.received = self.received;
         audit.ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);

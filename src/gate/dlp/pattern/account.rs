@@ -1,0 +1,148 @@
+//! Bank accounts (IBAN, ISO 13616): a country, its length, and the sum modulo 97; none of those that handbooks print.
+
+use super::Hit;
+
+const LENGTHS: &[(&[u8; 2], usize)] = &[
+    (b"AD", 24),
+    (b"AE", 23),
+    (b"AT", 20),
+    (b"BE", 16),
+    (b"BG", 22),
+    (b"CH", 21),
+    (b"CY", 28),
+    (b"CZ", 24),
+    (b"DE", 22),
+    (b"DK", 18),
+    (b"EE", 20),
+    (b"ES", 24),
+    (b"FI", 18),
+    (b"FR", 27),
+    (b"GB", 22),
+    (b"GR", 27),
+    (b"HR", 21),
+    (b"HU", 28),
+    (b"IE", 22),
+    (b"IL", 23),
+    (b"IS", 26),
+    (b"IT", 27),
+    (b"LI", 21),
+    (b"LT", 20),
+    (b"LU", 20),
+    (b"LV", 21),
+    (b"MC", 27),
+    (b"MT", 31),
+    (b"NL", 18),
+    (b"NO", 15),
+    (b"PL", 28),
+    (b"PT", 25),
+    (b"RO", 24),
+    (b"SA", 24),
+    (b"SE", 24),
+    (b"SI", 19),
+    (b"SK", 24),
+    (b"SM", 27),
+    (b"TR", 26),
+    (b"UA", 29),
+];
+
+/// Printed as examples.
+const PRINTED: [&[u8]; 8] = [
+    b"DE89370400440532013000",
+    b"GB82WEST12345698765432",
+    b"GB29NWBK60161331926819",
+    b"FR1420041010050500013M02606",
+    b"NL91ABNA0417164300",
+    b"ES9121000418450200051332",
+    b"CH9300762011623852957",
+    b"BE68539007547034",
+];
+
+#[derive(Default)]
+pub struct Account {
+    text: Vec<u8>,
+    length: usize,
+    start: u64,
+    last: u8,
+    /// Letters and digits since the last blank.
+    group: usize,
+}
+
+impl Account {
+    pub fn start(&self) -> Option<u64> {
+        (self.text.len() >= 4).then_some(self.start)
+    }
+
+    /// `at`: bytes of the text before these.
+    pub fn push(&mut self, bytes: &[u8], at: u64, hits: &mut Vec<Hit>) {
+        let mut n = 0;
+        while n < bytes.len() {
+            if self.text.is_empty() {
+                let rest = &bytes[n..];
+                let plain = rest.iter().position(u8::is_ascii_uppercase).unwrap_or(rest.len());
+                n += plain;
+                if plain > 0 {
+                    self.last = bytes[n - 1];
+                }
+                if n == bytes.len() {
+                    break;
+                }
+            }
+            self.next(bytes[n], at + n as u64 + 1, hits);
+            n += 1;
+        }
+    }
+
+    /// `at`: bytes of the text with this one.
+    fn next(&mut self, byte: u8, at: u64, hits: &mut Vec<Hit>) {
+        if self.text.is_empty() {
+            if byte.is_ascii_uppercase() && !self.last.is_ascii_alphanumeric() && self.last != b'_' {
+                self.text.push(byte);
+                self.start = at - 1;
+                self.group = 1;
+            }
+            self.last = byte;
+            return;
+        }
+        self.inside(byte, at, hits);
+        self.last = byte;
+    }
+
+    fn inside(&mut self, byte: u8, at: u64, hits: &mut Vec<Hit>) {
+        let count = self.text.len();
+        let fits = match count {
+            1 => byte.is_ascii_uppercase(),
+            2 | 3 => byte.is_ascii_digit(),
+            _ => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+        };
+        if count >= 4 && count == self.length {
+            if !byte.is_ascii_alphanumeric() && byte != b'_' && is_account(&self.text) {
+                hits.push(Hit { name: "a bank account", start: self.start, end: at - 1 });
+            }
+            self.text.clear();
+        } else if fits {
+            self.text.push(byte);
+            self.group += 1;
+            if count == 1 {
+                let known = LENGTHS.iter().find(|(country, _)| country[..] == self.text[..]);
+                match known {
+                    Some((_, length)) => self.length = *length,
+                    None => self.text.clear(),
+                }
+            }
+        } else if byte == b' ' && self.group == 4 {
+            self.group = 0;
+        } else {
+            self.text.clear();
+        }
+    }
+}
+
+fn is_account(text: &[u8]) -> bool {
+    let turned = text[4..].iter().chain(&text[..4]);
+    let rest = turned.fold(0u32, |rest, byte| match byte {
+        b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
+        _ => (rest * 100 + u32::from(byte - b'A') + 10) % 97,
+    });
+    let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
+    rest == 1 && digits * 2 > text.len() && !PRINTED.contains(&text)
+}

@@ -1,0 +1,268 @@
+//! Patterns of well-known credentials and numbers, found in a text as it streams. What is under way is at most a few
+//! hundred bytes, and where it began is known, so that it can be held back.
+
+mod account;
+mod card;
+mod check;
+mod rules;
+mod seed;
+
+use account::Account;
+use aho_corasick::automaton::StateID;
+use card::Card;
+pub use rules::Rules;
+use rules::{Check, Letters, RULES};
+use seed::Seed;
+
+/// Found, from where to where in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hit {
+    pub name: &'static str,
+    pub start: u64,
+    pub end: u64,
+}
+
+/// Bytes that each kind of pattern is looked for in, before the next kind is.
+const PART: usize = 512;
+/// More than any beginning has.
+const RECENT: usize = 32;
+
+#[derive(Default)]
+pub struct Patterns {
+    /// Bytes before the next one.
+    at: u64,
+    state: Option<StateID>,
+    open: Vec<Candidate>,
+    /// The last bytes, for what stands before a beginning.
+    recent: [u8; RECENT],
+    card: Card,
+    account: Account,
+    seed: Seed,
+}
+
+struct Candidate {
+    rule: usize,
+    start: u64,
+    body: Vec<u8>,
+}
+
+/// Candidates at one time; more begin only where somebody wants them to, and the oldest goes.
+const OPEN: usize = 16;
+
+impl Patterns {
+    pub fn push(&mut self, rules: &Rules, bytes: &[u8], hits: &mut Vec<Hit>) {
+        for part in bytes.chunks(PART) {
+            let at = self.at;
+            self.credentials(rules, part, hits);
+            self.card.push(part, at, hits);
+            self.account.push(part, at, hits);
+            self.seed.push(rules, (part, at), hits);
+        }
+    }
+
+    fn credentials(&mut self, rules: &Rules, part: &[u8], hits: &mut Vec<Hit>) {
+        let first = self.at;
+        let mut state = self.state.unwrap_or_else(|| rules.begins.start());
+        for (n, byte) in part.iter().enumerate() {
+            if !self.open.is_empty() {
+                self.at = first + n as u64;
+                self.grow(*byte, hits);
+            }
+            state = rules.begins.step(state, *byte);
+            if rules.begins.hit(state) {
+                self.at = first + n as u64 + 1;
+                for rule in rules.begins.ended(state) {
+                    self.begin(rule, &part[..=n]);
+                }
+            }
+        }
+        self.at = first + part.len() as u64;
+        self.state = Some(state);
+        let kept = part.len().min(RECENT);
+        self.recent.copy_within(kept.., 0);
+        self.recent[RECENT - kept..].copy_from_slice(&part[part.len() - kept..]);
+    }
+
+    pub fn finish(&mut self, rules: &Rules, hits: &mut Vec<Hit>) {
+        for candidate in std::mem::take(&mut self.open) {
+            candidate.decide(self.at, hits);
+        }
+        let at = self.at;
+        self.at += 1;
+        self.card.push(&[0], at, hits);
+        self.account.push(&[0], at, hits);
+        self.seed.push(rules, (&[0], at), hits);
+        self.state = None;
+        self.recent = [0; RECENT];
+    }
+
+    /// Bytes at the end that may be the beginning of a finding.
+    pub fn under_way(&self) -> usize {
+        let starts = self.open.iter().map(|one| one.start);
+        let starts = starts.chain(self.card.start()).chain(self.account.start());
+        starts.min().map_or(0, |start| (self.at - start.min(self.at)) as usize)
+    }
+
+    /// `read`: of this part, as far as it was read.
+    #[cold]
+    fn begin(&mut self, index: usize, read: &[u8]) {
+        let rule = &RULES[index];
+        if rule.check == Check::Card {
+            self.card.expect(self.at);
+            return;
+        }
+        let length = rule.begin.len();
+        let start = self.at - length as u64;
+        let before = match read.len().checked_sub(length + 1) {
+            Some(at) => read[at],
+            None => self.recent[RECENT + read.len() - length - 1],
+        };
+        // A key's first line may follow anything; the rest are words of their own.
+        if rule.letters != Letters::Lines && (before.is_ascii_alphanumeric() || before == b'_') {
+            return;
+        }
+        if self.open.len() == OPEN {
+            self.open.remove(0);
+        }
+        self.open.push(Candidate { rule: index, start, body: Vec::new() });
+    }
+
+    fn grow(&mut self, byte: u8, hits: &mut Vec<Hit>) {
+        let mut at = 0;
+        while at < self.open.len() {
+            let candidate = &mut self.open[at];
+            let rule = &RULES[candidate.rule];
+            let fits = rule.letters.has(byte);
+            if fits && candidate.body.len() < rule.length.1 {
+                candidate.body.push(byte);
+                if rule.letters != Letters::Lines || !check::is_key(&candidate.body) {
+                    at += 1;
+                    continue;
+                }
+                // A key is known before it ends.
+                hits.push(Hit { name: rule.name, start: candidate.start, end: self.at + 1 });
+                self.open.remove(at);
+                continue;
+            }
+            let candidate = self.open.remove(at);
+            if !fits {
+                candidate.decide(self.at, hits);
+            }
+        }
+    }
+}
+
+impl Candidate {
+    fn decide(&self, end: u64, hits: &mut Vec<Hit>) {
+        let rule = &RULES[self.rule];
+        // What closes a sentence belongs to no key.
+        let body = match self.body.split_last() {
+            Some((b'.' | b'-' | b'=', rest)) if self.body.len() > rule.length.1 => rest,
+            _ => &self.body,
+        };
+        if rule.letters != Letters::Lines
+            && (rule.length.0..=rule.length.1).contains(&body.len())
+            && check::holds(rule.check, rule.begin, body)
+        {
+            hits.push(Hit { name: rule.name, start: self.start, end });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hits(text: &str, part: usize) -> Vec<&'static str> {
+        let rules = Rules::new().unwrap();
+        let (mut patterns, mut hits) = (Patterns::default(), Vec::new());
+        for part in text.as_bytes().chunks(part) {
+            patterns.push(&rules, part, &mut hits);
+        }
+        patterns.finish(&rules, &mut hits);
+        assert!(hits.iter().all(|hit| hit.start < hit.end));
+        hits.into_iter().map(|hit| hit.name).collect()
+    }
+
+    /// Letters without a plan, always the same ones.
+    fn noise(count: usize, alphabet: &str) -> String {
+        let mut state = 0x2545_f491_4f6c_dd1du64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            alphabet.as_bytes()[(state % alphabet.len() as u64) as usize] as char
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    const WORD: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+    #[test]
+    fn every_rule_finds_what_it_describes() {
+        for rule in RULES.iter().filter(|rule| !matches!(rule.check, Check::Card | Check::Key | Check::Wallet)) {
+            let alphabet = match rule.letters {
+                Letters::Hex => "0123456789abcdef",
+                Letters::Upper => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
+                Letters::Base58 => "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz",
+                _ => WORD,
+            };
+            let mut body = noise(rule.length.0, alphabet);
+            match rule.check {
+                Check::Ends(end) => body.replace_range(body.len() - end.len().., end),
+                Check::Holds(inner) => body.replace_range(10..10 + inner.len(), inner),
+                _ => {}
+            }
+            let text = format!("key=\"{}{body}\", and so on", rule.begin);
+            for part in [1, 17, 1000] {
+                assert_eq!(hits(&text, part), [rule.name], "{text}");
+            }
+            assert!(hits(&format!("x{text}").replace("=\"", "=\"x"), 9).is_empty(), "{text}");
+            assert!(hits(&text.replace(&body, &body[..rule.length.0 - 9]), 9).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_wallets_seeds_and_numbers() {
+        let key = format!("-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA{}\n", noise(120, WORD));
+        for (text, wanted) in [
+            (key.as_str(), "a private key"),
+            (&key.replace('\n', "\\n"), "a private key"),
+            (&key.replace("RSA", "OPENSSH"), "a private key"),
+            ("wif 5HueCGU8rMjxEXxiPuD5BDku4MkFqeZyd4dZ1jvhTVqvbTLvyTJ.", "a wallet's private key"),
+            ("seed: zoo legal winner thank year wave sausage worth useful olympic yellow oxygen", ""),
+            ("pay with 4539 1488 0343 6467 please", "a card number"),
+            ("pay with 3782-822463-10006 please", ""),
+            ("card: 4539148803436467", "a card number"),
+            ("id 4539148803436467", ""),
+            ("card 4111111111111111", ""),
+            ("to DE75512108001245126199 now", "a bank account"),
+            ("to GB33 BUKB 2020 1555 5555 55 now", "a bank account"),
+            ("to DE75512108001245126198 now", ""),
+            ("-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----", ""),
+            ("-----BEGIN CERTIFICATE-----\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8PbnGy0AHB7MIIEpAIBAAKCAQEA", ""),
+            ("AKIAIOSFODNN7EXAMPLE", ""),
+            ("ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", ""),
+            ("sk_live_00000000000000000000000000", ""),
+        ] {
+            for part in [1, 13, 1000] {
+                let found = hits(text, part);
+                assert_eq!(found.first().copied().unwrap_or_default(), wanted, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_phrase_is_known_by_its_sum_and_its_length() {
+        let words: Vec<&str> = bip39::Mnemonic::from_entropy(&noise(16, WORD).into_bytes()).unwrap().words().collect();
+        let lines: Vec<String> = words.iter().enumerate().map(|(n, word)| format!("{}. {word}\n", n + 1)).collect();
+        for text in [words.join(" "), words.join(", "), format!("[\"{}\"]", words.join("\",\"")), lines.concat()] {
+            assert_eq!(hits(&format!("It is: {text}!"), 7), ["a wallet's seed phrase"], "{text}");
+        }
+        let mut wrong = words.clone();
+        wrong.swap(0, 1);
+        assert!(hits(&wrong.join(" "), 7).is_empty());
+        let list = bip39::Language::English.word_list().join("\n");
+        assert!(hits(&list, 100).is_empty());
+    }
+}

@@ -1,0 +1,187 @@
+//! What a request may not carry: the scanner at work on one, by the orders of its route.
+//!
+//! A denial says what kind of thing it was, where it stood and how it was written; never the thing, nor its name.
+
+use super::Passage;
+use super::headers::is_credential;
+use super::tally::Herald;
+use crate::codec::Decoder;
+use crate::dlp::{Action, Class, Finding, Knowledge, Orders, Scan, Stop, Subject};
+use claude_bottle::policy::{Denial, Dlp, Reason, Role, Route};
+use claude_bottle::protocol::Done;
+use hyper::HeaderMap;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_ENCODING, HOST, HeaderValue};
+use hyper::http::request;
+
+/// Of a route. On the model's host the conversation is sent again and again, whole: to refuse it once would end it.
+fn orders(route: &Route) -> Orders {
+    let all = |action, stuck| Orders { seen: action, patterns: action, stuck };
+    match (route.role, route.dlp) {
+        (_, Dlp::Off) => all(Action::Off, Action::Off),
+        (Some(Role::Claude), _) => Orders { seen: Action::Mask, patterns: Action::Off, stuck: Action::Warn },
+        (None, Dlp::Block) => all(Action::Block, Action::Block),
+        (None, Dlp::Redact) => all(Action::Mask, Action::Block),
+        (None, Dlp::Warn) => all(Action::Warn, Action::Warn),
+    }
+}
+
+/// The head as it leaves. `own`: what the gate adds is the gate's.
+pub fn head(passage: &Passage, head: &mut request::Parts, herald: &Herald) -> Result<(), Denial> {
+    let (knowledge, orders) = (&passage.table.knowledge, orders(passage.rule()));
+    let injected = passage.injection().map(|injection| &injection.name);
+    let own = &passage.table.own_headers;
+    let teller = Teller { herald };
+    if orders.seen == Action::Mask {
+        for (name, value) in &mut head.headers {
+            if Some(name) != injected && name != HOST && !is_credential(name, own) {
+                mask(knowledge, orders, value, &teller)?;
+            }
+        }
+    }
+    let mut scan = Scan::looking(knowledge, orders);
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    teller.judge(scan.look(format!("{target}\n").as_bytes()), &mut scan, "the address")?;
+    for (name, value) in &head.headers {
+        if Some(name) != injected && name != HOST && !is_credential(name, own) {
+            let line = [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat();
+            teller.judge(scan.look(&line), &mut scan, "a header")?;
+        }
+    }
+    teller.judge(scan.finish(&mut Vec::new()), &mut scan, "the head")?;
+    // With `agent_auth`, what the agent was given may pass here, and only here.
+    let lenient = Orders { seen: Action::Off, patterns: Action::Off, ..orders };
+    let mut scan = Scan::looking(knowledge, lenient);
+    for (name, value) in &head.headers {
+        if Some(name) != injected && is_credential(name, own) {
+            teller.judge(scan.look(value.as_bytes()), &mut scan, "a credential header")?;
+            teller.judge(scan.finish(&mut Vec::new()), &mut scan, "a credential header")?;
+        }
+    }
+    Ok(())
+}
+
+fn mask(knowledge: &Knowledge, orders: Orders, value: &mut HeaderValue, teller: &Teller) -> Result<(), Denial> {
+    let (mut scan, mut out) = (Scan::passing(knowledge, orders), Vec::new());
+    let passed = scan.push(value.as_bytes(), &mut out).and_then(|()| scan.finish(&mut out));
+    teller.judge(passed, &mut scan, "a header")?;
+    if out != value.as_bytes()
+        && let Ok(masked) = HeaderValue::from_bytes(&out)
+    {
+        *value = masked;
+    }
+    Ok(())
+}
+
+/// The name that is asked for, before anybody else is asked for it.
+pub fn name(knowledge: &Knowledge, host: &str) -> Result<(), Denial> {
+    let orders = Orders { seen: Action::Block, patterns: Action::Off, stuck: Action::Block };
+    let mut scan = Scan::looking(knowledge, orders);
+    let looked = scan.look(host.as_bytes()).and_then(|()| scan.finish(&mut Vec::new()));
+    looked.map_err(|stop| denial(&stop, "the host's name"))
+}
+
+/// A request's body, trailers and messages.
+pub struct Leaks {
+    scan: Scan,
+    knowledge: Knowledge,
+    orders: Orders,
+    herald: Herald,
+}
+
+impl Leaks {
+    pub fn new(herald: Herald, passage: &Passage, head: &request::Parts) -> Leaks {
+        let (knowledge, orders) = (passage.table.knowledge.clone(), orders(passage.rule()));
+        let mut scan = Scan::passing(&knowledge, orders);
+        let encodings = head.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
+        let encodings = String::from_utf8_lossy(&encodings.collect::<Vec<_>>().join(&b","[..])).into_owned();
+        // One that is not known here is read as it stands.
+        if let Some(decoder) = Decoder::new(&encodings).filter(|decoder| !decoder.is_identity()) {
+            scan = scan.unpacking(decoder);
+        }
+        Leaks { scan, knowledge, orders, herald }
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Bytes, Denial> {
+        let mut out = Vec::with_capacity(bytes.len());
+        let passed = self.scan.push(bytes, &mut out);
+        self.judge(passed, "the body")?;
+        Ok(out.into())
+    }
+
+    pub fn finish(&mut self) -> Result<Bytes, Denial> {
+        let mut out = Vec::new();
+        let passed = self.scan.finish(&mut out);
+        self.judge(passed, "the body")?;
+        Ok(out.into())
+    }
+
+    pub fn trailers(&mut self, trailers: &HeaderMap) -> Result<(), Denial> {
+        let mut scan = Scan::looking(&self.knowledge, self.orders);
+        let teller = Teller { herald: &self.herald };
+        for (name, value) in trailers {
+            let line = [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat();
+            teller.judge(scan.look(&line), &mut scan, "a trailer")?;
+        }
+        teller.judge(scan.finish(&mut Vec::new()), &mut scan, "a trailer")
+    }
+
+    /// Of a WebSocket's messages, which are not held.
+    pub fn watch(&mut self, bytes: &[u8]) -> Result<(), Denial> {
+        if self.scan.holds() {
+            self.scan = Scan::looking(&self.knowledge, self.orders);
+        }
+        let looked = self.scan.look(bytes);
+        self.judge(looked, "a message")
+    }
+
+    fn judge(&mut self, ended: Result<(), Stop>, place: &str) -> Result<(), Denial> {
+        Teller { herald: &self.herald }.judge(ended, &mut self.scan, place)
+    }
+}
+
+/// Tells the operator of every finding, and the agent of what stopped its request.
+struct Teller<'a> {
+    herald: &'a Herald,
+}
+
+impl Teller<'_> {
+    fn judge(&self, ended: Result<(), Stop>, scan: &mut Scan, place: &str) -> Result<(), Denial> {
+        for note in scan.notes() {
+            let done = if note.done == Action::Mask { Done::Masked } else { Done::Passed };
+            self.herald.alarm(&told(&note, place), done);
+        }
+        ended.map_err(|stop| {
+            if let Stop::Found(finding) = &stop {
+                self.herald.alarm(&told(finding, place), Done::Blocked);
+            }
+            denial(&stop, place)
+        })
+    }
+}
+
+fn denial(stop: &Stop, place: &str) -> Denial {
+    let text = match stop {
+        Stop::Unread(why) => format!("{place} cannot be read: {why}"),
+        Stop::Found(Finding { subject, how, .. }) => {
+            let what = match subject {
+                Subject::Known(Class::GateOnly) => "a credential that only the gate may send",
+                Subject::Known(_) => "a secret that this bottle was given",
+                Subject::Pattern(name) => name,
+            };
+            format!("{place} carries {what} ({how})")
+        }
+    };
+    Denial::new(Reason::Dlp, text)
+}
+
+/// For the operator.
+fn told(Finding { subject, how, .. }: &Finding, place: &str) -> String {
+    let what = match subject {
+        Subject::Known(Class::GateOnly) => "a value of the gate's alone",
+        Subject::Known(Class::Seen) => "a value that the agent was given",
+        Subject::Known(Class::Canary) => "the planted credential",
+        Subject::Pattern(name) => name,
+    };
+    format!("{what} in {place} ({how})")
+}
