@@ -22,8 +22,8 @@ pub const GATE_BINARY: &str = "/run/claude-bottle/claude-bottle-gate";
 pub const CA: &str = "/run/claude-bottle/ca.pem";
 /// The roots of the host's choice and the bottle's CA, PEM.
 pub const CA_BUNDLE: &str = "/run/claude-bottle/ca-bundle.pem";
-/// The same for Java: PKCS#12, password `changeit`.
-pub const CA_JAVA: &str = "/run/claude-bottle/cacerts.p12";
+/// The same in Java's own format, password `changeit`.
+pub const CA_JAVA: &str = "/run/claude-bottle/cacerts";
 /// The gate's private tmpfs; the control socket lives here, never in the shared volume.
 pub const PRIVATE: &str = "/run/gate";
 pub const CTL_SOCKET: &str = "/run/gate/ctl.sock";

@@ -38,7 +38,7 @@ RUN set -eu; \
     for store in /etc/ssl/certs/java/cacerts /etc/pki/java/cacerts /etc/pki/ca-trust/extracted/java/cacerts \
         /usr/lib/jvm/*/lib/security/cacerts /usr/lib/jvm/*/jre/lib/security/cacerts \
         /opt/*/lib/security/cacerts /opt/*/*/lib/security/cacerts "${JAVA_HOME:-/nonexistent}/lib/security/cacerts"; do \
-        if [ -e "$store" ] || [ -L "$store" ]; then ln -sfn /run/claude-bottle/cacerts.p12 "$store"; fi; \
+        if [ -e "$store" ] || [ -L "$store" ]; then ln -sfn /run/claude-bottle/cacerts "$store"; fi; \
     done
 ENV HOME=/home/agent
 WORKDIR /home/agent/workspace

@@ -1048,7 +1048,7 @@ async fn go_carries_what_it_names_and_gate_bottle_explains() {
         )]),
     )
     .await;
-    for name in ["ca.pem", "ca-bundle.pem", "cacerts.p12"] {
+    for name in ["ca.pem", "ca-bundle.pem", "cacerts"] {
         assert!(gate.dir.path().join(name).exists(), "{name}");
     }
     let mut stream = gate.raw().await;

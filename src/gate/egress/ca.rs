@@ -5,6 +5,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose,
 };
+use sha1::{Digest, Sha1};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{NoServerSessionStorage, ProducesTickets};
 use tokio_rustls::rustls::sign::CertifiedKey;
-use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion, version};
+use tokio_rustls::rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
 /// Names with a certificate at hand; the door gives out no more addresses than this.
 const CACHED: usize = 1024;
@@ -66,7 +67,7 @@ impl Authority {
         bundle.extend_from_slice(own.as_bytes());
         put("ca.pem", own.as_bytes())?;
         put("ca-bundle.pem", &bundle)?;
-        put("cacerts.p12", &java_store(&bundle)?)
+        put("cacerts", &java_store(&bundle))
     }
 
     /// What a server of this name shows. `name`: lower case.
@@ -119,20 +120,32 @@ fn validity() -> (OffsetDateTime, OffsetDateTime) {
     (now - Duration::days(1), now + Duration::days(730))
 }
 
-/// PKCS#12, password `changeit` (Java's default). Nothing in it is secret, so key stretching would only cost time.
-fn java_store(bundle: &[u8]) -> Result<Vec<u8>, String> {
-    use p12_keystore::{Certificate, KeyStore, KeyStoreEntry};
-    let mut store = KeyStore::new();
-    for (index, certificate) in CertificateDer::pem_slice_iter(bundle).flatten().enumerate() {
-        // A root that this reader cannot parse is one that Java will do without.
-        if let Ok(certificate) = Certificate::from_der(&certificate) {
-            store.add_entry(&format!("root-{index}"), KeyStoreEntry::Certificate(certificate));
-        }
+/// Java's own format, password `changeit` (its default). Not PKCS#12: Java opens the store of its roots without a password,
+/// and finds nothing in one whose certificates are encrypted.
+fn java_store(bundle: &[u8]) -> Vec<u8> {
+    let mut known = RootCertStore::empty();
+    // A root that this reader cannot parse is one that Java will do without: it would refuse the whole store for it.
+    let roots: Vec<CertificateDer> = CertificateDer::pem_slice_iter(bundle)
+        .flatten()
+        .filter(|certificate| known.add(certificate.clone()).is_ok())
+        .collect();
+    let text = |store: &mut Vec<u8>, text: &str| {
+        store.extend((text.len() as u16).to_be_bytes());
+        store.extend(text.as_bytes());
+    };
+    let mut store = Vec::from([0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]);
+    store.extend((roots.len() as u32).to_be_bytes());
+    for (index, certificate) in roots.iter().enumerate() {
+        // A certificate that is trusted, its name, and when it came.
+        store.extend(2u32.to_be_bytes());
+        text(&mut store, &format!("root-{index}"));
+        store.extend(0u64.to_be_bytes());
+        text(&mut store, "X.509");
+        store.extend((certificate.len() as u32).to_be_bytes());
+        store.extend_from_slice(certificate);
     }
+    let password = "changeit".encode_utf16().flat_map(u16::to_be_bytes);
+    let sum = password.chain(*b"Mighty Aphrodite").chain(store.iter().copied()).collect::<Vec<u8>>();
+    store.extend_from_slice(&Sha1::digest(sum));
     store
-        .writer("changeit")
-        .encryption_iterations(1)
-        .mac_iterations(1)
-        .write()
-        .map_err(|error| format!("cannot make Java's trust store: {error}"))
 }

@@ -7,13 +7,13 @@ try() {
     echo "$name: $? $(echo "$said" | tr '\n' ' ')"
 }
 
-cat >/tmp/urllib.py <<'EOF'
+cat >/tmp/with_urllib.py <<'EOF'
 import sys, urllib.request, urllib.error
 try: print(urllib.request.urlopen(sys.argv[1]).read().decode())
 except urllib.error.HTTPError as error: print(error.code, error.read().decode())
 EOF
-echo 'import sys, requests; answer = requests.get(sys.argv[1]); print(answer.status_code, answer.text)' >/tmp/requests_.py
-echo 'import sys, httpx; answer = httpx.get(sys.argv[1]); print(answer.status_code, answer.text)' >/tmp/httpx_.py
+echo 'import sys, requests; answer = requests.get(sys.argv[1]); print(answer.status_code, answer.text)' >/tmp/with_requests.py
+echo 'import sys, httpx; answer = httpx.get(sys.argv[1]); print(answer.status_code, answer.text)' >/tmp/with_httpx.py
 cat >/tmp/fetch.js <<'EOF'
 fetch(process.argv[2]).then(async answer => console.log(answer.status, await answer.text()))
 EOF
@@ -38,9 +38,9 @@ for verdict in allowed refused; do
         }
         each curl curl -sS
         each wget wget -qO- --content-on-error
-        each urllib python3 /tmp/urllib.py
-        each requests python3 /tmp/requests_.py
-        each httpx python3 /tmp/httpx_.py
+        each urllib python3 /tmp/with_urllib.py
+        each requests python3 /tmp/with_requests.py
+        each httpx python3 /tmp/with_httpx.py
         each fetch node /tmp/fetch.js
         each axios node /tmp/axios.js
         each go fetch
