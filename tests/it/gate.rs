@@ -3,6 +3,7 @@
 //! Barriers, no sleeps: what the gate prints is waited for, what the origin does is told to it.
 
 mod answers;
+mod dlp;
 mod garbage;
 mod git;
 mod heads;
@@ -215,7 +216,7 @@ async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection: u64
                 head.headers.iter().map(|(name, value)| (name.to_string(), json!(arrived(value.as_bytes())))).collect();
             let told = json!({
                 "method": head.method.as_str(), "uri": head.uri.to_string(), "headers": headers, "connection": connection,
-                "version": format!("{:?}", head.version), "length": body.len(), "trailers": trailers.map(|t| format!("{t:?}")),
+                "version": format!("{:?}", head.version), "length": body.len(), "body": dlp::shown(&head.headers, &body), "trailers": trailers.map(|t| format!("{t:?}")),
             });
             let response = Response::builder().header("alt-svc", "h3=\":443\"").header("x-claude-bottle", "forged");
             let response = response.header("set-cookie", "a=b").header("content-length", told.to_string().len());

@@ -194,6 +194,10 @@ impl Scan {
         self.front.is_some()
     }
 
+    pub fn has_notes(&self) -> bool {
+        !self.notes.is_empty()
+    }
+
     /// What was found and did not stop it, each once.
     pub fn notes(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.notes)

@@ -118,8 +118,20 @@ impl Values {
     }
 }
 
+const NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'[' | b']' | b'+' | b'/');
+        byte += 1;
+    }
+    table
+};
+
+#[inline]
 fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']' | b'+' | b'/')
+    NAMES[usize::from(byte)]
 }
 
 #[cfg(test)]

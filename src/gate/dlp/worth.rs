@@ -10,12 +10,11 @@ pub fn unfit(class: Class, value: &[u8]) -> Option<&'static str> {
     if value.len() < SHORTEST {
         return Some("too short");
     }
-    let plain = |class| class == Class::GateOnly;
     if bits(value) < 30.0 || value.iter().filter(|byte| byte.is_ascii_alphanumeric()).count() < 10 {
         return Some("low entropy");
     }
     // What the agent was given may be a region, an address, a name: words that its honest requests are made of.
-    if !plain(class) && !is_choppy(value) {
+    if class == Class::Seen && !is_choppy(value) {
         return Some("reads like words");
     }
     None

@@ -40,7 +40,7 @@ impl Conversation {
             }
         };
         headers::outgoing(&mut head.headers, pass.rule(), &pass.table.own_headers, pass.injection());
-        if let Err(denial) = leaks::head(pass, &mut head, &tally.herald()) {
+        if let Err(denial) = leaks::head(pass, &mut head, &mut tally) {
             tally.denied(&Denial { route: denial.route.or(Some(pass.route)), ..denial.clone() });
             return self.page(refusal(&denial, self.reader()), tally, Request::from_parts(head, incoming)).await;
         }

@@ -29,7 +29,7 @@ impl Conversation {
         self.check_names(request, sni).map_err(near)?;
         let Some(first) = first else { return Ok(None) };
         if table.route(first).host.is_wildcard() {
-            leaks::name(&table.knowledge, &self.host).map_err(near)?;
+            leaks::name(&table, first, tally).map_err(near)?;
         }
         self.locate(&table, table.route(first)).await.map_err(|trouble| match trouble {
             Trouble::Denied(denial) => near(denial),

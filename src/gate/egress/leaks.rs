@@ -4,7 +4,8 @@
 
 use super::Passage;
 use super::headers::is_credential;
-use super::tally::Herald;
+use super::table::Table;
+use super::tally::{Herald, Tally};
 use crate::codec::Decoder;
 use crate::dlp::{Action, Class, Finding, Knowledge, Orders, Scan, Stop, Subject};
 use claude_bottle::policy::{Denial, Dlp, Reason, Role, Route};
@@ -26,8 +27,30 @@ fn orders(route: &Route) -> Orders {
     }
 }
 
-/// The head as it leaves. `own`: what the gate adds is the gate's.
-pub fn head(passage: &Passage, head: &mut request::Parts, herald: &Herald) -> Result<(), Denial> {
+/// Stands in the trail where an address is not shown, because something was found in it.
+pub const WITHHELD: &str = "(withheld)";
+
+/// Is something in it that must not be seen?
+pub fn shows(knowledge: &Knowledge, text: &str) -> bool {
+    let orders = Orders { seen: Action::Block, patterns: Action::Off, stuck: Action::Block };
+    let mut scan = Scan::looking(knowledge, orders);
+    !text.is_empty() && scan.look(text.as_bytes()).and_then(|()| scan.finish(&mut Vec::new())).is_err()
+}
+
+/// The head as it leaves, but for what the gate has added.
+pub fn head(passage: &Passage, head: &mut request::Parts, tally: &mut Tally) -> Result<(), Denial> {
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let mut scan = Scan::looking(&passage.table.knowledge, orders(passage.rule()));
+    let looked = scan.look(format!("{target}\n").as_bytes());
+    if looked.is_err() || scan.has_notes() {
+        tally.path(WITHHELD);
+    }
+    let looked = Teller { herald: &tally.herald() }.judge(looked, &mut scan, "the address");
+    looked.and_then(|()| rest(passage, head, (scan, &tally.herald()))).inspect_err(|_| tally.path(WITHHELD))
+}
+
+/// `scan`: has seen the address.
+fn rest(passage: &Passage, head: &mut request::Parts, (mut scan, herald): (Scan, &Herald)) -> Result<(), Denial> {
     let (knowledge, orders) = (&passage.table.knowledge, orders(passage.rule()));
     let injected = passage.injection().map(|injection| &injection.name);
     let own = &passage.table.own_headers;
@@ -39,9 +62,6 @@ pub fn head(passage: &Passage, head: &mut request::Parts, herald: &Herald) -> Re
             }
         }
     }
-    let mut scan = Scan::looking(knowledge, orders);
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    teller.judge(scan.look(format!("{target}\n").as_bytes()), &mut scan, "the address")?;
     for (name, value) in &head.headers {
         if Some(name) != injected && name != HOST && !is_credential(name, own) {
             let line = [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat();
@@ -73,12 +93,15 @@ fn mask(knowledge: &Knowledge, orders: Orders, value: &mut HeaderValue, teller: 
     Ok(())
 }
 
-/// The name that is asked for, before anybody else is asked for it.
-pub fn name(knowledge: &Knowledge, host: &str) -> Result<(), Denial> {
+/// The name that is asked for, before anybody else is asked for it. `route`: of the wildcard that lets it in.
+pub fn name(table: &Table, route: usize, tally: &mut Tally) -> Result<(), Denial> {
     let orders = Orders { seen: Action::Block, patterns: Action::Off, stuck: Action::Block };
-    let mut scan = Scan::looking(knowledge, orders);
-    let looked = scan.look(host.as_bytes()).and_then(|()| scan.finish(&mut Vec::new()));
-    looked.map_err(|stop| denial(&stop, "the host's name"))
+    let mut scan = Scan::looking(&table.knowledge, orders);
+    let looked = scan.look(tally.audit.host.as_bytes()).and_then(|()| scan.finish(&mut Vec::new()));
+    if looked.is_err() {
+        tally.audit.host = table.route(route).host.as_str().to_owned();
+    }
+    Teller { herald: &tally.herald() }.judge(looked, &mut scan, "the host's name")
 }
 
 /// A request's body, trailers and messages.

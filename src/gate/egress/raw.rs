@@ -51,13 +51,14 @@ pub async fn untouched(egress: &Egress, mut tally: Tally, mut stream: UnixStream
 }
 
 async fn reach(egress: &Egress, tally: &mut Tally, index: usize) -> Option<TcpStream> {
-    let table = &tally.table;
+    let table = tally.table.clone();
     if table.route(index).host.is_wildcard()
-        && let Err(denial) = leaks::name(&table.knowledge, &tally.audit.host)
+        && let Err(denial) = leaks::name(&table, index, tally)
     {
         tally.denied(&denial.near(index));
         return None;
     }
+    let table = &table;
     let found = match egress.dialler.locate(table, table.route(index), &tally.audit.host).await {
         Ok(target) => egress.dialler.tunnel(table, &target).await,
         Err(trouble) => Err(trouble),

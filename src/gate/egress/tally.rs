@@ -2,6 +2,7 @@
 //! them for `ctl status`.
 
 use super::Egress;
+use super::leaks;
 use super::table::Table;
 use crate::events::Events;
 use claude_bottle::policy::{Denial, Reason};
@@ -163,7 +164,13 @@ impl Tally {
 
     pub fn denied(&mut self, denial: &Denial) {
         self.audit.verdict = Outcome::Deny;
-        self.audit.reason = Some(denial.text.clone());
+        self.audit.reason = Some(match leaks::shows(&self.table.knowledge, &denial.text) {
+            true => format!("{} {}", denial.reason, leaks::WITHHELD),
+            false => denial.text.clone(),
+        });
+        // The trail outlives the bottle: what was refused may be a secret on its way.
+        self.audit.host = self.fit(self.audit.host.clone());
+        self.audit.path = self.fit(self.audit.path.clone());
         if let Some(route) = denial.route {
             self.point(route);
         }
@@ -175,7 +182,13 @@ impl Tally {
         if refusals.len() >= REMEMBERED {
             refusals.pop_front();
         }
-        refusals.push_back((SystemTime::now(), format!("{what}: {}", denial.text)));
+        let reason = self.audit.reason.as_deref().unwrap_or_default();
+        refusals.push_back((SystemTime::now(), format!("{what}: {reason}")));
+    }
+
+    /// For the trail: what holds a secret is not shown.
+    fn fit(&self, text: String) -> String {
+        if leaks::shows(&self.table.knowledge, &text) { leaks::WITHHELD.to_owned() } else { text }
     }
 
     /// Allowed, but it came to nothing.

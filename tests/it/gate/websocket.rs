@@ -34,14 +34,14 @@ fn head(first: u8, length: usize, mask: u8) -> Vec<u8> {
     }
 }
 
-fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [7, 0x80, 9, 0xff];
     let payload = payload.iter().enumerate().map(|(index, byte)| byte ^ mask[index % 4]);
     head(first, payload.len(), 0x80).into_iter().chain(mask).chain(payload).collect()
 }
 
 /// One frame: its first byte and payload.
-async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<(u8, Vec<u8>)> {
+pub async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<(u8, Vec<u8>)> {
     let (first, second) = (stream.read_u8().await?, stream.read_u8().await?);
     let length = match second & 0x7f {
         126 => usize::from(stream.read_u16().await?),
@@ -58,7 +58,7 @@ async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<(u8, 
     Ok((first, payload))
 }
 
-const UPGRADE: [(&str, &str); 4] = [
+pub const UPGRADE: [(&str, &str); 4] = [
     ("connection", "Upgrade"),
     ("upgrade", "WebSocket"),
     ("sec-websocket-key", "x"),
