@@ -179,9 +179,9 @@ fn html(text: &[u8]) -> Step {
                 Some((b';', inner)) => (true, inner),
                 _ => (false, number),
             };
-            let code = number.iter().try_fold(0u32, |sum, byte| {
-                Some(sum.checked_mul(radix)?.checked_add(char::from(*byte).to_digit(radix)?)?)
-            });
+            let code = number
+                .iter()
+                .try_fold(0u32, |sum, byte| sum.checked_mul(radix)?.checked_add(char::from(*byte).to_digit(radix)?));
             match (code, closed) {
                 (None, _) => Step::No,
                 (Some(_), false) => Step::More,

@@ -3,13 +3,15 @@
 //! nothing but a look.
 
 use super::cover::{Cover, Reading};
+use super::dump::Dump;
 use super::escapes::{Escapes, Kind};
 use super::fold::Fold;
 use super::pattern::{Patterns, Rules};
-use super::runs::{Base64, Dump, Hex};
+use super::runs::{Base64, Hex};
 use super::unpack::Unpack;
 use super::values::Values;
 use super::vault::Vault;
+use super::view::{Decode, View};
 use aho_corasick::automaton::StateID;
 
 /// Encodings in one another.
@@ -73,41 +75,22 @@ pub struct Layer {
     scratch: Vec<u8>,
 }
 
-/// A reading that is a text again.
-struct View {
-    how: &'static str,
-    decoder: Decode,
-    /// What came while nothing called for it, and how much more is wanted of it.
-    quiet: Vec<u8>,
-    awake: usize,
-    inner: Option<Box<Layer>>,
-}
-
-enum Decode {
-    Escapes(Escapes),
-    /// Decoded for all such views at once.
-    Base64,
-    Hex(Hex),
-    Dump(Dump),
-}
-
 impl Layer {
     pub fn new(vault: &Vault, seat: Seat, depth: usize, path: String) -> Layer {
         let raw = (seat != Seat::Outer).then(|| (vault.raw.start(), Patterns::default()));
-        let view = |how, decoder| View { how, decoder, quiet: Vec::new(), awake: 0, inner: None };
         let mut views = Vec::new();
         // A run may begin before the text does. Deeper down, that costs more than it is likely to find.
         let phases = if depth < 2 && seat != Seat::Decoded { 4 } else { 1 };
         if depth < DEEPEST {
-            views.push(view("with escapes", Decode::Escapes(Escapes::new(Kind::Signs))));
+            views.push(View::new("with escapes", Decode::Escapes(Escapes::new(Kind::Signs))));
             if seat != Seat::Decoded {
-                views.push(view("quoted-printable", Decode::Escapes(Escapes::new(Kind::Printable))));
-                views.push(view("a dump", Decode::Dump(Dump::default())));
+                views.push(View::new("quoted-printable", Decode::Escapes(Escapes::new(Kind::Printable))));
+                views.push(View::new("a dump", Decode::Dump(Dump::default())));
             }
             for _ in 0..phases {
-                views.push(view("base64", Decode::Base64));
+                views.push(View::new("base64", Decode::Base64));
             }
-            views.push(view("hex", Decode::Hex(Hex::default())));
+            views.push(View::new("hex", Decode::Hex(Hex::default())));
         }
         Layer {
             seat,
@@ -258,18 +241,6 @@ impl Layer {
             let surplus = view.quiet.len().saturating_sub(REACH);
             view.quiet.drain(..surplus);
         }
-    }
-}
-
-impl Decode {
-    fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) -> bool {
-        match self {
-            Decode::Escapes(escapes) => return escapes.push(bytes, into),
-            Decode::Base64 => {}
-            Decode::Hex(hex) => hex.push(bytes, into),
-            Decode::Dump(dump) => dump.push(bytes, into),
-        }
-        !into.is_empty()
     }
 }
 

@@ -5,6 +5,7 @@
 //! looked for in every reading of what then leaves (`layer`).
 
 mod cover;
+mod dump;
 mod escapes;
 mod fold;
 mod forms;
@@ -15,13 +16,14 @@ mod runs;
 mod unpack;
 mod values;
 mod vault;
+mod view;
 mod web;
 mod worth;
 
 #[cfg(test)]
 mod tests;
 
-use crate::codec::Decoder;
+use super::codec::{Decoder, PART};
 pub use front::Front;
 use layer::{Found, Hunt, Layer, Seat, What};
 pub use pattern::Rules;
@@ -150,7 +152,7 @@ impl Scan {
         let rules = (self.orders.patterns != Action::Off).then_some(&*self.knowledge.rules);
         let hunt = &mut Hunt { vault: &self.knowledge.vault, rules, found: &mut self.found };
         let mut broken = Ok(());
-        for part in bytes.chunks(crate::codec::PART) {
+        for part in bytes.chunks(PART) {
             let mut plain = Vec::new();
             broken = broken.and(decoder.push(part, &mut plain));
             layer.push(hunt, &plain);

@@ -344,7 +344,7 @@ fn dlp_speed() {
                 scan.finish(&mut out).unwrap();
             }
             let spent = started.elapsed().as_secs_f64() * 1000.0 / f64::from(times as u32);
-            println!("{name}, {length} bytes: {spent:.2} ms");
+            let _ = writeln!(std::io::stderr(), "{name}, {length} bytes: {spent:.2} ms");
         }
     }
     let started = std::time::Instant::now();
@@ -354,5 +354,5 @@ fn dlp_speed() {
             .unwrap();
         scan.finish(&mut Vec::new()).unwrap();
     }
-    println!("a small head: {:.4} ms", started.elapsed().as_secs_f64());
+    let _ = writeln!(std::io::stderr(), "a small head: {:.4} ms", started.elapsed().as_secs_f64());
 }

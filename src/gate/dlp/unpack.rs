@@ -1,7 +1,7 @@
 //! Compressed files inside a text, wherever they begin, known by their first bytes and read as they stream.
 
+use super::super::codec::{Decoder, PART};
 use super::layer::{Hunt, Layer, inner};
-use crate::codec::{Decoder, PART};
 use memchr::{memchr_iter, memchr3_iter};
 
 /// Read at once; a third one waits for its turn in vain.
@@ -64,7 +64,7 @@ impl Unpack {
         }
     }
 
-    /// RFC-less, but fixed since 1989: method at 8, lengths of name and extra field at 26 and 28.
+    /// Fixed since 1989: method at 8, lengths of name and extra field at 26 and 28.
     fn begin_zip(&mut self, hunt: &mut Hunt, head: Vec<u8>) {
         let length = |at: usize| usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
         if head.len() < ZIP || head.len() < ZIP + length(26) + length(28) {
@@ -121,5 +121,5 @@ fn begins(text: &[u8]) -> Option<usize> {
 
 /// RFC 1950, section 2.2: a multiple of 31, and no dictionary.
 fn is_zlib(head: &[u8]) -> bool {
-    u16::from_be_bytes([head[0], head[1]]) % 31 == 0 && head[1] & 0x20 == 0
+    u16::from_be_bytes([head[0], head[1]]).is_multiple_of(31) && head[1] & 0x20 == 0
 }

@@ -59,7 +59,9 @@ fn rot13(text: &str) -> String {
     text.chars().map(turn).collect()
 }
 
-const ENCODINGS: &[(&str, fn(&str) -> String)] = &[
+type Encoding = (&'static str, fn(&str) -> String);
+
+const ENCODINGS: &[Encoding] = &[
     ("plain", |t| t.to_owned()),
     ("upper case", |t| t.to_ascii_uppercase()),
     ("percent", |t| each(t, |b| format!("%{b:02x}"))),

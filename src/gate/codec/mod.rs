@@ -3,10 +3,13 @@
 //! What it gives back is bounded, whatever comes in: a body that grows out of measure is broken. Feed it in parts of
 //! [`PART`] bytes where the result is not wanted at once.
 
+mod inflate;
+mod zstd;
+
 use brotli_decompressor::DecompressorWriter;
-use flate2::{Decompress, FlushDecompress, Status};
-use ruzstd::decoding::FrameDecoder;
-use std::io::{self, Read, Write};
+use inflate::{Format, Inflate};
+use std::io::{self, Write};
+use zstd::Zstd;
 
 /// Bytes of input whose output is surely small enough to hold.
 pub const PART: usize = 1024;
@@ -15,11 +18,6 @@ const BURST: usize = 32 << 20;
 /// Beyond this many bytes of output, [`STEEP`] times the input is too much.
 const FREE: u64 = 64 << 20;
 const STEEP: u64 = 400;
-/// Bytes of zstd's window (RFC 9659), and what a block and its headers may need.
-const WINDOW: u64 = 8 << 20;
-const BLOCK: usize = (128 << 10) + 64;
-/// Bytes of gzip's header, with a file's name in it.
-const LARGEST_HEAD: usize = 64 << 10;
 /// Encodings, one in the other.
 const DEEPEST: usize = 3;
 
@@ -46,6 +44,9 @@ enum Stage {
     Brotli(Box<DecompressorWriter<Room>>),
     Zstd(Box<Zstd>),
 }
+
+/// Bytes in, bytes out.
+type Step = fn(&mut Stage, &[u8], &mut Vec<u8>) -> Result<(), Broken>;
 
 impl Decoder {
     /// `encodings`: the header's value. `None`: one of them is not known here.
@@ -102,11 +103,7 @@ impl Decoder {
     }
 
     /// Through all stages. What was made before something broke is not lost.
-    fn run(
-        &mut self,
-        mut data: Vec<u8>,
-        step: fn(&mut Stage, &[u8], &mut Vec<u8>) -> Result<(), Broken>,
-    ) -> (Vec<u8>, Result<(), Broken>) {
+    fn run(&mut self, mut data: Vec<u8>, step: Step) -> (Vec<u8>, Result<(), Broken>) {
         let mut ended = Ok(());
         for stage in &mut self.stages {
             let mut made = Vec::new();
@@ -119,7 +116,7 @@ impl Decoder {
     /// What was compressed has ended; what follows is something else.
     pub fn is_over(&self) -> bool {
         self.stages.iter().any(|stage| match stage {
-            Stage::Inflate(inflate) => matches!(inflate.at, At::Behind),
+            Stage::Inflate(inflate) => inflate.is_over(),
             Stage::Zstd(zstd) => zstd.over,
             Stage::Undecided | Stage::Brotli(_) => false,
         })
@@ -175,137 +172,6 @@ impl Stage {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Gzip,
-    Zlib,
-    Raw,
-}
-
-/// Where in its format the next byte stands.
-enum At {
-    /// Gzip's header, as far as it came.
-    Head(Vec<u8>),
-    Body,
-    /// Gzip's checksum and length: bytes to come.
-    Tail(usize),
-    /// What follows is not compressed, and not wanted.
-    Behind,
-}
-
-struct Inflate {
-    format: Format,
-    at: At,
-    engine: Decompress,
-    members: usize,
-}
-
-impl Inflate {
-    fn new(format: Format) -> Inflate {
-        let at = if format == Format::Gzip { At::Head(Vec::new()) } else { At::Body };
-        Inflate { format, at, engine: Decompress::new(format == Format::Zlib), members: 0 }
-    }
-
-    fn push(&mut self, mut bytes: &[u8], made: &mut Vec<u8>) -> Result<(), Broken> {
-        while let Some((first, rest)) = bytes.split_first() {
-            match &mut self.at {
-                // Behind a member, what is not another one is not gzip's.
-                At::Head(head) if head.is_empty() && self.members > 0 && *first != 0x1f => self.at = At::Behind,
-                At::Head(head) => {
-                    head.push(*first);
-                    bytes = rest;
-                    if head.len() > LARGEST_HEAD {
-                        return Err(NOT);
-                    }
-                    if gzip_head(head)? {
-                        self.at = At::Body;
-                    }
-                }
-                At::Body => {
-                    let (read, before) = (self.engine.total_in(), self.engine.total_out());
-                    made.reserve(8 << 10);
-                    let status = self.engine.decompress_vec(bytes, made, FlushDecompress::None).map_err(|_| NOT)?;
-                    let read = usize::try_from(self.engine.total_in() - read).unwrap_or(bytes.len());
-                    bytes = &bytes[read.min(bytes.len())..];
-                    if made.len() > BURST {
-                        return Err(TOO_MUCH);
-                    }
-                    if status == Status::StreamEnd {
-                        self.at = if self.format == Format::Gzip { At::Tail(8) } else { At::Behind };
-                    } else if read == 0 && self.engine.total_out() == before {
-                        return Err(NOT);
-                    }
-                }
-                At::Tail(1) => {
-                    // Another member may follow.
-                    self.at = At::Head(Vec::new());
-                    self.engine.reset(false);
-                    self.members += 1;
-                    bytes = rest;
-                }
-                At::Tail(left) => {
-                    *left -= 1;
-                    bytes = rest;
-                }
-                At::Behind => return Ok(()),
-            }
-        }
-        self.drain(made)
-    }
-
-    /// The engine may have more to say about what it has read.
-    fn drain(&mut self, made: &mut Vec<u8>) -> Result<(), Broken> {
-        while let At::Body = self.at {
-            let before = self.engine.total_out();
-            made.reserve(8 << 10);
-            match self.engine.decompress_vec(&[], made, FlushDecompress::None) {
-                Ok(Status::StreamEnd) => {
-                    self.at = if self.format == Format::Gzip { At::Tail(8) } else { At::Behind };
-                }
-                Ok(_) if self.engine.total_out() != before => {}
-                _ => return Ok(()),
-            }
-            if made.len() > BURST {
-                return Err(TOO_MUCH);
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<(), Broken> {
-        match &self.at {
-            At::Behind => Ok(()),
-            At::Head(head) if head.is_empty() => Ok(()),
-            _ => Err(CUT),
-        }
-    }
-}
-
-/// Is this gzip's header (RFC 1952, section 2.3), and whole?
-fn gzip_head(head: &[u8]) -> Result<bool, Broken> {
-    let start = [0x1f, 0x8b, 8];
-    if head.iter().zip(start).any(|(byte, wanted)| *byte != wanted) {
-        return Err(NOT);
-    }
-    let Some(flags) = head.get(3) else { return Ok(false) };
-    let mut at = 10;
-    if flags & 4 != 0 {
-        let Some(length) = head.get(10..12) else { return Ok(false) };
-        at += 2 + usize::from(u16::from_le_bytes([length[0], length[1]]));
-    }
-    for flag in [8, 16] {
-        if flags & flag != 0 {
-            let Some(rest) = head.get(at..) else { return Ok(false) };
-            let Some(end) = rest.iter().position(|byte| *byte == 0) else { return Ok(false) };
-            at += end + 1;
-        }
-    }
-    if flags & 2 != 0 {
-        at += 2;
-    }
-    Ok(head.len() >= at)
-}
-
 /// Takes what a decoder makes, up to a bound.
 #[derive(Default)]
 struct Room(Vec<u8>);
@@ -321,113 +187,6 @@ impl Write for Room {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// The decoder wants whole blocks, and one frame at a time.
-#[derive(Default)]
-struct Zstd {
-    waiting: Vec<u8>,
-    frame: Option<FrameDecoder>,
-    /// The frame ends with a checksum of four bytes.
-    summed: bool,
-    frames: usize,
-    /// What follows the last frame is none.
-    over: bool,
-}
-
-impl Zstd {
-    fn push(&mut self, bytes: &[u8], made: &mut Vec<u8>) -> Result<(), Broken> {
-        if self.over {
-            return Ok(());
-        }
-        self.waiting.extend_from_slice(bytes);
-        let mut part = [0; 8 << 10];
-        loop {
-            let Some(frame) = &mut self.frame else {
-                let Some(length) = self.header()? else { return Ok(()) };
-                let mut frame = FrameDecoder::new();
-                frame.init(&self.waiting[..length]).map_err(|_| NOT)?;
-                self.waiting.drain(..length);
-                self.frame = Some(frame);
-                continue;
-            };
-            if frame.is_finished() {
-                while let count @ 1.. = frame.read(&mut part).map_err(|_| NOT)? {
-                    made.extend_from_slice(&part[..count]);
-                }
-                self.frame = None;
-                self.frames += 1;
-                continue;
-            }
-            // Asking costs: the decoder takes whole blocks only (RFC 8878, section 3.1.1.2).
-            let [a, b, c, content @ ..] = self.waiting.as_slice() else { return Ok(()) };
-            let header = u32::from_le_bytes([*a, *b, *c, 0]);
-            let length = if header >> 1 & 3 == 1 { 1 } else { (header >> 3) as usize };
-            // With the last block comes its checksum, which the decoder takes only together with it.
-            let length = length + if header & 1 == 1 && self.summed { 4 } else { 0 };
-            if length > BLOCK {
-                return Err(NOT);
-            }
-            if content.len() < length {
-                return Ok(());
-            }
-            let (read, written) = frame.decode_from_to(&self.waiting[..3 + length], &mut part).map_err(|_| NOT)?;
-            self.waiting.drain(..read.min(self.waiting.len()));
-            made.extend_from_slice(&part[..written]);
-            let mut last = written;
-            while last > 0 {
-                last = frame.read(&mut part).map_err(|_| NOT)?;
-                made.extend_from_slice(&part[..last]);
-            }
-            if made.len() > BURST {
-                return Err(TOO_MUCH);
-            }
-            if read == 0 && written == 0 && !frame.is_finished() {
-                return Err(NOT);
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Result<(), Broken> {
-        if self.frame.is_some() || !self.waiting.is_empty() {
-            return Err(CUT);
-        }
-        Ok(())
-    }
-
-    /// Bytes of the next frame's header (RFC 8878, section 3.1.1.1), once it is whole.
-    fn header(&mut self) -> Result<Option<usize>, Broken> {
-        let [a, b, c, d, descriptor, rest @ ..] = self.waiting.as_slice() else { return Ok(None) };
-        if [*a, *b, *c, *d] != [0x28, 0xb5, 0x2f, 0xfd] {
-            if self.frames == 0 {
-                return Err(NOT);
-            }
-            self.over = true;
-            self.waiting.clear();
-            return Ok(None);
-        }
-        let single = descriptor & 0x20 != 0;
-        let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
-        let size = match descriptor >> 6 {
-            0 => usize::from(single),
-            power => 1 << power,
-        };
-        let head = usize::from(!single) + dictionary;
-        if rest.len() < head + size {
-            return Ok(None);
-        }
-        let window = if single {
-            let bytes = rest[head..head + size].iter().rev();
-            bytes.fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-        } else {
-            1 << (10 + (rest[0] >> 3))
-        };
-        if window > WINDOW {
-            return Err(TOO_MUCH);
-        }
-        self.summed = descriptor & 4 != 0;
-        Ok(Some(5 + head + size))
     }
 }
 

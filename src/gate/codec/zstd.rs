@@ -1,0 +1,116 @@
+//! Zstandard, frame by frame, as it streams (RFC 8878), with a bounded window (RFC 9659).
+
+use super::{BURST, Broken, CUT, NOT, TOO_MUCH};
+use ruzstd::decoding::FrameDecoder;
+use std::io::Read;
+
+/// Bytes of its window, and what a block and its headers may need.
+const WINDOW: u64 = 8 << 20;
+const BLOCK: usize = (128 << 10) + 64;
+
+/// The decoder wants whole blocks, and one frame at a time.
+#[derive(Default)]
+pub struct Zstd {
+    waiting: Vec<u8>,
+    frame: Option<FrameDecoder>,
+    /// The frame ends with a checksum of four bytes.
+    summed: bool,
+    frames: usize,
+    /// What follows the last frame is none.
+    pub over: bool,
+}
+
+impl Zstd {
+    pub fn push(&mut self, bytes: &[u8], made: &mut Vec<u8>) -> Result<(), Broken> {
+        if self.over {
+            return Ok(());
+        }
+        self.waiting.extend_from_slice(bytes);
+        let mut part = [0; 8 << 10];
+        loop {
+            let Some(frame) = &mut self.frame else {
+                let Some(length) = self.header()? else { return Ok(()) };
+                let mut frame = FrameDecoder::new();
+                frame.init(&self.waiting[..length]).map_err(|_| NOT)?;
+                self.waiting.drain(..length);
+                self.frame = Some(frame);
+                continue;
+            };
+            if frame.is_finished() {
+                while let count @ 1.. = frame.read(&mut part).map_err(|_| NOT)? {
+                    made.extend_from_slice(&part[..count]);
+                }
+                self.frame = None;
+                self.frames += 1;
+                continue;
+            }
+            // Asking costs: the decoder takes whole blocks only (RFC 8878, section 3.1.1.2).
+            let [a, b, c, content @ ..] = self.waiting.as_slice() else { return Ok(()) };
+            let header = u32::from_le_bytes([*a, *b, *c, 0]);
+            let length = if header >> 1 & 3 == 1 { 1 } else { (header >> 3) as usize };
+            // With the last block comes its checksum, which the decoder takes only together with it.
+            let length = length + if header & 1 == 1 && self.summed { 4 } else { 0 };
+            if length > BLOCK {
+                return Err(NOT);
+            }
+            if content.len() < length {
+                return Ok(());
+            }
+            let (read, written) = frame.decode_from_to(&self.waiting[..3 + length], &mut part).map_err(|_| NOT)?;
+            self.waiting.drain(..read.min(self.waiting.len()));
+            made.extend_from_slice(&part[..written]);
+            let mut last = written;
+            while last > 0 {
+                last = frame.read(&mut part).map_err(|_| NOT)?;
+                made.extend_from_slice(&part[..last]);
+            }
+            if made.len() > BURST {
+                return Err(TOO_MUCH);
+            }
+            if read == 0 && written == 0 && !frame.is_finished() {
+                return Err(NOT);
+            }
+        }
+    }
+
+    pub fn finish(&mut self) -> Result<(), Broken> {
+        if self.frame.is_some() || !self.waiting.is_empty() {
+            return Err(CUT);
+        }
+        Ok(())
+    }
+
+    /// Bytes of the next frame's header (RFC 8878, section 3.1.1.1), once it is whole.
+    fn header(&mut self) -> Result<Option<usize>, Broken> {
+        let [a, b, c, d, descriptor, rest @ ..] = self.waiting.as_slice() else { return Ok(None) };
+        if [*a, *b, *c, *d] != [0x28, 0xb5, 0x2f, 0xfd] {
+            if self.frames == 0 {
+                return Err(NOT);
+            }
+            self.over = true;
+            self.waiting.clear();
+            return Ok(None);
+        }
+        let single = descriptor & 0x20 != 0;
+        let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+        let size = match descriptor >> 6 {
+            0 => usize::from(single),
+            power => 1 << power,
+        };
+        let head = usize::from(!single) + dictionary;
+        if rest.len() < head + size {
+            return Ok(None);
+        }
+        let window = if single {
+            let bytes = rest[head..head + size].iter().rev();
+            bytes.fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        } else {
+            1 << (10 + (rest[0] >> 3))
+        };
+        if window > WINDOW {
+            return Err(TOO_MUCH);
+        }
+        self.summed = descriptor & 4 != 0;
+        Ok(Some(5 + head + size))
+    }
+}
