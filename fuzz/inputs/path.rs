@@ -1,11 +1,7 @@
 //! A request's first line is the input's first line, its headers are those below. What passes must be covered in every
 //! way that a server may read it; no input panics.
 
-#[path = "../../tests/it/policy/oracle.rs"]
-mod oracle;
-#[path = "../../tests/it/policy/servers.rs"]
-mod servers;
-
+use super::oracle;
 use claude_bottle::policy::{Ask, PathPattern, Policy, plain_name};
 use serde_json::json;
 use std::sync::LazyLock;

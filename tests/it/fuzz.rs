@@ -5,6 +5,7 @@ mod line;
 #[path = "../../fuzz/inputs/path.rs"]
 mod path;
 
+use crate::policy::oracle;
 use std::fs;
 use std::path::Path;
 

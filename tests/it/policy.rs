@@ -1,7 +1,7 @@
 //! The policy against servers: what passes is covered in every way a server may read it, what is refused is escaped by
 //! no spelling. `PROPTEST_CASES=1000000` asks for more than the few hundred cases of an ordinary run.
 
-mod oracle;
+pub mod oracle;
 mod servers;
 #[cfg(feature = "gate")]
 mod through;
