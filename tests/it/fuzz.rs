@@ -2,6 +2,8 @@
 
 #[path = "../../fuzz/inputs/line.rs"]
 mod line;
+#[path = "../../fuzz/inputs/messages.rs"]
+mod messages;
 #[path = "../../fuzz/inputs/path.rs"]
 mod path;
 
@@ -26,4 +28,9 @@ fn seeds_of_path() {
 #[test]
 fn seeds_of_line() {
     replay("line", line::run);
+}
+
+#[test]
+fn seeds_of_messages() {
+    replay("messages", messages::run);
 }

@@ -2,11 +2,11 @@
 
 use super::Passage;
 use super::leaks::Leaks;
+use super::model::Model;
 use super::tally::Herald;
 use super::watch::{Watch, encodings, refusal};
 use crate::answers::Masked;
 use crate::codec::{Decoder, PART};
-use crate::messages::Messages;
 use claude_bottle::policy::{Denial, Inspect, Reason, Role};
 use claude_bottle::protocol::Done;
 use hyper::body::Bytes;
@@ -59,36 +59,6 @@ impl Inspector {
         let Some(leaks) = &mut self.leaks else { return Ok(rest) };
         Ok([leaks.push(&rest)?, leaks.finish()?].concat().into())
     }
-}
-
-/// A request to the model. Its last part is kept until all of it was read: the upstream never has a whole one that was
-/// refused.
-struct Model {
-    messages: Messages,
-    kept: Bytes,
-}
-
-impl Model {
-    fn new(passage: &Passage, head: &request::Parts) -> Result<Model, Denial> {
-        if head.headers.contains_key(CONTENT_ENCODING) {
-            return Err(Denial::new(Reason::Model, "a compressed request to the model is not read"));
-        }
-        Ok(Model { messages: Messages::new(&passage.rule().server_tools), kept: Bytes::new() })
-    }
-
-    fn push(&mut self, bytes: Bytes) -> Result<Bytes, Denial> {
-        self.messages.push(&bytes).map_err(refused)?;
-        Ok(if bytes.is_empty() { bytes } else { std::mem::replace(&mut self.kept, bytes) })
-    }
-
-    fn finish(&mut self) -> Result<Bytes, Denial> {
-        self.messages.finish().map_err(refused)?;
-        Ok(std::mem::take(&mut self.kept))
-    }
-}
-
-fn refused(why: String) -> Denial {
-    Denial::new(Reason::Model, why)
 }
 
 /// Looks at one answer on its way to the agent. What cannot be read does not pass where it has to be.

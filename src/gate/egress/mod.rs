@@ -22,6 +22,7 @@ mod judge;
 mod leaks;
 mod lease;
 mod link;
+mod model;
 mod opening;
 mod pages;
 mod proxy;
