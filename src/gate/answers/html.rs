@@ -13,7 +13,7 @@ use tag::{BLOCKS, CLOSES_ITSELF, RAW, Tag, VOID, unescape};
 const TAG: usize = 16 << 10;
 const PIECE: usize = 16 << 10;
 const AGAIN: usize = 512;
-const DEEPEST: usize = 512;
+const DEEPEST: usize = 256;
 /// Bytes of a numeric reference.
 const REFERENCE: usize = 10;
 
@@ -176,7 +176,11 @@ impl Html {
                 self.last = b'>';
                 return self.met();
             }
-            None if matches!(byte, b'"' | b'\'') && self.tag.trim_ascii_end().ends_with(b"=") => {
+            // Of a tag that is too long, nobody looks for its end again and again.
+            None if matches!(byte, b'"' | b'\'')
+                && self.tag.len() < TAG
+                && self.tag.trim_ascii_end().ends_with(b"=") =>
+            {
                 self.quote = Some(byte);
             }
             None => {}
