@@ -7,7 +7,7 @@ use super::tally::Herald;
 use super::watch::{Watch, encodings, refusal};
 use crate::answers::Masked;
 use crate::codec::{Decoder, PART};
-use claude_bottle::policy::{Denial, Inspect, Reason, Role};
+use claude_bottle::policy::{Denial, Inspect, Role};
 use claude_bottle::protocol::Done;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};

@@ -63,7 +63,12 @@ impl Watch {
     }
 
     pub fn finish(&mut self) -> Option<&'static str> {
-        self.instructions.finish()
+        let mut rest = Vec::new();
+        if let Some(decoder) = &mut self.decoder {
+            // Where it is cut, so it is for whoever reads it.
+            let _ = decoder.finish(&mut rest);
+        }
+        self.instructions.push(&rest).or_else(|| self.instructions.finish())
     }
 }
 
