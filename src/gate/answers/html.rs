@@ -1,19 +1,20 @@
 //! HTML as it streams by, read for what a person does not see: comments, elements hidden by style or attribute, and
 //! attributes. Nothing is collected but a hidden text's latest part, a tag, and the names of open elements.
 
+mod elements;
+mod piece;
 mod tag;
 
 use super::Sign;
 use super::invisible::Invisible;
 use super::phrases;
 use super::style::{self, Sheet};
-use tag::{BLOCKS, CLOSES_ITSELF, RAW, Tag, VOID, unescape};
+use elements::Elements;
+use piece::{Piece, aside};
+use tag::{RAW, Tag, VOID};
 
-/// Bytes of a tag, of a hidden text's part, and what of it is looked at again with the next.
+/// Bytes of a tag.
 const TAG: usize = 16 << 10;
-const PIECE: usize = 16 << 10;
-const AGAIN: usize = 512;
-const DEEPEST: usize = 256;
 /// Bytes of a numeric reference.
 const REFERENCE: usize = 10;
 
@@ -42,9 +43,8 @@ pub struct Html {
     quote: Option<u8>,
     /// `</script`
     end: Vec<u8>,
-    open: Vec<(String, bool)>,
-    hidden: usize,
-    piece: Vec<u8>,
+    elements: Elements,
+    piece: Piece,
     /// The text's latest byte.
     last: u8,
     reference: Option<Vec<u8>>,
@@ -60,9 +60,8 @@ impl Html {
             tag: Vec::new(),
             quote: None,
             end: Vec::new(),
-            open: Vec::new(),
-            hidden: 0,
-            piece: Vec::new(),
+            elements: Elements::default(),
+            piece: Piece::default(),
             last: b'\n',
             reference: None,
             invisible: Invisible::default(),
@@ -100,38 +99,12 @@ impl Html {
     }
 
     pub fn finish(&mut self) -> Option<Sign> {
-        self.judge()
+        self.piece.judge()
     }
 
     /// Of an element, as it is shown or not.
     fn text(&mut self, text: &[u8]) -> Option<Sign> {
-        if self.hidden > 0 { self.gather(text) } else { None }
-    }
-
-    fn gather(&mut self, text: &[u8]) -> Option<Sign> {
-        for part in text.chunks(PIECE / 2) {
-            if self.piece.len() + part.len() > PIECE {
-                let sign = self.look();
-                let from = self.piece.len().saturating_sub(AGAIN);
-                self.piece.drain(..from);
-                if sign.is_some() {
-                    return sign;
-                }
-            }
-            self.piece.extend_from_slice(part);
-        }
-        None
-    }
-
-    fn look(&self) -> Option<Sign> {
-        let text = unescape(&self.piece);
-        if text.trim().is_empty() { None } else { phrases::hidden(&text) }
-    }
-
-    fn judge(&mut self) -> Option<Sign> {
-        let sign = self.look();
-        self.piece.clear();
-        sign
+        if self.elements.hide() { self.piece.gather(text) } else { None }
     }
 
     fn within_text(&mut self, byte: u8) -> Option<Sign> {
@@ -191,7 +164,7 @@ impl Html {
         if self.tag == b"!--" {
             self.at = At::Comment;
             // What was hidden before it is another text.
-            return self.judge();
+            return self.piece.judge();
         }
         None
     }
@@ -199,9 +172,9 @@ impl Html {
     fn within_comment(&mut self, byte: u8) -> Option<Sign> {
         if byte == b'>' && self.piece.ends_with(b"--") {
             self.at = At::Text;
-            return self.judge();
+            return self.piece.judge();
         }
-        self.gather(&[byte])
+        self.piece.gather(&[byte])
     }
 
     fn within_raw(&mut self, byte: u8, count: usize) -> Option<Sign> {
@@ -223,7 +196,10 @@ impl Html {
     fn met(&mut self) -> Option<Sign> {
         let raw = std::mem::take(&mut self.tag);
         match Tag::read(&raw)? {
-            Tag::End(name) => self.close(&name),
+            Tag::End(name) => {
+                let over = self.elements.close(&name);
+                self.seen(over)
+            }
             Tag::Start { name, attributes, closed } => {
                 let sign = attributes.iter().find_map(|(key, value)| aside(&name, key, value));
                 if sign.is_some() {
@@ -234,7 +210,8 @@ impl Html {
                     return value.and_then(|(_, value)| phrases::hidden(value));
                 }
                 let hides = name == "template" || attributes.iter().any(|(key, value)| self.hides(key, value));
-                let sign = self.imply(&name);
+                let over = self.elements.imply(&name);
+                let sign = self.seen(over);
                 if !closed && !VOID.contains(&name.as_str()) {
                     self.enter(name, hides);
                 }
@@ -259,33 +236,15 @@ impl Html {
         if RAW.contains(&name.as_str()) {
             self.end = format!("</{name}").into_bytes();
             self.at = At::Raw(0);
-        } else if self.open.len() < DEEPEST {
-            self.hidden += usize::from(hides);
-            self.open.push((name, hides));
+        } else {
+            self.elements.enter(name, hides);
         }
     }
 
-    /// Some elements end where another begins.
-    fn imply(&mut self, name: &str) -> Option<Sign> {
-        let (top, _) = self.open.last()?;
-        let ends = (top == name && CLOSES_ITSELF.contains(&name)) || (top == "p" && BLOCKS.contains(&name));
-        let top = top.clone();
-        if ends { self.close(&top) } else { None }
+    /// Over: the hidden text is whole.
+    fn seen(&mut self, over: bool) -> Option<Sign> {
+        if over { self.piece.judge() } else { None }
     }
-
-    fn close(&mut self, name: &str) -> Option<Sign> {
-        let at = self.open.iter().rposition(|(open, _)| open == name)?;
-        let before = self.hidden;
-        self.hidden -= self.open.drain(at..).filter(|(_, hides)| *hides).count();
-        if before > 0 && self.hidden == 0 { self.judge() } else { None }
-    }
-}
-
-fn aside(name: &str, key: &str, value: &str) -> Option<Sign> {
-    let spoken = ["alt", "title", "aria-label", "aria-description", "placeholder", "summary"].contains(&key);
-    let data = key.starts_with("data-") && !value.starts_with(['{', '[']);
-    let looked = name != "meta" && (spoken || data) && value.len() >= 16 && value.contains(' ');
-    if looked { phrases::aside(value) } else { None }
 }
 
 #[cfg(test)]

@@ -88,5 +88,5 @@ fn no_bytes_are_too_much() {
     {
         html.push(part);
     }
-    assert!(html.piece.len() <= PIECE + PIECE / 2 && html.tag.len() <= TAG && html.open.len() <= DEEPEST);
+    assert!(html.piece.is_bounded() && html.tag.len() <= TAG && html.elements.is_bounded());
 }

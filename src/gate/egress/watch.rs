@@ -82,3 +82,28 @@ pub fn encodings(headers: &HeaderMap) -> String {
     let encodings: Result<Vec<_>, _> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::to_str).collect();
     encodings.map_or_else(|_| "unknown".to_owned(), |encodings| encodings.join(","))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_and_downloads_are_not_waited_for() {
+        let watch = |inspect, said: &'static str, encoding: &'static str| {
+            let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(said))]);
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            Watch::new(inspect, "/", &headers).map(|watch| watch.map(|watch| watch.waits))
+        };
+        assert_eq!(watch(Inspect::Block, "text/html", "gzip"), Ok(Some(true)));
+        assert_eq!(watch(Inspect::Block, "text/event-stream", "identity"), Ok(Some(false)));
+        assert_eq!(watch(Inspect::Warn, "text/html", "gzip"), Ok(Some(false)));
+        for (inspect, said, encoding) in [
+            (Inspect::Off, "text/html", "gzip"),
+            (Inspect::Block, "image/png", "rot13"),
+            (Inspect::Warn, "text/html", "rot13"),
+        ] {
+            assert_eq!(watch(inspect, said, encoding), Ok(None), "{said}");
+        }
+        assert!(watch(Inspect::Block, "text/html", "rot13").is_err());
+    }
+}

@@ -1,0 +1,45 @@
+//! The elements that are open, and whether one of them hides what is in it. Names are all that is kept, up to a depth.
+
+use super::tag::{BLOCKS, CLOSES_ITSELF};
+
+const DEEPEST: usize = 256;
+
+#[derive(Default)]
+pub struct Elements {
+    open: Vec<(String, bool)>,
+    hiding: usize,
+}
+
+impl Elements {
+    pub fn hide(&self) -> bool {
+        self.hiding > 0
+    }
+
+    pub fn enter(&mut self, name: String, hides: bool) {
+        if self.open.len() < DEEPEST {
+            self.hiding += usize::from(hides);
+            self.open.push((name, hides));
+        }
+    }
+
+    /// One ends where another begins; true: what comes is seen again.
+    pub fn imply(&mut self, name: &str) -> bool {
+        let Some((top, _)) = self.open.last() else { return false };
+        let ends = (top == name && CLOSES_ITSELF.contains(&name)) || (top == "p" && BLOCKS.contains(&name));
+        let top = top.clone();
+        ends && self.close(&top)
+    }
+
+    /// With all that is in it; true: what comes is seen again.
+    pub fn close(&mut self, name: &str) -> bool {
+        let Some(at) = self.open.iter().rposition(|(open, _)| open == name) else { return false };
+        let before = self.hiding;
+        self.hiding -= self.open.drain(at..).filter(|(_, hides)| *hides).count();
+        before > 0 && self.hiding == 0
+    }
+
+    #[cfg(test)]
+    pub fn is_bounded(&self) -> bool {
+        self.open.len() <= DEEPEST
+    }
+}
