@@ -5,7 +5,7 @@ const LEAST: usize = 24;
 
 /// Digits of a run in which its text is looked for at every beginning: it may start later than the run does, but hardly
 /// much later.
-const NEAR: usize = 4096;
+const NEAR: usize = 1024;
 
 /// Base64 of both alphabets, runs of it: each is decoded from its first digit, and the beginning of each also from the
 /// second, third and fourth.
