@@ -414,7 +414,8 @@ async fn a_websocket_ends_where_a_value_is_found() {
         stream.write_all(&websocket::masked(0x01, one.as_bytes())).await.unwrap();
         let _ = stream.write_all(&websocket::masked(0x80, two.as_bytes())).await;
         loop {
-            let (first, payload) = websocket::receive(&mut stream).await.unwrap();
+            // Where the upstream's answer is cut, no last word fits behind it.
+            let Ok((first, payload)) = websocket::receive(&mut stream).await else { break };
             if first == 0x88 {
                 assert_eq!(&payload[..2], 1008u16.to_be_bytes(), "{}", String::from_utf8_lossy(&payload));
                 break;
