@@ -8,7 +8,7 @@ use super::json::{At, Member, Node, Value, clean, visible};
 use super::{Route, Token, keys, place};
 use crate::exit::Refused;
 use crate::policy::{
-    self, Auth, ConnectTo, Dlp, GitAccess, HeaderRules, HostPattern, Inspect, NO_OTHER, PathPattern, Protocol,
+    self, Auth, ConnectTo, Dlp, GitAccess, HOPS, HeaderRules, HostPattern, Inspect, NO_OTHER, PathPattern, Protocol,
     QueryRules, Role, Scheme, ValuePattern,
 };
 use std::collections::BTreeMap;
@@ -19,21 +19,8 @@ const PLACEHOLDERS: [&str; 3] = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "C
 const READING: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 /// What a `deny` without `methods` refuses, beside every method that another route of the bottle names.
 const USUAL: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
-/// Headers of the connection, not of a credential.
-const NO_CREDENTIAL: [&str; 12] = [
-    "connection",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+/// Headers that carry no credential, beside those of the connection.
+const NO_CREDENTIAL: [&str; 2] = ["content-type", "proxy-authorization"];
 
 /// A route that is complete but for what the rest of its bottle decides.
 #[derive(Debug, Clone)]
@@ -418,7 +405,7 @@ fn scheme(block: &Block) -> Result<Scheme, Refused> {
         if !is_header(&header) {
             return Err(form.refuse(written, "not the name of a header"));
         }
-        if NO_CREDENTIAL.contains(&header.as_str()) {
+        if HOPS.into_iter().chain(NO_CREDENTIAL).any(|name| name == header) {
             return Err(form.refuse(written, format_args!("`{header}` carries no credential")));
         }
         return Ok(Scheme::Header { header });

@@ -1,6 +1,7 @@
 //! Headers, by a route's rules: each named one is there once and fits. Names that the gate itself writes or takes off
 //! have no rule: what is judged is what is forwarded.
 
+use super::headers::{CLAIMS, CREDENTIALS, HOPS, OVERRIDES, same_header};
 use super::value::ValuePattern;
 use std::collections::BTreeMap;
 
@@ -10,63 +11,15 @@ pub type HeaderRules = BTreeMap<String, ValuePattern>;
 /// A request's headers as they go on: name and value.
 pub type Fields<'a> = &'a [(&'a str, &'a [u8])];
 
-/// Of the connection, of a proxy, of a credential, or about another request than this one.
-const OURS: [&str; 38] = [
-    "api-key",
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "cookie2",
-    "expect",
-    "forwarded",
-    "host",
-    "job-token",
-    "keep-alive",
-    "private-token",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "true-client-ip",
-    "upgrade",
-    "x-amz-security-token",
-    "x-api-key",
-    "x-auth-token",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-forwarded-server",
-    "x-goog-api-key",
-    "x-host",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-host",
-    "x-original-method",
-    "x-original-url",
-    "x-real-ip",
-    "x-rewrite-url",
-];
-
 /// Does the gate write this header or take it off, whatever the agent sends? Any case; `_` and `-` are one.
 pub fn is_ours(name: &str) -> bool {
-    OURS.iter().any(|ours| twins(name, ours))
-}
-
-/// Servers that hand headers on as variables make `-` and `_` one.
-fn twins(name: &str, other: &str) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    name.len() == other.len() && name.bytes().zip(other.bytes()).all(|(a, b)| plain(a) == plain(b))
+    HOPS.into_iter().chain(CREDENTIALS).chain(OVERRIDES).chain(CLAIMS).any(|ours| same_header(name, ours))
 }
 
 /// The first rule that the headers do not fit, for a route that allows.
 pub(super) fn misfit<'r>(rules: &'r HeaderRules, fields: Fields) -> Option<&'r str> {
     let fits = |(name, pattern): &(&String, &ValuePattern)| {
-        let mut found = fields.iter().filter(|(one, _)| twins(one, name));
+        let mut found = fields.iter().filter(|(one, _)| same_header(one, name));
         let (Some((one, value)), None) = (found.next(), found.next()) else { return false };
         one.eq_ignore_ascii_case(name) && std::str::from_utf8(value).is_ok_and(|value| pattern.matches(value))
     };
@@ -76,7 +29,7 @@ pub(super) fn misfit<'r>(rules: &'r HeaderRules, fields: Fields) -> Option<&'r s
 /// For a route that refuses: may a server see every one of these, also as one of a list?
 pub(super) fn may_fit(rules: &HeaderRules, fields: Fields) -> bool {
     rules.iter().all(|(name, pattern)| {
-        fields.iter().filter(|(one, _)| twins(one, name)).any(|(_, value)| match std::str::from_utf8(value) {
+        fields.iter().filter(|(one, _)| same_header(one, name)).any(|(_, value)| match std::str::from_utf8(value) {
             Ok(value) => {
                 let listed = |one: &str| pattern.may_match(one.trim().trim_matches('"'));
                 pattern.may_match(value.trim()) || value.split(',').any(listed) || value.split([',', ';']).any(listed)

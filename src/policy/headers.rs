@@ -25,9 +25,38 @@ pub const OVERRIDES: [&str; 6] = [
     "x-original-method",
 ];
 
-/// Is this name, in lower case, another spelling of `dashed`? Many servers hand headers on as variables, where `-` and
-/// `_` are one.
-pub fn same_header(name: &str, dashed: &str) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
-    name.len() == dashed.len() && name.bytes().zip(dashed.bytes()).all(|(a, b)| plain(a) == plain(b))
+/// Only a proxy in front of a server may say for whom it asks and for which host; servers believe it.
+pub const CLAIMS: [&str; 11] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+    "x-original-host",
+    "x-host",
+    "true-client-ip",
+];
+
+/// Of the connection itself.
+pub const HOPS: [&str; 10] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Are these two spellings of one name? Case does not count, and many servers hand headers on as variables, where `-`
+/// and `_` are one.
+pub fn same_header(one: &str, other: &str) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(a, b)| plain(a) == plain(b))
 }

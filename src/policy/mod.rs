@@ -22,7 +22,7 @@ mod value;
 pub use address::{local_name, nowhere, private_name, special};
 pub use decide::{Ask, Denial, Pass, Reason, rule_of};
 pub use fields::{Fields, HeaderRules, is_ours};
-pub use headers::{CREDENTIALS, OVERRIDES, same_header};
+pub use headers::{CLAIMS, CREDENTIALS, HOPS, OVERRIDES, same_header};
 pub use host::plain_name;
 pub use normalise::{Readings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};

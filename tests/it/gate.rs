@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -234,6 +235,14 @@ fn arrived(value: &[u8]) -> String {
 
 // ---- the gate ----
 
+/// The gate's program, everything of it in one folder, fed and heard by pipes.
+pub fn serving(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_claude-bottle-gate"));
+    command.arg("serve").arg("--shared").arg(folder).arg("--private").arg(folder);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
 struct Gate {
     child: Child,
     dir: tempfile::TempDir,
@@ -260,15 +269,7 @@ impl Gate {
 
     fn feed(document: &[u8]) -> Gate {
         let dir = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_claude-bottle-gate"))
-            .arg("serve")
-            .args(["--shared".as_ref(), dir.path().as_os_str()])
-            .args(["--private".as_ref(), dir.path().as_os_str()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = serving(dir.path()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(document).unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (send, lines) = tokio::sync::mpsc::unbounded_channel();

@@ -178,7 +178,7 @@ impl Body {
                     }
                 }
             }
-            tell(filter, tally);
+            filter.tell(tally);
             let bytes = passed.inspect_err(|why| {
                 *ended = true;
                 match filter.refused() {
@@ -191,12 +191,6 @@ impl Body {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
         }
-    }
-}
-
-fn tell(filter: &mut Filter, tally: &mut Tally) {
-    while let Some(finding) = filter.finding() {
-        tally.alarm(finding.text, finding.done);
     }
 }
 
@@ -241,7 +235,7 @@ impl Drop for Body {
         if incoming.is_end_stream() {
             // Nobody asked whether there is more: a length had said so.
             let _ = filter.finish();
-            tell(filter, tally);
+            filter.tell(tally);
         } else if tally.audit.verdict == Outcome::Allow {
             tally.audit.reason = Some("the agent went away before the end".to_owned());
         }

@@ -175,9 +175,7 @@ impl Conversation {
                 head.version = Version::HTTP_11;
                 match Filter::new(&tally.audit.method, pass, &mut head) {
                     Ok(mut filter) => {
-                        if let Some(finding) = filter.finding() {
-                            tally.alarm(finding.text, finding.done);
-                        }
+                        filter.tell(&mut tally);
                         let (filter, tally) = (Box::new(filter), Box::new(tally));
                         let (trailers, ended, begun, _lease) = (None, false, Bytes::new(), lease);
                         let body = Body::Stream { incoming, filter, trailers, tally, ended, begun, _lease };

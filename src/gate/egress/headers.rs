@@ -2,27 +2,12 @@
 
 use super::table::Injection;
 use crate::codec::Decoder;
-use claude_bottle::policy::{CREDENTIALS, Inspect, OVERRIDES, Route, same_header};
+use claude_bottle::policy::{CLAIMS, CREDENTIALS, Inspect, OVERRIDES, Route, same_header};
 use hyper::HeaderMap;
 use hyper::header::{
-    ACCEPT_ENCODING, ALT_SVC, CONNECTION, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    RANGE, SEC_WEBSOCKET_EXTENSIONS, TE, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_ENCODING, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, RANGE, SEC_WEBSOCKET_EXTENSIONS, TE, TRANSFER_ENCODING, UPGRADE,
 };
-
-/// Only a proxy in front of a server may say for whom it asks and for which host; servers believe it.
-const CLAIMS: [&str; 11] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-forwarded-server",
-    "x-real-ip",
-    "x-original-host",
-    "x-host",
-    "true-client-ip",
-];
 
 /// Set on every answer of the gate's own, and on no other.
 pub const MARK: HeaderName = HeaderName::from_static("x-claude-bottle");
@@ -151,6 +136,12 @@ fn listed(headers: &HeaderMap, token: &str) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|one| one.trim().eq_ignore_ascii_case(token))
+}
+
+/// All of a message's encodings, the outermost last, as `content-encoding` has them.
+pub fn encodings(headers: &HeaderMap) -> String {
+    let encodings: Result<Vec<_>, _> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::to_str).collect();
+    encodings.map_or_else(|_| "unknown".to_owned(), |encodings| encodings.join(","))
 }
 
 #[cfg(test)]

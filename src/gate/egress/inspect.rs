@@ -1,10 +1,11 @@
 //! What requests and answers carry, looked at on its way: the one seam between what moves bytes and what reads them.
 
 use super::Passage;
+use super::headers::encodings;
 use super::leaks::Leaks;
 use super::model::Model;
-use super::tally::Herald;
-use super::watch::{Watch, encodings, refusal};
+use super::tally::{Herald, Tally};
+use super::watch::{UNREADABLE, Watch, refusal};
 use crate::answers::Masked;
 use crate::codec::{Decoder, PART};
 use claude_bottle::policy::{Denial, Inspect, Role};
@@ -103,8 +104,7 @@ impl Filter {
         if bare {
             return Ok(filter);
         }
-        let decoder =
-            Decoder::new(&encodings(&head.headers)).ok_or("the answer is encoded in a way that cannot be read")?;
+        let decoder = Decoder::new(&encodings(&head.headers)).ok_or(UNREADABLE)?;
         if !decoder.is_identity() {
             head.headers.remove(CONTENT_ENCODING);
             head.headers.remove(CONTENT_LENGTH);
@@ -177,6 +177,13 @@ impl Filter {
                 *value = masked;
                 self.found = true;
             }
+        }
+    }
+
+    /// To the operator, all that was found since.
+    pub fn tell(&mut self, tally: &mut Tally) {
+        while let Some(finding) = self.finding() {
+            tally.alarm(finding.text, finding.done);
         }
     }
 

@@ -3,7 +3,7 @@
 //! A denial says what kind of thing it was, where it stood and how it was written; never the thing, nor its name.
 
 use super::Passage;
-use super::headers::is_credential;
+use super::headers::{encodings, is_credential};
 use super::table::Table;
 use super::tally::{Herald, Tally};
 use crate::codec::Decoder;
@@ -12,7 +12,7 @@ use claude_bottle::policy::{Denial, Dlp, Reason, Role, Route};
 use claude_bottle::protocol::Done;
 use hyper::HeaderMap;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_ENCODING, HOST, HeaderValue};
+use hyper::header::{HOST, HeaderValue};
 use hyper::http::request;
 
 /// Of a route. On the model's host the conversation is sent again and again, whole: to refuse it once would end it.
@@ -45,8 +45,9 @@ pub fn head(passage: &Passage, head: &mut request::Parts, tally: &mut Tally) -> 
     if looked.is_err() || scan.has_notes() {
         tally.path(WITHHELD);
     }
-    let looked = Teller { herald: &tally.herald() }.judge(looked, &mut scan, "the address");
-    looked.and_then(|()| rest(passage, head, (scan, &tally.herald()))).inspect_err(|_| tally.path(WITHHELD))
+    let herald = tally.herald();
+    let looked = Teller { herald: &herald }.judge(looked, &mut scan, "the address");
+    looked.and_then(|()| rest(passage, head, (scan, &herald))).inspect_err(|_| tally.path(WITHHELD))
 }
 
 /// `scan`: has seen the address.
@@ -116,10 +117,8 @@ impl Leaks {
     pub fn new(herald: Herald, passage: &Passage, head: &request::Parts) -> Leaks {
         let (knowledge, orders) = (passage.table.knowledge.clone(), orders(passage.rule()));
         let mut scan = Scan::passing(&knowledge, orders);
-        let encodings = head.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
-        let encodings = String::from_utf8_lossy(&encodings.collect::<Vec<_>>().join(&b","[..])).into_owned();
         // One that is not known here is read as it stands.
-        if let Some(decoder) = Decoder::new(&encodings).filter(|decoder| !decoder.is_identity()) {
+        if let Some(decoder) = Decoder::new(&encodings(&head.headers)).filter(|decoder| !decoder.is_identity()) {
             scan = scan.unpacking(decoder);
         }
         Leaks { scan, knowledge, orders, herald }

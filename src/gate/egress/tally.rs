@@ -199,16 +199,19 @@ impl Tally {
 
     /// Something was found; `finding` never holds it.
     pub fn alarm(&mut self, finding: &str, done: Done) {
-        let Audit { host, port, method, path, .. } = self.audit.clone();
         self.audit.finding.get_or_insert_with(|| finding.to_owned());
-        self.egress.events.push(Event::Alarm(Alarm { host, port, method, path, finding: finding.to_owned(), done }));
+        self.egress.events.push(Event::Alarm(Alarm { finding: finding.to_owned(), done, ..self.concerning() }));
+    }
+
+    /// An alarm of this request, before it says what.
+    fn concerning(&self) -> Alarm {
+        let Audit { host, port, method, path, .. } = &self.audit;
+        Alarm { host: host.clone(), port: *port, method: method.clone(), path: path.clone(), ..Alarm::default() }
     }
 
     /// For who looks at a part of it.
     pub fn herald(&self) -> Herald {
-        let Audit { host, port, method, path, .. } = self.audit.clone();
-        let alarm = Alarm { host, port, method, path, ..Alarm::default() };
-        Herald { egress: self.egress.clone(), alarm, finding: self.finding.clone() }
+        Herald { egress: self.egress.clone(), alarm: self.concerning(), finding: self.finding.clone() }
     }
 
     fn point(&mut self, route: usize) {

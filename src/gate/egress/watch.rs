@@ -1,11 +1,15 @@
 //! An answer that is looked at for hidden instructions, beside its way to the agent. Where that is only told, an answer
 //! that cannot be read passes; where it is refused, it does not.
 
+use super::headers::encodings;
 use crate::answers::{Instructions, Kind};
 use crate::codec::{Decoder, PART};
 use claude_bottle::policy::{Denial, Inspect, Reason};
 use hyper::HeaderMap;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use hyper::header::CONTENT_TYPE;
+
+/// Why an answer does not pass that has to be read.
+pub const UNREADABLE: &str = "the answer is encoded in a way that cannot be read";
 
 pub struct Watch {
     instructions: Instructions,
@@ -27,7 +31,7 @@ impl Watch {
         let decoder = match Decoder::new(&encodings(headers)) {
             Some(decoder) => (!decoder.is_identity()).then_some(decoder),
             None if inspect == Inspect::Block => {
-                return Err("the answer is encoded in a way that cannot be read".to_owned());
+                return Err(UNREADABLE.to_owned());
             }
             None => return Ok(None),
         };
@@ -77,15 +81,10 @@ pub fn refusal(sign: &str) -> Denial {
     Denial::new(Reason::Answer, format!("the answer holds {sign}, and its route does not let that through"))
 }
 
-/// All of them, the outermost last, as `content-encoding` has them.
-pub fn encodings(headers: &HeaderMap) -> String {
-    let encodings: Result<Vec<_>, _> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::to_str).collect();
-    encodings.map_or_else(|_| "unknown".to_owned(), |encodings| encodings.join(","))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::header::{CONTENT_ENCODING, HeaderValue};
 
     #[test]
     fn events_and_downloads_are_not_waited_for() {

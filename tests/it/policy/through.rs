@@ -2,6 +2,7 @@
 //! pass, and byte for byte. One kept-alive plain connection; a new one only where the gate has ended it.
 
 use super::{TRICKS, path, query};
+use crate::gate::serving;
 use claude_bottle::policy::{Ask, Policy};
 use claude_bottle::protocol::encode_base64;
 use proptest::prelude::*;
@@ -12,7 +13,7 @@ use serde_json::json;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -68,14 +69,7 @@ impl Gate {
             "roots": "roots", "values": { "roots": encode_base64(root.as_bytes()) },
         });
         let dir = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_claude-bottle-gate"))
-            .arg("serve")
-            .args(["--shared".as_ref(), dir.path().as_os_str()])
-            .args(["--private".as_ref(), dir.path().as_os_str()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = serving(dir.path()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(document.to_string().as_bytes()).unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.next().unwrap().unwrap();
