@@ -218,7 +218,7 @@ mod tests {
             ("*.co.uk", true),
             ("*.docs.rs", false),
             ("*.example.org", false),
-            ("*.crates.io", false),
+            ("*.crates.example", false),
             ("*.api.example.co.uk", false),
             ("pages.dev", false),
             ("mine.pages.dev", false),

@@ -673,7 +673,7 @@ fn honest(n: usize, noise: &mut Noise, sources: &[String]) -> Request<Payload> {
     match n % 16 {
         0 => get("packages", &format!("/@scope%2fthing-{n}/-/thing-{n}-{}.{n}.0.tgz", noise.next() % 20)),
         1 => get(
-            "pypi-mirror",
+            "wheels",
             &format!("/packages/{}/{}/{}/thing_{n}-1.2.3-py3-none-any.whl", noise.hex(2), noise.hex(2), noise.hex(60)),
         ),
         2 => get("forge", &format!("/repos/team/app/commits/{}?per_page=100&sha={}", noise.hex(40), noise.hex(40))),
