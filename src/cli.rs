@@ -8,8 +8,39 @@ use std::path::PathBuf;
 #[command(name = "claude-bottle", version, disable_help_subcommand = true, infer_subcommands = false)]
 #[command(after_help = EXITS)]
 pub struct Cli {
+    #[command(flatten)]
+    pub manner: Manner,
+
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+/// How everything is said, whatever the verb.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Manner {
+    /// Say nothing but errors, questions and what was asked for
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Show each engine call before it is made, as it can be typed
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+
+    /// Say at the end what took how long
+    #[arg(long, global = true)]
+    pub timings: bool,
+
+    /// Colour on stderr
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, without NO_COLOR
+    Auto,
+    Always,
+    Never,
 }
 
 const EXITS: &str = "\
@@ -44,12 +75,27 @@ pub enum Verb {
     Logs(Logs),
     /// Build the images that are missing
     Build(Build),
+    /// Bring a server of an agent's to this machine's loopback
+    Forward(Forward),
+    /// Write a manifest to begin with
+    Init(Init),
+    /// Open the manifest in your editor, and check it on close
+    Edit(Edit),
+    /// Look whether everything that is needed is there, and say what to type
+    Doctor(Doctor),
+    /// Print what a shell needs: completions, a prompt, a short form
+    Shell(Shell),
+    /// Open the manual of a verb
+    Help(Help),
+    /// Names for completions, one a line with what it is after a tab
+    #[command(hide = true)]
+    Names(Names),
 }
 
 #[derive(Debug, Args)]
 pub struct Start {
-    /// The agent's name in claude-bottle.json
-    pub agent: String,
+    /// The agent's name in claude-bottle.json; without it, a choice is offered
+    pub agent: Option<String>,
 
     /// Copy the current directory into the workspace, without what git ignores; `all` brings that, too
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "unignored")]
@@ -137,8 +183,9 @@ pub struct Exec {
 
 #[derive(Debug, Args)]
 pub struct Info {
-    /// The session, as `list` shows it
-    pub identity: String,
+    /// A session, as `list` shows it, or an agent of claude-bottle.json
+    #[arg(value_name = "IDENTITY|AGENT")]
+    pub name: String,
 
     /// How to print it
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
@@ -259,6 +306,10 @@ pub struct Check {
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub headers: Vec<String>,
 
+    /// The request's body, a file or `-` for stdin: what of it must not leave
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
+
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
     pub format: ListFormat,
@@ -290,6 +341,86 @@ pub struct Build {
     /// Build again what is there
     #[arg(long)]
     pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Forward {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// The server's port inside, or another one for here and then the one inside
+    #[arg(required = true, value_name = "PORT[:PORT]")]
+    pub ports: Vec<String>,
+
+    /// Listen on this address instead of loopback's: whoever reaches it reaches the agent's server
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<std::net::IpAddr>,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Print the JSON Schema of the manifest, and write nothing
+    #[arg(long)]
+    pub schema: bool,
+
+    /// Do not ask: what is found and the defaults are the answers
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Edit {
+    /// The manifest that defines this agent, at its line; by default the one at home
+    pub agent: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Shell {
+    /// Whose words
+    #[arg(value_enum)]
+    pub shell: ShellKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShellKind {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+#[derive(Debug, Args)]
+pub struct Help {
+    /// Of this verb, or `manifest`, `audit`, `gate`, `security`; by default of the program
+    pub topic: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Names {
+    #[arg(value_enum)]
+    pub of: NameKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NameKind {
+    /// Of the home and of the current directory
+    Agents,
+    /// Every session
+    Sessions,
+    /// Sessions that run, attached or not
+    Running,
+    Detached,
+    /// Sessions that can be resumed
+    Resumable,
+    Kept,
+    /// The git remotes that manifests name
+    Remotes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

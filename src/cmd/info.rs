@@ -67,7 +67,7 @@ struct Volume {
 
 pub fn run(asked: &Info) -> Result<Exit> {
     let home = Home::locate()?;
-    let (folder, plan) = launch::recorded(&home, &asked.identity)?;
+    let (folder, plan) = launch::recorded(&home, &asked.name)?;
     let mut known = Known {
         row: Row::read(&folder),
         transcript: measured(&folder.transcript()),

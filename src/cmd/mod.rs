@@ -4,15 +4,22 @@ mod attach;
 mod build;
 mod check;
 mod cleanup;
+mod doctor;
+mod edit;
 mod exec;
+mod forward;
 mod get;
+mod help;
 mod info;
+mod init;
 mod launch;
 mod list;
 mod logs;
+mod names;
 mod put;
 mod reader;
 mod resume;
+mod shell;
 mod start;
 mod work;
 mod world;
@@ -37,5 +44,12 @@ pub fn run(cli: Cli) -> Result<Exit> {
         Verb::Check(asked) => check::run(&asked),
         Verb::Logs(asked) => logs::run(&asked),
         Verb::Build(asked) => build::run(&asked),
+        Verb::Names(asked) => names::run(&asked),
+        Verb::Help(asked) => help::run(&asked),
+        Verb::Shell(asked) => shell::run(&asked),
+        Verb::Doctor(asked) => doctor::run(&asked),
+        Verb::Edit(asked) => edit::run(&asked),
+        Verb::Init(asked) => init::run(&asked),
+        Verb::Forward(asked) => forward::run(&asked),
     }
 }

@@ -18,11 +18,12 @@ use std::path::{Path, PathBuf};
 pub fn run(asked: Start) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
-    let chosen = manifest::load(home.path(), &cwd)?.choose(&asked.agent)?;
+    let agent = asked.agent.as_deref().ok_or_else(|| Refused::new("which agent?"))?;
+    let chosen = manifest::load(home.path(), &cwd)?.choose(agent)?;
     let survey = asked.cwd.map(|what| look(&home, &cwd, what)).transpose()?;
-    let mut spec = asked.launch.spec(&asked.agent, cwd, Beginning::New);
+    let mut spec = asked.launch.spec(agent, cwd, Beginning::New);
     spec.copy = asked.cwd.map(copied);
-    let identity = format!("{}-{}", asked.agent, random::word(5)?);
+    let identity = format!("{agent}-{}", random::word(5)?);
     let engine = Engine::of_environment()?;
     let docker = Docker::new(&engine)?;
     let terminal = asked.preview.terminal();
