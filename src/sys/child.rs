@@ -8,7 +8,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 
 /// Spawns `command` in a process group of its own, with SIGKILL at this process's death.
 ///
@@ -41,6 +41,12 @@ pub fn spawn_apart(command: &mut Command) -> io::Result<Child> {
         command.pre_exec(part);
     }
     command.spawn()
+}
+
+/// Runs a program that has the terminal to itself, and waits. What the terminal sends reaches it and us.
+pub fn foreground(argv: &[String]) -> io::Result<ExitStatus> {
+    let (program, args) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    Command::new(program).args(args).status()
 }
 
 /// Ends a child of [`spawn_apart`] that was not reaped yet, and all that it began and that stayed with it.
