@@ -197,6 +197,19 @@ fn current_context() -> Option<String> {
     Some(config.get("currentContext")?.as_str()?.to_owned())
 }
 
+/// The variables of ours that are read.
+pub const VARIABLES: [&str; 9] = [
+    "CLAUDE_BOTTLE_HOME",
+    "CLAUDE_BOTTLE_DRY_RUN",
+    "CLAUDE_BOTTLE_DOCKER",
+    "CLAUDE_BOTTLE_BACKEND",
+    "CLAUDE_BOTTLE_BASE_IMAGE",
+    "CLAUDE_BOTTLE_GATE",
+    "CLAUDE_BOTTLE_UPSTREAM_CA",
+    "CLAUDE_BOTTLE_UPSTREAM_PROXY",
+    "CLAUDE_BOTTLE_DETACH_KEYS",
+];
+
 /// A variable of the environment that is set and not empty.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

@@ -99,8 +99,11 @@ fn line_of(file: &Path, fault: &Refused) -> Option<u32> {
 
 /// Program and arguments of `VISUAL`, else `EDITOR`, else `vi`.
 fn editor() -> Result<Vec<String>, Refused> {
-    let chosen = ["VISUAL", "EDITOR"].into_iter().find_map(|name| Some((name, facts::variable(name)?)));
-    let Some((name, typed)) = chosen else { return Ok(vec!["vi".to_owned()]) };
+    let (name, typed) = match (facts::variable("VISUAL"), facts::variable("EDITOR")) {
+        (Some(typed), _) => ("VISUAL", typed),
+        (None, Some(typed)) => ("EDITOR", typed),
+        (None, None) => return Ok(vec!["vi".to_owned()]),
+    };
     match shlex::split(&typed) {
         Some(words) if !words.is_empty() => Ok(words),
         _ => Err(Refused::new(format!("`{name}` is no command: `{typed}`")).hint(format!("export {name}=vi"))),

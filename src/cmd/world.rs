@@ -128,10 +128,20 @@ fn gate_alone(docker: &Docker, home: &Home) -> Result<Plan> {
 /// # Errors
 /// `Refused` without the gate's program, too.
 pub fn of_images((docker, asking): (&Docker, Asking), home: &Home, chosen: &Chosen) -> Result<Plan> {
+    let (plan, gate) = apart((docker.engine(), asking), home, chosen)?;
+    gate.map_or(Ok(plan), |missing| Err(missing.into()))
+}
+
+/// What an agent would be started as; no session is made of it, and nobody is asked.
+pub fn unasked(home: &Home, chosen: &Chosen) -> Result<Plan> {
+    Ok(apart((&Engine::of_environment()?, Asking::Nobody), home, chosen)?.0)
+}
+
+fn apart((engine, asking): (&Engine, Asking), home: &Home, chosen: &Chosen) -> Result<(Plan, Option<Refused>)> {
     let spec = Spec {
         agent: chosen.agent.name.clone(),
         cwd: home.path().to_owned(),
-        mode: Mode::Headless,
+        mode: Mode::Interactive,
         prompt: None,
         remote_control: false,
         args: Vec::new(),
@@ -142,12 +152,11 @@ pub fn of_images((docker, asking): (&Docker, Asking), home: &Home, chosen: &Chos
         home,
         home_id: String::new(),
         identity: chosen.agent.name.clone(),
-        engine: docker.engine().clone(),
-        terminal: Terminal::Pipes,
+        engine: engine.clone(),
+        terminal: Terminal::Tty,
         workspace: None,
     };
-    let (plan, gate) = plan(subject, chosen, &spec, asking)?;
-    gate.map_or(Ok(plan), |missing| Err(missing.into()))
+    plan(subject, chosen, &spec, asking)
 }
 
 /// Tags of the plan that the engine lacks.

@@ -2,20 +2,17 @@
 
 use crate::cli::{Info, ListFormat};
 use crate::cmd::list::Row;
-use crate::cmd::world::{self, Asking, Subject};
+use crate::cmd::world;
 use crate::exit::{Exit, Refused};
-use crate::facts::{Engine, Terminal};
-use crate::manifest::{self, Chosen, Manifest};
+use crate::manifest::{self, Manifest};
 use crate::plan::{Origin, PROXY_VARIABLE, Plan, Source};
 use crate::policy::Policy;
 use crate::render;
 use crate::say;
 use crate::secrets;
-use crate::spec::{Beginning, Mode, Spec};
 use crate::state::Home;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use std::path::PathBuf;
 
 #[derive(Serialize)]
 struct Known<'a> {
@@ -51,7 +48,7 @@ pub fn run(home: &Home, asked: &Info) -> Result<Exit> {
         return Err(unknown(home, &manifest, &asked.name).into());
     }
     let chosen = manifest.choose(&asked.name)?;
-    let plan = plan(home, &chosen, cwd)?;
+    let plan = world::unasked(home, &chosen)?;
     let folders = home.folders();
     let rows = folders.iter().filter(|folder| folder.identity.starts_with(&asked.name)).map(Row::read);
     let sessions: Vec<Row> = rows.filter(|row| row.agent.as_ref() == Some(&asked.name)).collect();
@@ -79,29 +76,6 @@ fn unknown(home: &Home, manifest: &Manifest, name: &str) -> Refused {
     let sessions = folders.iter().map(|folder| folder.identity.as_str());
     let refused = Refused::new(format!("no session and no agent `{}`", say::name(name)));
     refused.hint("`claude-bottle list` shows the sessions").meant(name, sessions.chain(manifest.agents()))
-}
-
-/// As a start from here would have it.
-fn plan(home: &Home, chosen: &Chosen, cwd: PathBuf) -> Result<Plan> {
-    let spec = Spec {
-        agent: chosen.agent.name.clone(),
-        cwd,
-        mode: Mode::Interactive,
-        prompt: None,
-        remote_control: false,
-        args: Vec::new(),
-        beginning: Beginning::New,
-        copy: None,
-    };
-    let subject = Subject {
-        home,
-        home_id: String::new(),
-        identity: chosen.agent.name.clone(),
-        engine: Engine::of_environment()?,
-        terminal: Terminal::Tty,
-        workspace: None,
-    };
-    Ok(world::plan(subject, chosen, &spec, Asking::Nobody)?.0)
 }
 
 fn needs(plan: &Plan) -> Vec<Need> {
