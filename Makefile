@@ -14,6 +14,9 @@ CARGO ?= $(shell command -v cargo 2>/dev/null || { test -x "$$HOME/.cargo/bin/ca
 arch := $(shell uname -m)
 cli := target/release/claude-bottle
 gate := target/libexec/claude-bottle/claude-bottle-gate-$(arch)
+# For `--version`; an archive without git has no commit.
+version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+commit := $(shell git rev-parse --short=10 HEAD 2>/dev/null)
 
 # The tests type in these shells, read these manuals, check these scripts, make networks and terminals, and fetch with
 # these. Any Go compiler will do.
@@ -43,10 +46,10 @@ rust:
 
 # The gate runs in images of any kind, so it is static; only its last link differs, and what both need is compiled once.
 build: rust
-	$(CARGO) build --release --bin claude-bottle
-	$(CARGO) rustc --release --features gate --bin claude-bottle-gate -- -C target-feature=+crt-static
+	BUILD_VERSION="$(version)$(commit:%= (%))" $(CARGO) build --release --bin claude-bottle
+	$(CARGO) rustc --profile gate --features gate --bin claude-bottle-gate -- -C target-feature=+crt-static
 	@mkdir -p $(dir $(gate))
-	@cmp -s target/release/claude-bottle-gate $(gate) || install -m 0755 target/release/claude-bottle-gate $(gate)
+	@cmp -s target/gate/claude-bottle-gate $(gate) || install -m 0755 target/gate/claude-bottle-gate $(gate)
 
 images: build
 	@scripts/engine
@@ -84,17 +87,17 @@ fuzz: rust
 
 bench: images
 	@scripts/packages bsdutils
-	$(CARGO) build --release --features bench --bin claude-bottle-load --bin claude-bottle-bench
+	$(CARGO) build --profile gate --features bench --bin claude-bottle-load --bin claude-bottle-bench
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
-	    target/release/claude-bottle-bench $(cli) && \
-	    scripts/bench-gate target/release/claude-bottle-load "$$CLAUDE_BOTTLE_GATE"
+	    target/gate/claude-bottle-bench $(cli) && \
+	    scripts/bench-gate target/gate/claude-bottle-load "$$CLAUDE_BOTTLE_GATE"
 
 # The model runs in the agent's image, whatever libc this machine has: static, like the gate.
 demo: images
 	@scripts/packages bash python3
-	$(CARGO) rustc --release --features testing --bin scripted-model -- -C target-feature=+crt-static
+	$(CARGO) rustc --profile gate --features testing --bin scripted-model -- -C target-feature=+crt-static
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
-	    CLAUDE_BOTTLE=$(cli) SCRIPTED_MODEL=target/release/scripted-model scripts/demo
+	    CLAUDE_BOTTLE=$(cli) SCRIPTED_MODEL=target/gate/scripted-model scripts/demo
 
 # Builds only what is not there, so that `make && sudo make install` needs no Rust for root.
 install:
