@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz bench images build install clean rust
+.PHONY: help demo test soak fuzz bench picture images build install deb clean rust
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -21,6 +21,7 @@ commit := $(shell git rev-parse --short=10 HEAD 2>/dev/null)
 # The tests type in these shells, read these manuals, check these scripts, make networks and terminals, and fetch with
 # these. Any Go compiler will do.
 test_packages := podman runc bash zsh fish mandoc shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
+test_packages += dpkg-dev
 test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go)
 
 # What the program and the tests are told of what is made here.
@@ -33,9 +34,11 @@ help:
 	@echo 'make soak      sessions ended at random, 300 times (SOAK=number): nothing may be lost'
 	@echo 'make fuzz      what reads hostile input, each for five minutes (FUZZ_SECONDS=number, FUZZ=target)'
 	@echo 'make bench     times, side by side with the bare engine'
+	@echo 'make picture   draws README.md its picture, from a real session'
 	@echo 'make images    engine, base, agent and gate images'
 	@echo 'make build     $(cli) and the gate program'
 	@echo 'make install   into $$(DESTDIR)$$(PREFIX), here $(DESTDIR)$(PREFIX)'
+	@echo 'make deb       a Debian package, target/claude-bottle_$(version)_…'
 	@echo 'make clean     removes what was built; images stay (docker image ls claude-bottle-*)'
 
 rust:
@@ -99,6 +102,13 @@ demo: images
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
 	    CLAUDE_BOTTLE=$(cli) SCRIPTED_MODEL=target/gate/scripted-model scripts/demo
 
+# The interpreter is Debian's, whose packages draw; another one on PATH lacks them.
+picture: images
+	@scripts/packages git python3 python3-pyte python3-rich
+	$(CARGO) rustc --profile gate --features testing --bin scripted-model -- -C target-feature=+crt-static
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
+	    tests/picture/draw.py $(cli) target/gate/scripted-model tests/picture/session.svg
+
 # Builds only what is not there, so that `make && sudo make install` needs no Rust for root.
 install:
 	@test -x $(cli) -a -x $(gate) || $(MAKE) --no-print-directory build
@@ -109,6 +119,11 @@ install:
 	install -D -m 0644 completions/claude-bottle.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/claude-bottle
 	install -D -m 0644 completions/_claude-bottle $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_claude-bottle
 	install -D -m 0644 completions/claude-bottle.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/claude-bottle.fish
+
+deb:
+	@scripts/packages dpkg-dev binutils
+	@$(MAKE) --no-print-directory build
+	scripts/deb "$(version)"
 
 clean: rust
 	$(CARGO) clean

@@ -400,14 +400,20 @@ pub fn digest(bytes: &[u8]) -> u64 {
 /// the reading.
 fn digest_file(mut file: fs::File) -> std::io::Result<u64> {
     let mut digest = Digest::new(file.metadata()?.len());
-    let mut piece = Vec::with_capacity(64 << 10);
+    let mut piece = vec![0; 64 << 10];
     loop {
-        piece.clear();
         // A whole piece, or the last one: only the last may end amid a word.
-        if (&mut file).take(64 << 10).read_to_end(&mut piece)? == 0 {
+        let mut filled = 0;
+        while filled < piece.len() {
+            match file.read(&mut piece[filled..])? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        digest.add(&piece[..filled]);
+        if filled < piece.len() {
             return Ok(digest.value());
         }
-        digest.add(&piece);
     }
 }
 
