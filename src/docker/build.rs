@@ -3,7 +3,6 @@
 use super::Docker;
 use crate::exit::EngineError;
 use crate::plan::{Build, Context, Dockerfile};
-use crate::sys;
 use crate::sys::signals::Signals;
 use std::fs;
 use std::io::{Read, Write};
@@ -35,12 +34,15 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<Built,
     }
     args.extend(["--file".to_owned(), dockerfile.display().to_string(), context.display().to_string()]);
 
+    let quiet = crate::say::is_quiet();
     let mut command = docker.command(&args);
     // podman's own format has no place for a Dockerfile's SHELL, and leaves it out with a warning.
     command.env("BUILDAH_FORMAT", "docker");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let mut child = sys::child::spawn(&mut command).map_err(|e| docker.no_program(&e))?;
-    let mut last = String::new();
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stderr(if quiet { Stdio::piped() } else { Stdio::inherit() });
+    let (mut child, _timed) = docker.spawn(&mut command, &args)?;
+    let stderr = child.stderr.take().map(super::drain);
+    let (mut last, mut unsaid) = (String::new(), Vec::new());
     if let Some(mut stdout) = child.stdout.take() {
         let mut chunk = [0; 16 << 10];
         loop {
@@ -52,7 +54,10 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<Built,
             match stdout.read(&mut chunk) {
                 Ok(0) | Err(_) => break,
                 Ok(count) => {
-                    let _ = std::io::stderr().write_all(&chunk[..count]);
+                    match quiet {
+                        true => unsaid.extend_from_slice(&chunk[..count]),
+                        false => drop(std::io::stderr().write_all(&chunk[..count])),
+                    }
                     last = String::from_utf8_lossy(&chunk[..count]).into_owned();
                 }
             }
@@ -61,6 +66,12 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<Built,
     match child.wait() {
         Ok(status) if status.success() => Ok(Built::Done),
         Ok(status) => {
+            // What a build that fails has said is said, also to who wanted quiet.
+            let _ = std::io::stderr().write_all(&unsaid);
+            let said = super::joined(stderr);
+            if !said.is_empty() {
+                crate::say::line(&said);
+            }
             let told = last.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("see above").trim();
             Err(EngineError::new(format!("image `{}` did not build ({status}): {told}", build.tag)))
         }
