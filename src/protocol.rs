@@ -232,7 +232,7 @@ pub struct Work {
     /// False: the comparison did not finish, and nothing follows from what is not named here.
     pub complete: bool,
     /// Those that have any, by path.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub repositories: Vec<Repository>,
     /// New or changed files outside any repository.
     #[serde(default)]

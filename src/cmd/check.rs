@@ -31,10 +31,10 @@ pub fn run(asked: &Check) -> Result<Exit> {
         Ok(request) => judge::judge(&chosen.bottle, &request, proxied),
         Err(denial) => render::Answer::denied(&method, &denial),
     };
-    say::out(&match asked.format {
-        ListFormat::Text => render::answer(&answer),
-        ListFormat::Json => render::escaped(&format!("{}\n", serde_json::to_string_pretty(&answer)?)),
-    })?;
+    match asked.format {
+        ListFormat::Text => say::out(&render::answer(&answer))?,
+        ListFormat::Json => say::json(&answer)?,
+    }
     Ok(if answer.is_allowed() { Exit::OK } else { Exit::DENIED })
 }
 

@@ -95,7 +95,7 @@ pub fn run(asked: &Info) -> Result<Exit> {
     }
     known.hints = hints(&known);
     match asked.format {
-        ListFormat::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&known)?))?,
+        ListFormat::Json => say::json(&known)?,
         ListFormat::Text => say::out(&text(&known))?,
     }
     Ok(Exit::OK)

@@ -13,6 +13,7 @@ use crate::session::Session;
 use crate::spec::{Beginning, Mode, Spec};
 use crate::state::{Condition, Home};
 use crate::sys::signals::{self, Signals};
+use crate::sys::timings;
 use crate::sys::tty::{self, Answer, Tty};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -119,7 +120,10 @@ pub fn launch<'a>(
     let plan = shown.plan;
     secrets::check(plan)?;
     let signals = signals::catch()?;
-    say::text(&(render::text(plan, None) + &shown.changes));
+    // Who is asked is shown what for.
+    if matches!(consent, Consent::Ask(_)) || !say::is_quiet() {
+        say::text(&(render::text(plan, None) + &shown.changes));
+    }
     match consent {
         Consent::Given => go(docker, plan, signals, claim),
         Consent::Ask(tty) if plan.images.builds.is_empty() => {
@@ -159,7 +163,8 @@ fn go<'a>(
 /// Builds the plan's missing images; an exit code where a signal ended it.
 pub fn build(docker: &Docker, plan: &Plan, signals: &Signals) -> Result<Option<Exit>> {
     for build in &plan.images.builds {
-        say::line(&format!("building image `{}`", build.tag));
+        timings::phase("build");
+        say::note(&format!("building image `{}`", build.tag));
         if let Built::Signal(number) = docker::build(docker, build, signals)? {
             return Ok(Some(Exit::signal(number)));
         }
@@ -168,6 +173,7 @@ pub fn build(docker: &Docker, plan: &Plan, signals: &Signals) -> Result<Option<E
 }
 
 fn run(session: Session, signals: Signals) -> Result<Exit> {
+    timings::phase("until the agent's start");
     let values = secrets::collect(session.plan(), &signals);
     // A signal that came while all this was prepared: the agent need not start.
     match signals.next().map_or(values, |number| Err(Stopped::Signal(number))) {
@@ -185,6 +191,7 @@ fn run(session: Session, signals: Signals) -> Result<Exit> {
 
 /// `None`: yes.
 fn ask(mut tty: Tty, signals: &Signals) -> Option<Exit> {
+    timings::phase("question");
     match tty.ask("launch this agent? [y/N] ", signals) {
         answer if answer.is_yes() => None,
         Answer::Signal(number) => Some(Exit::signal(number)),

@@ -3,6 +3,7 @@
 
 mod build;
 mod say;
+mod typed;
 
 pub use build::{Built, build};
 pub use say::{Info, gone, has_no_image, is_gone, is_taken};
@@ -13,6 +14,7 @@ use crate::sys;
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
+use sys::timings;
 use xshell::Shell;
 
 /// One engine.
@@ -53,11 +55,19 @@ impl Docker {
     fn begin(&self, args: &[String], stdin: Stdio) -> Result<Call, EngineError> {
         let mut command = self.command(args);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = sys::child::spawn(&mut command).map_err(|e| self.no_program(&e))?;
+        let (mut child, timed) = self.spawn(&mut command, args)?;
         let stdout = child.stdout.take().map(drain);
         let stderr = child.stderr.take().map(drain);
         let verb = args.iter().take_while(|arg| !arg.starts_with('-')).take(2).cloned().collect::<Vec<_>>().join(" ");
-        Ok(Call { child, stdout, stderr, verb: format!("{} {verb}", self.engine.program) })
+        Ok(Call { child, stdout, stderr, verb: format!("{} {verb}", self.engine.program), _timed: timed })
+    }
+
+    /// The one way to a child that is not the terminal's: shown, counted, and bound to this process.
+    fn spawn(&self, command: &mut Command, args: &[String]) -> Result<(Child, timings::Call), EngineError> {
+        crate::say::call(|| typed::line(command));
+        let timed = timings::call(|| typed::short(&self.engine.program, args));
+        let child = sys::child::spawn(command).map_err(|e| self.no_program(&e))?;
+        Ok((child, timed))
     }
 
     /// The same, told this on its stdin.
@@ -97,14 +107,16 @@ impl Docker {
     fn piped(&self, args: &[String], stdin: Stdio) -> Result<Stream, EngineError> {
         let mut command = self.command(args);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = sys::child::spawn(&mut command).map_err(|e| self.no_program(&e))?;
+        let (mut child, timed) = self.spawn(&mut command, args)?;
         let stderr = child.stderr.take().map(drain);
-        Ok(Stream { child, stderr })
+        Ok(Stream { child, stderr, _timed: timed })
     }
 
     /// The terminal's own child: it shares our process group, our stdin, stdout and stderr.
     pub fn attach(&self, args: &[String]) -> Result<Child, EngineError> {
-        self.command(args).spawn().map_err(|e| self.no_program(&e))
+        let mut command = self.command(args);
+        crate::say::call(|| typed::line(&command));
+        command.spawn().map_err(|e| self.no_program(&e))
     }
 
     fn no_program(&self, error: &std::io::Error) -> EngineError {
@@ -125,6 +137,7 @@ pub struct Call {
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
     verb: String,
+    _timed: timings::Call,
 }
 
 impl Call {
@@ -163,6 +176,7 @@ impl Call {
 pub struct Stream {
     pub child: Child,
     stderr: Option<JoinHandle<Vec<u8>>>,
+    _timed: timings::Call,
 }
 
 impl Stream {

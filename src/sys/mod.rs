@@ -3,7 +3,9 @@
 pub mod child;
 pub mod clock;
 pub mod lock;
+pub mod man;
 pub mod pipe;
 pub mod random;
 pub mod signals;
+pub mod timings;
 pub mod tty;

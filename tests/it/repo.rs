@@ -97,11 +97,13 @@ const LAYERS: &[&[&str]] = &[
 ];
 /// Within a row: who may use whom.
 const BESIDE: &[(&str, &str)] = &[
+    ("cli", "exit"),
     ("facts", "manifest"),
     ("facts", "spec"),
     ("manifest", "policy"),
     ("policy", "protocol"),
     ("protocol", "policy"),
+    ("say", "cli"),
     ("say", "exit"),
     ("sys", "exit"),
 ];
