@@ -24,5 +24,6 @@ mod policy;
 mod refresh;
 mod repo;
 mod run;
+mod shell;
 mod work;
 mod workspace;
