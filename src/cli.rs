@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Run a coding agent in a bottle: a container without a network, whose every way out is decided in one place
 #[derive(Debug, Parser)]
-#[command(name = "claude-bottle", version, disable_help_subcommand = true, infer_subcommands = false)]
+#[command(name = "claude-bottle", version = VERSION, disable_help_subcommand = true, infer_subcommands = false)]
 #[command(after_help = EXITS)]
 pub struct Cli {
     #[command(flatten)]
@@ -42,6 +42,12 @@ pub enum Colour {
     Always,
     Never,
 }
+
+/// With the commit it was built from, where `make build` knew one.
+const VERSION: &str = match option_env!("BUILD_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
 
 const EXITS: &str = "\
 Exit status: 0 success, dry run or \"no\"; the agent's own code; 1 denied (check); 2 something you can mend; 101 a bug; \

@@ -16,6 +16,8 @@ mod host;
 mod init;
 #[cfg(feature = "gate")]
 mod inside;
+#[cfg(feature = "gate")]
+mod install;
 mod kept;
 mod keystone;
 mod logs;
