@@ -6,7 +6,7 @@ pub use environment::{VARIABLES, Variable};
 
 use crate::exit;
 use clap::builder::Styles;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
 /// Run a coding agent in a bottle: a container without a network, with one guarded way out
@@ -314,6 +314,7 @@ pub struct Put {
     pub identity: String,
 
     /// A file of this machine; `-` is stdin
+    #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 
     /// Where to, relative to the workspace; by default `~/inbox/` and the file's name
@@ -329,6 +330,7 @@ pub struct Get {
     pub path: PathBuf,
 
     /// Where to; `-` is stdout; by default the file's own name in the current directory
+    #[arg(value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
 
     /// Overwrite a file that is there
@@ -376,7 +378,7 @@ pub struct Check {
     pub headers: Vec<String>,
 
     /// The request's body, a file or `-` for stdin: what of it must not leave
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub body: Option<PathBuf>,
 
     /// How to print the answer
@@ -472,8 +474,8 @@ pub struct Help {
 
 #[derive(Debug, Args)]
 pub struct Names {
-    #[arg(value_enum)]
-    pub of: NameKind,
+    #[arg(value_enum, required = true)]
+    pub of: Vec<NameKind>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -485,11 +487,8 @@ pub enum NameKind {
     /// Sessions that run, attached or not
     Running,
     Detached,
-    /// Sessions that can be resumed
-    Resumable,
-    Kept,
-    /// The git remotes that manifests name
-    Remotes,
+    /// Sessions at rest, kept or lost: they can be resumed, or removed
+    Resting,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -26,5 +26,6 @@ mod policy;
 mod refresh;
 mod repo;
 mod run;
+mod shell;
 mod work;
 mod workspace;
