@@ -74,6 +74,8 @@ pub enum Subject {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub subject: Subject,
+    /// Of a known value: its number in the vault.
+    pub unit: Option<usize>,
     /// How it was written.
     pub how: String,
     /// Never [`Action::Off`].
@@ -200,6 +202,11 @@ impl Scan {
         !self.notes.is_empty()
     }
 
+    /// What the value of a finding of this scan is called; patterns are not values.
+    pub fn name_of(&self, finding: &Finding) -> Option<&str> {
+        Some(&self.knowledge.vault.units[finding.unit?].name)
+    }
+
     /// What was found and did not stop it, each once.
     pub fn notes(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.notes)
@@ -217,15 +224,15 @@ impl Scan {
 
     fn judge(&mut self) -> Result<(), Stop> {
         for (what, how) in std::mem::take(&mut self.found) {
-            let subject = match what {
-                What::Unit(unit) => Subject::Known(self.knowledge.vault.units[unit].class),
-                What::Pattern(name) => Subject::Pattern(name),
+            let (subject, unit) = match what {
+                What::Unit(unit) => (Subject::Known(self.knowledge.vault.units[unit].class), Some(unit)),
+                What::Pattern(name) => (Subject::Pattern(name), None),
             };
             let done = match self.orders.about(subject) {
                 Action::Mask => self.orders.stuck,
                 action => action,
             };
-            let finding = Finding { subject, how, done };
+            let finding = Finding { subject, unit, how, done };
             match done {
                 Action::Off => {}
                 Action::Warn if self.told.insert(what) => self.notes.push(finding),

@@ -22,6 +22,8 @@ pub struct Known {
 
 /// A value, or a part of a long one.
 pub struct Unit {
+    /// Of the whole value.
+    pub name: String,
     pub class: Class,
     /// Letters and digits.
     pub length: usize,
@@ -65,7 +67,7 @@ impl Vault {
             }
             for part in parts(*class, value) {
                 let (unit, letters) = (units.len(), fold::fold(part));
-                units.push(Unit { class: *class, length: letters.len() });
+                units.push(Unit { name: name.clone(), class: *class, length: letters.len() });
                 for (at, piece) in letters.windows(PIECE).enumerate() {
                     folded.push(piece.to_vec());
                     signs.push(Sign::Piece { unit, at });

@@ -171,11 +171,11 @@ impl Teller<'_> {
     fn judge(&self, ended: Result<(), Stop>, scan: &mut Scan, place: &str) -> Result<(), Denial> {
         for note in scan.notes() {
             let done = if note.done == Action::Mask { Done::Masked } else { Done::Passed };
-            self.herald.alarm(&told(&note, place), done);
+            self.herald.alarm(&told(&note, place), scan.name_of(&note), done);
         }
         ended.map_err(|stop| {
             if let Stop::Found(finding) = &stop {
-                self.herald.alarm(&told(finding, place), Done::Blocked);
+                self.herald.alarm(&told(finding, place), scan.name_of(finding), Done::Blocked);
             }
             denial(&stop, place)
         })
