@@ -209,7 +209,7 @@ fn found(carries: &Carried) -> Vec<(&'static str, String)> {
         let done = match done {
             Done::Blocked => "blocked",
             Done::Masked => "masked",
-            Done::Passed => "passed",
+            Done::Passed => "warned",
         };
         (done, value.as_ref().map_or_else(|| finding.clone(), |value| format!("{finding}: {}", place(value))))
     });

@@ -11,6 +11,7 @@ mod hidden;
 mod http2;
 mod model;
 mod refresh;
+mod scan;
 mod websocket;
 
 use bytes::Bytes;

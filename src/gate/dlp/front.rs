@@ -9,14 +9,6 @@ use aho_corasick::automaton::StateID;
 /// end of a message would wait for ever.
 const HELD: usize = 4;
 
-/// What stands in the text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Met {
-    subject: Subject,
-    unit: Option<usize>,
-    how: &'static str,
-}
-
 #[derive(Default)]
 pub struct Front {
     state: Option<StateID>,
@@ -25,7 +17,7 @@ pub struct Front {
     kept: Vec<u8>,
     /// Bytes read, with those.
     at: u64,
-    told: Vec<Met>,
+    told: Vec<(Subject, &'static str)>,
     pub notes: Vec<Finding>,
 }
 
@@ -52,10 +44,9 @@ impl Front {
                 let end = before + n + 1;
                 for needle in vault.raw.ended(state) {
                     let whole = vault.wholes[needle];
-                    let subject = Subject::Known(vault.units[whole.unit].class);
+                    let subject = vault.subject(whole.unit);
                     let start = end.saturating_sub(vault.raw.length(needle));
-                    let met = Met { subject, unit: Some(whole.unit), how: whole.how };
-                    self.act(orders, met, (start, end, whole.with))?;
+                    self.act(orders, (subject, whole.how), (start, end, whole.with))?;
                 }
             }
         }
@@ -87,33 +78,37 @@ impl Front {
             let gone = hit.start + (HELD as u64) < first;
             let place = |at: u64| usize::try_from(at.saturating_sub(first)).unwrap_or(usize::MAX).min(self.kept.len());
             let span = (place(hit.start), place(hit.end), b'*');
-            let met = Met { subject: Subject::Pattern(hit.name), unit: None, how: "plain" };
-            if gone && orders.about(met.subject) == Action::Mask {
-                self.settle(met, orders.stuck)?;
+            let subject = Subject::Pattern(hit.name);
+            if gone && orders.about(subject) == Action::Mask {
+                self.settle((subject, "plain"), orders.stuck)?;
             } else {
-                self.act(orders, met, span)?;
+                self.act(orders, (subject, "plain"), span)?;
             }
         }
         Ok(())
     }
 
-    fn act(&mut self, orders: Orders, met: Met, (start, end, with): (usize, usize, u8)) -> Result<(), Finding> {
-        let action = orders.about(met.subject);
+    fn act(
+        &mut self,
+        orders: Orders,
+        what: (Subject, &'static str),
+        (start, end, with): (usize, usize, u8),
+    ) -> Result<(), Finding> {
+        let action = orders.about(what.0);
         if action == Action::Mask {
             self.kept[start..end].fill(with);
         }
-        self.settle(met, action)
+        self.settle(what, action)
     }
 
-    fn settle(&mut self, met: Met, done: Action) -> Result<(), Finding> {
-        let Met { subject, unit, how } = met;
-        let finding = Finding { subject, unit, how: how.to_owned(), done };
+    fn settle(&mut self, (subject, how): (Subject, &'static str), done: Action) -> Result<(), Finding> {
+        let finding = Finding { subject, how: how.to_owned(), done };
         match done {
             Action::Block => return Err(finding),
             Action::Off => {}
-            Action::Mask | Action::Warn if self.told.contains(&met) => {}
+            Action::Mask | Action::Warn if self.told.contains(&(subject, how)) => {}
             Action::Mask | Action::Warn => {
-                self.told.push(met);
+                self.told.push((subject, how));
                 self.notes.push(finding);
             }
         }

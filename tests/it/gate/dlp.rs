@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// In the agent's environment.
-const PIN: &str = "zx-api03-q8Rt2LmPw9Xk4Zc7";
+pub const PIN: &str = "zx-api03-q8Rt2LmPw9Xk4Zc7";
 
 /// Of a body, for the test to look at; a form's parts are binary now and then.
 pub fn shown(headers: &hyper::HeaderMap, body: &[u8]) -> String {
@@ -26,15 +26,15 @@ fn each(text: &str, write: impl Fn(u8) -> String) -> String {
     text.bytes().map(write).collect()
 }
 
-fn base64(text: &str) -> String {
+pub fn base64(text: &str) -> String {
     encode_base64(text.as_bytes())
 }
 
-fn hex(text: &str) -> String {
+pub fn hex(text: &str) -> String {
     each(text, |byte| format!("{byte:02x}"))
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -59,9 +59,9 @@ fn rot13(text: &str) -> String {
     text.chars().map(turn).collect()
 }
 
-type Encoding = (&'static str, fn(&str) -> String);
+pub type Encoding = (&'static str, fn(&str) -> String);
 
-const ENCODINGS: &[Encoding] = &[
+pub const ENCODINGS: &[Encoding] = &[
     ("plain", |t| t.to_owned()),
     ("upper case", |t| t.to_ascii_uppercase()),
     ("percent", |t| each(t, |b| format!("%{b:02x}"))),
@@ -85,7 +85,7 @@ const ENCODINGS: &[Encoding] = &[
     ("gzip in base64", |t| encode_base64(&gzip(t.as_bytes()))),
 ];
 
-const PLACES: &[&str] = &[
+pub const PLACES: &[&str] = &[
     "path",
     "query",
     "parameter",
@@ -109,7 +109,7 @@ fn target(text: &str) -> String {
 }
 
 /// `None`: it does not fit there.
-fn planted(place: &str, text: &str) -> Option<Request<Payload>> {
+pub fn planted(place: &str, text: &str) -> Option<Request<Payload>> {
     let post = |path: &str, kind: &str, body: String| {
         let mut request = ask(&format!("POST a.test {path}"), &[("content-type", kind)]);
         *request.body_mut() = full(body);
@@ -189,7 +189,7 @@ fn planted(place: &str, text: &str) -> Option<Request<Payload>> {
 }
 
 /// Reads the trail up to the line of this request; how it was told, and what was told before.
-async fn trail(gate: &mut Gate) -> (Audit, Vec<Alarm>) {
+pub async fn trail(gate: &mut Gate) -> (Audit, Vec<Alarm>) {
     let mut alarms = Vec::new();
     loop {
         let event = gate.line().await.event;
