@@ -15,6 +15,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+const HINT: &str = "`make build` builds one for this machine; or name it in `CLAUDE_BOTTLE_GATE`";
+
 /// What is to be searched, and what it is called.
 pub struct Body {
     name: PathBuf,
@@ -75,14 +77,17 @@ fn trial(asked: Asked) -> Trial {
 
 fn ask(head: String, body: Body) -> Result<Tried, Refused> {
     let gate = facts::gate_binary(ARCH)?.path;
-    let hint = format!("`make build` builds one for this machine ({ARCH}); or name it in `CLAUDE_BOTTLE_GATE`");
+    let cannot = |what: &str| Refused::new(format!("`{}` {what}", gate.display())).hint(HINT);
+    if is_of_another_machine(&gate) {
+        return Err(cannot("is for another machine"));
+    }
     let Body { name, mut from } = body;
     let feed = move |into: &mut std::process::ChildStdin| {
         into.write_all(head.as_bytes())?;
         io::copy(&mut from, into).map(drop)
     };
     let heard = sys::child::converse(&gate, &["scan"], feed)
-        .map_err(|error| Refused::new(format!("cannot run `{}`: {error}", gate.display())).hint(&hint))?;
+        .map_err(|error| cannot(&format!("cannot be run: {error}")))?;
     if let Some(fault) = heard.fault {
         return Err(unreadable(&name, &fault));
     }
@@ -91,7 +96,20 @@ fn ask(head: String, body: Body) -> Result<Tried, Refused> {
         match said.trim().strip_prefix("claude-bottle-gate: ") {
             Some(why) if !why.starts_with("usage") => Refused::new(why),
             // It is another program, or one of another version.
-            _ => Refused::new(format!("`{}` cannot search a body", gate.display())).hint(hint),
+            _ => cannot("cannot search a body"),
         }
     })
+}
+
+/// The C library would give such a program to the shell.
+fn is_of_another_machine(program: &Path) -> bool {
+    // Of an ELF file: what it is, its word and byte order, and its machine.
+    let header = |path: &Path| -> io::Result<[u8; 8]> {
+        let mut bytes = [0; 20];
+        File::open(path)?.read_exact(&mut bytes)?;
+        let [a, b, c, d, word, order, .., machine, which] = bytes;
+        Ok([a, b, c, d, word, order, machine, which])
+    };
+    let own = std::env::current_exe().and_then(|me| header(&me)).ok();
+    header(program).is_ok_and(|header| header.starts_with(b"\x7fELF") && Some(header) != own)
 }
