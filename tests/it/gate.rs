@@ -4,6 +4,7 @@
 
 mod answers;
 mod dlp;
+pub mod encodings;
 mod garbage;
 mod git;
 mod heads;

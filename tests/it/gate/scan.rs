@@ -1,7 +1,8 @@
 //! `check --body` and the real gate, asked the same: one verdict, the same findings, and no value shown. Over the matrix of
 //! encodings and places, over what each kind of route does, and over the model's host.
 
-use super::dlp::{self, ENCODINGS, PIN, PLACES, gzip, planted, trail};
+use super::dlp::{PIN, PLACES, planted, trail};
+use super::encodings::{ENCODINGS, base64, gzip, hex};
 use super::*;
 use crate::run::{Done, Place, Run};
 use std::collections::BTreeSet;
@@ -174,7 +175,7 @@ async fn check_finds_what_the_gate_finds() {
 #[tokio::test]
 async fn check_knows_the_models_rule_and_compressed_bodies() {
     let mut both = Both::start().await;
-    let twice = dlp::base64(&dlp::base64(PIN));
+    let twice = base64(&base64(PIN));
     let user = |content: &str| json!({ "messages": [{ "role": "user", "content": content }] }).to_string().into_bytes();
     for (what, body, status) in [
         ("honest", user("hello"), 0),
@@ -220,7 +221,7 @@ async fn check_knows_the_models_rule_and_compressed_bodies() {
 #[tokio::test]
 async fn check_looks_at_names() {
     let both = Both::start().await;
-    let label = dlp::hex(&PIN[..25]);
+    let label = hex(&PIN[..25]);
     let (before, after) = label.split_at(30);
     let url = format!("https://{before}.{after}.zone.test/");
     let done = on(&both.place, &["check", "plain", &url, "--body", "/dev/null"]).done();
@@ -232,7 +233,7 @@ fn a_person_is_told_in_a_few_lines() {
     let place = Place::new(MANIFEST);
     let run = |url: &str, body: &str| on(&place, &["check", "plain", "POST", url, "--body", "-"]).stdin(body);
     run("https://a.example.org/x", "hello").snap("scan-nothing");
-    run("https://a.example.org/x", &dlp::base64(PIN)).without("KEY").snap("scan-blocked");
+    run("https://a.example.org/x", &base64(PIN)).without("KEY").snap("scan-blocked");
     let key = "AKIAQ7JX2MZP4KLW6TNB";
     run("https://redact.example.org/x", &format!("a {PIN} b {key} c")).snap("scan-masked");
     run("https://warn.example.org/x", PIN).env("KEY", "short").snap("scan-warned");
