@@ -377,7 +377,7 @@ pub struct Check {
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub headers: Vec<String>,
 
-    /// The request's body, a file or `-` for stdin: what of it must not leave
+    /// Search the request with this body, a file or `-` for stdin, for what must not leave
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub body: Option<PathBuf>,
 

@@ -1,5 +1,11 @@
 //! The seeds of the fuzz targets, and what they once found, run as ordinary tests: `make fuzz` needs a compiler of its own.
 
+#[cfg(feature = "gate")]
+#[path = "../../fuzz/inputs/answers.rs"]
+mod answers;
+#[cfg(feature = "gate")]
+#[path = "../../fuzz/inputs/dlp.rs"]
+mod dlp;
 #[path = "../../fuzz/inputs/line.rs"]
 mod line;
 #[path = "../../fuzz/inputs/messages.rs"]
@@ -7,6 +13,8 @@ mod messages;
 #[path = "../../fuzz/inputs/path.rs"]
 mod path;
 
+#[cfg(feature = "gate")]
+use crate::gate::encodings;
 use crate::policy::oracle;
 use std::fs;
 use std::path::Path;
@@ -33,4 +41,16 @@ fn seeds_of_line() {
 #[test]
 fn seeds_of_messages() {
     replay("messages", messages::run);
+}
+
+#[cfg(feature = "gate")]
+#[test]
+fn seeds_of_dlp() {
+    replay("dlp", dlp::run);
+}
+
+#[cfg(feature = "gate")]
+#[test]
+fn seeds_of_answers() {
+    replay("answers", answers::run);
 }
