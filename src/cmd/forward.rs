@@ -23,6 +23,8 @@ const BREATH: Duration = Duration::from_millis(50);
 /// After an error that time may mend: no descriptor is left.
 const BACK_OFF: Duration = Duration::from_millis(20);
 
+const OLD: &str = "a bottle that an older claude-bottle started has no such way: end it and resume it";
+
 pub fn run(asked: &Forward) -> Result<Exit> {
     let ports = asked.ports.iter().map(|text| Ports::read(text)).collect::<Result<Vec<_>, _>>()?;
     let inside = inside(&asked.identity)?;
@@ -131,7 +133,9 @@ fn serve(mux: &mut Mux, listeners: &[Listener], signals: &Signals) -> Result<Opt
             return Ok(Some(number));
         }
         for listener in turn.ready.iter().filter_map(|place| listeners.get(place.checked_sub(1)?)) {
-            accept(mux, listener);
+            if mux.has_room() {
+                accept(mux, listener);
+            }
         }
         for port in turn.refused {
             if silent.insert(port) {
@@ -172,7 +176,10 @@ fn show(listeners: &[Listener]) -> Result<()> {
 /// The inner end is gone. `said`: its last words.
 fn over(inside: &Inside, was_up: bool, said: &str, signals: &Signals) -> Result<Exit> {
     match inside.still_runs() {
-        Ok(()) => Err(broken(inside, said.lines().last().unwrap_or("it was ended")).into()),
+        Ok(()) => {
+            let error = broken(inside, said.lines().last().unwrap_or("its inner end was ended"));
+            Err(if was_up { error } else { error.hint(OLD) }.into())
+        }
         Err(refused) if was_up && refused.is::<Refused>() => {
             ended(inside, signals);
             Ok(Exit::OK)

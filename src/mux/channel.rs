@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const LINGER: Duration = Duration::from_secs(2);
 
 /// A side's last word so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
     More,
     End,
@@ -30,8 +30,9 @@ pub struct Channel {
     /// While it is not connected: where else it may be.
     dialling: Option<Vec<SocketAddr>>,
 
-    /// By the other side.
+    /// By the other side; and was it all of it?
     heard: Said,
+    whole: bool,
     /// For the socket.
     queue: VecDeque<u8>,
     /// What the other side may send still, and what it has not been told of yet.
@@ -58,6 +59,7 @@ impl Channel {
             socket,
             dialling: None,
             heard: Said::More,
+            whole: false,
             queue: VecDeque::new(),
             allowed: WINDOW,
             owed: 0,
@@ -87,10 +89,8 @@ impl Channel {
     }
 
     fn dial_next(&mut self) {
-        self.socket = None;
-        while let (None, Some(address)) = (&self.socket, self.dialling.as_mut().and_then(Vec::pop)) {
-            self.socket = net::connect(address).ok();
-        }
+        let left = self.dialling.iter_mut().flat_map(|addresses| std::iter::from_fn(|| addresses.pop()));
+        self.socket = left.filter_map(|address| net::connect(address).ok()).next();
     }
 
     /// The socket, and what is waited for on it; `None` where that is nothing.
@@ -114,9 +114,9 @@ impl Channel {
         self.until
     }
 
-    /// Both sides have said all, and the socket is done with.
+    /// Both sides have said all, and are done with their sockets.
     pub fn is_over(&self) -> bool {
-        self.heard == Said::Close && self.told == Said::Close && self.socket.is_none()
+        self.heard == Said::Close && self.told == Said::Close
     }
 
     pub fn hear(&mut self, frame: Frame) -> Result<(), Broken> {
@@ -128,17 +128,13 @@ impl Channel {
                     self.queue.extend(bytes);
                 }
             }
-            (Frame::End, Said::More) => self.heard = Said::End,
+            (Frame::End, Said::More) => (self.heard, self.whole) = (Said::End, true),
             (Frame::Window(count @ 1..), Said::More | Said::End) => {
                 self.credit = self.credit.checked_add(count).filter(|credit| *credit <= WINDOW).ok_or(Broken)?;
             }
-            (Frame::Close, Said::End) => self.heard = Said::Close,
-            (Frame::Close, Said::More) => {
-                self.heard = Said::Close;
-                self.cut();
-            }
+            (Frame::Close, Said::More | Said::End) => self.heard = Said::Close,
             // It has nothing to say, and that is all of it.
-            (Frame::Refused, Said::More) if self.allowed == WINDOW => self.heard = Said::Close,
+            (Frame::Refused, Said::More) if self.allowed == WINDOW => (self.heard, self.whole) = (Said::Close, true),
             _ => return Err(Broken),
         }
         Ok(())
@@ -154,7 +150,11 @@ impl Channel {
 
     /// Goes on as far as it can without waiting. `number`: the channel's; `came`: of what was waited for.
     pub fn tend(&mut self, number: u32, came: PollFlags, out: &mut Out) {
+        let torn = self.heard == Said::Close && !self.whole;
         if self.dialling.is_some() && !self.is_connected(came) {
+            if torn {
+                self.cut();
+            }
             if self.socket.is_none() {
                 // A connection that is closed meanwhile was not refused.
                 let word = if self.heard == Said::Close { Frame::Close } else { Frame::Refused };
@@ -163,6 +163,9 @@ impl Channel {
             return;
         }
         self.pass_on();
+        if torn {
+            self.cut();
+        }
         if came.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) && self.wants_words(out) {
             self.listen(number, out);
         }
@@ -210,14 +213,15 @@ impl Channel {
                 Err(_) => {
                     self.queue.clear();
                     self.deaf = true;
-                    // It may have said something before, which is waiting to be read.
+                    // It may have said something before, which is waiting to be read: a server that has refused an
+                    // upload is such a one. Its reset only says that it left bytes unread, and counts as its end.
                     self.until = Some(Instant::now() + LINGER);
                 }
             }
         }
         // One that had much to carry once does not keep room for it.
         self.queue.shrink_to(4 * LONGEST);
-        if self.heard >= Said::End && !self.shut && !self.deaf {
+        if self.whole && !self.shut && !self.deaf {
             let _ = socket.shutdown(Shutdown::Write);
             self.shut = true;
         }
@@ -243,19 +247,13 @@ impl Channel {
             Ok(count) if wanted => self.credit -= u32::try_from(count).unwrap_or(0),
             Ok(_) => {}
             Err(error) if [ErrorKind::Interrupted, ErrorKind::WouldBlock].contains(&error.kind()) => {}
-            Err(_) => {
-                self.cut();
-                self.last_word(Frame::Close, number, out);
-            }
+            Err(_) => self.cut(),
         }
     }
 
-    /// Says the last word, and lets the socket go, when it is time.
+    /// Lets the socket go when it is time, and says the last word when it is gone.
     fn end(&mut self, number: u32, out: &mut Out) {
         let told_all = self.shut || self.deaf;
-        if self.heard == Said::Close || (told_all && self.ended) {
-            self.last_word(Frame::Close, number, out);
-        }
         if self.heard == Said::Close && told_all && self.until.is_none() {
             self.until = Some(Instant::now() + LINGER);
         }
@@ -263,10 +261,10 @@ impl Channel {
             self.socket = None;
         } else if self.until.is_some_and(|until| until <= Instant::now()) {
             self.cut();
-            self.last_word(Frame::Close, number, out);
         }
         if self.socket.is_none() {
             self.until = None;
+            self.last_word(Frame::Close, number, out);
         }
     }
 

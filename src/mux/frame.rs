@@ -84,18 +84,27 @@ fn head(kind: u8, channel: u32, length: usize) -> [u8; HEAD] {
 pub fn first(bytes: &[u8]) -> Result<Option<(u32, Frame<'_>, usize)>, Broken> {
     let Some((&[kind, a, b, c, d, high, low], rest)) = bytes.split_first_chunk() else { return Ok(None) };
     let length = usize::from(u16::from_be_bytes([high, low]));
-    if length > LONGEST {
+    // At the head: what is no frame may never come to its end.
+    let fits = match kind {
+        0 => length == 1,
+        1 => length == 2,
+        2 => (1..=LONGEST).contains(&length),
+        4 => length == 4,
+        3 | 5 | 6 => length == 0,
+        _ => false,
+    };
+    if !fits {
         return Err(Broken);
     }
     let Some(bytes) = rest.get(..length) else { return Ok(None) };
     let frame = match (kind, bytes) {
         (0, [VERSION]) => Frame::Hello,
         (1, &[high, low]) => Frame::Open(u16::from_be_bytes([high, low])),
-        (2, [_, ..]) => Frame::Data(bytes),
-        (3, []) => Frame::End,
+        (2, bytes) => Frame::Data(bytes),
+        (3, _) => Frame::End,
         (4, &[a, b, c, d]) => Frame::Window(u32::from_be_bytes([a, b, c, d])),
-        (5, []) => Frame::Close,
-        (6, []) => Frame::Refused,
+        (5, _) => Frame::Close,
+        (6, _) => Frame::Refused,
         _ => return Err(Broken),
     };
     Ok(Some((u32::from_be_bytes([a, b, c, d]), frame, HEAD + length)))

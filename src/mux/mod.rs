@@ -208,8 +208,12 @@ impl Mux {
     fn hear(&mut self, number: u32, frame: Frame, turn: &mut Turn) -> Result<(), Broken> {
         match (self.side, frame) {
             (Side::Here, Frame::Hello) if !self.up => self.up = true,
-            (Side::Inside, Frame::Open(port)) if self.has_room() && !self.channels.contains_key(&number) => {
-                self.channels.insert(number, Channel::dial(port));
+            (Side::Inside, Frame::Open(port)) => {
+                // Those whose last word has just come.
+                self.channels.retain(|_, channel| !channel.is_over());
+                if !self.has_room() || self.channels.insert(number, Channel::dial(port)).is_some() {
+                    return Err(Broken);
+                }
             }
             (_, Frame::Hello | Frame::Open(_)) | (Side::Inside, Frame::Refused) => return Err(Broken),
             (_, frame) => {
