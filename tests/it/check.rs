@@ -123,7 +123,10 @@ fn a_body_is_searched_by_the_gates_program() {
     });
     assert_eq!((serde_json::from_str::<Value>(head).unwrap(), body), (wanted, "hello"));
     let seen = std::fs::read_to_string(place.path("told.seen")).unwrap();
-    assert!(seen.starts_with("scan\n") && !VARIABLES.iter().any(|(name, value)| seen.contains(name) || seen.contains(value)));
+    assert!(
+        seen.starts_with("scan\n")
+            && !VARIABLES.iter().any(|(name, value)| seen.contains(name) || seen.contains(value))
+    );
 
     // Who is refused for the address alone, or has no gate, does not need one.
     let none = |words: &[&str]| check(&place, words).env("CLAUDE_BOTTLE_GATE", "/nowhere").stdin("x").done();

@@ -6,6 +6,8 @@ mod answers;
 #[cfg(feature = "gate")]
 #[path = "../../fuzz/inputs/dlp.rs"]
 mod dlp;
+#[path = "../../fuzz/inputs/frames.rs"]
+mod frames;
 #[path = "../../fuzz/inputs/line.rs"]
 mod line;
 #[path = "../../fuzz/inputs/messages.rs"]
@@ -16,6 +18,8 @@ mod path;
 #[cfg(feature = "gate")]
 use crate::gate::encodings;
 use crate::policy::oracle;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 
@@ -53,4 +57,35 @@ fn seeds_of_dlp() {
 #[test]
 fn seeds_of_answers() {
     replay("answers", answers::run);
+}
+
+#[test]
+fn seeds_of_frames() {
+    replay("frames", frames::run);
+}
+
+/// Well-formed frames in any order, as no random bytes would be.
+fn conversation(words: &[(u8, u8)]) -> Vec<u8> {
+    let mut said = vec![0, 0, 0, 0, 0, 0, 1, 1];
+    for (kind, channel) in words {
+        let bytes: &[u8] = match kind {
+            0 => &[1],
+            1 => &[0, 80],
+            2 => b"some",
+            4 => &[0, 0, 0, 1],
+            _ => &[],
+        };
+        said.extend([*kind, 0, 0, 0, *channel, 0, bytes.len() as u8]);
+        said.extend(bytes);
+    }
+    said
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn an_inner_end_that_says_anything(words in vec((2..7u8, 1..3u8), 0..12)) {
+        frames::run(&conversation(&words));
+    }
 }

@@ -8,6 +8,8 @@ mod docs;
 mod engine;
 mod fake;
 mod faults;
+#[cfg(feature = "gate")]
+mod forward;
 mod fuzz;
 #[cfg(feature = "gate")]
 mod gate;

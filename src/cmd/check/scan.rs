@@ -69,7 +69,8 @@ fn once(all: impl Iterator<Item = Skipped>) -> Vec<Skipped> {
 fn trial(asked: Asked) -> Trial {
     let Asked { method, target, mut headers } = asked;
     if target.speech.is_websocket() && !judge::upgrades(&headers) {
-        headers.extend([("connection", "upgrade"), ("upgrade", "websocket")].map(|(n, v)| (n.to_owned(), v.to_owned())));
+        headers
+            .extend([("connection", "upgrade"), ("upgrade", "websocket")].map(|(n, v)| (n.to_owned(), v.to_owned())));
     }
     let query = target.query.map_or_else(String::new, |query| format!("?{query}"));
     Trial { host: target.host, port: target.port, method, target: target.path + &query, headers }
@@ -86,8 +87,8 @@ fn ask(head: String, body: Body) -> Result<Tried, Refused> {
         into.write_all(head.as_bytes())?;
         io::copy(&mut from, into).map(drop)
     };
-    let heard = sys::child::converse(&gate, &["scan"], feed)
-        .map_err(|error| cannot(&format!("cannot be run: {error}")))?;
+    let heard =
+        sys::child::converse(&gate, &["scan"], feed).map_err(|error| cannot(&format!("cannot be run: {error}")))?;
     if let Some(fault) = heard.fault {
         return Err(unreadable(&name, &fault));
     }

@@ -5,7 +5,6 @@ use super::super::messages::{Event, Json};
 use super::phrases;
 use super::{Sign, glyphs};
 
-
 /// Bytes of a string that are read.
 const STRING: usize = 32 << 10;
 /// Below one of these, texts describe.

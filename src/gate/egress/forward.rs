@@ -186,11 +186,7 @@ impl Conversation {
 
 /// Looks at a head, and makes of it what leaves. What then looks at the body, or at a WebSocket's messages and at its
 /// control frames.
-pub fn depart(
-    pass: &Passage,
-    head: &mut Parts,
-    tally: &mut Tally,
-) -> Result<(Inspector, Option<Inspector>), Denial> {
+pub fn depart(pass: &Passage, head: &mut Parts, tally: &mut Tally) -> Result<(Inspector, Option<Inspector>), Denial> {
     let near = |denial: Denial| Denial { route: denial.route.or(Some(pass.route)), ..denial };
     let inspector = || Inspector::new(tally.herald(), pass, head).map_err(near);
     let looking = (inspector()?, headers::websocket(&head.headers).then(inspector).transpose()?);
