@@ -9,6 +9,39 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit(pub u8);
 
+/// A code, for people: what ` `` ` encloses is typed, or printed, like that.
+pub struct Code {
+    pub code: &'static str,
+    /// A line.
+    pub short: &'static str,
+    /// What the manual adds.
+    pub more: &'static str,
+}
+
+/// Every code there is: help, manual and README tell of these.
+pub const CODES: [Code; 7] = [
+    Code { code: "0", short: "success; also a dry run, and \"no\" to the question", more: "" },
+    Code {
+        code: "n",
+        short: "the agent, or the command of `exec`, ended with it",
+        more: "137 is a killed agent; whether it ran out of memory is said in words.",
+    },
+    Code { code: "1", short: "`check` says denied", more: "" },
+    Code {
+        code: "2",
+        short: "something you can mend: usage, manifest, a name, a variable, no terminal to ask on",
+        more: "",
+    },
+    Code { code: "101", short: "a bug in claude-bottle", more: "" },
+    Code { code: "125", short: "the engine, an image or the gate failed", more: "" },
+    Code {
+        code: "128+n",
+        short: "ended by signal n",
+        more: "129 for HUP, 130 for INT, 131 for QUIT, 143 for TERM. One that was ignored when it was started, as by \
+               `nohup`, stays ignored.",
+    },
+];
+
 impl Exit {
     pub const OK: Exit = Exit(0);
     pub const DENIED: Exit = Exit(1);

@@ -7,7 +7,6 @@ mod host;
 use crate::cli::{Doctor, ListFormat};
 use crate::exit::{EngineError, Exit, Refused};
 use crate::manifest::{self, Manifest};
-use crate::render;
 use crate::say;
 use crate::state::Home;
 use anyhow::{Context as _, Result};
@@ -80,10 +79,10 @@ pub fn run(asked: &Doctor) -> Result<Exit> {
     // What stops several agents is one thing to mend.
     let mut told = BTreeSet::new();
     findings.retain(|finding| told.insert(finding.text.clone()));
-    say::out(&match asked.format {
-        ListFormat::Json => render::escaped(&format!("{}\n", serde_json::to_string_pretty(&findings)?)),
-        ListFormat::Text => findings.iter().map(line).collect(),
-    })?;
+    match asked.format {
+        ListFormat::Json => say::json(&findings)?,
+        ListFormat::Text => say::out(&findings.iter().map(line).collect::<String>())?,
+    }
     Ok(match findings.iter().any(|finding| finding.state == State::Problem) {
         _ if !engine_answers => Exit::ENGINE,
         true => Exit::REFUSED,

@@ -35,7 +35,7 @@ pub fn run(asked: &Edit) -> Result<Exit> {
             return leave(draft, exit);
         }
         let Some(written) = draft.written()? else {
-            say::line("nothing was changed");
+            say::note("nothing was changed");
             return Ok(Exit::OK);
         };
         let faults = manifest.faults(&written);
@@ -48,14 +48,14 @@ pub fn run(asked: &Edit) -> Result<Exit> {
             Then::Edit => {}
             Then::Keep => break,
             Then::Back => {
-                say::line("nothing was changed");
+                say::note("nothing was changed");
                 return Ok(Exit::OK);
             }
             Then::Leave(exit) => return leave(draft, exit),
         }
     }
     draft.settle()?;
-    say::line(&format!("saved `{}`", manifest.file.display()));
+    say::note(&format!("saved `{}`", manifest.file.display()));
     Ok(Exit::OK)
 }
 

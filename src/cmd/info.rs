@@ -105,7 +105,7 @@ fn session(home: &Home, asked: &Info) -> Result<Exit> {
     }
     known.hints = hints(&known);
     match asked.format {
-        ListFormat::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&known)?))?,
+        ListFormat::Json => say::json(&known)?,
         ListFormat::Text => say::out(&text(&known))?,
     }
     Ok(Exit::OK)

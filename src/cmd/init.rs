@@ -94,20 +94,20 @@ impl Beginning {
         let agent = if asks_for_agent { self.agent(&manifest)? } else { None };
         if let Some((place, text)) = &token {
             write_new(&file, text, 0o600)?;
-            say::line(&format!("wrote `{}`: agent `{AGENT}`, its token is {}", file.display(), place.shown));
+            say::note(&format!("wrote `{}`: agent `{AGENT}`, its token is {}", file.display(), place.shown));
         }
         if let Some((name, text)) = &agent {
             let file = self.here.join(FILE);
             write_new(&file, text, 0o666)?;
-            say::line(&format!("wrote `{}`: agent `{name}`", file.display()));
+            say::note(&format!("wrote `{}`: agent `{name}`", file.display()));
         }
         let todo = token.and_then(|(place, _)| place.todo);
         let name = agent.map(|(name, _)| name).or(is_new.then(|| AGENT.to_owned()));
         if let Some(name) = name {
-            say::line("next:");
+            say::note("next:");
             let dry_run = format!("claude-bottle start --dry-run {name}");
             for line in todo.into_iter().chain([dry_run, "claude-bottle doctor".to_owned()]) {
-                say::line(&format!("  {line}"));
+                say::note(&format!("  {line}"));
             }
         }
         Ok(())

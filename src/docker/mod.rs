@@ -4,6 +4,7 @@
 mod about;
 mod build;
 mod say;
+mod typed;
 
 pub use about::About;
 pub use build::{Built, build};
@@ -11,12 +12,12 @@ pub use say::{Info, gone, has_no_image, is_gone, is_taken};
 
 use crate::exit::EngineError;
 use crate::facts::Engine;
-use crate::sys;
+use crate::sys::{self, timings};
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use xshell::Shell;
 
 /// One engine.
@@ -64,12 +65,20 @@ impl Docker {
     fn begin(&self, args: &[String], stdin: Stdio) -> Result<Call, EngineError> {
         let mut command = self.command(args);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = sys::child::spawn(&mut command).map_err(|e| self.no_program(&e))?;
+        let (mut child, timed) = self.spawn(&mut command, args)?;
         let stdout = child.stdout.take().map(drain);
         let stderr = child.stderr.take().map(drain);
         let verb = args.iter().take_while(|arg| !arg.starts_with('-')).take(2).cloned().collect::<Vec<_>>().join(" ");
         let verb = format!("{} {verb}", self.engine.program);
-        Ok(Call { child, stdout, stderr, verb, until: self.until })
+        Ok(Call { child, stdout, stderr, verb, until: self.until, _timed: timed })
+    }
+
+    /// The one way to a child that is not the terminal's: shown, counted, and bound to this process.
+    fn spawn(&self, command: &mut Command, args: &[String]) -> Result<(Child, timings::Call), EngineError> {
+        crate::say::call(|| typed::line(command));
+        let timed = timings::call(|| typed::short(&self.engine.program, args));
+        let child = sys::child::spawn(command).map_err(|e| self.no_program(&e))?;
+        Ok((child, timed))
     }
 
     /// The same, told this on its stdin.
@@ -109,14 +118,16 @@ impl Docker {
     fn piped(&self, args: &[String], stdin: Stdio) -> Result<Stream, EngineError> {
         let mut command = self.command(args);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = sys::child::spawn(&mut command).map_err(|e| self.no_program(&e))?;
+        let (mut child, timed) = self.spawn(&mut command, args)?;
         let stderr = child.stderr.take().map(drain);
-        Ok(Stream { child, stderr })
+        Ok(Stream { child, stderr, _timed: timed })
     }
 
     /// The terminal's own child: it shares our process group, our stdin, stdout and stderr.
     pub fn attach(&self, args: &[String]) -> Result<Child, EngineError> {
-        self.command(args).spawn().map_err(|e| self.no_program(&e))
+        let mut command = self.command(args);
+        crate::say::call(|| typed::line(&command));
+        command.spawn().map_err(|e| self.no_program(&e))
     }
 
     fn no_program(&self, error: &std::io::Error) -> EngineError {
@@ -138,6 +149,7 @@ pub struct Call {
     stderr: Option<JoinHandle<Vec<u8>>>,
     verb: String,
     until: Option<Instant>,
+    _timed: timings::Call,
 }
 
 impl Call {
@@ -154,7 +166,7 @@ impl Call {
 
     /// Waits for its end, no longer than its engine is given.
     fn wait(&mut self) -> Result<ExitStatus, EngineError> {
-        let (ended, end) = channel::<()>();
+        let (ended, end) = mpsc::channel::<()>();
         let watch = self.until.map(|until| {
             let child = self.child.id();
             std::thread::spawn(move || {
@@ -201,6 +213,7 @@ impl Call {
 pub struct Stream {
     pub child: Child,
     stderr: Option<JoinHandle<Vec<u8>>>,
+    _timed: timings::Call,
 }
 
 impl Stream {
@@ -220,6 +233,19 @@ impl Stream {
     pub fn end(mut self) -> (Option<ExitStatus>, String) {
         let status = self.child.wait().ok();
         (status, joined(self.stderr.take()))
+    }
+
+    /// The last words on stderr of one that is to end by itself, and is ended after so long.
+    pub fn end_within(mut self, bound: Duration) -> String {
+        let (child, (ended, end)) = (self.child.id(), mpsc::channel());
+        std::thread::spawn(move || {
+            sys::child::await_end(child);
+            let _ = ended.send(());
+        });
+        if end.recv_timeout(bound).is_err() {
+            let _ = self.child.kill();
+        }
+        self.end().1
     }
 }
 

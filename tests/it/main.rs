@@ -11,6 +11,8 @@ mod edit;
 mod engine;
 mod fake;
 mod faults;
+#[cfg(feature = "gate")]
+mod forward;
 mod fuzz;
 #[cfg(feature = "gate")]
 mod gate;
@@ -19,6 +21,8 @@ mod host;
 mod init;
 #[cfg(feature = "gate")]
 mod inside;
+#[cfg(feature = "gate")]
+mod install;
 mod kept;
 mod keystone;
 mod logs;
@@ -27,5 +31,6 @@ mod policy;
 mod refresh;
 mod repo;
 mod run;
+mod shell;
 mod work;
 mod workspace;

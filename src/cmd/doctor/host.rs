@@ -1,6 +1,7 @@
 //! What this machine has: manifest, variables, files, programs, the state's folder.
 
 use super::{Finding, Scene};
+use crate::cli::VARIABLES;
 use crate::cmd::world;
 use crate::exit::Refused;
 use crate::facts;
@@ -177,13 +178,17 @@ fn leftovers(scene: &Scene) -> Vec<Finding> {
     paths.iter().map(note).collect()
 }
 
+/// What `shell` has of its own.
+const OF_THE_SHELL: [&str; 1] = ["CLAUDE_BOTTLE_PROMPT"];
+
 /// Variables of ours that say what they should not, or that nobody reads.
 fn environment() -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(facts::detach_keys().err().map(|refused| Finding::refused("environment", refused)));
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for name in names.filter(|name| name.starts_with("CLAUDE_BOTTLE_") && !facts::VARIABLES.contains(&name.as_str())) {
-        let refused = Refused::new(format!("`{name}` is set, and nobody reads it")).meant(&name, facts::VARIABLES);
+    let known = || VARIABLES.iter().flat_map(|variable| variable.names.iter().copied()).chain(OF_THE_SHELL);
+    let ours = |name: &String| name.starts_with("CLAUDE_BOTTLE_") && !known().any(|one| one == name);
+    for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours) {
+        let refused = Refused::new(format!("`{name}` is set, and nobody reads it")).meant(&name, known());
         findings.push(Finding { hint: refused.hint, ..Finding::note("environment", refused.what) });
     }
     findings

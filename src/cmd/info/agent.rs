@@ -64,10 +64,10 @@ pub fn run(home: &Home, asked: &Info) -> Result<Exit> {
         sessions,
         hints: ["start", "start --dry-run", "edit"].map(|verb| format!("claude-bottle {verb} {}", asked.name)).into(),
     };
-    say::out(&match asked.format {
-        ListFormat::Json => render::escaped(&format!("{}\n", serde_json::to_string_pretty(&known)?)),
-        ListFormat::Text => text(&known, &plan),
-    })?;
+    match asked.format {
+        ListFormat::Json => say::json(&known)?,
+        ListFormat::Text => say::out(&text(&known, &plan))?,
+    }
     Ok(Exit::OK)
 }
 

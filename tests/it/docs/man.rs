@@ -4,16 +4,20 @@ use super::{flags, hold, long_flags_in, program, read, repository, spellings, to
 use clap::{Arg, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use claude_bottle::cli::VARIABLES;
+use claude_bottle::exit::CODES;
 use claude_bottle::manifest::{self, keys};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// `claude-bottle.1` and its like, with the command each is of.
 fn pages() -> BTreeMap<String, Option<Command>> {
     let of = |command: &Command| command.get_display_name().unwrap_or(command.get_name()).to_owned();
     let mut pages: BTreeMap<String, Option<Command>> =
-        ["claude-bottle.json.5", AUDIT, "claude-bottle-gate.8"].map(|page| (page.to_owned(), None)).into();
+        ["claude-bottle.json.5", AUDIT, "claude-bottle-gate.8", "claude-bottle-security.7"]
+            .map(|page| (page.to_owned(), None))
+            .into();
     for command in [program()].into_iter().chain(verbs()) {
         pages.insert(format!("{}.1", of(&command)), Some(command));
     }
@@ -48,9 +52,9 @@ fn whole(page: &str, command: Option<&Command>) -> String {
         let line = line.replace("{version}", env!("CARGO_PKG_VERSION")).replace("{verbs}", &see_also());
         match (line.strip_prefix(".\\\" "), command) {
             (Some("{synopsis}"), Some(command)) => text.push_str(&synopsis(command)),
-            (Some("{options}"), Some(command)) => {
-                text.push_str(&part(|roff| Man::new(command.clone()).render_options_section(roff)));
-            }
+            (Some("{options}"), Some(command)) => text.push_str(&options(command)),
+            (Some("{exit status}"), _) => text.push_str(&exit_status()),
+            (Some("{environment}"), _) => text.push_str(&environment()),
             (Some("{commands}"), Some(command)) => {
                 text.push_str(&part(|roff| Man::new(command.clone()).render_subcommands_section(roff)));
             }
@@ -63,6 +67,54 @@ fn whole(page: &str, command: Option<&Command>) -> String {
 fn see_also() -> String {
     let names: Vec<String> = verbs().iter().map(|verb| format!(".BR claude-bottle-{} (1)", verb.get_name())).collect();
     names.join(",\n")
+}
+
+/// A verb's own, and where the others are told of.
+fn options(command: &Command) -> String {
+    let whole = part(|roff| Man::new(command.clone()).render_options_section(roff));
+    if command.get_name() == program().get_name() {
+        return whole;
+    }
+    let own = match whole.split_once(".SH") {
+        Some((own, _)) => own,
+        None => &whole,
+    };
+    let global = command.get_opts().chain(switches(command)).filter(|flag| is_global(flag));
+    let global: Vec<String> = global.map(|flag| format!(".BR \\-\\-{} ", flag.get_long().unwrap())).collect();
+    format!("{own}.PP\nAnd, as for every command,\n{},\ntold of in\n.BR claude-bottle (1).\n", global.join(",\n"))
+}
+
+fn is_global(flag: &Arg) -> bool {
+    flag.get_help_heading().is_some()
+}
+
+fn exit_status() -> String {
+    let code = |code: &str| match code.strip_suffix('n') {
+        Some(before) => format!(".RI {before} n\n").replace(".RI  n", ".I n"),
+        None => format!(".B {code}\n"),
+    };
+    CODES.iter().map(|one| format!(".TP\n{}{}", code(one.code), prose(&sentence(one.short), one.more))).collect()
+}
+
+/// With a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+}
+
+fn environment() -> String {
+    let head = |names: &[&str]| format!(".BR {}\n", names.join(" \", \" "));
+    VARIABLES.iter().map(|one| format!(".TP\n{}{}", head(one.names), prose(one.short, one.more))).collect()
+}
+
+/// Sentences, a line each; what backticks enclose is bold.
+fn prose(short: &str, more: &str) -> String {
+    let text = [short, more].join(" ").replace('\\', "\\e").replace('-', "\\-").replace('~', "\\(ti");
+    let text = text.trim_end().replace(". ", ".\n");
+    let parts = text.split('`').enumerate();
+    let whole: String =
+        parts.map(|(n, part)| if n % 2 == 1 { format!("\\fB{part}\\fR") } else { part.to_owned() }).collect();
+    format!("{whole}\n")
 }
 
 /// A generated section without its heading, which is the prose's.
@@ -82,7 +134,8 @@ fn synopsis(command: &Command) -> String {
         line.extend(words);
         line.push(roman(if needed { "" } else { "]" }));
     };
-    for flag in command.get_opts().chain(switches(command)) {
+    let whole = command.get_name() == program().get_name();
+    for flag in command.get_opts().chain(switches(command)).filter(|flag| whole || !is_global(flag)) {
         let mut words: Vec<Inline> = Vec::new();
         for spelling in spellings(flag).into_iter().rev() {
             if !words.is_empty() {
@@ -191,20 +244,76 @@ fn section<'a>(text: &'a str, name: &str) -> &'a str {
 }
 
 #[test]
-fn every_variable_that_is_read_is_in_the_page_and_no_other() {
-    let text = plain("claude-bottle.1");
-    let told = headings(section(&text, "ENVIRONMENT"));
+fn every_variable_that_is_read_is_told_of_and_no_other() {
+    let told: BTreeSet<String> = VARIABLES.iter().flat_map(|one| one.names).map(|name| (*name).to_owned()).collect();
     let mut read = BTreeSet::from(["COLORTERM".to_owned(), "TZ".to_owned()]);
-    for source in sources(&repository().join("src")) {
+    for (file, source) in sources(&repository().join("src")) {
+        if file.ends_with("cli/environment.rs") {
+            continue;
+        }
         read.extend(names_in(&source, "CLAUDE_BOTTLE_"));
         for call in ["variable(\"", "var(\"", "var_os(\""] {
             read.extend(source.match_indices(call).map(|(at, _)| name(&source[at + call.len()..])));
         }
     }
     assert_eq!(told, read);
+    assert_eq!(headings(section(&plain("claude-bottle.1"), "ENVIRONMENT")), told);
     let readme: BTreeSet<String> = names_in(&super::read("README.md"), "CLAUDE_BOTTLE_").collect();
     let ours: BTreeSet<String> = told.into_iter().filter(|name| name.starts_with("CLAUDE_BOTTLE_")).collect();
     assert_eq!(readme, ours, "README.md");
+}
+
+/// The README's tables of variables and exit codes are the program's; `UPDATE=1` rewrites them.
+#[test]
+fn tables_of_the_readme_are_what_the_program_says() {
+    let row = |left: &str, right: &str| format!("| {left} | {right} |\n");
+    let names = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let variables: String = VARIABLES.iter().map(|one| row(&names(one.names), one.short)).collect();
+    let codes: String = CODES.iter().map(|one| row(one.code, one.short)).collect();
+    let mut readme = super::read("README.md");
+    for (what, rows) in [("variables", variables), ("exit codes", codes)] {
+        let begin = format!("<!-- made: {what} -->\n");
+        let (before, rest) = readme.split_once(&begin).unwrap_or_else(|| panic!("README.md has no `{begin}`"));
+        let (_, after) = rest.split_once("<!-- end -->").unwrap();
+        readme = format!("{before}{begin}| | |\n|---|---|\n{rows}<!-- end -->{after}");
+    }
+    hold("README.md", &readme);
+}
+
+/// Every command that ends the process, and every code of it: no bare number is anywhere else.
+#[test]
+fn every_exit_code_is_told_of() {
+    use claude_bottle::exit::Exit;
+    let told: BTreeSet<&str> = CODES.iter().map(|one| one.code).collect();
+    let known = [Exit::OK, Exit::DENIED, Exit::REFUSED, Exit::PANIC, Exit::ENGINE].map(|exit| exit.0.to_string());
+    let known: BTreeSet<&str> = known.iter().map(String::as_str).chain(["n", "128+n"]).collect();
+    assert_eq!(told, known);
+}
+
+/// The program's help has the verbs in kinds of its own making: all of them, in their own words.
+#[test]
+fn the_help_has_every_verb_in_its_own_words() {
+    let help = program().render_help().to_string();
+    let shown: BTreeSet<&str> =
+        help.split("Global options:").next().unwrap().lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    let own: Vec<String> =
+        verbs().iter().map(|verb| format!("{:<9}{}", verb.get_name(), verb.get_about().unwrap())).collect();
+    assert_eq!(shown, own.iter().map(String::as_str).collect(), "HELP in src/cli.rs");
+}
+
+/// On every page of a verb the reader finds the same sections.
+#[test]
+fn every_page_of_a_verb_has_its_sections() {
+    for (page, command) in pages() {
+        let text = plain(&page);
+        for name in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"] {
+            let there = text.contains(&format!(".SH {name}\n"));
+            assert!(
+                there || command.as_ref().is_none_or(|of| of.get_name() == "claude-bottle"),
+                "{page} has no {name}"
+            );
+        }
+    }
 }
 
 fn names_in<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = String> + 'a {
@@ -215,13 +324,14 @@ fn name(text: &str) -> String {
     text.chars().take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '_').collect()
 }
 
-fn sources(folder: &Path) -> Vec<String> {
+/// With their paths.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let path = entry.path();
         match path.extension() {
             _ if path.is_dir() => found.extend(sources(&path)),
-            Some(rs) if rs == "rs" => found.push(fs::read_to_string(path).unwrap()),
+            Some(rs) if rs == "rs" => found.push((path.clone(), fs::read_to_string(path).unwrap())),
             _ => {}
         }
     }
