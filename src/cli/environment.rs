@@ -10,7 +10,7 @@ pub struct Variable {
     pub more: &'static str,
 }
 
-pub const VARIABLES: [Variable; 15] = [
+pub const VARIABLES: [Variable; 16] = [
     Variable {
         names: &["CLAUDE_BOTTLE_HOME"],
         short: "The folder of manifest and state, by default `~/.claude-bottle`.",
@@ -55,6 +55,11 @@ pub const VARIABLES: [Variable; 15] = [
         names: &["CLAUDE_BOTTLE_DETACH_KEYS"],
         short: "The keys that detach the terminal from the agent, by default `ctrl-],d`.",
         more: "Characters and `ctrl-` with a character, with commas between, as for the engine's own program.",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_PROMPT"],
+        short: "Where what `shell` prints shows live bottles: `left`, `right` or `off`, the default.",
+        more: "",
     },
     Variable {
         names: &["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"],
