@@ -17,7 +17,7 @@ gate := target/libexec/claude-bottle/claude-bottle-gate-$(arch)
 
 # The tests type in these shells, read these manuals, check these scripts, make networks and terminals, and fetch with
 # these. Any Go compiler will do.
-test_packages := podman runc bash zsh fish mandoc shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
+test_packages := podman runc bash zsh fish mandoc jq shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
 test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go)
 
 # What the program and the tests are told of what is made here.

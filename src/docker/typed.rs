@@ -19,7 +19,9 @@ pub(super) fn line(command: &Command) -> String {
     let mut words = if unset.is_empty() { Vec::new() } else { vec!["env".to_owned()] };
     words.extend(unset);
     words.extend(set);
-    words.extend([command.get_program()].into_iter().chain(command.get_args()).map(|word| quoted(&word.to_string_lossy())));
+    words.extend(
+        [command.get_program()].into_iter().chain(command.get_args()).map(|word| quoted(&word.to_string_lossy())),
+    );
     words.join(" ")
 }
 
@@ -57,7 +59,8 @@ mod tests {
 
     #[test]
     fn a_call_in_short() {
-        let short = |words: &[&str]| short("/usr/bin/docker", &words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
+        let short =
+            |words: &[&str]| short("/usr/bin/docker", &words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
         assert_eq!(short(&["info", "--format", "{{json .}}"]), "docker info");
         assert_eq!(short(&["create", "-i", "--name", "claude-bottle-a-b1-gate", "x"]), "docker create a-b1-gate");
         assert_eq!(short(&["cp", "claude-bottle-a-b1-agent:/home", "-"]), "docker cp a-b1-agent");

@@ -8,6 +8,7 @@ mod docs;
 mod engine;
 mod fake;
 mod faults;
+mod formats;
 mod fuzz;
 #[cfg(feature = "gate")]
 mod gate;
@@ -20,6 +21,7 @@ mod kept;
 mod keystone;
 mod logs;
 mod manifest;
+mod manner;
 mod policy;
 mod refresh;
 mod repo;
