@@ -3,6 +3,7 @@
 use crate::cli::{VARIABLES, kept, rich};
 use crate::run::{ENGINES, PLAIN, Place};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 
 /// What goes as it should is not said; what must be known is.
 #[test]
@@ -133,7 +134,7 @@ fn timings() {
     let place = kept();
     let identity = place.session();
     let names = |stderr: &str| -> Vec<String> {
-        let table = stderr.lines().skip_while(|line| !line.starts_with("timings ")).skip(1);
+        let table = stderr.lines().skip_while(|line| !line.starts_with("timings, ms ")).skip(1);
         let name = |line: &str| {
             let indent = if line.starts_with(' ') { "  " } else { "" };
             place.steady(&format!("{indent}{}", line.trim_start().split("  ").next().unwrap()))
@@ -151,6 +152,28 @@ fn timings() {
     place.run(&["list"]).stderr("no sessions\n").test();
     let listed = place.run(&["list", "--timings"]).done();
     assert_eq!(names(&listed.stderr), ["plan", "all"]);
+}
+
+/// `help` becomes man where a person reads, and man has the page; a topic has nothing else.
+#[test]
+fn the_manual() {
+    let place = Place::new(PLAIN);
+    let has = |page: &str| format!("#!/bin/sh\n[ \"$1\" = -w ] || exec echo man \"$@\"\n[ \"$3\" = {page} ]\n");
+    let with_man = |page: &str, args: &[&str]| {
+        place.write("bin/man", &has(page));
+        std::fs::set_permissions(place.path("bin/man"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        place.run(&[&["help"], args].concat()).env("PATH", place.path("bin").display())
+    };
+    let shown = |page: &str, args: &[&str]| with_man(page, args).on_terminal().end();
+    assert_eq!(shown("claude-bottle-work", &["work", "diff"]), (0, "man 1 claude-bottle-work\n".to_owned()));
+    assert_eq!(shown("claude-bottle", &[]), (0, "man 1 claude-bottle\n".to_owned()));
+    assert!(shown("another", &["work"]).1.starts_with("Bring home what an agent made"));
+    let help = place.run(&["work", "--help"]).done();
+    assert_eq!(with_man("claude-bottle-work", &["work"]).done(), help, "without a terminal");
+    for topic in ["security", "claude-bottle-security"] {
+        let done = with_man("claude-bottle-security", &[topic]).done();
+        assert_eq!((done.status, done.stdout.as_str()), (0, "man 7 claude-bottle-security\n"));
+    }
 }
 
 #[test]
