@@ -8,6 +8,7 @@ mod docs;
 mod engine;
 mod fake;
 mod faults;
+mod formats;
 #[cfg(feature = "gate")]
 mod forward;
 mod fuzz;
@@ -24,6 +25,7 @@ mod kept;
 mod keystone;
 mod logs;
 mod manifest;
+mod manner;
 mod policy;
 mod refresh;
 mod repo;
