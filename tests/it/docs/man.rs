@@ -195,7 +195,8 @@ fn every_variable_that_is_read_is_in_the_page_and_no_other() {
     let text = plain("claude-bottle.1");
     let told = headings(section(&text, "ENVIRONMENT"));
     let mut read = BTreeSet::from(["COLORTERM".to_owned(), "TZ".to_owned()]);
-    for source in sources(&repository().join("src")) {
+    let shells = files_in("shell", "").into_iter().map(|file| super::read(&format!("shell/{file}")));
+    for source in sources(&repository().join("src")).into_iter().chain(shells) {
         read.extend(names_in(&source, "CLAUDE_BOTTLE_"));
         for call in ["variable(\"", "var(\"", "var_os(\""] {
             read.extend(source.match_indices(call).map(|(at, _)| name(&source[at + call.len()..])));
