@@ -58,8 +58,8 @@ pub const VARIABLES: [Variable; 16] = [
     },
     Variable {
         names: &["CLAUDE_BOTTLE_PROMPT"],
-        short: "Where what `shell` prints shows live bottles: `left`, `right` or `off`, the default.",
-        more: "",
+        short: "`left` or `right`: where a shell that evaluates `claude-bottle shell` shows what runs.",
+        more: "See claude-bottle-shell(1).",
     },
     Variable {
         names: &["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"],

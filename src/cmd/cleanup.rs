@@ -100,7 +100,9 @@ pub fn run(asked: &Cleanup) -> Result<Exit> {
         return Ok(exit(failed));
     }
     if items.is_empty() {
-        say::note("nothing to remove");
+        if !failed {
+            say::note("nothing to remove");
+        }
         return Ok(exit(failed));
     }
     let mut consent = match asked.yes {

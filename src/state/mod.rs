@@ -10,7 +10,7 @@ pub use unpack::unpack;
 
 use crate::exit::Refused;
 use crate::facts::{self, Engine, Seen};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::protocol::Work;
 use crate::sys::lock::{self, Lock};
 use crate::sys::random;
@@ -89,6 +89,12 @@ pub struct Summary {
 pub struct SummarySpec {
     pub agent: String,
     pub cwd: PathBuf,
+}
+
+/// What a plan of any version has.
+#[derive(Debug, Deserialize)]
+struct Version {
+    version: u32,
 }
 
 /// A session's folder. Whatever changes its mark counts anew for the prompt.
@@ -264,6 +270,16 @@ impl Folder {
     pub fn plan(&self) -> Result<Plan> {
         let path = self.path.join("plan.json");
         let bytes = fs::read(&path).map_err(|e| Refused::new(format!("cannot read `{}`: {e}", path.display())))?;
+        if let Ok(Version { version }) = serde_json::from_slice(&bytes)
+            && version > plan::VERSION
+        {
+            let what = format!(
+                "`{}` is a plan of version {version}, and this program knows {}",
+                path.display(),
+                plan::VERSION
+            );
+            return Err(Refused::new(what).hint("use the claude-bottle that wrote it, or a newer one").into());
+        }
         serde_json::from_slice(&bytes)
             .map_err(|e| Refused::new(format!("`{}` is not a plan of this version: {e}", path.display())).into())
     }

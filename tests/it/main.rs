@@ -11,6 +11,7 @@ mod edit;
 mod engine;
 mod fake;
 mod faults;
+mod formats;
 #[cfg(feature = "gate")]
 mod forward;
 mod fuzz;
@@ -27,6 +28,7 @@ mod kept;
 mod keystone;
 mod logs;
 mod manifest;
+mod manner;
 mod policy;
 mod refresh;
 mod repo;
