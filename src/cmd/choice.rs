@@ -51,10 +51,13 @@ impl Menu<'_> {
         if typed.is_empty() {
             return Ok(self.default);
         }
-        let number = typed.parse().ok().filter(|number| (1..=self.rows.len()).contains(number)).map(|number| number - 1);
+        let number =
+            typed.parse().ok().filter(|number| (1..=self.rows.len()).contains(number)).map(|number| number - 1);
         match self.names.iter().position(|name| *name == typed).or(number) {
             Some(index) => Ok(Some(index)),
-            None => Err(Refused::new(format!("`{}` is none of them", say::name(typed))).meant(typed, self.names.clone())),
+            None => {
+                Err(Refused::new(format!("`{}` is none of them", say::name(typed))).meant(typed, self.names.clone()))
+            }
         }
     }
 }

@@ -106,7 +106,10 @@ fn init_asks_little() {
     terminal.types("y\n");
     let (status, seen) = terminal.end();
     assert_eq!(status, 0, "{seen}");
-    assert_eq!(auth(&place), r#"{ "as": "CLAUDE_CODE_OAUTH_TOKEN", "token_cmd": ["op", "read", "op://Private/claude-code/credential"] }"#);
+    assert_eq!(
+        auth(&place),
+        r#"{ "as": "CLAUDE_CODE_OAUTH_TOKEN", "token_cmd": ["op", "read", "op://Private/claude-code/credential"] }"#
+    );
     assert!(seen.contains("next:\n  put what `claude setup-token` prints where that command finds it\n  claude-bottle start --dry-run work\n  claude-bottle doctor\n"), "{seen}");
     assert!(!seen.contains(SECRET));
     let done = place.run(&["start", "--dry-run", "work"]).done();
@@ -182,7 +185,10 @@ const TWO: &str = r#"{ "bottles": { "box": {}, "dev": {} }, "agents": {
 #[test]
 fn start_offers_its_agents() {
     let place = Place::new(TWO);
-    place.write("work/claude-bottle.json", r#"{ "agents": { "other": { "bottle": "box", "prompt": "Look.\u001b[2J" } } }"#);
+    place.write(
+        "work/claude-bottle.json",
+        r#"{ "agents": { "other": { "bottle": "box", "prompt": "Look.\u001b[2J" } } }"#,
+    );
     let chosen = |typed: &[&str]| {
         let mut terminal = place.run(&["start", "--dry-run"]).env("NO_COLOR", 1).on_terminal();
         for words in typed {
@@ -199,7 +205,10 @@ fn start_offers_its_agents() {
     assert_eq!(menu[3], "  4  plain   box");
     assert!(menu[0].starts_with("  1  broken  ?") && menu[0].contains("no bottle `bix`"), "{}", menu[0]);
     let (status, seen) = chosen(&["\n", "5\n", "plian\n", "plain\n"]);
-    assert!(status == 0 && seen.contains("agent    plain (") && seen.contains("hint: did you mean `plain`?"), "{status} {seen}");
+    assert!(
+        status == 0 && seen.contains("agent    plain (") && seen.contains("hint: did you mean `plain`?"),
+        "{status} {seen}"
+    );
     assert_eq!(chosen(&["broken\n"]).0, 2);
     for (typed, code) in [("\u{3}", 130), ("\u{4}", 0)] {
         assert_eq!(chosen(&[typed]).0, code);

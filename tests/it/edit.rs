@@ -19,7 +19,12 @@ fn writes(text: &str) -> String {
 }
 
 fn edit(place: &Place, args: &[&str], editor: &str) -> Terminal {
-    place.run(&[&["edit"], args].concat()).env("EDITOR", editor).env("PATH", "/usr/bin:/bin").env("NO_COLOR", 1).on_terminal()
+    place
+        .run(&[&["edit"], args].concat())
+        .env("EDITOR", editor)
+        .env("PATH", "/usr/bin:/bin")
+        .env("NO_COLOR", 1)
+        .on_terminal()
 }
 
 /// The files beside the manifest.
@@ -105,7 +110,10 @@ fn a_fault_is_shown_and_asked_about() {
 
     // Again, on what was written so far.
     let place = Place::new(PLAIN);
-    let script = format!("if grep -q botle \"$1\"; then sed -i s/botle/bottle/ \"$1\"; else printf %s {} >\"$1\"; fi", shlex::try_quote(BROKEN).unwrap());
+    let script = format!(
+        "if grep -q botle \"$1\"; then sed -i s/botle/bottle/ \"$1\"; else printf %s {} >\"$1\"; fi",
+        shlex::try_quote(BROKEN).unwrap()
+    );
     let mut terminal = edit(&place, &[], &editor(&script));
     terminal.until(QUESTION);
     terminal.types("x\n\n");
@@ -142,7 +150,8 @@ fn a_signal_at_the_question_loses_nothing() {
     terminal.until(QUESTION);
     terminal.hang_up();
     terminal.end();
-    let drafts: Vec<String> = beside(&place).into_iter().filter(|name| name.starts_with(".claude-bottle-draft-")).collect();
+    let drafts: Vec<String> =
+        beside(&place).into_iter().filter(|name| name.starts_with(".claude-bottle-draft-")).collect();
     assert_eq!(drafts.len(), 2);
     for draft in drafts {
         assert_eq!(text(&place.path("home/.claude-bottle").join(draft)), BROKEN);
@@ -201,7 +210,12 @@ fn an_editor_that_fails_changes_nothing() {
     }
     let place = Place::new(PLAIN);
     let (status, seen) = edit(&place, &[], "/nowhere/ed").end();
-    assert!(status == 2 && seen.contains("the editor `/nowhere/ed`: No such file") && seen.contains("hint: name yours in `EDITOR`"), "{status} {seen}");
+    assert!(
+        status == 2
+            && seen.contains("the editor `/nowhere/ed`: No such file")
+            && seen.contains("hint: name yours in `EDITOR`"),
+        "{status} {seen}"
+    );
     let (status, seen) = edit(&place, &[], "ed 'x").end();
     assert!(status == 2 && seen.contains("`EDITOR` is no command: `ed 'x`"), "{status} {seen}");
     alone(&place);
@@ -216,7 +230,8 @@ fn an_agent_is_opened_at_its_line() {
     fs::set_permissions(place.path("bin/vi"), fs::Permissions::from_mode(0o755)).unwrap();
     let seen = |args: &[&str], name: &str| {
         let run = place.run(args).env("PATH", format!("{}:/usr/bin:/bin", place.path("bin").display()));
-        let (status, seen) = run.env("EDITOR", "/bin/false").env(name, place.path("bin/vi").display()).on_terminal().end();
+        let (status, seen) =
+            run.env("EDITOR", "/bin/false").env(name, place.path("bin/vi").display()).on_terminal().end();
         assert_eq!(status, 0, "{seen}");
         seen
     };

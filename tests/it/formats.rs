@@ -47,7 +47,12 @@ pub fn hold(args: &[String], done: &Done) {
         "start" | "resume" if own.contains(&"--dry-run") => {
             drop(assert_valid(PLAN.get_or_init(plan_schema), &done.stdout))
         }
-        "list" | "info" | "check" | "cleanup" | "work" => drop(assert_valid(&output_schema(verb), &done.stdout)),
+        "info" if done.stdout.starts_with("{\n  \"agent\"") => {
+            drop(assert_valid(&output_schema("agent"), &done.stdout))
+        }
+        "list" | "info" | "check" | "cleanup" | "work" | "doctor" => {
+            drop(assert_valid(&output_schema(verb), &done.stdout))
+        }
         _ => {}
     }
 }
@@ -186,8 +191,12 @@ fn every_field_of_an_output_is_described_and_no_other() {
     take("error", run(&["info", "--format", "json", "nobody-aaaaa"]));
     let detached = Place::new(PLAIN);
     assert_eq!(detached.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done().status, 0);
+    take("doctor", run(&["doctor", "--format", "json"]));
+    take("agent", odd().run(&["info", "--format", "json", "plain"]).done());
+    take("agent", place.run(&["info", "--format", "json", "plain"]).done());
     take("info", detached.run(&["info", "--format", "json", &detached.session()]).done());
     let rich = rich();
+    take("agent", rich.run(&["info", "--format", "json", "fixer"]).done());
     for (method, url) in [("GET", "https://api.example.org/repos/team/x"), ("PUT", "https://api.example.org/")] {
         take("check", rich.run(&["check", "--format", "json", "fixer", method, url]).done());
     }

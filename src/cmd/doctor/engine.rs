@@ -28,7 +28,8 @@ pub fn look(scene: &Scene) -> Result<Vec<Finding>, Finding> {
     let engine = Engine::of_environment().map_err(|refused| Finding::refused("engine", refused))?;
     let docker = Docker::new(&engine).map_err(failed)?.until(Instant::now() + PATIENCE);
     // The slow one is on its way while the others come and go.
-    let sizes = docker.start(&["system", "df", "-v", "--format", "{{json .Volumes}}"].map(str::to_owned)).map_err(failed)?;
+    let sizes =
+        docker.start(&["system", "df", "-v", "--format", "{{json .Volumes}}"].map(str::to_owned)).map_err(failed)?;
     let before = now();
     let about = docker.brief(&Info::ARGS.map(str::to_owned)).and_then(|text| About::read(&text)).map_err(failed)?;
     let after = now();
@@ -58,8 +59,10 @@ fn itself(scene: &Scene, engine: &Engine, about: &About) -> Vec<Finding> {
     let what = format!("{kind} {} for {}{rootless}, by `{}` ({place})", seen.version, seen.arch, engine.program);
     let mut findings = vec![match scene.home.seen(engine) {
         // A plan believes what was seen then.
-        Some(old) if old != *seen => Finding::note("engine", format!("{what}; it was another when it was last looked at"))
-            .hint("claude-bottle build"),
+        Some(old) if old != *seen => {
+            Finding::note("engine", format!("{what}; it was another when it was last looked at"))
+                .hint("claude-bottle build")
+        }
         _ => Finding::ok("engine", what),
     }];
     findings.push(match &seen.gvisor {

@@ -80,7 +80,9 @@ fn lacking(needs: &Needs) -> Vec<Finding> {
         Source::Command(argv) if !facts::on_path(&argv[0]) => {
             Some(Refused::new(format!("no program `{}`, which prints a token", argv[0])))
         }
-        Source::File(path) => fs::File::open(path).err().map(|e| Refused::new(format!("cannot read `{}`: {e}", path.display()))),
+        Source::File(path) => {
+            fs::File::open(path).err().map(|e| Refused::new(format!("cannot read `{}`: {e}", path.display())))
+        }
         Source::Command(_) | Source::Ask(_) => None,
     };
     let mut findings = Vec::new();
@@ -215,6 +217,7 @@ fn shell() -> Option<Finding> {
     let shown = file.display();
     Some(match fs::read_to_string(&file).is_ok_and(|text| text.contains("claude-bottle shell")) {
         true => Finding::ok("shell", format!("`{shown}` brings completions and the prompt")),
-        false => Finding::note("shell", format!("no completions and no prompt by `{shown}`")).hint(format!("add to it: {line}")),
+        false => Finding::note("shell", format!("no completions and no prompt by `{shown}`"))
+            .hint(format!("add to it: {line}")),
     })
 }

@@ -107,7 +107,9 @@ fn text(known: &Known, plan: &Plan) -> String {
     let need = |need: &Need| match need {
         Need::Env { name, set: true } => format!("{name}, which is set"),
         Need::Env { name, set: false } => format!("{name}, which is NOT SET"),
-        Need::Command { argv } => format!("what `{}` prints", shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_default()),
+        Need::Command { argv } => {
+            format!("what `{}` prints", shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_default())
+        }
         Need::Ask { text } => format!("an answer: {text}"),
     };
     let lines = |lines: Vec<String>, none: &str| if lines.is_empty() { none.to_owned() } else { lines.join("\n") };

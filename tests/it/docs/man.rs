@@ -415,7 +415,7 @@ fn every_field_of_an_output_is_in_its_page_and_no_other() {
         vocabulary(&root["$defs"][name], &root, &mut names, &mut words);
         (names, words)
     };
-    for of in ["list", "info", "check", "cleanup", "work"] {
+    for of in ["list", "info", "check", "cleanup", "work", "doctor"] {
         let text = plain(&format!("claude-bottle-{of}.1"));
         let begin = text
             .match_indices("\n.B ")
@@ -427,7 +427,13 @@ fn every_field_of_an_output_is_in_its_page_and_no_other() {
         // What stands between bold words, and other things than fields.
         told.retain(|word| word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.starts_with("claude-bottle"));
         told.retain(|word| !["and", "or"].contains(&word.as_str()));
-        let (mut needed, words) = list(of);
+        let (mut needed, mut words) = list(of);
+        if of == "info" {
+            // Of an agent, too.
+            let (names, more) = list("agent");
+            needed.extend(names);
+            words.extend(more);
+        }
         let mut known: BTreeSet<String> = needed.union(&words).cloned().collect();
         known.extend(["json", "diff"].map(str::to_owned));
         if of == "info" {
