@@ -6,12 +6,12 @@ pub use environment::{VARIABLES, Variable};
 
 use crate::exit;
 use clap::builder::Styles;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
 /// Run a coding agent in a bottle: a container without a network, with one guarded way out
 #[derive(Debug, Parser)]
-#[command(name = "claude-bottle", version, infer_subcommands = false)]
+#[command(name = "claude-bottle", version = VERSION, infer_subcommands = false)]
 #[command(disable_help_subcommand = true, disable_help_flag = true, disable_version_flag = true)]
 #[command(help_template = HELP, after_help = exits(), styles = Styles::plain())]
 pub struct Cli {
@@ -95,6 +95,12 @@ pub enum Colour {
     Always,
     Never,
 }
+
+/// With the commit it was built from, where `make build` knew one.
+const VERSION: &str = match option_env!("BUILD_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
 
 fn exits() -> String {
     let width = exit::CODES.iter().map(|code| code.code.len()).max().unwrap_or(0);
@@ -308,6 +314,7 @@ pub struct Put {
     pub identity: String,
 
     /// A file of this machine; `-` is stdin
+    #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 
     /// Where to, relative to the workspace; by default `~/inbox/` and the file's name
@@ -323,6 +330,7 @@ pub struct Get {
     pub path: PathBuf,
 
     /// Where to; `-` is stdout; by default the file's own name in the current directory
+    #[arg(value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
 
     /// Overwrite a file that is there
@@ -369,8 +377,8 @@ pub struct Check {
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub headers: Vec<String>,
 
-    /// The request's body, a file or `-` for stdin: what of it must not leave
-    #[arg(long, value_name = "FILE")]
+    /// Search the request with this body, a file or `-` for stdin, for what must not leave
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub body: Option<PathBuf>,
 
     /// How to print the answer
@@ -466,8 +474,8 @@ pub struct Help {
 
 #[derive(Debug, Args)]
 pub struct Names {
-    #[arg(value_enum)]
-    pub of: NameKind,
+    #[arg(value_enum, required = true)]
+    pub of: Vec<NameKind>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -479,11 +487,8 @@ pub enum NameKind {
     /// Sessions that run, attached or not
     Running,
     Detached,
-    /// Sessions that can be resumed
-    Resumable,
-    Kept,
-    /// The git remotes that manifests name
-    Remotes,
+    /// Sessions at rest, kept or lost: they can be resumed, or removed
+    Resting,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

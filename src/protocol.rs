@@ -83,6 +83,49 @@ pub struct Due {
     pub due: Vec<String>,
 }
 
+/// `scan`: the head of a request that nobody sends. On stdin it stands on the line after a [`Document`], whose tokens and
+/// certificates may be missing, and its body follows, to the end.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// Lower case, no trailing dot.
+    pub host: String,
+    pub port: u16,
+    pub method: String,
+    /// Path and query, as they stand.
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+}
+
+/// The answer to a [`Trial`]: what the gate would do. Nothing in it is what was found.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Tried {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied: Option<Refusal>,
+    pub findings: Vec<Sighting>,
+    /// Bytes of the body that were read.
+    pub read: u64,
+    /// Names of values that are not looked for, and why.
+    pub unmatched: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The machine's word.
+    pub reason: String,
+    /// What the agent would be told.
+    pub text: String,
+}
+
+/// What [`Alarm`] says of one finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    pub finding: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    pub done: Done,
+}
+
 pub type Values = BTreeMap<String, Blob>;
 
 /// What the agent's init does once the gate lets it go.
@@ -303,6 +346,9 @@ pub struct Alarm {
     pub path: String,
     /// In words: what kind of thing, in which part, in what encoding.
     pub finding: String,
+    /// The name of the value that was found, where it was one of the bottle's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
     pub done: Done,
 }
 

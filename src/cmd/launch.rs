@@ -11,7 +11,7 @@ use crate::say;
 use crate::secrets::{self, Stopped};
 use crate::session::Session;
 use crate::spec::{Beginning, Mode, Spec};
-use crate::state::{Condition, Home};
+use crate::state::{Condition, Folder, Home};
 use crate::sys::signals::{self, Signals};
 use crate::sys::timings;
 use crate::sys::tty::{self, Answer, Tty};
@@ -200,7 +200,7 @@ fn ask(mut tty: Tty, signals: &Signals) -> Option<Exit> {
 }
 
 /// The session's engine and home, for verbs on one that exists.
-pub fn recorded(home: &Home, identity: &str) -> Result<(crate::state::Folder, Plan)> {
+pub fn recorded(home: &Home, identity: &str) -> Result<(Folder, Plan)> {
     let folder = home.known(identity)?;
     let plan = folder.plan()?;
     Ok((folder, plan))
@@ -214,6 +214,7 @@ pub fn kept(identity: &str, why: &str) -> Refused {
 /// A bottle that runs, for what is done inside it.
 pub struct Inside {
     pub docker: Docker,
+    pub folder: Folder,
     plan: Plan,
 }
 
@@ -228,10 +229,16 @@ pub fn inside(identity: &str) -> Result<Inside> {
         // Nobody would have said so if it ended meanwhile, and the client's own code for that is a command's, too.
         Condition::Detached | Condition::Lost | Condition::Kept(_) => still_runs(&docker, &plan)?,
     }
-    Ok(Inside { docker, plan })
+    Ok(Inside { docker, folder, plan })
 }
 
 impl Inside {
+    /// # Errors
+    /// `Refused` where it has ended since.
+    pub fn still_runs(&self) -> Result<()> {
+        still_runs(&self.docker, &self.plan)
+    }
+
     /// `exec` of the engine, with `init` and these words inside; `flags` are the engine's.
     pub fn exec(&self, flags: &str, words: &[&str]) -> Vec<String> {
         let agent = self.plan.agent_container();

@@ -10,11 +10,12 @@ pub use say::{Info, gone, has_no_image, is_gone, is_taken};
 
 use crate::exit::EngineError;
 use crate::facts::Engine;
-use crate::sys;
+use crate::sys::{self, timings};
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
-use sys::timings;
+use std::time::Duration;
 use xshell::Shell;
 
 /// One engine.
@@ -196,6 +197,19 @@ impl Stream {
     pub fn end(mut self) -> (Option<ExitStatus>, String) {
         let status = self.child.wait().ok();
         (status, joined(self.stderr.take()))
+    }
+
+    /// The last words on stderr of one that is to end by itself, and is ended after so long.
+    pub fn end_within(mut self, bound: Duration) -> String {
+        let (child, (ended, end)) = (self.child.id(), mpsc::channel());
+        std::thread::spawn(move || {
+            sys::child::await_end(child);
+            let _ = ended.send(());
+        });
+        if end.recv_timeout(bound).is_err() {
+            let _ = self.child.kill();
+        }
+        self.end().1
     }
 }
 

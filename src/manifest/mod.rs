@@ -43,24 +43,27 @@ pub struct Manifest {
 /// Reads `home/claude-bottle.json` and `cwd/claude-bottle.json` (each may be missing; both missing is `Refused`
 /// with a hint). `home`: the folder of `CLAUDE_BOTTLE_HOME`, by default `~/.claude-bottle`.
 pub fn load(home: &Path, cwd: &Path) -> Result<Manifest, Refused> {
-    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let (home, cwd) = (whole(home), whole(cwd));
-    let home_file = home.join(FILE);
-    let mut manifest = Manifest { home: home_file.clone(), ..Manifest::default() };
-    if let Some(text) = text_of(&home_file)? {
-        manifest.add_home(&home_file, &text)?;
-    }
-    // The home's own folder is the home, also for who stands in it.
-    let same = home == cwd || matches!((home.canonicalize(), cwd.canonicalize()), (Ok(a), Ok(b)) if a == b);
-    let cwd_file = cwd.join(FILE);
-    if !same && let Some(text) = text_of(&cwd_file)? {
-        manifest.add_directory(&cwd_file, &text)?;
-    }
+    let mut manifest = Manifest::of(home);
+    manifest.read_home()?;
+    manifest.read_directory(cwd)?;
     if manifest.sources.is_empty() {
-        let what = format!("no manifest: neither `{}` nor `{}` is there", shown(&home_file), shown(&cwd_file));
-        return Err(Refused::new(what).hint(format!("define an agent and its bottle in `{}`", shown(&home_file))));
+        let [home, cwd] = [&manifest.home, &whole(cwd).join(FILE)].map(|file| shown(file));
+        let what = format!("no manifest: neither `{home}` nor `{cwd}` is there");
+        return Err(Refused::new(what).hint(format!("define an agent and its bottle in `{home}`")));
     }
     Ok(manifest)
+}
+
+/// The same of what can be read, for who only wants names: a file that cannot be read stops nothing.
+pub fn readable(home: &Path, cwd: &Path) -> Manifest {
+    let mut manifest = Manifest::of(home);
+    let _ = manifest.read_home();
+    let _ = manifest.read_directory(cwd);
+    manifest
+}
+
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 fn shown(path: &Path) -> String {
@@ -98,6 +101,26 @@ fn parsed(file: &Path, text: &str) -> Result<json::Node, Refused> {
 }
 
 impl Manifest {
+    fn of(home: &Path) -> Manifest {
+        Manifest { home: whole(home).join(FILE), ..Manifest::default() }
+    }
+
+    fn read_home(&mut self) -> Result<(), Refused> {
+        let file = self.home.clone();
+        text_of(&file)?.map_or(Ok(()), |text| self.add_home(&file, &text))
+    }
+
+    fn read_directory(&mut self, cwd: &Path) -> Result<(), Refused> {
+        let (home, cwd) = (self.home.parent().unwrap_or(Path::new("/")), whole(cwd));
+        // The home's own folder is the home, also for who stands in it.
+        let same = home == cwd || matches!((home.canonicalize(), cwd.canonicalize()), (Ok(a), Ok(b)) if a == b);
+        if same {
+            return Ok(());
+        }
+        let file = cwd.join(FILE);
+        text_of(&file)?.map_or(Ok(()), |text| self.add_directory(&file, &text))
+    }
+
     fn add_home(&mut self, file: &Path, text: &str) -> Result<(), Refused> {
         let node = parsed(file, text)?;
         let block = Block::open(file, &node, &keys::HOME)?;

@@ -1,6 +1,7 @@
 //! What is on disk: `~/.claude-bottle/`, one folder a session. Every write is atomic; the disk alone is read here, the
 //! engine is never asked.
 
+mod prompt;
 mod unpack;
 
 pub use unpack::unpack;
@@ -94,10 +95,11 @@ struct Version {
     version: u32,
 }
 
-/// A session's folder.
+/// A session's folder. Whatever changes its mark counts anew for the prompt.
 #[derive(Debug, Clone)]
 pub struct Folder {
     pub identity: String,
+    home: Home,
     path: PathBuf,
 }
 
@@ -142,7 +144,8 @@ impl Home {
     }
 
     pub fn folder(&self, identity: &str) -> Folder {
-        Folder { identity: identity.to_owned(), path: self.root.join("state").join(identity) }
+        let path = self.root.join("state").join(identity);
+        Folder { identity: identity.to_owned(), home: self.clone(), path }
     }
 
     /// All sessions, by identity.
@@ -225,7 +228,9 @@ impl Folder {
     }
 
     pub fn set_mark(&self, mark: &Mark) -> Result<()> {
-        write(&self.path.join("mark"), &serde_json::to_vec(mark)?)
+        write(&self.path.join("mark"), &serde_json::to_vec(mark)?)?;
+        self.home.recount();
+        Ok(())
     }
 
     /// Everything is safe or gone: the folder goes. After a power loss it may be there again, marked live; then it is
@@ -295,6 +300,7 @@ impl Folder {
         write(&self.path.join("plan.json"), &saved.plan)?;
         let mark = self.path.join("mark");
         write(&mark, &saved.mark)?;
+        self.home.recount();
         fs::File::options().write(true).open(&mark)?.set_modified(saved.since).map_err(Into::into)
     }
 
@@ -315,7 +321,9 @@ impl Folder {
 
     /// Removes the folder and all in it.
     pub fn remove(&self) -> Result<()> {
-        fs::remove_dir_all(&self.path).with_context(|| format!("cannot remove `{}`", self.path.display()))
+        let removed = fs::remove_dir_all(&self.path);
+        self.home.recount();
+        removed.with_context(|| format!("cannot remove `{}`", self.path.display()))
     }
 }
 

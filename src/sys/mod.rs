@@ -4,6 +4,7 @@ pub mod child;
 pub mod clock;
 pub mod lock;
 pub mod man;
+pub mod net;
 pub mod pipe;
 pub mod random;
 pub mod signals;

@@ -173,6 +173,13 @@ impl Signals {
     }
 }
 
+/// Can be read when there is a next one.
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
+    }
+}
+
 /// `SIGTERM` and the like.
 pub fn name(number: i32) -> &'static str {
     Signal::try_from(number).map_or("a signal", Signal::as_str)

@@ -9,6 +9,8 @@ mod engine;
 mod fake;
 mod faults;
 mod formats;
+#[cfg(feature = "gate")]
+mod forward;
 mod fuzz;
 #[cfg(feature = "gate")]
 mod gate;
@@ -17,6 +19,8 @@ mod host;
 mod init;
 #[cfg(feature = "gate")]
 mod inside;
+#[cfg(feature = "gate")]
+mod install;
 mod kept;
 mod keystone;
 mod logs;
@@ -26,5 +30,6 @@ mod policy;
 mod refresh;
 mod repo;
 mod run;
+mod shell;
 mod work;
 mod workspace;

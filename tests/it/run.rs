@@ -394,6 +394,10 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
     /// Waits until `text` was seen.
     #[track_caller]
     pub fn until(&mut self, text: &str) {

@@ -44,7 +44,7 @@ impl Front {
                 let end = before + n + 1;
                 for needle in vault.raw.ended(state) {
                     let whole = vault.wholes[needle];
-                    let subject = Subject::Known(vault.units[whole.unit].class);
+                    let subject = vault.subject(whole.unit);
                     let start = end.saturating_sub(vault.raw.length(needle));
                     self.act(orders, (subject, whole.how), (start, end, whole.with))?;
                 }

@@ -2,7 +2,7 @@
 
 use super::forms::{self, Form};
 use super::web::{Case, Web};
-use super::{Class, fold, worth};
+use super::{Class, Subject, fold, worth};
 
 /// Letters and digits of a value that are looked for as one, wherever the others are.
 pub const PIECE: usize = 7;
@@ -22,6 +22,8 @@ pub struct Known {
 
 /// A value, or a part of a long one.
 pub struct Unit {
+    /// Whose it is, by its number.
+    pub value: usize,
     pub class: Class,
     /// Letters and digits.
     pub length: usize,
@@ -44,6 +46,8 @@ pub struct Whole {
 }
 
 pub struct Vault {
+    /// What the values are called.
+    pub names: Vec<String>,
     pub units: Vec<Unit>,
     pub folded: Web,
     pub signs: Vec<Sign>,
@@ -57,15 +61,15 @@ impl Vault {
     pub fn new(values: &[Known]) -> Result<Vault, String> {
         let (mut units, mut unfit) = (Vec::new(), Vec::new());
         let (mut folded, mut signs, mut raw, mut wholes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for Known { name, class, bytes } in values {
-            let value = bytes.trim_ascii();
-            if let Some(why) = worth::unfit(*class, value) {
+        for (value, Known { name, class, bytes }) in values.iter().enumerate() {
+            let bytes = bytes.trim_ascii();
+            if let Some(why) = worth::unfit(*class, bytes) {
                 unfit.push((name.clone(), why));
                 continue;
             }
-            for part in parts(*class, value) {
+            for part in parts(*class, bytes) {
                 let (unit, letters) = (units.len(), fold::fold(part));
-                units.push(Unit { class: *class, length: letters.len() });
+                units.push(Unit { value, class: *class, length: letters.len() });
                 for (at, piece) in letters.windows(PIECE).enumerate() {
                     folded.push(piece.to_vec());
                     signs.push(Sign::Piece { unit, at });
@@ -83,6 +87,7 @@ impl Vault {
             }
         }
         Ok(Vault {
+            names: values.iter().map(|known| known.name.clone()).collect(),
             units,
             folded: Web::new(&folded, Case::Told)?,
             signs,
@@ -90,6 +95,12 @@ impl Vault {
             wholes,
             unfit,
         })
+    }
+
+    /// Of one of its units.
+    pub fn subject(&self, unit: usize) -> Subject {
+        let Unit { value, class, .. } = self.units[unit];
+        Subject::Known(class, value)
     }
 
     pub fn is_empty(&self) -> bool {
