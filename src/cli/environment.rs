@@ -10,7 +10,7 @@ pub struct Variable {
     pub more: &'static str,
 }
 
-pub const VARIABLES: [Variable; 13] = [
+pub const VARIABLES: [Variable; 14] = [
     Variable {
         names: &["CLAUDE_BOTTLE_HOME"],
         short: "The folder of manifest and state, by default `~/.claude-bottle`.",
@@ -55,6 +55,11 @@ pub const VARIABLES: [Variable; 13] = [
         names: &["CLAUDE_BOTTLE_DETACH_KEYS"],
         short: "The keys that detach the terminal from the agent, by default `ctrl-],d`.",
         more: "Characters and `ctrl-` with a character, with commas between, as for the engine's own program.",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_PROMPT"],
+        short: "`left` or `right`: where a shell that evaluates `claude-bottle shell` shows what runs.",
+        more: "See claude-bottle-shell(1).",
     },
     Variable {
         names: &["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"],

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// How long the inner end may take to go.
+/// How long the inner end may take to go, and its container after it.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a session's owner may take to say how it ended, and between two looks.
 const LAST_WORD: Duration = Duration::from_secs(10);
@@ -139,7 +139,7 @@ fn serve(mux: &mut Mux, listeners: &[Listener], signals: &Signals) -> Result<Opt
         }
         for port in turn.refused {
             if silent.insert(port) {
-                say::line(&format!("nothing listens on {port} inside yet"));
+                say::note(&format!("nothing listens on {port} inside yet"));
             }
         }
         if turn.over {
@@ -175,16 +175,21 @@ fn show(listeners: &[Listener]) -> Result<()> {
 
 /// The inner end is gone. `said`: its last words.
 fn over(inside: &Inside, was_up: bool, said: &str, signals: &Signals) -> Result<Exit> {
-    match inside.still_runs() {
-        Ok(()) => {
-            let error = broken(inside, said.lines().last().unwrap_or("its inner end was ended"));
-            Err(if was_up { error } else { error.hint(OLD) }.into())
+    // It ends a moment before its container does.
+    let until = Instant::now() + if was_up { PATIENCE } else { Duration::ZERO };
+    loop {
+        match inside.still_runs() {
+            Ok(()) if Instant::now() < until => std::thread::sleep(BREATH),
+            Ok(()) => {
+                let error = broken(inside, said.lines().last().unwrap_or("its inner end was ended"));
+                return Err(if said.contains("does not know") { error.hint(OLD) } else { error }.into());
+            }
+            Err(refused) if was_up && refused.is::<Refused>() => return Ok(ended(inside, signals)),
+            Err(error) => return Err(error),
         }
-        Err(refused) if was_up && refused.is::<Refused>() => {
-            ended(inside, signals);
-            Ok(Exit::OK)
+        if let Some(number) = signals.next() {
+            return Ok(Exit::signal(number));
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -194,17 +199,21 @@ fn broken(inside: &Inside, why: &str) -> EngineError {
 }
 
 /// How a session ended its owner says.
-fn ended(inside: &Inside, signals: &Signals) {
+fn ended(inside: &Inside, signals: &Signals) -> Exit {
     let (folder, until) = (&inside.folder, Instant::now() + LAST_WORD);
-    while folder.condition() == Condition::Live && Instant::now() < until && signals.next().is_none() {
+    while folder.condition() == Condition::Live && Instant::now() < until {
+        if let Some(number) = signals.next() {
+            return Exit::signal(number);
+        }
         std::thread::sleep(BREATH);
     }
     let identity = &folder.identity;
     match folder.condition() {
-        Condition::Kept(rest) => say::line(&format!("`{identity}` has ended: {}", say::visible(&rest.why))),
-        _ => say::line(&format!("`{identity}` has ended")),
+        Condition::Kept(rest) => say::note(&format!("`{identity}` has ended: {}", say::visible(&rest.why))),
+        _ => say::note(&format!("`{identity}` has ended")),
     }
     if folder.path().exists() {
-        say::hint(&format!("claude-bottle resume {identity}"));
+        say::next(&format!("claude-bottle resume {identity}"));
     }
+    Exit::OK
 }

@@ -35,7 +35,7 @@ fn a_quiet_build_that_fails() {
 #[test]
 fn a_quiet_question_shows_the_plan() {
     let place = Place::new(PLAIN);
-    let mut terminal = place.run(&["-q", "start", "plain"]).on_terminal();
+    let mut terminal = place.run(&["-q", "start", "plain"]).env("NO_COLOR", 1).on_terminal();
     terminal.until("launch this agent? [y/N] ");
     terminal.types("n\n");
     let (status, seen) = terminal.end();

@@ -252,7 +252,9 @@ fn section<'a>(text: &'a str, name: &str) -> &'a str {
 fn every_variable_that_is_read_is_told_of_and_no_other() {
     let told: BTreeSet<String> = VARIABLES.iter().flat_map(|one| one.names).map(|name| (*name).to_owned()).collect();
     let mut read = BTreeSet::from(["COLORTERM".to_owned(), "TZ".to_owned()]);
-    for (file, source) in sources(&repository().join("src")) {
+    let shells =
+        files_in("shell", "").into_iter().map(|file| (PathBuf::from(&file), super::read(&format!("shell/{file}"))));
+    for (file, source) in sources(&repository().join("src")).into_iter().chain(shells) {
         if file.ends_with("cli/environment.rs") {
             continue;
         }
