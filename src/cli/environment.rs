@@ -10,7 +10,7 @@ pub struct Variable {
     pub more: &'static str,
 }
 
-pub const VARIABLES: [Variable; 14] = [
+pub const VARIABLES: [Variable; 16] = [
     Variable {
         names: &["CLAUDE_BOTTLE_HOME"],
         short: "The folder of manifest and state, by default `~/.claude-bottle`.",
@@ -75,6 +75,12 @@ pub const VARIABLES: [Variable; 14] = [
         names: &["TERM", "COLORTERM", "TZ"],
         short: "Passed to the agent.",
         more: "Its locale is always C.UTF-8, the one that the image has.",
+    },
+    Variable { names: &["VISUAL", "EDITOR"], short: "What `edit` opens a manifest in, by default `vi`.", more: "" },
+    Variable {
+        names: &["PATH", "SHELL", "ZDOTDIR", "PASSWORD_STORE_DIR"],
+        short: "Where `init` and `doctor` look for programs, the shell's own file, and entries of `pass`.",
+        more: "",
     },
     Variable {
         names: &["NO_COLOR"],

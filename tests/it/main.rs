@@ -1,9 +1,12 @@
 //! The one integration-test crate. Rings, from quick to slow: the repository's own rules, the command line, the fake
 //! engine, the gate alone, the real engine with real Claude Code.
 
+mod begin;
 mod check;
 mod cli;
 mod docs;
+mod doctor;
+mod edit;
 #[cfg(feature = "gate")]
 mod engine;
 mod fake;
