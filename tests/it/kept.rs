@@ -67,7 +67,7 @@ fn a_home_that_is_gone_is_made_anew_from_the_transcript() {
     let identity = place.session();
     fs::remove_dir_all(place.engine(&format!("volumes/claude-bottle-{identity}"))).unwrap();
     let before = whole(&place);
-    let mut terminal = place.run(&["resume", &identity]).on_terminal();
+    let mut terminal = place.run(&["resume", &identity]).env("NO_COLOR", 1).on_terminal();
     terminal.until("home     gone; resumes from the transcript");
     terminal.until("launch this agent? [y/N] ");
     terminal.types("n\n");
