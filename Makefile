@@ -18,10 +18,10 @@ gate := target/libexec/claude-bottle/claude-bottle-gate-$(arch)
 version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 commit := $(shell git rev-parse --short=10 HEAD 2>/dev/null)
 
-# The tests type in these shells, read these manuals, check these scripts, make networks and terminals, and fetch with
-# these. Any Go compiler will do.
-test_packages := podman runc bash zsh fish mandoc shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
-test_packages += dpkg-dev shfmt
+# The tests type in these shells, read these manuals, check these scripts, open this browser, make networks and
+# terminals, and fetch with these. Any Go compiler will do.
+test_packages := podman runc chromium bash zsh fish mandoc shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
+test_packages += dpkg-dev jq shfmt
 test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go)
 
 # What the program and the tests are told of what is made here.

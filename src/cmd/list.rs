@@ -31,8 +31,8 @@ pub struct Row {
 pub fn run(asked: &List) -> Result<Exit> {
     let rows: Vec<Row> = Home::locate()?.folders().iter().map(Row::read).collect();
     match asked.format {
-        ListFormat::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&rows)?))?,
-        ListFormat::Text if rows.is_empty() => say::line("no sessions"),
+        ListFormat::Json => say::json(&rows)?,
+        ListFormat::Text if rows.is_empty() => say::note("no sessions"),
         ListFormat::Text => say::out(&table(&rows))?,
     }
     Ok(Exit::OK)

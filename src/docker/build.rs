@@ -5,7 +5,6 @@ use super::Docker;
 use crate::exit::EngineError;
 use crate::plan::{Build, Context, Dockerfile};
 use crate::say;
-use crate::sys;
 use crate::sys::signals::Signals;
 use std::fs;
 use std::io::{IsTerminal, Read, Write};
@@ -42,12 +41,12 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<Built,
     command.env("BUILDAH_FORMAT", "docker").stdin(Stdio::null());
     let mut told = Told::new();
     let (mut output, input) = std::io::pipe().map_err(here)?;
-    match told.on_terminal {
+    match told.shown {
         // Where the client has progress of its own, it wants the terminal itself.
-        true => command.stderr(Stdio::inherit()),
-        false => command.stderr(input.try_clone().map_err(here)?),
+        Shown::All => command.stderr(Stdio::inherit()),
+        Shown::Steps | Shown::Nothing => command.stderr(input.try_clone().map_err(here)?),
     };
-    let mut child = sys::child::spawn(command.stdout(input)).map_err(|e| docker.no_program(&e))?;
+    let (mut child, _timed) = docker.spawn(command.stdout(input), &args)?;
     // Its ends of the pipe are ours, too, until this is gone.
     drop(command);
     let mut chunk = [0; 16 << 10];
@@ -70,9 +69,17 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<Built,
     Err(EngineError::new(format!("image `{}` did not build ({status}): {}", build.tag, told.last_line())))
 }
 
+/// Of what a build tells, as it tells it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    All,
+    Steps,
+    Nothing,
+}
+
 /// What a build has told so far.
 struct Told {
-    on_terminal: bool,
+    shown: Shown,
     /// The last of it.
     kept: Vec<u8>,
     /// From here on it was not looked for steps.
@@ -83,18 +90,23 @@ impl Told {
     const KEPT: usize = 256 << 10;
 
     fn new() -> Told {
-        Told { on_terminal: std::io::stderr().is_terminal(), kept: Vec::new(), read: 0 }
+        let shown = match std::io::stderr().is_terminal() {
+            _ if say::is_quiet() => Shown::Nothing,
+            true => Shown::All,
+            false => Shown::Steps,
+        };
+        Told { shown, kept: Vec::new(), read: 0 }
     }
 
     fn more(&mut self, bytes: &[u8]) {
         self.kept.extend_from_slice(bytes);
-        if self.on_terminal {
+        if self.shown == Shown::All {
             let _ = std::io::stderr().write_all(bytes);
             self.read = self.kept.len();
         }
         while let Some(length) = self.kept[self.read..].iter().position(|byte| *byte == b'\n') {
             let line = String::from_utf8_lossy(&self.kept[self.read..self.read + length]);
-            if is_step(&line) {
+            if self.shown == Shown::Steps && is_step(&line) {
                 say::line(&short(&say::visible(line.trim_end())));
             }
             self.read += length + 1;
@@ -108,7 +120,7 @@ impl Told {
 
     /// Shows what was not shown.
     fn all(&self) {
-        if !self.on_terminal {
+        if self.shown != Shown::All {
             let _ = std::io::stderr().write_all(&self.kept);
         }
     }
@@ -176,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_a_long_build_is_bounded() {
-        let mut told = Told { on_terminal: false, kept: Vec::new(), read: 0 };
+        let mut told = Told { shown: Shown::Nothing, kept: Vec::new(), read: 0 };
         for at in 0..200_000 {
             told.more(format!("line {at}\n").as_bytes());
         }

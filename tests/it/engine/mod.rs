@@ -5,6 +5,7 @@
 
 mod claude;
 mod ends;
+mod forward;
 mod network;
 mod podman;
 mod second;
