@@ -21,7 +21,7 @@ commit := $(shell git rev-parse --short=10 HEAD 2>/dev/null)
 # The tests type in these shells, read these manuals, check these scripts, open this browser, make networks and
 # terminals, and fetch with these. Any Go compiler will do.
 test_packages := podman runc chromium bash zsh fish mandoc shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
-test_packages += dpkg-dev
+test_packages += dpkg-dev jq shfmt
 test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go)
 
 # What the program and the tests are told of what is made here.
@@ -89,7 +89,7 @@ fuzz: rust
 	        -max_len=4096 -print_final_stats=1 -artifact_prefix="$(found)/findings/$$target-"; done
 
 bench: images
-	@scripts/packages bsdutils
+	@scripts/packages bsdutils bash zsh fish
 	$(CARGO) build --profile gate --features bench --bin claude-bottle-load --bin claude-bottle-bench
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
 	    target/gate/claude-bottle-bench $(cli) && \

@@ -148,7 +148,7 @@ _claude_bottle_flags() {
             what=(words --quiet --verbose --timings --color --help --version)
             ;;
         cleanup)
-            what=(words --dry-run --older-than --yes --quiet --verbose --timings --color --help)
+            what=(words --dry-run --format --older-than --yes --quiet --verbose --timings --color --help)
             ;;
         doctor)
             what=(words --format --quiet --verbose --timings --color --help)
@@ -202,7 +202,7 @@ _claude_bottle_flags() {
             what=(words --all --quiet --verbose --timings --color --help)
             ;;
         'work diff')
-            what=(words --stat --quiet --verbose --timings --color --help)
+            what=(words --stat --format --quiet --verbose --timings --color --help)
             ;;
         'work fetch')
             what=(words --quiet --verbose --timings --color --help)
@@ -246,7 +246,7 @@ _claude_bottle_what() {
         claude-bottle/0 | help/0)
             what=(words start resume attach list exec info work put get cleanup check logs build forward init edit doctor shell help)
             ;;
-        'check --format' | 'doctor --format' | 'info --format' | 'list --format' | 'logs --follow --format' | 'logs --format')
+        'check --format' | 'cleanup --format' | 'doctor --format' | 'info --format' | 'list --format' | 'logs --follow --format' | 'logs --format' | 'work diff --format')
             what=(words text json)
             ;;
         'resume --format' | 'start --format')
@@ -255,7 +255,7 @@ _claude_bottle_what() {
         'start --cwd=')
             what=(words unignored all)
             ;;
-        claude-bottle/* | forward/* | work/*)
+        claude-bottle/* | forward/* | help/* | work/*)
             what=(free)
             ;;
         cleanup/*)

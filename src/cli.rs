@@ -80,7 +80,7 @@ pub struct Manner {
     pub timings: bool,
 
     /// When messages have colour
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "auto|always|never", hide_possible_values = true)]
     pub color: Colour,
 
     /// Print help
@@ -159,7 +159,7 @@ pub struct Start {
     pub agent: Option<String>,
 
     /// Copy the current directory into the workspace, without what git ignores; `all` brings that, too
-    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "unignored")]
+    #[arg(long, value_enum, value_name = "all", num_args = 0..=1, require_equals = true, hide_possible_values = true, default_missing_value = "unignored")]
     pub cwd: Option<Cwd>,
 
     #[command(flatten)]
@@ -192,7 +192,7 @@ pub struct Preview {
     pub dry_run: bool,
 
     /// How a dry run prints the plan
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "text|json|sh", hide_possible_values = true)]
     pub format: Format,
 }
 
@@ -228,7 +228,7 @@ pub struct Attach {
 #[derive(Debug, Args)]
 pub struct List {
     /// How to print the list
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
@@ -249,7 +249,7 @@ pub struct Info {
     pub name: String,
 
     /// How to print it
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
@@ -282,7 +282,7 @@ pub struct WorkDiff {
     pub stat: bool,
 
     /// How to print the counts
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT", requires = "stat")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true, requires = "stat")]
     pub format: ListFormat,
 }
 
@@ -348,7 +348,7 @@ pub struct Cleanup {
     pub dry_run: bool,
 
     /// How a dry run prints what would go
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT", requires = "dry_run")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true, requires = "dry_run")]
     pub format: ListFormat,
 
     /// Only sessions kept for longer: `90m`, `12h`, `30d`
@@ -382,7 +382,7 @@ pub struct Check {
     pub body: Option<PathBuf>,
 
     /// How to print the answer
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
@@ -400,7 +400,7 @@ pub struct Logs {
     pub denied: bool,
 
     /// How to print it; `json` is the lines as they are
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
@@ -448,7 +448,7 @@ pub struct Edit {
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// How to print what was found
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 

@@ -95,6 +95,18 @@ macro_rules! an_error {
 an_error!(Refused);
 an_error!(EngineError);
 
+impl Refused {
+    /// Says which of the names was meant, where one is near.
+    pub fn meant<'n>(self, wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Refused {
+        // Names that are none may hold anything. The distance costs the product of the lengths.
+        let plain = names.into_iter().filter(|name| wrong.len() <= 100 && !name.contains(char::is_control));
+        match nearest(wrong, plain) {
+            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+}
+
 /// The exit code of an error that ended a run: anything that is neither type above counts as the engine's side.
 pub fn code(error: &anyhow::Error) -> Exit {
     if error.is::<Refused>() { Exit::REFUSED } else { Exit::ENGINE }

@@ -202,6 +202,15 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Is there a program of this name, or at this path?
+pub fn on_path(name: &str) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let runs = |path: PathBuf| path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    // A name with a slash is looked for nowhere else.
+    let folders = std::env::var_os("PATH").filter(|_| !name.contains('/')).unwrap_or_else(|| "".into());
+    std::env::split_paths(&folders).any(|folder| runs(folder.join(name)))
+}
+
 /// The keys that detach a terminal, as the engine's program reads them: characters, `ctrl-` and a character, `DEL`.
 ///
 /// # Errors

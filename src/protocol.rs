@@ -6,7 +6,7 @@
 
 mod token;
 
-pub use token::{LONGEST_TOKEN, Token};
+pub use token::{LONGEST_TOKEN, Token, rfc3339};
 
 use crate::policy::Policy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -37,6 +37,9 @@ pub const GATE_UID: u32 = 65532;
 pub const GATE_HOST: &str = "gate.bottle";
 
 pub const VERSION: u32 = 1;
+
+/// What the gate's program says of itself, and holds word for word: whose file it is can be seen without running it.
+pub const GATE_VERSION: &str = concat!("claude-bottle-gate ", env!("CARGO_PKG_VERSION"));
 
 /// All that the gate is told, once. `values` comes last, so that a writer can stream it: everything else only names them.
 #[derive(Debug, Serialize, Deserialize)]

@@ -99,6 +99,19 @@ pub fn text(text: &str) {
     let _ = stderr.flush();
 }
 
+/// Lines of a label and what stands behind it, as a plan has them: the labels soft, but for those that are shouted.
+pub fn sheet(text: &str) {
+    let painted = text.split_inclusive('\n').map(|line| match line.find([' ', '\n']) {
+        None | Some(0) => line.to_owned(),
+        Some(end) => {
+            let (label, rest) = line.split_at(end);
+            let shouted = !label.contains(|c: char| c.is_lowercase());
+            paint(if shouted { Tone::Loud } else { Tone::Soft }, label) + rest
+        }
+    });
+    self::text(&painted.collect::<String>());
+}
+
 /// A line on a terminal that the next one takes the place of; nothing elsewhere.
 pub fn progress(text: &str) {
     static LAST: std::sync::Mutex<String> = std::sync::Mutex::new(String::new());

@@ -35,7 +35,7 @@ impl From<Refused> for Stopped {
 pub fn check(plan: &Plan) -> Result<(), Refused> {
     for source in plan.values.values() {
         match source {
-            Source::Env(name) => drop(variable(name)?),
+            Source::Env(name) => is_there(name)?,
             Source::Ask(text) => drop(terminal(text)?),
             Source::Command(_) | Source::File(_) => {}
         }
@@ -58,6 +58,12 @@ pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, Stopped> {
         values.insert(name.clone(), Blob(value));
     }
     Ok(values)
+}
+
+/// # Errors
+/// `Refused` where a start would miss this variable.
+pub fn is_there(name: &str) -> Result<(), Refused> {
+    variable(name).map(drop)
 }
 
 /// Those that nobody has to be asked for, and why the others are not among them. Files are no secrets.

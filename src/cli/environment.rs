@@ -10,7 +10,7 @@ pub struct Variable {
     pub more: &'static str,
 }
 
-pub const VARIABLES: [Variable; 13] = [
+pub const VARIABLES: [Variable; 16] = [
     Variable {
         names: &["CLAUDE_BOTTLE_HOME"],
         short: "The folder of manifest and state, by default `~/.claude-bottle`.",
@@ -57,6 +57,11 @@ pub const VARIABLES: [Variable; 13] = [
         more: "Characters and `ctrl-` with a character, with commas between, as for the engine's own program.",
     },
     Variable {
+        names: &["CLAUDE_BOTTLE_PROMPT"],
+        short: "`left` or `right`: where a shell that evaluates `claude-bottle shell` shows what runs.",
+        more: "See claude-bottle-shell(1).",
+    },
+    Variable {
         names: &["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"],
         short: "Which engine, as for the engine's own program.",
         more: "The engine is recorded with a session; later verbs on it use that engine, whatever these say.",
@@ -70,6 +75,12 @@ pub const VARIABLES: [Variable; 13] = [
         names: &["TERM", "COLORTERM", "TZ"],
         short: "Passed to the agent.",
         more: "Its locale is always C.UTF-8, the one that the image has.",
+    },
+    Variable { names: &["VISUAL", "EDITOR"], short: "What `edit` opens a manifest in, by default `vi`.", more: "" },
+    Variable {
+        names: &["PATH", "SHELL", "ZDOTDIR", "PASSWORD_STORE_DIR"],
+        short: "Where `init` and `doctor` look for programs, the shell's own file, and entries of `pass`.",
+        more: "",
     },
     Variable {
         names: &["NO_COLOR"],

@@ -24,9 +24,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 /// What may be removed, and what a person is told of it.
-struct Item {
+pub struct Item {
     what: What,
-    shown: String,
+    pub shown: String,
     /// In the words of the reason why it is not simply removed.
     work: Option<String>,
     /// Nobody could look whether there is work.
@@ -100,7 +100,9 @@ pub fn run(asked: &Cleanup) -> Result<Exit> {
         return Ok(exit(failed));
     }
     if items.is_empty() {
-        say::note("nothing to remove");
+        if !failed {
+            say::note("nothing to remove");
+        }
         return Ok(exit(failed));
     }
     let mut consent = match asked.yes {
@@ -336,7 +338,7 @@ fn remove_session(folder: &Folder, plan: &Plan) -> Result<()> {
 }
 
 /// What has this home's label and no session on this disk; and readers that nobody ended.
-fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Vec<Item>, EngineError> {
+pub fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Vec<Item>, EngineError> {
     let known: BTreeSet<String> = home.folders().into_iter().map(|folder| folder.identity).collect();
     let filter = format!("label=claude-bottle.home={id}");
     let list = |args: &[&str]| -> Result<Vec<String>, EngineError> {

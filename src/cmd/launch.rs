@@ -122,7 +122,7 @@ pub fn launch<'a>(
     let signals = signals::catch()?;
     // Who is asked is shown what for.
     if matches!(consent, Consent::Ask(_)) || !say::is_quiet() {
-        say::text(&(render::text(plan, None) + &shown.changes));
+        say::sheet(&(render::text(plan, None) + &shown.changes));
     }
     match consent {
         Consent::Given => go(docker, plan, signals, claim),

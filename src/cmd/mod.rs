@@ -3,6 +3,7 @@
 mod attach;
 mod build;
 mod check;
+mod choice;
 mod cleanup;
 mod doctor;
 mod edit;

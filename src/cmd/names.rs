@@ -6,7 +6,7 @@ use crate::cli::{NameKind, Names};
 use crate::exit::{Exit, Refused};
 use crate::manifest::{self, Manifest, Place};
 use crate::say;
-use crate::state::{Condition, Home};
+use crate::state::Home;
 use anyhow::Result;
 use std::path::Path;
 
@@ -14,10 +14,10 @@ pub fn run(asked: &Names) -> Result<Exit> {
     let Ok(home) = Home::locate() else { return Ok(Exit::OK) };
     let lines = asked.of.iter().flat_map(|kind| match kind {
         NameKind::Agents => agents(&home),
-        NameKind::Sessions => sessions(&home, |_| true),
-        NameKind::Running => sessions(&home, |is| matches!(is, Condition::Live | Condition::Detached)),
-        NameKind::Detached => sessions(&home, |is| matches!(is, Condition::Detached)),
-        NameKind::Resting => sessions(&home, |is| matches!(is, Condition::Kept(_) | Condition::Lost)),
+        NameKind::Sessions => sessions(&home, &["live", "detached", "kept", "lost"]),
+        NameKind::Running => sessions(&home, &["live", "detached"]),
+        NameKind::Detached => sessions(&home, &["detached"]),
+        NameKind::Resting => sessions(&home, &["kept", "lost"]),
     });
     let text: String = lines.map(|(name, what)| format!("{name}\t{}\n", short(&what))).collect();
     // A shell that wants no more of it is gone.
@@ -47,14 +47,15 @@ fn bare<'a>(manifest: &Manifest, refused: &'a Refused) -> &'a str {
     manifest.sources().iter().find_map(|(_, file)| of(file)).map_or(&refused.what, |(_, what)| what)
 }
 
-fn sessions(home: &Home, wanted: impl Fn(&Condition) -> bool) -> Vec<(String, String)> {
+/// Those in one of these states.
+fn sessions(home: &Home, states: &[&str]) -> Vec<(String, String)> {
     let all = home.folders().into_iter().filter(|folder| is_identity(&folder.identity));
-    let wanted = all.filter(|folder| wanted(&folder.condition())).map(|folder| {
-        let row = Row::read(&folder);
-        let words = [row.state, &row.age(), &row.why()].join(" ");
-        (row.identity.clone(), words.trim_end().to_owned())
+    let rows = all.map(|folder| Row::without_plan(&folder)).filter(|row| states.contains(&row.state));
+    let described = rows.map(|row| {
+        let what = [row.state, &row.age(), &row.why()].join(" ");
+        (row.identity, what.trim_end().to_owned())
     });
-    wanted.collect()
+    described.collect()
 }
 
 /// A folder that somebody else put there may have any name, and shells quote none of these.

@@ -58,9 +58,7 @@ fn refused(error: &clap::Error) -> Refused {
     let (what, hint) = match error.kind() {
         ErrorKind::InvalidSubcommand => (format!("no command `{}`", one(ContextKind::InvalidSubcommand)), help),
         ErrorKind::UnknownArgument => (format!("unexpected argument `{}`", one(ContextKind::InvalidArg)), help),
-        ErrorKind::MissingRequiredArgument => {
-            (format!("missing: {}", quoted(&of(ContextKind::InvalidArg))), format!("{help}, for what it wants"))
-        }
+        ErrorKind::MissingRequiredArgument => (format!("missing: {}", quoted(&of(ContextKind::InvalidArg))), help),
         ErrorKind::MissingSubcommand => ("missing: a command".to_owned(), help),
         ErrorKind::ArgumentConflict => {
             let others = quoted(&of(ContextKind::PriorArg));

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         Some((verb, rest)) if verb == "ctl" => ctl::run(rest),
         Some((verb, rest)) if verb == "init" => init::run(rest),
         Some((verb, [])) if verb == "scan" => scan::run(),
-        Some((verb, _)) if verb == "--version" => events::say(env!("CARGO_PKG_VERSION")),
+        Some((verb, _)) if verb == "--version" => events::say(claude_bottle::protocol::GATE_VERSION),
         _ => events::complain("usage: claude-bottle-gate serve|ctl|init|scan"),
     };
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))

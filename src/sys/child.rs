@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 
 /// Spawns `command` in a process group of its own, with SIGKILL at this process's death.
@@ -43,6 +43,12 @@ pub fn spawn_apart(command: &mut Command) -> io::Result<Child> {
         command.pre_exec(part);
     }
     command.spawn()
+}
+
+/// Runs a program that has the terminal to itself, and waits. What the terminal sends reaches it and us.
+pub fn foreground(argv: &[String]) -> io::Result<ExitStatus> {
+    let (program, args) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    Command::new(program).args(args).status()
 }
 
 /// A program that was fed and heard to its end.

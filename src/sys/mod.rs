@@ -3,6 +3,7 @@
 pub mod child;
 pub mod clock;
 pub mod lock;
+pub mod machine;
 pub mod man;
 pub mod net;
 pub mod pipe;

@@ -82,7 +82,7 @@ pub fn table() -> Option<String> {
         let indent = if entry.what == What::Call { "  " } else { "" };
         [format!("{indent}{}", entry.name), ms(entry.at), entry.took.map_or_else(|| "goes on".to_owned(), ms)]
     });
-    let rows: Vec<_> = [["timings", "at", "took, ms"].map(str::to_owned)].into_iter().chain(rows).collect();
+    let rows: Vec<_> = [["timings, ms", "at", "took"].map(str::to_owned)].into_iter().chain(rows).collect();
     let [name, at, took] = [0, 1, 2].map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
     Some(rows.iter().map(|row| format!("{:<name$}  {:>at$}  {:>took$}\n", row[0], row[1], row[2])).collect())
 }

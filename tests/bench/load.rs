@@ -34,6 +34,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 const HOST: &str = "origin.test";
+/// What a proxy calls it: a name that every resolver knows.
+const LOCAL: &str = "localhost";
 const MIB: usize = 1 << 20;
 const STREAM: usize = 200 * MIB;
 /// For the first event of a stream.
@@ -96,7 +98,7 @@ async fn origin(dir: &Path) -> Result<(), Failure> {
     params.distinguished_name.push(DnType::CommonName, "CA of a bench");
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
     let key = KeyPair::generate()?;
-    let leaf = CertificateParams::new(vec![HOST.to_owned()])?.signed_by(&key, &issuer)?;
+    let leaf = CertificateParams::new(vec![HOST.to_owned(), LOCAL.to_owned()])?.signed_by(&key, &issuer)?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -163,7 +165,7 @@ enum Way {
     Direct(String),
     /// The gate's socket.
     Gate(String),
-    /// An HTTP proxy and the origin's address.
+    /// An HTTP proxy, and what it calls the origin.
     Proxy(String, String),
 }
 
@@ -171,9 +173,26 @@ impl Way {
     fn named(way: &str, dir: &str) -> Result<Way, Failure> {
         match way.split_once(':') {
             Some(("socket", path)) => Ok(Way::Gate(path.to_owned())),
-            Some(("proxy", proxy)) => Ok(Way::Proxy(proxy.to_owned(), address(dir)?)),
+            Some(("proxy", proxy)) => {
+                let address = address(dir)?;
+                let port = address.rsplit(':').next().unwrap_or_default();
+                Ok(Way::Proxy(proxy.to_owned(), format!("{LOCAL}:{port}")))
+            }
             _ => Err("a way is socket:PATH or proxy:ADDRESS".into()),
         }
+    }
+
+    /// What requests call the origin.
+    fn authority(&self) -> &str {
+        match self {
+            Way::Proxy(_, origin) => origin,
+            Way::Direct(_) | Way::Gate(_) => HOST,
+        }
+    }
+
+    fn name(&self) -> Result<ServerName<'static>, Failure> {
+        let name = self.authority().split(':').next().unwrap_or_default();
+        Ok(ServerName::try_from(name.to_owned())?)
     }
 }
 
@@ -212,17 +231,17 @@ impl Load {
         }
     }
 
-    async fn open(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
-        let stream = self.tls.connect(ServerName::try_from(HOST)?, self.dial().await?).await?;
+    async fn open(&self) -> Result<One, Failure> {
+        let stream = self.tls.connect(self.way.name()?, self.dial().await?).await?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(sender)
+        Ok(Client { sender, authority: self.way.authority().to_owned() })
     }
 
     /// HTTP/2, if that is spoken here.
-    async fn two(&self) -> Result<Option<http2::SendRequest<Full<Bytes>>>, Failure> {
+    async fn two(&self) -> Result<Option<Two>, Failure> {
         let connecting = self.tls.with_alpn(vec![b"h2".to_vec()]);
-        let stream = match connecting.connect(ServerName::try_from(HOST)?, self.dial().await?).await {
+        let stream = match connecting.connect(self.way.name()?, self.dial().await?).await {
             Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => stream,
             _ => return Ok(None),
         };
@@ -230,25 +249,36 @@ impl Load {
         builder.initial_stream_window_size(4 << 20).initial_connection_window_size(8 << 20);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(Some(sender))
+        Ok(Some(Client { sender, authority: self.way.authority().to_owned() }))
     }
 }
 
-async fn stream(sender: &http2::SendRequest<Full<Bytes>>, path: &str) -> Result<usize, Failure> {
-    let request = Request::builder().uri(format!("https://{HOST}{path}")).body(Full::new(Bytes::new()))?;
-    read(sender.clone().send_request(request).await?).await
+/// One connection.
+#[derive(Clone)]
+struct Client<S> {
+    sender: S,
+    authority: String,
+}
+
+type One = Client<SendRequest<Full<Bytes>>>;
+type Two = Client<http2::SendRequest<Full<Bytes>>>;
+
+async fn stream(client: &Two, path: &str) -> Result<usize, Failure> {
+    let request =
+        Request::builder().uri(format!("https://{}{path}", client.authority)).body(Full::new(Bytes::new()))?;
+    read(client.sender.clone().send_request(request).await?).await
 }
 
 /// Requests/s of 16 streams of one connection, and MB/s of one.
-async fn multiplex(sender: &http2::SendRequest<Full<Bytes>>) -> Result<(f64, f64), Failure> {
+async fn multiplex(client: &Two) -> Result<(f64, f64), Failure> {
     let started = Instant::now();
     let many: Vec<_> = (0..16)
         .map(|_| {
-            let sender = sender.clone();
+            let client = client.clone();
             tokio::spawn(async move {
                 let mut count = 0;
                 while started.elapsed() < Duration::from_secs(3) {
-                    stream(&sender, "/").await?;
+                    stream(&client, "/").await?;
                     count += 1;
                 }
                 Ok::<u32, Failure>(count)
@@ -263,7 +293,7 @@ async fn multiplex(sender: &http2::SendRequest<Full<Bytes>>) -> Result<(f64, f64
     let mut times = Vec::new();
     for _ in 0..5 {
         let before = Instant::now();
-        if stream(sender, "/big").await? != STREAM {
+        if stream(client, "/big").await? != STREAM {
             return Err("the stream was cut".into());
         }
         times.push(before.elapsed());
@@ -271,27 +301,28 @@ async fn multiplex(sender: &http2::SendRequest<Full<Bytes>>) -> Result<(f64, f64
     Ok((rate.round(), (STREAM as f64 / 1e6 / at(&mut times, 50).as_secs_f64()).round()))
 }
 
-async fn ask(sender: &mut SendRequest<Full<Bytes>>, path: &str, body: Bytes) -> Result<Response<Incoming>, Failure> {
-    sender.ready().await?;
+async fn ask(client: &mut One, path: &str, body: Bytes) -> Result<Response<Incoming>, Failure> {
+    client.sender.ready().await?;
     let method = if body.is_empty() { "GET" } else { "POST" };
-    let request = Request::builder().method(method).uri(path).header("host", HOST).body(Full::new(body))?;
-    let response = sender.send_request(request).await?;
+    let request =
+        Request::builder().method(method).uri(path).header("host", &client.authority).body(Full::new(body))?;
+    let response = client.sender.send_request(request).await?;
     if response.status() != 200 {
         return Err(format!("status {}", response.status()).into());
     }
     Ok(response)
 }
 
-async fn get(sender: &mut SendRequest<Full<Bytes>>, path: &str) -> Result<usize, Failure> {
-    read(ask(sender, path, Bytes::new()).await?).await
+async fn get(client: &mut One, path: &str) -> Result<usize, Failure> {
+    read(ask(client, path, Bytes::new()).await?).await
 }
 
 /// The time of a request with this body, its answer read; the median of so many.
-async fn post(sender: &mut SendRequest<Full<Bytes>>, body: &Bytes, times: usize) -> Result<Duration, Failure> {
+async fn post(client: &mut One, body: &Bytes, times: usize) -> Result<Duration, Failure> {
     let mut taken = Vec::new();
     for _ in 0..times {
         let before = Instant::now();
-        read(ask(sender, "/take", body.clone()).await?).await?;
+        read(ask(client, "/take", body.clone()).await?).await?;
         taken.push(before.elapsed());
     }
     Ok(at(&mut taken, 50))
@@ -316,15 +347,15 @@ async fn measure(way: Way, ca: &Path) -> Result<(), Failure> {
     config.resumption = tokio_rustls::rustls::client::Resumption::disabled();
     let load = Arc::new(Load { way, tls: TlsConnector::from(Arc::new(config)) });
 
-    let mut sender = load.open().await?;
+    let mut client = load.open().await?;
     for _ in 0..200 {
-        get(&mut sender, "/").await?;
+        get(&mut client, "/").await?;
     }
     let mut times = Vec::new();
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(3) {
         let before = Instant::now();
-        get(&mut sender, "/").await?;
+        get(&mut client, "/").await?;
         times.push(before.elapsed());
     }
     let one = times.len() as f64 / started.elapsed().as_secs_f64();
@@ -335,10 +366,10 @@ async fn measure(way: Way, ca: &Path) -> Result<(), Failure> {
         .map(|_| {
             let load = load.clone();
             tokio::spawn(async move {
-                let mut sender = load.open().await?;
+                let mut client = load.open().await?;
                 let mut count = 0u32;
                 while started.elapsed() < Duration::from_secs(3) {
-                    get(&mut sender, "/").await?;
+                    get(&mut client, "/").await?;
                     count += 1;
                 }
                 Ok::<u32, Failure>(count)
@@ -354,33 +385,33 @@ async fn measure(way: Way, ca: &Path) -> Result<(), Failure> {
     let mut opened = Vec::new();
     for _ in 0..300 {
         let before = Instant::now();
-        let mut sender = load.open().await?;
-        get(&mut sender, "/").await?;
+        let mut client = load.open().await?;
+        get(&mut client, "/").await?;
         opened.push(before.elapsed());
     }
 
     let mut streams = Vec::new();
     for _ in 0..5 {
         let before = Instant::now();
-        if get(&mut sender, "/big").await? != STREAM {
+        if get(&mut client, "/big").await? != STREAM {
             return Err("the stream was cut".into());
         }
         streams.push(before.elapsed());
     }
-    let upload = post(&mut sender, &Bytes::from(noise(STREAM)), 5).await?;
+    let upload = post(&mut client, &Bytes::from(noise(STREAM)), 5).await?;
 
     // Text as agents send it.
     let text: Vec<u8> = include_bytes!("load.rs").iter().copied().cycle().take(MIB).collect();
     let text = Bytes::from(text);
     let (small, large) = (text.slice(..10 * 1024), text);
-    let (small, large) = (post(&mut sender, &small, 300).await?, post(&mut sender, &large, 50).await?);
+    let (small, large) = (post(&mut client, &small, 300).await?, post(&mut client, &large, 50).await?);
 
     let mut events = Vec::new();
     for _ in 0..100 {
-        let mut sender = load.open().await?;
+        let mut client = load.open().await?;
         let before = Instant::now();
         let first = async {
-            let mut response = ask(&mut sender, "/events", Bytes::new()).await?;
+            let mut response = ask(&mut client, "/events", Bytes::new()).await?;
             response.body_mut().frame().await.ok_or("no event")??;
             Ok::<(), Failure>(())
         };
@@ -393,7 +424,7 @@ async fn measure(way: Way, ca: &Path) -> Result<(), Failure> {
     }
 
     let (two, two_stream) = match load.two().await? {
-        Some(sender) => multiplex(&sender).await?,
+        Some(client) => multiplex(&client).await?,
         None => (0.0, 0.0),
     };
 

@@ -1,13 +1,17 @@
 //! The one integration-test crate. Rings, from quick to slow: the repository's own rules, the command line, the fake
 //! engine, the gate alone, the real engine with real Claude Code.
 
+mod begin;
 mod check;
 mod cli;
 mod docs;
+mod doctor;
+mod edit;
 #[cfg(feature = "gate")]
 mod engine;
 mod fake;
 mod faults;
+mod formats;
 #[cfg(feature = "gate")]
 mod forward;
 mod fuzz;
@@ -24,6 +28,7 @@ mod kept;
 mod keystone;
 mod logs;
 mod manifest;
+mod manner;
 mod policy;
 mod refresh;
 mod repo;

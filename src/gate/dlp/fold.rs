@@ -1,12 +1,11 @@
 //! Text without what does not change its meaning to a reader: letters and digits only, in lower case, look-alikes and
 //! tiles of Unicode taken for what they look like. Separators, invisible characters and the NULs of UTF-16 fall out.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// A byte of ASCII, folded; 0: it falls out.
-const ASCII: [u8; 128] = {
-    let mut table = [0; 128];
+const ASCII: [u8; 256] = {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < 128 {
         let b = byte as u8;
@@ -57,18 +56,38 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// The next byte: 0, or what it ends.
-    #[inline]
-    pub fn next(&mut self, byte: u8) -> u8 {
-        if byte < 0x80 {
-            self.wanted = 0;
-            return ASCII[usize::from(byte)];
+    /// Letters and digits that end in these bytes go to `into`.
+    pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
+        let mut end = into.len();
+        // Room for all: what falls out is written over by what comes next.
+        into.resize(end + bytes.len(), 0);
+        let mut put = |letter: u8| {
+            into[end] = letter;
+            end += usize::from(letter != 0);
+        };
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.wanted == 0 {
+                // Bytes that look like the beginning of a character are common in what is no text: only two make one.
+                while let [byte, next, ..] = bytes[at..]
+                    && !((byte >= 0xc0) & (next & 0xc0 == 0x80))
+                {
+                    put(ASCII[usize::from(byte)]);
+                    at += 1;
+                }
+            }
+            put(self.next(bytes[at]));
+            at += 1;
         }
-        self.wide(byte)
+        into.truncate(end);
     }
 
-    fn wide(&mut self, byte: u8) -> u8 {
+    fn next(&mut self, byte: u8) -> u8 {
         match byte {
+            0..=0x7f => {
+                self.wanted = 0;
+                return ASCII[usize::from(byte)];
+            }
             0x80..=0xbf if self.wanted > 0 => {
                 self.code = self.code << 6 | u32::from(byte & 0x3f);
                 self.wanted -= 1;
@@ -119,16 +138,24 @@ fn look(code: u32) -> u8 {
 }
 
 fn alike(code: u32) -> u8 {
-    static TABLE: LazyLock<HashMap<u32, u8>> = LazyLock::new(|| {
-        ALIKE.iter().flat_map(|(alike, letter)| alike.chars().map(|c| (u32::from(c), *letter))).collect()
+    /// Of the codes up to the last one that looks like something.
+    static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let pairs = ALIKE.iter().flat_map(|(alike, letter)| alike.chars().map(|c| (c as usize, *letter)));
+        let mut table = Vec::new();
+        for (code, letter) in pairs {
+            table.resize(table.len().max(code + 1), 0);
+            table[code] = letter;
+        }
+        table
     });
-    TABLE.get(&code).copied().unwrap_or(0)
+    TABLE.get(code as usize).copied().unwrap_or(0)
 }
 
 /// A whole text, folded.
 pub fn fold(text: &[u8]) -> Vec<u8> {
-    let mut fold = Fold::default();
-    text.iter().map(|byte| fold.next(*byte)).filter(|byte| *byte != 0).collect()
+    let mut letters = Vec::new();
+    Fold::default().push(text, &mut letters);
+    letters
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! What leaves as it stands: values and patterns in forms that can be told from the bytes alone. Only as much is held back
 //! as may still be one of them; a value never leaves whole.
 
+use super::needles::{BEGUN, Met, Trail};
 use super::pattern::{Hit, Patterns};
 use super::{Action, Finding, Knowledge, Orders, Subject};
-use aho_corasick::automaton::StateID;
 
 /// Bytes that a beginning must have before it is held back: fewer are the beginning of anything, and whoever waits for the
 /// end of a message would wait for ever.
-const HELD: usize = 4;
+const HELD: usize = BEGUN;
 
 #[derive(Default)]
 pub struct Front {
-    state: Option<StateID>,
+    trail: Trail,
+    met: Vec<Met>,
     patterns: Patterns,
     /// Read, and not yet passed on.
     kept: Vec<u8>,
@@ -36,25 +37,18 @@ impl Front {
             self.take(orders, &hits, at - kept as u64)?;
         }
         let vault = &knowledge.vault;
-        let mut state = self.state.unwrap_or_else(|| vault.raw.start());
         let before = self.kept.len() - bytes.len();
-        for (n, byte) in bytes.iter().enumerate() {
-            state = vault.raw.step(state, *byte);
-            if vault.raw.hit(state) {
-                let end = before + n + 1;
-                for needle in vault.raw.ended(state) {
-                    let whole = vault.wholes[needle];
-                    let subject = vault.subject(whole.unit);
-                    let start = end.saturating_sub(vault.raw.length(needle));
-                    self.act(orders, (subject, whole.how), (start, end, whole.with))?;
-                }
-            }
+        self.trail.lower(bytes);
+        vault.raw.look(&mut self.trail, &mut self.met);
+        for (needle, end) in std::mem::take(&mut self.met) {
+            let (whole, end) = (vault.wholes[needle], before + end);
+            let subject = vault.subject(whole.unit);
+            let start = end.saturating_sub(vault.raw.length(needle));
+            self.act(orders, (subject, whole.how), (start, end, whole.with))?;
         }
-        self.state = Some(state);
         self.at += bytes.len() as u64;
-        let depth = Some(vault.raw.depth(state)).filter(|depth| *depth >= HELD).unwrap_or(0);
         let under_way = self.patterns.under_way();
-        let held = depth.max(if under_way >= HELD { under_way } else { 0 }).min(self.kept.len());
+        let held = vault.raw.begun(&self.trail).max(if under_way >= HELD { under_way } else { 0 }).min(self.kept.len());
         into.extend(self.kept.drain(..self.kept.len() - held));
         Ok(())
     }
@@ -66,7 +60,7 @@ impl Front {
             self.patterns.finish(&knowledge.rules, &mut hits);
             self.take(orders, &hits, self.at - self.kept.len() as u64)?;
         }
-        self.state = None;
+        self.trail = Trail::default();
         into.append(&mut self.kept);
         Ok(())
     }

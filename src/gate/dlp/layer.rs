@@ -5,14 +5,13 @@
 use super::cover::{Cover, Reading};
 use super::dump::Dump;
 use super::escapes::{Escapes, Kind};
-use super::fold::Fold;
+use super::needles::{Met, Trail};
 use super::pattern::{Patterns, Rules};
 use super::runs::{Base64, Hex};
 use super::unpack::Unpack;
 use super::values::Values;
 use super::vault::Vault;
 use super::view::{Decode, View};
-use aho_corasick::automaton::StateID;
 
 /// Encodings in one another.
 const DEEPEST: usize = 3;
@@ -61,12 +60,12 @@ pub struct Layer {
     depth: usize,
     /// How this text was written in the one around it.
     path: String,
-    fold: Fold,
     reading: Reading,
     cover: Cover,
     values: Values,
-    named: (Fold, Reading),
-    raw: Option<(StateID, Patterns)>,
+    /// Of what is left without the names.
+    unnamed: Reading,
+    raw: Option<Raw>,
     views: Vec<View>,
     /// And how many views it is for.
     runs: Option<(Base64, usize)>,
@@ -75,9 +74,16 @@ pub struct Layer {
     scratch: Vec<u8>,
 }
 
+/// What is looked for in the text as it stands.
+#[derive(Default)]
+struct Raw {
+    trail: Trail,
+    met: Vec<Met>,
+    patterns: Patterns,
+}
+
 impl Layer {
-    pub fn new(vault: &Vault, seat: Seat, depth: usize, path: String) -> Layer {
-        let raw = (seat != Seat::Outer).then(|| (vault.raw.start(), Patterns::default()));
+    pub fn new(seat: Seat, depth: usize, path: String) -> Layer {
         let mut views = Vec::new();
         // A run may begin before the text does. Deeper down, that costs more than it is likely to find.
         let phases = if depth < 2 && seat != Seat::Decoded { 4 } else { 1 };
@@ -97,12 +103,11 @@ impl Layer {
             depth,
             unpack: Unpack::new(path.clone(), depth),
             path,
-            fold: Fold::default(),
-            reading: Reading::new(vault),
+            reading: Reading::default(),
             cover: Cover::default(),
             values: Values::default(),
-            named: (Fold::default(), Reading::new(vault)),
-            raw,
+            unnamed: Reading::default(),
+            raw: (seat != Seat::Outer).then(Raw::default),
             views,
             runs: (depth < DEEPEST).then(|| (Base64::new(phases), phases)),
             packed: Packed::Read,
@@ -148,9 +153,9 @@ impl Layer {
         out.clear();
         self.values.finish(&mut out);
         self.read_values(hunt, &out);
-        if let (Some((_, patterns)), Some(rules)) = (&mut self.raw, hunt.rules) {
+        if let (Some(raw), Some(rules)) = (&mut self.raw, hunt.rules) {
             let mut hits = Vec::new();
-            patterns.finish(rules, &mut hits);
+            raw.patterns.finish(rules, &mut hits);
             for hit in hits {
                 note(hunt.found, What::Pattern(hit.name), &self.path, "plain");
             }
@@ -172,7 +177,7 @@ impl Layer {
 
     fn look(&mut self, hunt: &mut Hunt, block: &[u8]) {
         let (vault, rules) = (hunt.vault, hunt.rules);
-        if let Some((state, patterns)) = &mut self.raw {
+        if let Some(Raw { trail, met, patterns }) = &mut self.raw {
             let mut hits = Vec::new();
             if let Some(rules) = rules {
                 patterns.push(rules, block, &mut hits);
@@ -180,27 +185,18 @@ impl Layer {
             for hit in hits {
                 note(hunt.found, What::Pattern(hit.name), &self.path, "plain");
             }
-            for byte in block {
-                *state = vault.raw.step(*state, *byte);
-                if vault.raw.hit(*state) {
-                    for needle in vault.raw.ended(*state) {
-                        let whole = vault.wholes[needle];
-                        note(hunt.found, What::Unit(whole.unit), &self.path, whole.how);
-                    }
-                }
+            trail.lower(block);
+            vault.raw.look(trail, met);
+            for (needle, _) in met.drain(..) {
+                let whole = vault.wholes[needle];
+                note(hunt.found, What::Unit(whole.unit), &self.path, whole.how);
             }
         }
         if vault.is_empty() {
             return;
         }
-        for byte in block {
-            let letter = self.fold.next(*byte);
-            if letter != 0
-                && let Some((unit, how)) = self.reading.read(vault, &mut self.cover, letter)
-            {
-                note(hunt.found, What::Unit(unit), &self.path, how);
-            }
-        }
+        let found = |unit, how| note(hunt.found, What::Unit(unit), &self.path, how);
+        self.reading.read((vault, &mut self.cover), block, found);
         if self.seat != Seat::Decoded {
             let mut out = std::mem::take(&mut self.scratch);
             out.clear();
@@ -211,14 +207,8 @@ impl Layer {
     }
 
     fn read_values(&mut self, hunt: &mut Hunt, values: &[u8]) {
-        for byte in values {
-            let letter = self.named.0.next(*byte);
-            if letter != 0
-                && let Some((unit, how)) = self.named.1.read(hunt.vault, &mut self.cover, letter)
-            {
-                note(hunt.found, What::Unit(unit), &self.path, how);
-            }
-        }
+        let found = |unit, how| note(hunt.found, What::Unit(unit), &self.path, how);
+        self.unnamed.read((hunt.vault, &mut self.cover), values, found);
     }
 
     /// `out`: a part of a view's text, and whether something in it calls for being read.
@@ -228,7 +218,7 @@ impl Layer {
             view.awake = REACH;
         }
         if view.awake > 0 {
-            let inner = view.inner.get_or_insert_with(|| Box::new(inner(hunt, &self.path, view.how, self.depth)));
+            let inner = view.inner.get_or_insert_with(|| Box::new(inner(&self.path, view.how, self.depth)));
             if !view.quiet.is_empty() {
                 inner.push(hunt, &std::mem::take(&mut view.quiet));
             }
@@ -244,10 +234,10 @@ impl Layer {
     }
 }
 
-pub fn inner(hunt: &Hunt, path: &str, how: &str, depth: usize) -> Layer {
+pub fn inner(path: &str, how: &str, depth: usize) -> Layer {
     let path = if path.is_empty() { how.to_owned() } else { format!("{how}, {path}") };
     let seat = if matches!(how, "base64" | "hex") { Seat::Decoded } else { Seat::Inner };
-    Layer::new(hunt.vault, seat, depth + 1, path)
+    Layer::new(seat, depth + 1, path)
 }
 
 fn note(found: &mut Found, what: What, path: &str, how: &str) {

@@ -11,7 +11,9 @@ mod fold;
 mod forms;
 mod front;
 mod layer;
+mod needles;
 mod pattern;
+mod rows;
 mod runs;
 mod unpack;
 mod values;
@@ -122,7 +124,7 @@ impl Scan {
 
     fn new(knowledge: &Knowledge, orders: Orders, front: Option<Front>) -> Scan {
         let seat = if front.is_some() { Seat::Outer } else { Seat::Inner };
-        let layer = Layer::new(&knowledge.vault, seat, 0, String::new());
+        let layer = Layer::new(seat, 0, String::new());
         let knowledge = knowledge.clone();
         let (found, told, notes) = (Found::new(), Vec::new(), Vec::new());
         Scan { knowledge, orders, front, layer, packed: None, found, told, notes }
@@ -131,7 +133,7 @@ impl Scan {
     /// The text says that it is compressed.
     pub fn unpacking(mut self, decoder: Decoder) -> Scan {
         self.layer.leave_packed();
-        self.packed = Some((decoder, Layer::new(&self.knowledge.vault, Seat::Inner, 0, "compressed".to_owned())));
+        self.packed = Some((decoder, Layer::new(Seat::Inner, 0, "compressed".to_owned())));
         self
     }
 

@@ -1,5 +1,7 @@
 //! Runs of base64 and of hex digits, decoded as they stream. A run that is too short to carry anything is none.
 
+use super::rows::{DIGITS as DECIMAL, Kind, LOWER, Rows, UPPER, kind};
+
 /// Digits before anything is decoded.
 const LEAST: usize = 24;
 
@@ -46,6 +48,7 @@ const DIGITS: [u8; 256] = {
     table[b'\n' as usize] = BREAK;
     table
 };
+static BASE64: Kind = kind(&[UPPER, LOWER, DECIMAL, b"+-/_\r\n"]);
 
 impl Base64 {
     /// `phases`: from how many of a run's first digits it is decoded.
@@ -55,25 +58,26 @@ impl Base64 {
 
     /// One text for each phase.
     pub fn push(&mut self, bytes: &[u8], into: &mut [Vec<u8>]) {
-        let mut rest = bytes;
-        while let Some(byte) = rest.first() {
+        let mut rows = Rows::new(bytes, &BASE64, LEAST);
+        let mut at = 0;
+        loop {
+            if self.run == 0 {
+                at = rows.from(at);
+            }
+            let Some(byte) = bytes.get(at) else { return };
             let digit = DIGITS[usize::from(*byte)];
             if digit >= BREAK {
                 if digit == NONE && self.run > 0 {
                     self.run = 0;
                     self.phases.fill(Phase::default());
                 }
-                rest = &rest[1..];
+                at += 1;
                 continue;
             }
+            let rest = &bytes[at..];
             let length = rest.iter().position(|byte| DIGITS[usize::from(*byte)] >= BREAK).unwrap_or(rest.len());
-            let (digits, behind) = rest.split_at(length);
-            // Most runs are words.
-            let ends = behind.first().is_some_and(|byte| DIGITS[usize::from(*byte)] == NONE);
-            if !ends || self.run + length >= LEAST {
-                self.take(digits, into);
-            }
-            rest = behind;
+            self.take(&rest[..length], into);
+            at += length;
         }
     }
 
@@ -137,10 +141,9 @@ const NIBBLES: [u8; 256] = {
         table[b'A' as usize + n] = n as u8 + 10;
         n += 1;
     }
-    let between = b" :-,\\\r\n\t;%\"'";
     n = 0;
-    while n < between.len() {
-        table[between[n] as usize] = BREAK;
+    while n < BETWEEN.len() {
+        table[BETWEEN[n] as usize] = BREAK;
         n += 1;
     }
     // `0x41`: the nought is no digit.
@@ -149,10 +152,19 @@ const NIBBLES: [u8; 256] = {
     table
 };
 const MARK: u8 = 253;
+const BETWEEN: &[u8] = b" :-,\\\r\n\t;%\"'";
+static HEX: Kind = kind(&[DECIMAL, b"abcdefABCDEFxX", BETWEEN]);
 
 impl Hex {
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
-        for byte in bytes {
+        let mut rows = Rows::new(bytes, &HEX, LEAST);
+        let mut at = 0;
+        loop {
+            if self.pairs == 0 && self.half.is_none() {
+                at = rows.from(at);
+            }
+            let Some(byte) = bytes.get(at) else { return };
+            at += 1;
             match (NIBBLES[usize::from(*byte)], self.half) {
                 (NONE, None) => self.pairs = 0,
                 (BREAK, None) => {}

@@ -15,7 +15,7 @@ const MODEL: Orders = Orders { seen: Action::Mask, patterns: Action::Off, stuck:
 fn knowledge() -> Knowledge {
     let known = |name: &str, class, text: &str| Known { name: name.to_owned(), class, bytes: text.into() };
     let values = [known("token", Class::GateOnly, TOKEN), known("pin", Class::Seen, PIN)];
-    Knowledge { vault: Arc::new(Vault::new(&values).unwrap()), rules: Arc::new(Rules::new().unwrap()) }
+    Knowledge { vault: Arc::new(Vault::new(&values)), rules: Arc::new(Rules::new().unwrap()) }
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -260,8 +260,7 @@ fn a_long_value_is_found_by_a_part_of_it() {
     let body: Vec<String> = (0..20).map(|_| (0..64).map(|_| noise()).collect()).collect();
     let key = format!("-----BEGIN SECRET THING-----\n{}\n-----END SECRET THING-----\n", body.join("\n"));
     let known = Known { name: "key".into(), class: Class::GateOnly, bytes: key.clone().into() };
-    let knowledge =
-        Knowledge { vault: Arc::new(Vault::new(&[known]).unwrap()), rules: Arc::new(Rules::new().unwrap()) };
+    let knowledge = Knowledge { vault: Arc::new(Vault::new(&[known])), rules: Arc::new(Rules::new().unwrap()) };
     let part = &key[300..460];
     for text in [part.as_bytes().to_vec(), base64(part.as_bytes()), gzip(part.as_bytes())] {
         assert!(run(&knowledge, BLOCK, &[&text]).1.is_err());
@@ -313,7 +312,7 @@ fn dlp_speed() {
             Known { name: n.to_string(), class: Class::Seen, bytes: format!("{n}{text}").into() }
         })
         .collect();
-    let knowledge = Knowledge { vault: Arc::new(Vault::new(&values).unwrap()), rules: Arc::new(Rules::new().unwrap()) };
+    let knowledge = Knowledge { vault: Arc::new(Vault::new(&values)), rules: Arc::new(Rules::new().unwrap()) };
     let mut state = 1u64;
     let mut noise = || {
         state ^= state << 13;

@@ -58,7 +58,7 @@ impl Unpack {
     }
 
     fn begin(&mut self, hunt: &mut Hunt, decoder: Decoder, first: &[u8]) {
-        let mut one = (decoder, Box::new(inner(hunt, &self.path, "compressed", self.depth)));
+        let mut one = (decoder, Box::new(inner(&self.path, "compressed", self.depth)));
         if read(hunt, &mut one, first) {
             self.open.push(one);
         }

@@ -1,14 +1,29 @@
 //! A text without the names in it: parameters' names, keys, tags, the head of a form's part. What was cut up and sent as
 //! many values is one again.
 
+use super::rows::{DIGITS, Kind, LOWER, UPPER, kind};
+use memchr::memchr;
+
 /// Bytes of a name; what is longer is a value.
 const LONGEST: usize = 96;
+/// Bytes of a tag.
+const TAG: usize = 256;
 
+static NAME: Kind = kind(&[UPPER, LOWER, DIGITS, b"_.-[]+/"]);
+/// What may stand between a name and what says that it is one.
+static BLANK: Kind = kind(&[b"\"' \t"]);
+/// What is behind a name, before a tag, or at the end of a line.
+static SIGN: Kind = kind(&[b"=:<\n"]);
+
+/// What it gives is to be folded: beside values, it has signs and blanks.
 #[derive(Default)]
 pub struct Values {
+    /// What came last, if it may be a name.
     word: Vec<u8>,
-    /// The word has ended; what follows says whether it is a name.
+    /// Blanks followed it.
     closed: bool,
+    /// Inside what is too long for a name.
+    long: bool,
     at: At,
 }
 
@@ -18,8 +33,6 @@ enum At {
     #[default]
     Start,
     Text,
-    /// Too long for a name.
-    Value,
     /// Inside `<…>`: bytes so far.
     Tag(usize),
     /// To the end of the line.
@@ -29,25 +42,24 @@ enum At {
 impl Values {
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
         let mut rest = bytes;
-        while let Some((byte, behind)) = rest.split_first() {
-            rest = behind;
-            self.next(*byte, into);
-            // The rest of a word, or of what is skipped, at once.
-            let count = match self.at {
-                At::Text if !self.word.is_empty() && !self.closed => {
-                    let room = LONGEST - self.word.len();
-                    let count = rest.iter().take(room).position(|byte| !is_name(*byte)).unwrap_or(rest.len().min(room));
-                    self.word.extend_from_slice(&rest[..count]);
-                    count
+        while !rest.is_empty() {
+            let (count, next) = match self.at {
+                At::Start => self.begin(rest),
+                At::Text => self.text(rest, into),
+                At::Tag(before) => {
+                    let most = rest.len().min(TAG - before);
+                    match memchr(b'>', &rest[..most]) {
+                        Some(end) => (end + 1, At::Text),
+                        None if before + most == TAG => (most, At::Text),
+                        None => (most, At::Tag(before + most)),
+                    }
                 }
-                At::Value => {
-                    let count = rest.iter().position(|byte| !is_name(*byte)).unwrap_or(rest.len());
-                    into.extend_from_slice(&rest[..count]);
-                    count
-                }
-                At::Line => rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()),
-                _ => 0,
+                At::Line => match memchr(b'\n', rest) {
+                    Some(end) => (end + 1, At::Start),
+                    None => (rest.len(), At::Line),
+                },
             };
+            self.at = next;
             rest = &rest[count..];
         }
     }
@@ -57,102 +69,91 @@ impl Values {
         *self = Values::default();
     }
 
-    fn next(&mut self, byte: u8, into: &mut Vec<u8>) {
-        match (self.at, byte) {
-            (At::Line, b'\n') => self.at = At::Start,
-            (At::Line, _) | (At::Tag(_), b'>') => {
-                if byte == b'>' {
-                    self.at = At::Text;
-                }
+    /// Is it a form's boundary?
+    fn begin(&mut self, text: &[u8]) -> (usize, At) {
+        match (&self.word[..], text) {
+            ([], [b'-']) => {
+                self.word.push(b'-');
+                (1, At::Start)
             }
-            (At::Tag(count), _) => self.at = if count > 256 { At::Text } else { At::Tag(count + 1) },
-            (_, b'=' | b':') => {
-                // The head of a form's part says nothing of its content.
-                let head = self.word.len() > 8 && self.word[..8].eq_ignore_ascii_case(b"content-");
+            ([], [b'-', b'-', ..]) | ([b'-'], [b'-', ..]) => {
                 self.word.clear();
-                self.closed = false;
-                self.at = if head { At::Line } else { At::Text };
+                (0, At::Line)
             }
-            (_, b'<') => {
-                self.flush(into);
-                self.at = At::Tag(0);
-            }
-            (At::Value, _) if is_name(byte) || byte >= 0x80 => into.push(byte),
-            // A form's boundary.
-            (At::Start, b'-') if self.word.is_empty() => {
-                self.word.push(byte);
-                self.at = At::Start;
-            }
-            (At::Start, b'-') if self.word == b"-" => {
-                self.word.clear();
-                self.at = At::Line;
-            }
-            _ if is_name(byte) => {
-                if self.closed {
-                    self.flush(into);
-                }
-                self.at = At::Text;
-                self.word.push(byte);
-                if self.word.len() > LONGEST {
-                    self.flush(into);
-                    self.at = At::Value;
-                }
-            }
-            (_, b'"' | b'\'' | b' ' | b'\t') => {
-                self.closed = !self.word.is_empty();
-                self.at = At::Text;
-            }
-            _ => {
-                self.flush(into);
-                if byte >= 0x80 {
-                    into.push(byte);
-                }
-                self.at = if byte == b'\n' { At::Start } else { At::Text };
-            }
+            _ => (0, At::Text),
         }
     }
 
-    fn flush(&mut self, into: &mut Vec<u8>) {
+    fn text(&mut self, rest: &[u8], into: &mut Vec<u8>) -> (usize, At) {
+        let end = rest.iter().position(|byte| SIGN[usize::from(*byte)]);
+        self.take(&rest[..end.unwrap_or(rest.len())], into);
+        let Some(end) = end else { return (rest.len(), At::Text) };
+        let next = match rest[end] {
+            b'<' => At::Tag(0),
+            b'\n' => At::Start,
+            // The head of a form's part says nothing of its content.
+            _ if self.word.len() > 8 && self.word[..8].eq_ignore_ascii_case(b"content-") => At::Line,
+            _ => At::Text,
+        };
+        if matches!(rest[end], b'=' | b':') {
+            self.word.clear();
+        }
         into.append(&mut self.word);
-        self.closed = false;
+        (self.closed, self.long) = (false, false);
+        (end + 1, next)
     }
-}
 
-const NAMES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let b = byte as u8;
-        table[byte] = b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'[' | b']' | b'+' | b'/');
-        byte += 1;
+    /// No sign is in it.
+    fn take(&mut self, text: &[u8], into: &mut Vec<u8>) {
+        let mut text = text;
+        if self.long {
+            let count = text.iter().position(|byte| !NAME[usize::from(*byte)]).unwrap_or(text.len());
+            into.extend_from_slice(&text[..count]);
+            text = &text[count..];
+            self.long = text.is_empty();
+        }
+        let end = text.iter().rposition(|byte| !BLANK[usize::from(*byte)]).map_or(0, |last| last + 1);
+        let (before, blanks) = text.split_at(end);
+        let start = before.iter().rev().take(LONGEST + 1).take_while(|byte| NAME[usize::from(**byte)]).count();
+        let (before, word) = before.split_at(end - start);
+        if !before.is_empty() || (self.closed && !word.is_empty()) {
+            into.append(&mut self.word);
+            into.extend_from_slice(before);
+            self.closed = false;
+        }
+        self.word.extend_from_slice(word);
+        self.closed |= !blanks.is_empty() && !self.word.is_empty();
+        if self.word.len() > LONGEST {
+            into.append(&mut self.word);
+            (self.long, self.closed) = (!self.closed, false);
+        }
     }
-    table
-};
-
-#[inline]
-fn is_name(byte: u8) -> bool {
-    NAMES[usize::from(byte)]
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fold::fold;
     use super::*;
 
     #[test]
     fn names_fall_out() {
         for (text, wanted) in [
-            ("a=one-&b2=two&c[0]=three", "one-twothree"),
-            (r#"{"a":"one","b" : "two", "c": ["three"]}"#, "onetwo[three]"),
+            ("a=one-&b2=two&c[0]=three", "onetwothree"),
+            (r#"{"a":"one","b" : "two", "c": ["three"]}"#, "onetwothree"),
             ("<a x='1'>one</a>\n<b>two</b>", "onetwo"),
             ("a: one\nb: two\n", "onetwo"),
             ("--boundary\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\n--boundary--\r\ntwo\n", "onetwo"),
             ("one,two\nthree", "onetwothree"),
+            ("-one\n- two =three\n-=four", "onethreefour"),
+            (&"long".repeat(25), &"long".repeat(25)),
+            (&format!("{}=x&{}=y", "long".repeat(25), "name".repeat(24)), &format!("{}xy", "long".repeat(25))),
+            (&format!("<{}>one", "x".repeat(TAG)), "one"),
         ] {
-            for part in [1, 4, 100] {
+            for part in [1, 4, 100, 1000] {
                 let (mut values, mut out) = (Values::default(), Vec::new());
                 text.as_bytes().chunks(part).for_each(|part| values.push(part, &mut out));
                 values.finish(&mut out);
-                assert_eq!(String::from_utf8_lossy(&out), wanted, "{text}");
+                assert_eq!(String::from_utf8_lossy(&fold(&out)), wanted, "{text} by {part}");
             }
         }
     }

@@ -1,11 +1,11 @@
 //! The values that must not leave, made ready to be looked for. No type here has a `Debug` that shows one.
 
 use super::forms::{self, Form};
-use super::web::{Case, Web};
+use super::needles::{GRAM, Needles};
 use super::{Class, Subject, fold, worth};
 
 /// Letters and digits of a value that are looked for as one, wherever the others are.
-pub const PIECE: usize = 7;
+pub const PIECE: usize = GRAM;
 /// Longer values are looked for part by part, each enough to be a finding.
 const LONGEST: usize = 64;
 const PART: usize = 48;
@@ -49,16 +49,17 @@ pub struct Vault {
     /// What the values are called.
     pub names: Vec<String>,
     pub units: Vec<Unit>,
-    pub folded: Web,
+    pub folded: Needles,
     pub signs: Vec<Sign>,
-    pub raw: Web,
+    /// In lower case.
+    pub raw: Needles,
     pub wholes: Vec<Whole>,
     /// Names of values that are not looked for, and why.
     pub unfit: Vec<(String, &'static str)>,
 }
 
 impl Vault {
-    pub fn new(values: &[Known]) -> Result<Vault, String> {
+    pub fn new(values: &[Known]) -> Vault {
         let (mut units, mut unfit) = (Vec::new(), Vec::new());
         let (mut folded, mut signs, mut raw, mut wholes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (value, Known { name, class, bytes }) in values.iter().enumerate() {
@@ -86,15 +87,16 @@ impl Vault {
                 }
             }
         }
-        Ok(Vault {
+        raw.iter_mut().for_each(|form| form.make_ascii_lowercase());
+        Vault {
             names: values.iter().map(|known| known.name.clone()).collect(),
             units,
-            folded: Web::new(&folded, Case::Told)?,
+            folded: Needles::new(&folded),
             signs,
-            raw: Web::new(&raw, Case::Ignored)?,
+            raw: Needles::new(&raw),
             wholes,
             unfit,
-        })
+        }
     }
 
     /// Of one of its units.

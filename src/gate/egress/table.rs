@@ -176,7 +176,7 @@ fn vault(policy: &Policy, stock: &Stock) -> Result<Arc<Vault>, String> {
             known.push(Known { name: token.clone(), class: Class::GateOnly, bytes: encode_base64(&pair).into() });
         }
     }
-    Vault::new(&known).map(Arc::new)
+    Ok(Arc::new(Vault::new(&known)))
 }
 
 fn client(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {

@@ -7,6 +7,7 @@ use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use claude_bottle::cli::VARIABLES;
 use claude_bottle::exit::CODES;
 use claude_bottle::manifest::{self, keys};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -211,7 +212,11 @@ fn every_flag_of_the_help_is_in_its_page_and_no_other() {
         }
         let mut known = needed.clone();
         if command.has_subcommands() {
-            known.extend(verbs().iter().flat_map(flags));
+            known.extend(
+                verbs()
+                    .iter()
+                    .flat_map(|verb| verb.get_subcommands().chain([verb]).flat_map(flags).collect::<Vec<_>>()),
+            );
         }
         // An example may hand a flag on to the agent's program.
         let typed: String =
@@ -247,7 +252,9 @@ fn section<'a>(text: &'a str, name: &str) -> &'a str {
 fn every_variable_that_is_read_is_told_of_and_no_other() {
     let told: BTreeSet<String> = VARIABLES.iter().flat_map(|one| one.names).map(|name| (*name).to_owned()).collect();
     let mut read = BTreeSet::from(["COLORTERM".to_owned(), "TZ".to_owned()]);
-    for (file, source) in sources(&repository().join("src")) {
+    let shells =
+        files_in("shell", "").into_iter().map(|file| (PathBuf::from(&file), super::read(&format!("shell/{file}"))));
+    for (file, source) in sources(&repository().join("src")).into_iter().chain(shells) {
         if file.ends_with("cli/environment.rs") {
             continue;
         }
@@ -385,6 +392,53 @@ fn every_field_of_the_audit_trail_is_in_its_page_and_no_other() {
     }
     for (title, of) in [("\"REQUESTS AND CONNECTIONS\"", "enum Outcome"), ("ALARMS", "enum Done")] {
         assert!(members(&source, of).is_subset(&bold_words(section(&text, title))), "{title}");
+    }
+}
+
+/// Names of a schema's properties, and the words that a property can be.
+fn vocabulary(schema: &Value, root: &Value, names: &mut BTreeSet<String>, words: &mut BTreeSet<String>) {
+    if let Some(to) = schema["$ref"].as_str() {
+        vocabulary(root.pointer(to.trim_start_matches('#')).unwrap(), root, names, words);
+    }
+    names.extend(schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()));
+    words.extend(schema["enum"].as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)));
+    let below = schema.as_object().into_iter().flatten().filter(|(name, _)| *name != "$defs").map(|(_, below)| below);
+    below.chain(schema.as_array().into_iter().flatten()).for_each(|below| vocabulary(below, root, names, words));
+}
+
+/// What is printed as JSON is told of in the command's page, field by field.
+#[test]
+fn every_field_of_an_output_is_in_its_page_and_no_other() {
+    let root: Value = serde_json::from_str(include_str!("../../../schema/output.schema.json")).unwrap();
+    let list = |name: &str| {
+        let (mut names, mut words) = (BTreeSet::new(), BTreeSet::new());
+        vocabulary(&root["$defs"][name], &root, &mut names, &mut words);
+        (names, words)
+    };
+    for of in ["list", "info", "check", "cleanup", "work"] {
+        let text = plain(&format!("claude-bottle-{of}.1"));
+        let begin = text
+            .match_indices("\n.B ")
+            .map(|(at, _)| at)
+            .find(|at| text[*at + 4..].lines().next().unwrap().ends_with("json"));
+        let rest = &text[begin.unwrap_or_else(|| panic!("{of}: no word of JSON"))..];
+        let end = rest.find("\n.SH ").into_iter().chain(rest.find("\nfetch ")).min().unwrap();
+        let mut told = bold_words(&rest[..end]);
+        // What stands between bold words, and other things than fields.
+        told.retain(|word| word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.starts_with("claude-bottle"));
+        told.retain(|word| !["and", "or"].contains(&word.as_str()));
+        let (mut needed, words) = list(of);
+        let mut known: BTreeSet<String> = needed.union(&words).cloned().collect();
+        known.extend(["json", "diff"].map(str::to_owned));
+        if of == "info" {
+            // It has what the list has, and says so.
+            needed = needed.difference(&list("list").0).cloned().collect();
+        }
+        if of == "cleanup" {
+            needed = needed.difference(&list("work").0).cloned().collect();
+        }
+        assert!(needed.is_subset(&told), "{of}: its page lacks {:?}", needed.difference(&told));
+        assert!(told.is_subset(&known), "{of}: its page invents {:?}", told.difference(&known));
     }
 }
 

@@ -1,6 +1,11 @@
 //! Bank accounts (IBAN, ISO 13616): a country, its length, and the sum modulo 97; none of those that handbooks print.
 
+use super::super::rows::{DIGITS, Kind, Rows, UPPER, kind};
 use super::Hit;
+
+/// Bytes of the shortest one.
+const LEAST: usize = 15;
+static TEXT: Kind = kind(&[UPPER, DIGITS, b" "]);
 
 const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"AD", 24),
@@ -74,17 +79,15 @@ impl Account {
 
     /// `at`: bytes of the text before these.
     pub fn push(&mut self, bytes: &[u8], at: u64, hits: &mut Vec<Hit>) {
+        let mut rows = Rows::new(bytes, &TEXT, LEAST);
         let mut n = 0;
         while n < bytes.len() {
             if self.text.is_empty() {
-                let rest = &bytes[n..];
-                let plain = rest.iter().position(u8::is_ascii_uppercase).unwrap_or(rest.len());
-                n += plain;
-                if plain > 0 {
-                    self.last = bytes[n - 1];
-                }
-                if n == bytes.len() {
-                    break;
+                let next = rows.from(n);
+                if next > n {
+                    self.last = bytes[next - 1];
+                    n = next;
+                    continue;
                 }
             }
             self.next(bytes[n], at + n as u64 + 1, hits);

@@ -1,10 +1,19 @@
 //! Card numbers: an issuer's beginning and length, the sum right, written in groups or named as one, and none of those that
 //! handbooks print.
 
+use super::super::rows::{DIGITS, Kind, Rows, kind};
 use super::Hit;
 
-/// Bytes behind a word such as `card` in which a number without groups counts.
-const NEAR: u64 = 64;
+/// Bytes of the shortest one.
+const LEAST: usize = 15;
+static TEXT: Kind = kind(&[DIGITS, b" -"]);
+
+/// Bytes behind a word such as `card` in which a number without groups counts, and bytes of both.
+const NEAR: usize = 64;
+pub const REACH: usize = NEAR + 20 + 4;
+
+/// Words that such numbers follow.
+const WORDS: [&[u8]; 10] = [b"card", b"Card", b"CARD", b"visa", b"Visa", b"VISA", b"cvv", b"CVV", b"cvc", b"pan\""];
 
 /// Printed in the documentation of payment services.
 const PRINTED: [&[u8]; 16] = [
@@ -35,45 +44,34 @@ pub struct Card {
     last: u8,
     /// What stood before the first digit.
     joined: bool,
-    /// Where words were read that such numbers follow.
-    expected: Vec<u64>,
 }
 
 impl Card {
-    /// A word was read that such numbers follow.
-    pub fn expect(&mut self, at: u64) {
-        if self.expected.len() < 64 {
-            self.expected.push(at);
-        }
-    }
-
     pub fn start(&self) -> Option<u64> {
         (self.digits.len() >= 8 && self.digits.len() <= 19).then_some(self.start)
     }
 
-    /// `at`: bytes of the text before these.
-    pub fn push(&mut self, bytes: &[u8], at: u64, hits: &mut Vec<Hit>) {
+    /// `at`: bytes of the text before these; `before`: the last of them.
+    pub fn push(&mut self, bytes: &[u8], (before, at): (&[u8], u64), hits: &mut Vec<Hit>) {
+        let mut rows = Rows::new(bytes, &TEXT, LEAST);
         let mut n = 0;
         while n < bytes.len() {
             if self.digits.is_empty() {
-                let rest = &bytes[n..];
-                let plain = rest.iter().position(u8::is_ascii_digit).unwrap_or(rest.len());
-                n += plain;
-                if plain > 0 {
-                    self.last = bytes[n - 1];
-                }
-                if n == bytes.len() {
-                    break;
+                let next = rows.from(n);
+                if next > n {
+                    self.last = bytes[next - 1];
+                    n = next;
+                    continue;
                 }
             }
-            self.next(bytes[n], at + n as u64 + 1, hits);
+            self.next((before, &bytes[..=n]), at + n as u64 + 1, hits);
             n += 1;
         }
-        self.expected.retain(|word| at - (*word).min(at) <= 2 * NEAR);
     }
 
-    /// `at`: bytes of the text with this one.
-    fn next(&mut self, byte: u8, at: u64, hits: &mut Vec<Hit>) {
+    /// `before`, `read`: the last bytes of the text; `at`: how many it has.
+    fn next(&mut self, (before, read): (&[u8], &[u8]), at: u64, hits: &mut Vec<Hit>) {
+        let byte = read[read.len() - 1];
         match byte {
             b'0'..=b'9' => {
                 if self.digits.is_empty() {
@@ -91,7 +89,8 @@ impl Card {
                 let touches = byte.is_ascii_alphabetic() || byte == b'_';
                 let joined = self.joined || (touches && self.last.is_ascii_digit());
                 let end = if self.last.is_ascii_digit() { at - 1 } else { at - 2 };
-                if !joined && self.is_card(at) {
+                if !joined && self.is_card() && (!self.groups.is_empty() || self.is_named(&[before, read].concat(), at))
+                {
                     hits.push(Hit { name: "a card number", start: self.start, end });
                 }
                 self.digits.clear();
@@ -101,19 +100,21 @@ impl Card {
         self.last = byte;
     }
 
-    fn is_card(&self, at: u64) -> bool {
+    fn is_card(&self) -> bool {
         let groups = &self.groups[..];
-        let grouped = match self.digits.len() {
-            16 => groups.starts_with(&[4, 4, 4]),
-            15 => groups.starts_with(&[4, 6]),
-            _ => return false,
+        let fits = match self.digits.len() {
+            16 => groups.is_empty() || groups.starts_with(&[4, 4, 4]),
+            15 => groups.is_empty() || groups.starts_with(&[4, 6]),
+            _ => false,
         };
-        let near = |word: &u64| *word <= self.start && at - *word <= NEAR + 20;
-        let named = groups.is_empty() && self.expected.iter().any(near);
-        (grouped || named)
-            && is_issued(&self.digits)
-            && sums(&self.digits)
-            && !PRINTED.contains(&self.digits.as_slice())
+        fits && is_issued(&self.digits) && sums(&self.digits) && !PRINTED.contains(&self.digits.as_slice())
+    }
+
+    /// `text`: the last bytes, of `at`.
+    fn is_named(&self, text: &[u8], at: u64) -> bool {
+        let behind = usize::try_from(at - self.start).unwrap_or(usize::MAX);
+        let text = &text[text.len().saturating_sub(REACH)..text.len().saturating_sub(behind)];
+        WORDS.iter().any(|word| text.windows(word.len()).any(|part| part == *word))
     }
 }
 

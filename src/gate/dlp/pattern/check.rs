@@ -29,7 +29,7 @@ pub fn holds(check: Check, begin: &str, body: &[u8]) -> bool {
         Check::Ends(end) => body.ends_with(end.as_bytes()) && is_random(&body[..body.len() - end.len()]),
         Check::Holds(inner) => body.windows(inner.len()).any(|part| part == inner.as_bytes()) && is_random(body),
         Check::Wallet => is_wallet(&[begin.as_bytes(), body].concat()),
-        Check::Key | Check::Card => false,
+        Check::Key => false,
     }
 }
 

@@ -7,11 +7,12 @@ mod check;
 mod rules;
 mod seed;
 
+use super::rows::{DIGITS, Kind, LOWER, Rows, UPPER, kind};
 use account::Account;
 use aho_corasick::automaton::StateID;
 use card::Card;
 pub use rules::Rules;
-use rules::{Check, Letters, RULES};
+use rules::{Letters, RULES};
 use seed::Seed;
 
 /// Found, from where to where in the text.
@@ -24,10 +25,12 @@ pub struct Hit {
 
 /// Bytes that each kind of pattern is looked for in, before the next kind is.
 const PART: usize = 512;
-/// More than any beginning has.
-const RECENT: usize = 32;
+/// Bytes before: more than any beginning has, and where a word may stand that names a number.
+const RECENT: usize = card::REACH;
+/// Bytes of the shortest credential, and what they are made of.
+const LEAST: usize = 20;
+static TEXT: Kind = kind(&[UPPER, LOWER, DIGITS, b"_-.=+/\\ \r\n\t\",:'@>|"]);
 
-#[derive(Default)]
 pub struct Patterns {
     /// Bytes before the next one.
     at: u64,
@@ -38,6 +41,13 @@ pub struct Patterns {
     card: Card,
     account: Account,
     seed: Seed,
+}
+
+impl Default for Patterns {
+    fn default() -> Patterns {
+        let (card, account, seed) = Default::default();
+        Patterns { at: 0, state: None, open: Vec::new(), recent: [0; RECENT], card, account, seed }
+    }
 }
 
 struct Candidate {
@@ -54,33 +64,43 @@ impl Patterns {
         for part in bytes.chunks(PART) {
             let at = self.at;
             self.credentials(rules, part, hits);
-            self.card.push(part, at, hits);
+            self.card.push(part, (&self.recent, at), hits);
             self.account.push(part, at, hits);
             self.seed.push(rules, (part, at), hits);
+            let kept = part.len().min(RECENT);
+            self.recent.copy_within(kept.., 0);
+            self.recent[RECENT - kept..].copy_from_slice(&part[part.len() - kept..]);
         }
     }
 
     fn credentials(&mut self, rules: &Rules, part: &[u8], hits: &mut Vec<Hit>) {
         let first = self.at;
-        let mut state = self.state.unwrap_or_else(|| rules.begins.start());
-        for (n, byte) in part.iter().enumerate() {
+        let start = rules.begins.start();
+        let mut state = self.state.unwrap_or(start);
+        let mut rows = Rows::new(part, &TEXT, LEAST);
+        let mut n = 0;
+        while n < part.len() {
             if !self.open.is_empty() {
                 self.at = first + n as u64;
-                self.grow(*byte, hits);
+                self.grow(part[n], hits);
+            } else if state == start {
+                let next = rows.from(n);
+                if next > n {
+                    n = next;
+                    continue;
+                }
             }
-            state = rules.begins.step(state, *byte);
+            state = rules.begins.step(state, part[n]);
+            n += 1;
             if rules.begins.hit(state) {
-                self.at = first + n as u64 + 1;
+                self.at = first + n as u64;
                 for rule in rules.begins.ended(state) {
-                    self.begin(rule, &part[..=n]);
+                    self.begin(rule, &part[..n]);
                 }
             }
         }
         self.at = first + part.len() as u64;
         self.state = Some(state);
-        let kept = part.len().min(RECENT);
-        self.recent.copy_within(kept.., 0);
-        self.recent[RECENT - kept..].copy_from_slice(&part[part.len() - kept..]);
     }
 
     pub fn finish(&mut self, rules: &Rules, hits: &mut Vec<Hit>) {
@@ -89,7 +109,7 @@ impl Patterns {
         }
         let at = self.at;
         self.at += 1;
-        self.card.push(&[0], at, hits);
+        self.card.push(&[0], (&self.recent, at), hits);
         self.account.push(&[0], at, hits);
         self.seed.push(rules, (&[0], at), hits);
         self.state = None;
@@ -107,10 +127,6 @@ impl Patterns {
     #[cold]
     fn begin(&mut self, index: usize, read: &[u8]) {
         let rule = &RULES[index];
-        if rule.check == Check::Card {
-            self.card.expect(self.at);
-            return;
-        }
         let length = rule.begin.len();
         let start = self.at - length as u64;
         let before = match read.len().checked_sub(length + 1) {
@@ -171,6 +187,7 @@ impl Candidate {
 
 #[cfg(test)]
 mod tests {
+    use super::rules::Check;
     use super::*;
 
     fn hits(text: &str, part: usize) -> Vec<&'static str> {
@@ -200,7 +217,14 @@ mod tests {
 
     #[test]
     fn every_rule_finds_what_it_describes() {
-        for rule in RULES.iter().filter(|rule| !matches!(rule.check, Check::Card | Check::Key | Check::Wallet)) {
+        for rule in RULES {
+            assert!(
+                rule.begin.len() + rule.length.0 >= LEAST && rule.begin.bytes().all(|byte| TEXT[usize::from(byte)])
+            );
+            assert!((0..=255).all(|byte| TEXT[usize::from(byte)] || !rule.letters.has(byte)));
+            if matches!(rule.check, Check::Key | Check::Wallet) {
+                continue;
+            }
             let alphabet = match rule.letters {
                 Letters::Hex => "0123456789abcdef",
                 Letters::Upper => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",

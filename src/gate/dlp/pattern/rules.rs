@@ -2,7 +2,7 @@
 //! © Zachary Rice; `config/gitleaks.toml`) records them; chosen are those that a beginning and an exact length make
 //! unmistakable. A rule that needs to guess from the words around it is none.
 
-use super::super::web::{Case, Web};
+use super::super::web::Web;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Letters {
@@ -33,8 +33,6 @@ pub enum Check {
     Key,
     /// A Bitcoin key, by its checksum.
     Wallet,
-    /// No finding, but what follows may be a card's number.
-    Card,
 }
 
 pub struct Rule {
@@ -132,16 +130,6 @@ pub const RULES: &[Rule] = &[
     checked(rule("a wallet's private key", "5", Base58, (50, 50)), Check::Wallet),
     checked(rule("a wallet's private key", "K", Base58, (51, 51)), Check::Wallet),
     checked(rule("a wallet's private key", "L", Base58, (51, 51)), Check::Wallet),
-    checked(rule("", "card", Word, (0, 0)), Check::Card),
-    checked(rule("", "Card", Word, (0, 0)), Check::Card),
-    checked(rule("", "CARD", Word, (0, 0)), Check::Card),
-    checked(rule("", "visa", Word, (0, 0)), Check::Card),
-    checked(rule("", "Visa", Word, (0, 0)), Check::Card),
-    checked(rule("", "VISA", Word, (0, 0)), Check::Card),
-    checked(rule("", "cvv", Word, (0, 0)), Check::Card),
-    checked(rule("", "CVV", Word, (0, 0)), Check::Card),
-    checked(rule("", "cvc", Word, (0, 0)), Check::Card),
-    checked(rule("", "pan\"", Word, (0, 0)), Check::Card),
 ];
 
 /// The rules, made ready.
@@ -153,10 +141,10 @@ pub struct Rules {
 
 impl Rules {
     pub fn new() -> Result<Rules, String> {
-        let begins: Vec<_> = RULES.iter().map(|rule| rule.begin.as_bytes().to_vec()).collect();
+        let begins: Vec<_> = RULES.iter().map(|rule| rule.begin).collect();
         let list = bip39::Language::English.word_list();
         let starts = (0..=26 * 26).map(|pair| list.partition_point(|word| pair_of(word.as_bytes()) < pair) as u16);
-        Ok(Rules { begins: Web::new(&begins, Case::Told)?, starts: starts.collect() })
+        Ok(Rules { begins: Web::new(&begins)?, starts: starts.collect() })
     }
 
     /// The number of a word of the list.

@@ -1,9 +1,14 @@
 //! Seed phrases of wallets (BIP-39, English): twelve to twenty-four words of the list in a row, no more and no fewer, and
 //! the sum right. Ordinary words are in the list, too: a row that goes on, or was part of a sentence, is none.
 
+use super::super::rows::{DIGITS, Kind, LOWER, Rows, UPPER, kind};
 use super::{Hit, Rules};
 
 const LONGEST: usize = 24;
+/// Bytes of twelve words of three letters, and between them.
+const LEAST: usize = 12 * 4 - 1;
+/// What words are made of, and what may stand between them.
+static TEXT: Kind = kind(&[UPPER, LOWER, DIGITS, b" \n\r\t,\"'.)"]);
 
 #[derive(Default)]
 pub struct Seed {
@@ -20,8 +25,19 @@ pub struct Seed {
 impl Seed {
     /// `at`: bytes of the text before these.
     pub fn push(&mut self, rules: &Rules, (bytes, at): (&[u8], u64), hits: &mut Vec<Hit>) {
-        for (n, byte) in bytes.iter().enumerate() {
-            self.next((rules, hits), *byte, at + n as u64 + 1);
+        let mut rows = Rows::new(bytes, &TEXT, LEAST);
+        let mut n = 0;
+        while n < bytes.len() {
+            if self.length == 0 && self.row.is_empty() {
+                let next = rows.from(n);
+                if next > n {
+                    self.last = bytes[next - 1];
+                    n = next;
+                    continue;
+                }
+            }
+            self.next((rules, hits), bytes[n], at + n as u64 + 1);
+            n += 1;
         }
     }
 
