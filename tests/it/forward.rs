@@ -397,7 +397,7 @@ fn what_is_typed_wrong() {
     assert_eq!((done.status, done.stdout.as_str(), done.stderr), (2, "", told));
     assert!(place.calls().iter().all(|call| call[0] != "exec"), "nothing was begun inside");
     place.run(&["forward", &identity]).snap("forward-no-port");
-    crate::cli::kept().run(&["forward", "plain-xxxxx", "5173"]).snap("forward-unknown");
+    Place::new(PLAIN).run(&["forward", "plain-xxxxx", "5173"]).snap("forward-unknown");
     let kept = crate::cli::kept();
     kept.run(&["forward", &kept.session(), "5173"]).snap("forward-kept");
 }
