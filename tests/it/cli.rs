@@ -67,7 +67,6 @@ fn usage() {
     let place = Place::new(PLAIN);
     place.run(&[]).snap("usage-none");
     place.run(&["strat"]).snap("usage-verb");
-    place.run(&["start"]).snap("usage-no-agent");
     place.run(&["start", "--dry", "plain"]).snap("usage-flag");
     place.run(&["start", "--format", "yaml", "plain"]).snap("usage-format");
     place.run(&["start", "--headless", "plain"]).snap("usage-headless");

@@ -47,21 +47,25 @@ pub fn hold(args: &[String], done: &Done) {
         "start" | "resume" if own.contains(&"--dry-run") => {
             drop(assert_valid(PLAN.get_or_init(plan_schema), &done.stdout))
         }
-        "list" | "info" | "check" | "cleanup" | "work" => drop(assert_valid(&output_schema(verb), &done.stdout)),
+        "list" | "info" | "check" | "cleanup" | "work" | "doctor" => {
+            drop(assert_valid(&output_schema(verb), &done.stdout))
+        }
         _ => {}
     }
 }
 
+fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    let to = schema["$ref"].as_str();
+    to.map_or(schema, |to| resolved(root, root.pointer(to.trim_start_matches('#')).unwrap()))
+}
+
 /// Where `value` has a property that `schema` describes: the names on the way through the schema.
 fn seen<'a>(root: &'a Value, schema: &'a Value, value: &Value, found: &mut BTreeSet<String>) {
-    let schema = match schema["$ref"].as_str() {
-        Some(to) => root.pointer(to.trim_start_matches('#')).unwrap(),
-        None => schema,
-    };
+    let schema = resolved(root, schema);
     for other in ["oneOf", "anyOf"].iter().filter_map(|key| schema[*key].as_array()).flatten() {
         let names =
             |of: &Value| of.as_object().map(|of| of.keys().cloned().collect::<BTreeSet<_>>()).unwrap_or_default();
-        if other.get("$ref").is_some() || names(value).is_subset(&names(&other["properties"])) {
+        if names(value).is_subset(&names(&resolved(root, other)["properties"])) {
             seen(root, other, value, found);
         }
     }
@@ -195,6 +199,22 @@ fn every_field_of_an_output_is_described_and_no_other() {
         "check",
         rich.run(&["check", "--format", "json", "fixer", "POST", "https://api.anthropic.com/v1/messages"]).done(),
     );
+    take("info", rich.run(&["info", "--format", "json", "fixer"]).done());
+    take("info", odd().run(&["info", "--format", "json", "plain"]).done());
+    take("doctor", place.run(&["doctor", "--format", "json"]).done());
+    // The gate's own program searches a body; without the feature there is none.
+    #[cfg(feature = "gate")]
+    {
+        let searched = Place::new(
+            r#"{ "bottles": { "box": { "env": { "PIN": "${MY_PIN}", "ASKED": "?PIN" }, "egress": { "routes": [
+                { "host": "a.example.org", "methods": ["POST"], "auth": { "token_cmd": ["/bin/true"] } } ] } } },
+              "agents": { "plain": { "bottle": "box" } } }"#,
+        );
+        searched.write("work/body", "the pin is 7f3kQ9zLw2xB8vNc");
+        let args = ["check", "--format", "json", "--body", "body", "plain", "POST", "https://a.example.org/"];
+        let run = searched.run(&args).env("CLAUDE_BOTTLE_GATE", env!("CARGO_BIN_EXE_claude-bottle-gate"));
+        take("check", run.env("MY_PIN", "7f3kQ9zLw2xB8vNc").done());
+    }
     let schema: Value = serde_json::from_str(include_str!("../../schema/output.schema.json")).unwrap();
     let mut whole = schema.clone();
     whole["properties"] = schema["$defs"]
@@ -207,6 +227,9 @@ fn every_field_of_an_output_is_described_and_no_other() {
     let (mut found, mut all) = (BTreeSet::new(), BTreeSet::new());
     values.iter().for_each(|value| seen(&whole, &whole, value, &mut found));
     described(&whole["$defs"], &whole["$defs"], &mut all);
+    if cfg!(not(feature = "gate")) {
+        all.retain(|at| !at.starts_with("/carried/") && !at.starts_with("/value/"));
+    }
     let unseen: Vec<_> = all.iter().map(|at| format!("/$defs{at}")).filter(|at| !found.contains(at)).collect();
     assert!(unseen.is_empty(), "nothing prints {unseen:#?}");
 }

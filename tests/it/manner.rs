@@ -35,7 +35,7 @@ fn a_quiet_build_that_fails() {
 #[test]
 fn a_quiet_question_shows_the_plan() {
     let place = Place::new(PLAIN);
-    let mut terminal = place.run(&["-q", "start", "plain"]).on_terminal();
+    let mut terminal = place.run(&["-q", "start", "plain"]).env("NO_COLOR", 1).on_terminal();
     terminal.until("launch this agent? [y/N] ");
     terminal.types("n\n");
     let (status, seen) = terminal.end();
@@ -158,7 +158,7 @@ fn timings() {
 #[test]
 fn the_manual() {
     let place = Place::new(PLAIN);
-    let has = |page: &str| format!("#!/bin/sh\n[ \"$1\" = -w ] || exec echo man \"$@\"\n[ \"$3\" = {page} ]\n");
+    let has = |page: &str| format!("#!/bin/sh\n[ \"$1\" = -w ] || {{ echo man \"$@\"; exit; }}\n[ \"$3\" = {page} ]\n");
     let with_man = |page: &str, args: &[&str]| {
         place.write("bin/man", &has(page));
         std::fs::set_permissions(place.path("bin/man"), std::fs::Permissions::from_mode(0o755)).unwrap();

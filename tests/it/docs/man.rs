@@ -187,6 +187,23 @@ fn pages_have_no_lint() {
     }
 }
 
+/// As people open them, with nothing left unfilled.
+#[test]
+fn pages_are_rendered_by_man() {
+    let folder = tempfile::tempdir().unwrap();
+    for (page, command) in pages() {
+        let path = folder.path().join(&page);
+        fs::write(&path, whole(&page, command.as_ref())).unwrap();
+        let man =
+            std::process::Command::new("man").args(["--warnings", "-l"]).arg(&path).env("MANWIDTH", "100").output();
+        // Where there is only mandoc, it is what `man` would run.
+        let output = man.or_else(|_| tool("mandoc").arg(&path).output()).unwrap();
+        let (said, text) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success() && said.is_empty(), "{page}: {said}");
+        assert!(text.contains("NAME") && text.lines().count() > 20 && !text.contains("{version}"), "{page}: {text}");
+    }
+}
+
 /// The page with `--yes` as it is typed.
 fn plain(page: &str) -> String {
     let command = pages().remove(page).flatten();
@@ -415,7 +432,7 @@ fn every_field_of_an_output_is_in_its_page_and_no_other() {
         vocabulary(&root["$defs"][name], &root, &mut names, &mut words);
         (names, words)
     };
-    for of in ["list", "info", "check", "cleanup", "work"] {
+    for of in ["list", "info", "check", "cleanup", "work", "doctor"] {
         let text = plain(&format!("claude-bottle-{of}.1"));
         let begin = text
             .match_indices("\n.B ")
@@ -426,7 +443,7 @@ fn every_field_of_an_output_is_in_its_page_and_no_other() {
         let mut told = bold_words(&rest[..end]);
         // What stands between bold words, and other things than fields.
         told.retain(|word| word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.starts_with("claude-bottle"));
-        told.retain(|word| !["and", "or"].contains(&word.as_str()));
+        told.retain(|word| !["and", "or", "with"].contains(&word.as_str()));
         let (mut needed, words) = list(of);
         let mut known: BTreeSet<String> = needed.union(&words).cloned().collect();
         known.extend(["json", "diff"].map(str::to_owned));
