@@ -20,7 +20,7 @@ fn running() -> Place {
     place
 }
 
-fn begin<'a>(place: &'a Place, ports: &[&str], pipe: &str) -> Terminal {
+fn begin(place: &Place, ports: &[&str], pipe: &str) -> Terminal {
     let identity = place.session();
     let args: Vec<&str> = ["forward", &identity].into_iter().chain(ports.iter().copied()).collect();
     place.run(&args).env("FAKE_PIPE", pipe).on_terminal()
