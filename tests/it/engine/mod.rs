@@ -9,6 +9,7 @@ mod ends;
 mod forward;
 mod network;
 mod podman;
+mod readme;
 mod second;
 mod secrets;
 mod session;
