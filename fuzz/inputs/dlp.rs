@@ -31,10 +31,7 @@ const KEPT: usize = 1024;
 
 static KNOWLEDGE: LazyLock<Knowledge> = LazyLock::new(|| {
     let known = |(text, class): (&str, Class)| Known { name: text.to_owned(), class, bytes: text.into() };
-    Knowledge {
-        vault: Arc::new(Vault::new(&VALUES.map(known)).expect("a vault")),
-        rules: Arc::new(Rules::new().expect("rules")),
-    }
+    Knowledge { vault: Arc::new(Vault::new(&VALUES.map(known))), rules: Arc::new(Rules::new().expect("rules")) }
 });
 
 pub fn run(input: &[u8]) {
