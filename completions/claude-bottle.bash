@@ -213,11 +213,11 @@ _claude_bottle_flags() {
 # What may stand at a place, or behind a flag.
 _claude_bottle_what() {
     case $1 in
-        'check --header' | 'check -H' | check/1 | check/2 | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'resume --prompt' | 'resume -p' | 'start --prompt' | 'start -p' | 'work apply/1' | 'work diff/1' | 'work fetch/1')
-            what=(free)
-            ;;
         'check --body' | get/2 | put/1)
             what=(files)
+            ;;
+        'check --header' | 'check -H' | check/1 | check/2 | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'resume --prompt' | 'resume -p' | 'start --prompt' | 'start -p' | 'work apply/1' | 'work diff/1' | 'work fetch/1')
+            what=(free)
             ;;
         build/0 | check/0 | edit/0 | start/0)
             what=(names agents)

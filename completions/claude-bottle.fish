@@ -162,10 +162,10 @@ end
 # What may stand at a place, or behind a flag.
 function __claude_bottle_what
     switch $argv[1]
-        case 'check --header' 'check -H' check/1 check/2 'cleanup --older-than' 'forward --address' get/1 put/2 'resume --prompt' 'resume -p' 'start --prompt' 'start -p' 'work apply/1' 'work diff/1' 'work fetch/1'
-            printf '%s\n' free
         case 'check --body' get/2 put/1
             printf '%s\n' files
+        case 'check --header' 'check -H' check/1 check/2 'cleanup --older-than' 'forward --address' get/1 put/2 'resume --prompt' 'resume -p' 'start --prompt' 'start -p' 'work apply/1' 'work diff/1' 'work fetch/1'
+            printf '%s\n' free
         case build/0 check/0 edit/0 start/0
             printf '%s\n' names agents
         case attach/0

@@ -1,4 +1,5 @@
 # Completions of claude-bottle for bash.
+# {made}
 
 _claude_bottle() {
     local at=claude-bottle place=0 flag='' before='' cur=${COMP_WORDS[COMP_CWORD]-}

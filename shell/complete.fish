@@ -1,4 +1,5 @@
 # Completions of claude-bottle for fish.
+# {made}
 
 function __claude_bottle
     set -l words (commandline -opc)

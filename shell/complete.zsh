@@ -1,5 +1,6 @@
 #compdef claude-bottle
 # Completions of claude-bottle for zsh.
+# {made}
 
 _claude-bottle() {
     local at=claude-bottle flag= cur=${words[CURRENT]} word line

@@ -31,7 +31,10 @@ const KEPT: usize = 1024;
 
 static KNOWLEDGE: LazyLock<Knowledge> = LazyLock::new(|| {
     let known = |(text, class): (&str, Class)| Known { name: text.to_owned(), class, bytes: text.into() };
-    Knowledge { vault: Arc::new(Vault::new(&VALUES.map(known))), rules: Arc::new(Rules::new().expect("rules")) }
+    Knowledge {
+        vault: Arc::new(Vault::new(&VALUES.map(known))),
+        rules: Arc::new(Rules::new().expect("rules")),
+    }
 });
 
 pub fn run(input: &[u8]) {

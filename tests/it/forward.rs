@@ -406,16 +406,18 @@ fn what_is_typed_wrong() {
 fn another_address_than_loopback_is_said_loudly() {
     let place = running();
     let inside = server(echo);
-    let mut terminal = begin(&place, &["--address", "0.0.0.0", &format!("0:{inside}")], &format!("{INIT} init pipe"));
-    terminal.until(" inside\r\n");
-    terminal.types("\u{3}");
-    let (status, seen) = terminal.end();
-    assert_eq!(status, 130);
-    let port = seen.split("http://0.0.0.0:").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
-    assert!(
-        seen.contains(&format!("whoever reaches this machine at `0.0.0.0:{port}` reaches {inside} inside")),
-        "{seen}"
-    );
+    for (address, shown) in [("0.0.0.0", "0.0.0.0"), ("::1", "[::1]")] {
+        let mut terminal = begin(&place, &["--address", address, &format!("0:{inside}")], &format!("{INIT} init pipe"));
+        terminal.until(" → ");
+        let port = terminal.seen.split(&format!("http://{shown}:")).nth(1).and_then(|rest| rest.split('/').next());
+        let port: u16 = port.unwrap().parse().unwrap();
+        said_back(&mut TcpStream::connect((address, port)).unwrap(), b"hello");
+        terminal.types("\u{3}");
+        let (status, seen) = terminal.end();
+        assert_eq!(status, 130);
+        let loud = format!("whoever reaches this machine at `0.0.0.0:{port}` reaches {inside} inside");
+        assert_eq!(seen.contains(&loud), address == "0.0.0.0", "{seen}");
+    }
 }
 
 const HELLO: &str = r"\000\000\000\000\000\000\001\001";

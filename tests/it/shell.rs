@@ -126,6 +126,19 @@ fn the_prompt_file_follows_a_session() {
     assert_eq!(shown(&place), None);
 }
 
+#[test]
+fn the_prompt_file_is_right_after_many_at_once() {
+    let place = Place::new(PLAIN);
+    let start = |agent: &'static str| place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", agent).done();
+    std::thread::scope(|scope| {
+        for n in 0..6 {
+            let start = &start;
+            scope.spawn(move || assert_eq!(start(["detaches", ""][n % 2]).status, 0));
+        }
+    });
+    assert_eq!(shown(&place).as_deref(), Some("0 3 0\n"));
+}
+
 /// Nobody is there to say that the owner was killed; the next change of any session does.
 #[test]
 fn a_killed_owner_is_counted_until_something_changes() {
@@ -420,6 +433,15 @@ fn tab_after_the_short_form() {
             terminal.types(&format!("{typed}\t\u{14}"));
             terminal.until(&format!("<{whole}"));
             terminal.types("\u{15}");
+        }
+        if let Shell::Bash = shell {
+            terminal.seen.clear();
+            terminal.types("cb resume \t\t");
+            terminal.until("plain-lost1");
+            terminal.types("\u{15}");
+            let seen = leave(terminal);
+            assert!(seen.contains("here-kept2   plain-kept1  plain-lost1") && !seen.contains("plain-live1"), "{seen}");
+            continue;
         }
         leave(terminal);
     }

@@ -180,14 +180,11 @@ fn leftovers(scene: &Scene) -> Vec<Finding> {
     paths.iter().map(note).collect()
 }
 
-/// What `shell` has of its own.
-const OF_THE_SHELL: [&str; 1] = ["CLAUDE_BOTTLE_PROMPT"];
-
 /// Variables of ours that say what they should not, or that nobody reads.
 fn environment() -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(facts::detach_keys().err().map(|refused| Finding::refused("environment", refused)));
-    let known = || VARIABLES.iter().flat_map(|variable| variable.names.iter().copied()).chain(OF_THE_SHELL);
+    let known = || VARIABLES.iter().flat_map(|variable| variable.names.iter().copied());
     let ours = |name: &String| name.starts_with("CLAUDE_BOTTLE_") && !known().any(|one| one == name);
     for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours) {
         let refused = Refused::new(format!("`{name}` is set, and nobody reads it")).meant(&name, known());

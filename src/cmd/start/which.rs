@@ -22,7 +22,7 @@ pub fn which(manifest: &Manifest) -> Result<Result<String, Exit>> {
     };
     let Some(mut tty) = Tty::open() else {
         let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-        let what = format!("which agent? there is {}, and no terminal to ask on", listed.join(", "));
+        let what = format!("which agent? known are {}, and there is no terminal to ask on", listed.join(", "));
         return Err(Refused::new(what).hint(format!("claude-bottle start {first}")).into());
     };
     let default = (names.len() == 1).then_some(0);

@@ -44,18 +44,12 @@ enum Shell {
     Fish,
 }
 
-/// What may stand at a place of the command line.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
-    /// Anything, of which nothing is known.
-    Free,
-    Files,
-    Names(Vec<String>),
-    Words(Vec<Offer>),
-}
-
 /// A word, and what it means.
 type Offer = (String, String);
+
+/// What may stand at a place of the command line: `words`; `names` of these kinds; `files`; or `free`, of which nothing is
+/// known.
+type What = (&'static str, Vec<Offer>);
 
 /// What the clap definition says, as walked by the shells: which word leads from where to where, which flags are there,
 /// and what stands at `WHERE/number` or behind `WHERE --flag`; `WHERE --flag=` where only behind `=`.
@@ -82,12 +76,12 @@ impl Table {
                 table.add(&at, below);
             }
         }
-        table.put("help/0", What::Words(all));
+        table.put("help/0", ("words", all));
         let (verb, flags, kind) = FOLLOWS;
         let at = format!("{verb} {}", flags[1]);
         flags.iter().for_each(|flag| table.lead(&format!("{verb} {flag}"), &at));
         table.add(&at, program.find_subcommand(verb).unwrap());
-        table.put(&format!("{at}/0"), What::Names(vec![spelled(kind)]));
+        table.put(&format!("{at}/0"), names(&[kind]));
         table
     }
 
@@ -106,9 +100,9 @@ impl Table {
 
     fn add(&mut self, at: &str, command: &Command) {
         if command.has_subcommands() {
-            self.put(&format!("{at}/0"), What::Words(visible(command).map(offer).collect()));
+            self.put(&format!("{at}/0"), ("words", visible(command).map(offer).collect()));
             // Behind a verb that nobody knows.
-            self.put(&format!("{at}/*"), What::Free);
+            self.put(&format!("{at}/*"), ("free", Vec::new()));
         }
         let shown = || command.get_arguments().filter(|arg| !arg.is_hide_set());
         for arg in shown().filter(|arg| arg.get_action().takes_values() && !arg.is_positional()) {
@@ -121,10 +115,7 @@ impl Table {
         self.flags.insert(at.to_owned(), shown().filter(|arg| !arg.is_positional()).filter_map(long).collect());
         for (place, arg) in command.get_positionals().filter(|arg| !arg.is_last_set()).enumerate() {
             let named = NAMES.iter().find(|(verb, id, _)| at == *verb && arg.get_id() == id);
-            let what = named.map_or_else(
-                || values(arg),
-                |(_, _, kinds)| What::Names(kinds.iter().map(|kind| spelled(*kind)).collect()),
-            );
+            let what = named.map_or_else(|| values(arg), |(_, _, kinds)| names(kinds));
             let more = arg.get_num_args().is_some_and(|count| count.max_values() > 1);
             self.put(&if more { format!("{at}/*") } else { format!("{at}/{place}") }, what);
         }
@@ -144,22 +135,18 @@ fn first_line(text: Option<&clap::builder::StyledStr>) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// As it is typed.
-fn spelled(kind: NameKind) -> String {
-    kind.to_possible_value().unwrap().get_name().to_owned()
+fn names(kinds: &[NameKind]) -> What {
+    let typed = kinds.iter().map(|kind| kind.to_possible_value().unwrap().get_name().to_owned());
+    ("names", typed.map(|kind| (kind, String::new())).collect())
 }
 
 fn values(arg: &Arg) -> What {
-    let words: Vec<Offer> = arg
-        .get_possible_values()
-        .iter()
-        .filter(|value| !value.is_hide_set())
-        .map(|value| (value.get_name().to_owned(), first_line(value.get_help())))
-        .collect();
+    let values = arg.get_possible_values().into_iter().filter(|value| !value.is_hide_set());
+    let words: Vec<Offer> = values.map(|value| (value.get_name().to_owned(), first_line(value.get_help()))).collect();
     match (arg.get_value_hint(), words.is_empty()) {
-        (ValueHint::FilePath, _) => What::Files,
-        (_, true) => What::Free,
-        (_, false) => What::Words(words),
+        (ValueHint::FilePath, _) => ("files", words),
+        (_, true) => ("free", words),
+        (_, false) => ("words", words),
     }
 }
 
@@ -189,19 +176,15 @@ impl Shell {
                             let keys: BTreeSet<String> =
                                 keys.iter().filter(|key| key.contains('*') == stars).cloned().collect();
                             if !keys.is_empty() {
-                                text.push_str(&self.case(&keys, &self.what(what)));
+                                text.push_str(&self.case(&keys, &self.list(what.0, &what.1)));
                             }
                         }
                     }
                 }
-                _ => {
-                    text.push_str(&format!("{line}\n"));
-                    if line.starts_with("# Completions of") {
-                        text.push_str(&format!(
-                            "# Made of {source} and the clap definition by `UPDATE=1 cargo test --test it docs`.\n"
-                        ));
-                    }
-                }
+                "# {made}" => text.push_str(&format!(
+                    "# Made of {source} and the clap definition by `UPDATE=1 cargo test --test it docs`.\n"
+                )),
+                _ => text.push_str(&format!("{line}\n")),
             }
         }
         text
@@ -226,18 +209,6 @@ impl Shell {
             Shell::Fish => format!("            echo {}\n", self.quoted(to)),
             // Or it could be meant as a command.
             _ => format!("            at='{to}'\n"),
-        }
-    }
-
-    fn what(self, what: &What) -> String {
-        match what {
-            What::Free => self.list("free", &[]),
-            What::Files => self.list("files", &[]),
-            What::Names(kinds) => {
-                let kinds: Vec<Offer> = kinds.iter().map(|kind| (kind.clone(), String::new())).collect();
-                self.list("names", &kinds)
-            }
-            What::Words(words) => self.list("words", words),
         }
     }
 

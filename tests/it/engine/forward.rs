@@ -44,7 +44,7 @@ impl Drop for Browser {
     }
 }
 
-fn python(source: &str) -> Value {
+pub fn python(source: &str) -> Value {
     json!({
         "bottles": { "b": { "limits": { "memory": "512m" } } },
         "agents": { "a": { "bottle": "b", "command": ["python3", "-c", source] } },
@@ -53,7 +53,7 @@ fn python(source: &str) -> Value {
 
 /// The session, once it has said this, and its identity.
 #[track_caller]
-fn start(rig: &Rig, words: &str) -> (Going, String) {
+pub fn start(rig: &Rig, words: &str) -> (Going, String) {
     let mut session = rig.begin(&["start", "--yes", "a"]);
     session.until(words);
     (session, rig.sessions().remove(0))
@@ -61,7 +61,7 @@ fn start(rig: &Rig, words: &str) -> (Going, String) {
 
 /// `forward` of 5173, and the address it prints.
 #[track_caller]
-fn forward(rig: &Rig, identity: &str) -> (Going, String) {
+pub fn forward(rig: &Rig, identity: &str) -> (Going, String) {
     let mut forward = rig.begin(&["forward", identity, "0:5173"]);
     forward.until(" → 5173 inside\n");
     let url = String::from_utf8_lossy(&forward.seen).split(' ').next().unwrap().to_owned();
