@@ -117,7 +117,10 @@ fn argv(editor: &[String], file: &Path, line: Option<u32>) -> Vec<String> {
     let more = match (&*program, line) {
         ("vi" | "vim" | "nvim" | "nano" | "emacs" | "emacsclient", Some(line)) => vec![format!("+{line}"), file],
         ("hx" | "helix", Some(line)) => vec![format!("{file}:{line}")],
-        ("code" | "codium", Some(line)) => vec!["-g".to_owned(), format!("{file}:{line}")],
+        // It comes back at once, and would save into a draft that is gone.
+        ("code" | "codium", line) => {
+            vec!["--wait".to_owned(), "-g".to_owned(), format!("{file}:{}", line.unwrap_or(1))]
+        }
         _ => vec![file],
     };
     editor.iter().cloned().chain(more).collect()
@@ -186,7 +189,8 @@ mod tests {
         };
         assert_eq!(words("vi"), "vi +7 /m.json");
         assert_eq!(words("/usr/bin/nvim -u NONE"), "/usr/bin/nvim -u NONE +7 /m.json");
-        assert_eq!(words("code --wait"), "code --wait -g /m.json:7");
+        assert_eq!(words("code -n"), "code -n --wait -g /m.json:7");
+        assert_eq!(words("codium"), "codium --wait -g /m.json:7");
         assert_eq!(words("hx"), "hx /m.json:7");
         assert_eq!(words("ed"), "ed /m.json");
         assert_eq!(argv(&["vi".to_owned()], Path::new("/m.json"), None), ["vi", "/m.json"]);

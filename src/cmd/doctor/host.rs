@@ -106,9 +106,10 @@ fn roots() -> Finding {
         Err(refused) => return Finding::refused("roots", refused),
     };
     let shown = path.display();
-    match fs::read_to_string(&path) {
+    match fs::read(&path) {
         Err(error) => Finding::problem("roots", format!("cannot read `{shown}`: {error}")),
-        Ok(text) => match text.matches("-----BEGIN CERTIFICATE-----").count() {
+        // What stands between certificates may be in any encoding.
+        Ok(bytes) => match String::from_utf8_lossy(&bytes).matches("-----BEGIN CERTIFICATE-----").count() {
             0 => Finding::problem("roots", format!("no certificate in `{shown}`")),
             count => Finding::ok("roots", format!("{} in `{shown}`", counted(count, "certificate"))),
         },
@@ -121,19 +122,20 @@ fn sessions(scene: &Scene) -> Vec<Finding> {
     let [mut live, mut detached, mut kept] = [0; 3];
     for folder in scene.home.folders() {
         let identity = &folder.identity;
-        match folder.condition() {
-            Condition::Live => live += 1,
-            Condition::Detached => detached += 1,
-            Condition::Kept(rest) if rest.unsettled => findings.push(
-                Finding::note("sessions", format!("`{identity}` is not settled: its engine did not answer at its end"))
-                    .hint(format!("claude-bottle resume {identity}, or claude-bottle cleanup {identity}")),
-            ),
-            Condition::Kept(_) => kept += 1,
-            Condition::Lost => findings.push(
-                Finding::note("sessions", format!("`{identity}` is lost: the program that had it was killed"))
-                    .hint(format!("claude-bottle resume {identity}, or claude-bottle cleanup {identity}")),
-            ),
-        }
+        let why = match folder.condition() {
+            Condition::Kept(rest) if rest.unsettled => "is not settled: its engine did not answer at its end",
+            Condition::Lost => "is lost: the program that had it was killed",
+            at_ease => {
+                match at_ease {
+                    Condition::Live => live += 1,
+                    Condition::Detached => detached += 1,
+                    _ => kept += 1,
+                }
+                continue;
+            }
+        };
+        let note = Finding::note("sessions", format!("`{identity}` {why}"));
+        findings.push(note.hint(format!("claude-bottle resume {identity}")));
     }
     findings.insert(0, Finding::ok("sessions", format!("{live} live, {detached} detached, {kept} kept")));
     findings
@@ -174,8 +176,8 @@ fn leftovers(scene: &Scene) -> Vec<Finding> {
     paths.extend(found(&std::env::temp_dir(), &["claude-bottle-build-"]));
     paths.sort();
     let note = |path: &PathBuf| {
-        let hint = format!("look into it, then rm -r {}", path.display());
-        Finding::note("leftovers", format!("`{}` was left behind", path.display())).hint(hint)
+        let text = format!("`{}` was left behind by a program that was killed: look into it", path.display());
+        Finding::note("leftovers", text).hint(format!("rm -r {}", path.display()))
     };
     paths.iter().map(note).collect()
 }

@@ -23,7 +23,8 @@ pub fn which(manifest: &Manifest) -> Result<Result<String, Exit>> {
     let Some(mut tty) = Tty::open() else {
         let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         let what = format!("which agent? known are {}, and there is no terminal to ask on", listed.join(", "));
-        return Err(Refused::new(what).hint(format!("claude-bottle start {first}")).into());
+        let one = names.iter().find(|name| manifest.choose(name).is_ok()).unwrap_or(first);
+        return Err(Refused::new(what).hint(format!("claude-bottle start {one}")).into());
     };
     let default = (names.len() == 1).then_some(0);
     let menu = Menu { question: "which agent?", rows: rows(manifest, &names), names, default };
