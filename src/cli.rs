@@ -454,7 +454,7 @@ pub struct Doctor {
 
 #[derive(Debug, Args)]
 pub struct Shell {
-    /// Whose words
+    /// The shell that evaluates it
     #[arg(value_enum)]
     pub shell: ShellKind,
 }

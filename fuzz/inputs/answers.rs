@@ -45,7 +45,9 @@ pub fn run(input: &[u8]) {
     }
     for kind in KINDS {
         let mut reader = Instructions::new(kind);
-        parts.iter().for_each(|part| drop(reader.push(part)));
+        for part in &parts {
+            reader.push(part);
+        }
         reader.finish();
     }
 }

@@ -1,5 +1,5 @@
 //! A body, where it is cut, and a value planted in it. In whatever parts it comes, the verdict is one, no more leaves than
-//! came, nothing that is kept back grows, and no value leaves whole. A value that stands for itself is found.
+//! came, little is kept back, and no value leaves whole. A value on a line of its own is found in every encoding.
 
 #[allow(dead_code, unused_imports)]
 #[path = "../../src/gate/codec/mod.rs"]
@@ -45,14 +45,16 @@ pub fn run(input: &[u8]) {
     let whole = send(orders, &[&text]);
     let parts: Vec<&[u8]> = text.chunks(usize::from(part).max(1)).collect();
     let split = send(orders, &parts);
-    let (verdict, other) = (whole.ended.is_ok(), split.ended.is_ok());
-    assert_eq!(verdict, other, "not the same in parts: {:?}, {:?}", whole.ended, split.ended);
-    for Sent { left, .. } in [&whole, &split] {
+    // Of what is overwritten, the first bytes may have left before it was the beginning of anything: then two texts leave.
+    if ![&whole, &split].iter().any(|sent| sent.masked()) {
+        assert_eq!(whole.ended.is_ok(), split.ended.is_ok(), "in parts: {:?}, {:?}", whole.ended, split.ended);
+    }
+    for Sent { left, ended, .. } in [&whole, &split] {
         for (value, class) in VALUES {
             let passes = class != Class::GateOnly && orders.seen == Action::Warn;
             assert!(passes || !left.windows(value.len()).any(|part| part == value.as_bytes()), "a value leaves");
         }
-        assert!(!verdict || left.len() == text.len(), "{} of {} leave", left.len(), text.len());
+        assert!(ended.is_err() || left.len() == text.len(), "{} of {} leave", left.len(), text.len());
     }
     if let Some((_, class)) = value {
         assert!(whole.found(*class), "not found: {}, {:?}", encoding.0, whole.notes);
@@ -68,6 +70,10 @@ struct Sent {
 }
 
 impl Sent {
+    fn masked(&self) -> bool {
+        self.notes.iter().any(|note| note.done == Action::Mask)
+    }
+
     /// Stopped for something else, it was not looked for to the end.
     fn found(&self, class: Class) -> bool {
         let is = |finding: &Finding| matches!(finding.subject, Subject::Known(whose, _) if whose == class);

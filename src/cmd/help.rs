@@ -2,7 +2,7 @@
 
 use super::usage;
 use crate::cli::{Cli, Help};
-use crate::exit::{Exit, Refused, nearest};
+use crate::exit::{Exit, Refused};
 use crate::sys::man;
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
@@ -22,7 +22,7 @@ pub fn run(asked: &Help) -> Result<Exit> {
     if let Some((_, page, section)) = TOPICS.iter().find(|(topic, page, _)| [*topic, *page].contains(&first)) {
         man::open(section, page);
         return Err(Refused::new(format!("no manual page `{page}` is installed, or no `man`"))
-            .hint(format!("`make install` installs it; here it is `man/{page}.{section}`"))
+            .hint(format!("`make install` installs it; in the sources it is `man/{page}.{section}`"))
             .into());
     }
     let program = Cli::command();
@@ -31,7 +31,8 @@ pub fn run(asked: &Help) -> Result<Exit> {
         verb = verb.find_subcommand(word).ok_or_else(|| unknown(word, verb))?;
     }
     if std::io::stdout().is_terminal() {
-        man::open("1", &["claude-bottle", first].join("-").trim_end_matches('-').to_owned());
+        let page = if first.is_empty() { "claude-bottle".to_owned() } else { format!("claude-bottle-{first}") };
+        man::open("1", &page);
     }
     let line = ["claude-bottle"].into_iter().chain(words).chain(["--help"]);
     Cli::try_parse_from(line).map_or_else(|error| usage::answer(&error), |_| Ok(Exit::OK))
@@ -40,9 +41,6 @@ pub fn run(asked: &Help) -> Result<Exit> {
 fn unknown(word: &str, within: &clap::Command) -> Refused {
     let verbs = within.get_subcommands().filter(|verb| !verb.is_hide_set()).map(clap::Command::get_name);
     let topics = TOPICS.iter().map(|(topic, _, _)| *topic).filter(|_| within.get_name() == "claude-bottle");
-    let refused = Refused::new(format!("no manual of `{word}`"));
-    match nearest(word, verbs.chain(topics)) {
-        Some(near) => refused.hint(format!("did you mean `{near}`?")),
-        None => refused.hint("claude-bottle --help"),
-    }
+    let refused = Refused::new(format!("no manual of `{word}`")).hint("claude-bottle --help");
+    refused.meant(word, verbs.chain(topics))
 }

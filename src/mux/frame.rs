@@ -12,7 +12,7 @@ pub const HEAD: usize = 1 + 4 + 2;
 pub const LONGEST: usize = 32 << 10;
 
 /// What one side may send on a channel before the other has passed any of it on.
-pub const WINDOW: u32 = 512 << 10;
+pub const WINDOW: u32 = 1 << 20;
 
 /// Of the bottle's end, which began with the bottle and may be older than this one.
 const VERSION: u8 = 1;

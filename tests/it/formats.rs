@@ -65,8 +65,9 @@ fn seen<'a>(root: &'a Value, schema: &'a Value, value: &Value, found: &mut BTree
     for other in ["oneOf", "anyOf"].iter().filter_map(|key| schema[*key].as_array()).flatten() {
         let names =
             |of: &Value| of.as_object().map(|of| of.keys().cloned().collect::<BTreeSet<_>>()).unwrap_or_default();
-        if names(value).is_subset(&names(&resolved(root, other)["properties"])) {
-            seen(root, other, value, found);
+        let target = resolved(root, other);
+        if target.get("oneOf").is_some() || names(value).is_subset(&names(&target["properties"])) {
+            seen(root, target, value, found);
         }
     }
     for (name, value) in value.as_object().into_iter().flatten() {

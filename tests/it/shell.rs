@@ -435,6 +435,7 @@ fn tab_after_the_short_form() {
             terminal.types("\u{15}");
         }
         if let Shell::Bash = shell {
+            types(&mut terminal, "echo a''b\n", "ab", "0> ");
             terminal.seen.clear();
             terminal.types("cb resume \t\t");
             terminal.until("plain-lost1");

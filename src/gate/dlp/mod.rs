@@ -197,11 +197,6 @@ impl Scan {
         self.read(text)
     }
 
-    /// Is anything held back?
-    pub fn holds(&self) -> bool {
-        self.front.is_some()
-    }
-
     pub fn has_notes(&self) -> bool {
         !self.notes.is_empty()
     }

@@ -58,7 +58,8 @@ impl Inspector {
             None => Bytes::new(),
         };
         let Some(leaks) = &mut self.leaks else { return Ok(rest) };
-        Ok([leaks.push(&rest)?, leaks.finish()?].concat().into())
+        let rest = if rest.is_empty() { rest } else { leaks.push(&rest)? };
+        Ok([rest, leaks.finish()?].concat().into())
     }
 }
 

@@ -12,7 +12,7 @@ use claude_bottle::policy::{Denial, Dlp, Reason, Role, Route};
 use claude_bottle::protocol::Done;
 use hyper::HeaderMap;
 use hyper::body::Bytes;
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{HOST, HeaderName, HeaderValue};
 use hyper::http::request;
 
 /// Of a route. On the model's host the conversation is sent again and again, whole: to refuse it once would end it.
@@ -39,6 +39,9 @@ pub fn shows(knowledge: &Knowledge, text: &str) -> bool {
 
 /// The head as it leaves, but for what the gate has added.
 pub fn head(passage: &Passage, head: &mut request::Parts, tally: &mut Tally) -> Result<(), Denial> {
+    if is_clean(passage, head) {
+        return Ok(());
+    }
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let mut scan = Scan::looking(&passage.table.knowledge, orders(passage.rule()));
     let looked = scan.look(format!("{target}\n").as_bytes());
@@ -48,6 +51,27 @@ pub fn head(passage: &Passage, head: &mut request::Parts, tally: &mut Tally) -> 
     let herald = tally.herald();
     let looked = Teller { herald: &herald }.judge(looked, &mut scan, "the address");
     looked.and_then(|()| rest(passage, head, (scan, &herald))).inspect_err(|_| tally.path(WITHHELD))
+}
+
+/// Nearly every head is, and is looked at in one go: only where something is found does it matter where it stood.
+fn is_clean(passage: &Passage, head: &request::Parts) -> bool {
+    let injected = passage.injection().map(|injection| &injection.name);
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let mut text = [target.as_bytes(), b"\n"].concat();
+    for (name, value) in head.headers.iter().filter(|(name, _)| Some(*name) != injected && *name != HOST) {
+        if is_credential(name, &passage.table.own_headers) {
+            return false;
+        }
+        line(name, value, &mut text);
+    }
+    let mut scan = Scan::looking(&passage.table.knowledge, orders(passage.rule()));
+    scan.look(&text).and_then(|()| scan.finish(&mut Vec::new())).is_ok() && !scan.has_notes()
+}
+
+fn line(name: &HeaderName, value: &HeaderValue, into: &mut Vec<u8>) {
+    for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"] {
+        into.extend_from_slice(part);
+    }
 }
 
 /// `scan`: has seen the address.
@@ -65,8 +89,9 @@ fn rest(passage: &Passage, head: &mut request::Parts, (mut scan, herald): (Scan,
     }
     for (name, value) in &head.headers {
         if Some(name) != injected && name != HOST && !is_credential(name, own) {
-            let line = [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat();
-            teller.judge(scan.look(&line), &mut scan, "a header")?;
+            let mut text = Vec::new();
+            line(name, value, &mut text);
+            teller.judge(scan.look(&text), &mut scan, "a header")?;
         }
     }
     teller.judge(scan.finish(&mut Vec::new()), &mut scan, "the head")?;
@@ -107,7 +132,10 @@ pub fn name(table: &Table, route: usize, tally: &mut Tally) -> Result<(), Denial
 
 /// A request's body, trailers and messages.
 pub struct Leaks {
-    scan: Scan,
+    /// None: there was nothing of a body, as of most requests.
+    scan: Option<Box<Scan>>,
+    /// Of the body.
+    decoder: Option<Decoder>,
     knowledge: Knowledge,
     orders: Orders,
     herald: Herald,
@@ -116,25 +144,31 @@ pub struct Leaks {
 impl Leaks {
     pub fn new(herald: Herald, passage: &Passage, head: &request::Parts) -> Leaks {
         let (knowledge, orders) = (passage.table.knowledge.clone(), orders(passage.rule()));
-        let mut scan = Scan::passing(&knowledge, orders);
         // One that is not known here is read as it stands.
-        if let Some(decoder) = Decoder::new(&encodings(&head.headers)).filter(|decoder| !decoder.is_identity()) {
-            scan = scan.unpacking(decoder);
-        }
-        Leaks { scan, knowledge, orders, herald }
+        let decoder = Decoder::new(&encodings(&head.headers)).filter(|decoder| !decoder.is_identity());
+        Leaks { scan: None, decoder, knowledge, orders, herald }
     }
 
     pub fn push(&mut self, bytes: &[u8]) -> Result<Bytes, Denial> {
         let mut out = Vec::with_capacity(bytes.len());
-        let passed = self.scan.push(bytes, &mut out);
-        self.judge(passed, "the body")?;
+        let scan = self.scan.get_or_insert_with(|| {
+            let scan = Scan::passing(&self.knowledge, self.orders);
+            Box::new(match self.decoder.take() {
+                Some(decoder) => scan.unpacking(decoder),
+                None => scan,
+            })
+        });
+        let passed = scan.push(bytes, &mut out);
+        Teller { herald: &self.herald }.judge(passed, scan, "the body")?;
         Ok(out.into())
     }
 
     pub fn finish(&mut self) -> Result<Bytes, Denial> {
         let mut out = Vec::new();
-        let passed = self.scan.finish(&mut out);
-        self.judge(passed, "the body")?;
+        if let Some(scan) = &mut self.scan {
+            let passed = scan.finish(&mut out);
+            Teller { herald: &self.herald }.judge(passed, scan, "the body")?;
+        }
         Ok(out.into())
     }
 
@@ -142,23 +176,18 @@ impl Leaks {
         let mut scan = Scan::looking(&self.knowledge, self.orders);
         let teller = Teller { herald: &self.herald };
         for (name, value) in trailers {
-            let line = [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat();
-            teller.judge(scan.look(&line), &mut scan, "a trailer")?;
+            let mut text = Vec::new();
+            line(name, value, &mut text);
+            teller.judge(scan.look(&text), &mut scan, "a trailer")?;
         }
         teller.judge(scan.finish(&mut Vec::new()), &mut scan, "a trailer")
     }
 
     /// Of a WebSocket's messages, which are not held.
     pub fn watch(&mut self, bytes: &[u8]) -> Result<(), Denial> {
-        if self.scan.holds() {
-            self.scan = Scan::looking(&self.knowledge, self.orders);
-        }
-        let looked = self.scan.look(bytes);
-        self.judge(looked, "a message")
-    }
-
-    fn judge(&mut self, ended: Result<(), Stop>, place: &str) -> Result<(), Denial> {
-        Teller { herald: &self.herald }.judge(ended, &mut self.scan, place)
+        let scan = self.scan.get_or_insert_with(|| Box::new(Scan::looking(&self.knowledge, self.orders)));
+        let looked = scan.look(bytes);
+        Teller { herald: &self.herald }.judge(looked, scan, "a message")
     }
 }
 

@@ -150,12 +150,15 @@ impl Tally {
     }
 
     pub fn asked(&mut self, method: &str, path: &str) {
-        self.audit.method = method.chars().take(32).collect();
+        self.audit.method = begin(method, 32).to_owned();
         self.path(path);
     }
 
     pub fn path(&mut self, path: &str) {
-        self.audit.path = path.chars().take(LONGEST).collect();
+        let path = begin(path, LONGEST);
+        if self.audit.path != path {
+            self.audit.path = path.to_owned();
+        }
     }
 
     pub fn allowed(&mut self, route: usize) {
@@ -219,6 +222,12 @@ impl Tally {
         self.route = Some(route);
         self.audit.rule = Some(self.table.route(route).origin.clone());
     }
+}
+
+/// At most so many bytes of it.
+fn begin(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 impl Drop for Tally {

@@ -71,7 +71,8 @@ impl Conversation {
     pub async fn locate(&self, table: &Table, route: &Route) -> Result<(), Trouble> {
         let mut line = self.line(table).await;
         if line.target.is_none() {
-            line.target = Some(self.egress.dialler.locate(table, route, &self.host).await?);
+            // Once, and in a box of its own: every request would hold the room for it.
+            line.target = Some(Box::pin(self.egress.dialler.locate(table, route, &self.host)).await?);
         }
         Ok(())
     }
