@@ -33,6 +33,7 @@ pub fn run(asked: &Put) -> Result<Exit> {
     let mut told = String::new();
     stream.child.stdout.take().context("no stdout")?.take(1 << 16).read_to_string(&mut told)?;
     let (status, said) = stream.end();
+    say::no_progress();
     if !status.is_some_and(|status| status.success()) {
         return Err(refused(&said).into());
     }
