@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz bench images build install clean rust
+.PHONY: help demo test soak fuzz bench picture images build install deb clean rust
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -14,10 +14,14 @@ CARGO ?= $(shell command -v cargo 2>/dev/null || { test -x "$$HOME/.cargo/bin/ca
 arch := $(shell uname -m)
 cli := target/release/claude-bottle
 gate := target/libexec/claude-bottle/claude-bottle-gate-$(arch)
+# For `--version`; an archive without git has no commit.
+version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+commit := $(shell git rev-parse --short=10 HEAD 2>/dev/null)
 
-# The tests type in these shells, read these manuals, check these scripts, make networks and terminals, and fetch with
-# these. Any Go compiler will do.
-test_packages := podman runc bash zsh fish mandoc shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
+# The tests type in these shells, read these manuals, check these scripts, open this browser, make networks and
+# terminals, and fetch with these. Any Go compiler will do.
+test_packages := podman runc chromium bash zsh fish mandoc shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
+test_packages += dpkg-dev jq shfmt
 test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go)
 
 # What the program and the tests are told of what is made here.
@@ -30,9 +34,11 @@ help:
 	@echo 'make soak      sessions ended at random, 300 times (SOAK=number): nothing may be lost'
 	@echo 'make fuzz      what reads hostile input, each for five minutes (FUZZ_SECONDS=number, FUZZ=target)'
 	@echo 'make bench     times, side by side with the bare engine'
+	@echo 'make picture   draws README.md its picture, from a real session'
 	@echo 'make images    engine, base, agent and gate images'
 	@echo 'make build     $(cli) and the gate program'
 	@echo 'make install   into $$(DESTDIR)$$(PREFIX), here $(DESTDIR)$(PREFIX)'
+	@echo 'make deb       a Debian package, target/claude-bottle_$(version)_…'
 	@echo 'make clean     removes what was built; images stay (docker image ls claude-bottle-*)'
 
 rust:
@@ -43,10 +49,10 @@ rust:
 
 # The gate runs in images of any kind, so it is static; only its last link differs, and what both need is compiled once.
 build: rust
-	$(CARGO) build --release --bin claude-bottle
-	$(CARGO) rustc --release --features gate --bin claude-bottle-gate -- -C target-feature=+crt-static
+	BUILD_VERSION="$(version)$(commit:%= (%))" $(CARGO) build --release --bin claude-bottle
+	$(CARGO) rustc --profile gate --features gate --bin claude-bottle-gate -- -C target-feature=+crt-static
 	@mkdir -p $(dir $(gate))
-	@cmp -s target/release/claude-bottle-gate $(gate) || install -m 0755 target/release/claude-bottle-gate $(gate)
+	@cmp -s target/gate/claude-bottle-gate $(gate) || install -m 0755 target/gate/claude-bottle-gate $(gate)
 
 images: build
 	@scripts/engine
@@ -83,18 +89,25 @@ fuzz: rust
 	        -max_len=4096 -print_final_stats=1 -artifact_prefix="$(found)/findings/$$target-"; done
 
 bench: images
-	@scripts/packages bsdutils
-	$(CARGO) build --release --features bench --bin claude-bottle-load --bin claude-bottle-bench
+	@scripts/packages bsdutils bash zsh fish
+	$(CARGO) build --profile gate --features bench --bin claude-bottle-load --bin claude-bottle-bench
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
-	    target/release/claude-bottle-bench $(cli) && \
-	    scripts/bench-gate target/release/claude-bottle-load "$$CLAUDE_BOTTLE_GATE"
+	    target/gate/claude-bottle-bench $(cli) && \
+	    scripts/bench-gate target/gate/claude-bottle-load "$$CLAUDE_BOTTLE_GATE"
 
 # The model runs in the agent's image, whatever libc this machine has: static, like the gate.
 demo: images
 	@scripts/packages bash python3
-	$(CARGO) rustc --release --features testing --bin scripted-model -- -C target-feature=+crt-static
+	$(CARGO) rustc --profile gate --features testing --bin scripted-model -- -C target-feature=+crt-static
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
-	    CLAUDE_BOTTLE=$(cli) SCRIPTED_MODEL=target/release/scripted-model scripts/demo
+	    CLAUDE_BOTTLE=$(cli) SCRIPTED_MODEL=target/gate/scripted-model scripts/demo
+
+# The interpreter is Debian's, whose packages draw; another one on PATH lacks them.
+picture: images
+	@scripts/packages git python3 python3-pyte python3-rich
+	$(CARGO) rustc --profile gate --features testing --bin scripted-model -- -C target-feature=+crt-static
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
+	    tests/picture/draw.py $(cli) target/gate/scripted-model tests/picture/session.svg
 
 # Builds only what is not there, so that `make && sudo make install` needs no Rust for root.
 install:
@@ -106,6 +119,11 @@ install:
 	install -D -m 0644 completions/claude-bottle.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/claude-bottle
 	install -D -m 0644 completions/_claude-bottle $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_claude-bottle
 	install -D -m 0644 completions/claude-bottle.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/claude-bottle.fish
+
+deb:
+	@scripts/packages dpkg-dev binutils
+	@$(MAKE) --no-print-directory build
+	scripts/deb "$(version)"
 
 clean: rust
 	$(CARGO) clean

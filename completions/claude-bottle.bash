@@ -1,374 +1,273 @@
-_claude__bottle() {
-    local i cur prev opts cmd
+# Completions of claude-bottle for bash.
+# Made of shell/complete.bash and the clap definition by `UPDATE=1 cargo test --test it docs`.
+
+_claude_bottle() {
+    local at=claude-bottle place=0 flag='' before='' cur=${COMP_WORDS[COMP_CWORD]-}
+    local word name i what=() offers=()
     COMPREPLY=()
-    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-        cur="$2"
-    else
-        cur="${COMP_WORDS[COMP_CWORD]}"
-    fi
-    prev="$3"
-    cmd=""
-    opts=""
-
-    for i in "${COMP_WORDS[@]:0:COMP_CWORD}"
-    do
-        case "${cmd},${i}" in
-            ",$1")
-                cmd="claude__bottle"
-                ;;
-            claude__bottle,attach)
-                cmd="claude__bottle__subcmd__attach"
-                ;;
-            claude__bottle,build)
-                cmd="claude__bottle__subcmd__build"
-                ;;
-            claude__bottle,check)
-                cmd="claude__bottle__subcmd__check"
-                ;;
-            claude__bottle,cleanup)
-                cmd="claude__bottle__subcmd__cleanup"
-                ;;
-            claude__bottle,exec)
-                cmd="claude__bottle__subcmd__exec"
-                ;;
-            claude__bottle,get)
-                cmd="claude__bottle__subcmd__get"
-                ;;
-            claude__bottle,info)
-                cmd="claude__bottle__subcmd__info"
-                ;;
-            claude__bottle,list)
-                cmd="claude__bottle__subcmd__list"
-                ;;
-            claude__bottle,logs)
-                cmd="claude__bottle__subcmd__logs"
-                ;;
-            claude__bottle,put)
-                cmd="claude__bottle__subcmd__put"
-                ;;
-            claude__bottle,resume)
-                cmd="claude__bottle__subcmd__resume"
-                ;;
-            claude__bottle,start)
-                cmd="claude__bottle__subcmd__start"
-                ;;
-            claude__bottle,work)
-                cmd="claude__bottle__subcmd__work"
-                ;;
-            claude__bottle__subcmd__work,apply)
-                cmd="claude__bottle__subcmd__work__subcmd__apply"
-                ;;
-            claude__bottle__subcmd__work,diff)
-                cmd="claude__bottle__subcmd__work__subcmd__diff"
-                ;;
-            claude__bottle__subcmd__work,fetch)
-                cmd="claude__bottle__subcmd__work__subcmd__fetch"
-                ;;
-            *)
-                ;;
-        esac
+    # `--flag=value` is three words, unless the user says otherwise in COMP_WORDBREAKS.
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ $word == = ]]; then
+            flag=${COMP_WORDS[i - 1]}
+        elif [[ $flag ]]; then
+            flag=
+        elif [[ $word == -- ]]; then
+            # What follows is another program's.
+            return 0
+        elif [[ $word == -* ]]; then
+            ! _claude_bottle_what "$at $word" || flag=$word
+            _claude_bottle_next "$word" || :
+        elif ! _claude_bottle_next "$word"; then
+            place=$((place + 1))
+        fi
     done
+    if [[ $cur == = ]]; then
+        flag=${COMP_WORDS[COMP_CWORD - 1]} cur=
+    elif [[ $cur == --*=* && ! $flag ]]; then
+        flag=${cur%%=*} before=${cur%%=*}= cur=${cur#*=}
+    fi
 
-    case "${cmd}" in
-        claude__bottle)
-            opts="-h -V --help --version start resume attach list exec info work put get cleanup check logs build"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+    if [[ $flag ]]; then
+        _claude_bottle_what "$at $flag" || _claude_bottle_what "$at $flag=" || return 0
+    elif [[ $cur == -* ]] || ! _claude_bottle_what "$at/$place"; then
+        _claude_bottle_flags
+    fi
+    case ${what[0]-} in
+        words)
+            offers=("${what[@]:1}")
             ;;
-        claude__bottle__subcmd__attach)
-            opts="-h --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        names)
+            while IFS=$'\t' read -r name _; do
+                offers+=("$name")
+            done < <(command claude-bottle "${what[@]}" 2>/dev/null)
             ;;
-        claude__bottle__subcmd__build)
-            opts="-h --force --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        files)
+            compopt -o filenames 2>/dev/null
+            while IFS= read -r name; do
+                offers+=("$name")
+            done < <(compgen -f -- "$cur")
             ;;
-        claude__bottle__subcmd__check)
-            opts="-H -h --header --format --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --header)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -H)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+    esac
+    for word in ${offers[@]+"${offers[@]}"}; do
+        [[ $word != "$cur"* ]] || COMPREPLY+=("$before$word")
+    done
+}
+
+# Where a word leads.
+_claude_bottle_next() {
+    case "$at $1" in
+        'claude-bottle attach')
+            at='attach'
             ;;
-        claude__bottle__subcmd__cleanup)
-            opts="-y -h --dry-run --older-than --yes --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --older-than)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle build')
+            at='build'
             ;;
-        claude__bottle__subcmd__exec)
-            opts="-h --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle check')
+            at='check'
             ;;
-        claude__bottle__subcmd__get)
-            opts="-h --force --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle cleanup')
+            at='cleanup'
             ;;
-        claude__bottle__subcmd__info)
-            opts="-h --format --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle doctor')
+            at='doctor'
             ;;
-        claude__bottle__subcmd__list)
-            opts="-h --format --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle edit')
+            at='edit'
             ;;
-        claude__bottle__subcmd__logs)
-            opts="-f -h --follow --denied --format --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --format)
-                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle exec')
+            at='exec'
             ;;
-        claude__bottle__subcmd__put)
-            opts="-h --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle forward')
+            at='forward'
             ;;
-        claude__bottle__subcmd__resume)
-            opts="-y -p -h --here --yes --headless --prompt --remote-control --dry-run --format --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --prompt)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -p)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --format)
-                    COMPREPLY=($(compgen -W "text json sh" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle get')
+            at='get'
             ;;
-        claude__bottle__subcmd__start)
-            opts="-y -p -h --cwd --yes --headless --prompt --remote-control --dry-run --format --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --cwd)
-                    COMPREPLY=($(compgen -W "unignored all" -- "${cur}"))
-                    return 0
-                    ;;
-                --prompt)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -p)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --format)
-                    COMPREPLY=($(compgen -W "text json sh" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle help')
+            at='help'
             ;;
-        claude__bottle__subcmd__work)
-            opts="-h --help diff fetch apply"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle info')
+            at='info'
             ;;
-        claude__bottle__subcmd__work__subcmd__apply)
-            opts="-h --all --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle init')
+            at='init'
             ;;
-        claude__bottle__subcmd__work__subcmd__diff)
-            opts="-h --stat --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle list')
+            at='list'
             ;;
-        claude__bottle__subcmd__work__subcmd__fetch)
-            opts="-h --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
+        'claude-bottle logs')
+            at='logs'
+            ;;
+        'logs --follow' | 'logs -f')
+            at='logs --follow'
+            ;;
+        'claude-bottle put')
+            at='put'
+            ;;
+        'claude-bottle resume')
+            at='resume'
+            ;;
+        'claude-bottle shell')
+            at='shell'
+            ;;
+        'claude-bottle start')
+            at='start'
+            ;;
+        'claude-bottle work')
+            at='work'
+            ;;
+        'work apply')
+            at='work apply'
+            ;;
+        'work diff')
+            at='work diff'
+            ;;
+        'work fetch')
+            at='work fetch'
+            ;;
+        *)
+            return 1
             ;;
     esac
 }
 
-if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _claude__bottle -o nosort -o bashdefault -o default claude-bottle
-else
-    complete -F _claude__bottle -o bashdefault -o default claude-bottle
-fi
+# The flags that are there.
+_claude_bottle_flags() {
+    case $at in
+        attach)
+            what=(words --quiet --verbose --timings --color --help)
+            ;;
+        build)
+            what=(words --force --quiet --verbose --timings --color --help)
+            ;;
+        check)
+            what=(words --header --body --format --quiet --verbose --timings --color --help)
+            ;;
+        claude-bottle)
+            what=(words --quiet --verbose --timings --color --help --version)
+            ;;
+        cleanup)
+            what=(words --dry-run --format --older-than --yes --quiet --verbose --timings --color --help)
+            ;;
+        doctor)
+            what=(words --format --quiet --verbose --timings --color --help)
+            ;;
+        edit)
+            what=(words --quiet --verbose --timings --color --help)
+            ;;
+        exec)
+            what=(words --quiet --verbose --timings --color --help)
+            ;;
+        forward)
+            what=(words --address --quiet --verbose --timings --color --help)
+            ;;
+        get)
+            what=(words --force --quiet --verbose --timings --color --help)
+            ;;
+        help)
+            what=(words --quiet --verbose --timings --color --help)
+            ;;
+        info)
+            what=(words --format --quiet --verbose --timings --color --help)
+            ;;
+        init)
+            what=(words --schema --yes --quiet --verbose --timings --color --help)
+            ;;
+        list)
+            what=(words --format --quiet --verbose --timings --color --help)
+            ;;
+        logs)
+            what=(words --follow --denied --format --quiet --verbose --timings --color --help)
+            ;;
+        'logs --follow')
+            what=(words --follow --denied --format --quiet --verbose --timings --color --help)
+            ;;
+        put)
+            what=(words --quiet --verbose --timings --color --help)
+            ;;
+        resume)
+            what=(words --here --yes --headless --prompt --remote-control --dry-run --format --quiet --verbose --timings --color --help)
+            ;;
+        shell)
+            what=(words --quiet --verbose --timings --color --help)
+            ;;
+        start)
+            what=(words --cwd --yes --headless --prompt --remote-control --dry-run --format --quiet --verbose --timings --color --help)
+            ;;
+        work)
+            what=(words --quiet --verbose --timings --color --help)
+            ;;
+        'work apply')
+            what=(words --all --quiet --verbose --timings --color --help)
+            ;;
+        'work diff')
+            what=(words --stat --format --quiet --verbose --timings --color --help)
+            ;;
+        'work fetch')
+            what=(words --quiet --verbose --timings --color --help)
+            ;;
+    esac
+}
+
+# What may stand at a place, or behind a flag.
+_claude_bottle_what() {
+    case $1 in
+        'check --body' | get/2 | put/1)
+            what=(files)
+            ;;
+        'check --header' | 'check -H' | check/1 | check/2 | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'resume --prompt' | 'resume -p' | 'start --prompt' | 'start -p' | 'work apply/1' | 'work diff/1' | 'work fetch/1')
+            what=(free)
+            ;;
+        build/0 | check/0 | edit/0 | start/0)
+            what=(names agents)
+            ;;
+        attach/0)
+            what=(names detached)
+            ;;
+        resume/0)
+            what=(names resting)
+            ;;
+        exec/0 | forward/0 | get/0 | 'logs --follow/0' | put/0)
+            what=(names running)
+            ;;
+        logs/0 | 'work apply/0' | 'work diff/0' | 'work fetch/0')
+            what=(names sessions)
+            ;;
+        info/0)
+            what=(names sessions agents)
+            ;;
+        shell/0)
+            what=(words bash zsh fish)
+            ;;
+        work/0)
+            what=(words diff fetch apply)
+            ;;
+        claude-bottle/0 | help/0)
+            what=(words start resume attach list exec info work put get cleanup check logs build forward init edit doctor shell help)
+            ;;
+        'check --format' | 'cleanup --format' | 'doctor --format' | 'info --format' | 'list --format' | 'logs --follow --format' | 'logs --format' | 'work diff --format')
+            what=(words text json)
+            ;;
+        'resume --format' | 'start --format')
+            what=(words text json sh)
+            ;;
+        'start --cwd=')
+            what=(words unignored all)
+            ;;
+        claude-bottle/* | forward/* | help/* | work/*)
+            what=(free)
+            ;;
+        cleanup/*)
+            what=(names resting)
+            ;;
+        *' --color')
+            what=(words auto always never)
+            ;;
+        *)
+            return 1
+            ;;
+    esac
+}
+
+complete -F _claude_bottle claude-bottle

@@ -1,97 +1,207 @@
-# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
-function __fish_claude_bottle_global_optspecs
-    string join \n h/help V/version
-end
+# Completions of claude-bottle for fish.
+# Made of shell/complete.fish and the clap definition by `UPDATE=1 cargo test --test it docs`.
 
-function __fish_claude_bottle_needs_command
-    # Figure out if the current invocation already has a command.
-    set -l cmd (commandline -opc)
-    set -e cmd[1]
-    argparse -s (__fish_claude_bottle_global_optspecs) -- $cmd 2>/dev/null
-    or return
-    if set -q argv[1]
-        # Also print the command, so this can be used to figure out what it is.
-        echo $argv[1]
-        return 1
+function __claude_bottle
+    set -l words (commandline -opc)
+    set -l cur (commandline -ct)
+    # Variables for this one command.
+    while string match -qr '^\w+=' -- $words[1]
+        set -e words[1]
+    end
+    set -l at claude-bottle
+    set -l place 0
+    set -l flag
+    for word in $words[2..]
+        if set -q flag[1]
+            set flag
+        else if test "$word" = --
+            # What follows is another program's.
+            return
+        else
+            set -l next (__claude_bottle_next "$at $word")
+            if string match -q -- '-*' $word
+                __claude_bottle_what "$at $word" >/dev/null
+                and set flag $word
+            else if not set -q next[1]
+                set place (math $place + 1)
+            end
+            set -q next[1]
+            and set at $next
+        end
+    end
+    set -l before
+    if not set -q flag[1]; and string match -q -- '--*=*' $cur
+        set flag (string split -m 1 = -- $cur)[1]
+        set before "$flag="
+        set cur (string split -m 1 = -- $cur)[2]
+    end
+
+    set -l what
+    if set -q flag[1]
+        set what (__claude_bottle_what "$at $flag"; or __claude_bottle_what "$at $flag=")
+    else if string match -q -- '-*' $cur; or not set what (__claude_bottle_what $at/$place)
+        set what (__claude_bottle_flags $at)
+    end
+    switch "$what[1]"
+        case words
+            string replace -r '^' -- "$before" $what[2..]
+        case names
+            command claude-bottle $what 2>/dev/null
+        case files
+            string replace -r '^' -- "$before" (__fish_complete_path $cur)
     end
     return 0
 end
 
-function __fish_claude_bottle_using_subcommand
-    set -l cmd (__fish_claude_bottle_needs_command)
-    test -z "$cmd"
-    and return 1
-    contains -- $cmd[1] $argv
+# Where a word leads.
+function __claude_bottle_next
+    switch $argv[1]
+        case 'claude-bottle attach'
+            echo attach
+        case 'claude-bottle build'
+            echo build
+        case 'claude-bottle check'
+            echo check
+        case 'claude-bottle cleanup'
+            echo cleanup
+        case 'claude-bottle doctor'
+            echo doctor
+        case 'claude-bottle edit'
+            echo edit
+        case 'claude-bottle exec'
+            echo exec
+        case 'claude-bottle forward'
+            echo forward
+        case 'claude-bottle get'
+            echo get
+        case 'claude-bottle help'
+            echo help
+        case 'claude-bottle info'
+            echo info
+        case 'claude-bottle init'
+            echo init
+        case 'claude-bottle list'
+            echo list
+        case 'claude-bottle logs'
+            echo logs
+        case 'logs --follow' 'logs -f'
+            echo 'logs --follow'
+        case 'claude-bottle put'
+            echo put
+        case 'claude-bottle resume'
+            echo resume
+        case 'claude-bottle shell'
+            echo shell
+        case 'claude-bottle start'
+            echo start
+        case 'claude-bottle work'
+            echo work
+        case 'work apply'
+            echo 'work apply'
+        case 'work diff'
+            echo 'work diff'
+        case 'work fetch'
+            echo 'work fetch'
+    end
 end
 
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -s V -l version -d 'Print version'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "start" -d 'Boot a bottle for an agent, attach its session, take everything down at the end'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "resume" -d 'Go on with a kept or lost session: new containers on the same home'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "attach" -d 'Attach this terminal to a detached session'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "list" -d 'List sessions: live, detached, kept, lost'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "exec" -d 'Run a command, by default a shell, inside a live bottle'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "info" -d 'Show what is known of a session, and ask the engine for the rest'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "work" -d 'Bring home what an agent made: look at it, fetch its commits, apply its changes'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "put" -d 'Put a file into a live bottle'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "get" -d 'Get a file out of a live bottle'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "cleanup" -d 'Remove kept sessions and whatever else of this home is left on the engine'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "check" -d 'Say whether a request of an agent\'s would pass, by which route, and as what'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "logs" -d 'Show what the gate of a session decided'
-complete -c claude-bottle -n "__fish_claude_bottle_needs_command" -f -a "build" -d 'Build the images that are missing'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -l cwd -d 'Copy the current directory into the workspace, without what git ignores; `all` brings that, too' -r -f -a "unignored\t'All but what git ignores'
-all\t''"
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -s p -l prompt -d 'The first message' -r
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -l format -d 'How a dry run prints the plan' -r -f -a "text\t''
-json\t''
-sh\t'A script for a POSIX shell'"
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -s y -l yes -d 'Do not ask before launching'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -l headless -d 'Without a terminal: the agent gets pipes, and answers the prompt once'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -l remote-control -d 'Let the session be driven from claude.ai'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -l dry-run -d 'Print the plan and do nothing: no engine call, no file'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand start" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -s p -l prompt -d 'The first message' -r
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -l format -d 'How a dry run prints the plan' -r -f -a "text\t''
-json\t''
-sh\t'A script for a POSIX shell'"
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -l here -d 'On the engine of this environment, from the transcript, where the session\'s own engine or volume is gone'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -s y -l yes -d 'Do not ask before launching'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -l headless -d 'Without a terminal: the agent gets pipes, and answers the prompt once'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -l remote-control -d 'Let the session be driven from claude.ai'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -l dry-run -d 'Print the plan and do nothing: no engine call, no file'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand resume" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand attach" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand list" -l format -d 'How to print the list' -r -f -a "text\t''
-json\t''"
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand list" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand exec" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand info" -l format -d 'How to print it' -r -f -a "text\t''
-json\t''"
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand info" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and not __fish_seen_subcommand_from diff fetch apply" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and not __fish_seen_subcommand_from diff fetch apply" -f -a "diff" -d 'Show what is in the workspace and nowhere else'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and not __fish_seen_subcommand_from diff fetch apply" -f -a "fetch" -d 'Fetch the agent\'s commits into `refs/bottles/IDENTITY/` of the repository here'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and not __fish_seen_subcommand_from diff fetch apply" -f -a "apply" -d 'Apply the agent\'s uncommitted changes to the files here'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and __fish_seen_subcommand_from diff" -l stat -d 'Names and counts alone'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and __fish_seen_subcommand_from fetch" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and __fish_seen_subcommand_from apply" -l all -d 'Also files that run by themselves here (hooks, editor settings, CI, package scripts), without asking'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand work; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand put" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand get" -l force -d 'Overwrite a file that is there'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand get" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -l older-than -d 'Only sessions kept for longer: `90m`, `12h`, `30d`' -r
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -l dry-run -d 'Show what would be removed, and remove nothing'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -s y -l yes -d 'Do not ask before removing; work that is nowhere else goes only where its session is named'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand cleanup" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand check" -s H -l header -d 'A header of the request' -r
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand check" -l format -d 'How to print the answer' -r -f -a "text\t''
-json\t''"
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand check" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand logs" -l format -d 'How to print it; `json` is the lines as they are' -r -f -a "text\t''
-json\t''"
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand logs" -s f -l follow -d 'Go on until the session ends'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand logs" -l denied -d 'Only what was refused, and alarms'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand logs" -s h -l help -d 'Print help'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand build" -l force -d 'Build again what is there'
-complete -c claude-bottle -n "__fish_claude_bottle_using_subcommand build" -s h -l help -d 'Print help'
+# The flags that are there.
+function __claude_bottle_flags
+    switch $argv[1]
+        case attach
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case build
+            printf '%s\n' words --force\t'Build again what is there' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case check
+            printf '%s\n' words --header\t'A header of the request' --body\t'Search the request with this body, a file or `-` for stdin, for what must not leave' --format\t'How to print the answer' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case claude-bottle
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help' --version\t'Print version'
+        case cleanup
+            printf '%s\n' words --dry-run\t'Show what would be removed, and remove nothing' --format\t'How a dry run prints what would go' --older-than\t'Only sessions kept for longer: `90m`, `12h`, `30d`' --yes\t'Do not ask before removing; work that is nowhere else goes only where its session is named' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case doctor
+            printf '%s\n' words --format\t'How to print what was found' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case edit
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case exec
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case forward
+            printf '%s\n' words --address\t'Listen on this address instead of loopback\'s: whoever reaches it reaches the agent\'s server' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case get
+            printf '%s\n' words --force\t'Overwrite a file that is there' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case help
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case info
+            printf '%s\n' words --format\t'How to print it' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case init
+            printf '%s\n' words --schema\t'Print the JSON Schema of the manifest, and write nothing' --yes\t'Do not ask: what is found and the defaults are the answers' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case list
+            printf '%s\n' words --format\t'How to print the list' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case logs
+            printf '%s\n' words --follow\t'Go on until the session ends' --denied\t'Only what was refused, and alarms' --format\t'How to print it; `json` is the lines as they are' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case 'logs --follow'
+            printf '%s\n' words --follow\t'Go on until the session ends' --denied\t'Only what was refused, and alarms' --format\t'How to print it; `json` is the lines as they are' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case put
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case resume
+            printf '%s\n' words --here\t'On the engine of this environment, from the transcript, where the session\'s own engine or volume is gone' --yes\t'Do not ask before launching' --headless\t'Without a terminal: the agent gets pipes, and answers the prompt once' --prompt\t'The first message' --remote-control\t'Let the session be driven from claude.ai' --dry-run\t'Print the plan and do nothing: no engine call, no file' --format\t'How a dry run prints the plan' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case shell
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case start
+            printf '%s\n' words --cwd\t'Copy the current directory into the workspace, without what git ignores; `all` brings that, too' --yes\t'Do not ask before launching' --headless\t'Without a terminal: the agent gets pipes, and answers the prompt once' --prompt\t'The first message' --remote-control\t'Let the session be driven from claude.ai' --dry-run\t'Print the plan and do nothing: no engine call, no file' --format\t'How a dry run prints the plan' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case work
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case 'work apply'
+            printf '%s\n' words --all\t'Also files that run by themselves here (hooks, editor settings, CI, package scripts), without asking' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case 'work diff'
+            printf '%s\n' words --stat\t'Names and counts alone' --format\t'How to print the counts' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case 'work fetch'
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+    end
+end
+
+# What may stand at a place, or behind a flag.
+function __claude_bottle_what
+    switch $argv[1]
+        case 'check --body' get/2 put/1
+            printf '%s\n' files
+        case 'check --header' 'check -H' check/1 check/2 'cleanup --older-than' 'forward --address' get/1 put/2 'resume --prompt' 'resume -p' 'start --prompt' 'start -p' 'work apply/1' 'work diff/1' 'work fetch/1'
+            printf '%s\n' free
+        case build/0 check/0 edit/0 start/0
+            printf '%s\n' names agents
+        case attach/0
+            printf '%s\n' names detached
+        case resume/0
+            printf '%s\n' names resting
+        case exec/0 forward/0 get/0 'logs --follow/0' put/0
+            printf '%s\n' names running
+        case logs/0 'work apply/0' 'work diff/0' 'work fetch/0'
+            printf '%s\n' names sessions
+        case info/0
+            printf '%s\n' names sessions agents
+        case shell/0
+            printf '%s\n' words bash zsh fish
+        case work/0
+            printf '%s\n' words diff\t'Show what is in the workspace and nowhere else' fetch\t'Fetch the agent\'s commits into `refs/bottles/IDENTITY/` of the repository here' apply\t'Apply the agent\'s uncommitted changes to the files here'
+        case claude-bottle/0 help/0
+            printf '%s\n' words start\t'Boot a bottle for an agent, attach its session, take everything down at the end' resume\t'Go on with a kept or lost session: new containers on the same home' attach\t'Attach this terminal to a detached session' list\t'List sessions: live, detached, kept, lost' exec\t'Run a command, by default a shell, inside a live bottle' info\t'Show what is known of a session, and ask the engine for the rest' work\t'Bring home what an agent made: look at it, fetch its commits, apply its changes' put\t'Put a file into a live bottle' get\t'Get a file out of a live bottle' cleanup\t'Remove kept sessions and whatever else of this home is left on the engine' check\t'Say whether a request of an agent\'s would pass, by which route, and as what' logs\t'Show what the gate of a session decided' build\t'Build the images that are missing' forward\t'Bring a server of an agent\'s to this machine\'s loopback' init\t'Write a manifest to begin with' edit\t'Open the manifest in your editor, and check it on close' doctor\t'Look whether everything that is needed is there, and say what to type' shell\t'Print what a shell needs: completions, a prompt, a short form' help\t'Open the manual of a command'
+        case 'check --format' 'cleanup --format' 'doctor --format' 'info --format' 'list --format' 'logs --follow --format' 'logs --format' 'work diff --format'
+            printf '%s\n' words text json
+        case 'resume --format' 'start --format'
+            printf '%s\n' words text json sh\t'A script for a POSIX shell'
+        case 'start --cwd='
+            printf '%s\n' words unignored\t'All but what git ignores' all
+        case 'claude-bottle/*' 'forward/*' 'help/*' 'work/*'
+            printf '%s\n' free
+        case 'cleanup/*'
+            printf '%s\n' names resting
+        case '* --color'
+            printf '%s\n' words auto\t'On a terminal, without NO_COLOR' always never
+        case '*'
+            return 1
+    end
+    return 0
+end
+
+# Once, whoever has it twice.
+complete -c claude-bottle -e
+complete -c claude-bottle -f -a '(__claude_bottle)'

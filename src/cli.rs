@@ -1,22 +1,71 @@
 //! What can be typed: clap types and nothing else. Help, completions and man pages are generated from here.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+mod environment;
+
+pub use environment::{VARIABLES, Variable};
+
+use crate::exit;
+use clap::builder::Styles;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
-/// Run a coding agent in a bottle: a container without a network, whose every way out is decided in one place
+/// Run a coding agent in a bottle: a container without a network, with one guarded way out
 #[derive(Debug, Parser)]
-#[command(name = "claude-bottle", version, disable_help_subcommand = true, infer_subcommands = false)]
-#[command(after_help = EXITS)]
+#[command(name = "claude-bottle", version = VERSION, infer_subcommands = false)]
+#[command(disable_help_subcommand = true, disable_help_flag = true, disable_version_flag = true)]
+#[command(help_template = HELP, after_help = exits(), styles = Styles::plain())]
 pub struct Cli {
     #[command(flatten)]
     pub manner: Manner,
+
+    /// Print version
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = "Global options")]
+    version: Option<bool>,
 
     #[command(subcommand)]
     pub verb: Verb,
 }
 
+/// The program's help: clap has one list of commands, and these are four kinds. A test holds it to the verbs.
+const HELP: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+Sessions:
+  start    Boot a bottle for an agent, attach its session, take everything down at the end
+  resume   Go on with a kept or lost session: new containers on the same home
+  attach   Attach this terminal to a detached session
+  exec     Run a command, by default a shell, inside a live bottle
+  forward  Bring a server of an agent's to this machine's loopback
+  cleanup  Remove kept sessions and whatever else of this home is left on the engine
+
+Work:
+  work     Bring home what an agent made: look at it, fetch its commits, apply its changes
+  put      Put a file into a live bottle
+  get      Get a file out of a live bottle
+
+Looking:
+  list     List sessions: live, detached, kept, lost
+  info     Show what is known of a session, and ask the engine for the rest
+  logs     Show what the gate of a session decided
+  check    Say whether a request of an agent's would pass, by which route, and as what
+
+Setting up:
+  init     Write a manifest to begin with
+  edit     Open the manifest in your editor, and check it on close
+  build    Build the images that are missing
+  doctor   Look whether everything that is needed is there, and say what to type
+  shell    Print what a shell needs: completions, a prompt, a short form
+  help     Open the manual of a command
+
+Global options:
+{options}{after-help}
+";
+
 /// How everything is said, whatever the verb.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Manner {
     /// Say nothing but errors, questions and what was asked for
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -30,9 +79,13 @@ pub struct Manner {
     #[arg(long, global = true)]
     pub timings: bool,
 
-    /// Colour on stderr
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    /// When messages have colour
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "auto|always|never", hide_possible_values = true)]
     pub color: Colour,
+
+    /// Print help
+    #[arg(short, long, global = true, action = ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,9 +96,17 @@ pub enum Colour {
     Never,
 }
 
-const EXITS: &str = "\
-Exit status: 0 success, dry run or \"no\"; the agent's own code; 1 denied (check); 2 something you can mend; 101 a bug; \
-125 engine, image or gate failure; 128+n ended by signal n.";
+/// With the commit it was built from, where `make build` knew one.
+const VERSION: &str = match option_env!("BUILD_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
+fn exits() -> String {
+    let width = exit::CODES.iter().map(|code| code.code.len()).max().unwrap_or(0);
+    let row = |code: &exit::Code| format!("\n  {:<width$}  {}", code.code, code.short.replace('`', ""));
+    format!("Exit status:{}", exit::CODES.iter().map(row).collect::<String>())
+}
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -85,7 +146,7 @@ pub enum Verb {
     Doctor(Doctor),
     /// Print what a shell needs: completions, a prompt, a short form
     Shell(Shell),
-    /// Open the manual of a verb
+    /// Open the manual of a command
     Help(Help),
     /// Names for completions, one a line with what it is after a tab
     #[command(hide = true)]
@@ -98,7 +159,7 @@ pub struct Start {
     pub agent: Option<String>,
 
     /// Copy the current directory into the workspace, without what git ignores; `all` brings that, too
-    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "unignored")]
+    #[arg(long, value_enum, value_name = "all", num_args = 0..=1, require_equals = true, hide_possible_values = true, default_missing_value = "unignored")]
     pub cwd: Option<Cwd>,
 
     #[command(flatten)]
@@ -131,7 +192,7 @@ pub struct Preview {
     pub dry_run: bool,
 
     /// How a dry run prints the plan
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "text|json|sh", hide_possible_values = true)]
     pub format: Format,
 }
 
@@ -167,7 +228,7 @@ pub struct Attach {
 #[derive(Debug, Args)]
 pub struct List {
     /// How to print the list
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
@@ -188,7 +249,7 @@ pub struct Info {
     pub name: String,
 
     /// How to print it
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
@@ -219,6 +280,10 @@ pub struct WorkDiff {
     /// Names and counts alone
     #[arg(long)]
     pub stat: bool,
+
+    /// How to print the counts
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true, requires = "stat")]
+    pub format: ListFormat,
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +314,7 @@ pub struct Put {
     pub identity: String,
 
     /// A file of this machine; `-` is stdin
+    #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 
     /// Where to, relative to the workspace; by default `~/inbox/` and the file's name
@@ -264,6 +330,7 @@ pub struct Get {
     pub path: PathBuf,
 
     /// Where to; `-` is stdout; by default the file's own name in the current directory
+    #[arg(value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
 
     /// Overwrite a file that is there
@@ -279,6 +346,10 @@ pub struct Cleanup {
     /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
+
+    /// How a dry run prints what would go
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true, requires = "dry_run")]
+    pub format: ListFormat,
 
     /// Only sessions kept for longer: `90m`, `12h`, `30d`
     #[arg(long, value_name = "AGE")]
@@ -306,12 +377,12 @@ pub struct Check {
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub headers: Vec<String>,
 
-    /// The request's body, a file or `-` for stdin: what of it must not leave
-    #[arg(long, value_name = "FILE")]
+    /// Search the request with this body, a file or `-` for stdin, for what must not leave
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub body: Option<PathBuf>,
 
     /// How to print the answer
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
@@ -329,7 +400,7 @@ pub struct Logs {
     pub denied: bool,
 
     /// How to print it; `json` is the lines as they are
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
@@ -377,13 +448,13 @@ pub struct Edit {
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// How to print what was found
-    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "FORMAT")]
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
 #[derive(Debug, Args)]
 pub struct Shell {
-    /// Whose words
+    /// The shell that evaluates it
     #[arg(value_enum)]
     pub shell: ShellKind,
 }
@@ -397,14 +468,14 @@ pub enum ShellKind {
 
 #[derive(Debug, Args)]
 pub struct Help {
-    /// Of this verb, or `manifest`, `audit`, `gate`, `security`; by default of the program
-    pub topic: Option<String>,
+    /// Of this command, or `manifest`, `audit`, `gate`, `security`; by default of the program
+    pub topic: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct Names {
-    #[arg(value_enum)]
-    pub of: NameKind,
+    #[arg(value_enum, required = true)]
+    pub of: Vec<NameKind>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -416,11 +487,8 @@ pub enum NameKind {
     /// Sessions that run, attached or not
     Running,
     Detached,
-    /// Sessions that can be resumed
-    Resumable,
-    Kept,
-    /// The git remotes that manifests name
-    Remotes,
+    /// Sessions at rest, kept or lost: they can be resumed, or removed
+    Resting,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,6 +9,39 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit(pub u8);
 
+/// A code, for people: what ` `` ` encloses is typed, or printed, like that.
+pub struct Code {
+    pub code: &'static str,
+    /// A line.
+    pub short: &'static str,
+    /// What the manual adds.
+    pub more: &'static str,
+}
+
+/// Every code there is: help, manual and README tell of these.
+pub const CODES: [Code; 7] = [
+    Code { code: "0", short: "success; also a dry run, and \"no\" to the question", more: "" },
+    Code {
+        code: "n",
+        short: "the agent, or the command of `exec`, ended with it",
+        more: "137 is a killed agent; whether it ran out of memory is said in words.",
+    },
+    Code { code: "1", short: "`check` says denied", more: "" },
+    Code {
+        code: "2",
+        short: "something you can mend: usage, manifest, a name, a variable, no terminal to ask on",
+        more: "",
+    },
+    Code { code: "101", short: "a bug in claude-bottle", more: "" },
+    Code { code: "125", short: "the engine, an image or the gate failed", more: "" },
+    Code {
+        code: "128+n",
+        short: "ended by signal n",
+        more: "129 for HUP, 130 for INT, 131 for QUIT, 143 for TERM. One that was ignored when it was started, as by \
+               `nohup`, stays ignored.",
+    },
+];
+
 impl Exit {
     pub const OK: Exit = Exit(0);
     pub const DENIED: Exit = Exit(1);
@@ -61,6 +94,18 @@ macro_rules! an_error {
 
 an_error!(Refused);
 an_error!(EngineError);
+
+impl Refused {
+    /// Says which of the names was meant, where one is near.
+    pub fn meant<'n>(self, wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Refused {
+        // Names that are none may hold anything. The distance costs the product of the lengths.
+        let plain = names.into_iter().filter(|name| wrong.len() <= 100 && !name.contains(char::is_control));
+        match nearest(wrong, plain) {
+            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+}
 
 /// The exit code of an error that ended a run: anything that is neither type above counts as the engine's side.
 pub fn code(error: &anyhow::Error) -> Exit {

@@ -202,6 +202,15 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Is there a program of this name, or at this path?
+pub fn on_path(name: &str) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let runs = |path: PathBuf| path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    // A name with a slash is looked for nowhere else.
+    let folders = std::env::var_os("PATH").filter(|_| !name.contains('/')).unwrap_or_else(|| "".into());
+    std::env::split_paths(&folders).any(|folder| runs(folder.join(name)))
+}
+
 /// The keys that detach a terminal, as the engine's program reads them: characters, `ctrl-` and a character, `DEL`.
 ///
 /// # Errors
@@ -400,43 +409,54 @@ pub fn digest(bytes: &[u8]) -> u64 {
 /// the reading.
 fn digest_file(mut file: fs::File) -> std::io::Result<u64> {
     let mut digest = Digest::new(file.metadata()?.len());
-    let mut piece = Vec::with_capacity(64 << 10);
+    let mut piece = vec![0; 64 << 10];
     loop {
-        piece.clear();
         // A whole piece, or the last one: only the last may end amid a word.
-        if (&mut file).take(64 << 10).read_to_end(&mut piece)? == 0 {
+        let mut filled = 0;
+        while filled < piece.len() {
+            match file.read(&mut piece[filled..])? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        digest.add(&piece[..filled]);
+        if filled < piece.len() {
             return Ok(digest.value());
         }
-        digest.add(&piece);
     }
 }
 
-struct Digest(u64);
+/// Four lanes, because a multiplication waits for the one before it in its own lane only.
+struct Digest([u64; 4]);
 
 impl Digest {
     const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
 
     fn new(length: u64) -> Digest {
-        Digest(length ^ Self::PRIME)
+        Digest([1, 2, 3, 4].map(|lane| (length ^ Self::PRIME).wrapping_mul(lane)))
     }
 
     fn add(&mut self, bytes: &[u8]) {
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            self.mix(u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]));
+        let (words, rest) = bytes.as_chunks::<8>();
+        let (rows, words) = words.as_chunks::<4>();
+        for row in rows {
+            for (lane, word) in self.0.iter_mut().zip(row) {
+                *lane = mixed(*lane, u64::from_le_bytes(*word));
+            }
         }
-        for byte in words.remainder() {
-            self.mix(u64::from(*byte));
+        for word in words.iter().map(|word| u64::from_le_bytes(*word)).chain(rest.iter().map(|byte| u64::from(*byte))) {
+            self.0[0] = mixed(self.0[0], word);
         }
-    }
-
-    fn mix(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(Self::PRIME);
     }
 
     fn value(&self) -> u64 {
-        self.0 ^ (self.0 >> 29)
+        let all = self.0.iter().fold(0, |all, lane| mixed(all, *lane));
+        all ^ (all >> 29)
     }
+}
+
+fn mixed(lane: u64, word: u64) -> u64 {
+    (lane.rotate_left(5) ^ word).wrapping_mul(Digest::PRIME)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod render;
 pub mod workspace;
 pub mod plan;
 pub mod manifest;
+pub mod mux;
 pub mod facts;
 pub mod git;
 pub mod spec;

@@ -1,12 +1,15 @@
 //! argv in, exit code out: the only place where the process ends.
 
-use clap::Parser;
-use claude_bottle::{cli::Cli, cmd, exit, say};
+use claude_bottle::sys::timings;
+use claude_bottle::{cmd, exit, say};
 
 fn main() {
-    let exit = cmd::run(Cli::parse()).unwrap_or_else(|error| {
+    let exit = cmd::run(std::env::args_os().collect()).unwrap_or_else(|error| {
         say::error(&error);
         exit::code(&error)
     });
+    if let Some(table) = timings::table() {
+        say::text(&table);
+    }
     std::process::exit(i32::from(exit.0));
 }

@@ -6,7 +6,7 @@
 
 mod token;
 
-pub use token::{LONGEST_TOKEN, Token};
+pub use token::{LONGEST_TOKEN, Token, rfc3339};
 
 use crate::policy::Policy;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -37,6 +37,9 @@ pub const GATE_UID: u32 = 65532;
 pub const GATE_HOST: &str = "gate.bottle";
 
 pub const VERSION: u32 = 1;
+
+/// What the gate's program says of itself, and holds word for word: whose file it is can be seen without running it.
+pub const GATE_VERSION: &str = concat!("claude-bottle-gate ", env!("CARGO_PKG_VERSION"));
 
 /// All that the gate is told, once. `values` comes last, so that a writer can stream it: everything else only names them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,6 +84,49 @@ pub struct Fresh {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Due {
     pub due: Vec<String>,
+}
+
+/// `scan`: the head of a request that nobody sends. On stdin it stands on the line after a [`Document`], whose tokens and
+/// certificates may be missing, and its body follows, to the end.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// Lower case, no trailing dot.
+    pub host: String,
+    pub port: u16,
+    pub method: String,
+    /// Path and query, as they stand.
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+}
+
+/// The answer to a [`Trial`]: what the gate would do. Nothing in it is what was found.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Tried {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied: Option<Refusal>,
+    pub findings: Vec<Sighting>,
+    /// Bytes of the body that were read.
+    pub read: u64,
+    /// Names of values that are not looked for, and why.
+    pub unmatched: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The machine's word.
+    pub reason: String,
+    /// What the agent would be told.
+    pub text: String,
+}
+
+/// What [`Alarm`] says of one finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    pub finding: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    pub done: Done,
 }
 
 pub type Values = BTreeMap<String, Blob>;
@@ -232,7 +278,7 @@ pub struct Work {
     /// False: the comparison did not finish, and nothing follows from what is not named here.
     pub complete: bool,
     /// Those that have any, by path.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub repositories: Vec<Repository>,
     /// New or changed files outside any repository.
     #[serde(default)]
@@ -303,6 +349,9 @@ pub struct Alarm {
     pub path: String,
     /// In words: what kind of thing, in which part, in what encoding.
     pub finding: String,
+    /// The name of the value that was found, where it was one of the bottle's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
     pub done: Done,
 }
 

@@ -8,6 +8,7 @@ use crate::protocol::{Blob, Token, Values};
 use crate::sys;
 use crate::sys::signals::Signals;
 use crate::sys::tty::{Answer, Tty};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -34,7 +35,7 @@ impl From<Refused> for Stopped {
 pub fn check(plan: &Plan) -> Result<(), Refused> {
     for source in plan.values.values() {
         match source {
-            Source::Env(name) => drop(variable(name)?),
+            Source::Env(name) => is_there(name)?,
             Source::Ask(text) => drop(terminal(text)?),
             Source::Command(_) | Source::File(_) => {}
         }
@@ -59,18 +60,47 @@ pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, Stopped> {
     Ok(values)
 }
 
+/// # Errors
+/// `Refused` where a start would miss this variable.
+pub fn is_there(name: &str) -> Result<(), Refused> {
+    variable(name).map(drop)
+}
+
+/// Those that nobody has to be asked for, and why the others are not among them. Files are no secrets.
+pub fn at_hand(sources: &BTreeMap<String, Source>) -> (Values, BTreeMap<String, &'static str>) {
+    let (mut values, mut missing) = (Values::new(), BTreeMap::new());
+    for (name, source) in sources {
+        let value = match source {
+            Source::Env(variable) => look_up(variable),
+            Source::Command(_) => Err("no command is run for this"),
+            Source::Ask(_) => Err("asked for at start"),
+            Source::File(_) => continue,
+        };
+        match value {
+            Ok(value) => drop(values.insert(name.clone(), Blob(value.into_bytes()))),
+            Err(why) => drop(missing.insert(name.clone(), why)),
+        }
+    }
+    (values, missing)
+}
+
 fn variable(name: &str) -> Result<String, Refused> {
-    let why = match std::env::var(name) {
-        Ok(value) if !value.trim().is_empty() => return Ok(value),
-        Ok(_) => "is empty",
-        Err(std::env::VarError::NotPresent) => "is not set",
-        Err(std::env::VarError::NotUnicode(_)) => "is not UTF-8",
-    };
-    let refused = Refused::new(format!("the host's variable `{name}` {why}"));
-    Err(match name {
-        PROXY_VARIABLE => refused,
-        _ => refused.hint(format!("export {name}=…; the manifest asks for it")),
+    look_up(name).map_err(|why| {
+        let refused = Refused::new(format!("the host's variable `{name}` is {why}"));
+        match name {
+            PROXY_VARIABLE => refused,
+            _ => refused.hint(format!("export {name}=…; the manifest asks for it")),
+        }
     })
+}
+
+fn look_up(name: &str) -> Result<String, &'static str> {
+    match std::env::var(name) {
+        Ok(value) if !value.trim().is_empty() => Ok(value),
+        Ok(_) => Err("empty"),
+        Err(std::env::VarError::NotPresent) => Err("not set"),
+        Err(std::env::VarError::NotUnicode(_)) => Err("not UTF-8"),
+    }
 }
 
 /// What it prints, to be carried to the gate. It may ask on the terminal, as password managers do.

@@ -20,7 +20,7 @@ use crate::state::{Folder, Home, Kept, Mark, Saved};
 use crate::sys;
 use crate::sys::lock::Lock;
 use crate::sys::signals::{self, Signals};
-use crate::sys::tty;
+use crate::sys::{timings, tty};
 use crate::workspace::Survey;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -263,6 +263,7 @@ impl<'a> Session<'a> {
     ///
     /// A signal that comes while the home is filled ends that, and is left for whoever looks next.
     pub fn prepare(&mut self, signals: &Signals) -> Result<()> {
+        timings::phase("prepare");
         for step in self.plan.up() {
             match step.what {
                 What::StartGate => self.follow_gate(self.docker.hold(&step.args)?),
@@ -354,10 +355,13 @@ impl<'a> Session<'a> {
     /// Runs the terminal's child until it ends; signals and the gate's death make it end.
     fn watch(&mut self, step: &Step, signals: Signals) -> Result<(Cause, Option<ExitStatus>)> {
         // Back before anything is said: words on a full-screen program's screen would go with it.
+        let hush;
         let restore = tty::remember();
         let (_stops, _listening) = (signals::catch_stops(), signals::Listening::begin());
         let held = self.gate.as_ref().context("the gate was not started")?;
         let mut client = self.docker.attach(&step.args)?;
+        timings::phase("run");
+        hush = (self.plan.terminal == Terminal::Tty).then(say::hush);
         let (events, pid) = (held.events.clone(), client.id());
         std::thread::spawn(move || {
             sys::child::await_end(pid);
@@ -411,6 +415,7 @@ impl<'a> Session<'a> {
                         // It would hold the terminal, or the pipes, for ever.
                         let _ = client.kill();
                         drop(restore);
+                        drop(hush);
                         let identity = &self.plan.identity;
                         say::line(&format!("left `{identity}` as it is: it is lost until it is settled"));
                         say::hint(&format!("claude-bottle resume {identity}"));
@@ -455,6 +460,7 @@ impl<'a> Session<'a> {
     }
 
     fn end(mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<Exit> {
+        timings::phase("end");
         self.refresh.end(&self.plan);
         let (outcome, exit) = self.settle(cause, status)?;
         self.tell(&outcome);
@@ -584,14 +590,15 @@ impl<'a> Session<'a> {
                 say::hint(&format!("claude-bottle resume {identity}"));
             }
             Outcome::Detached => {
-                say::line(&format!("detached from `{identity}`, which runs on"));
-                say::hint(&format!("claude-bottle attach {identity}"));
+                say::note(&format!("detached from `{identity}`, which runs on"));
+                say::next(&format!("claude-bottle attach {identity}"));
             }
         }
     }
 
     /// Takes back what was prepared; the agent's program never ran. A kept session is as it was before.
     pub fn abandon(mut self) -> Result<()> {
+        timings::phase("take back");
         self.take_back()
     }
 

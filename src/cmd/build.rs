@@ -24,7 +24,7 @@ pub fn run(asked: &Build) -> Result<Exit> {
     let asking = if asked.force { Asking::Nobody } else { Asking::Engine(&docker) };
     let plan = world::of_images((&docker, asking), &home, &chosen)?;
     if plan.images.builds.is_empty() {
-        say::line("all images are there");
+        say::note("all images are there");
     }
     Ok(launch::build(&docker, &plan, &signals::catch()?)?.unwrap_or(Exit::OK))
 }

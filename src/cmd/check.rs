@@ -1,7 +1,8 @@
 //! `check`: would this request of an agent's pass, by which route, and as what? The manifest alone is asked: no engine, no
-//! command, no variable's value, no DNS.
+//! command, no DNS; no variable's value, but where a body is to be searched for it.
 
 mod judge;
+mod scan;
 
 use crate::cli::{Check, ListFormat};
 use crate::exit::{Exit, Refused};
@@ -27,14 +28,18 @@ pub fn run(asked: &Check) -> Result<Exit> {
         Err(Fault::Unclear(what, hint)) => return Err(Refused::new(what).hint(hint).into()),
     };
     let proxied = facts::variable(plan::PROXY_VARIABLE).is_some();
+    let body = asked.body.as_deref().map(scan::open).transpose()?;
     let answer = match request {
-        Ok(request) => judge::judge(&chosen.bottle, &request, proxied),
+        Ok(request) => match (judge::judge(&chosen.bottle, &request, proxied), body) {
+            (answer, Some(body)) if answer.is_read() => scan::scan(&chosen.bottle, request, body, answer)?,
+            (answer, _) => answer,
+        },
         Err(denial) => render::Answer::denied(&method, &denial),
     };
-    say::out(&match asked.format {
-        ListFormat::Text => render::answer(&answer),
-        ListFormat::Json => render::escaped(&format!("{}\n", serde_json::to_string_pretty(&answer)?)),
-    })?;
+    match asked.format {
+        ListFormat::Text => say::out(&render::answer(&answer))?,
+        ListFormat::Json => say::json(&answer)?,
+    }
     Ok(if answer.is_allowed() { Exit::OK } else { Exit::DENIED })
 }
 

@@ -6,7 +6,7 @@
 use super::launch::{asking_terminal, still_runs};
 use super::list::Row;
 use super::reader::Reader;
-use crate::cli::Cleanup;
+use crate::cli::{Cleanup, ListFormat};
 use crate::docker::{Docker, gone};
 use crate::exit::{EngineError, Exit, Refused};
 use crate::facts::{Engine, Kind};
@@ -19,17 +19,36 @@ use crate::state::{Condition, Folder, Home, Kept, Mark};
 use crate::sys::signals::{self, Signals};
 use crate::sys::tty::{Answer, Tty};
 use anyhow::Result;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 /// What may be removed, and what a person is told of it.
-struct Item {
+pub struct Item {
     what: What,
-    shown: String,
+    pub shown: String,
     /// In the words of the reason why it is not simply removed.
     work: Option<String>,
     /// Nobody could look whether there is work.
     unread: bool,
+    row: Listed,
+}
+
+/// The same for a program. What is not known is null.
+#[derive(Serialize)]
+struct Listed {
+    /// session, container, volume
+    kind: &'static str,
+    name: String,
+    /// kept, lost, detached; null on the engine.
+    state: Option<&'static str>,
+    since: Option<u64>,
+    why: Option<String>,
+    /// It is not at rest yet.
+    settled_first: bool,
+    work: Option<Work>,
+    /// Removed only where it is named, or by a `y`.
+    by_name_only: bool,
 }
 
 enum What {
@@ -74,12 +93,16 @@ pub fn run(asked: &Cleanup) -> Result<Exit> {
     }
     let exit = |failed| if failed { Exit::ENGINE } else { Exit::OK };
     if asked.dry_run {
-        let shown: String = items.iter().map(|item| format!("{}\n", item.shown)).collect();
-        say::out(&shown)?;
+        match asked.format {
+            ListFormat::Json => say::json(&items.iter().map(|item| &item.row).collect::<Vec<_>>())?,
+            ListFormat::Text => say::out(&items.iter().map(|item| format!("{}\n", item.shown)).collect::<String>())?,
+        }
         return Ok(exit(failed));
     }
     if items.is_empty() {
-        say::line("nothing to remove");
+        if !failed {
+            say::note("nothing to remove");
+        }
         return Ok(exit(failed));
     }
     let mut consent = match asked.yes {
@@ -87,7 +110,10 @@ pub fn run(asked: &Cleanup) -> Result<Exit> {
         false => Consent::Ask(asking_terminal("remove")?, signals::catch()?),
     };
     for item in items {
-        say::line(&item.shown);
+        match consent {
+            Consent::Ask(..) => say::line(&item.shown),
+            _ => say::note(&item.shown),
+        }
         let removed = match consent.to(&item) {
             Verdict::Remove => remove(&item),
             Verdict::Leave => {
@@ -187,22 +213,20 @@ fn settled(home: &Home, folder: Folder, asked: &Cleanup) -> Result<Option<Item>>
             None => return Ok(None),
         },
     };
-    let mut unread = false;
-    let work = match kept.work.filter(|work| work.complete) {
-        Some(work) => told(&work),
+    let found = match kept.work.filter(|work| work.complete) {
+        Some(work) => Ok(Some(work)),
         None => {
             let reader = match asked.dry_run {
                 true => Reader::at_hand(&docker, home, &plan),
                 false => Reader::open(&docker, home, &plan),
             };
-            match reader.and_then(|reader| reader.map(|reader| reader.work()).transpose()) {
-                Ok(work) => work.as_ref().and_then(told),
-                Err(error) => {
-                    unread = true;
-                    Some(format!("it could have work that is nowhere else: {error:#}"))
-                }
-            }
+            reader.and_then(|reader| reader.map(|reader| reader.work()).transpose())
         }
+    };
+    let unread = found.is_err();
+    let (work, found) = match found {
+        Ok(found) => (found.as_ref().and_then(told), found),
+        Err(error) => (Some(format!("it could have work that is nowhere else: {error:#}")), None),
     };
     let why = match kept.why.as_str() {
         "" => row.why(),
@@ -217,7 +241,17 @@ fn settled(home: &Home, folder: Folder, asked: &Cleanup) -> Result<Option<Item>>
     if let Some(work) = &work {
         shown.push_str(&format!("\n  {work}"));
     }
-    Ok(Some(Item { what: What::Session(folder, Box::new(plan)), shown, work, unread }))
+    let row = Listed {
+        kind: "session",
+        name: row.identity,
+        state: Some(row.state),
+        since: row.since,
+        why: Some(why).filter(|why| !why.is_empty()),
+        settled_first: !first.is_empty(),
+        work: found,
+        by_name_only: work.is_some(),
+    };
+    Ok(Some(Item { what: What::Session(folder, Box::new(plan)), shown, work, unread, row }))
 }
 
 fn told(work: &Work) -> Option<String> {
@@ -304,7 +338,7 @@ fn remove_session(folder: &Folder, plan: &Plan) -> Result<()> {
 }
 
 /// What has this home's label and no session on this disk; and readers that nobody ended.
-fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Vec<Item>, EngineError> {
+pub fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Vec<Item>, EngineError> {
     let known: BTreeSet<String> = home.folders().into_iter().map(|folder| folder.identity).collect();
     let filter = format!("label=claude-bottle.home={id}");
     let list = |args: &[&str]| -> Result<Vec<String>, EngineError> {
@@ -328,8 +362,18 @@ fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Vec<Item>, EngineEr
     // An anonymous volume goes with its container.
     volumes.retain(|name| name.starts_with(&volume("")));
     let item = |name: &String, what: What| {
-        let shown = format!("`{name}`: left on the engine by this home");
-        Item { what, shown, work: None, unread: false }
+        let kind = if matches!(what, What::Volume(_)) { "volume" } else { "container" };
+        let row = Listed {
+            kind,
+            name: name.clone(),
+            state: None,
+            since: None,
+            why: None,
+            settled_first: false,
+            work: None,
+            by_name_only: false,
+        };
+        Item { what, shown: format!("`{name}`: left on the engine by this home"), work: None, unread: false, row }
     };
     let containers = containers.iter().map(|name| item(name, What::Container(name.clone())));
     let volumes = volumes.iter().map(|name| item(name, What::Volume(name.clone())));

@@ -3,7 +3,7 @@
 use super::launch::inside;
 use crate::cli::Exec;
 use crate::exit::Exit;
-use crate::sys::tty;
+use crate::sys::{timings, tty};
 use anyhow::Result;
 use std::os::unix::process::ExitStatusExt;
 
@@ -14,6 +14,7 @@ pub fn run(asked: Exec) -> Result<Exit> {
         args.push("--".to_owned());
         args.extend(asked.command);
     }
+    timings::phase("run");
     let status = inside.docker.attach(&args)?.wait()?;
     Ok(match (status.code(), status.signal()) {
         (Some(code), _) => Exit(u8::try_from(code).unwrap_or(u8::MAX)),

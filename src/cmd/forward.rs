@@ -1,9 +1,149 @@
-//! `forward`.
+//! `forward`: a server of an agent's on this machine's loopback, for as long as the bottle runs.
 
+mod ports;
+
+use super::launch::{Inside, inside};
 use crate::cli::Forward;
-use crate::exit::{Exit, Refused};
-use anyhow::Result;
+use crate::exit::{EngineError, Exit, Refused};
+use crate::mux::Mux;
+use crate::say::{self, Tone};
+use crate::state::Condition;
+use crate::sys::signals::{self, Signals};
+use anyhow::{Context as _, Result};
+use ports::{Listener, Ports};
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
-pub fn run(_: &Forward) -> Result<Exit> {
-    Err(Refused::new("not there yet").into())
+/// How long the inner end may take to go, and its container after it.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a session's owner may take to say how it ended, and between two looks.
+const LAST_WORD: Duration = Duration::from_secs(10);
+const BREATH: Duration = Duration::from_millis(50);
+
+/// After an error that time may mend: no descriptor is left.
+const BACK_OFF: Duration = Duration::from_millis(20);
+
+const OLD: &str = "a bottle that an older claude-bottle started has no such way: end it and resume it";
+
+pub fn run(asked: &Forward) -> Result<Exit> {
+    let ports = asked.ports.iter().map(|text| Ports::read(text)).collect::<Result<Vec<_>, _>>()?;
+    let inside = inside(&asked.identity)?;
+    let listeners = ports.iter().map(|ports| ports.listen(asked)).collect::<Result<Vec<_>, _>>()?;
+    let signals = signals::catch()?;
+    let mut stream = inside.docker.hold(&inside.exec("-i", &["pipe"]))?;
+    let (stdin, stdout) = (stream.child.stdin.take(), stream.child.stdout.take());
+    let mut mux = Mux::here(stdout.context("no stdout")?, stdin.context("no stdin")?)?;
+    let served = serve(&mut mux, &listeners, &signals);
+    let was_up = mux.is_up();
+    drop(listeners);
+    drop(mux);
+    let said = stream.end_within(PATIENCE);
+    match served {
+        Ok(Some(number)) => Ok(Exit::signal(number)),
+        Ok(None) => over(&inside, was_up, &said, &signals),
+        Err(error) => Err(broken(&inside, &format!("{error:#}")).into()),
+    }
+}
+
+/// Until a signal comes, whose number it gives, or the other end is gone.
+fn serve(mux: &mut Mux, listeners: &[Listener], signals: &Signals) -> Result<Option<i32>> {
+    let sockets = listeners.iter().flat_map(|listener| listener.sockets.iter().map(|socket| (socket, listener.inside)));
+    let sockets: Vec<(&TcpListener, u16)> = sockets.collect();
+    let mut shown = false;
+    let mut silent = BTreeSet::new();
+    loop {
+        let mut watched = vec![signals.as_fd()];
+        if shown && mux.has_room() {
+            watched.extend(sockets.iter().map(|(socket, _)| socket.as_fd()));
+        }
+        let turn = mux.turn(&watched)?;
+        if let Some(number) = signals.next() {
+            return Ok(Some(number));
+        }
+        for (socket, inside) in turn.ready.iter().filter_map(|place| sockets.get(place.checked_sub(1)?)) {
+            accept(mux, socket, *inside);
+        }
+        for port in turn.refused {
+            if silent.insert(port) {
+                say::note(&format!("nothing listens on {port} inside yet"));
+            }
+        }
+        if turn.over {
+            return Ok(None);
+        }
+        if mux.is_up() && !shown {
+            show(listeners)?;
+            shown = true;
+        }
+    }
+}
+
+fn accept(mux: &mut Mux, listener: &TcpListener, inside: u16) {
+    use ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
+    if !mux.has_room() {
+        return;
+    }
+    let accepted = listener.accept().and_then(|(socket, _)| mux.open(socket, inside));
+    if accepted.is_err_and(|error| ![ConnectionAborted, Interrupted, WouldBlock].contains(&error.kind())) {
+        std::thread::sleep(BACK_OFF);
+    }
+}
+
+fn show(listeners: &[Listener]) -> Result<()> {
+    for Listener { address, inside, .. } in listeners {
+        if !address.ip().is_loopback() {
+            let who = format!("whoever reaches this machine at `{address}` reaches {inside} inside");
+            say::line(&say::paint(Tone::Loud, &who));
+        }
+        say::out(&format!("http://{address}/ → {inside} inside\n"))?;
+    }
+    Ok(())
+}
+
+/// The inner end is gone. `said`: its last words.
+fn over(inside: &Inside, was_up: bool, said: &str, signals: &Signals) -> Result<Exit> {
+    // It ends a moment before its container does.
+    let until = Instant::now() + if was_up { PATIENCE } else { Duration::ZERO };
+    loop {
+        match inside.still_runs() {
+            Ok(()) if Instant::now() < until => std::thread::sleep(BREATH),
+            Ok(()) => {
+                let error = broken(inside, said.lines().last().unwrap_or("its inner end was ended"));
+                return Err(if said.contains("does not know") { error.hint(OLD) } else { error }.into());
+            }
+            Err(refused) if was_up && refused.is::<Refused>() => return Ok(ended(inside, signals)),
+            Err(error) => return Err(error),
+        }
+        if let Some(number) = signals.next() {
+            return Ok(Exit::signal(number));
+        }
+    }
+}
+
+fn broken(inside: &Inside, why: &str) -> EngineError {
+    let why = why.strip_prefix("claude-bottle: ").unwrap_or(why);
+    EngineError::new(format!("the way into `{}` is broken: {why}", inside.folder.identity))
+}
+
+/// How a session ended its owner says.
+fn ended(inside: &Inside, signals: &Signals) -> Exit {
+    let (folder, until) = (&inside.folder, Instant::now() + LAST_WORD);
+    while folder.condition() == Condition::Live && Instant::now() < until {
+        if let Some(number) = signals.next() {
+            return Exit::signal(number);
+        }
+        std::thread::sleep(BREATH);
+    }
+    let identity = &folder.identity;
+    match folder.condition() {
+        Condition::Kept(rest) => say::note(&format!("`{identity}` has ended: {}", say::visible(&rest.why))),
+        _ => say::note(&format!("`{identity}` has ended")),
+    }
+    if folder.path().exists() {
+        say::next(&format!("claude-bottle resume {identity}"));
+    }
+    Exit::OK
 }

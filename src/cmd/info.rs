@@ -1,6 +1,9 @@
-//! `info`: what is known of a session, on disk and on the engine. Changes nothing, not even the mark of a lost one.
+//! `info`: what is known of a session, on disk and on the engine, or of an agent. Changes nothing, not even the mark of a
+//! lost one.
 //!
 //! An engine that does not answer is told of, and the rest is shown: the question was what is known.
+
+mod agent;
 
 use super::launch;
 use super::list::Row;
@@ -67,7 +70,14 @@ struct Volume {
 
 pub fn run(asked: &Info) -> Result<Exit> {
     let home = Home::locate()?;
-    let (folder, plan) = launch::recorded(&home, &asked.name)?;
+    match home.known(&asked.name) {
+        Ok(_) => session(&home, asked),
+        Err(_) => agent::run(&home, asked),
+    }
+}
+
+fn session(home: &Home, asked: &Info) -> Result<Exit> {
+    let (folder, plan) = launch::recorded(home, &asked.name)?;
     let mut known = Known {
         row: Row::read(&folder),
         transcript: measured(&folder.transcript()),
@@ -79,7 +89,7 @@ pub fn run(asked: &Info) -> Result<Exit> {
     let docker = Docker::new(&plan.engine)?;
     match containers(&docker, &plan) {
         Ok([agent, gate]) => {
-            let reader = Reader::at_hand(&docker, &home, &plan);
+            let reader = Reader::at_hand(&docker, home, &plan);
             // Without its image the volume may be there all the same.
             let there = match &reader {
                 Ok(reader) => reader.is_some(),
@@ -95,7 +105,7 @@ pub fn run(asked: &Info) -> Result<Exit> {
     }
     known.hints = hints(&known);
     match asked.format {
-        ListFormat::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&known)?))?,
+        ListFormat::Json => say::json(&known)?,
         ListFormat::Text => say::out(&text(&known))?,
     }
     Ok(Exit::OK)

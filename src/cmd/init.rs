@@ -1,9 +1,222 @@
-//! `init`.
+//! `init`: a manifest to begin with, that works. Nothing that is there is touched, and nothing is written that the
+//! program's own reader does not take.
 
+mod token;
+
+use super::choice::{Choice, Menu};
+use super::launch::asking_terminal;
 use crate::cli::Init;
-use crate::exit::{Exit, Refused};
-use anyhow::Result;
+use crate::exit::Exit;
+use crate::manifest::{self, FILE, Manifest};
+use crate::say;
+use crate::state::{Home, is_there, write_new};
+use crate::sys::signals::{self, Signals};
+use crate::sys::tty::{Answer, Tty};
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use token::Place;
 
-pub fn run(_: &Init) -> Result<Exit> {
-    Err(Refused::new("not there yet").into())
+const SCHEMA: &str = include_str!("../../schema/claude-bottle.schema.json");
+
+/// The home's manifest, as it is written where nothing is found.
+const HOME: &str = include_str!("init/home.json");
+/// What of it says where the token is.
+const TOKEN: &str = r#"{ "token_ref": "CLAUDE_CODE_OAUTH_TOKEN" }"#;
+/// Its agent.
+const AGENT: &str = "claude";
+
+pub fn run(asked: &Init) -> Result<Exit> {
+    if asked.schema {
+        say::out(SCHEMA)?;
+        return Ok(Exit::OK);
+    }
+    let person = match asked.yes {
+        true => Person::Nobody,
+        false => Person::At(asking_terminal("take what is found and the defaults")?, signals::catch()?),
+    };
+    let home = Home::locate()?.path().to_owned();
+    let here = std::env::current_dir().context("the current directory is gone")?;
+    match (Beginning { person, home, here }).write() {
+        Ok(()) => Ok(Exit::OK),
+        Err(Stopped::Exit(exit)) => Ok(exit),
+        Err(Stopped::Error(error)) => Err(error),
+    }
+}
+
+struct Beginning {
+    person: Person,
+    home: PathBuf,
+    here: PathBuf,
+}
+
+/// Who answers questions.
+enum Person {
+    /// The defaults are taken.
+    Nobody,
+    At(Tty, Signals),
+}
+
+enum Stopped {
+    /// By an answer that ends it, or by a signal.
+    Exit(Exit),
+    Error(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Stopped {
+    fn from(error: E) -> Stopped {
+        Stopped::Error(error.into())
+    }
+}
+
+impl Beginning {
+    /// Asks everything, then writes.
+    fn write(&mut self) -> Result<(), Stopped> {
+        let file = self.home.join(FILE);
+        let is_new = file.symlink_metadata().is_err();
+        let asks_for_agent = matches!(self.person, Person::At(..)) && self.is_a_project();
+        if !is_new && !asks_for_agent {
+            return Err(is_there(&file).into());
+        }
+        let (token, manifest) = match is_new {
+            true => {
+                let place = self.person.place()?;
+                let text = HOME.replacen(TOKEN, &spaced(&place.auth), 1);
+                let manifest = manifest::proposed((&self.home, &self.home), &file, text.as_bytes())?;
+                manifest.choose(AGENT)?;
+                (Some((place, text)), manifest)
+            }
+            false => {
+                say::line(&format!("`{}` is there, and stays as it is", file.display()));
+                (None, manifest::load(&self.home, &self.home)?)
+            }
+        };
+        let agent = if asks_for_agent { self.agent(&manifest)? } else { None };
+        if let Some((place, text)) = &token {
+            write_new(&file, text, 0o600)?;
+            say::note(&format!("wrote `{}`: agent `{AGENT}`, its token is {}", file.display(), place.shown));
+        }
+        if let Some((name, text)) = &agent {
+            let file = self.here.join(FILE);
+            write_new(&file, text, 0o666)?;
+            say::note(&format!("wrote `{}`: agent `{name}`", file.display()));
+        }
+        let todo = token.and_then(|(place, _)| place.todo);
+        let name = agent.map(|(name, _)| name).or(is_new.then(|| AGENT.to_owned()));
+        if let Some(name) = name {
+            say::note("next:");
+            let dry_run = format!("claude-bottle start --dry-run {name}");
+            for line in todo.into_iter().chain([dry_run, "claude-bottle doctor".to_owned()]) {
+                say::note(&format!("  {line}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Is the current directory one that may have agents of its own, and has none?
+    fn is_a_project(&self) -> bool {
+        let same = |other: &Path| other.canonicalize().ok() == self.here.canonicalize().ok();
+        let is_home = same(&self.home) || dirs::home_dir().is_some_and(|home| same(&home));
+        !is_home && self.here.join(FILE).symlink_metadata().is_err()
+    }
+
+    /// An agent of the current directory, where it is wanted: its name, and the manifest.
+    fn agent(&mut self, manifest: &Manifest) -> Result<Option<(String, String)>, Stopped> {
+        let Some(bottle) = manifest.bottles().first().copied() else { return Ok(None) };
+        let question = format!("an agent for `{}`, too? [y/N] ", say::name(&self.here.display().to_string()));
+        if !self.person.says_yes(&question)? {
+            return Ok(None);
+        }
+        let folder = self.here.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut name = agent_name(&folder);
+        // One of the home's would be hidden.
+        while manifest.place(&name).is_ok() {
+            name.push_str("-here");
+        }
+        let prompt = Value::from(format!("You work on {}.", say::name(&folder)));
+        let text = format!(
+            "// Agents for whoever works in this directory. Their bottles are defined at home: nothing here decides what\n\
+             // gets out.\n{{\n  \"agents\": {{\n    \"{name}\": {{ \"bottle\": \"{bottle}\", \"prompt\": {prompt} }},\n  }},\n}}\n"
+        );
+        // Its bottle may not be on the disk yet; what is said of the agent itself is read all the same.
+        let nowhere = self.here.join("nowhere");
+        manifest::proposed((&nowhere, &self.here), &self.here.join(FILE), text.as_bytes())?;
+        Ok(Some((name, text)))
+    }
+}
+
+impl Person {
+    /// Where the token comes from.
+    fn place(&mut self) -> Result<Place, Stopped> {
+        let mut places = token::places();
+        let index = match self {
+            Person::At(tty, signals) if places.len() > 1 => {
+                let names = places.iter().map(|place| place.name.as_str()).collect();
+                let rows = places.iter().map(|place| place.shown.clone()).collect();
+                let menu = Menu { question: "the model's token?", names, rows, default: Some(0) };
+                match menu.ask(tty, signals) {
+                    Choice::Of(index) => index,
+                    Choice::Nothing => return Err(Stopped::Exit(Exit::OK)),
+                    Choice::Signal(number) => return Err(Stopped::Exit(Exit::signal(number))),
+                }
+            }
+            _ => 0,
+        };
+        Ok(places.swap_remove(index))
+    }
+
+    fn says_yes(&mut self, question: &str) -> Result<bool, Stopped> {
+        let Person::At(tty, signals) = self else { return Ok(false) };
+        match tty.ask(question, signals) {
+            Answer::Signal(number) => Err(Stopped::Exit(Exit::signal(number))),
+            answer => Ok(answer.is_yes()),
+        }
+    }
+}
+
+/// A folder's name as an agent's.
+fn agent_name(folder: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = folder.chars().map(plain).collect();
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    let name = name[..name.len().min(24)].trim_end_matches('-');
+    if name.is_empty() { "project".to_owned() } else { name.to_owned() }
+}
+
+/// JSON on one line, as a person writes it.
+fn spaced(value: &Value) -> String {
+    let parts = |parts: Vec<String>| parts.join(", ");
+    match value {
+        Value::Object(members) => {
+            let members = members.iter().map(|(key, value)| format!("\"{key}\": {}", spaced(value)));
+            format!("{{ {} }}", parts(members.collect()))
+        }
+        Value::Array(values) => format!("[{}]", parts(values.iter().map(spaced).collect())),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_has_one_place_for_the_token() {
+        assert_eq!(HOME.matches(TOKEN).count(), 1);
+    }
+
+    #[test]
+    fn a_folder_gives_its_name_to_an_agent() {
+        let names = [("app", "app"), ("My App_2", "my-app-2"), ("2048", "project"), ("-x-", "x"), ("", "project")];
+        for (folder, name) in names {
+            assert_eq!(agent_name(folder), name);
+        }
+        assert_eq!(agent_name(&"a".repeat(99)).len(), 24);
+    }
+
+    #[test]
+    fn a_value_is_written_as_a_person_would() {
+        let auth = serde_json::json!({ "as": "A", "token_cmd": ["pass", "show", "x \"y\""] });
+        assert_eq!(spaced(&auth), r#"{ "as": "A", "token_cmd": ["pass", "show", "x \"y\""] }"#);
+    }
 }

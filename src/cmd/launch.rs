@@ -11,8 +11,9 @@ use crate::say;
 use crate::secrets::{self, Stopped};
 use crate::session::Session;
 use crate::spec::{Beginning, Mode, Spec};
-use crate::state::{Condition, Home};
+use crate::state::{Condition, Folder, Home};
 use crate::sys::signals::{self, Signals};
+use crate::sys::timings;
 use crate::sys::tty::{self, Answer, Tty};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -119,7 +120,10 @@ pub fn launch<'a>(
     let plan = shown.plan;
     secrets::check(plan)?;
     let signals = signals::catch()?;
-    say::text(&(render::text(plan, None) + &shown.changes));
+    // Who is asked is shown what for.
+    if matches!(consent, Consent::Ask(_)) || !say::is_quiet() {
+        say::sheet(&(render::text(plan, None) + &shown.changes));
+    }
     match consent {
         Consent::Given => go(docker, plan, signals, claim),
         Consent::Ask(tty) if plan.images.builds.is_empty() => {
@@ -159,7 +163,8 @@ fn go<'a>(
 /// Builds the plan's missing images; an exit code where a signal ended it.
 pub fn build(docker: &Docker, plan: &Plan, signals: &Signals) -> Result<Option<Exit>> {
     for build in &plan.images.builds {
-        say::line(&format!("building image `{}`", build.tag));
+        timings::phase("build");
+        say::note(&format!("building image `{}`", build.tag));
         if let Built::Signal(number) = docker::build(docker, build, signals)? {
             return Ok(Some(Exit::signal(number)));
         }
@@ -168,6 +173,7 @@ pub fn build(docker: &Docker, plan: &Plan, signals: &Signals) -> Result<Option<E
 }
 
 fn run(session: Session, signals: Signals) -> Result<Exit> {
+    timings::phase("until the agent's start");
     let values = secrets::collect(session.plan(), &signals);
     // A signal that came while all this was prepared: the agent need not start.
     match signals.next().map_or(values, |number| Err(Stopped::Signal(number))) {
@@ -185,6 +191,7 @@ fn run(session: Session, signals: Signals) -> Result<Exit> {
 
 /// `None`: yes.
 fn ask(mut tty: Tty, signals: &Signals) -> Option<Exit> {
+    timings::phase("question");
     match tty.ask("launch this agent? [y/N] ", signals) {
         answer if answer.is_yes() => None,
         Answer::Signal(number) => Some(Exit::signal(number)),
@@ -193,7 +200,7 @@ fn ask(mut tty: Tty, signals: &Signals) -> Option<Exit> {
 }
 
 /// The session's engine and home, for verbs on one that exists.
-pub fn recorded(home: &Home, identity: &str) -> Result<(crate::state::Folder, Plan)> {
+pub fn recorded(home: &Home, identity: &str) -> Result<(Folder, Plan)> {
     let folder = home.known(identity)?;
     let plan = folder.plan()?;
     Ok((folder, plan))
@@ -207,6 +214,7 @@ pub fn kept(identity: &str, why: &str) -> Refused {
 /// A bottle that runs, for what is done inside it.
 pub struct Inside {
     pub docker: Docker,
+    pub folder: Folder,
     plan: Plan,
 }
 
@@ -221,10 +229,16 @@ pub fn inside(identity: &str) -> Result<Inside> {
         // Nobody would have said so if it ended meanwhile, and the client's own code for that is a command's, too.
         Condition::Detached | Condition::Lost | Condition::Kept(_) => still_runs(&docker, &plan)?,
     }
-    Ok(Inside { docker, plan })
+    Ok(Inside { docker, folder, plan })
 }
 
 impl Inside {
+    /// # Errors
+    /// `Refused` where it has ended since.
+    pub fn still_runs(&self) -> Result<()> {
+        still_runs(&self.docker, &self.plan)
+    }
+
     /// `exec` of the engine, with `init` and these words inside; `flags` are the engine's.
     pub fn exec(&self, flags: &str, words: &[&str]) -> Vec<String> {
         let agent = self.plan.agent_container();

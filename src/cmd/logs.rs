@@ -145,7 +145,7 @@ impl Page<'_> {
             return;
         }
         match (self.asked.format, parsed) {
-            (ListFormat::Json, _) => text.push_str(&render::escaped(&String::from_utf8_lossy(line))),
+            (ListFormat::Json, _) => text.push_str(&say::escaped(&String::from_utf8_lossy(line))),
             (ListFormat::Text, Ok(line)) => {
                 let time = render::seconds(&line.time).and_then(clock::local);
                 let (day, time) = time.unwrap_or_else(|| ("?".to_owned(), "??:??:??".to_owned()));

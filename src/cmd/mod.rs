@@ -3,6 +3,7 @@
 mod attach;
 mod build;
 mod check;
+mod choice;
 mod cleanup;
 mod doctor;
 mod edit;
@@ -21,15 +22,34 @@ mod reader;
 mod resume;
 mod shell;
 mod start;
+mod usage;
 mod work;
 mod world;
 
 use crate::cli::{Cli, Verb};
 use crate::exit::Exit;
+use crate::say::{self, Errors, Manner};
+use crate::sys::timings;
 use anyhow::Result;
+use clap::Parser;
+use std::ffi::OsString;
 
-/// Runs what was typed.
-pub fn run(cli: Cli) -> Result<Exit> {
+/// Runs what was typed, the program's own name first.
+pub fn run(args: Vec<OsString>) -> Result<Exit> {
+    let errors = if usage::asks_for_json(&args) { Errors::Json } else { Errors::Text };
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            say::begin(Manner { quiet: false, verbose: false, colour: usage::colour(&args), errors });
+            return usage::answer(&error);
+        }
+    };
+    let asked = cli.manner;
+    say::begin(Manner { quiet: asked.quiet, verbose: asked.verbose, colour: asked.color, errors });
+    if asked.timings {
+        timings::keep();
+        timings::phase("plan");
+    }
     match cli.verb {
         Verb::Start(asked) => start::run(asked),
         Verb::Resume(asked) => resume::run(asked),

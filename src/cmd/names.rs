@@ -1,9 +1,73 @@
-//! `names`.
+//! `names`: what a shell completes, one a line, with what it is after a tab. Reads the disk, writes nothing, and never
+//! fails: whoever presses TAB asked for no error.
 
-use crate::cli::Names;
+use super::list::Row;
+use crate::cli::{NameKind, Names};
 use crate::exit::{Exit, Refused};
+use crate::manifest::{self, Manifest, Place};
+use crate::say;
+use crate::state::Home;
 use anyhow::Result;
+use std::path::Path;
 
-pub fn run(_: &Names) -> Result<Exit> {
-    Err(Refused::new("not there yet").into())
+pub fn run(asked: &Names) -> Result<Exit> {
+    let Ok(home) = Home::locate() else { return Ok(Exit::OK) };
+    let lines = asked.of.iter().flat_map(|kind| match kind {
+        NameKind::Agents => agents(&home),
+        NameKind::Sessions => sessions(&home, &["live", "detached", "kept", "lost"]),
+        NameKind::Running => sessions(&home, &["live", "detached"]),
+        NameKind::Detached => sessions(&home, &["detached"]),
+        NameKind::Resting => sessions(&home, &["kept", "lost"]),
+    });
+    let text: String = lines.map(|(name, what)| format!("{name}\t{}\n", short(&what))).collect();
+    // A shell that wants no more of it is gone.
+    let _ = say::out(&text);
+    Ok(Exit::OK)
+}
+
+/// Of the home and of the current directory; a broken one, too, with what is wrong: `start` says so at length.
+fn agents(home: &Home) -> Vec<(String, String)> {
+    let manifest = manifest::readable(home.path(), &std::env::current_dir().unwrap_or_default());
+    let agents = manifest.agents().into_iter().map(|name| {
+        let what = match manifest.choose(name) {
+            Ok(chosen) => match chosen.agent.place {
+                Place::Home => format!("agent in bottle {}", chosen.bottle.name),
+                Place::Directory => format!("agent of this directory in bottle {}", chosen.bottle.name),
+            },
+            Err(refused) => format!("broken: {}", bare(&manifest, &refused)),
+        };
+        (name.to_owned(), what)
+    });
+    agents.collect()
+}
+
+/// Without the file and the line, which would be all there is room for.
+fn bare<'a>(manifest: &Manifest, refused: &'a Refused) -> &'a str {
+    let of = |file: &Path| refused.what.strip_prefix(&*file.to_string_lossy())?.split_once(": ");
+    manifest.sources().iter().find_map(|(_, file)| of(file)).map_or(&refused.what, |(_, what)| what)
+}
+
+/// Those in one of these states.
+fn sessions(home: &Home, states: &[&str]) -> Vec<(String, String)> {
+    let all = home.folders().into_iter().filter(|folder| is_identity(&folder.identity));
+    let rows = all.map(|folder| Row::without_plan(&folder)).filter(|row| states.contains(&row.state));
+    let described = rows.map(|row| {
+        let what = [row.state, &row.age(), &row.why()].join(" ");
+        (row.identity, what.trim_end().to_owned())
+    });
+    described.collect()
+}
+
+/// A folder that somebody else put there may have any name, and shells quote none of these.
+fn is_identity(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// One line without a tab, what hides made visible: it may be an agent's own words.
+fn short(what: &str) -> String {
+    let shown = say::visible(what).replace(['\t', '\n'], " ");
+    match shown.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", &shown[..end]),
+        None => shown,
+    }
 }

@@ -1,9 +1,33 @@
-//! `shell`.
+//! `shell`: what a shell evaluates at its start: completions, and what `shell/` has of it.
 
-use crate::cli::Shell;
-use crate::exit::{Exit, Refused};
+use crate::cli::{Shell, ShellKind};
+use crate::exit::Exit;
+use crate::say;
 use anyhow::Result;
 
-pub fn run(_: &Shell) -> Result<Exit> {
-    Err(Refused::new("not there yet").into())
+pub fn run(asked: &Shell) -> Result<Exit> {
+    say::out(match asked.shell {
+        ShellKind::Bash => {
+            concat!(
+                include_str!("../../completions/claude-bottle.bash"),
+                "\n",
+                include_str!("../../shell/claude-bottle.bash")
+            )
+        }
+        ShellKind::Zsh => {
+            concat!(
+                include_str!("../../completions/_claude-bottle"),
+                "\n",
+                include_str!("../../shell/claude-bottle.zsh")
+            )
+        }
+        ShellKind::Fish => {
+            concat!(
+                include_str!("../../completions/claude-bottle.fish"),
+                "\n",
+                include_str!("../../shell/claude-bottle.fish")
+            )
+        }
+    })?;
+    Ok(Exit::OK)
 }

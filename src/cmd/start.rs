@@ -1,4 +1,6 @@
-//! `start`: a new bottle for a named agent.
+//! `start`: a new bottle for an agent.
+
+mod which;
 
 use super::launch::{self, Shown, launch};
 use super::world::{self, Asking, Subject};
@@ -14,14 +16,19 @@ use crate::sys::random;
 use crate::workspace::{Survey, survey};
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
+use which::which;
 
 pub fn run(asked: Start) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
-    let agent = asked.agent.as_deref().ok_or_else(|| Refused::new("which agent?"))?;
-    let chosen = manifest::load(home.path(), &cwd)?.choose(agent)?;
+    let manifest = manifest::load(home.path(), &cwd)?;
+    let agent = match asked.agent.map_or_else(|| which(&manifest), |agent| Ok(Ok(agent)))? {
+        Ok(agent) => agent,
+        Err(exit) => return Ok(exit),
+    };
+    let chosen = manifest.choose(&agent).map_err(|refused| of_session(&home, &agent).unwrap_or(refused))?;
     let survey = asked.cwd.map(|what| look(&home, &cwd, what)).transpose()?;
-    let mut spec = asked.launch.spec(agent, cwd, Beginning::New);
+    let mut spec = asked.launch.spec(&agent, cwd, Beginning::New);
     spec.copy = asked.cwd.map(copied);
     let identity = format!("{agent}-{}", random::word(5)?);
     let engine = Engine::of_environment()?;
@@ -43,6 +50,13 @@ pub fn run(asked: Start) -> Result<Exit> {
     launch(&docker, &Shown::new(&plan), consent, || {
         Session::claim(&docker, &home, plan.clone()).map(|session| session.carrying(survey))
     })
+}
+
+/// Where a session was named instead of an agent.
+fn of_session(home: &Home, name: &str) -> Option<Refused> {
+    let session = home.known(name).ok()?;
+    let refused = Refused::new(format!("`{}` is a session, not an agent", session.identity));
+    Some(refused.hint(format!("claude-bottle resume {}", session.identity)))
 }
 
 fn copied(what: Cwd) -> Copied {

@@ -11,11 +11,14 @@ use crate::sys::signals;
 use anyhow::Result;
 use std::collections::BTreeSet;
 
-/// Who asks: a dry run never asks the engine.
+/// Who is asked: a dry run never asks the engine.
 #[derive(Clone, Copy)]
 pub enum Asking<'a> {
     Nobody,
+    /// What it was seen to be is remembered.
     Engine(&'a Docker),
+    /// Nothing is written.
+    Quietly(&'a Docker),
 }
 
 /// The identity to plan for, and what must be known about its home.
@@ -31,13 +34,15 @@ pub struct Subject<'a> {
 
 /// Probes the world and builds the plan. The second value says why the gate's program was not found.
 pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> Result<(Plan, Option<Refused>)> {
+    let mut seen = subject.home.seen(&subject.engine);
     let info = match asking {
-        Asking::Engine(docker) => Some(docker),
+        Asking::Engine(docker) | Asking::Quietly(docker) => Some(docker),
         Asking::Nobody => None,
     };
-    let mut seen = subject.home.seen(&subject.engine);
-    if let (None, Some(docker)) = (&seen, info) {
-        seen = Some(look(docker, subject.home)?);
+    match asking {
+        Asking::Engine(docker) if seen.is_none() => seen = Some(look(docker, subject.home)?),
+        Asking::Quietly(docker) => seen = Some(ask(docker)?),
+        _ => {}
     }
     let arch = seen.as_ref().map_or(std::env::consts::ARCH, |seen| &seen.arch);
     let roots = facts::roots()?;
@@ -83,10 +88,13 @@ pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> R
 
 /// Asks the engine what it is, and remembers it.
 pub fn look(docker: &Docker, home: &Home) -> Result<Seen> {
-    let args = Info::ARGS.map(str::to_owned);
-    let seen = Info::read(&docker.brief(&args)?)?;
+    let seen = ask(docker)?;
     home.remember_engine(docker.engine(), &seen)?;
     Ok(seen)
+}
+
+fn ask(docker: &Docker) -> Result<Seen, EngineError> {
+    Info::read(&docker.brief(&Info::ARGS.map(str::to_owned))?)
 }
 
 /// This version's gate image, which the reader runs in; built where it is missing.
@@ -120,10 +128,20 @@ fn gate_alone(docker: &Docker, home: &Home) -> Result<Plan> {
 /// # Errors
 /// `Refused` without the gate's program, too.
 pub fn of_images((docker, asking): (&Docker, Asking), home: &Home, chosen: &Chosen) -> Result<Plan> {
+    let (plan, gate) = apart((docker.engine(), asking), home, chosen)?;
+    gate.map_or(Ok(plan), |missing| Err(missing.into()))
+}
+
+/// What an agent would be started as; no session is made of it, and nobody is asked.
+pub fn unasked(home: &Home, chosen: &Chosen) -> Result<Plan> {
+    Ok(apart((&Engine::of_environment()?, Asking::Nobody), home, chosen)?.0)
+}
+
+fn apart((engine, asking): (&Engine, Asking), home: &Home, chosen: &Chosen) -> Result<(Plan, Option<Refused>)> {
     let spec = Spec {
         agent: chosen.agent.name.clone(),
         cwd: home.path().to_owned(),
-        mode: Mode::Headless,
+        mode: Mode::Interactive,
         prompt: None,
         remote_control: false,
         args: Vec::new(),
@@ -134,12 +152,11 @@ pub fn of_images((docker, asking): (&Docker, Asking), home: &Home, chosen: &Chos
         home,
         home_id: String::new(),
         identity: chosen.agent.name.clone(),
-        engine: docker.engine().clone(),
-        terminal: Terminal::Pipes,
+        engine: engine.clone(),
+        terminal: Terminal::Tty,
         workspace: None,
     };
-    let (plan, gate) = plan(subject, chosen, &spec, asking)?;
-    gate.map_or(Ok(plan), |missing| Err(missing.into()))
+    plan(subject, chosen, &spec, asking)
 }
 
 /// Tags of the plan that the engine lacks.

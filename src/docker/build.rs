@@ -1,12 +1,13 @@
-//! Image builds: long, with the engine's own output on stderr, and ended by a signal without a trace.
+//! Image builds: long, and ended by a signal without a trace. A terminal gets the engine's own output as it is, with
+//! whatever progress it has; elsewhere its steps are a line each, and the rest is shown only where it failed.
 
 use super::Docker;
 use crate::exit::EngineError;
 use crate::plan::{Build, Context, Dockerfile};
-use crate::sys;
+use crate::say;
 use crate::sys::signals::Signals;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -37,35 +38,114 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<Built,
 
     let mut command = docker.command(&args);
     // podman's own format has no place for a Dockerfile's SHELL, and leaves it out with a warning.
-    command.env("BUILDAH_FORMAT", "docker");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let mut child = sys::child::spawn(&mut command).map_err(|e| docker.no_program(&e))?;
-    let mut last = String::new();
-    if let Some(mut stdout) = child.stdout.take() {
-        let mut chunk = [0; 16 << 10];
-        loop {
-            if let Err(signal) = signals.or_readable(stdout.as_fd()) {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Ok(Built::Signal(signal));
-            }
-            match stdout.read(&mut chunk) {
-                Ok(0) | Err(_) => break,
-                Ok(count) => {
-                    let _ = std::io::stderr().write_all(&chunk[..count]);
-                    last = String::from_utf8_lossy(&chunk[..count]).into_owned();
-                }
-            }
+    command.env("BUILDAH_FORMAT", "docker").stdin(Stdio::null());
+    let mut told = Told::new();
+    let (mut output, input) = std::io::pipe().map_err(here)?;
+    match told.shown {
+        // Where the client has progress of its own, it wants the terminal itself.
+        Shown::All => command.stderr(Stdio::inherit()),
+        Shown::Steps | Shown::Nothing => command.stderr(input.try_clone().map_err(here)?),
+    };
+    let (mut child, _timed) = docker.spawn(command.stdout(input), &args)?;
+    // Its ends of the pipe are ours, too, until this is gone.
+    drop(command);
+    let mut chunk = [0; 16 << 10];
+    loop {
+        if let Err(signal) = signals.or_readable(output.as_fd()) {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Ok(Built::Signal(signal));
+        }
+        match output.read(&mut chunk) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => told.more(&chunk[..count]),
         }
     }
-    match child.wait() {
-        Ok(status) if status.success() => Ok(Built::Done),
-        Ok(status) => {
-            let told = last.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("see above").trim();
-            Err(EngineError::new(format!("image `{}` did not build ({status}): {told}", build.tag)))
-        }
-        Err(error) => Err(here(error)),
+    let status = child.wait().map_err(here)?;
+    if status.success() {
+        return Ok(Built::Done);
     }
+    told.all();
+    Err(EngineError::new(format!("image `{}` did not build ({status}): {}", build.tag, told.last_line())))
+}
+
+/// Of what a build tells, as it tells it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    All,
+    Steps,
+    Nothing,
+}
+
+/// What a build has told so far.
+struct Told {
+    shown: Shown,
+    /// The last of it.
+    kept: Vec<u8>,
+    /// From here on it was not looked for steps.
+    read: usize,
+}
+
+impl Told {
+    const KEPT: usize = 256 << 10;
+
+    fn new() -> Told {
+        let shown = match std::io::stderr().is_terminal() {
+            _ if say::is_quiet() => Shown::Nothing,
+            true => Shown::All,
+            false => Shown::Steps,
+        };
+        Told { shown, kept: Vec::new(), read: 0 }
+    }
+
+    fn more(&mut self, bytes: &[u8]) {
+        self.kept.extend_from_slice(bytes);
+        if self.shown == Shown::All {
+            let _ = std::io::stderr().write_all(bytes);
+            self.read = self.kept.len();
+        }
+        while let Some(length) = self.kept[self.read..].iter().position(|byte| *byte == b'\n') {
+            let line = String::from_utf8_lossy(&self.kept[self.read..self.read + length]);
+            if self.shown == Shown::Steps && is_step(&line) {
+                say::line(&short(&say::visible(line.trim_end())));
+            }
+            self.read += length + 1;
+        }
+        if self.kept.len() > 2 * Self::KEPT {
+            let gone = self.kept.len() - Self::KEPT;
+            self.kept.drain(..gone);
+            self.read = self.read.saturating_sub(gone);
+        }
+    }
+
+    /// Shows what was not shown.
+    fn all(&self) {
+        if self.shown != Shown::All {
+            let _ = std::io::stderr().write_all(&self.kept);
+        }
+    }
+
+    fn last_line(&self) -> String {
+        let text = String::from_utf8_lossy(&self.kept);
+        text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("see above").trim().to_owned()
+    }
+}
+
+/// A step may be a whole script.
+fn short(line: &str) -> String {
+    match line.char_indices().nth(100) {
+        Some((end, _)) => format!("{} …", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// `Step 3/12 : RUN …` of the classic builder, `STEP 3/12: RUN …` of podman's, `#7 [stage 3/12] RUN …` of BuildKit's.
+fn is_step(line: &str) -> bool {
+    let name = line.strip_prefix('#').and_then(|rest| rest.split_once(" ["));
+    let of_buildkit = name.is_some_and(|(number, name)| {
+        number.bytes().all(|b| b.is_ascii_digit()) && name.split(']').next().is_some_and(|name| name.contains('/'))
+    });
+    line.starts_with("Step ") || line.starts_with("STEP ") || of_buildkit
 }
 
 /// Puts Dockerfile and context where the client can send them from.
@@ -90,4 +170,30 @@ fn lay_out(build: &Build, folder: &Path) -> std::io::Result<(PathBuf, PathBuf)> 
         }
     };
     Ok((dockerfile, context))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_every_builder_are_told() {
+        for line in ["Step 3/12 : RUN true", "STEP 3/12: RUN true", "#7 [agent 3/12] RUN true", "#5 [2/4] COPY a b"] {
+            assert!(is_step(line), "{line}");
+        }
+        for line in ["Get:1 [64 kB]", " ---> Running in 0123", "#7 0.512 [notice] done", "#1 DONE 0.1s", ""] {
+            assert!(!is_step(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_long_build_is_bounded() {
+        let mut told = Told { shown: Shown::Nothing, kept: Vec::new(), read: 0 };
+        for at in 0..200_000 {
+            told.more(format!("line {at}\n").as_bytes());
+        }
+        told.more(b"the last words\n\n");
+        assert!(told.kept.len() <= 2 * Told::KEPT && told.read == told.kept.len());
+        assert!(told.last_line() == "the last words");
+    }
 }

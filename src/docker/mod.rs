@@ -1,24 +1,31 @@
 //! The only place that runs the engine's program. Every child but the terminal's is in a process group of its own and
 //! dies with this process; spawn from the main thread only.
 
+mod about;
 mod build;
 mod say;
+mod typed;
 
+pub use about::About;
 pub use build::{Built, build};
 pub use say::{Info, gone, has_no_image, is_gone, is_taken};
 
 use crate::exit::EngineError;
 use crate::facts::Engine;
-use crate::sys;
+use crate::sys::{self, timings};
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use xshell::Shell;
 
 /// One engine.
 pub struct Docker {
     engine: Engine,
     shell: Shell,
+    /// When short calls are given up.
+    until: Option<Instant>,
 }
 
 impl Docker {
@@ -26,7 +33,12 @@ impl Docker {
     /// Where the current directory is gone.
     pub fn new(engine: &Engine) -> Result<Docker, EngineError> {
         let shell = Shell::new().map_err(|e| EngineError::new(format!("no working directory: {e}")))?;
-        Ok(Docker { engine: engine.clone(), shell })
+        Ok(Docker { engine: engine.clone(), shell, until: None })
+    }
+
+    /// The same for who cannot wait for ever: a short call that has not ended by then fails.
+    pub fn until(self, when: Instant) -> Docker {
+        Docker { until: Some(when), ..self }
     }
 
     pub fn engine(&self) -> &Engine {
@@ -53,11 +65,20 @@ impl Docker {
     fn begin(&self, args: &[String], stdin: Stdio) -> Result<Call, EngineError> {
         let mut command = self.command(args);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = sys::child::spawn(&mut command).map_err(|e| self.no_program(&e))?;
+        let (mut child, timed) = self.spawn(&mut command, args)?;
         let stdout = child.stdout.take().map(drain);
         let stderr = child.stderr.take().map(drain);
         let verb = args.iter().take_while(|arg| !arg.starts_with('-')).take(2).cloned().collect::<Vec<_>>().join(" ");
-        Ok(Call { child, stdout, stderr, verb: format!("{} {verb}", self.engine.program) })
+        let verb = format!("{} {verb}", self.engine.program);
+        Ok(Call { child, stdout, stderr, verb, until: self.until, _timed: timed })
+    }
+
+    /// The one way to a child that is not the terminal's: shown, counted, and bound to this process.
+    fn spawn(&self, command: &mut Command, args: &[String]) -> Result<(Child, timings::Call), EngineError> {
+        crate::say::call(|| typed::line(command));
+        let timed = timings::call(|| typed::short(&self.engine.program, args));
+        let child = sys::child::spawn(command).map_err(|e| self.no_program(&e))?;
+        Ok((child, timed))
     }
 
     /// The same, told this on its stdin.
@@ -97,14 +118,16 @@ impl Docker {
     fn piped(&self, args: &[String], stdin: Stdio) -> Result<Stream, EngineError> {
         let mut command = self.command(args);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = sys::child::spawn(&mut command).map_err(|e| self.no_program(&e))?;
+        let (mut child, timed) = self.spawn(&mut command, args)?;
         let stderr = child.stderr.take().map(drain);
-        Ok(Stream { child, stderr })
+        Ok(Stream { child, stderr, _timed: timed })
     }
 
     /// The terminal's own child: it shares our process group, our stdin, stdout and stderr.
     pub fn attach(&self, args: &[String]) -> Result<Child, EngineError> {
-        self.command(args).spawn().map_err(|e| self.no_program(&e))
+        let mut command = self.command(args);
+        crate::say::call(|| typed::line(&command));
+        command.spawn().map_err(|e| self.no_program(&e))
     }
 
     fn no_program(&self, error: &std::io::Error) -> EngineError {
@@ -125,6 +148,8 @@ pub struct Call {
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
     verb: String,
+    until: Option<Instant>,
+    _timed: timings::Call,
 }
 
 impl Call {
@@ -133,10 +158,35 @@ impl Call {
     /// # Errors
     /// The engine's own last line, with what to type where that is known.
     pub fn finish(mut self) -> Result<String, EngineError> {
-        let status = self.child.wait().map_err(|e| EngineError::new(format!("`{}`: {e}", self.verb)))?;
+        let status = self.wait()?;
         let stdout = joined(self.stdout.take());
         let stderr = joined(self.stderr.take());
         if status.success() { Ok(stdout) } else { Err(say::error(&self.verb, &stderr, status)) }
+    }
+
+    /// Waits for its end, no longer than its engine is given.
+    fn wait(&mut self) -> Result<ExitStatus, EngineError> {
+        let (ended, end) = mpsc::channel::<()>();
+        let watch = self.until.map(|until| {
+            let child = self.child.id();
+            std::thread::spawn(move || {
+                let patience = until.saturating_duration_since(Instant::now());
+                let is_late = end.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+                if is_late {
+                    sys::child::end_group(child);
+                }
+                is_late
+            })
+        });
+        // Until it is reaped, its number is nobody else's.
+        sys::child::await_end(self.child.id());
+        drop(ended);
+        let is_late = watch.is_some_and(|watch| watch.join().unwrap_or(false));
+        match self.child.wait() {
+            Ok(_) if is_late => Err(EngineError::new(format!("`{}`: no answer within seconds", self.verb))
+                .hint("the engine hangs, or its host is out of reach")),
+            ended => ended.map_err(|e| EngineError::new(format!("`{}`: {e}", self.verb))),
+        }
     }
 
     /// Has it ended?
@@ -152,7 +202,7 @@ impl Call {
 
     /// Its stdout, whatever its exit code: for calls that print what they found and fail for the rest.
     pub fn found(mut self) -> Result<(String, Option<EngineError>), EngineError> {
-        let status = self.child.wait().map_err(|e| EngineError::new(format!("`{}`: {e}", self.verb)))?;
+        let status = self.wait()?;
         let stdout = joined(self.stdout.take());
         let stderr = joined(self.stderr.take());
         Ok((stdout, (!status.success()).then(|| say::error(&self.verb, &stderr, status))))
@@ -163,6 +213,7 @@ impl Call {
 pub struct Stream {
     pub child: Child,
     stderr: Option<JoinHandle<Vec<u8>>>,
+    _timed: timings::Call,
 }
 
 impl Stream {
@@ -182,6 +233,19 @@ impl Stream {
     pub fn end(mut self) -> (Option<ExitStatus>, String) {
         let status = self.child.wait().ok();
         (status, joined(self.stderr.take()))
+    }
+
+    /// The last words on stderr of one that is to end by itself, and is ended after so long.
+    pub fn end_within(mut self, bound: Duration) -> String {
+        let (child, (ended, end)) = (self.child.id(), mpsc::channel());
+        std::thread::spawn(move || {
+            sys::child::await_end(child);
+            let _ = ended.send(());
+        });
+        if end.recv_timeout(bound).is_err() {
+            let _ = self.child.kill();
+        }
+        self.end().1
     }
 }
 

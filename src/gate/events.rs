@@ -36,6 +36,14 @@ struct Queue {
 impl Events {
     /// Starts the thread that writes to stdout.
     pub fn start() -> std::io::Result<Arc<Events>> {
+        let events = Arc::new(Events::unheard());
+        let writer = events.clone();
+        std::thread::Builder::new().name("events".into()).stack_size(128 * 1024).spawn(move || writer.write())?;
+        Ok(events)
+    }
+
+    /// Nobody writes them: they wait to be taken.
+    pub fn unheard() -> Events {
         let queue = Queue {
             waiting: VecDeque::new(),
             next: 1,
@@ -45,10 +53,12 @@ impl Events {
             writing: false,
             idle: false,
         };
-        let events = Arc::new(Events { queue: Mutex::new(queue), changed: Condvar::new() });
-        let writer = events.clone();
-        std::thread::Builder::new().name("events".into()).stack_size(128 * 1024).spawn(move || writer.write())?;
-        Ok(events)
+        Events { queue: Mutex::new(queue), changed: Condvar::new() }
+    }
+
+    /// Those that wait.
+    pub fn take(&self) -> Vec<Event> {
+        self.lock().waiting.drain(..).map(|(_, _, event)| event).collect()
     }
 
     pub fn push(&self, event: Event) {

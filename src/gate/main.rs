@@ -9,6 +9,7 @@ mod egress;
 mod events;
 mod init;
 mod messages;
+mod scan;
 mod serve;
 
 use std::process::ExitCode;
@@ -19,8 +20,9 @@ fn main() -> ExitCode {
         Some((verb, rest)) if verb == "serve" => serve::run(rest),
         Some((verb, rest)) if verb == "ctl" => ctl::run(rest),
         Some((verb, rest)) if verb == "init" => init::run(rest),
-        Some((verb, _)) if verb == "--version" => events::say(env!("CARGO_PKG_VERSION")),
-        _ => events::complain("usage: claude-bottle-gate serve|ctl|init"),
+        Some((verb, [])) if verb == "scan" => scan::run(),
+        Some((verb, _)) if verb == "--version" => events::say(claude_bottle::protocol::GATE_VERSION),
+        _ => events::complain("usage: claude-bottle-gate serve|ctl|init|scan"),
     };
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }

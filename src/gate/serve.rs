@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// Bytes of the document; far above any honest one.
-const LARGEST: u64 = 64 * 1024 * 1024;
+pub const LARGEST: u64 = 64 * 1024 * 1024;
 
 pub fn run(args: &[String]) -> i32 {
     let (mut shared, mut private) = (PathBuf::from(SHARED), PathBuf::from(PRIVATE));
@@ -56,7 +56,7 @@ pub fn run(args: &[String]) -> i32 {
 }
 
 /// The process holds secrets: no core dump, no tracer. And it holds two descriptors for each connection.
-fn harden() -> Result<(), String> {
+pub fn harden() -> Result<(), String> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     nix::sys::prctl::set_dumpable(false).map_err(|error| format!("cannot become undumpable: {error}"))?;
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
@@ -121,7 +121,7 @@ async fn document() -> Result<Document, String> {
 }
 
 /// serde's messages quote what they found, which may be a secret in the wrong place: only the position is told.
-fn parse(text: &[u8]) -> Result<Document, String> {
+pub fn parse(text: &[u8]) -> Result<Document, String> {
     #[derive(serde::Deserialize)]
     struct Versioned {
         version: u32,

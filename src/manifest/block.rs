@@ -4,7 +4,7 @@
 
 use super::json::{Member, Node, Value, clean, visible};
 use super::keys::Table;
-use crate::exit::{Refused, nearest};
+use crate::exit::Refused;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -164,7 +164,7 @@ impl<'a> Block<'a> {
         let names = words.iter().map(|(name, _)| *name);
         let error =
             self.refuse(member, format_args!("wanted {}, found `{}`", listed(names.clone(), " or "), visible(word)));
-        Err(meant(error, word, names))
+        Err(error.meant(word, names))
     }
 }
 
@@ -172,17 +172,7 @@ fn unknown(file: &Path, member: &Member, table: &Table) -> Refused {
     let keys = || table.keys.iter().copied();
     let what =
         format!("unknown key `{}` in {}: accepted are {}", visible(&member.key), table.of, listed(keys(), " and "));
-    meant(refuse(file, member.at.line, what), &member.key, keys())
-}
-
-/// With the nearest of the names as hint, where one is near.
-pub fn meant<'n>(error: Refused, wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Refused {
-    // Names that are none may hold anything. The distance costs the product of the lengths.
-    let near = nearest(wrong, names.into_iter().filter(|name| wrong.len() <= 100 && !name.contains(char::is_control)));
-    match near {
-        Some(name) => error.hint(format!("did you mean `{name}`?")),
-        None => error,
-    }
+    refuse(file, member.at.line, what).meant(&member.key, keys())
 }
 
 /// `a`, `b` and `c`.

@@ -2,7 +2,7 @@
 //!
 //! Nearer wins: the bottle itself, then its parents from left to right, each with its own parents. Lists concatenate.
 
-use super::block::{Block, bad_name, is_name, is_variable, meant, refuse};
+use super::block::{Block, bad_name, is_name, is_variable, refuse};
 use super::json::{Member, Value, visible};
 use super::route::{self, unavailable};
 use super::{Bottle, EnvValue, GitUser, Image, Limits, OnHangup, keys, place};
@@ -23,6 +23,8 @@ const PIDS: u32 = 2048;
 #[derive(Debug, Clone, Default)]
 pub struct Draft {
     extends: Vec<(u32, String)>,
+    /// Those that it was merged with, nearest first.
+    over: Vec<String>,
     image: Option<Image>,
     env: BTreeMap<String, (u32, EnvValue)>,
     routes: Vec<route::Draft>,
@@ -335,7 +337,7 @@ impl<'a> Chains<'a> {
             let Some((parent, _)) = self.drafts.get_key_value(&parent) else {
                 let what = format!("`extends` names no bottle: {}", chain(&parent));
                 let others = self.drafts.keys().map(String::as_str).filter(|name| !trail.contains(name));
-                return Err(meant(refuse(self.file, line, what), &parent, others));
+                return Err(refuse(self.file, line, what).meant(&parent, others));
             };
             if trail.contains(&parent.as_str()) {
                 return Err(refuse(self.file, line, format_args!("`extends` goes round: {}", chain(parent))));
@@ -343,8 +345,11 @@ impl<'a> Chains<'a> {
             if trail.len() == CHAIN {
                 return Err(refuse(self.file, line, format_args!("more than {CHAIN} bottles extend one another")));
             }
-            let parent = self.merged(parent, trail)?;
-            draft.over(parent);
+            let theirs = self.merged(parent, trail)?;
+            if !draft.over.contains(parent) {
+                draft.over.push(parent.clone());
+            }
+            draft.over(theirs);
         }
         Ok(())
     }
@@ -353,6 +358,11 @@ impl<'a> Chains<'a> {
 impl Draft {
     /// What this one leaves open is taken from `parent`.
     fn over(&mut self, parent: Draft) {
+        for name in parent.over {
+            if !self.over.contains(&name) {
+                self.over.push(name);
+            }
+        }
         self.image = self.image.take().or(parent.image);
         for (name, value) in parent.env {
             self.env.entry(name).or_insert(value);
@@ -392,6 +402,7 @@ fn settle(file: &Path, name: &str, draft: Draft) -> Result<Whole, Refused> {
     let Bounds { memory, cpus, pids } = draft.limits;
     let bottle = Bottle {
         name: name.into(),
+        extends: draft.over,
         image: draft.image.unwrap_or(Image::Default),
         env: draft.env.into_iter().map(|(name, (_, value))| (name, value)).collect(),
         routes,

@@ -13,10 +13,10 @@ mod route;
 
 use crate::exit::Refused;
 use crate::policy;
-use block::{Block, is_name, listed, meant, refuse};
+use block::{Block, is_name, listed, refuse};
 use json::{clean, visible};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -35,32 +35,38 @@ pub struct Manifest {
     home: PathBuf,
     agents: BTreeMap<String, Result<Agent, Refused>>,
     bottles: BTreeMap<String, Result<bottle::Whole, Refused>>,
-    /// Where the home defines its agents, the broken ones too.
-    lines: BTreeMap<String, u32>,
+    /// Where each agent is defined, the broken ones too.
+    places: BTreeMap<String, (PathBuf, u32)>,
     sources: Vec<(Place, PathBuf)>,
+    /// What one of the files would hold.
+    proposed: Option<(PathBuf, Vec<u8>)>,
 }
 
 /// Reads `home/claude-bottle.json` and `cwd/claude-bottle.json` (each may be missing; both missing is `Refused`
 /// with a hint). `home`: the folder of `CLAUDE_BOTTLE_HOME`, by default `~/.claude-bottle`.
 pub fn load(home: &Path, cwd: &Path) -> Result<Manifest, Refused> {
-    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let (home, cwd) = (whole(home), whole(cwd));
-    let home_file = home.join(FILE);
-    let mut manifest = Manifest { home: home_file.clone(), ..Manifest::default() };
-    if let Some(text) = text_of(&home_file)? {
-        manifest.add_home(&home_file, &text)?;
-    }
-    // The home's own folder is the home, also for who stands in it.
-    let same = home == cwd || matches!((home.canonicalize(), cwd.canonicalize()), (Ok(a), Ok(b)) if a == b);
-    let cwd_file = cwd.join(FILE);
-    if !same && let Some(text) = text_of(&cwd_file)? {
-        manifest.add_directory(&cwd_file, &text)?;
-    }
-    if manifest.sources.is_empty() {
-        let what = format!("no manifest: neither `{}` nor `{}` is there", shown(&home_file), shown(&cwd_file));
-        return Err(Refused::new(what).hint(format!("define an agent and its bottle in `{}`", shown(&home_file))));
-    }
-    Ok(manifest)
+    Manifest::of(home).filled(cwd)
+}
+
+/// The same with `bytes` in place of what `file`, one of the two, holds now: before it is written there.
+///
+/// # Errors
+/// As of [`load`].
+pub fn proposed((home, cwd): (&Path, &Path), file: &Path, bytes: &[u8]) -> Result<Manifest, Refused> {
+    let proposed = Some((file.to_owned(), bytes.to_owned()));
+    Manifest { proposed, ..Manifest::of(home) }.filled(cwd)
+}
+
+/// The same of what can be read, for who only wants names: a file that cannot be read stops nothing.
+pub fn readable(home: &Path, cwd: &Path) -> Manifest {
+    let mut manifest = Manifest::of(home);
+    let _ = manifest.read_home();
+    let _ = manifest.read_directory(cwd);
+    manifest
+}
+
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
 fn shown(path: &Path) -> String {
@@ -79,11 +85,15 @@ fn text_of(path: &Path) -> Result<Option<String>, Refused> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|e| bad(&e.kind()))?;
     file.take(MOST + 1).read_to_end(&mut bytes).map_err(|e| bad(&e.kind()))?;
+    decoded(path, bytes).map(Some)
+}
+
+fn decoded(path: &Path, bytes: Vec<u8>) -> Result<String, Refused> {
     if bytes.len() as u64 > MOST {
-        return Err(bad(&"longer than 1 MiB"));
+        return Err(Refused::new(format!("{}: longer than 1 MiB", shown(path))));
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Some(text)),
+        Ok(text) => Ok(text),
         Err(e) => {
             let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
             let line = 1 + before.iter().filter(|b| **b == b'\n').count();
@@ -98,6 +108,44 @@ fn parsed(file: &Path, text: &str) -> Result<json::Node, Refused> {
 }
 
 impl Manifest {
+    fn of(home: &Path) -> Manifest {
+        Manifest { home: whole(home).join(FILE), ..Manifest::default() }
+    }
+
+    fn filled(mut self, cwd: &Path) -> Result<Manifest, Refused> {
+        self.read_home()?;
+        self.read_directory(cwd)?;
+        if self.sources.is_empty() {
+            let [home, cwd] = [&self.home, &whole(cwd).join(FILE)].map(|file| shown(file));
+            let what = format!("no manifest: neither `{home}` nor `{cwd}` is there");
+            return Err(Refused::new(what).hint("`claude-bottle init` writes one to begin with"));
+        }
+        Ok(self)
+    }
+
+    fn text_of(&self, file: &Path) -> Result<Option<String>, Refused> {
+        match &self.proposed {
+            Some((path, bytes)) if path == file => decoded(path, bytes.clone()).map(Some),
+            _ => text_of(file),
+        }
+    }
+
+    fn read_home(&mut self) -> Result<(), Refused> {
+        let file = self.home.clone();
+        self.text_of(&file)?.map_or(Ok(()), |text| self.add_home(&file, &text))
+    }
+
+    fn read_directory(&mut self, cwd: &Path) -> Result<(), Refused> {
+        let (home, cwd) = (self.home.parent().unwrap_or(Path::new("/")), whole(cwd));
+        // The home's own folder is the home, also for who stands in it.
+        let same = home == cwd || matches!((home.canonicalize(), cwd.canonicalize()), (Ok(a), Ok(b)) if a == b);
+        if same {
+            return Ok(());
+        }
+        let file = cwd.join(FILE);
+        self.text_of(&file)?.map_or(Ok(()), |text| self.add_directory(&file, &text))
+    }
+
     fn add_home(&mut self, file: &Path, text: &str) -> Result<(), Refused> {
         let node = parsed(file, text)?;
         let block = Block::open(file, &node, &keys::HOME)?;
@@ -106,7 +154,7 @@ impl Manifest {
         let drafts = members.iter().map(|member| (member.key.clone(), bottle::read(file, member))).collect();
         self.bottles = bottle::resolve(file, &drafts);
         for member in block.map("agents")? {
-            self.lines.insert(member.key.clone(), member.at.line);
+            self.places.insert(member.key.clone(), (file.into(), member.at.line));
             self.agents.insert(member.key.clone(), agent::read(file, member, Place::Home));
         }
         self.sources.push((Place::Home, file.into()));
@@ -125,7 +173,9 @@ impl Manifest {
         let block = Block::open(file, &node, &keys::DIRECTORY)?;
         block.word("$schema")?;
         for member in block.map("agents")? {
-            let hides = self.lines.get(&member.key).map(|line| format!("{}:{line}", shown(&self.home)));
+            let here = (file.into(), member.at.line);
+            let hidden = self.places.insert(member.key.clone(), here);
+            let hides = hidden.map(|(file, line)| format!("{}:{line}", shown(&file)));
             let agent = agent::read(file, member, Place::Directory).map(|agent| Agent { hides, ..agent });
             self.agents.insert(member.key.clone(), agent);
         }
@@ -138,6 +188,22 @@ impl Manifest {
         self.agents.keys().map(String::as_str).filter(|name| is_name(name)).collect()
     }
 
+    /// Names of all bottles that are whole, sorted.
+    pub fn bottles(&self) -> Vec<&str> {
+        self.bottles.iter().filter(|(_, bottle)| bottle.is_ok()).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// File and line of an agent, a broken one's too.
+    ///
+    /// # Errors
+    /// For a name that is none, with the nearest.
+    pub fn place(&self, agent: &str) -> Result<(&Path, u32), Refused> {
+        match self.places.get(agent) {
+            Some((file, line)) => Ok((file, *line)),
+            None => Err(self.unknown(agent)),
+        }
+    }
+
     /// The files that were read, the home's first.
     pub fn sources(&self) -> &[(Place, PathBuf)] {
         &self.sources
@@ -147,6 +213,19 @@ impl Manifest {
     pub fn faults(&self) -> Vec<&Refused> {
         let agents = self.agents.values().filter_map(|agent| agent.as_ref().err());
         agents.chain(self.bottles.values().filter_map(|bottle| bottle.as_ref().err())).collect()
+    }
+
+    /// All that keeps what `file` defines from starting, each told once.
+    pub fn faults_in(&self, file: &Path) -> Vec<Refused> {
+        let mut faults: Vec<Refused> = match file == self.home {
+            true => self.bottles.values().filter_map(|bottle| bottle.as_ref().err().cloned()).collect(),
+            false => Vec::new(),
+        };
+        let here = self.places.iter().filter(|(_, (place, _))| place == file);
+        faults.extend(here.filter_map(|(agent, _)| self.choose(agent).err()));
+        let mut told = BTreeSet::new();
+        faults.retain(|fault| told.insert(fault.what.clone()));
+        faults
     }
 
     /// The agent and its bottle, complete. Unknown names name the nearest; a broken agent or bottle says why.
@@ -172,12 +251,13 @@ impl Manifest {
     fn agent(&self, name: &str) -> Result<&Agent, Refused> {
         match self.agents.get(name) {
             Some(agent) => agent.as_ref().map_err(Clone::clone),
-            None => {
-                let known = listed(self.agents().into_iter().take(20), " and ");
-                let error = Refused::new(format!("no agent `{}`: known are {known}", visible(name)));
-                Err(meant(error, name, self.agents()))
-            }
+            None => Err(self.unknown(name)),
         }
+    }
+
+    fn unknown(&self, name: &str) -> Refused {
+        let known = listed(self.agents().into_iter().take(20), " and ");
+        Refused::new(format!("no agent `{}`: known are {known}", visible(name))).meant(name, self.agents())
     }
 
     fn bottle(&self, agent: &Agent) -> Result<&bottle::Whole, Refused> {
@@ -187,7 +267,7 @@ impl Manifest {
                 let what =
                     format!("agent `{}`: no bottle `{}` in {}", agent.name, visible(&agent.bottle), shown(&self.home));
                 let names = self.bottles.keys().map(String::as_str);
-                Err(meant(refuse(&agent.file, agent.line, what), &agent.bottle, names))
+                Err(refuse(&agent.file, agent.line, what).meant(&agent.bottle, names))
             }
         }
     }
@@ -263,6 +343,8 @@ pub struct GitUser {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bottle {
     pub name: String,
+    /// The bottles it takes over from, nearest first.
+    pub extends: Vec<String>,
     pub image: Image,
     pub env: BTreeMap<String, EnvValue>,
     pub routes: Vec<Route>,
@@ -356,6 +438,7 @@ impl Chosen {
             },
             bottle: Bottle {
                 name,
+                extends: Vec::new(),
                 image: Image::Default,
                 env: BTreeMap::new(),
                 routes: Vec::new(),

@@ -19,7 +19,7 @@ use crate::policy::Policy;
 use crate::protocol::{self, Document, Go, Values};
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub const VERSION: u32 = 1;
@@ -70,7 +70,7 @@ pub struct Origin {
 }
 
 /// The place of a value, never the value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// A variable of the host.
@@ -143,10 +143,17 @@ pub const ROOTS: &str = "roots";
 pub const PROXY: &str = "proxy";
 pub const PROXY_VARIABLE: &str = "CLAUDE_BOTTLE_UPSTREAM_PROXY";
 
-/// The values that the bottle itself names.
+/// The values that the bottle itself names, and the roots.
 fn values(bottle: &Bottle, facts: &Facts) -> BTreeMap<String, Source> {
-    let mut values = BTreeMap::from([(ROOTS.to_owned(), Source::File(facts.network.roots.clone()))]);
-    if facts.network.proxy == Proxy::Upstream {
+    let mut values = sources(bottle, facts.network.proxy);
+    values.insert(ROOTS.to_owned(), Source::File(facts.network.roots.clone()));
+    values
+}
+
+/// Where the values come from that the bottle itself names.
+pub fn sources(bottle: &Bottle, proxy: Proxy) -> BTreeMap<String, Source> {
+    let mut values = BTreeMap::new();
+    if proxy == Proxy::Upstream {
         values.insert(PROXY.to_owned(), Source::Env(PROXY_VARIABLE.to_owned()));
     }
     for route in &bottle.routes {
@@ -169,6 +176,24 @@ fn values(bottle: &Bottle, facts: &Facts) -> BTreeMap<String, Source> {
         }
     }
     values
+}
+
+/// What a gate is told that only judges a request: of this bottle, with these values, which are not all.
+pub fn trial(bottle: &Bottle, values: Values) -> Document {
+    let given = bottle.env.keys().map(|name| (name, format!("env:{name}")));
+    let given = given.filter(|(_, value)| values.contains_key(value));
+    let env = given.map(|(name, value)| (name.clone(), protocol::Source::Value(value))).collect();
+    Document {
+        version: protocol::VERSION,
+        identity: String::new(),
+        bottle: bottle.name.clone(),
+        policy: bottle.policy(),
+        go: Go { env, ..Go::default() },
+        roots: ROOTS.to_owned(),
+        upstream_proxy: values.contains_key(PROXY).then(|| PROXY.to_owned()),
+        printed: BTreeSet::new(),
+        values,
+    }
 }
 
 impl Plan {

@@ -102,7 +102,7 @@ impl Token {
 }
 
 /// Seconds since 1970 of `2026-11-25T13:00:00.5+01:00` and the like; a leap second is the one before.
-fn rfc3339(text: &str) -> Option<f64> {
+pub fn rfc3339(text: &str) -> Option<f64> {
     let number = |range: std::ops::Range<usize>| {
         let digits = text.get(range)?;
         digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<i64>().ok())?

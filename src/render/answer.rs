@@ -1,6 +1,9 @@
 //! What `check` found, as a value and for a person. It holds no value of a token, and of a URL neither user nor query.
 
+use super::size;
+use crate::plan::Source;
 use crate::policy::{Denial, Target};
+use crate::protocol::{Done, Refusal};
 use crate::say::name;
 use serde::Serialize;
 use std::fmt::Write;
@@ -31,6 +34,8 @@ pub struct Answer {
     pub dials: Option<Dial>,
     /// What may be asked of the same host.
     pub allowed_there: Vec<String>,
+    /// Where a body was given, and the gate would read it.
+    pub carries: Option<Carried>,
 }
 
 /// How much of the traffic the gate reads.
@@ -61,6 +66,31 @@ pub enum TokenPlace {
     Env(String),
     /// Program and arguments.
     Command(Vec<String>),
+}
+
+/// What the gate would find in a request, and what it was not asked to find.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Carried {
+    /// Bytes of the body, as far as it would be read.
+    pub read: u64,
+    pub findings: Vec<Finding>,
+    pub skipped: Vec<Skipped>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// As the audit trail would say it: what kind of thing, in which part, in what encoding.
+    pub finding: String,
+    /// Where the value comes from, where it is one.
+    pub value: Option<Source>,
+    pub done: Done,
+}
+
+/// A value that is not looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    pub value: Source,
+    pub why: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -109,6 +139,28 @@ impl Answer {
         self.allow()
     }
 
+    /// Of an allowed one: it carries this, and is refused for it or not.
+    pub fn carrying(self, carries: Carried, refusal: Option<Refusal>) -> Answer {
+        let answer = Answer { carries: Some(carries), ..self };
+        match refusal {
+            None => answer,
+            Some(Refusal { reason, text }) => Answer {
+                verdict: "deny",
+                reason: Some(reason),
+                text: Some(text),
+                adds: None,
+                takes_off: Vec::new(),
+                dials: None,
+                ..answer
+            },
+        }
+    }
+
+    /// Would the gate read what such a request carries?
+    pub fn is_read(&self) -> bool {
+        self.is_allowed() && !self.gate && self.reads == Reads::Http
+    }
+
     pub fn is_allowed(&self) -> bool {
         self.verdict == "allow"
     }
@@ -121,14 +173,17 @@ pub fn answer(answer: &Answer) -> String {
         (Some(text), Some(reason)) => {
             rows.push(("denied", asked.trim().to_owned()));
             rows.push(("why", format!("{text} ({reason})")));
-            rows.extend(answer.rule.clone().map(|rule| ("nearest", rule)));
+            let near = if answer.carries.is_some() { "rule" } else { "nearest" };
+            rows.extend(answer.rule.clone().map(|rule| (near, rule)));
             rows.extend(answer.allowed_there.iter().map(|line| ("instead", line.clone())));
         }
         _ => {
             rows.push(("allowed", asked));
             rows.extend(allowed(answer));
+            rows.extend(answer.carries.as_ref().map(|carries| ("carries", load(carries))));
         }
     }
+    rows.extend(answer.carries.iter().flat_map(found));
     let mut text = String::new();
     let mut last = "";
     for (title, value) in rows {
@@ -138,6 +193,40 @@ pub fn answer(answer: &Answer) -> String {
         last = title;
     }
     text
+}
+
+fn load(carries: &Carried) -> String {
+    let found = match carries.findings.iter().map(|finding| finding.done).collect::<Vec<_>>() {
+        done if done.is_empty() => "and nothing that must not leave",
+        done if done.contains(&Done::Masked) => "and leaves with what was found overwritten",
+        _ => "and passes with what was found",
+    };
+    format!("{}, {found}", size(carries.read))
+}
+
+fn found(carries: &Carried) -> Vec<(&'static str, String)> {
+    let findings = carries.findings.iter().map(|Finding { finding, value, done }| {
+        let done = match done {
+            Done::Blocked => "blocked",
+            Done::Masked => "masked",
+            Done::Passed => "warned",
+        };
+        (done, value.as_ref().map_or_else(|| finding.clone(), |value| format!("{finding}: {}", place(value))))
+    });
+    let skipped = carries.skipped.iter().map(|Skipped { value, why }| ("skipped", format!("{}: {why}", place(value))));
+    findings.chain(skipped).collect()
+}
+
+fn place(value: &Source) -> String {
+    match value {
+        Source::Env(name) => format!("the host's `{name}`"),
+        Source::Command(argv) => {
+            let argv = shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_default();
+            format!("what `{argv}` prints")
+        }
+        Source::Ask(question) => format!("the answer to `{question}`"),
+        Source::File(path) => format!("`{}`", path.display()),
+    }
 }
 
 fn allowed(answer: &Answer) -> Vec<(&'static str, String)> {

@@ -18,6 +18,42 @@ pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
     if let Some(workspace) = &plan.workspace {
         rows.push(("cwd", copied(plan, workspace)));
     }
+    rows.extend(inside(plan));
+    rows.push(("image", image(plan, gate)));
+    rows.push(("runtime", runtime(plan)));
+    rows.push(("limits", limits(plan)));
+    rows.push(("engine", engine(plan)));
+    if plan.proxy {
+        rows.push((
+            "proxy",
+            "all upstream traffic takes the host's proxy; the check of addresses is the proxy's".into(),
+        ));
+    }
+
+    lay_out(rows) + &egress(plan)
+}
+
+/// What is known of an agent before it is started; `more` comes before the routes.
+pub fn about(plan: &Plan, more: Vec<(&str, String)>) -> String {
+    let mut rows = vec![("agent", agent(plan))];
+    rows.extend(inside(plan));
+    rows.extend([("image", plan.images.source.clone()), ("limits", limits(plan))]);
+    rows.extend(more);
+    lay_out(rows) + &egress(plan)
+}
+
+fn lay_out(rows: Vec<(&str, String)>) -> String {
+    let mut text = String::new();
+    for (name, value) in rows {
+        // A cloned repository's words must not redraw what is agreed to.
+        let _ = writeln!(text, "{name:<8} {}", visible(&value).replace('\n', "\n         "));
+    }
+    text
+}
+
+/// What runs, with what, in which bottle.
+fn inside(plan: &Plan) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
     let words: Vec<String> = plan.go.command.iter().map(|word| shorten(word)).collect();
     rows.push(("runs", shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()));
     let env = names(plan);
@@ -35,26 +71,11 @@ pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
     if let Some(user) = &plan.origin.git_user {
         rows.push(("git", format!("commits as {user}")));
     }
-    rows.push(("image", image(plan, gate)));
-    rows.push(("runtime", runtime(plan)));
-    rows.push((
-        "limits",
-        format!("{} memory, {} CPUs, {} processes", bytes(plan.limits.memory), plan.limits.cpus, plan.limits.pids),
-    ));
-    rows.push(("engine", engine(plan)));
-    if plan.proxy {
-        rows.push((
-            "proxy",
-            "all upstream traffic takes the host's proxy; the check of addresses is the proxy's".into(),
-        ));
-    }
+    rows
+}
 
-    let mut text = String::new();
-    for (name, value) in rows {
-        // A cloned repository's words must not redraw what is agreed to.
-        let _ = writeln!(text, "{name:<8} {}", visible(&value).replace('\n', "\n         "));
-    }
-    text + &egress(plan)
+fn limits(plan: &Plan) -> String {
+    format!("{} memory, {} CPUs, {} processes", bytes(plan.limits.memory), plan.limits.cpus, plan.limits.pids)
 }
 
 fn agent(plan: &Plan) -> String {

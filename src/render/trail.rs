@@ -88,7 +88,8 @@ fn asked(method: &str, host: &str, port: u16, path: &str) -> String {
 /// `ready version=0.1.0 fingerprint=ab`
 fn plain(event: &Value) -> String {
     let mut text = event["event"].as_str().unwrap_or("?").to_owned();
-    for (key, value) in event.as_object().into_iter().flatten().filter(|(key, _)| *key != "event") {
+    let told = |key: &str, value: &Value| key != "event" && value.as_array().is_none_or(|all| !all.is_empty());
+    for (key, value) in event.as_object().into_iter().flatten().filter(|(key, value)| told(key, value)) {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         text.push_str(&format!(" {key}={}", name(&value)));
     }

@@ -1,13 +1,16 @@
 //! What is on disk: `~/.claude-bottle/`, one folder a session. Every write is atomic; the disk alone is read here, the
 //! engine is never asked.
 
+mod draft;
+mod prompt;
 mod unpack;
 
+pub use draft::{DRAFT, Draft};
 pub use unpack::unpack;
 
 use crate::exit::Refused;
 use crate::facts::{self, Engine, Seen};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::protocol::Work;
 use crate::sys::lock::{self, Lock};
 use crate::sys::random;
@@ -88,10 +91,17 @@ pub struct SummarySpec {
     pub cwd: PathBuf,
 }
 
-/// A session's folder.
+/// What a plan of any version has.
+#[derive(Debug, Deserialize)]
+struct Version {
+    version: u32,
+}
+
+/// A session's folder. Whatever changes its mark counts anew for the prompt.
 #[derive(Debug, Clone)]
 pub struct Folder {
     pub identity: String,
+    home: Home,
     path: PathBuf,
 }
 
@@ -136,7 +146,8 @@ impl Home {
     }
 
     pub fn folder(&self, identity: &str) -> Folder {
-        Folder { identity: identity.to_owned(), path: self.root.join("state").join(identity) }
+        let path = self.root.join("state").join(identity);
+        Folder { identity: identity.to_owned(), home: self.clone(), path }
     }
 
     /// All sessions, by identity.
@@ -157,11 +168,12 @@ impl Home {
         if let Some(folder) = folders.iter().find(|folder| folder.identity == identity) {
             return Ok(folder.clone());
         }
-        let refused = Refused::new(format!("no session `{identity}`"));
-        Err(match crate::exit::nearest(identity, folders.iter().map(|folder| folder.identity.as_str())) {
-            Some(near) => refused.hint(format!("did you mean `{near}`?")),
-            None => refused.hint("`claude-bottle list` shows the sessions"),
-        })
+        let refused = Refused::new(format!("no session `{}`", crate::say::name(identity)))
+            .hint("`claude-bottle list` shows the sessions");
+        // Whoever types an agent's name means its session.
+        let of_agent = |folder: &&Folder| folder.identity.rsplit_once('-').is_some_and(|(agent, _)| agent == identity);
+        let named = folders.iter().find(of_agent).map_or(identity, |folder| &folder.identity);
+        Err(refused.meant(named, folders.iter().map(|folder| folder.identity.as_str())))
     }
 
     /// Makes the folder of a new session.
@@ -219,7 +231,9 @@ impl Folder {
     }
 
     pub fn set_mark(&self, mark: &Mark) -> Result<()> {
-        write(&self.path.join("mark"), &serde_json::to_vec(mark)?)
+        write(&self.path.join("mark"), &serde_json::to_vec(mark)?)?;
+        self.home.recount();
+        Ok(())
     }
 
     /// Everything is safe or gone: the folder goes. After a power loss it may be there again, marked live; then it is
@@ -256,6 +270,16 @@ impl Folder {
     pub fn plan(&self) -> Result<Plan> {
         let path = self.path.join("plan.json");
         let bytes = fs::read(&path).map_err(|e| Refused::new(format!("cannot read `{}`: {e}", path.display())))?;
+        if let Ok(Version { version }) = serde_json::from_slice(&bytes)
+            && version > plan::VERSION
+        {
+            let what = format!(
+                "`{}` is a plan of version {version}, and this program knows {}",
+                path.display(),
+                plan::VERSION
+            );
+            return Err(Refused::new(what).hint("use the claude-bottle that wrote it, or a newer one").into());
+        }
         serde_json::from_slice(&bytes)
             .map_err(|e| Refused::new(format!("`{}` is not a plan of this version: {e}", path.display())).into())
     }
@@ -279,6 +303,7 @@ impl Folder {
         write(&self.path.join("plan.json"), &saved.plan)?;
         let mark = self.path.join("mark");
         write(&mark, &saved.mark)?;
+        self.home.recount();
         fs::File::options().write(true).open(&mark)?.set_modified(saved.since).map_err(Into::into)
     }
 
@@ -299,8 +324,39 @@ impl Folder {
 
     /// Removes the folder and all in it.
     pub fn remove(&self) -> Result<()> {
-        fs::remove_dir_all(&self.path).with_context(|| format!("cannot remove `{}`", self.path.display()))
+        let removed = fs::remove_dir_all(&self.path);
+        self.home.recount();
+        removed.with_context(|| format!("cannot remove `{}`", self.path.display()))
     }
+}
+
+/// Writes a file that is not there yet, whole or not at all; a folder that is missing is made private.
+///
+/// # Errors
+/// `Refused` where it is there.
+pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    make_folder(folder)?;
+    let write = || -> Result<()> {
+        // The umask has its say.
+        let mode = fs::Permissions::from_mode(mode);
+        let mut file = tempfile::Builder::new().prefix(DRAFT).permissions(mode).tempfile_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_data()?;
+        file.persist_noclobber(path).map(drop)?;
+        Ok(())
+    };
+    match write() {
+        Err(_) if path.symlink_metadata().is_ok() => Err(is_there(path).into()),
+        written => written.with_context(|| format!("cannot write `{}`", path.display())),
+    }
+}
+
+/// Of a file that somebody has already.
+pub fn is_there(path: &Path) -> Refused {
+    let refused = Refused::new(format!("`{}` is there, and nothing of it is changed", path.display()));
+    refused.hint("`claude-bottle edit` opens it")
 }
 
 /// Makes a private folder and what is missing above it.

@@ -8,7 +8,9 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, OnceLock};
 
 /// Spawns `command` in a process group of its own, with SIGKILL at this process's death.
 ///
@@ -41,6 +43,48 @@ pub fn spawn_apart(command: &mut Command) -> io::Result<Child> {
         command.pre_exec(part);
     }
     command.spawn()
+}
+
+/// Runs a program that has the terminal to itself, and waits. What the terminal sends reaches it and us.
+pub fn foreground(argv: &[String]) -> io::Result<ExitStatus> {
+    let (program, args) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    Command::new(program).args(args).status()
+}
+
+/// A program that was fed and heard to its end.
+pub struct Heard {
+    pub output: Output,
+    /// What kept it from being fed all; that it did not want all is no fault.
+    pub fault: Option<io::Error>,
+}
+
+/// Runs a program without an environment. `feed` writes its standard input, on another thread: it may speak first, and may
+/// end before it was told everything.
+///
+/// # Errors
+/// It cannot be run, or not be heard.
+pub fn converse<F>(program: &Path, args: &[&str], feed: F) -> io::Result<Heard>
+where
+    F: FnOnce(&mut ChildStdin) -> io::Result<()> + Send + 'static,
+{
+    let mut command = Command::new(program);
+    command.args(args).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(&mut command)?;
+    let fault: Arc<OnceLock<io::Error>> = Arc::default();
+    if let Some(mut stdin) = child.stdin.take() {
+        let tell = fault.clone();
+        std::thread::spawn(move || {
+            if let Err(error) = feed(&mut stdin)
+                && error.kind() != io::ErrorKind::BrokenPipe
+            {
+                // Before the end of its input is seen: it must not be taken for all.
+                let _ = tell.set(error);
+            }
+        });
+    }
+    let output = child.wait_with_output()?;
+    let fault = fault.get().map(|error| io::Error::new(error.kind(), error.to_string()));
+    Ok(Heard { output, fault })
 }
 
 /// Ends a child of [`spawn_apart`] that was not reaped yet, and all that it began and that stayed with it.

@@ -3,7 +3,11 @@
 pub mod child;
 pub mod clock;
 pub mod lock;
+pub mod machine;
+pub mod man;
+pub mod net;
 pub mod pipe;
 pub mod random;
 pub mod signals;
+pub mod timings;
 pub mod tty;

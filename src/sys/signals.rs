@@ -10,6 +10,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::unistd::{self, Pid};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 pub const HANGUP: i32 = nix::libc::SIGHUP;
@@ -21,8 +22,10 @@ pub const RESIZED: i32 = nix::libc::SIGWINCH;
 /// The numbers of the signals that arrived, in order.
 #[derive(Debug)]
 pub struct Signals {
-    read: OwnedFd,
+    read: BorrowedFd<'static>,
 }
+
+static CAUGHT: OnceLock<OwnedFd> = OnceLock::new();
 
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 static OWNER: AtomicI32 = AtomicI32::new(0);
@@ -70,8 +73,11 @@ impl Drop for Listening {
 }
 
 /// Catches INT, TERM, HUP and QUIT for the rest of the process's life, but for those that were ignored when it began:
-/// `nohup` and a shell's background mean it. Call once.
+/// `nohup` and a shell's background mean it. Whoever catches again hears what nobody has heard so far.
 pub fn catch() -> io::Result<Signals> {
+    if let Some(read) = CAUGHT.get() {
+        return Ok(Signals { read: read.as_fd() });
+    }
     let (read, write) = unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)?;
     let pipe = write.as_raw_fd();
     std::mem::forget(write);
@@ -91,7 +97,7 @@ pub fn catch() -> io::Result<Signals> {
             unsafe { sigaction(signal, &found) }?;
         }
     }
-    Ok(Signals { read })
+    Ok(Signals { read: CAUGHT.get_or_init(|| read).as_fd() })
 }
 
 /// Catches the terminal's stop and what follows it, for as long as this lives: whoever has made the terminal raw must put
@@ -170,6 +176,13 @@ impl Signals {
                 return number;
             }
         }
+    }
+}
+
+/// Can be read when there is a next one.
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
     }
 }
 

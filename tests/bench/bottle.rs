@@ -78,26 +78,69 @@ impl Bench {
         self.quick()
     }
 
-    /// No engine call: dry run and list.
+    /// No engine call: dry run, list, what a shell asks for at a TAB.
     fn quick(&self) -> Result<()> {
         println!("no engine call                                 median");
+        self.keep(100)?;
         for (name, args) in [
             ("start --dry-run              (target 5 ms)", &["start", "--dry-run", "bench"][..]),
             ("list, with 100 kept          (target 5 ms)", &["list"][..]),
+            ("TAB after resume, the same   (target 5 ms)", &["names", "resting"][..]),
+            ("TAB after start              (target 5 ms)", &["names", "agents"][..]),
         ] {
-            if args == ["list"] {
-                self.keep(100)?;
-            }
             let mut times = vec![];
             for _ in 0..20 {
-                let begin = Instant::now();
-                self.ours(args).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
-                times.push(begin.elapsed());
+                times.push(wall(&mut self.ours(args))?);
             }
             println!("  {name:<44} {:>7.1} ms", ms(median(&mut times)));
         }
         fs::remove_dir_all(self.home.join("state"))?;
-        Ok(())
+        self.shells()
+    }
+
+    /// What a shell does more: at its start, and before each prompt, against a hook that does nothing.
+    fn shells(&self) -> Result<()> {
+        fs::write(self.home.join("prompt"), "1 1 1\n")?;
+        let loops = "for ((i = 0; i < 1000; i++)); do HOOK; done";
+        println!("shells                                         median    an empty hook");
+        for (shell, flags, ours, hook, many) in [
+            ("bash", &["--norc", "--noprofile"][..], "eval \"$(SHELL)\"", "__claude_bottle_hook", loops),
+            ("zsh", &["-f"], "eval \"$(SHELL)\"", "__claude_bottle_hook", loops),
+            (
+                "fish",
+                &["--no-config"],
+                "SHELL | source",
+                "__claude_bottle_before 0",
+                "set i 0; while test $i -lt 1000; set i (math $i + 1); HOOK; end >/dev/null",
+            ),
+        ] {
+            let ours = ours.replace("SHELL", &format!("{} shell {shell}", self.program.display()));
+            let empty = if shell == "fish" { "function empty; end" } else { "empty() { :; }" };
+            let run = |script: String| -> Result<Duration> {
+                let mut times = vec![];
+                for _ in 0..9 {
+                    let mut command = Command::new(shell);
+                    command.args(flags).args(["-c", &script]).env("CLAUDE_BOTTLE_HOME", &self.home);
+                    times.push(wall(command.env("HOME", &self.home).env("CLAUDE_BOTTLE_PROMPT", "left"))?);
+                }
+                Ok(median(&mut times))
+            };
+            let bare = run(empty.to_owned())?;
+            let sourced = run(format!("{empty}\n{ours}"))?;
+            let of = |hook: &str| -> Result<Duration> {
+                let whole = run(format!("{empty}\n{ours}\n{}", many.replace("HOOK", hook)))?;
+                Ok(whole.saturating_sub(sourced) / 1000)
+            };
+            let (hooked, nothing) = (of(hook)?, of("empty")?);
+            println!("  {:<44} {:>7.1} ms", format!("{shell}, its start, more by"), ms(sourced.saturating_sub(bare)));
+            println!(
+                "  {:<44} {:>7.3} ms    {:.3} ms",
+                format!("{shell}, before a prompt         (target 5 ms)"),
+                ms(hooked),
+                ms(nothing)
+            );
+        }
+        Ok(fs::remove_file(self.home.join("prompt"))?)
     }
 
     /// A hundred kept sessions as they lie on disk.
@@ -160,6 +203,17 @@ impl Bench {
         child.wait()?;
         Ok(up)
     }
+}
+
+/// The whole run of a command that prints to nobody.
+fn wall(command: &mut Command) -> Result<Duration> {
+    let begin = Instant::now();
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    let wall = begin.elapsed();
+    if !status.success() {
+        return Err(format!("{command:?}: {status}").into());
+    }
+    Ok(wall)
 }
 
 /// Reads up to the words.

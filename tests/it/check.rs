@@ -2,7 +2,9 @@
 
 use crate::cli::{VARIABLES, rich};
 use crate::run::{PLAIN, Place, Run};
+use claude_bottle::protocol::encode_base64;
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 
 fn check<'a>(place: &'a Place, words: &[&str]) -> Run<'a> {
     let run = place.run(&[&["check", "fixer"], words].concat());
@@ -86,4 +88,64 @@ fn a_proxy_dials_what_is_not_private() {
     };
     assert_eq!(dials("https://x.docs.rs/"), true);
     assert_eq!(dials("http://models.example.org/"), false);
+}
+
+/// A program in the gate's place, that answers this and keeps what it was told.
+fn stand_in(place: &Place, answer: &str) -> String {
+    let told = place.path("told");
+    let script = format!(
+        "#!/bin/sh\n{{ echo \"$@\"; env; }} >{0}.seen\ncat >{0}\n[ -n '{answer}' ] && echo '{answer}'\nexit 2\n",
+        told.display()
+    );
+    place.write("stand-in", &script);
+    std::fs::set_permissions(place.path("stand-in"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.path("stand-in").to_str().unwrap().to_owned()
+}
+
+/// The gate's program hears the values on its standard input, and they are nowhere else.
+#[test]
+fn a_body_is_searched_by_the_gates_program() {
+    let place = rich();
+    let gate = stand_in(&place, r#"{"findings":[],"read":5,"unmatched":{}}"#);
+    let url = "https://api.anthropic.com/v1/messages";
+    let run = || check(&place, &["POST", url, "-H", "x-a: b", "--body", "-"]).env("CLAUDE_BOTTLE_GATE", &gate);
+    let done = run().stdin("hello").done();
+    assert_eq!((done.status, done.stderr.as_str()), (0, ""), "{done:?}");
+    assert!(done.stdout.contains("carries  5 bytes, and nothing that must not leave\n"), "{done:?}");
+    let told = std::fs::read_to_string(place.path("told")).unwrap();
+    let [document, head, body] = told.splitn(3, '\n').collect::<Vec<_>>()[..] else { panic!("{told}") };
+    let values = &serde_json::from_str::<Value>(document).unwrap()["values"];
+    for (name, (_, secret)) in ["env:REGION", "token:env:CLAUDE_CODE_OAUTH_TOKEN"].iter().zip(VARIABLES) {
+        assert_eq!(values[name], encode_base64(secret.as_bytes()), "{values}");
+    }
+    let wanted = serde_json::json!({
+        "host": "api.anthropic.com", "port": 443, "method": "POST", "target": "/v1/messages", "headers": [["x-a", "b"]],
+    });
+    assert_eq!((serde_json::from_str::<Value>(head).unwrap(), body), (wanted, "hello"));
+    let seen = std::fs::read_to_string(place.path("told.seen")).unwrap();
+    assert!(
+        seen.starts_with("scan\n")
+            && !VARIABLES.iter().any(|(name, value)| seen.contains(name) || seen.contains(value))
+    );
+
+    // Who is refused for the address alone, or has no gate, does not need one.
+    let none = |words: &[&str]| check(&place, words).env("CLAUDE_BOTTLE_GATE", "/nowhere").stdin("x").done();
+    assert_eq!(none(&["https://evil.example.org/", "--body", "-"]).status, 1);
+    assert_eq!(none(&["tcp://db.example.org:5432", "--body", "-"]).status, 0);
+    assert_eq!(none(&["http://gate.bottle/", "--body", "-"]).status, 0);
+}
+
+#[test]
+fn a_body_that_cannot_be_searched_is_said() {
+    let place = rich();
+    let url = "https://x.docs.rs/";
+    let run = |body: &str, gate: &str| check(&place, &[url, "--body", body]).env("CLAUDE_BOTTLE_GATE", gate);
+    run("-", &stand_in(&place, "")).snap("body-no-answer");
+    run("-", "/nowhere").snap("body-no-gate");
+    place.write("text", "no program");
+    run("-", place.path("text").to_str().unwrap()).snap("body-not-executable");
+    std::fs::set_permissions(place.path("text"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.write("text", "\x7fELF, and of another machine");
+    run("-", place.path("text").to_str().unwrap()).snap("body-other-machine");
+    run("nothing", "/nowhere").snap("body-no-file");
 }

@@ -3,7 +3,7 @@
 
 mod completions;
 mod man;
-mod papers;
+pub mod papers;
 
 use clap::{Arg, Command, CommandFactory};
 use claude_bottle::cli::Cli;

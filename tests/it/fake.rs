@@ -41,6 +41,18 @@ fn an_agent_that_ends_well_leaves_nothing() {
     nothing(&place);
 }
 
+/// What can be sent stands out, where there is colour.
+#[test]
+fn labels_of_a_plan_are_painted() {
+    let place = Place::new(PLAIN);
+    let painted = place.run(&["start", "--yes", "--color", "always", "plain"]).done().stderr;
+    assert!(painted.starts_with("\x1b[2magent\x1b[0m    plain "), "{painted:?}");
+    let plain = place.run(&["start", "--yes", "plain"]).done().stderr;
+    assert!(!plain.contains('\x1b'), "{plain:?}");
+    let bare = painted.replace("\x1b[2m", "").replace("\x1b[1m", "").replace("\x1b[0m", "");
+    assert_eq!(place.steady(&bare), place.steady(&plain));
+}
+
 #[test]
 fn an_agent_that_fails_is_kept() {
     let place = Place::new(PLAIN);

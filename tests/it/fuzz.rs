@@ -1,5 +1,13 @@
 //! The seeds of the fuzz targets, and what they once found, run as ordinary tests: `make fuzz` needs a compiler of its own.
 
+#[cfg(feature = "gate")]
+#[path = "../../fuzz/inputs/answers.rs"]
+mod answers;
+#[cfg(feature = "gate")]
+#[path = "../../fuzz/inputs/dlp.rs"]
+mod dlp;
+#[path = "../../fuzz/inputs/frames.rs"]
+mod frames;
 #[path = "../../fuzz/inputs/line.rs"]
 mod line;
 #[path = "../../fuzz/inputs/messages.rs"]
@@ -7,7 +15,11 @@ mod messages;
 #[path = "../../fuzz/inputs/path.rs"]
 mod path;
 
+#[cfg(feature = "gate")]
+use crate::gate::encodings;
 use crate::policy::oracle;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 
@@ -33,4 +45,47 @@ fn seeds_of_line() {
 #[test]
 fn seeds_of_messages() {
     replay("messages", messages::run);
+}
+
+#[cfg(feature = "gate")]
+#[test]
+fn seeds_of_dlp() {
+    replay("dlp", dlp::run);
+}
+
+#[cfg(feature = "gate")]
+#[test]
+fn seeds_of_answers() {
+    replay("answers", answers::run);
+}
+
+#[test]
+fn seeds_of_frames() {
+    replay("frames", frames::run);
+}
+
+/// Well-formed frames in any order, as no random bytes would be.
+fn conversation(words: &[(u8, u8)]) -> Vec<u8> {
+    let mut said = vec![0, 0, 0, 0, 0, 0, 1, 1];
+    for (kind, channel) in words {
+        let bytes: &[u8] = match kind {
+            0 => &[1],
+            1 => &[0, 80],
+            2 => b"some",
+            4 => &[0, 0, 0, 1],
+            _ => &[],
+        };
+        said.extend([*kind, 0, 0, 0, *channel, 0, bytes.len() as u8]);
+        said.extend(bytes);
+    }
+    said
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn an_inner_end_that_says_anything(words in vec((2..7u8, 1..3u8), 0..12)) {
+        frames::run(&conversation(&words));
+    }
 }

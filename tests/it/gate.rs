@@ -4,6 +4,7 @@
 
 mod answers;
 mod dlp;
+pub mod encodings;
 mod garbage;
 mod git;
 mod heads;
@@ -11,6 +12,7 @@ mod hidden;
 mod http2;
 mod model;
 mod refresh;
+mod scan;
 mod websocket;
 
 use bytes::Bytes;

@@ -48,7 +48,7 @@ fn what_changed_is_shown_and_changes_nothing() {
     assert_eq!(place.calls(), [[""; 0]; 0]);
     let json = place.run(&["resume", "--dry-run", "--format", "json", &identity]).done();
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json.stdout).unwrap()["identity"], identity.as_str());
-    let mut terminal = place.run(&["resume", &identity]).on_terminal();
+    let mut terminal = place.run(&["resume", &identity]).env("NO_COLOR", 1).on_terminal();
     terminal.until("CHANGED  since it was kept");
     terminal.until("launch this agent? [y/N] ");
     terminal.types("n\n");
@@ -67,7 +67,7 @@ fn a_home_that_is_gone_is_made_anew_from_the_transcript() {
     let identity = place.session();
     fs::remove_dir_all(place.engine(&format!("volumes/claude-bottle-{identity}"))).unwrap();
     let before = whole(&place);
-    let mut terminal = place.run(&["resume", &identity]).on_terminal();
+    let mut terminal = place.run(&["resume", &identity]).env("NO_COLOR", 1).on_terminal();
     terminal.until("home     gone; resumes from the transcript");
     terminal.until("launch this agent? [y/N] ");
     terminal.types("n\n");

@@ -899,7 +899,7 @@ fn a_file_that_is_no_manifest_is_refused_as_a_whole() {
     let folders = Folders::new(None, None);
     assert_eq!(
         folders.load().unwrap_err(),
-        "no manifest: neither `HOME` nor `REPO` is there\nhint: define an agent and its bottle in `HOME`"
+        "no manifest: neither `HOME` nor `REPO` is there\nhint: `claude-bottle init` writes one to begin with"
     );
     create_dir_all(folders.top.path().join("home").join(manifest::FILE)).unwrap();
     assert_eq!(folders.load().unwrap_err(), "HOME: not a file");

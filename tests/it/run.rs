@@ -362,7 +362,11 @@ impl<'a> Run<'a> {
             format!("{:?}\n{}\n{:?}", self.args, fs::read_to_string(&error).unwrap(), self.place.calls())
         });
         let text = |path: &Path| String::from_utf8(fs::read(path).unwrap()).unwrap();
-        Done { status: code(status), stdout: text(&output), stderr: text(&error) }
+        let done = Done { status: code(status), stdout: text(&output), stderr: text(&error) };
+        if self.program == PROGRAM {
+            crate::formats::hold(&self.args, &done);
+        }
+        done
     }
 
     /// Starts on a terminal of its own: stdin, stdout, stderr and the controlling terminal.
@@ -390,6 +394,10 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
     /// Waits until `text` was seen.
     #[track_caller]
     pub fn until(&mut self, text: &str) {

@@ -106,7 +106,7 @@ fn decide(policy: &Policy, ask: &Ask, asked: &Asked, proxied: bool) -> Result<Pa
 }
 
 /// An `upgrade` to a WebSocket that `connection` lists; any other is taken off.
-fn upgrades(headers: &[Header]) -> bool {
+pub fn upgrades(headers: &[Header]) -> bool {
     let of = |wanted: &'static str| headers.iter().filter(move |(name, _)| name == wanted).map(|(_, value)| value);
     let listed =
         of("connection").flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case("upgrade"));

@@ -35,7 +35,7 @@ pub fn run(asked: &WorkApply) -> Result<Exit> {
                     return Ok(exit);
                 }
             }
-            _ => say::line(&format!("no uncommitted changes in `{}`", say::name(name))),
+            _ => say::note(&format!("no uncommitted changes in `{}`", say::name(name))),
         }
     }
     if loose {
@@ -131,7 +131,7 @@ impl Patch {
             for path in &taken {
                 say::out(&format!("{}\n", say::name(path)))?;
             }
-            say::line(&format!("applied to `{}`", self.place.display()));
+            say::note(&format!("applied to `{}`", self.place.display()));
             return Ok(ControlFlow::Continue(()));
         }
         let words: Vec<String> = done.stderr.lines().map(say::visible).collect();

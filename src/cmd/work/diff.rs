@@ -1,15 +1,19 @@
 //! `work diff`: all that is nowhere else, as text. On a terminal what hides is made visible; into a pipe it goes as it is.
 
 use super::Subject;
-use crate::cli::WorkDiff;
+use crate::cli::{ListFormat, WorkDiff};
 use crate::cmd::reader::FAILED;
-use crate::exit::Exit;
+use crate::exit::{Exit, Refused};
+use crate::protocol::Work;
 use crate::say;
 use anyhow::{Context as _, Result};
 use std::io::{BufRead, BufReader, IsTerminal};
 
 pub fn run(asked: &WorkDiff) -> Result<Exit> {
     let subject = Subject::of(&asked.identity)?;
+    if asked.format == ListFormat::Json {
+        return counts(asked, subject.reader()?.work()?);
+    }
     let mut words = vec!["work", "diff"];
     words.extend(asked.stat.then_some("--stat"));
     words.extend(asked.repository.as_deref());
@@ -27,7 +31,22 @@ pub fn run(asked: &WorkDiff) -> Result<Exit> {
     }
     stream.must(FAILED)?;
     if !any {
-        say::line("nothing is there that is nowhere else");
+        say::note("nothing is there that is nowhere else");
     }
+    Ok(Exit::OK)
+}
+
+/// How much of what there is, in all or in one repository.
+fn counts(asked: &WorkDiff, mut found: Work) -> Result<Exit> {
+    if let Some(only) = asked.repository.as_deref().map(|only| only.trim_end_matches('/')) {
+        found.repositories.retain(|one| one.path == only);
+        found.files = 0;
+        if found.repositories.is_empty() {
+            return Err(Refused::new(format!("nothing in `{only}` is nowhere else, or there is no such repository"))
+                .hint(format!("claude-bottle work diff --stat {}", asked.identity))
+                .into());
+        }
+    }
+    say::json(&found)?;
     Ok(Exit::OK)
 }

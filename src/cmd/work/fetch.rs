@@ -20,7 +20,7 @@ pub fn run(asked: &WorkFetch) -> Result<Exit> {
     let place = subject.place(&name)?;
     let bundle = reader.file(&["work", "bundle", &name], git::tips(&place)?, subject.folder.path())?;
     let Some(bundle) = bundle else {
-        say::line(&format!("`{}` has all commits of `{}` already", place.display(), say::name(&name)));
+        say::note(&format!("`{}` has all commits of `{}` already", place.display(), say::name(&name)));
         return Ok(Exit::OK);
     };
     let identity = &subject.plan.identity;
@@ -28,12 +28,12 @@ pub fn run(asked: &WorkFetch) -> Result<Exit> {
     git::fetch(&place, bundle.path(), identity)?;
     let after = refs(&place, identity)?;
     let new: Vec<_> = after.iter().filter(|(name, told)| before.get(*name) != Some(told)).collect();
-    say::line(&format!("into `{}`:", place.display()));
+    say::note(&format!("into `{}`:", place.display()));
     for (name, told) in &new {
         say::out(&format!("{}  {}\n", say::visible(name), say::visible(told)))?;
     }
     if let Some((name, _)) = new.first() {
-        say::hint(&format!("git log {}", say::visible(name)));
+        say::next(&format!("git log {}", say::visible(name)));
     }
     Ok(Exit::OK)
 }

@@ -89,7 +89,7 @@ fn choose(found: &Found, named: Option<&str>, wanted: fn(&Repository) -> bool) -
 
 /// Told where there was nothing to do.
 fn nothing(what: &str, found: &Found) {
-    say::line(&match found.is_none() {
+    say::note(&match found.is_none() {
         true => format!("no {what}: nothing is there that is nowhere else"),
         false => format!("no {what}; there is: {}", render::work(found)),
     });

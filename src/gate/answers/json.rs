@@ -1,9 +1,9 @@
 //! JSON that an agent takes for descriptions of tools: lists of tools, prompts and skills, and agents' cards. What an API
 //! answers otherwise is content, which a person sees, and passes.
 
+use super::super::messages::{Event, Json};
 use super::phrases;
 use super::{Sign, glyphs};
-use crate::messages::{Event, Json};
 
 /// Bytes of a string that are read.
 const STRING: usize = 32 << 10;

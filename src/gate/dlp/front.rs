@@ -42,7 +42,7 @@ impl Front {
         vault.raw.look(&mut self.trail, &mut self.met);
         for (needle, end) in std::mem::take(&mut self.met) {
             let (whole, end) = (vault.wholes[needle], before + end);
-            let subject = Subject::Known(vault.units[whole.unit].class);
+            let subject = vault.subject(whole.unit);
             let start = end.saturating_sub(vault.raw.length(needle));
             self.act(orders, (subject, whole.how), (start, end, whole.with))?;
         }

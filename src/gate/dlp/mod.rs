@@ -29,7 +29,6 @@ use super::codec::{Decoder, PART};
 pub use front::Front;
 use layer::{Found, Hunt, Layer, Seat, What};
 pub use pattern::Rules;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 pub use vault::{Known, Vault};
 
@@ -68,7 +67,8 @@ pub struct Orders {
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
-    Known(Class),
+    /// A value, by its number in the vault.
+    Known(Class, usize),
     Pattern(&'static str),
 }
 
@@ -106,7 +106,8 @@ pub struct Scan {
     layer: Layer,
     packed: Option<(Decoder, Layer)>,
     found: Found,
-    told: BTreeSet<What>,
+    /// Those that pass.
+    told: Vec<Subject>,
     notes: Vec<Finding>,
 }
 
@@ -125,7 +126,7 @@ impl Scan {
         let seat = if front.is_some() { Seat::Outer } else { Seat::Inner };
         let layer = Layer::new(seat, 0, String::new());
         let knowledge = knowledge.clone();
-        let (found, told, notes) = (Found::new(), BTreeSet::new(), Vec::new());
+        let (found, told, notes) = (Found::new(), Vec::new(), Vec::new());
         Scan { knowledge, orders, front, layer, packed: None, found, told, notes }
     }
 
@@ -142,6 +143,9 @@ impl Scan {
         match &mut self.front {
             Some(front) => {
                 let passed = front.push((&self.knowledge, self.orders), bytes, into);
+                // What passes is met again where all readings are looked at.
+                let passing = front.notes.iter().filter(|note| note.done == Action::Warn);
+                self.told.extend(passing.map(|note| note.subject));
                 self.notes.append(&mut front.notes);
                 passed.map_err(Stop::Found)?;
             }
@@ -197,6 +201,14 @@ impl Scan {
         !self.notes.is_empty()
     }
 
+    /// What the value of a finding of this scan is called; patterns are no values.
+    pub fn name_of(&self, finding: &Finding) -> Option<&str> {
+        match finding.subject {
+            Subject::Known(_, value) => Some(&self.knowledge.vault.names[value]),
+            Subject::Pattern(_) => None,
+        }
+    }
+
     /// What was found and did not stop it, each once.
     pub fn notes(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.notes)
@@ -215,7 +227,7 @@ impl Scan {
     fn judge(&mut self) -> Result<(), Stop> {
         for (what, how) in std::mem::take(&mut self.found) {
             let subject = match what {
-                What::Unit(unit) => Subject::Known(self.knowledge.vault.units[unit].class),
+                What::Unit(unit) => self.knowledge.vault.subject(unit),
                 What::Pattern(name) => Subject::Pattern(name),
             };
             let done = match self.orders.about(subject) {
@@ -225,8 +237,11 @@ impl Scan {
             let finding = Finding { subject, how, done };
             match done {
                 Action::Off => {}
-                Action::Warn if self.told.insert(what) => self.notes.push(finding),
-                Action::Warn => {}
+                Action::Warn if self.told.contains(&subject) => {}
+                Action::Warn => {
+                    self.told.push(subject);
+                    self.notes.push(finding);
+                }
                 Action::Block | Action::Mask => return Err(Stop::Found(Finding { done: Action::Block, ..finding })),
             }
         }
@@ -237,8 +252,8 @@ impl Scan {
 impl Orders {
     pub fn about(self, subject: Subject) -> Action {
         match subject {
-            Subject::Known(Class::GateOnly) => Action::Block,
-            Subject::Known(_) => self.seen,
+            Subject::Known(Class::GateOnly, _) => Action::Block,
+            Subject::Known(..) => self.seen,
             Subject::Pattern(_) => self.patterns,
         }
     }

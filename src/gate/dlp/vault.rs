@@ -2,7 +2,7 @@
 
 use super::forms::{self, Form};
 use super::needles::{GRAM, Needles};
-use super::{Class, fold, worth};
+use super::{Class, Subject, fold, worth};
 
 /// Letters and digits of a value that are looked for as one, wherever the others are.
 pub const PIECE: usize = GRAM;
@@ -22,6 +22,8 @@ pub struct Known {
 
 /// A value, or a part of a long one.
 pub struct Unit {
+    /// Whose it is, by its number.
+    pub value: usize,
     pub class: Class,
     /// Letters and digits.
     pub length: usize,
@@ -44,6 +46,8 @@ pub struct Whole {
 }
 
 pub struct Vault {
+    /// What the values are called.
+    pub names: Vec<String>,
     pub units: Vec<Unit>,
     pub folded: Needles,
     pub signs: Vec<Sign>,
@@ -58,15 +62,15 @@ impl Vault {
     pub fn new(values: &[Known]) -> Vault {
         let (mut units, mut unfit) = (Vec::new(), Vec::new());
         let (mut folded, mut signs, mut raw, mut wholes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for Known { name, class, bytes } in values {
-            let value = bytes.trim_ascii();
-            if let Some(why) = worth::unfit(*class, value) {
+        for (value, Known { name, class, bytes }) in values.iter().enumerate() {
+            let bytes = bytes.trim_ascii();
+            if let Some(why) = worth::unfit(*class, bytes) {
                 unfit.push((name.clone(), why));
                 continue;
             }
-            for part in parts(*class, value) {
+            for part in parts(*class, bytes) {
                 let (unit, letters) = (units.len(), fold::fold(part));
-                units.push(Unit { class: *class, length: letters.len() });
+                units.push(Unit { value, class: *class, length: letters.len() });
                 for (at, piece) in letters.windows(PIECE).enumerate() {
                     folded.push(piece.to_vec());
                     signs.push(Sign::Piece { unit, at });
@@ -84,7 +88,21 @@ impl Vault {
             }
         }
         raw.iter_mut().for_each(|form| form.make_ascii_lowercase());
-        Vault { units, folded: Needles::new(&folded), signs, raw: Needles::new(&raw), wholes, unfit }
+        Vault {
+            names: values.iter().map(|known| known.name.clone()).collect(),
+            units,
+            folded: Needles::new(&folded),
+            signs,
+            raw: Needles::new(&raw),
+            wholes,
+            unfit,
+        }
+    }
+
+    /// Of one of its units.
+    pub fn subject(&self, unit: usize) -> Subject {
+        let Unit { value, class, .. } = self.units[unit];
+        Subject::Known(class, value)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -53,13 +53,18 @@ impl Authority {
         hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The certificate.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
     /// Writes what the agent's programs trust. `roots`: PEM.
     pub fn publish(&self, shared: &Path, roots: &[u8]) -> Result<(), String> {
         let put = |name: &str, bytes: &[u8]| {
             let path = shared.join(name);
             std::fs::write(&path, bytes).map_err(|error| format!("cannot write `{}`: {error}", path.display()))
         };
-        let own = self.issuer.pem();
+        let own = self.pem();
         let mut bundle = roots.to_vec();
         if bundle.last().is_some_and(|byte| *byte != b'\n') {
             bundle.push(b'\n');

@@ -10,10 +10,7 @@ const LETTERS: &[u8; 32] = b"ABCDEFGHJKMNPQRSTVWXYZ0123456789";
 
 /// Puts one into what the agent gets, and says what it is.
 pub fn plant(go: &mut Go) -> Result<String, String> {
-    let mut bytes = [0; 32];
-    ring::default_provider().secure_random.fill(&mut bytes).map_err(|_| "no random numbers".to_owned())?;
-    let letters: String = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect();
-    let canary = format!("bkp_{letters}");
+    let canary = format!("bkp_{}", letters()?);
     // What the operator has put there is the operator's.
     go.env.entry(VARIABLE.to_owned()).or_insert_with(|| Source::Text(canary.clone()));
     if !go.files.iter().any(|file| file.path == FILE) {
@@ -21,4 +18,11 @@ pub fn plant(go: &mut Go) -> Result<String, String> {
         go.files.push(File { path: FILE.to_owned(), mode: 0o600, how: How::Put, source: Source::Text(text) });
     }
     Ok(canary)
+}
+
+/// That nobody has said before.
+pub fn letters() -> Result<String, String> {
+    let mut bytes = [0; 32];
+    ring::default_provider().secure_random.fill(&mut bytes).map_err(|_| "no random numbers".to_owned())?;
+    Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect())
 }

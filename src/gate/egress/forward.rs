@@ -30,20 +30,13 @@ impl Conversation {
     ) -> Response<Body> {
         let upgrade = headers::websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (mut head, incoming) = request.into_parts();
-        let inspector = || Inspector::new(tally.herald(), pass, &head);
-        let looked = inspector().and_then(|first| Ok((first, upgrade.is_some().then(inspector).transpose()?)));
-        let (inspector, control) = match looked {
+        let (inspector, control) = match depart(pass, &mut head, &mut tally) {
             Ok(looked) => looked,
             Err(denial) => {
                 tally.denied(&denial);
                 return self.page(refusal(&denial, self.reader()), tally, Request::from_parts(head, incoming)).await;
             }
         };
-        headers::outgoing(&mut head.headers, pass.rule(), &pass.table.own_headers, pass.injection());
-        if let Err(denial) = leaks::head(pass, &mut head, &mut tally) {
-            tally.denied(&Denial { route: denial.route.or(Some(pass.route)), ..denial.clone() });
-            return self.page(refusal(&denial, self.reader()), tally, Request::from_parts(head, incoming)).await;
-        }
         let (upload, switch) = match upgrade.zip(control) {
             Some((agent, control)) => {
                 headers::upgrade(&mut head.headers);
@@ -189,6 +182,17 @@ impl Conversation {
             }
         }
     }
+}
+
+/// Looks at a head, and makes of it what leaves. What then looks at the body, or at a WebSocket's messages and at its
+/// control frames.
+pub fn depart(pass: &Passage, head: &mut Parts, tally: &mut Tally) -> Result<(Inspector, Option<Inspector>), Denial> {
+    let near = |denial: Denial| Denial { route: denial.route.or(Some(pass.route)), ..denial };
+    let inspector = || Inspector::new(tally.herald(), pass, head).map_err(near);
+    let looking = (inspector()?, headers::websocket(&head.headers).then(inspector).transpose()?);
+    headers::outgoing(&mut head.headers, pass.rule(), &pass.table.own_headers, pass.injection());
+    leaks::head(pass, head, tally).map_err(near)?;
+    Ok(looking)
 }
 
 /// HTTP/2 may send them one by one; HTTP/1 has one header for all (RFC 9113, section 8.2.3).

@@ -6,8 +6,9 @@ use super::dial::Trouble;
 use super::headers;
 use super::http::{Conversation, Sni};
 use super::leaks;
+use super::table::Table;
 use super::tally::Tally;
-use claude_bottle::policy::{Ask, Denial, Reason, plain_name};
+use claude_bottle::policy::{Ask, Denial, Pass, Reason, plain_name};
 use claude_bottle::protocol::GATE_HOST;
 use hyper::body::Incoming;
 use hyper::header::HOST;
@@ -35,21 +36,7 @@ impl Conversation {
             Trouble::Denied(denial) => near(denial),
             failed => failed,
         })?;
-        if let Some(header) = headers::overriding(request.headers()) {
-            return Err(near(Denial::new(Reason::Method, format!("header `{header}` is never allowed"))));
-        }
-        let uri = request.uri();
-        let method = request.method().as_str();
-        // Not `path()`, which makes `/` of a target that has none.
-        let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
-        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        let fields = headers::going_on(request.headers());
-        let ask = Ask { host: &self.host, port: self.port, method, path, query, headers: &fields };
-        let pass = table.policy.decide(&ask).map_err(near)?;
-        if headers::websocket(request.headers()) && !table.route(pass.route).takes_websockets() {
-            let text = format!("a WebSocket to `{}` could send anything, which its route does not allow", self.host);
-            return Err(Trouble::Denied(Denial::new(Reason::Method, text).near(pass.route)));
-        }
+        let pass = decide(&table, (&self.host, self.port), request).map_err(near)?;
         tally.path(&pass.path);
         self.egress.in_time(Passage { table, pass }).await.map(Some).map_err(Trouble::Denied)
     }
@@ -99,4 +86,22 @@ impl Conversation {
     fn is_port(&self, port: Option<u16>) -> bool {
         port.is_none_or(|port| port == self.port)
     }
+}
+
+/// What no address and no name server is needed for.
+pub fn decide<B>(table: &Table, (host, port): (&str, u16), request: &Request<B>) -> Result<Pass, Denial> {
+    if let Some(header) = headers::overriding(request.headers()) {
+        return Err(Denial::new(Reason::Method, format!("header `{header}` is never allowed")));
+    }
+    // Not `path()`, which makes `/` of a target that has none.
+    let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let fields = headers::going_on(request.headers());
+    let ask = Ask { host, port, method: request.method().as_str(), path, query, headers: &fields };
+    let pass = table.policy.decide(&ask)?;
+    if headers::websocket(request.headers()) && !table.route(pass.route).takes_websockets() {
+        let text = format!("a WebSocket to `{host}` could send anything, which its route does not allow");
+        return Err(Denial::new(Reason::Method, text).near(pass.route));
+    }
+    Ok(pass)
 }

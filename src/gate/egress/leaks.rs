@@ -200,11 +200,11 @@ impl Teller<'_> {
     fn judge(&self, ended: Result<(), Stop>, scan: &mut Scan, place: &str) -> Result<(), Denial> {
         for note in scan.notes() {
             let done = if note.done == Action::Mask { Done::Masked } else { Done::Passed };
-            self.herald.alarm(&told(&note, place), done);
+            self.herald.alarm(&told(&note, place), scan.name_of(&note), done);
         }
         ended.map_err(|stop| {
             if let Stop::Found(finding) = &stop {
-                self.herald.alarm(&told(finding, place), Done::Blocked);
+                self.herald.alarm(&told(finding, place), scan.name_of(finding), Done::Blocked);
             }
             denial(&stop, place)
         })
@@ -216,8 +216,8 @@ fn denial(stop: &Stop, place: &str) -> Denial {
         Stop::Unread(why) => format!("{place} cannot be read: {why}"),
         Stop::Found(Finding { subject, how, .. }) => {
             let what = match subject {
-                Subject::Known(Class::GateOnly) => "a credential that only the gate may send",
-                Subject::Known(_) => "a secret that this bottle was given",
+                Subject::Known(Class::GateOnly, _) => "a credential that only the gate may send",
+                Subject::Known(..) => "a secret that this bottle was given",
                 Subject::Pattern(name) => name,
             };
             format!("{place} carries {what} ({how})")
@@ -229,9 +229,9 @@ fn denial(stop: &Stop, place: &str) -> Denial {
 /// For the operator.
 fn told(Finding { subject, how, .. }: &Finding, place: &str) -> String {
     let what = match subject {
-        Subject::Known(Class::GateOnly) => "a value of the gate's alone",
-        Subject::Known(Class::Seen) => "a value that the agent was given",
-        Subject::Known(Class::Canary) => "the planted credential",
+        Subject::Known(Class::GateOnly, _) => "a value of the gate's alone",
+        Subject::Known(Class::Seen, _) => "a value that the agent was given",
+        Subject::Known(Class::Canary, _) => "the planted credential",
         Subject::Pattern(name) => name,
     };
     format!("{what} in {place} ({how})")

@@ -34,6 +34,7 @@ mod stock;
 mod streams;
 mod table;
 mod tally;
+mod trial;
 mod upstream;
 mod watch;
 mod websocket;

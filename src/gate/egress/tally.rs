@@ -125,10 +125,11 @@ pub struct Herald {
 }
 
 impl Herald {
-    /// `finding` never holds what was found.
-    pub fn alarm(&self, finding: &str, done: Done) {
+    /// `finding` never holds what was found; `value` is its name, where it has one.
+    pub fn alarm(&self, finding: &str, value: Option<&str>, done: Done) {
         let _ = self.finding.set(finding.to_owned());
-        self.egress.events.push(Event::Alarm(Alarm { finding: finding.to_owned(), done, ..self.alarm.clone() }));
+        let (finding, value) = (finding.to_owned(), value.map(str::to_owned));
+        self.egress.events.push(Event::Alarm(Alarm { finding, value, done, ..self.alarm.clone() }));
     }
 }
 

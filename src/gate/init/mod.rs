@@ -12,6 +12,7 @@ mod files;
 mod go;
 mod merge;
 mod names;
+mod pipe;
 mod redraw;
 mod relay;
 mod transfer;
@@ -53,6 +54,7 @@ pub fn run(args: &[String]) -> i32 {
         _ => place(args).and_then(|(place, rest)| match rest {
             [] => serve(&place),
             [word] if word == "redraw" => redraw::run(),
+            [word] if word == "pipe" => pipe::run(),
             [word, rest @ ..] if word == "work" => work::run(&place.home, rest),
             [word] if word == "size" => work::size(&place.home),
             [word, path] if word == "put" => transfer::put(&place.home, path),

@@ -4,16 +4,21 @@ use super::{flags, hold, long_flags_in, program, read, repository, spellings, to
 use clap::{Arg, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use claude_bottle::cli::VARIABLES;
+use claude_bottle::exit::CODES;
 use claude_bottle::manifest::{self, keys};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// `claude-bottle.1` and its like, with the command each is of.
 fn pages() -> BTreeMap<String, Option<Command>> {
     let of = |command: &Command| command.get_display_name().unwrap_or(command.get_name()).to_owned();
     let mut pages: BTreeMap<String, Option<Command>> =
-        ["claude-bottle.json.5", AUDIT, "claude-bottle-gate.8"].map(|page| (page.to_owned(), None)).into();
+        ["claude-bottle.json.5", AUDIT, "claude-bottle-gate.8", "claude-bottle-security.7"]
+            .map(|page| (page.to_owned(), None))
+            .into();
     for command in [program()].into_iter().chain(verbs()) {
         pages.insert(format!("{}.1", of(&command)), Some(command));
     }
@@ -48,9 +53,9 @@ fn whole(page: &str, command: Option<&Command>) -> String {
         let line = line.replace("{version}", env!("CARGO_PKG_VERSION")).replace("{verbs}", &see_also());
         match (line.strip_prefix(".\\\" "), command) {
             (Some("{synopsis}"), Some(command)) => text.push_str(&synopsis(command)),
-            (Some("{options}"), Some(command)) => {
-                text.push_str(&part(|roff| Man::new(command.clone()).render_options_section(roff)));
-            }
+            (Some("{options}"), Some(command)) => text.push_str(&options(command)),
+            (Some("{exit status}"), _) => text.push_str(&exit_status()),
+            (Some("{environment}"), _) => text.push_str(&environment()),
             (Some("{commands}"), Some(command)) => {
                 text.push_str(&part(|roff| Man::new(command.clone()).render_subcommands_section(roff)));
             }
@@ -63,6 +68,54 @@ fn whole(page: &str, command: Option<&Command>) -> String {
 fn see_also() -> String {
     let names: Vec<String> = verbs().iter().map(|verb| format!(".BR claude-bottle-{} (1)", verb.get_name())).collect();
     names.join(",\n")
+}
+
+/// A verb's own, and where the others are told of.
+fn options(command: &Command) -> String {
+    let whole = part(|roff| Man::new(command.clone()).render_options_section(roff));
+    if command.get_name() == program().get_name() {
+        return whole;
+    }
+    let own = match whole.split_once(".SH") {
+        Some((own, _)) => own,
+        None => &whole,
+    };
+    let global = command.get_opts().chain(switches(command)).filter(|flag| is_global(flag));
+    let global: Vec<String> = global.map(|flag| format!(".BR \\-\\-{} ", flag.get_long().unwrap())).collect();
+    format!("{own}.PP\nAnd, as for every command,\n{},\ntold of in\n.BR claude-bottle (1).\n", global.join(",\n"))
+}
+
+fn is_global(flag: &Arg) -> bool {
+    flag.get_help_heading().is_some()
+}
+
+fn exit_status() -> String {
+    let code = |code: &str| match code.strip_suffix('n') {
+        Some(before) => format!(".RI {before} n\n").replace(".RI  n", ".I n"),
+        None => format!(".B {code}\n"),
+    };
+    CODES.iter().map(|one| format!(".TP\n{}{}", code(one.code), prose(&sentence(one.short), one.more))).collect()
+}
+
+/// With a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+}
+
+fn environment() -> String {
+    let head = |names: &[&str]| format!(".BR {}\n", names.join(" \", \" "));
+    VARIABLES.iter().map(|one| format!(".TP\n{}{}", head(one.names), prose(one.short, one.more))).collect()
+}
+
+/// Sentences, a line each; what backticks enclose is bold.
+fn prose(short: &str, more: &str) -> String {
+    let text = [short, more].join(" ").replace('\\', "\\e").replace('-', "\\-").replace('~', "\\(ti");
+    let text = text.trim_end().replace(". ", ".\n");
+    let parts = text.split('`').enumerate();
+    let whole: String =
+        parts.map(|(n, part)| if n % 2 == 1 { format!("\\fB{part}\\fR") } else { part.to_owned() }).collect();
+    format!("{whole}\n")
 }
 
 /// A generated section without its heading, which is the prose's.
@@ -82,7 +135,8 @@ fn synopsis(command: &Command) -> String {
         line.extend(words);
         line.push(roman(if needed { "" } else { "]" }));
     };
-    for flag in command.get_opts().chain(switches(command)) {
+    let whole = command.get_name() == program().get_name();
+    for flag in command.get_opts().chain(switches(command)).filter(|flag| whole || !is_global(flag)) {
         let mut words: Vec<Inline> = Vec::new();
         for spelling in spellings(flag).into_iter().rev() {
             if !words.is_empty() {
@@ -133,6 +187,23 @@ fn pages_have_no_lint() {
     }
 }
 
+/// As people open them, with nothing left unfilled.
+#[test]
+fn pages_are_rendered_by_man() {
+    let folder = tempfile::tempdir().unwrap();
+    for (page, command) in pages() {
+        let path = folder.path().join(&page);
+        fs::write(&path, whole(&page, command.as_ref())).unwrap();
+        let man =
+            std::process::Command::new("man").args(["--warnings", "-l"]).arg(&path).env("MANWIDTH", "100").output();
+        // Where there is only mandoc, it is what `man` would run.
+        let output = man.or_else(|_| tool("mandoc").arg(&path).output()).unwrap();
+        let (said, text) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success() && said.is_empty(), "{page}: {said}");
+        assert!(text.contains("NAME") && text.lines().count() > 20 && !text.contains("{version}"), "{page}: {text}");
+    }
+}
+
 /// The page with `--yes` as it is typed.
 fn plain(page: &str) -> String {
     let command = pages().remove(page).flatten();
@@ -158,7 +229,11 @@ fn every_flag_of_the_help_is_in_its_page_and_no_other() {
         }
         let mut known = needed.clone();
         if command.has_subcommands() {
-            known.extend(verbs().iter().flat_map(flags));
+            known.extend(
+                verbs()
+                    .iter()
+                    .flat_map(|verb| verb.get_subcommands().chain([verb]).flat_map(flags).collect::<Vec<_>>()),
+            );
         }
         // An example may hand a flag on to the agent's program.
         let typed: String =
@@ -191,20 +266,78 @@ fn section<'a>(text: &'a str, name: &str) -> &'a str {
 }
 
 #[test]
-fn every_variable_that_is_read_is_in_the_page_and_no_other() {
-    let text = plain("claude-bottle.1");
-    let told = headings(section(&text, "ENVIRONMENT"));
+fn every_variable_that_is_read_is_told_of_and_no_other() {
+    let told: BTreeSet<String> = VARIABLES.iter().flat_map(|one| one.names).map(|name| (*name).to_owned()).collect();
     let mut read = BTreeSet::from(["COLORTERM".to_owned(), "TZ".to_owned()]);
-    for source in sources(&repository().join("src")) {
+    let shells =
+        files_in("shell", "").into_iter().map(|file| (PathBuf::from(&file), super::read(&format!("shell/{file}"))));
+    for (file, source) in sources(&repository().join("src")).into_iter().chain(shells) {
+        if file.ends_with("cli/environment.rs") {
+            continue;
+        }
         read.extend(names_in(&source, "CLAUDE_BOTTLE_"));
         for call in ["variable(\"", "var(\"", "var_os(\""] {
             read.extend(source.match_indices(call).map(|(at, _)| name(&source[at + call.len()..])));
         }
     }
     assert_eq!(told, read);
+    assert_eq!(headings(section(&plain("claude-bottle.1"), "ENVIRONMENT")), told);
     let readme: BTreeSet<String> = names_in(&super::read("README.md"), "CLAUDE_BOTTLE_").collect();
     let ours: BTreeSet<String> = told.into_iter().filter(|name| name.starts_with("CLAUDE_BOTTLE_")).collect();
     assert_eq!(readme, ours, "README.md");
+}
+
+/// The README's tables of variables and exit codes are the program's; `UPDATE=1` rewrites them.
+#[test]
+fn tables_of_the_readme_are_what_the_program_says() {
+    let row = |left: &str, right: &str| format!("| {left} | {right} |\n");
+    let names = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let variables: String = VARIABLES.iter().map(|one| row(&names(one.names), one.short)).collect();
+    let codes: String = CODES.iter().map(|one| row(one.code, one.short)).collect();
+    let mut readme = super::read("README.md");
+    for (what, rows) in [("variables", variables), ("exit codes", codes)] {
+        let begin = format!("<!-- made: {what} -->\n");
+        let (before, rest) = readme.split_once(&begin).unwrap_or_else(|| panic!("README.md has no `{begin}`"));
+        let (_, after) = rest.split_once("<!-- end -->").unwrap();
+        readme = format!("{before}{begin}| | |\n|---|---|\n{rows}<!-- end -->{after}");
+    }
+    hold("README.md", &readme);
+}
+
+/// Every command that ends the process, and every code of it: no bare number is anywhere else.
+#[test]
+fn every_exit_code_is_told_of() {
+    use claude_bottle::exit::Exit;
+    let told: BTreeSet<&str> = CODES.iter().map(|one| one.code).collect();
+    let known = [Exit::OK, Exit::DENIED, Exit::REFUSED, Exit::PANIC, Exit::ENGINE].map(|exit| exit.0.to_string());
+    let known: BTreeSet<&str> = known.iter().map(String::as_str).chain(["n", "128+n"]).collect();
+    assert_eq!(told, known);
+}
+
+/// The program's help has the verbs in kinds of its own making: all of them, in their own words.
+#[test]
+fn the_help_has_every_verb_in_its_own_words() {
+    let help = program().render_help().to_string();
+    let shown: BTreeSet<&str> =
+        help.split("Global options:").next().unwrap().lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    let own: Vec<String> =
+        verbs().iter().map(|verb| format!("{:<9}{}", verb.get_name(), verb.get_about().unwrap())).collect();
+    assert_eq!(shown, own.iter().map(String::as_str).collect(), "HELP in src/cli.rs");
+}
+
+/// On every page of a verb the reader finds the same sections.
+#[test]
+fn every_page_of_a_verb_has_its_sections() {
+    for (page, command) in pages() {
+        let text = plain(&page);
+        for name in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"] {
+            let there = text.contains(&format!(".SH {name}\n"));
+            assert!(
+                there || command.as_ref().is_none_or(|of| of.get_name() == "claude-bottle"),
+                "{page} has no {name}"
+            );
+        }
+    }
 }
 
 fn names_in<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = String> + 'a {
@@ -215,13 +348,14 @@ fn name(text: &str) -> String {
     text.chars().take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '_').collect()
 }
 
-fn sources(folder: &Path) -> Vec<String> {
+/// With their paths.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let path = entry.path();
         match path.extension() {
             _ if path.is_dir() => found.extend(sources(&path)),
-            Some(rs) if rs == "rs" => found.push(fs::read_to_string(path).unwrap()),
+            Some(rs) if rs == "rs" => found.push((path.clone(), fs::read_to_string(path).unwrap())),
             _ => {}
         }
     }
@@ -275,6 +409,53 @@ fn every_field_of_the_audit_trail_is_in_its_page_and_no_other() {
     }
     for (title, of) in [("\"REQUESTS AND CONNECTIONS\"", "enum Outcome"), ("ALARMS", "enum Done")] {
         assert!(members(&source, of).is_subset(&bold_words(section(&text, title))), "{title}");
+    }
+}
+
+/// Names of a schema's properties, and the words that a property can be.
+fn vocabulary(schema: &Value, root: &Value, names: &mut BTreeSet<String>, words: &mut BTreeSet<String>) {
+    if let Some(to) = schema["$ref"].as_str() {
+        vocabulary(root.pointer(to.trim_start_matches('#')).unwrap(), root, names, words);
+    }
+    names.extend(schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()));
+    words.extend(schema["enum"].as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)));
+    let below = schema.as_object().into_iter().flatten().filter(|(name, _)| *name != "$defs").map(|(_, below)| below);
+    below.chain(schema.as_array().into_iter().flatten()).for_each(|below| vocabulary(below, root, names, words));
+}
+
+/// What is printed as JSON is told of in the command's page, field by field.
+#[test]
+fn every_field_of_an_output_is_in_its_page_and_no_other() {
+    let root: Value = serde_json::from_str(include_str!("../../../schema/output.schema.json")).unwrap();
+    let list = |name: &str| {
+        let (mut names, mut words) = (BTreeSet::new(), BTreeSet::new());
+        vocabulary(&root["$defs"][name], &root, &mut names, &mut words);
+        (names, words)
+    };
+    for of in ["list", "info", "check", "cleanup", "work", "doctor"] {
+        let text = plain(&format!("claude-bottle-{of}.1"));
+        let begin = text
+            .match_indices("\n.B ")
+            .map(|(at, _)| at)
+            .find(|at| text[*at + 4..].lines().next().unwrap().ends_with("json"));
+        let rest = &text[begin.unwrap_or_else(|| panic!("{of}: no word of JSON"))..];
+        let end = rest.find("\n.SH ").into_iter().chain(rest.find("\nfetch ")).min().unwrap();
+        let mut told = bold_words(&rest[..end]);
+        // What stands between bold words, and other things than fields.
+        told.retain(|word| word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.starts_with("claude-bottle"));
+        told.retain(|word| !["and", "or", "with"].contains(&word.as_str()));
+        let (mut needed, words) = list(of);
+        let mut known: BTreeSet<String> = needed.union(&words).cloned().collect();
+        known.extend(["json", "diff"].map(str::to_owned));
+        if of == "info" {
+            // It has what the list has, and says so.
+            needed = needed.difference(&list("list").0).cloned().collect();
+        }
+        if of == "cleanup" {
+            needed = needed.difference(&list("work").0).cloned().collect();
+        }
+        assert!(needed.is_subset(&told), "{of}: its page lacks {:?}", needed.difference(&told));
+        assert!(told.is_subset(&known), "{of}: its page invents {:?}", told.difference(&known));
     }
 }
 

@@ -10,14 +10,14 @@ use std::process::Command;
 
 const PAPERS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"];
 
-struct Block {
+pub struct Block {
     /// From a comment `<!-- held: … -->` in the line above.
-    held: String,
-    language: String,
-    text: String,
+    pub held: String,
+    pub language: String,
+    pub text: String,
 }
 
-fn blocks(paper: &str) -> Vec<Block> {
+pub fn blocks(paper: &str) -> Vec<Block> {
     let text = read(paper);
     let mut lines = text.lines();
     let mut before = "";

@@ -35,6 +35,29 @@ fn with_token(rig: &Rig, variable: &str, args: &[&str]) -> super::Ran {
     run(rig.ours(args).env(variable, TOKEN), "")
 }
 
+/// What `--format sh` prints is the bottle, without us: the agent answers, and the gate has put the token on.
+#[test]
+fn the_printed_script_gives_a_bottle_in_which_it_answers() {
+    let (rig, model) = rig(&json!([{ "text": "Said through the gate." }]));
+    let args = ["start", "--dry-run", "--format", "sh", "--headless", "-p", "say something", "plain"];
+    let script = rig.run(&args, "").code(0).stdout;
+    let shell = |token: Option<&str>| {
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-c", &script]).env("HOME", rig.path()).env_remove("CLAUDE_CODE_OAUTH_TOKEN");
+        run(shell.envs(token.map(|token| ("CLAUDE_CODE_OAUTH_TOKEN", token))), "")
+    };
+    let ran = shell(None).code(2);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", "set CLAUDE_CODE_OAUTH_TOKEN first\n"));
+    let ran = shell(Some(TOKEN)).code(0);
+    assert_eq!(ran.stdout, "Said through the gate.\n", "{}", ran.stderr);
+    rig.assert_nothing_left();
+    let turns = model.turns();
+    assert_eq!(turns.len(), 1);
+    assert!(turns[0]["headers"].to_string().contains(&format!("Bearer {TOKEN}")), "{}", turns[0]["headers"]);
+    assert!(turns[0]["body"].to_string().contains("say something"));
+    assert!(!script.contains(TOKEN));
+}
+
 #[test]
 fn it_runs_tools_with_a_token_it_never_sees() {
     let look = "cat /proc/$PPID/environ | tr '\\0' '\\n'; curl -sS https://allowed.example.org/hello; \

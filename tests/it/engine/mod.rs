@@ -3,10 +3,13 @@
 //! Needs what `make test` makes ready; without it these tests fail and say so. Every object a test makes is removed by
 //! label, and a test that leaves one fails.
 
+mod begin;
 mod claude;
 mod ends;
+mod forward;
 mod network;
 mod podman;
+mod readme;
 mod second;
 mod secrets;
 mod session;

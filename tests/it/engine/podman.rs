@@ -1,5 +1,6 @@
 //! The same bottles on podman, Debian's, as far as it runs beside Docker: its images are Docker's, carried over.
 
+use super::forward::{self, python};
 use super::session::{lost_and_settled, shell};
 use super::{Going, Rig, docker, images, lines, told};
 use nix::sys::signal::Signal;
@@ -164,6 +165,21 @@ fn podmans_detached_session_is_attached_again() {
 #[test]
 fn podmans_lost_session_is_settled_by_cleanup() {
     lost_and_settled(rig);
+}
+
+#[test]
+fn podmans_server_is_forwarded() {
+    let rig = rig(&python(include_str!("dev.py")));
+    let (session, identity) = forward::start(&rig, "LISTENING\n");
+    let (forward, url) = forward::forward(&rig, &identity);
+    let page =
+        super::run(Command::new("curl").args(["-sS", "--noproxy", "*", &url, &format!("{url}large")]), "").code(0);
+    assert!(page.stdout.contains("<title>version 1</title>"), "{}", page.stdout);
+    assert!(page.stdout.len() > 20_000_000);
+    forward.signal(Signal::SIGINT);
+    forward.end().code(130);
+    session.signal(Signal::SIGTERM);
+    session.end().code(143);
 }
 
 /// The script is the plan on podman, too.

@@ -208,15 +208,47 @@ fn a_gate_that_does_not_come_up_says_why_and_the_agent_never_runs() {
     rig.assert_nothing_left();
 }
 
-#[test]
-fn an_image_that_does_not_build_says_so_in_the_engines_words() {
+/// A bottle whose image is built of these lines.
+fn built_of(lines: &str) -> Rig {
     let rig = Rig::new(&json!({}));
-    std::fs::write(rig.path().join("bad.Dockerfile"), "FROM claude-bottle-agent\nRUN exit 42\n").unwrap();
+    std::fs::write(rig.path().join("own.Dockerfile"), format!("FROM claude-bottle-agent\n{lines}\n")).unwrap();
     rig.manifest(&json!({
-        "bottles": { "b": { "image": { "dockerfile": "bad.Dockerfile" } } },
+        "bottles": { "b": { "image": { "dockerfile": "own.Dockerfile" } } },
         "agents": { "a": { "bottle": "b", "command": ["true"] } },
     }));
-    rig.run(&["start", "--yes", "a"], "").code(125).says("returned a non-zero code: 42");
+    rig
+}
+
+/// Without a terminal the steps are told, and all that was said once it is of use.
+#[test]
+fn an_image_that_does_not_build_says_so_in_the_engines_words() {
+    let rig = built_of(&format!("RUN : {}; echo GO''OD\nRUN echo WHY''NOT; exit 42", super::unique()));
+    let ran = rig.run(&["start", "--yes", "a"], "").code(125);
+    ran.says("returned a non-zero code: 42");
+    let (steps, all) = ran.stderr.split_once("Sending build context").unwrap();
+    assert!(steps.contains("\nStep 3/4 : RUN echo WHY") && !steps.contains("GOOD"), "{}", ran.stderr);
+    assert!(all.contains("\nGOOD\n") && all.contains("\nWHYNOT\n"), "{}", ran.stderr);
+    // The classic builder keeps what did build, without a name.
+    let kept = all.split_once("GOOD\n").and_then(|(_, rest)| rest.split(" ---> ").nth(1)).unwrap();
+    docker(&["rmi", kept.lines().next().unwrap()]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_build_that_is_interrupted_leaves_nothing() {
+    let word = super::unique();
+    let rig = built_of(&format!("RUN echo BEG''UN; sleep 1000; echo {word}"));
+    let mut going = rig.on_terminal(&["start", "--yes", "a"]);
+    going.until("BEGUN");
+    going.say("\x03");
+    going.end().code(130);
+    // The engine takes its own time to notice that nobody waits for the image.
+    let left = || docker(&["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Command}}"]).contains(&word);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while left() {
+        assert!(std::time::Instant::now() < deadline, "{}", docker(&["ps", "-a"]));
+        docker(&["version"]);
+    }
     rig.assert_nothing_left();
 }
 

@@ -1,13 +1,14 @@
 //! What must not leave, tried through the real gate: a matrix of encodings and places, what each route does about it, and
 //! five hundred honest requests, none of which may be refused.
 
+use super::encodings::{ENCODINGS, base32, base64, each, gzip, hex};
 use super::*;
 use claude_bottle::protocol::{Alarm, Done, Source, decode_base64};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// In the agent's environment.
-const PIN: &str = "zx-api03-q8Rt2LmPw9Xk4Zc7";
+pub const PIN: &str = "zx-api03-q8Rt2LmPw9Xk4Zc7";
 
 /// Of a body, for the test to look at; a form's parts are binary now and then.
 pub fn shown(headers: &hyper::HeaderMap, body: &[u8]) -> String {
@@ -22,70 +23,7 @@ async fn start(origin: &Origin, routes: Value) -> Gate {
     .await
 }
 
-fn each(text: &str, write: impl Fn(u8) -> String) -> String {
-    text.bytes().map(write).collect()
-}
-
-fn base64(text: &str) -> String {
-    encode_base64(text.as_bytes())
-}
-
-fn hex(text: &str) -> String {
-    each(text, |byte| format!("{byte:02x}"))
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn base32(text: &str) -> String {
-    let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
-    let digit = |five: &[u8]| {
-        let five = format!("{:0<5}", String::from_utf8_lossy(five));
-        char::from(b"abcdefghijklmnopqrstuvwxyz234567"[usize::from_str_radix(&five, 2).unwrap()])
-    };
-    bits.as_bytes().chunks(5).map(digit).collect()
-}
-
-fn rot13(text: &str) -> String {
-    let turn = |c: char, first: u8| char::from((c as u8 - first + 13) % 26 + first);
-    let turn = |c: char| match c {
-        'a'..='z' => turn(c, b'a'),
-        'A'..='Z' => turn(c, b'A'),
-        c => c,
-    };
-    text.chars().map(turn).collect()
-}
-
-type Encoding = (&'static str, fn(&str) -> String);
-
-const ENCODINGS: &[Encoding] = &[
-    ("plain", |t| t.to_owned()),
-    ("upper case", |t| t.to_ascii_uppercase()),
-    ("percent", |t| each(t, |b| format!("%{b:02x}"))),
-    ("percent twice", |t| each(t, |b| format!("%25{b:02X}"))),
-    ("base64", base64),
-    ("base64, url", |t| base64(&format!("a{t}")).replace('+', "-").replace('/', "_").replace('=', "")),
-    ("base64 twice", |t| base64(&base64(t))),
-    ("base32", base32),
-    ("hex", hex),
-    ("hex with colons", |t| each(t, |b| format!("{b:02X}:"))),
-    ("hex of base64", |t| hex(&base64(t))),
-    ("numbers", |t| each(t, |b| format!("{b},"))),
-    ("octal", |t| each(t, |b| format!("\\{b:03o}"))),
-    ("reversed", |t| t.chars().rev().collect()),
-    ("rot13", rot13),
-    ("JSON escapes", |t| each(t, |b| format!("\\u{b:04x}"))),
-    ("HTML entities", |t| each(t, |b| format!("&#{b};"))),
-    ("dots between", |t| each(t, |b| format!("{}.", char::from(b)))),
-    ("zero width", |t| each(t, |b| format!("{}\u{200b}", char::from(b)))),
-    ("fullwidth", |t| each(t, |b| char::from_u32(u32::from(b) + 0xfee0).unwrap().to_string())),
-    ("gzip in base64", |t| encode_base64(&gzip(t.as_bytes()))),
-];
-
-const PLACES: &[&str] = &[
+pub const PLACES: &[&str] = &[
     "path",
     "query",
     "parameter",
@@ -109,7 +47,7 @@ fn target(text: &str) -> String {
 }
 
 /// `None`: it does not fit there.
-fn planted(place: &str, text: &str) -> Option<Request<Payload>> {
+pub fn planted(place: &str, text: &str) -> Option<Request<Payload>> {
     let post = |path: &str, kind: &str, body: String| {
         let mut request = ask(&format!("POST a.test {path}"), &[("content-type", kind)]);
         *request.body_mut() = full(body);
@@ -189,7 +127,7 @@ fn planted(place: &str, text: &str) -> Option<Request<Payload>> {
 }
 
 /// Reads the trail up to the line of this request; how it was told, and what was told before.
-async fn trail(gate: &mut Gate) -> (Audit, Vec<Alarm>) {
+pub async fn trail(gate: &mut Gate) -> (Audit, Vec<Alarm>) {
     let mut alarms = Vec::new();
     loop {
         let event = gate.line().await.event;

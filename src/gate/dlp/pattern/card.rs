@@ -89,9 +89,9 @@ impl Card {
             _ => {
                 let touches = byte.is_ascii_alphabetic() || byte == b'_';
                 let joined = self.joined || (touches && self.last.is_ascii_digit());
-                let end = if self.last.is_ascii_digit() { at - 1 } else { at - 2 };
                 if !joined && self.is_card() && (!self.groups.is_empty() || self.is_named(&[before, read].concat(), at))
                 {
+                    let end = if self.last.is_ascii_digit() { at - 1 } else { at - 2 };
                     hits.push(Hit { name: "a card number", start: self.start, end });
                 }
                 self.digits.clear();

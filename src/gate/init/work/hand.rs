@@ -8,6 +8,7 @@ use super::git::{Git, lines};
 use super::repository::Repository;
 use super::walk::{Found, regular, walk};
 use super::{NOTHING, Place};
+use claude_bottle::exit::nearest;
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -36,9 +37,16 @@ fn look(place: &Place) -> Result<Seen, Failure> {
 fn on(place: &Place, name: &str, hand: impl FnOnce(&Clean) -> Result<i32, Failure>) -> Result<i32, Failure> {
     let Seen { baseline, found } = look(place)?;
     let path = found.repositories.iter().find(|path| shown(path) == name);
-    let path = path.ok_or_else(|| Failure(format!("no repository `{name}` in the workspace")))?;
+    let path = path.ok_or_else(|| unknown(name, &found))?;
     let repository = Repository::open(&place.workspace, path, &found)?;
     hand(&Clean::new(&repository, &baseline, place)?)
+}
+
+fn unknown(name: &str, found: &Found) -> Failure {
+    let names: Vec<String> = found.repositories.iter().map(|path| shown(path)).collect();
+    let near = nearest(name, names.iter().map(String::as_str));
+    let meant = near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"));
+    Failure(format!("no repository `{name}` in the workspace{meant}"))
 }
 
 /// `base COMMIT` or `base none`, then one patch.
@@ -160,7 +168,7 @@ pub fn diff(place: &Place, only: Option<&str>, detail: Detail) -> Result<i32, Fa
     let chosen = |path: &&std::path::PathBuf| only.is_none_or(|only| only == shown(path));
     let repositories: Vec<_> = found.repositories.iter().filter(chosen).collect();
     if let (Some(only), true) = (only, repositories.is_empty()) {
-        return Err(Failure(format!("no repository `{only}` in the workspace")));
+        return Err(unknown(only, &found));
     }
     for path in repositories {
         let told = Repository::open(&place.workspace, path, &found)

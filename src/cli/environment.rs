@@ -1,0 +1,90 @@
+//! The variables of the environment that count: one definition for the manual and the README. A test holds that every
+//! variable that is read is here, and no other.
+
+/// Some variables that are told of together: what `` ` `` encloses is typed like that.
+pub struct Variable {
+    pub names: &'static [&'static str],
+    /// A line or two.
+    pub short: &'static str,
+    /// What the manual adds.
+    pub more: &'static str,
+}
+
+pub const VARIABLES: [Variable; 16] = [
+    Variable {
+        names: &["CLAUDE_BOTTLE_HOME"],
+        short: "The folder of manifest and state, by default `~/.claude-bottle`.",
+        more: "",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_DRY_RUN"],
+        short: "Set to anything but 0: `start` and `resume` only print their plan, as with `--dry-run`.",
+        more: "",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_DOCKER"],
+        short: "The engine's program, by default `docker`.",
+        more: "`podman` works, too (4.3 was tried): a route's `host-gateway` needs podman 4.7, and an end for want of \
+               memory may be called killed.",
+    },
+    Variable { names: &["CLAUDE_BOTTLE_BACKEND"], short: "The kind of engine; there is one: `docker`.", more: "" },
+    Variable {
+        names: &["CLAUDE_BOTTLE_BASE_IMAGE"],
+        short: "What the images of agent and gate are built from, by default `debian:trixie-slim`.",
+        more: "",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_GATE"],
+        short: "The static gate program that goes into the images, by default \
+                `../libexec/claude-bottle/claude-bottle-gate-ARCHITECTURE` beside this one.",
+        more: "",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_UPSTREAM_CA"],
+        short: "A PEM file of the roots that the gate trusts for upstreams and that image builds trust, by default the \
+                host's own bundle.",
+        more: "",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_UPSTREAM_PROXY"],
+        short: "`http://[user:password@]host:port` of a proxy that all traffic from the gate takes.",
+        more: "No other proxy variable is looked at. Behind a proxy the check that a name does not lead to a private \
+               address is the proxy's.",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_DETACH_KEYS"],
+        short: "The keys that detach the terminal from the agent, by default `ctrl-],d`.",
+        more: "Characters and `ctrl-` with a character, with commas between, as for the engine's own program.",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_PROMPT"],
+        short: "`left` or `right`: where a shell that evaluates `claude-bottle shell` shows what runs.",
+        more: "See claude-bottle-shell(1).",
+    },
+    Variable {
+        names: &["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"],
+        short: "Which engine, as for the engine's own program.",
+        more: "The engine is recorded with a session; later verbs on it use that engine, whatever these say.",
+    },
+    Variable {
+        names: &["CONTAINER_HOST", "CONTAINER_CONNECTION"],
+        short: "The same where `CLAUDE_BOTTLE_DOCKER` names podman.",
+        more: "",
+    },
+    Variable {
+        names: &["TERM", "COLORTERM", "TZ"],
+        short: "Passed to the agent.",
+        more: "Its locale is always C.UTF-8, the one that the image has.",
+    },
+    Variable { names: &["VISUAL", "EDITOR"], short: "What `edit` opens a manifest in, by default `vi`.", more: "" },
+    Variable {
+        names: &["PATH", "SHELL", "ZDOTDIR", "PASSWORD_STORE_DIR"],
+        short: "Where `init` and `doctor` look for programs, the shell's own file, and entries of `pass`.",
+        more: "",
+    },
+    Variable {
+        names: &["NO_COLOR"],
+        short: "Set and not empty: no colour, unless `--color` says otherwise.",
+        more: "",
+    },
+];

@@ -1,0 +1,116 @@
+//! What a request with this body carries. The gate's own program is asked, with the values that are at hand: it alone
+//! knows what must not leave, and in which forms. Values go into its standard input and nowhere else.
+
+use super::judge::{self, Asked};
+use crate::exit::Refused;
+use crate::facts::{self, Proxy};
+use crate::manifest::Bottle;
+use crate::plan;
+use crate::protocol::{Sighting, Trial, Tried};
+use crate::render::{Answer, Carried, Finding, Skipped};
+use crate::{secrets, sys};
+use anyhow::Result;
+use std::env::consts::ARCH;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+const HINT: &str = "`make build` builds one for this machine; or name it in `CLAUDE_BOTTLE_GATE`";
+
+/// What is to be searched, and what it is called.
+pub struct Body {
+    name: PathBuf,
+    from: Box<dyn Read + Send>,
+}
+
+pub fn open(path: &Path) -> Result<Body, Refused> {
+    let from: Box<dyn Read + Send> = match path == Path::new("-") {
+        true => Box::new(io::stdin()),
+        false => Box::new(File::open(path).map_err(|error| unreadable(path, &error))?),
+    };
+    Ok(Body { name: path.to_owned(), from })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Refused {
+    Refused::new(format!("cannot read `{}`: {error}", path.display()))
+}
+
+/// `answer`: what the policy says.
+pub fn scan(bottle: &Bottle, asked: Asked, body: Body, answer: Answer) -> Result<Answer> {
+    let proxy = facts::variable(plan::PROXY_VARIABLE).map_or(Proxy::Direct, |_| Proxy::Upstream);
+    let sources = plan::sources(bottle, proxy);
+    let (values, missing) = secrets::at_hand(&sources);
+    let document = serde_json::to_string(&plan::trial(bottle, values))?;
+    let head = format!("{document}\n{}\n", serde_json::to_string(&trial(asked))?);
+    let tried = ask(head, body)?;
+    let source = |name: &str| sources.get(name).cloned();
+    let findings = tried.findings.into_iter().map(|Sighting { finding, value, done }| {
+        let value = value.as_deref().and_then(source);
+        Finding { finding, value, done }
+    });
+    let why = missing.into_iter().map(|(name, why)| (name, why.to_owned())).chain(tried.unmatched);
+    let skipped = why.filter_map(|(name, why)| Some(Skipped { value: source(&name)?, why }));
+    let carries = Carried { read: tried.read, findings: findings.collect(), skipped: once(skipped) };
+    Ok(answer.carrying(carries, tried.denied))
+}
+
+/// A variable of the host may be several values.
+fn once(all: impl Iterator<Item = Skipped>) -> Vec<Skipped> {
+    let mut each = Vec::new();
+    all.for_each(|one| {
+        if !each.contains(&one) {
+            each.push(one);
+        }
+    });
+    each
+}
+
+/// The head as a program would send it.
+fn trial(asked: Asked) -> Trial {
+    let Asked { method, target, mut headers } = asked;
+    if target.speech.is_websocket() && !judge::upgrades(&headers) {
+        headers
+            .extend([("connection", "upgrade"), ("upgrade", "websocket")].map(|(n, v)| (n.to_owned(), v.to_owned())));
+    }
+    let query = target.query.map_or_else(String::new, |query| format!("?{query}"));
+    Trial { host: target.host, port: target.port, method, target: target.path + &query, headers }
+}
+
+fn ask(head: String, body: Body) -> Result<Tried, Refused> {
+    let gate = facts::gate_binary(ARCH)?.path;
+    let cannot = |what: &str| Refused::new(format!("`{}` {what}", gate.display())).hint(HINT);
+    if is_of_another_machine(&gate) {
+        return Err(cannot("is for another machine"));
+    }
+    let Body { name, mut from } = body;
+    let feed = move |into: &mut std::process::ChildStdin| {
+        into.write_all(head.as_bytes())?;
+        io::copy(&mut from, into).map(drop)
+    };
+    let heard =
+        sys::child::converse(&gate, &["scan"], feed).map_err(|error| cannot(&format!("cannot be run: {error}")))?;
+    if let Some(fault) = heard.fault {
+        return Err(unreadable(&name, &fault));
+    }
+    serde_json::from_slice(&heard.output.stdout).map_err(|_| {
+        let said = String::from_utf8_lossy(&heard.output.stderr);
+        match said.trim().strip_prefix("claude-bottle-gate: ") {
+            Some(why) if !why.starts_with("usage") => Refused::new(why),
+            // It is another program, or one of another version.
+            _ => cannot("cannot search a body"),
+        }
+    })
+}
+
+/// The C library would give such a program to the shell.
+fn is_of_another_machine(program: &Path) -> bool {
+    // Of an ELF file: what it is, its word and byte order, and its machine.
+    let header = |path: &Path| -> io::Result<[u8; 8]> {
+        let mut bytes = [0; 20];
+        File::open(path)?.read_exact(&mut bytes)?;
+        let [a, b, c, d, word, order, .., machine, which] = bytes;
+        Ok([a, b, c, d, word, order, machine, which])
+    };
+    let own = std::env::current_exe().and_then(|me| header(&me)).ok();
+    header(program).is_ok_and(|header| header.starts_with(b"\x7fELF") && Some(header) != own)
+}

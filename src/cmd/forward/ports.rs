@@ -1,0 +1,75 @@
+//! Which ports: as they are typed, and as they are listened on.
+
+use crate::cli::Forward;
+use crate::exit::Refused;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+
+/// What was typed: `HERE:INSIDE`, or one port for both. `here` is 0 for a free one.
+pub struct Ports {
+    here: u16,
+    inside: u16,
+}
+
+/// What leads to one port inside.
+pub struct Listener {
+    pub address: SocketAddr,
+    pub inside: u16,
+    pub sockets: Vec<TcpListener>,
+}
+
+impl Ports {
+    /// # Errors
+    /// `Refused` for anything else.
+    pub fn read(text: &str) -> Result<Ports, Refused> {
+        let (here, inside) = text.split_once(':').unwrap_or((text, text));
+        match (here.parse(), inside.parse()) {
+            (Ok(here), Ok(inside @ 1..)) => Ok(Ports { here, inside }),
+            _ => Err(Refused::new(format!("`{text}` names no ports")).hint(
+                "`5173`, or `8080:5173` for 8080 here and 5173 inside; `--address` is for another address than loopback",
+            )),
+        }
+    }
+
+    /// On both of loopback's addresses, since `localhost` is either; or on the one that was asked for.
+    ///
+    /// # Errors
+    /// `Refused` where that cannot be, with what could.
+    pub fn listen(&self, asked: &Forward) -> Result<Listener, Refused> {
+        let first = SocketAddr::from((asked.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), self.here));
+        // A free port of one may be taken on the other.
+        for _ in 0..16 {
+            let (socket, address) = bind(first).map_err(|error| self.refused(asked, first, &error))?;
+            let mut listener = Listener { address, inside: self.inside, sockets: vec![socket] };
+            if asked.address.is_some() {
+                return Ok(listener);
+            }
+            let second = SocketAddr::from((Ipv6Addr::LOCALHOST, address.port()));
+            match bind(second) {
+                Ok((socket, _)) => listener.sockets.push(socket),
+                Err(error) if error.kind() != ErrorKind::AddrInUse => {}
+                Err(_) if self.here == 0 => continue,
+                Err(error) => return Err(self.refused(asked, second, &error)),
+            }
+            return Ok(listener);
+        }
+        Err(Refused::new("no port is free on both of loopback's addresses"))
+    }
+
+    fn refused(&self, asked: &Forward, address: SocketAddr, error: &io::Error) -> Refused {
+        let free = format!("claude-bottle forward {} 0:{}", asked.identity, self.inside);
+        let cannot = |why: &str| Refused::new(format!("cannot listen on `{address}`: {why}"));
+        match error.kind() {
+            ErrorKind::AddrInUse => cannot("the port is in use").hint(format!("`{free}` takes a free one")),
+            ErrorKind::PermissionDenied => cannot("the port is root's").hint(format!("`{free}` takes one that is not")),
+            _ => cannot(&error.to_string()),
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = TcpListener::bind(address)?;
+    socket.set_nonblocking(true)?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
+}

@@ -1,0 +1,121 @@
+//! `info AGENT`: what an agent would be started as, what it needs of this machine, and its sessions. No engine is asked.
+
+use crate::cli::{Info, ListFormat};
+use crate::cmd::list::Row;
+use crate::cmd::world;
+use crate::exit::{Exit, Refused};
+use crate::manifest::{self, Manifest};
+use crate::plan::{Origin, PROXY_VARIABLE, Plan, Source};
+use crate::policy::Policy;
+use crate::render;
+use crate::say;
+use crate::secrets;
+use crate::state::Home;
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Known<'a> {
+    agent: &'a str,
+    #[serde(flatten)]
+    origin: &'a Origin,
+    command: &'a [String],
+    bottle: &'a str,
+    /// The bottles it takes over from, nearest first.
+    extends: &'a [String],
+    /// `default`, a name or a Dockerfile.
+    image: &'a str,
+    /// What a start takes from this machine; never a value.
+    needs: Vec<Need>,
+    #[serde(flatten)]
+    policy: &'a Policy,
+    sessions: Vec<Row>,
+    hints: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "from", rename_all = "lowercase")]
+enum Need {
+    Env { name: String, set: bool },
+    Command { argv: Vec<String> },
+    Ask { text: String },
+}
+
+pub fn run(home: &Home, asked: &Info) -> Result<Exit> {
+    let cwd = std::env::current_dir().context("the current directory is gone")?;
+    let manifest = manifest::load(home.path(), &cwd)?;
+    if manifest.place(&asked.name).is_err() {
+        return Err(unknown(home, &manifest, &asked.name).into());
+    }
+    let chosen = manifest.choose(&asked.name)?;
+    let plan = world::unasked(home, &chosen)?;
+    let folders = home.folders();
+    let rows = folders.iter().filter(|folder| folder.identity.starts_with(&asked.name)).map(Row::read);
+    let sessions: Vec<Row> = rows.filter(|row| row.agent.as_ref() == Some(&asked.name)).collect();
+    let known = Known {
+        agent: &asked.name,
+        origin: &plan.origin,
+        command: &plan.go.command,
+        bottle: &plan.bottle,
+        extends: &chosen.bottle.extends,
+        image: &plan.images.source,
+        needs: needs(&plan),
+        policy: &plan.policy,
+        sessions,
+        hints: ["start", "start --dry-run", "edit"].map(|verb| format!("claude-bottle {verb} {}", asked.name)).into(),
+    };
+    match asked.format {
+        ListFormat::Json => say::json(&known)?,
+        ListFormat::Text => say::out(&text(&known, &plan))?,
+    }
+    Ok(Exit::OK)
+}
+
+fn unknown(home: &Home, manifest: &Manifest, name: &str) -> Refused {
+    let folders = home.folders();
+    let sessions = folders.iter().map(|folder| folder.identity.as_str());
+    let refused = Refused::new(format!("no session and no agent `{}`", say::name(name)));
+    refused.hint("`claude-bottle list` shows the sessions").meant(name, sessions.chain(manifest.agents()))
+}
+
+fn needs(plan: &Plan) -> Vec<Need> {
+    let mut sources: Vec<&Source> = Vec::new();
+    for source in plan.values.values() {
+        if !is_the_hosts(source) && !sources.contains(&source) {
+            sources.push(source);
+        }
+    }
+    let need = |source: &Source| match source {
+        Source::Env(name) => Some(Need::Env { name: name.clone(), set: secrets::is_there(name).is_ok() }),
+        Source::Command(argv) => Some(Need::Command { argv: argv.clone() }),
+        Source::Ask(text) => Some(Need::Ask { text: text.clone() }),
+        Source::File(_) => None,
+    };
+    sources.into_iter().filter_map(need).collect()
+}
+
+/// Not asked for by the manifest.
+fn is_the_hosts(source: &Source) -> bool {
+    matches!(source, Source::Env(name) if name == PROXY_VARIABLE)
+}
+
+fn text(known: &Known, plan: &Plan) -> String {
+    let mut more = Vec::new();
+    if !known.extends.is_empty() {
+        more.push(("extends", known.extends.join(", ")));
+    }
+    let need = |need: &Need| match need {
+        Need::Env { name, set: true } => format!("{name}, which is set"),
+        Need::Env { name, set: false } => format!("{name}, which is NOT SET"),
+        Need::Command { argv } => {
+            format!("what `{}` prints", shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_default())
+        }
+        Need::Ask { text } => format!("an answer: {text}"),
+    };
+    let lines = |lines: Vec<String>, none: &str| if lines.is_empty() { none.to_owned() } else { lines.join("\n") };
+    more.push(("needs", lines(known.needs.iter().map(need).collect(), "nothing of this machine")));
+    let session = |row: &Row| format!("{} ({} for {})", row.identity, row.state, row.age());
+    more.push(("sessions", lines(known.sessions.iter().map(session).collect(), "none")));
+    more.push(("try", known.hints.join("\n")));
+    render::about(plan, more)
+}
