@@ -152,7 +152,7 @@ fn document(dir: &Path) -> Result<(), Failure> {
         }] },
         "go": { "env": {}, "files": [], "command": ["true"], "cwd": "/" },
         "roots": "roots",
-        "values": { "roots": encode_base64(&roots), "token": encode_base64(b"bench-token") },
+        "values": { "roots": encode_base64(&roots), "token": encode_base64(b"bench-token-9f31c07a5e84d2b6") },
     });
     println!("{document}");
     Ok(())

@@ -1,21 +1,26 @@
 //! Spellings of a secret, and a stream without them. Only what may still become one is held back, so that an event
 //! passes as soon as it is there.
 
-use aho_corasick::{AhoCorasick, Input, MatchKind};
 use claude_bottle::protocol::encode_base64;
 use hyper::body::Bytes;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of a secret that is looked for: a shorter one stands in many honest texts.
 const SHORTEST: usize = 12;
+/// Bytes that are looked at in one go.
+const GRAM: usize = 4;
 
 /// Every spelling of some secrets. No derived `Debug`.
 pub struct Needles {
-    automaton: AhoCorasick,
+    /// The longest first.
     all: Vec<Vec<u8>>,
     /// Bytes that one of them begins with.
     firsts: [bool; 256],
+    /// By their hash: the parts of the beginnings, as far as all have one.
+    grams: Box<[bool; 1 << 13]>,
+    shortest: usize,
     longest: usize,
 }
 
@@ -23,21 +28,49 @@ impl Needles {
     /// `None`: there is nothing to look for.
     pub fn of<'a>(secrets: impl Iterator<Item = &'a [u8]>) -> Option<Needles> {
         let all: BTreeSet<Vec<u8>> = secrets.filter(|secret| secret.len() >= SHORTEST).flat_map(spellings).collect();
-        let all: Vec<Vec<u8>> = all.into_iter().collect();
-        let longest = all.iter().map(Vec::len).max()?;
-        let mut firsts = [false; 256];
-        for first in all.iter().filter_map(|needle| needle.first()) {
-            firsts[usize::from(*first)] = true;
+        let mut all: Vec<Vec<u8>> = all.into_iter().collect();
+        all.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        let (longest, shortest) = (all.first()?.len(), all.last()?.len());
+        let (mut firsts, mut grams) = ([false; 256], Box::new([false; 1 << 13]));
+        for needle in &all {
+            firsts[usize::from(needle[0])] = true;
+            for gram in needle[..shortest].windows(GRAM) {
+                grams[hash(gram)] = true;
+            }
         }
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&all).ok()?;
-        Some(Needles { automaton, all, firsts, longest })
+        Some(Needles { all, firsts, grams, shortest, longest })
+    }
+
+    /// The first spelling from there on, as long as it may be taken for. Most of a text is stepped over: bytes that stand
+    /// in no beginning rule out all beginnings around them.
+    fn find(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
+        let reach = self.shortest - GRAM;
+        let mut at = from;
+        while let Some(gram) = text.get(at + reach..at + self.shortest) {
+            if self.grams[hash(gram)]
+                && let Some(found) = (at..=at + reach).find_map(|start| self.begins(text, start))
+            {
+                return Some(found);
+            }
+            at += reach + 1;
+        }
+        None
+    }
+
+    fn begins(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
+        if !self.firsts[usize::from(text[start])] {
+            return None;
+        }
+        let needle = self.all.iter().find(|needle| text[start..].starts_with(needle))?;
+        Some(start..start + needle.len())
     }
 
     /// The text with every spelling overwritten; `None`: there is none in it.
     pub fn mask(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let mut masked: Option<Vec<u8>> = None;
-        for found in self.automaton.find_iter(text) {
-            masked.get_or_insert_with(|| text.to_vec())[found.range()].fill(b'*');
+        let (mut masked, mut from): (Option<Vec<u8>>, _) = (None, 0);
+        while let Some(found) = self.find(text, from) {
+            from = found.end;
+            masked.get_or_insert_with(|| text.to_vec())[found].fill(b'*');
         }
         masked
     }
@@ -48,10 +81,10 @@ impl Needles {
         let (mut masked, mut from): (Option<Vec<u8>>, _) = (None, 0);
         loop {
             let open = self.open(text, from);
-            match self.automaton.find(Input::new(text).range(from..)) {
-                Some(found) if found.start() < open => {
-                    masked.get_or_insert_with(|| text.to_vec())[found.range()].fill(b'*');
-                    from = found.end();
+            match self.find(text, from) {
+                Some(found) if found.start < open => {
+                    from = found.end;
+                    masked.get_or_insert_with(|| text.to_vec())[found].fill(b'*');
                 }
                 _ => return (masked, open),
             }
@@ -67,6 +100,11 @@ impl Needles {
         let from = from.max(text.len().saturating_sub(self.longest));
         (from..text.len()).find(begins).unwrap_or(text.len())
     }
+}
+
+fn hash(gram: &[u8]) -> usize {
+    let word = gram.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte));
+    (word.wrapping_mul(0x9e37_79b9) >> 19) as usize
 }
 
 /// A stream on its way.

@@ -16,6 +16,8 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 /// From the agent to the upstream: what may not leave ends the body with an error, and the request with it.
+///
+/// In a box: a connection to an upstream has room for many requests, long before there are any.
 pub struct Upload {
     /// None: nothing more to send.
     incoming: Option<Incoming>,
@@ -35,20 +37,15 @@ pub type Verdict = Arc<OnceLock<Denial>>;
 pub type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 impl Upload {
-    pub fn new(incoming: Option<Incoming>, inspector: Inspector, tally: &Tally, own: Arc<[HeaderName]>) -> Upload {
-        Upload { incoming, inspector, verdict: Arc::default(), trailers: None, sent: tally.sent.clone(), own }
+    pub fn new(incoming: Option<Incoming>, inspector: Inspector, tally: &Tally, own: Arc<[HeaderName]>) -> Box<Upload> {
+        let (verdict, trailers, sent) = (Arc::default(), None, tally.sent.clone());
+        Box::new(Upload { incoming, inspector, verdict, trailers, sent, own })
     }
 
     /// For a request without a body.
-    pub fn nothing() -> Upload {
-        Upload {
-            incoming: None,
-            inspector: Inspector::default(),
-            verdict: Arc::default(),
-            trailers: None,
-            sent: Arc::default(),
-            own: Arc::default(),
-        }
+    pub fn nothing() -> Box<Upload> {
+        let (verdict, sent, own) = Default::default();
+        Box::new(Upload { incoming: None, inspector: Inspector::default(), verdict, trailers: None, sent, own })
     }
 
     pub fn verdict(&self) -> Verdict {

@@ -54,7 +54,7 @@ impl Conversation {
         let renewed;
         let (sent, pass) = match self.send(head, upload, pass).await {
             Ok((response, lease)) if response.status() == StatusCode::UNAUTHORIZED => {
-                match self.reject(pass, spare).await {
+                match Box::pin(self.reject(pass, spare)).await {
                     Some((sent, next)) => {
                         renewed = next;
                         (sent, &renewed)
@@ -94,7 +94,7 @@ impl Conversation {
     }
 
     /// As this connection to the upstream wants a request. May be called again for another connection.
-    pub fn dress(&self, request: &mut Request<Upload>, link: &Link, pass: &Passage) -> Result<(), Trouble> {
+    pub fn dress(&self, request: &mut Request<Box<Upload>>, link: &Link, pass: &Passage) -> Result<(), Trouble> {
         let failed = |why: &str| Trouble::Failed("request", why.to_owned());
         let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let default = if self.port == 80 { 80 } else { 443 };

@@ -20,7 +20,7 @@ use hyper::{HeaderMap, Method, StatusCode};
 #[derive(Default)]
 pub struct Inspector {
     model: Option<Model>,
-    leaks: Option<Leaks>,
+    leaks: Option<Box<Leaks>>,
 }
 
 impl Inspector {
@@ -28,7 +28,7 @@ impl Inspector {
     pub fn new(herald: Herald, passage: &Passage, head: &request::Parts) -> Result<Inspector, Denial> {
         let talks = passage.rule().role == Some(Role::Claude) && head.method == Method::POST;
         let model = talks.then(|| Model::new(passage, head)).transpose()?;
-        Ok(Inspector { model, leaks: Some(Leaks::new(herald, passage, head)) })
+        Ok(Inspector { model, leaks: Some(Box::new(Leaks::new(herald, passage, head))) })
     }
 
     pub fn push(&mut self, bytes: Bytes) -> Result<Bytes, Denial> {

@@ -54,12 +54,12 @@ impl Offer {
 
 pub enum Link {
     One(Turn),
-    Two(http2::SendRequest<Upload>),
+    Two(http2::SendRequest<Box<Upload>>),
 }
 
 /// A connection for one request at a time.
 pub struct Turn {
-    pub sender: http1::SendRequest<Upload>,
+    pub sender: http1::SendRequest<Box<Upload>>,
     _more: Option<SemaphorePermit<'static>>,
 }
 

@@ -43,7 +43,7 @@ struct Line {
     generation: u64,
     target: Option<Target>,
     version: Option<Version>,
-    shared: Option<http2::SendRequest<Upload>>,
+    shared: Option<http2::SendRequest<Box<Upload>>>,
     idle: Vec<Turn>,
     /// The last attempt to connect, for those who waited for it.
     trouble: Option<(Instant, Trouble)>,
@@ -87,7 +87,7 @@ impl Conversation {
     }
 
     /// On a connection of a request before, if it still lives; a request that never left is sent on another one.
-    pub async fn send(&self, head: Parts, upload: Upload, pass: &Passage) -> Sent {
+    pub async fn send(&self, head: Parts, upload: Box<Upload>, pass: &Passage) -> Sent {
         let want = Want::of(&head);
         let again = upload.is_end_stream() && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let spare = again.then(|| head.clone());

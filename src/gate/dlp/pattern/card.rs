@@ -85,6 +85,7 @@ impl Card {
             b' ' | b'-' if self.last.is_ascii_digit() => {
                 self.groups.push(self.digits.len() - self.groups.iter().sum::<usize>());
             }
+            _ if self.digits.is_empty() => {}
             _ => {
                 let touches = byte.is_ascii_alphabetic() || byte == b'_';
                 let joined = self.joined || (touches && self.last.is_ascii_digit());
