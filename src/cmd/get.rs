@@ -1,6 +1,7 @@
 //! `get`: a file out of a live bottle, read by the agent's own rights. Whole, or not there; never over another without
 //! `--force`.
 
+use super::copied::Told;
 use super::launch::inside;
 use super::put::refused;
 use crate::cli::Get;
@@ -45,7 +46,7 @@ pub fn run(asked: &Get) -> Result<Exit> {
     }
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder).with_context(|| format!("cannot write to `{}`", folder.display()))?;
-    io::copy(&mut stdout, &mut file)?;
+    io::copy(&mut Told::new(stdout, None), &mut file)?;
     match stream.end() {
         (Some(status), _) if status.success() => {}
         (_, said) => return Err(refused(&said).into()),

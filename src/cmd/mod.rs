@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod choice;
 mod cleanup;
+mod copied;
 mod doctor;
 mod edit;
 mod exec;

@@ -1,6 +1,7 @@
 //! `put`: a file into a live bottle, written by the agent's own rights. Prints its path inside, to be pasted into the
 //! conversation.
 
+use super::copied::Told;
 use super::launch::inside;
 use crate::cli::Put;
 use crate::exit::{EngineError, Exit, Refused};
@@ -18,13 +19,21 @@ pub fn run(asked: &Put) -> Result<Exit> {
         (None, Some(name)) if !piped => Path::new("~/inbox").join(name),
         _ => return Err(Refused::new("no name for the file").hint("name a path in the bottle behind it").into()),
     };
-    let mut source: Box<dyn Read + Send> = if piped { Box::new(io::stdin()) } else { Box::new(open(&asked.file)?) };
+    let mut source: Box<dyn Read + Send> = match piped {
+        true => Box::new(Told::new(io::stdin(), None)),
+        false => {
+            let file = open(&asked.file)?;
+            let all = file.metadata().map(|meta| meta.len()).ok();
+            Box::new(Told::new(file, all))
+        }
+    };
     let mut stream = inside.docker.hold(&inside.words("put", &path)?)?;
     let mut stdin = stream.child.stdin.take().context("no stdin")?;
     let sent = std::thread::spawn(move || io::copy(&mut source, &mut stdin));
     let mut told = String::new();
     stream.child.stdout.take().context("no stdout")?.take(1 << 16).read_to_string(&mut told)?;
     let (status, said) = stream.end();
+    say::no_progress();
     if !status.is_some_and(|status| status.success()) {
         return Err(refused(&said).into());
     }

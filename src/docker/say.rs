@@ -82,8 +82,9 @@ pub enum Info {
         server_version: String,
         #[serde(default)]
         architecture: String,
+        /// Null where the server gave another answer than its own.
         #[serde(default)]
-        runtimes: BTreeMap<String, Runtime>,
+        runtimes: Option<BTreeMap<String, Runtime>>,
         #[serde(default)]
         server_errors: Vec<String>,
     },
@@ -128,7 +129,7 @@ impl Info {
                 kind: Kind::Docker,
                 version: server_version,
                 arch: machine(&architecture),
-                gvisor: gvisor(&runtimes),
+                gvisor: gvisor(&runtimes.unwrap_or_default()),
             }),
             // It names the runtime it uses, and no argument of any.
             Info::Podman { host, version } => Ok(Seen {
@@ -166,6 +167,13 @@ fn gvisor(runtimes: &BTreeMap<String, Runtime>) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As the client prints it, and ends with 0, where something else answers than an engine.
+    #[test]
+    fn what_the_server_says_instead_is_told() {
+        let text = r#"{"ServerVersion":"","Architecture":"","Runtimes":null,"ServerErrors":["404 Not Found"]}"#;
+        assert_eq!(Info::read(text).unwrap_err().what, "404 Not Found");
+    }
 
     #[test]
     fn gvisor_is_taken_when_it_lets_sockets_in() {

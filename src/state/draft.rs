@@ -19,7 +19,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A copy of `file`, with its mode, beside whatever it is a link to.
+    /// A copy of `file`, beside whatever it is a link to.
     ///
     /// # Errors
     /// Where it cannot be read, or nothing can be made beside it.
@@ -28,8 +28,8 @@ impl Draft {
         let found = fs::read(&target).map_err(|e| cannot("read", &target, &e))?;
         let folder = target.parent().unwrap_or(Path::new("/"));
         let make = || -> io::Result<TempPath> {
-            // Editors tell by the end of a name what is in it.
-            let mut draft = tempfile::Builder::new().prefix(DRAFT).suffix(".json").tempfile_in(folder)?;
+            // Editors tell by the end of a name what is in it: JSON with comments.
+            let mut draft = tempfile::Builder::new().prefix(DRAFT).suffix(".jsonc").tempfile_in(folder)?;
             draft.write_all(&found)?;
             Ok(draft.into_temp_path())
         };

@@ -137,7 +137,7 @@ impl Signals {
     /// The next signal that already arrived.
     pub fn next(&self) -> Option<i32> {
         let mut byte = [0];
-        match unistd::read(&self.read, &mut byte) {
+        match unistd::read(self.read, &mut byte) {
             Ok(1) => Some(i32::from(byte[0])),
             _ => None,
         }

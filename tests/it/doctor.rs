@@ -295,7 +295,10 @@ fn files_of_this_machine() {
             doctor(&place),
             0,
             "leftovers",
-            &format!("{}` was left behind by a program that was killed: look into it | rm -r ", place.path(name).display()),
+            &format!(
+                "{}` was left behind by a program that was killed: look into it | rm -r ",
+                place.path(name).display()
+            ),
         );
     }
 }

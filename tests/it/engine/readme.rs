@@ -45,7 +45,7 @@ impl Reader {
         // It commits a line, leaves another, and says so.
         let model = rig.model(&json!([
             bash("echo one >>made.txt; git add -A; git commit -qm 'Made'; echo two >left.txt"),
-            { "text": "Made and left." }
+            { "text": "Made-and-left." }
         ]));
         fs::remove_file(rig.path().join("claude-bottle.json")).unwrap();
         let app = rig.path().join("src/app");
@@ -113,7 +113,7 @@ impl Reader {
             }
             ["claude-bottle", "work", "diff", ..] => {
                 let ran = self.runs(&line, 0);
-                ran.says("+one");
+                ran.says(" Made");
                 ran.says("left.txt");
             }
             ["claude-bottle", "work", "apply", ..] => {
@@ -166,7 +166,7 @@ impl Reader {
             going.say("go");
             going.until("go");
             going.say("\r");
-            going.until("Made and left.");
+            going.until("Made-and-left.");
             self.leaves(0);
             assert_eq!(self.rig.sessions().len(), 1, "there is work: kept");
         } else {

@@ -201,7 +201,7 @@ fn far(second: &Second, command: &mut Command) -> Ran {
 }
 
 fn nothing_of_this_machine_is_needed(rig: &Rig, second: &Second) {
-    let words = "echo READY; read line; echo got $line; mkdir -p ~/.claude/projects/p; \
+    let words = "python3 -m http.server --directory /etc 5173 >/dev/null 2>&1 & echo READY; read line; echo got $line; mkdir -p ~/.claude/projects/p; \
         echo '{}' >~/.claude/projects/p/s.jsonl; [ -e ~/again ] && exit 0; touch ~/again; exit 7";
     let mut manifest = shell(words);
     manifest["bottles"]["b"]["on_hangup"] = json!("detach");
@@ -218,6 +218,14 @@ fn nothing_of_this_machine_is_needed(rig: &Rig, second: &Second) {
     assert_eq!(rig.objects(), [""; 0], "nothing on the first engine");
     // The session's own engine counts from here on, not the environment's.
     rig.run(&["exec", &identity, "--", "sh", "-c", "cat; id -u"], "through ").code(0).says("through 1000");
+    let wait = "curl -sS -o /dev/null --retry 50 --retry-delay 0 --retry-connrefused http://127.0.0.1:5173/hostname";
+    rig.run(&["exec", &identity, "--", "sh", "-c", wait], "").code(0);
+    let (forward, url) = super::forward::forward(rig, &identity);
+    let fetched = run(Command::new("curl").args(["-sS", "--noproxy", "*", &format!("{url}/hostname")]), "").code(0);
+    let own = rig.run(&["exec", &identity, "--", "hostname"], "").code(0).stdout;
+    assert_eq!(fetched.stdout, own);
+    forward.signal(Signal::SIGINT);
+    forward.end().code(130);
     // The window is closed. (Its keys do nothing here: over TCP without TLS, docker's client 28 only ends its input.)
     going.signal(Signal::SIGKILL);
     going.wait();

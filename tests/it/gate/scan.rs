@@ -77,7 +77,7 @@ impl Both {
         let answer: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|e| panic!("{what}: {e}: {done:?}"));
         let said = answer["reason"].as_str().map(|reason| format!("denied; reason={reason}")).unwrap_or_default();
         let checked: BTreeSet<Told> =
-            answer["carries"]["findings"].as_array().into_iter().flatten().map(|finding| checked(finding)).collect();
+            answer["carries"]["findings"].as_array().into_iter().flatten().map(checked).collect();
 
         let mut request = make();
         request.headers_mut().insert("host", host.parse().unwrap());

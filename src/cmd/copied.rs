@@ -1,0 +1,55 @@
+//! How far a copy is, on a terminal: told of what takes long enough to be asked for.
+
+use crate::render;
+use crate::say;
+use std::io::{self, Read};
+
+/// Less is there before anyone has read it. Bytes.
+const SMALL: u64 = 8 << 20;
+
+/// A source that tells how much of it was read.
+pub struct Told<R> {
+    source: R,
+    read: u64,
+    /// Of the whole, where that is known.
+    all: Option<u64>,
+}
+
+impl<R: Read> Told<R> {
+    pub fn new(source: R, all: Option<u64>) -> Told<R> {
+        Told { source, read: 0, all }
+    }
+}
+
+impl<R: Read> Read for Told<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(into)?;
+        self.read += count as u64;
+        if self.all.unwrap_or(self.read) >= SMALL {
+            match (count, self.all) {
+                (0, _) => say::no_progress(),
+                (_, Some(all)) => {
+                    let part = (self.read * 100 / all).min(100);
+                    say::progress(&format!("copying {part} % of {}", render::size(all)));
+                }
+                (_, None) => say::progress(&format!("copied {}", render::size(self.read))),
+            }
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_is_read_as_it_is() {
+        let bytes: Vec<u8> = (0..20 << 20).map(|at: u32| at.to_le_bytes()[1]).collect();
+        for all in [None, Some(bytes.len() as u64), Some(1)] {
+            let mut read = Vec::new();
+            Told::new(&bytes[..], all).read_to_end(&mut read).unwrap();
+            assert_eq!(read, bytes);
+        }
+    }
+}
