@@ -270,6 +270,10 @@ impl Gate {
     }
 
     fn feed(document: &[u8]) -> Gate {
+        Gate::run(serving, document)
+    }
+
+    fn run(serving: fn(&Path) -> Command, document: &[u8]) -> Gate {
         let dir = tempfile::tempdir().unwrap();
         let mut child = serving(dir.path()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(document).unwrap();
@@ -1260,4 +1264,43 @@ async fn check_and_gate_agree() {
         assert_eq!(said, word, "{line} {headers:?}: {status}, {answer}");
         assert_eq!((done.status, status), if said.is_empty() { (0, 200) } else { (1, 403) }, "{line}");
     }
+}
+
+/// Of 80 descriptors, 64 are not connections'; each of these has two.
+fn cramped(folder: &Path) -> Command {
+    let wide = serving(folder);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 80; exec \"$0\" \"$@\""]).arg(wide.get_program()).args(wide.get_args());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+#[tokio::test]
+async fn who_finds_no_room_waits_until_another_goes() {
+    let origin = Origin::start(&["a.test"]).await;
+    let document = document(&origin.roots, json!([route(&origin, "a.test", json!({}))]));
+    let mut gate = Gate::run(cramped, document.to_string().as_bytes());
+    assert!(matches!(gate.line().await.event, Event::Ready { .. }));
+    let mut inside = Vec::new();
+    for _ in 0..8 {
+        let mut sender = converse(gate.connect("gate.bottle:80").await).await;
+        explained(&mut sender).await;
+        inside.push(sender);
+    }
+    let mut late = converse(gate.connect("gate.bottle:80").await).await;
+    let mut waits = std::pin::pin!(explained(&mut late));
+    for sender in &mut inside {
+        tokio::select! {
+            biased;
+            () = &mut waits => panic!("a ninth one found room"),
+            () = explained(sender) => {}
+        }
+    }
+    inside.pop();
+    waits.await;
+}
+
+async fn explained(sender: &mut SendRequest<Payload>) {
+    let page = text(sender.send_request(ask("GET gate.bottle /", &[])).await.unwrap()).await;
+    assert!(page.contains("allow https://a.test"), "{page}");
 }

@@ -37,6 +37,12 @@ pub fn said(request: &Request<Incoming>) -> Response<Payload> {
             let body = ruzstd::encoding::compress_to_vec(text.as_bytes(), level);
             response.header("content-encoding", "zstd").body(full(body))
         }
+        "br" => {
+            // RFC 7932, section 9.2: a window, one part of so many bytes as they are, and an empty last one.
+            let head = (text.len() as u32 - 1) << 4 | 1 << 20;
+            let body = [&head.to_le_bytes()[..3], text.as_bytes(), &[3]].concat();
+            response.header("content-encoding", "br").body(full(body))
+        }
         "unknown" => response.header("content-encoding", "rot13").body(full(text)),
         "broken" => response.header("content-encoding", "gzip").body(full(text)),
         "pieces" | "trailer" => {
@@ -73,7 +79,7 @@ async fn the_gates_credential_never_comes_back() {
     let stars = "*".repeat(TOKEN.len());
     let whole = format!("you said Bearer {stars}, did you not?");
     for way in [
-        "plain", "gzip", "deflate", "zstd", "pieces", "base64", "base64-1", "base64-2", "percent", "hex", "json",
+        "plain", "gzip", "deflate", "br", "zstd", "pieces", "base64", "base64-1", "base64-2", "percent", "hex", "json",
         "header", "location", "trailer",
     ] {
         let asked = ask(
@@ -90,7 +96,7 @@ async fn the_gates_credential_never_comes_back() {
         match way {
             "header" | "location" => assert!(head.contains(&stars), "{way}: {shown}"),
             "trailer" => assert!(trailers.contains(&stars), "{way}: {shown}"),
-            "plain" | "gzip" | "deflate" | "zstd" | "pieces" => assert_eq!(body, whole, "{way}"),
+            "plain" | "gzip" | "deflate" | "br" | "zstd" | "pieces" => assert_eq!(body, whole, "{way}"),
             _ => assert!(body.contains(&stars[..20]), "{way}: {shown}"),
         }
         let encoded = encode_base64(TOKEN.as_bytes());
