@@ -162,6 +162,16 @@ pub enum Source {
     Value(String),
 }
 
+impl Source {
+    /// The name of the value, where it is one.
+    pub fn value(&self) -> Option<&str> {
+        match self {
+            Source::Text(_) => None,
+            Source::Value(name) => Some(name),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {

@@ -4,11 +4,12 @@
 
 use crate::exit::Refused;
 use crate::plan::{PROXY_VARIABLE, Plan, Source};
-use crate::protocol::{Blob, Token, Values};
+use crate::policy::worth::{self, Class};
+use crate::protocol::{self, Blob, Token, Values};
 use crate::sys;
 use crate::sys::signals::Signals;
 use crate::sys::tty::{Answer, Tty};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -58,6 +59,25 @@ pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, Stopped> {
         values.insert(name.clone(), Blob(value));
     }
     Ok(values)
+}
+
+/// The host's variables whose values are not looked for in what leaves, and why: known before anything starts.
+pub fn unmatched(plan: &Plan) -> BTreeMap<String, &'static str> {
+    let given: BTreeSet<&str> = plan.go.env.values().filter_map(protocol::Source::value).collect();
+    let tokens: BTreeSet<&str> =
+        plan.policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| auth.token.as_str()).collect();
+    let why = |(name, source): (&String, &Source)| {
+        let Source::Env(variable) = source else { return None };
+        // What the agent was given is no secret of the gate's.
+        let class = match name.as_str() {
+            name if given.contains(name) => Class::Seen,
+            name if tokens.contains(name) => Class::GateOnly,
+            _ => return None,
+        };
+        let value = look_up(variable).ok()?;
+        Some((variable.clone(), worth::unfit(class, value.as_bytes().trim_ascii())?))
+    };
+    plan.values.iter().filter_map(why).collect()
 }
 
 /// # Errors

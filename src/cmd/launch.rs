@@ -53,24 +53,31 @@ impl cli::Preview {
 /// A plan, and what a person is told beside it.
 pub struct Shown<'a> {
     plan: &'a Plan,
+    /// What is not searched for.
+    unmatched: String,
     changes: String,
 }
 
 impl<'a> Shown<'a> {
     pub fn new(plan: &'a Plan) -> Shown<'a> {
-        Shown { plan, changes: String::new() }
+        Shown { plan, unmatched: render::unmatched(&secrets::unmatched(plan)), changes: String::new() }
     }
 
     /// With what became different since the session ran by `old`.
     pub fn since(old: &Plan, plan: &'a Plan) -> Shown<'a> {
-        Shown { plan, changes: render::changes(old, plan) }
+        Shown { changes: render::changes(old, plan), ..Shown::new(plan) }
+    }
+
+    /// For a person. `gate`: why its program was not found.
+    fn text(&self, gate: Option<&Refused>) -> String {
+        render::text(self.plan, gate) + &self.unmatched + &self.changes
     }
 }
 
 /// Prints a plan on stdout, in the asked format.
 pub fn print(shown: &Shown, gate: Option<&Refused>, format: cli::Format) -> Result<Exit> {
     say::out(&match format {
-        cli::Format::Text => render::text(shown.plan, gate) + &shown.changes,
+        cli::Format::Text => shown.text(gate),
         cli::Format::Json => render::json(shown.plan),
         cli::Format::Sh => render::sh(shown.plan)?,
     })?;
@@ -122,7 +129,7 @@ pub fn launch<'a>(
     let signals = signals::catch()?;
     // Who is asked is shown what for.
     if matches!(consent, Consent::Ask(_)) || !say::is_quiet() {
-        say::sheet(&(render::text(plan, None) + &shown.changes));
+        say::sheet(&shown.text(None));
     }
     match consent {
         Consent::Given => go(docker, plan, signals, claim),

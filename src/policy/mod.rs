@@ -18,6 +18,7 @@ mod query;
 mod risk;
 mod url;
 mod value;
+pub mod worth;
 
 pub use address::{local_name, nowhere, private_name, special};
 pub use decide::{Ask, Denial, Pass, Reason, rule_of};

@@ -7,6 +7,7 @@ use crate::plan::{Plan, Runtime, Source};
 use crate::protocol;
 use crate::say::visible;
 use crate::spec::{Beginning, Copied, Mode};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The plan for a person. `gate`: why its program was not found.
@@ -76,6 +77,15 @@ fn inside(plan: &Plan) -> Vec<(&'static str, String)> {
 
 fn limits(plan: &Plan) -> String {
     format!("{} memory, {} CPUs, {} processes", bytes(plan.limits.memory), plan.limits.cpus, plan.limits.pids)
+}
+
+/// The host's variables whose values are not searched for, and why; nothing where there is none.
+pub fn unmatched(names: &BTreeMap<String, &str>) -> String {
+    let each: Vec<String> = names.iter().map(|(name, why)| format!("{name} ({why})")).collect();
+    match each.is_empty() {
+        true => String::new(),
+        false => format!("dlp      not looked for in requests: {}\n", each.join(", ")),
+    }
 }
 
 fn agent(plan: &Plan) -> String {

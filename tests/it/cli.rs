@@ -90,6 +90,10 @@ fn a_plan_as_text() {
     assert!(!done.stdout.contains("secret") && !done.stdout.contains("proxy.example.org"));
     let place = rich();
     place.run(&["start", "--dry-run", "fixer", "--", "--model", "opus"]).snap("plan-rich");
+    // Names of values that no gate can look for; not the values.
+    let unfit = place.run(&["start", "--dry-run", "fixer"]).env("MY_REGION", "eu-central-1-production");
+    let done = unfit.env("CLAUDE_CODE_OAUTH_TOKEN", "sk-7f3a91").snap("plan-unmatched");
+    assert!(!done.stdout.contains("eu-central") && !done.stdout.contains("7f3a91"));
     place.run(&["start", "--dry-run", "--headless", "-p", "-- hello", "fixer"]).snap("plan-headless");
     place.run(&["start", "--dry-run", "--remote-control", "-p", "begin here", "fixer", "--", "-c"]).snap("plan-prompt");
     place.write("work/claude-bottle.json", r#"{ "agents": { "fixer": { "bottle": "dev", "command": ["make"] } } }"#);

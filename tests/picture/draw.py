@@ -27,7 +27,7 @@ import pyte
 from rich.console import Console
 from rich.text import Text
 
-COLUMNS, LINES = 110, 48
+COLUMNS, LINES = 120, 48
 IMAGE = "claude-bottle-agent:latest"
 WORD = "Three of three tests pass"
 

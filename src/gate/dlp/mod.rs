@@ -20,28 +20,17 @@ mod values;
 mod vault;
 mod view;
 mod web;
-mod worth;
 
 #[cfg(test)]
 mod tests;
 
 use super::codec::{Decoder, PART};
+pub use claude_bottle::policy::worth::Class;
 pub use front::Front;
 use layer::{Found, Hunt, Layer, Seat, What};
 pub use pattern::Rules;
 use std::sync::Arc;
 pub use vault::{Known, Vault};
-
-/// Whose value it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// The gate's alone: it leaves on no account.
-    GateOnly,
-    /// The agent was given it.
-    Seen,
-    /// Planted: nothing honest ever sends it.
-    Canary,
-}
 
 /// What is done about a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

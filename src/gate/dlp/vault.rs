@@ -2,7 +2,8 @@
 
 use super::forms::{self, Form};
 use super::needles::{GRAM, Needles};
-use super::{Class, Subject, fold, worth};
+use super::{Class, Subject, fold};
+use claude_bottle::policy::worth;
 
 /// Letters and digits of a value that are looked for as one, wherever the others are.
 pub const PIECE: usize = GRAM;

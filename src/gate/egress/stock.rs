@@ -66,11 +66,7 @@ impl Stock {
     pub fn new(document: Document) -> Result<(Stock, Policy), String> {
         let Document { identity, bottle, policy, go, roots, upstream_proxy, printed, mut values, .. } = document;
         let mut go = go;
-        let confided = go.env.values().filter_map(|source| match source {
-            Source::Value(name) => Some(name.clone()),
-            Source::Text(_) => None,
-        });
-        let confided = confided.collect();
+        let confided = go.env.values().filter_map(Source::value).map(str::to_owned).collect();
         let canary = canary::plant(&mut go)?;
         let mut base = RootCertStore::empty();
         add(&mut base, &roots, value(&values, &roots)?)?;

@@ -247,12 +247,7 @@ fn clash(a: &Route, b: &Route) -> bool {
 /// Exactly what the go names, and nothing that is a secret of the gate's; those values beside it.
 pub fn go_message(go: Go, secrets: &BTreeSet<&str>, values: &mut Values) -> Result<(Bytes, Values), String> {
     let sources = go.env.values().chain(go.files.iter().map(|file| &file.source));
-    let names: BTreeSet<String> = sources
-        .filter_map(|source| match source {
-            Source::Value(name) => Some(name.clone()),
-            Source::Text(_) => None,
-        })
-        .collect();
+    let names: BTreeSet<String> = sources.filter_map(Source::value).map(str::to_owned).collect();
     let mut named = Values::new();
     for name in names {
         if secrets.contains(name.as_str()) {

@@ -145,7 +145,7 @@ fn commands() -> Vec<String> {
             lines.extend(block.text.lines().map(|line| line.trim_start_matches("$ ").to_owned()));
         }
     }
-    for entry in fs::read_dir(repository().join("man/src")).unwrap() {
+    for entry in fs::read_dir(repository().join("manual")).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
         let examples = text.split(".SH EXAMPLES").nth(1).unwrap_or_default();
         lines.extend(examples.lines().map(|line| line.replace("\\-", "-")));

@@ -1,7 +1,7 @@
 //! Is it real? What is random and long enough, and what only looks like a credential because somebody explains one.
 
-use super::super::worth::bits;
 use super::rules::Check;
+use claude_bottle::policy::worth::bits;
 use sha2::{Digest, Sha256};
 
 /// Words and rows that real keys do not have in them.

@@ -1,6 +1,15 @@
 //! Is a value worth looking for? One that is short, or that ordinary text is likely to contain, would be found everywhere.
 
-use super::Class;
+/// Whose value it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The gate's alone: it leaves on no account.
+    GateOnly,
+    /// The agent was given it.
+    Seen,
+    /// Planted: nothing honest ever sends it.
+    Canary,
+}
 
 /// Bytes: below this, no value is matched.
 pub const SHORTEST: usize = 12;
