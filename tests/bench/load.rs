@@ -400,7 +400,14 @@ async fn measure(way: Way, ca: &Path) -> Result<(), Failure> {
         }
         streams.push(before.elapsed());
     }
-    let upload = post(&mut client, &Bytes::from(noise(STREAM)), 5).await?;
+    // squid breaks off one in some.
+    let upload = match post(&mut client, &Bytes::from(noise(STREAM)), 5).await {
+        Ok(time) => STREAM as f64 / 1e6 / time.as_secs_f64(),
+        Err(_) => {
+            client = load.open().await?;
+            0.0
+        }
+    };
 
     // Text as agents send it.
     let text: Vec<u8> = include_bytes!("load.rs").iter().copied().cycle().take(MIB).collect();
@@ -435,7 +442,7 @@ async fn measure(way: Way, ca: &Path) -> Result<(), Failure> {
         "requests_per_second": one.round(), "requests_per_second_16": sixteen.round(),
         "p50_ms": ms(p50), "p99_ms": ms(p99), "new_connection_ms": ms(at(&mut opened, 50)),
         "stream_mb_per_second": (STREAM as f64 / 1e6 / at(&mut streams, 50).as_secs_f64()).round(),
-        "upload_mb_per_second": (STREAM as f64 / 1e6 / upload.as_secs_f64()).round(),
+        "upload_mb_per_second": upload.round(),
         "event_ms": ms(at(&mut events, 50)), "post_10k_ms": ms(small), "post_1m_ms": ms(large),
     });
     println!("{line}");
@@ -457,7 +464,7 @@ fn table(columns: &[&str]) -> Result<(), Failure> {
         ("kept-alive, median ms", "p50_ms"),
         ("new TLS connection, median ms (target 3)", "new_connection_ms"),
         ("200 MB down, MB/s (target 500)", "stream_mb_per_second"),
-        ("200 MB up, MB/s", "upload_mb_per_second"),
+        ("200 MB up, MB/s (0: broken off)", "upload_mb_per_second"),
         ("HTTP/2, 16 streams, requests/s (0: none)", "two_requests_per_second_16"),
         ("HTTP/2, 200 MB down, MB/s", "two_stream_mb_per_second"),
         ("first event of a stream, median ms", "event_ms"),
