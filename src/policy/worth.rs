@@ -74,7 +74,7 @@ mod tests {
     fn secrets_are_told_from_words() {
         for text in [
             "Xk29fLq8Wm4Z",
-            "zx-api03-q8Rt2LmPw9Xk4Zc7",
+            "zy-api04-w3Nf7KcTv5Hd8Qm2",
             "3f2b8c1e-9d47-4a6b-8c0d-5e7f1a2b3c4d",
             "qzxwvkjhgfplmnbv",
             "hunter2-S3cr3tP4ssw0rd",
@@ -102,7 +102,7 @@ mod tests {
             assert!(unfit(Class::Seen, text.as_bytes()).is_some(), "{text}");
         }
         // A token is a token, however it reads.
-        assert_eq!(unfit(Class::GateOnly, b"gate-only-secret-7f3a91"), None);
+        assert_eq!(unfit(Class::GateOnly, b"gate-only-token-93c2d8"), None);
         assert!(unfit(Class::GateOnly, b"aaaaaaaaaaaaaaaaaaaaaaaa").is_some());
         assert!(unfit(Class::GateOnly, b"too-short").is_some());
     }
