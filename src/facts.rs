@@ -356,6 +356,32 @@ pub fn gate_binary(arch: &str) -> Result<GateBinary, Refused> {
     Ok(GateBinary { digest, path })
 }
 
+/// What an ELF file is for: its word and byte order, and its machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Processor([u8; 4]);
+
+impl Processor {
+    /// Of a program; `None` where it is no such file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is shorter than a header.
+    pub fn of(program: &Path) -> std::io::Result<Option<Processor>> {
+        let mut header = [0; 20];
+        fs::File::open(program)?.read_exact(&mut header)?;
+        let [a, b, c, d, word, order, .., machine, which] = header;
+        Ok(([a, b, c, d] == *b"\x7fELF").then_some(Processor([word, order, machine, which])))
+    }
+
+    /// As `uname -m` says it.
+    pub fn name(self) -> &'static str {
+        match self.0[2..] {
+            [62, 0] => "x86_64",
+            [183, 0] => "aarch64",
+            _ => "another processor",
+        }
+    }
+}
+
 /// Changes when the sources of the bottle's image change.
 ///
 /// # Errors

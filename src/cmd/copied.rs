@@ -4,9 +4,6 @@ use crate::render;
 use crate::say;
 use std::io::{self, Read};
 
-/// Less is there before anyone has read it. Bytes.
-const SMALL: u64 = 8 << 20;
-
 /// A source that tells how much of it was read.
 pub struct Told<R> {
     source: R,
@@ -25,15 +22,15 @@ impl<R: Read> Read for Told<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(into)?;
         self.read += count as u64;
-        if self.all.unwrap_or(self.read) >= SMALL {
-            match (count, self.all) {
-                (0, _) => say::no_progress(),
-                (_, Some(all)) => {
-                    let part = (self.read * 100 / all).min(100);
-                    say::progress(&format!("copying {part} % of {}", render::size(all)));
-                }
-                (_, None) => say::progress(&format!("copied {}", render::size(self.read))),
-            }
+        let far = match self.all {
+            Some(all) => render::copying((self.read, all), all),
+            None if self.read >= render::SMALL => Some(format!("copied {}", render::size(self.read))),
+            None => None,
+        };
+        match far {
+            Some(_) if count == 0 => say::no_progress(),
+            Some(far) => say::progress(&far),
+            None => {}
         }
         Ok(count)
     }

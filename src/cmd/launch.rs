@@ -53,24 +53,23 @@ impl cli::Preview {
 /// A plan, and what a person is told beside it.
 pub struct Shown<'a> {
     plan: &'a Plan,
-    /// What is not searched for.
-    unmatched: String,
     changes: String,
 }
 
 impl<'a> Shown<'a> {
     pub fn new(plan: &'a Plan) -> Shown<'a> {
-        Shown { plan, unmatched: render::unmatched(&secrets::unmatched(plan)), changes: String::new() }
+        Shown { plan, changes: String::new() }
     }
 
     /// With what became different since the session ran by `old`.
     pub fn since(old: &Plan, plan: &'a Plan) -> Shown<'a> {
-        Shown { changes: render::changes(old, plan), ..Shown::new(plan) }
+        Shown { plan, changes: render::changes(old, plan) }
     }
 
     /// For a person. `gate`: why its program was not found.
     fn text(&self, gate: Option<&Refused>) -> String {
-        render::text(self.plan, gate) + &self.unmatched + &self.changes
+        let unmatched = render::unmatched(&secrets::unmatched(self.plan));
+        render::text(self.plan, gate) + &unmatched + &self.changes
     }
 }
 

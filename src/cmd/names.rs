@@ -65,9 +65,5 @@ fn is_identity(name: &str) -> bool {
 
 /// One line without a tab, what hides made visible: it may be an agent's own words.
 fn short(what: &str) -> String {
-    let shown = say::visible(what).replace(['\t', '\n'], " ");
-    match shown.char_indices().nth(100) {
-        Some((end, _)) => format!("{}…", &shown[..end]),
-        None => shown,
-    }
+    say::cut(&say::visible(what).replace(['\t', '\n'], " "), 100)
 }

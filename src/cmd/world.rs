@@ -17,8 +17,8 @@ pub enum Asking<'a> {
     Nobody,
     /// What it was seen to be is remembered.
     Engine(&'a Docker),
-    /// Nothing is written.
-    Quietly(&'a Docker),
+    /// What it is, is known already. Nothing is written.
+    Known(&'a Docker, &'a Seen),
 }
 
 /// The identity to plan for, and what must be known about its home.
@@ -36,12 +36,12 @@ pub struct Subject<'a> {
 pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> Result<(Plan, Option<Refused>)> {
     let mut seen = subject.home.seen(&subject.engine);
     let info = match asking {
-        Asking::Engine(docker) | Asking::Quietly(docker) => Some(docker),
+        Asking::Engine(docker) | Asking::Known(docker, _) => Some(docker),
         Asking::Nobody => None,
     };
     match asking {
         Asking::Engine(docker) if seen.is_none() => seen = Some(look(docker, subject.home)?),
-        Asking::Quietly(docker) => seen = Some(ask(docker)?),
+        Asking::Known(_, known) => seen = Some(known.clone()),
         _ => {}
     }
     let arch = seen.as_ref().map_or(std::env::consts::ARCH, |seen| &seen.arch);
@@ -88,13 +88,9 @@ pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> R
 
 /// Asks the engine what it is, and remembers it.
 pub fn look(docker: &Docker, home: &Home) -> Result<Seen> {
-    let seen = ask(docker)?;
+    let seen = Info::read(&docker.brief(&Info::ARGS.map(str::to_owned))?)?;
     home.remember_engine(docker.engine(), &seen)?;
     Ok(seen)
-}
-
-fn ask(docker: &Docker) -> Result<Seen, EngineError> {
-    Info::read(&docker.brief(&Info::ARGS.map(str::to_owned))?)
 }
 
 /// This version's gate image, which the reader runs in; built where it is missing.

@@ -107,7 +107,8 @@ impl Told {
         while let Some(length) = self.kept[self.read..].iter().position(|byte| *byte == b'\n') {
             let line = String::from_utf8_lossy(&self.kept[self.read..self.read + length]);
             if self.shown == Shown::Steps && is_step(&line) {
-                say::line(&short(&say::visible(line.trim_end())));
+                // It may be a whole script.
+                say::line(&say::cut(&say::visible(line.trim_end()), 100));
             }
             self.read += length + 1;
         }
@@ -128,14 +129,6 @@ impl Told {
     fn last_line(&self) -> String {
         let text = String::from_utf8_lossy(&self.kept);
         text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("see above").trim().to_owned()
-    }
-}
-
-/// A step may be a whole script.
-fn short(line: &str) -> String {
-    match line.char_indices().nth(100) {
-        Some((end, _)) => format!("{} …", &line[..end]),
-        None => line.to_owned(),
     }
 }
 

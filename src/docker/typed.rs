@@ -1,5 +1,6 @@
 //! A call of the engine's program as a person would type it, and in short.
 
+use crate::say::quoted;
 use std::process::Command;
 
 /// The words of `command`, quoted for a shell, behind the variables that this process has otherwise.
@@ -23,10 +24,6 @@ pub(super) fn line(command: &Command) -> String {
         [command.get_program()].into_iter().chain(command.get_args()).map(|word| quoted(&word.to_string_lossy())),
     );
     words.join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
 }
 
 /// `docker create fixer-a1b2c-gate`: the verb, and what it is about.

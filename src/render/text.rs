@@ -5,7 +5,7 @@ use crate::exit::Refused;
 use crate::facts::{Kind, Terminal, Workspace};
 use crate::plan::{Plan, Runtime, Source};
 use crate::protocol;
-use crate::say::visible;
+use crate::say::{cut, visible};
 use crate::spec::{Beginning, Copied, Mode};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -55,7 +55,8 @@ fn lay_out(rows: Vec<(&str, String)>) -> String {
 /// What runs, with what, in which bottle.
 fn inside(plan: &Plan) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
-    let words: Vec<String> = plan.go.command.iter().map(|word| shorten(word)).collect();
+    // A long prompt by its beginning.
+    let words: Vec<String> = plan.go.command.iter().map(|word| cut(word, 60)).collect();
     rows.push(("runs", shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()));
     let env = names(plan);
     if !env.is_empty() {
@@ -133,14 +134,6 @@ fn session(plan: &Plan) -> String {
         }
         Terminal::Tty => format!("{} ({how}; {} detaches)", plan.identity, plan.detach_keys),
         Terminal::Pipes => format!("{} ({how})", plan.identity),
-    }
-}
-
-/// A long prompt is shown by its beginning, and that it goes on.
-fn shorten(word: &str) -> String {
-    match word.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &word[..end]),
-        None => word.to_owned(),
     }
 }
 
@@ -224,6 +217,15 @@ pub fn size(count: u64) -> String {
         Some((size, unit)) => format!("{:.1} {unit}", count as f64 / *size as f64),
         None => format!("{count} bytes"),
     }
+}
+
+/// Less is copied before anyone has read how far it is. Bytes.
+pub const SMALL: u64 = 8 << 20;
+
+/// How far a copy is, for one that takes long enough. `read`, `all`: bytes that went, of how many; `size`: of what is
+/// copied.
+pub fn copying((read, all): (u64, u64), size: u64) -> Option<String> {
+    (all >= SMALL).then(|| format!("copying {} % of {}", (read * 100 / all).min(100), self::size(size)))
 }
 
 /// `45s`, `12m`, `3h`, `8d`.

@@ -5,10 +5,10 @@ use crate::docker::Docker;
 use crate::exit::EngineError;
 use crate::render;
 use crate::say;
+use crate::sys::net;
 use crate::sys::signals::Signals;
 use crate::workspace::{Packed, Survey, pack_folder};
 use anyhow::{Context as _, Result};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFlags;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -26,7 +26,7 @@ pub enum Content<'a> {
 pub fn fill(docker: &Docker, args: &[String], content: Content, signals: &Signals) -> Result<()> {
     let mut stream = docker.hold(args)?;
     let stdin = stream.child.stdin.take().context("no stdin")?;
-    fcntl(&stdin, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    net::never_wait(&stdin)?;
     let pipe = |survey| Pipe { stdin, signals, written: 0, survey };
     let packed = match content {
         Content::Workspace(survey) => survey.pack(pipe(Some(survey))),
@@ -67,8 +67,10 @@ impl Write for Pipe<'_> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => {
                     self.written += *written.as_ref().unwrap_or(&0) as u64;
-                    if let Some(survey) = self.survey {
-                        progress(self.written, survey);
+                    let copying =
+                        |survey: &Survey| render::copying((self.written, survey.length()), survey.found.bytes);
+                    if let Some(far) = self.survey.and_then(copying) {
+                        say::progress(&far);
                     }
                     return written;
                 }
@@ -78,15 +80,6 @@ impl Write for Pipe<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-fn progress(written: u64, survey: &Survey) {
-    let all = survey.length();
-    // Small ones are there before anyone has read it.
-    if all >= 8 << 20 {
-        let part = (written * 100 / all).min(100);
-        say::progress(&format!("copying {part} % of {}", render::size(survey.found.bytes)));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::judge::{self, Asked};
 use crate::exit::Refused;
-use crate::facts::{self, Proxy};
+use crate::facts::{self, Processor, Proxy};
 use crate::manifest::Bottle;
 use crate::plan;
 use crate::protocol::{Sighting, Trial, Tried};
@@ -104,13 +104,7 @@ fn ask(head: String, body: Body) -> Result<Tried, Refused> {
 
 /// The C library would give such a program to the shell.
 fn is_of_another_machine(program: &Path) -> bool {
-    // Of an ELF file: what it is, its word and byte order, and its machine.
-    let header = |path: &Path| -> io::Result<[u8; 8]> {
-        let mut bytes = [0; 20];
-        File::open(path)?.read_exact(&mut bytes)?;
-        let [a, b, c, d, word, order, .., machine, which] = bytes;
-        Ok([a, b, c, d, word, order, machine, which])
-    };
-    let own = std::env::current_exe().and_then(|me| header(&me)).ok();
-    header(program).is_ok_and(|header| header.starts_with(b"\x7fELF") && Some(header) != own)
+    let of = |path: &Path| Processor::of(path).ok().flatten();
+    let own = std::env::current_exe().ok().and_then(|me| of(&me));
+    of(program).is_some_and(|processor| Some(processor) != own)
 }

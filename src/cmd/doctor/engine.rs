@@ -5,7 +5,7 @@ use crate::cmd::cleanup;
 use crate::cmd::world::{self, Asking};
 use crate::docker::{About, Call, Docker, Info};
 use crate::exit::EngineError;
-use crate::facts::{self, Engine, Kind};
+use crate::facts::{self, Engine, Kind, Processor};
 use crate::manifest::{Chosen, Manifest};
 use crate::protocol::{GATE_VERSION, rfc3339};
 use crate::render;
@@ -37,7 +37,7 @@ pub fn look(scene: &Scene) -> Result<Vec<Finding>, Finding> {
     let mut findings = itself(scene, &engine, &about);
     findings.extend(clock(&about, before, after));
     findings.push(gate(&about));
-    findings.extend(images(scene, &docker));
+    findings.extend(images(scene, &docker, &about));
     findings.extend(room(&about));
     findings.extend(left(scene, &docker));
     if let (Kind::Docker, Some(id)) = (about.seen.kind, scene.home.id()) {
@@ -105,7 +105,7 @@ fn gate(about: &About) -> Finding {
     let path = binary.path.display();
     let problem = |what: String| Finding::problem("gate", format!("`{path}` is {what}")).hint("make build");
     let bytes = fs::read(&binary.path).unwrap_or_default();
-    match machine_of(&bytes) {
+    match Processor::of(&binary.path).ok().flatten().map(Processor::name) {
         None => problem("no program for Linux".to_owned()),
         Some(of) if of != arch => problem(format!("for {of}, and the engine is {arch}")),
         Some(_) if !bytes.windows(GATE_VERSION.len()).any(|part| part == GATE_VERSION.as_bytes()) => {
@@ -115,21 +115,11 @@ fn gate(about: &About) -> Finding {
     }
 }
 
-/// The processor of an ELF file, as `uname -m` says it.
-fn machine_of(file: &[u8]) -> Option<&'static str> {
-    let header = file.strip_prefix(b"\x7fELF")?;
-    Some(match header.get(14..16)? {
-        [62, 0] => "x86_64",
-        [183, 0] => "aarch64",
-        _ => "another processor",
-    })
-}
-
-fn images(scene: &Scene, docker: &Docker) -> Vec<Finding> {
+fn images(scene: &Scene, docker: &Docker, about: &About) -> Vec<Finding> {
     let mut missing = BTreeSet::new();
     let mut findings = Vec::new();
     for chosen in bottles(scene.manifest.as_ref().ok()) {
-        match world::of_images((docker, Asking::Quietly(docker)), &scene.home, &chosen) {
+        match world::of_images((docker, Asking::Known(docker, &about.seen)), &scene.home, &chosen) {
             Ok(plan) => missing.extend(plan.images.builds.into_iter().map(|build| build.tag)),
             Err(error) => match error.downcast::<EngineError>() {
                 Ok(error) => findings.push(Finding::failed("images", error)),

@@ -52,11 +52,7 @@ fn rows(manifest: &Manifest, names: &[&str]) -> Vec<String> {
 fn words(agent: &Agent) -> String {
     let prompt = agent.prompt.as_ref().and_then(|prompt| manifest::read_prompt(prompt, agent.place).ok());
     let line = prompt.unwrap_or_default().lines().map(str::trim).find(|line| !line.is_empty()).map(say::name);
-    let line = line.unwrap_or_default();
-    let shown = match line.char_indices().nth(WORDS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    };
+    let shown = say::cut(&line.unwrap_or_default(), WORDS);
     match agent.place {
         Place::Directory => format!("(of this directory) {shown}"),
         Place::Home => shown,
