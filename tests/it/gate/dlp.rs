@@ -330,6 +330,13 @@ async fn on_the_models_host_the_conversation_goes_on_without_it() {
     assert_eq!((response.status().as_u16(), mark(&response)), (400, "denied; reason=dlp"));
     let page: Value = serde_json::from_str(&text(response).await).unwrap();
     assert_eq!(page["error"]["type"], "invalid_request_error");
+    // Each header is looked at by itself there: what this name says of a form's part says nothing of it.
+    let parts = format!("a={}&b={}&c={}", &TOKEN[..8], &TOKEN[8..16], &TOKEN[16..]);
+    let mut request = ask("POST model.test /v1/messages", &[("content-note", &parts)]);
+    *request.body_mut() = full(json!({ "messages": [] }).to_string());
+    let mut sender = gate.https("model.test").await;
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), mark(&response)), (400, "denied; reason=dlp"));
 }
 
 #[tokio::test]
