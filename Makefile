@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz bench picture images build install deb clean rust
+.PHONY: help demo test soak fuzz bench picture images build model install deb clean rust
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -13,6 +13,7 @@ CARGO ?= $(shell command -v cargo 2>/dev/null || { test -x "$$HOME/.cargo/bin/ca
 
 arch := $(shell uname -m)
 cli := target/release/claude-bottle
+model := target/debug/scripted-model
 gate := target/libexec/claude-bottle/claude-bottle-gate-$(arch)
 # For `--version`; an archive without git has no commit.
 version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
@@ -25,7 +26,7 @@ test_packages += dpkg-dev jq shfmt
 test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go)
 
 # What the program and the tests are told of what is made here.
-told = CLAUDE_BOTTLE_GATE="$(CURDIR)/$(gate)" CLAUDE_BOTTLE_BASE_IMAGE="$$(scripts/base-image)"
+told = CLAUDE_BOTTLE_GATE="$(CURDIR)/$(gate)" SCRIPTED_MODEL="$(CURDIR)/$(model)" CLAUDE_BOTTLE_BASE_IMAGE="$$(scripts/base-image)"
 
 help:
 	@echo 'make demo      show it: real Claude Code in a bottle, a scripted model, in a minute'
@@ -50,25 +51,25 @@ rust:
 # The gate runs in images of any kind, so it is static; only its last link differs, and what both need is compiled once.
 build: rust
 	BUILD_VERSION="$(version)$(commit:%= (%))" $(CARGO) build --release --bin claude-bottle
-	$(CARGO) rustc --profile gate --features gate --bin claude-bottle-gate -- -C target-feature=+crt-static
+	$(CARGO) rustc --profile gate -p claude-bottle-gate --bin claude-bottle-gate -- -C target-feature=+crt-static
 	@mkdir -p $(dir $(gate))
 	@cmp -s target/gate/claude-bottle-gate $(gate) || install -m 0755 target/gate/claude-bottle-gate $(gate)
 
 images: build
 	@scripts/engine
-	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && $(cli) build && \
+	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && $(cli) build && \
 	    case $$CLAUDE_BOTTLE_BASE_IMAGE in debian:*) ;; *) \
 	    echo "these images stand on a base of this machine's: export CLAUDE_BOTTLE_BASE_IMAGE=$$CLAUDE_BOTTLE_BASE_IMAGE" ;; esac
 
-test: images
+test: images model
 	@scripts/packages $(test_packages)
-	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
+	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
 
 # What a test does fifty times, longer and alone. What was ignored when it began (a shell's background does that) would be
 # ignored by the sessions, too.
-soak: images
-	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
-	    SOAK=$${SOAK:-300} env --default-signal=INT,QUIT $(CARGO) test --all-features --test it -- --nocapture engine::soak
+soak: images model
+	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
+	    SOAK=$${SOAK:-300} env --default-signal=INT,QUIT $(CARGO) test --test it -- --nocapture engine::soak
 
 # Coverage and sanitizers want a nightly compiler and cargo-fuzz; the seeds alone run with `make test`, too.
 FUZZ ?= $(patsubst fuzz/targets/%.rs,%,$(wildcard fuzz/targets/*.rs))
@@ -90,24 +91,25 @@ fuzz: rust
 
 bench: images
 	@scripts/packages bsdutils bash zsh fish
-	$(CARGO) build --profile gate --features bench --bin claude-bottle-load --bin claude-bottle-bench
-	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
+	$(CARGO) build --profile gate -p claude-bottle-bench
+	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
 	    target/gate/claude-bottle-bench $(cli) && \
 	    scripts/bench-gate target/gate/claude-bottle-load "$$CLAUDE_BOTTLE_GATE"
 
 # The model runs in the agent's image, whatever libc this machine has: static, like the gate.
-demo: images
+model: rust
+	$(CARGO) rustc -p claude-bottle-model --bin scripted-model -- -C target-feature=+crt-static
+
+demo: images model
 	@scripts/packages bash python3
-	$(CARGO) rustc --profile gate --features testing --bin scripted-model -- -C target-feature=+crt-static
-	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
-	    CLAUDE_BOTTLE=$(cli) SCRIPTED_MODEL=target/gate/scripted-model scripts/demo
+	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
+	    CLAUDE_BOTTLE=$(cli) scripts/demo
 
 # The interpreter is Debian's, whose packages draw; another one on PATH lacks them.
-picture: images
+picture: images model
 	@scripts/packages git python3 python3-pyte python3-rich
-	$(CARGO) rustc --profile gate --features testing --bin scripted-model -- -C target-feature=+crt-static
-	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
-	    tests/picture/draw.py $(cli) target/gate/scripted-model tests/picture/session.svg
+	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
+	    dev/picture/draw.py $(cli) $(model) dev/picture/session.svg
 
 # Builds only what is not there, so that `make && sudo make install` needs no Rust for root.
 install:

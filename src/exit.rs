@@ -1,6 +1,6 @@
 //! How a run can end: the exit codes of the program, and the errors that lead to them.
 //!
-//! `Refused` is what the user can mend (2); `EngineError` is the engine, an image or the gate (125).
+//! `UserError` is what the user can mend (2); `EngineError` is the engine, an image or the gate (125).
 //! An agent's own non-zero code is not an error: it is an [`Exit`].
 
 use std::fmt;
@@ -57,7 +57,7 @@ impl Exit {
 
 /// Something the user can mend: one line, lower case, no full stop; and what to type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct UserError {
     pub what: String,
     pub hint: Option<String>,
 }
@@ -92,15 +92,15 @@ macro_rules! an_error {
     };
 }
 
-an_error!(Refused);
+an_error!(UserError);
 an_error!(EngineError);
 
-impl Refused {
+impl UserError {
     /// Says which of the names was meant, where one is near.
-    pub fn meant<'n>(self, wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Refused {
+    pub fn meant<'n>(self, wrong: &str, names: impl IntoIterator<Item = &'n str>) -> UserError {
         // Names that are none may hold anything. The distance costs the product of the lengths.
         let plain = names.into_iter().filter(|name| wrong.len() <= 100 && !name.contains(char::is_control));
-        match nearest(wrong, plain) {
+        match wire::nearest(wrong, plain) {
             Some(name) => self.hint(format!("did you mean `{name}`?")),
             None => self,
         }
@@ -109,46 +109,5 @@ impl Refused {
 
 /// The exit code of an error that ended a run: anything that is neither type above counts as the engine's side.
 pub fn code(error: &anyhow::Error) -> Exit {
-    if error.is::<Refused>() { Exit::REFUSED } else { Exit::ENGINE }
-}
-
-/// The name nearest to `wrong`, where it is near enough to be meant.
-pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .into_iter()
-        .map(|name| (distance(wrong, name), name))
-        .filter(|(far, name)| *far <= (name.len().max(wrong.len())).div_ceil(3))
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// Edits (insert, delete, replace, swap neighbours) between two short words.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let cost = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + cost);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_name_is_near() {
-        assert_eq!(nearest("fixre", ["fixer", "writer"]), Some("fixer"));
-        assert_eq!(nearest("hots", ["host", "port"]), Some("host"));
-        assert_eq!(nearest("zebra", ["host", "port"]), None);
-    }
+    if error.is::<UserError>() { Exit::REFUSED } else { Exit::ENGINE }
 }

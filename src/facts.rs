@@ -2,7 +2,7 @@
 //!
 //! Values of secret variables are not facts: only that a variable is there.
 
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::manifest::{self, Agent, Image};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,7 +86,7 @@ pub enum Terminal {
 pub struct ImageFacts {
     pub base: String,
     /// The gate's program for this engine; else why there is none.
-    pub gate: Result<GateBinary, Refused>,
+    pub gate: Result<GateBinary, UserError>,
     /// Changes when the bottle's own Dockerfile, its context or its named image changes. Empty for the default image.
     pub source: String,
     /// PEM bundle that image builds trust.
@@ -133,10 +133,10 @@ impl Engine {
     /// The engine that this environment names.
     ///
     /// # Errors
-    /// `Refused` for an unknown `CLAUDE_BOTTLE_BACKEND`.
-    pub fn of_environment() -> Result<Engine, Refused> {
+    /// `UserError` for an unknown `CLAUDE_BOTTLE_BACKEND`.
+    pub fn of_environment() -> Result<Engine, UserError> {
         if let Some(backend) = variable("CLAUDE_BOTTLE_BACKEND").filter(|b| b != "docker") {
-            return Err(Refused::new(format!("unknown backend `{backend}` in `CLAUDE_BOTTLE_BACKEND`"))
+            return Err(UserError::new(format!("unknown backend `{backend}` in `CLAUDE_BOTTLE_BACKEND`"))
                 .hint("the backend is `docker`; another program goes into `CLAUDE_BOTTLE_DOCKER`"));
         }
         let program = variable("CLAUDE_BOTTLE_DOCKER").unwrap_or_else(|| "docker".to_owned());
@@ -214,8 +214,8 @@ pub fn on_path(name: &str) -> bool {
 /// The keys that detach a terminal, as the engine's program reads them: characters, `ctrl-` and a character, `DEL`.
 ///
 /// # Errors
-/// `Refused` for what that program would refuse only once the bottle is up.
-pub fn detach_keys() -> Result<String, Refused> {
+/// `UserError` for what that program would refuse only once the bottle is up.
+pub fn detach_keys() -> Result<String, UserError> {
     let keys = variable("CLAUDE_BOTTLE_DETACH_KEYS").unwrap_or_else(|| "ctrl-],d".to_owned());
     let known = |key: &str| {
         let control = |c: &str| c.len() == 1 && c.bytes().all(|b| matches!(b, b'@' | b'a'..=b'z' | b'['..=b'_'));
@@ -223,7 +223,7 @@ pub fn detach_keys() -> Result<String, Refused> {
     };
     match keys.split(',').find(|key| !known(key)) {
         None => Ok(keys),
-        Some(key) => Err(Refused::new(format!("no key `{key}` (`CLAUDE_BOTTLE_DETACH_KEYS`)"))
+        Some(key) => Err(UserError::new(format!("no key `{key}` (`CLAUDE_BOTTLE_DETACH_KEYS`)"))
             .hint("characters and `ctrl-` with one of `a` to `z`, `@[\\]^_`, with commas between, as in `ctrl-],d`")),
     }
 }
@@ -231,15 +231,15 @@ pub fn detach_keys() -> Result<String, Refused> {
 /// What the agent is given from the host's files.
 ///
 /// # Errors
-/// `Refused` for a prompt file, skill or CLAUDE.md that is missing or leaves its folder.
-pub fn of_agent(agent: &Agent) -> Result<AgentFacts, Refused> {
+/// `UserError` for a prompt file, skill or CLAUDE.md that is missing or leaves its folder.
+pub fn of_agent(agent: &Agent) -> Result<AgentFacts, UserError> {
     let claude = dirs::home_dir().unwrap_or_default().join(".claude");
     let prompt = agent.prompt.as_ref().map(|prompt| manifest::read_prompt(prompt, agent.place)).transpose()?;
     let mut skills = Vec::new();
     for name in &agent.skills {
         let folder = claude.join("skills").join(name);
         if !folder.is_dir() {
-            return Err(Refused::new(format!("no skill `{name}`: `{}` is not a folder", folder.display())));
+            return Err(UserError::new(format!("no skill `{name}`: `{}` is not a folder", folder.display())));
         }
         let root = folder.canonicalize().map_err(|e| unreadable(&folder, &e))?;
         collect(&Skill { name, root: &root }, &root, &mut skills)?;
@@ -249,7 +249,7 @@ pub fn of_agent(agent: &Agent) -> Result<AgentFacts, Refused> {
         false => None,
     };
     if let Some(path) = claude_md.as_deref().filter(|path| !path.is_file()) {
-        return Err(Refused::new(format!("`claude_md` is true, and there is no `{}`", path.display())));
+        return Err(UserError::new(format!("`claude_md` is true, and there is no `{}`", path.display())));
     }
     let wanted = ["TERM", "COLORTERM", "TZ"];
     let mut terminal: BTreeMap<_, _> = wanted.iter().filter_map(|n| Some(((*n).to_owned(), variable(n)?))).collect();
@@ -269,7 +269,7 @@ const SKILL_FILES: usize = 4096;
 const SKILL_BYTES: u64 = 16 << 20;
 
 /// Regular files below a skill; a symlink that leaves the skill is refused, for it would carry any file in.
-fn collect(skill: &Skill, folder: &Path, files: &mut Vec<SkillFile>) -> Result<(), Refused> {
+fn collect(skill: &Skill, folder: &Path, files: &mut Vec<SkillFile>) -> Result<(), UserError> {
     use std::os::unix::fs::PermissionsExt;
     let mut entries: Vec<_> = fs::read_dir(folder).and_then(Iterator::collect).map_err(|e| unreadable(folder, &e))?;
     entries.sort_by_key(fs::DirEntry::file_name);
@@ -278,20 +278,24 @@ fn collect(skill: &Skill, folder: &Path, files: &mut Vec<SkillFile>) -> Result<(
         let target = path.canonicalize().map_err(|e| unreadable(&path, &e))?;
         let Ok(inside) = path.strip_prefix(skill.root) else { continue };
         if !target.starts_with(skill.root) {
-            return Err(Refused::new(format!("skill `{}`: `{}` leaves the skill", skill.name, inside.display())));
+            return Err(UserError::new(format!("skill `{}`: `{}` leaves the skill", skill.name, inside.display())));
         }
         let meta = fs::metadata(&target).map_err(|e| unreadable(&path, &e))?;
         if meta.is_dir() {
             if target != path {
-                return Err(Refused::new(format!("skill `{}`: `{}` links to a folder", skill.name, inside.display())));
+                return Err(UserError::new(format!(
+                    "skill `{}`: `{}` links to a folder",
+                    skill.name,
+                    inside.display()
+                )));
             }
             collect(skill, &path, files)?;
         } else if meta.is_file() {
             let Some(inside) = inside.to_str() else {
-                return Err(Refused::new(format!("skill `{}`: `{}` is not UTF-8", skill.name, inside.display())));
+                return Err(UserError::new(format!("skill `{}`: `{}` is not UTF-8", skill.name, inside.display())));
             };
             if files.len() >= SKILL_FILES || meta.len() > SKILL_BYTES {
-                return Err(Refused::new(format!("skill `{}`: too many or too large files", skill.name)));
+                return Err(UserError::new(format!("skill `{}`: too many or too large files", skill.name)));
             }
             let mode = if meta.permissions().mode() & 0o100 != 0 { 0o755 } else { 0o644 };
             files.push(SkillFile { path: format!("{}/{inside}", skill.name), from: target, mode });
@@ -300,8 +304,8 @@ fn collect(skill: &Skill, folder: &Path, files: &mut Vec<SkillFile>) -> Result<(
     Ok(())
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Refused {
-    Refused::new(format!("cannot read `{}`: {error}", path.display()))
+fn unreadable(path: &Path, error: &std::io::Error) -> UserError {
+    UserError::new(format!("cannot read `{}`: {error}", path.display()))
 }
 
 /// `Europe/Berlin`, from the link at /etc/localtime.
@@ -313,13 +317,13 @@ fn local_zone() -> Option<String> {
 /// The PEM bundle of the host's choice for upstreams, and its own for image builds.
 ///
 /// # Errors
-/// `Refused` where there is none.
-pub fn roots() -> Result<PathBuf, Refused> {
+/// `UserError` where there is none.
+pub fn roots() -> Result<PathBuf, UserError> {
     if let Some(path) = variable("CLAUDE_BOTTLE_UPSTREAM_CA") {
         let path = PathBuf::from(path);
         return match path.is_file() {
             true => Ok(path),
-            false => Err(Refused::new(format!("no file `{}` (`CLAUDE_BOTTLE_UPSTREAM_CA`)", path.display()))),
+            false => Err(UserError::new(format!("no file `{}` (`CLAUDE_BOTTLE_UPSTREAM_CA`)", path.display()))),
         };
     }
     const USUAL: [&str; 5] = [
@@ -330,7 +334,7 @@ pub fn roots() -> Result<PathBuf, Refused> {
         "/opt/homebrew/etc/ca-certificates/cert.pem",
     ];
     USUAL.iter().map(PathBuf::from).find(|path| path.is_file()).ok_or_else(|| {
-        Refused::new("this host has no bundle of root certificates")
+        UserError::new("this host has no bundle of root certificates")
             .hint("install `ca-certificates`, or name a PEM file in `CLAUDE_BOTTLE_UPSTREAM_CA`")
     })
 }
@@ -338,8 +342,8 @@ pub fn roots() -> Result<PathBuf, Refused> {
 /// The gate's program for an engine of this architecture.
 ///
 /// # Errors
-/// `Refused` that says where it was looked for and what to type.
-pub fn gate_binary(arch: &str) -> Result<GateBinary, Refused> {
+/// `UserError` that says where it was looked for and what to type.
+pub fn gate_binary(arch: &str) -> Result<GateBinary, UserError> {
     let (path, place) = match variable("CLAUDE_BOTTLE_GATE") {
         Some(path) => (PathBuf::from(path), " (`CLAUDE_BOTTLE_GATE`)"),
         None => {
@@ -349,7 +353,7 @@ pub fn gate_binary(arch: &str) -> Result<GateBinary, Refused> {
         }
     };
     let missing = |why: &std::io::Error| {
-        Refused::new(format!("no gate program at `{}`{place}: {why}", path.display()))
+        UserError::new(format!("no gate program at `{}`{place}: {why}", path.display()))
             .hint("`make build` builds it; or name it in `CLAUDE_BOTTLE_GATE`")
     };
     let digest = fs::File::open(&path).and_then(digest_file).map_err(|e| missing(&e))?;
@@ -385,8 +389,8 @@ impl Processor {
 /// Changes when the sources of the bottle's image change.
 ///
 /// # Errors
-/// `Refused` for a Dockerfile or context that is not there.
-pub fn of_image(image: &Image) -> Result<String, Refused> {
+/// `UserError` for a Dockerfile or context that is not there.
+pub fn of_image(image: &Image) -> Result<String, UserError> {
     Ok(match image {
         Image::Default => String::new(),
         Image::Name(name) => name.clone(),
@@ -402,7 +406,7 @@ pub fn of_image(image: &Image) -> Result<String, Refused> {
 }
 
 /// Names, sizes and times of all below a build context.
-fn list(folder: &Path, all: &mut String) -> Result<(), Refused> {
+fn list(folder: &Path, all: &mut String) -> Result<(), UserError> {
     use std::os::unix::fs::MetadataExt;
     let mut entries: Vec<_> = fs::read_dir(folder).and_then(Iterator::collect).map_err(|e| unreadable(folder, &e))?;
     entries.sort_by_key(fs::DirEntry::file_name);

@@ -1,7 +1,7 @@
 //! The host's git on the host's repositories. Whatever a repository configures to run by itself (hooks, a file system
 //! monitor) stays off, and where the caller's environment points has no say.
 
-use crate::exit::{EngineError, Refused};
+use crate::exit::{EngineError, UserError};
 use anyhow::Result;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -81,25 +81,25 @@ impl Git {
     }
 
     /// # Errors
-    /// `Refused` where this host has no git.
-    pub fn ask(self, stdin: Vec<u8>) -> Result<Said, Refused> {
+    /// `UserError` where this host has no git.
+    pub fn ask(self, stdin: Vec<u8>) -> Result<Said, UserError> {
         self.run(Stdio::piped(), stdin)
     }
 
     /// The same; it reads this file from where that stands.
-    pub fn read(self, file: File) -> Result<Said, Refused> {
+    pub fn read(self, file: File) -> Result<Said, UserError> {
         self.run(Stdio::from(file), Vec::new())
     }
 
-    fn run(mut self, stdin: Stdio, text: Vec<u8>) -> Result<Said, Refused> {
+    fn run(mut self, stdin: Stdio, text: Vec<u8>) -> Result<Said, UserError> {
         let spawned = self.0.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Refused::new("no `git` on this machine").hint("install git"),
-            _ => Refused::new(format!("cannot run `git`: {error}")),
+            ErrorKind::NotFound => UserError::new("no `git` on this machine").hint("install git"),
+            _ => UserError::new(format!("cannot run `git`: {error}")),
         })?;
         let pipe = child.stdin.take();
         let writer = std::thread::spawn(move || pipe.map(|mut pipe| pipe.write_all(&text)));
-        let output = child.wait_with_output().map_err(|error| Refused::new(format!("`git`: {error}")))?;
+        let output = child.wait_with_output().map_err(|error| UserError::new(format!("`git`: {error}")))?;
         let _ = writer.join();
         let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         Ok(Said { code: output.status.code(), stdout: output.stdout, stderr })
@@ -107,7 +107,7 @@ impl Git {
 }
 
 /// The top directory of the repository that a directory lies in.
-pub fn top(folder: &Path) -> Result<Option<PathBuf>, Refused> {
+pub fn top(folder: &Path) -> Result<Option<PathBuf>, UserError> {
     let said = Git::at(folder).args(["rev-parse", "--show-toplevel"]).ask(Vec::new())?;
     let mut path = said.stdout.clone();
     path.pop();
@@ -115,7 +115,7 @@ pub fn top(folder: &Path) -> Result<Option<PathBuf>, Refused> {
 }
 
 /// What all refs point at, a commit or tag a line.
-pub fn tips(repository: &Path) -> Result<Vec<u8>, Refused> {
+pub fn tips(repository: &Path) -> Result<Vec<u8>, UserError> {
     Ok(Git::at(repository).args(["for-each-ref", "--format=%(objectname)"]).ask(Vec::new())?.stdout)
 }
 

@@ -1,7 +1,7 @@
 //! argv in, exit code out: the only place where the process ends.
 
-use claude_bottle::sys::timings;
 use claude_bottle::{cmd, exit, say};
+use sys::timings;
 
 fn main() {
     let exit = cmd::run(std::env::args_os().collect()).unwrap_or_else(|error| {

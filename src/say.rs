@@ -3,7 +3,7 @@
 //! Nothing here panics on a terminal that is gone: this runs in the path that cleans up.
 
 use crate::cli::Colour;
-use crate::exit::{self, EngineError, Refused};
+use crate::exit::{self, EngineError, UserError};
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, OnceLock};
 
@@ -168,7 +168,7 @@ pub fn json(value: &impl serde::Serialize) -> io::Result<()> {
 /// `claude-bottle: what: why`, then `hint: what to type`; or the same as JSON.
 pub fn error(error: &anyhow::Error) {
     let hint = error
-        .downcast_ref::<Refused>()
+        .downcast_ref::<UserError>()
         .and_then(|e| e.hint.as_deref())
         .or_else(|| error.downcast_ref::<EngineError>().and_then(|e| e.hint.as_deref()));
     if manner().errors == Errors::Json {

@@ -2,13 +2,11 @@
 //!
 //! They live in memory only, and leave it only through the gate's stdin. No error text holds one.
 
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::plan::{PROXY_VARIABLE, Plan, Source};
-use crate::policy::worth::{self, Class};
-use crate::protocol::{self, Blob, Token, Values};
-use crate::sys;
-use crate::sys::signals::Signals;
-use crate::sys::tty::{Answer, Tty};
+use policy::worth::{self, Class};
+use wire::{self, Blob, Token, Values};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
@@ -16,15 +14,17 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant, SystemTime};
+use sys::signals::Signals;
+use sys::tty::{Answer, Tty};
 
 /// What stopped the collection.
 pub enum Stopped {
-    Refused(Refused),
+    Refused(UserError),
     Signal(i32),
 }
 
-impl From<Refused> for Stopped {
-    fn from(refused: Refused) -> Self {
+impl From<UserError> for Stopped {
+    fn from(refused: UserError) -> Self {
         Stopped::Refused(refused)
     }
 }
@@ -32,8 +32,8 @@ impl From<Refused> for Stopped {
 /// Are the variables there, and a terminal for what must be asked? Before anything starts.
 ///
 /// # Errors
-/// `Refused` with the first that is missing or empty, by name.
-pub fn check(plan: &Plan) -> Result<(), Refused> {
+/// `UserError` with the first that is missing or empty, by name.
+pub fn check(plan: &Plan) -> Result<(), UserError> {
     for source in plan.values.values() {
         match source {
             Source::Env(name) => is_there(name)?,
@@ -51,7 +51,7 @@ pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, Stopped> {
         let value = match source {
             Source::Env(name) => variable(name)?.into_bytes(),
             Source::File(path) => {
-                fs::read(path).map_err(|e| Refused::new(format!("cannot read `{}`: {e}", path.display())))?
+                fs::read(path).map_err(|e| UserError::new(format!("cannot read `{}`: {e}", path.display())))?
             }
             Source::Command(argv) => output(argv)?,
             Source::Ask(text) => ask(text, signals)?,
@@ -63,7 +63,7 @@ pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, Stopped> {
 
 /// The host's variables whose values are not looked for in what leaves, and why: known before anything starts.
 pub fn unmatched(plan: &Plan) -> BTreeMap<String, &'static str> {
-    let given: BTreeSet<&str> = plan.go.env.values().filter_map(protocol::Source::value).collect();
+    let given: BTreeSet<&str> = plan.go.env.values().filter_map(wire::Source::value).collect();
     let tokens: BTreeSet<&str> =
         plan.policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| auth.token.as_str()).collect();
     let why = |(name, source): (&String, &Source)| {
@@ -81,8 +81,8 @@ pub fn unmatched(plan: &Plan) -> BTreeMap<String, &'static str> {
 }
 
 /// # Errors
-/// `Refused` where a start would miss this variable.
-pub fn is_there(name: &str) -> Result<(), Refused> {
+/// `UserError` where a start would miss this variable.
+pub fn is_there(name: &str) -> Result<(), UserError> {
     variable(name).map(drop)
 }
 
@@ -104,9 +104,9 @@ pub fn at_hand(sources: &BTreeMap<String, Source>) -> (Values, BTreeMap<String, 
     (values, missing)
 }
 
-fn variable(name: &str) -> Result<String, Refused> {
+fn variable(name: &str) -> Result<String, UserError> {
     look_up(name).map_err(|why| {
-        let refused = Refused::new(format!("the host's variable `{name}` is {why}"));
+        let refused = UserError::new(format!("the host's variable `{name}` is {why}"));
         match name {
             PROXY_VARIABLE => refused,
             _ => refused.hint(format!("export {name}=…; the manifest asks for it")),
@@ -124,7 +124,7 @@ fn look_up(name: &str) -> Result<String, &'static str> {
 }
 
 /// What it prints, to be carried to the gate. It may ask on the terminal, as password managers do.
-fn output(argv: &[String]) -> Result<Vec<u8>, Refused> {
+fn output(argv: &[String]) -> Result<Vec<u8>, UserError> {
     let (program, args) = split(argv);
     let failed = |why: String| failed(program, &why);
     let output = Command::new(program)
@@ -143,12 +143,12 @@ fn split(argv: &[String]) -> (&str, &[String]) {
     argv.split_first().map_or(("", &[]), |(program, args)| (program, args))
 }
 
-fn failed(program: &str, why: &str) -> Refused {
-    Refused::new(format!("`token_cmd` `{program}`: {why}"))
+fn failed(program: &str, why: &str) -> UserError {
+    UserError::new(format!("`token_cmd` `{program}`: {why}"))
 }
 
 /// The token in what was printed, as the gate reads it: with the time that is left to it, since clocks differ.
-fn carried(program: &str, printed: &[u8]) -> Result<Vec<u8>, Refused> {
+fn carried(program: &str, printed: &[u8]) -> Result<Vec<u8>, UserError> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     match Token::read(printed, now) {
         Ok(token) if token.has_ended() => Err(failed(program, "the token that it printed has expired")),
@@ -175,7 +175,7 @@ impl Fetching {
     const MOST: u64 = 64 << 10;
 
     /// From the main thread only. `cwd`: where it ran before, as far as that is there.
-    pub fn begin(argv: &[String], cwd: &Path) -> Result<Fetching, Refused> {
+    pub fn begin(argv: &[String], cwd: &Path) -> Result<Fetching, UserError> {
         let (program, args) = split(argv);
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -192,8 +192,8 @@ impl Fetching {
     /// What it printed, to be carried to the gate; `None` while it runs.
     ///
     /// # Errors
-    /// `Refused` with the last line of what it said.
-    pub fn finished(&mut self) -> Option<Result<Vec<u8>, Refused>> {
+    /// `UserError` with the last line of what it said.
+    pub fn finished(&mut self) -> Option<Result<Vec<u8>, UserError>> {
         // Somebody that it left behind may hold its pipes.
         if self.stdout.is_whole() & self.stderr.is_whole() {
             self.status = self.child.try_wait().ok().flatten();
@@ -205,7 +205,7 @@ impl Fetching {
         }
     }
 
-    fn verdict(&self, status: ExitStatus) -> Result<Vec<u8>, Refused> {
+    fn verdict(&self, status: ExitStatus) -> Result<Vec<u8>, UserError> {
         if status.success() {
             return carried(&self.program, &self.stdout.bytes);
         }
@@ -262,9 +262,9 @@ impl Pipe {
     }
 }
 
-fn terminal(text: &str) -> Result<Tty, Refused> {
+fn terminal(text: &str) -> Result<Tty, UserError> {
     Tty::open().ok_or_else(|| {
-        Refused::new(format!("`?{text}` must be asked, and there is no terminal"))
+        UserError::new(format!("`?{text}` must be asked, and there is no terminal"))
             .hint("start it on a terminal, or take the value from the host: \"${VARIABLE}\"")
     })
 }
@@ -274,6 +274,6 @@ fn ask(text: &str, signals: &Signals) -> Result<Vec<u8>, Stopped> {
     match tty.ask_silently(&format!("{text}: "), signals) {
         Answer::Line(line) if !line.is_empty() => Ok(line.into_bytes()),
         Answer::Signal(number) => Err(Stopped::Signal(number)),
-        _ => Err(Refused::new(format!("no answer to `?{text}`")).into()),
+        _ => Err(UserError::new(format!("no answer to `?{text}`")).into()),
     }
 }

@@ -12,15 +12,12 @@ use crate::docker::{self, Call, Docker, Stream};
 use crate::exit::{EngineError, Exit};
 use crate::facts::Terminal;
 use crate::plan::{Fate, Plan, Step, What};
-use crate::protocol::{Event, Values, Work};
 use crate::render;
 use crate::say;
 use crate::spec::Beginning;
 use crate::state::{Folder, Home, Kept, Mark, Saved};
-use crate::sys;
-use crate::sys::lock::Lock;
-use crate::sys::signals::{self, Signals};
-use crate::sys::{timings, tty};
+use wire::{Event, Values, Work};
+
 use crate::workspace::Survey;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -28,6 +25,9 @@ use std::io::Write;
 use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+use sys::lock::Lock;
+use sys::signals::{self, Signals};
+use sys::{timings, tty};
 
 pub struct Session<'a> {
     docker: &'a Docker,

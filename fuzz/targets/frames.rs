@@ -1,7 +1,4 @@
 //! What the inner end of a forward says.
 #![no_main]
 
-#[path = "../inputs/frames.rs"]
-mod frames;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| frames::run(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| inputs::frames::run(input));

@@ -3,11 +3,11 @@
 use super::launch::{kept, recorded, still_runs};
 use crate::cli::Attach;
 use crate::docker::Docker;
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::session::Session;
 use crate::state::{Condition, Home};
-use crate::sys::signals;
 use anyhow::Result;
+use sys::signals;
 
 pub fn run(asked: &Attach) -> Result<Exit> {
     let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
@@ -18,7 +18,7 @@ pub fn run(asked: &Attach) -> Result<Exit> {
     {
         return Err(kept(identity, &rest.why).into());
     }
-    let lock = folder.lock()?.ok_or_else(|| Refused::new(format!("`{identity}` is attached to another terminal")))?;
+    let lock = folder.lock()?.ok_or_else(|| UserError::new(format!("`{identity}` is attached to another terminal")))?;
     let docker = Docker::new(&plan.engine)?;
     still_runs(&docker, &plan)?;
     Session::found(&docker, folder, plan, lock).attach(signals::catch()?)

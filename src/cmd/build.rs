@@ -9,8 +9,8 @@ use crate::facts::Engine;
 use crate::manifest::{self, Chosen};
 use crate::say;
 use crate::state::Home;
-use crate::sys::signals;
 use anyhow::{Context as _, Result};
+use sys::signals;
 
 pub fn run(asked: &Build) -> Result<Exit> {
     let home = Home::locate()?;

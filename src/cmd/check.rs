@@ -5,27 +5,27 @@ mod judge;
 mod scan;
 
 use crate::cli::{Check, ListFormat};
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::facts;
 use crate::manifest;
 use crate::plan;
-use crate::policy::{Fault, Target};
 use crate::render;
 use crate::say;
 use crate::state::Home;
 use anyhow::{Context as _, Result};
 use judge::{Asked, Header};
+use policy::{Fault, Target};
 
 pub fn run(asked: &Check) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let chosen = manifest::load(home.path(), &cwd)?.choose(&asked.agent)?;
     let method = method(&asked.method)?;
-    let headers = asked.headers.iter().map(|text| header(text)).collect::<Result<_, Refused>>()?;
+    let headers = asked.headers.iter().map(|text| header(text)).collect::<Result<_, UserError>>()?;
     let request = match Target::parse(&asked.url) {
         Ok(target) => Ok(Asked { method: method.clone(), target, headers }),
         Err(Fault::Denied(denial)) => Err(denial),
-        Err(Fault::Unclear(what, hint)) => return Err(Refused::new(what).hint(hint).into()),
+        Err(Fault::Unclear(what, hint)) => return Err(UserError::new(what).hint(hint).into()),
     };
     let proxied = facts::variable(plan::PROXY_VARIABLE).is_some();
     let body = asked.body.as_deref().map(scan::open).transpose()?;
@@ -44,22 +44,22 @@ pub fn run(asked: &Check) -> Result<Exit> {
 }
 
 /// As it would be sent; a person's `post` is meant as POST.
-fn method(typed: &str) -> Result<String, Refused> {
+fn method(typed: &str) -> Result<String, UserError> {
     let method = typed.to_ascii_uppercase();
     match !method.is_empty() && method.len() <= 32 && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
         true => Ok(method),
-        false => Err(Refused::new(format!("`{typed}` is not an HTTP method"))
+        false => Err(UserError::new(format!("`{typed}` is not an HTTP method"))
             .hint("claude-bottle check AGENT POST https://api.example.org/path")),
     }
 }
 
 /// A value may be a secret: no error shows it.
-fn header(typed: &str) -> Result<Header, Refused> {
+fn header(typed: &str) -> Result<Header, UserError> {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     match typed.split_once(':') {
         Some((name, value)) if !name.is_empty() && name.bytes().all(token) && !value.contains(['\r', '\n', '\0']) => {
             Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
         }
-        _ => Err(Refused::new("a header is not `name: value`").hint("-H 'content-type: application/json'")),
+        _ => Err(UserError::new("a header is not `name: value`").hint("-H 'content-type: application/json'")),
     }
 }

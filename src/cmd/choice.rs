@@ -1,9 +1,9 @@
 //! A numbered choice on the terminal.
 
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::say;
-use crate::sys::signals::Signals;
-use crate::sys::tty::{Answer, Tty};
+use sys::signals::Signals;
+use sys::tty::{Answer, Tty};
 
 /// What can be chosen.
 pub struct Menu<'a> {
@@ -47,7 +47,7 @@ impl Menu<'_> {
         }
     }
 
-    fn meant(&self, typed: &str) -> Result<Option<usize>, Refused> {
+    fn meant(&self, typed: &str) -> Result<Option<usize>, UserError> {
         if typed.is_empty() {
             return Ok(self.default);
         }
@@ -56,7 +56,7 @@ impl Menu<'_> {
         match self.names.iter().position(|name| *name == typed).or(number) {
             Some(index) => Ok(Some(index)),
             None => {
-                Err(Refused::new(format!("`{}` is none of them", say::name(typed))).meant(typed, self.names.clone()))
+                Err(UserError::new(format!("`{}` is none of them", say::name(typed))).meant(typed, self.names.clone()))
             }
         }
     }

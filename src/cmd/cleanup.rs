@@ -8,20 +8,20 @@ use super::list::Row;
 use super::reader::Reader;
 use crate::cli::{Cleanup, ListFormat};
 use crate::docker::{Docker, gone};
-use crate::exit::{EngineError, Exit, Refused};
+use crate::exit::{EngineError, Exit, UserError};
 use crate::facts::{Engine, Kind};
 use crate::plan::{Fate, Plan, volume};
-use crate::protocol::Work;
 use crate::render;
 use crate::say;
 use crate::session::Session;
 use crate::state::{Condition, Folder, Home, Kept, Mark};
-use crate::sys::signals::{self, Signals};
-use crate::sys::tty::{Answer, Tty};
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
+use sys::signals::{self, Signals};
+use sys::tty::{Answer, Tty};
+use wire::Work;
 
 /// What may be removed, and what a person is told of it.
 pub struct Item {
@@ -133,7 +133,7 @@ pub fn run(asked: &Cleanup) -> Result<Exit> {
 /// The sessions that were asked for.
 ///
 /// # Errors
-/// `Refused` for a name that is none, or of a session that runs; before anything is done.
+/// `UserError` for a name that is none, or of a session that runs; before anything is done.
 fn picked(home: &Home, asked: &Cleanup) -> Result<Vec<Folder>> {
     let mut picked = match asked.identities.is_empty() {
         true => home.folders(),
@@ -146,16 +146,16 @@ fn picked(home: &Home, asked: &Cleanup) -> Result<Vec<Folder>> {
     if !asked.identities.is_empty()
         && let Some((folder, what)) = picked.iter().find_map(|folder| Some((folder, busy(folder)?)))
     {
-        let refused = Refused::new(format!("`{}` is {what}, and nothing of it is removed", folder.identity));
+        let refused = UserError::new(format!("`{}` is {what}, and nothing of it is removed", folder.identity));
         return Err(refused.hint(format!("claude-bottle info {}", folder.identity)).into());
     }
     Ok(picked)
 }
 
 /// `90m`, `12h`, `30d`
-fn seconds(age: &str) -> Result<Duration, Refused> {
+fn seconds(age: &str) -> Result<Duration, UserError> {
     let wrong =
-        || Refused::new(format!("`{age}` is no age")).hint("a number and one of `s`, `m`, `h`, `d`, as in `30d`");
+        || UserError::new(format!("`{age}` is no age")).hint("a number and one of `s`, `m`, `h`, `d`, as in `30d`");
     let unit = match age.chars().last() {
         Some('s') => 1,
         Some('m') => 60,
@@ -183,7 +183,7 @@ fn ended(folder: &Folder) -> bool {
         let plan = folder.plan()?;
         still_runs(&Docker::new(&plan.engine)?, &plan)
     };
-    ask().is_err_and(|error| error.is::<Refused>())
+    ask().is_err_and(|error| error.is::<UserError>())
 }
 
 /// The session at rest, to be offered; nothing where it runs, or where there was nothing of it.

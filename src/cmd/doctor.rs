@@ -5,7 +5,7 @@ mod engine;
 mod host;
 
 use crate::cli::{Doctor, ListFormat};
-use crate::exit::{EngineError, Exit, Refused};
+use crate::exit::{EngineError, Exit, UserError};
 use crate::manifest::{self, Manifest};
 use crate::say;
 use crate::state::Home;
@@ -50,7 +50,7 @@ impl Finding {
         Finding { hint: Some(hint.into()), ..self }
     }
 
-    fn refused(check: &'static str, refused: Refused) -> Finding {
+    fn refused(check: &'static str, refused: UserError) -> Finding {
         Finding { hint: refused.hint, ..Finding::problem(check, refused.what) }
     }
 
@@ -63,7 +63,7 @@ impl Finding {
 struct Scene {
     home: Home,
     /// As a start from here would read it.
-    manifest: Result<Manifest, Refused>,
+    manifest: Result<Manifest, UserError>,
 }
 
 pub fn run(asked: &Doctor) -> Result<Exit> {

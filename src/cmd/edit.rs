@@ -2,17 +2,17 @@
 //! right, or when the person says so.
 
 use crate::cli::Edit;
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::facts;
 use crate::manifest::{self, FILE};
 use crate::say;
 use crate::state::{Draft, Home};
-use crate::sys::child;
-use crate::sys::signals::{self, Listening, Signals};
-use crate::sys::tty::{self, Answer, Tty};
 use anyhow::{Context as _, Result};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use sys::child;
+use sys::signals::{self, Listening, Signals};
+use sys::tty::{self, Answer, Tty};
 
 /// The manifest that is edited, and where the editor shall open it.
 struct Manifest {
@@ -23,7 +23,7 @@ struct Manifest {
 
 pub fn run(asked: &Edit) -> Result<Exit> {
     let mut manifest = which(asked)?;
-    let no_terminal = || Refused::new("no terminal to edit on").hint(format!("edit `{}`", manifest.file.display()));
+    let no_terminal = || UserError::new("no terminal to edit on").hint(format!("edit `{}`", manifest.file.display()));
     let mut tty = Tty::open().filter(|_| tty::attached()).ok_or_else(no_terminal)?;
     let editor = editor()?;
     let signals = signals::catch()?;
@@ -60,14 +60,14 @@ pub fn run(asked: &Edit) -> Result<Exit> {
 }
 
 /// # Errors
-/// `Refused` where there is no such manifest, or no such agent.
+/// `UserError` where there is no such manifest, or no such agent.
 fn which(asked: &Edit) -> Result<Manifest> {
     let home = Home::locate()?.path().to_owned();
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let Some(agent) = &asked.agent else {
         let file = home.join(FILE);
         if !file.exists() {
-            let refused = Refused::new(format!("there is no `{}`", file.display()));
+            let refused = UserError::new(format!("there is no `{}`", file.display()));
             return Err(refused.hint("`claude-bottle init` writes one to begin with").into());
         }
         return Ok(Manifest { home, file, line: None });
@@ -82,7 +82,7 @@ fn which(asked: &Edit) -> Result<Manifest> {
 
 impl Manifest {
     /// What is wrong with it, were this in it.
-    fn faults(&self, bytes: &[u8]) -> Vec<Refused> {
+    fn faults(&self, bytes: &[u8]) -> Vec<UserError> {
         let folder = self.file.parent().unwrap_or(&self.home);
         match manifest::proposed((&self.home, folder), &self.file, bytes) {
             Ok(manifest) => manifest.faults_in(&self.file),
@@ -92,13 +92,13 @@ impl Manifest {
 }
 
 /// The line that a fault of this file begins with.
-fn line_of(file: &Path, fault: &Refused) -> Option<u32> {
+fn line_of(file: &Path, fault: &UserError) -> Option<u32> {
     let rest = fault.what.strip_prefix(&format!("{}:", file.display()))?;
     rest.split(':').next()?.parse().ok()
 }
 
 /// Program and arguments of `VISUAL`, else `EDITOR`, else `vi`.
-fn editor() -> Result<Vec<String>, Refused> {
+fn editor() -> Result<Vec<String>, UserError> {
     let (name, typed) = match (facts::variable("VISUAL"), facts::variable("EDITOR")) {
         (Some(typed), _) => ("VISUAL", typed),
         (None, Some(typed)) => ("EDITOR", typed),
@@ -106,7 +106,7 @@ fn editor() -> Result<Vec<String>, Refused> {
     };
     match shlex::split(&typed) {
         Some(words) if !words.is_empty() => Ok(words),
-        _ => Err(Refused::new(format!("`{name}` is no command: `{typed}`")).hint(format!("export {name}=vi"))),
+        _ => Err(UserError::new(format!("`{name}` is no command: `{typed}`")).hint(format!("export {name}=vi"))),
     }
 }
 
@@ -129,7 +129,7 @@ fn argv(editor: &[String], file: &Path, line: Option<u32>) -> Vec<String> {
 /// Lets the person edit; how it ends where that did not end well.
 fn open(editor: &[String], draft: &Draft, line: Option<u32>, signals: &Signals) -> Result<Option<Exit>> {
     let program = &editor[0];
-    let failed = |why: &dyn std::fmt::Display| Refused::new(format!("the editor `{program}`: {why}"));
+    let failed = |why: &dyn std::fmt::Display| UserError::new(format!("the editor `{program}`: {why}"));
     let ended = child::foreground(&argv(editor, draft.path(), line))
         .map_err(|error| failed(&error).hint("name yours in `EDITOR`"))?;
     // What the terminal's keys sent was the editor's.

@@ -3,9 +3,9 @@
 use super::launch::inside;
 use crate::cli::Exec;
 use crate::exit::Exit;
-use crate::sys::{timings, tty};
 use anyhow::Result;
 use std::os::unix::process::ExitStatusExt;
+use sys::{timings, tty};
 
 pub fn run(asked: Exec) -> Result<Exit> {
     let inside = inside(&asked.identity)?;

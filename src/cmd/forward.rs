@@ -4,11 +4,9 @@ mod ports;
 
 use super::launch::{Inside, inside};
 use crate::cli::Forward;
-use crate::exit::{EngineError, Exit, Refused};
-use crate::mux::Mux;
+use crate::exit::{EngineError, Exit, UserError};
 use crate::say::{self, Tone};
 use crate::state::Condition;
-use crate::sys::signals::{self, Signals};
 use anyhow::{Context as _, Result};
 use ports::{Listener, Ports};
 use std::collections::BTreeSet;
@@ -16,6 +14,8 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+use sys::signals::{self, Signals};
+use wire::mux::Mux;
 
 /// How long the inner end may take to go, and its container after it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -114,7 +114,7 @@ fn over(inside: &Inside, was_up: bool, said: &str, signals: &Signals) -> Result<
                 let error = broken(inside, said.lines().last().unwrap_or("its inner end was ended"));
                 return Err(if said.contains("does not know") { error.hint(OLD) } else { error }.into());
             }
-            Err(refused) if was_up && refused.is::<Refused>() => return Ok(ended(inside, signals)),
+            Err(refused) if was_up && refused.is::<UserError>() => return Ok(ended(inside, signals)),
             Err(error) => return Err(error),
         }
         if let Some(number) = signals.next() {

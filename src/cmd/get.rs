@@ -5,7 +5,7 @@ use super::copied::Told;
 use super::launch::inside;
 use super::put::refused;
 use crate::cli::Get;
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::say;
 use anyhow::{Context as _, Result};
 use std::io::{self, Read};
@@ -20,12 +20,12 @@ pub fn run(asked: &Get) -> Result<Exit> {
         (Some(file), _) => file.clone(),
         (None, Some(name)) => PathBuf::from(name),
         (None, None) => {
-            return Err(Refused::new("no name for the file").hint("name a file of this machine, too").into());
+            return Err(UserError::new("no name for the file").hint("name a file of this machine, too").into());
         }
     };
     let piped = to == Path::new("-");
     if !piped && !asked.force && to.symlink_metadata().is_ok() {
-        return Err(Refused::new(format!("`{}` is there already", to.display()))
+        return Err(UserError::new(format!("`{}` is there already", to.display()))
             .hint("`--force` overwrites it")
             .into());
     }

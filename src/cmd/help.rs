@@ -2,11 +2,11 @@
 
 use super::usage;
 use crate::cli::{Cli, Help};
-use crate::exit::{Exit, Refused};
-use crate::sys::man;
+use crate::exit::{Exit, UserError};
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
 use std::io::IsTerminal;
+use sys::man;
 
 /// What has a page and is no verb: as it is asked for, its page, and the page's section.
 const TOPICS: [(&str, &str, &str); 4] = [
@@ -21,7 +21,7 @@ pub fn run(asked: &Help) -> Result<Exit> {
     let first = words.first().copied().unwrap_or_default();
     if let Some((_, page, section)) = TOPICS.iter().find(|(topic, page, _)| [*topic, *page].contains(&first)) {
         man::open(section, page);
-        return Err(Refused::new(format!("no manual page `{page}` is installed, or no `man`"))
+        return Err(UserError::new(format!("no manual page `{page}` is installed, or no `man`"))
             .hint(format!("`make install` installs it; in the sources it is `man/{page}.{section}`"))
             .into());
     }
@@ -38,9 +38,9 @@ pub fn run(asked: &Help) -> Result<Exit> {
     Cli::try_parse_from(line).map_or_else(|error| usage::answer(&error), |_| Ok(Exit::OK))
 }
 
-fn unknown(word: &str, within: &clap::Command) -> Refused {
+fn unknown(word: &str, within: &clap::Command) -> UserError {
     let verbs = within.get_subcommands().filter(|verb| !verb.is_hide_set()).map(clap::Command::get_name);
     let topics = TOPICS.iter().map(|(topic, _, _)| *topic).filter(|_| within.get_name() == "claude-bottle");
-    let refused = Refused::new(format!("no manual of `{word}`")).hint("claude-bottle --help");
+    let refused = UserError::new(format!("no manual of `{word}`")).hint("claude-bottle --help");
     refused.meant(word, verbs.chain(topics))
 }

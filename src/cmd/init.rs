@@ -10,11 +10,11 @@ use crate::exit::Exit;
 use crate::manifest::{self, FILE, Manifest};
 use crate::say;
 use crate::state::{Home, is_there, write_new};
-use crate::sys::signals::{self, Signals};
-use crate::sys::tty::{Answer, Tty};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use sys::signals::{self, Signals};
+use sys::tty::{Answer, Tty};
 use token::Place;
 
 const SCHEMA: &str = include_str!("../../schema/claude-bottle.schema.json");

@@ -2,21 +2,21 @@
 
 use crate::cli;
 use crate::docker::{self, Built, Docker};
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::facts::{self, Terminal};
 use crate::plan::Plan;
-use crate::protocol::GATE_BINARY;
 use crate::render;
 use crate::say;
 use crate::secrets::{self, Stopped};
 use crate::session::Session;
 use crate::spec::{Beginning, Mode, Spec};
 use crate::state::{Condition, Folder, Home};
-use crate::sys::signals::{self, Signals};
-use crate::sys::timings;
-use crate::sys::tty::{self, Answer, Tty};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
+use sys::signals::{self, Signals};
+use sys::timings;
+use sys::tty::{self, Answer, Tty};
+use wire::GATE_BINARY;
 
 impl cli::Launch {
     /// What was asked, as a plan's spec.
@@ -67,14 +67,14 @@ impl<'a> Shown<'a> {
     }
 
     /// For a person. `gate`: why its program was not found.
-    fn text(&self, gate: Option<&Refused>) -> String {
+    fn text(&self, gate: Option<&UserError>) -> String {
         let unmatched = render::unmatched(&secrets::unmatched(self.plan));
         render::text(self.plan, gate) + &unmatched + &self.changes
     }
 }
 
 /// Prints a plan on stdout, in the asked format.
-pub fn print(shown: &Shown, gate: Option<&Refused>, format: cli::Format) -> Result<Exit> {
+pub fn print(shown: &Shown, gate: Option<&UserError>, format: cli::Format) -> Result<Exit> {
     say::out(&match format {
         cli::Format::Text => shown.text(gate),
         cli::Format::Json => render::json(shown.plan),
@@ -90,11 +90,11 @@ pub enum Consent {
 }
 
 /// # Errors
-/// `Refused` where it must be asked and cannot.
-pub fn consent(launch: &cli::Launch, plan: &Plan) -> Result<Consent, Refused> {
+/// `UserError` where it must be asked and cannot.
+pub fn consent(launch: &cli::Launch, plan: &Plan) -> Result<Consent, UserError> {
     if launch.yes {
         return match &plan.origin.hides {
-            Some(hidden) => Err(Refused::new(format!(
+            Some(hidden) => Err(UserError::new(format!(
                 "`--yes` does not launch agent `{}` of this directory, which hides your own ({hidden})",
                 plan.spec.agent
             ))
@@ -108,10 +108,10 @@ pub fn consent(launch: &cli::Launch, plan: &Plan) -> Result<Consent, Refused> {
 /// The terminal for a question that `--yes` would have answered.
 ///
 /// # Errors
-/// `Refused` without one. `verb`: what is done without the question.
-pub fn asking_terminal(verb: &str) -> Result<Tty, Refused> {
+/// `UserError` without one. `verb`: what is done without the question.
+pub fn asking_terminal(verb: &str) -> Result<Tty, UserError> {
     Tty::open().ok_or_else(|| {
-        Refused::new("no terminal to ask on, and no `--yes`")
+        UserError::new("no terminal to ask on, and no `--yes`")
             .hint(format!("add `--yes` to {verb} without the question"))
     })
 }
@@ -213,8 +213,8 @@ pub fn recorded(home: &Home, identity: &str) -> Result<(Folder, Plan)> {
 }
 
 /// Why nothing can be done inside a kept session.
-pub fn kept(identity: &str, why: &str) -> Refused {
-    Refused::new(format!("`{identity}` does not run: {why}")).hint(format!("claude-bottle resume {identity}"))
+pub fn kept(identity: &str, why: &str) -> UserError {
+    UserError::new(format!("`{identity}` does not run: {why}")).hint(format!("claude-bottle resume {identity}"))
 }
 
 /// A bottle that runs, for what is done inside it.
@@ -225,7 +225,7 @@ pub struct Inside {
 }
 
 /// # Errors
-/// `Refused` for a session that does not run.
+/// `UserError` for a session that does not run.
 pub fn inside(identity: &str) -> Result<Inside> {
     let (folder, plan) = recorded(&Home::locate()?, identity)?;
     let docker = Docker::new(&plan.engine)?;
@@ -240,7 +240,7 @@ pub fn inside(identity: &str) -> Result<Inside> {
 
 impl Inside {
     /// # Errors
-    /// `Refused` where it has ended since.
+    /// `UserError` where it has ended since.
     pub fn still_runs(&self) -> Result<()> {
         still_runs(&self.docker, &self.plan)
     }
@@ -255,21 +255,21 @@ impl Inside {
     /// The same for one file.
     ///
     /// # Errors
-    /// `Refused` for a path that is not UTF-8.
-    pub fn words(&self, verb: &str, path: &Path) -> Result<Vec<String>, Refused> {
-        let text = path.to_str().ok_or_else(|| Refused::new(format!("`{}` is not UTF-8", path.display())))?;
+    /// `UserError` for a path that is not UTF-8.
+    pub fn words(&self, verb: &str, path: &Path) -> Result<Vec<String>, UserError> {
+        let text = path.to_str().ok_or_else(|| UserError::new(format!("`{}` is not UTF-8", path.display())))?;
         Ok(self.exec("-i", &[verb, text]))
     }
 }
 
 /// # Errors
-/// `Refused` where the agent of a recorded session does not run any more.
+/// `UserError` where the agent of a recorded session does not run any more.
 pub fn still_runs(docker: &Docker, plan: &Plan) -> Result<()> {
     let args = ["container", "inspect", "--format", "{{.State.Running}}", &plan.agent_container()].map(str::to_owned);
     match docker.brief(&args) {
         Ok(running) if running == "true" => Ok(()),
         Err(error) if !docker::is_gone(&error) => Err(error.into()),
-        _ => Err(Refused::new(format!("`{}` does not run any more", plan.identity))
+        _ => Err(UserError::new(format!("`{}` does not run any more", plan.identity))
             .hint(format!("claude-bottle resume {}", plan.identity))
             .into()),
     }

@@ -2,13 +2,13 @@
 
 use crate::cli::{List, ListFormat};
 use crate::exit::Exit;
-use crate::protocol::Work;
 use crate::render;
 use crate::say;
 use crate::state::{Condition, Folder, Home, Kept};
 use anyhow::Result;
 use serde::Serialize;
 use std::time::{SystemTime, UNIX_EPOCH};
+use wire::Work;
 
 /// What the disk knows of a session. `None` is null in JSON: not known.
 #[derive(Serialize)]

@@ -7,17 +7,17 @@ use crate::cli::{ListFormat, Logs};
 use crate::docker::{self, Docker};
 use crate::exit::Exit;
 use crate::plan::Plan;
-use crate::protocol::Line;
 use crate::render;
 use crate::say;
 use crate::session::audit::{self, Age};
 use crate::state::{Condition, Folder, Home};
-use crate::sys::{clock, pipe};
 use anyhow::Result;
 use std::fs::File;
 use std::io::Read;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
+use sys::{clock, pipe};
+use wire::Line;
 
 /// Between two looks at a trail that another process writes.
 const BREATH: Duration = Duration::from_millis(200);

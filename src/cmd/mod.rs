@@ -30,10 +30,10 @@ mod world;
 use crate::cli::{Cli, Verb};
 use crate::exit::Exit;
 use crate::say::{self, Errors, Manner};
-use crate::sys::timings;
 use anyhow::Result;
 use clap::Parser;
 use std::ffi::OsString;
+use sys::timings;
 
 /// Runs what was typed, the program's own name first.
 pub fn run(args: Vec<OsString>) -> Result<Exit> {

@@ -3,7 +3,7 @@
 
 use super::list::Row;
 use crate::cli::{NameKind, Names};
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::manifest::{self, Manifest, Place};
 use crate::say;
 use crate::state::Home;
@@ -42,7 +42,7 @@ fn agents(home: &Home) -> Vec<(String, String)> {
 }
 
 /// Without the file and the line, which would be all there is room for.
-fn bare<'a>(manifest: &Manifest, refused: &'a Refused) -> &'a str {
+fn bare<'a>(manifest: &Manifest, refused: &'a UserError) -> &'a str {
     let of = |file: &Path| refused.what.strip_prefix(&*file.to_string_lossy())?.split_once(": ");
     manifest.sources().iter().find_map(|(_, file)| of(file)).map_or(&refused.what, |(_, what)| what)
 }

@@ -4,7 +4,7 @@
 use super::copied::Told;
 use super::launch::inside;
 use crate::cli::Put;
-use crate::exit::{EngineError, Exit, Refused};
+use crate::exit::{EngineError, Exit, UserError};
 use crate::say;
 use anyhow::{Context as _, Result};
 use std::fs::File;
@@ -17,7 +17,7 @@ pub fn run(asked: &Put) -> Result<Exit> {
     let path = match (&asked.path, asked.file.file_name()) {
         (Some(path), _) => path.clone(),
         (None, Some(name)) if !piped => Path::new("~/inbox").join(name),
-        _ => return Err(Refused::new("no name for the file").hint("name a path in the bottle behind it").into()),
+        _ => return Err(UserError::new("no name for the file").hint("name a path in the bottle behind it").into()),
     };
     let mut source: Box<dyn Read + Send> = match piped {
         true => Box::new(Told::new(io::stdin(), None)),
@@ -44,17 +44,17 @@ pub fn run(asked: &Put) -> Result<Exit> {
     Ok(Exit::OK)
 }
 
-fn open(path: &PathBuf) -> Result<File, Refused> {
-    let cannot = |error: io::Error| Refused::new(format!("cannot read `{}`: {error}", path.display()));
+fn open(path: &PathBuf) -> Result<File, UserError> {
+    let cannot = |error: io::Error| UserError::new(format!("cannot read `{}`: {error}", path.display()));
     let file = File::open(path).map_err(cannot)?;
     match file.metadata().map_err(cannot)?.is_dir() {
-        true => Err(Refused::new(format!("`{}` is a directory", path.display())).hint("put files, or a tar of it")),
+        true => Err(UserError::new(format!("`{}` is a directory", path.display())).hint("put files, or a tar of it")),
         false => Ok(file),
     }
 }
 
 /// In the words of what ran inside.
-pub fn refused(said: &str) -> Refused {
+pub fn refused(said: &str) -> UserError {
     let line = said.lines().last().unwrap_or("it failed inside");
-    Refused::new(say::visible(line.strip_prefix("claude-bottle: ").unwrap_or(line)))
+    UserError::new(say::visible(line.strip_prefix("claude-bottle: ").unwrap_or(line)))
 }

@@ -4,15 +4,15 @@
 
 use super::world;
 use crate::docker::{Docker, Stream};
-use crate::exit::{EngineError, Refused};
+use crate::exit::{EngineError, UserError};
 use crate::plan::Plan;
-use crate::protocol::Work;
 use crate::state::Home;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::path::Path;
 use tempfile::NamedTempFile;
+use wire::Work;
 
 /// The most that an answer kept in memory may have, bytes.
 const ANSWER: u64 = 64 << 20;
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         let size = std::io::copy(&mut stdout.take(FILE), &mut file)?;
         let (status, said) = stream.end();
         match status.and_then(|status| status.code()) {
-            _ if size == FILE => Err(Refused::new("the bottle has more to give than can be taken").into()),
+            _ if size == FILE => Err(UserError::new("the bottle has more to give than can be taken").into()),
             Some(0) => Ok(Some(file)),
             Some(NOTHING) => Ok(None),
             _ => Err(EngineError::new(said.lines().last().unwrap_or(FAILED)).into()),

@@ -5,7 +5,7 @@ use super::launch::{self, Shown, launch, recorded};
 use super::world::{self, Asking, Subject};
 use crate::cli::Resume;
 use crate::docker::{Call, Docker, gone, is_gone};
-use crate::exit::{EngineError, Exit, Refused};
+use crate::exit::{EngineError, Exit, UserError};
 use crate::facts::Engine;
 use crate::manifest;
 use crate::plan::{Fate, Plan};
@@ -13,8 +13,8 @@ use crate::say;
 use crate::session::{Outcome, Session};
 use crate::spec::Beginning;
 use crate::state::{Condition, Folder, Home, Kept, Mark};
-use crate::sys::lock::Lock;
 use anyhow::Result;
+use sys::lock::Lock;
 
 pub fn run(asked: Resume) -> Result<Exit> {
     let home = Home::locate()?;
@@ -33,9 +33,12 @@ pub fn run(asked: Resume) -> Result<Exit> {
         Ground::Nothing | Ground::Silence => Beginning::Transcript,
     };
     if beginning == Beginning::Transcript && !folder.has_transcript() {
-        return Err(Refused::new(format!("the home of `{}` is gone, and there is no transcript of it", old.identity))
-            .hint(format!("claude-bottle start {}", old.spec.agent))
-            .into());
+        return Err(UserError::new(format!(
+            "the home of `{}` is gone, and there is no transcript of it",
+            old.identity
+        ))
+        .hint(format!("claude-bottle start {}", old.spec.agent))
+        .into());
     }
     let mut spec = asked.launch.spec(&old.spec.agent, old.spec.cwd.clone(), beginning);
     spec.copy = old.spec.copy;
@@ -83,13 +86,13 @@ enum Ground {
 }
 
 /// # Errors
-/// `Refused` where a session is to leave a home that is there; the engine's where it does not answer and nobody said
+/// `UserError` where a session is to leave a home that is there; the engine's where it does not answer and nobody said
 /// that it may go on elsewhere.
 fn ground(recorded: &Docker, old: &Plan, here: &Engine) -> Result<Ground> {
     let moves = !here.is(&old.engine);
     match recorded.has_volume(&old.volume()) {
         Ok(true) if moves => {
-            Err(Refused::new(format!("the home of `{}` is on `{}`", old.identity, old.engine.place()))
+            Err(UserError::new(format!("the home of `{}` is on `{}`", old.identity, old.engine.place()))
                 .hint("that engine answers: resume it without `--here`")
                 .into())
         }
@@ -109,9 +112,9 @@ fn ground(recorded: &Docker, old: &Plan, here: &Engine) -> Result<Ground> {
 }
 
 /// # Errors
-/// `Refused` where another process has it.
+/// `UserError` where another process has it.
 fn taken(folder: &Folder) -> Result<Lock> {
-    let busy = || Refused::new(format!("`{}` is live: another process has it", folder.identity));
+    let busy = || UserError::new(format!("`{}` is live: another process has it", folder.identity));
     Ok(folder.lock()?.ok_or_else(busy)?)
 }
 
@@ -129,14 +132,14 @@ fn rest(docker: &Docker, folder: &Folder, old: &Plan) -> Result<Lock> {
     let before = match (kept, left) {
         (Some(_), Left::Nothing) => return Ok(lock),
         (_, Left::Running) => {
-            return Err(Refused::new(format!("`{identity}` still runs"))
+            return Err(UserError::new(format!("`{identity}` still runs"))
                 .hint(format!("claude-bottle attach {identity}"))
                 .into());
         }
         (kept, _) => kept,
     };
     let Outcome::Kept(now) = Session::rescue(docker, folder.clone(), old.clone(), lock)? else {
-        return Err(Refused::new(format!("nothing of `{identity}` is left to resume")).into());
+        return Err(UserError::new(format!("nothing of `{identity}` is left to resume")).into());
     };
     let lock = taken(folder)?;
     if let Some(before) = before {

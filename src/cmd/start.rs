@@ -6,16 +6,16 @@ use super::launch::{self, Shown, launch};
 use super::world::{self, Asking, Subject};
 use crate::cli::{Cwd, Start};
 use crate::docker::Docker;
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::facts::Engine;
 use crate::manifest;
 use crate::session::Session;
 use crate::spec::{Beginning, Copied};
 use crate::state::Home;
-use crate::sys::random;
 use crate::workspace::{Survey, survey};
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
+use sys::random;
 use which::which;
 
 pub fn run(asked: Start) -> Result<Exit> {
@@ -53,9 +53,9 @@ pub fn run(asked: Start) -> Result<Exit> {
 }
 
 /// Where a session was named instead of an agent.
-fn of_session(home: &Home, name: &str) -> Option<Refused> {
+fn of_session(home: &Home, name: &str) -> Option<UserError> {
     let session = home.known(name).ok()?;
-    let refused = Refused::new(format!("`{}` is a session, not an agent", session.identity));
+    let refused = UserError::new(format!("`{}` is a session, not an agent", session.identity));
     Some(refused.hint(format!("claude-bottle resume {}", session.identity)))
 }
 
@@ -67,7 +67,7 @@ fn copied(what: Cwd) -> Copied {
 }
 
 /// What of the current directory goes in. A person's home, and ours, never do: they hold keys.
-fn look(home: &Home, cwd: &Path, what: Cwd) -> Result<Survey, Refused> {
+fn look(home: &Home, cwd: &Path, what: Cwd) -> Result<Survey, UserError> {
     let private: Vec<PathBuf> = dirs::home_dir().into_iter().chain([home.path().to_owned()]).collect();
     let private: Vec<PathBuf> = private.iter().map(|path| path.canonicalize().unwrap_or(path.clone())).collect();
     survey(cwd, copied(what), &private)

@@ -1,7 +1,7 @@
 //! What clap has to say of a command line, in our own words: help on stdout, an error as every other error.
 
 use crate::cli::Colour;
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::say;
 use anyhow::Result;
 use clap::ValueEnum;
@@ -49,7 +49,7 @@ pub fn answer(error: &clap::Error) -> Result<Exit> {
     }
 }
 
-fn refused(error: &clap::Error) -> Refused {
+fn refused(error: &clap::Error) -> UserError {
     let of = |kind| strings(error.get(kind));
     let one = |kind| of(kind).first().map(|word| bare(word)).unwrap_or_default();
     let near = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
@@ -79,7 +79,7 @@ fn refused(error: &clap::Error) -> Refused {
             (first.trim_start_matches("error: ").replace('\'', "`"), help)
         }
     };
-    Refused::new(what).hint(near.unwrap_or(hint))
+    UserError::new(what).hint(near.unwrap_or(hint))
 }
 
 /// `--format <FORMAT>` → `--format`; a positional stays as it is.

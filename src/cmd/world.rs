@@ -1,15 +1,15 @@
 //! The facts of a launch, probed: host first, then the engine where it may be asked.
 
 use crate::docker::{self, Call, Docker, Info};
-use crate::exit::{EngineError, Refused};
+use crate::exit::{EngineError, UserError};
 use crate::facts::{self, Engine, Facts, ImageFacts, NetworkFacts, Proxy, Seen, Terminal, Workspace};
 use crate::manifest::{Chosen, Image};
 use crate::plan::{self, Plan};
 use crate::spec::{Beginning, Mode, Spec};
 use crate::state::Home;
-use crate::sys::signals;
 use anyhow::Result;
 use std::collections::BTreeSet;
+use sys::signals;
 
 /// Who is asked: a dry run never asks the engine.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ pub struct Subject<'a> {
 }
 
 /// Probes the world and builds the plan. The second value says why the gate's program was not found.
-pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> Result<(Plan, Option<Refused>)> {
+pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> Result<(Plan, Option<UserError>)> {
     let mut seen = subject.home.seen(&subject.engine);
     let info = match asking {
         Asking::Engine(docker) | Asking::Known(docker, _) => Some(docker),
@@ -97,7 +97,7 @@ pub fn look(docker: &Docker, home: &Home) -> Result<Seen> {
 pub fn gate_image(docker: &Docker, home: &Home) -> Result<String> {
     let plan = gate_alone(docker, home)?;
     if !plan.images.builds.is_empty() && super::launch::build(docker, &plan, &signals::catch()?)?.is_some() {
-        return Err(Refused::new("the image of the gate was not built").into());
+        return Err(UserError::new("the image of the gate was not built").into());
     }
     Ok(plan.images.gate)
 }
@@ -107,7 +107,7 @@ pub fn gate_image_at_hand(docker: &Docker, home: &Home) -> Result<String> {
     let plan = gate_alone(docker, home)?;
     match plan.images.builds.is_empty() {
         true => Ok(plan.images.gate),
-        false => Err(Refused::new("the image of the gate is not built").hint("claude-bottle build").into()),
+        false => Err(UserError::new("the image of the gate is not built").hint("claude-bottle build").into()),
     }
 }
 
@@ -122,7 +122,7 @@ fn gate_alone(docker: &Docker, home: &Home) -> Result<Plan> {
 /// A plan that is looked at for its images alone: no session is made of it.
 ///
 /// # Errors
-/// `Refused` without the gate's program, too.
+/// `UserError` without the gate's program, too.
 pub fn of_images((docker, asking): (&Docker, Asking), home: &Home, chosen: &Chosen) -> Result<Plan> {
     let (plan, gate) = apart((docker.engine(), asking), home, chosen)?;
     gate.map_or(Ok(plan), |missing| Err(missing.into()))
@@ -133,7 +133,7 @@ pub fn unasked(home: &Home, chosen: &Chosen) -> Result<Plan> {
     Ok(apart((&Engine::of_environment()?, Asking::Nobody), home, chosen)?.0)
 }
 
-fn apart((engine, asking): (&Engine, Asking), home: &Home, chosen: &Chosen) -> Result<(Plan, Option<Refused>)> {
+fn apart((engine, asking): (&Engine, Asking), home: &Home, chosen: &Chosen) -> Result<(Plan, Option<UserError>)> {
     let spec = Spec {
         agent: chosen.agent.name.clone(),
         cwd: home.path().to_owned(),

@@ -5,12 +5,12 @@ use super::Docker;
 use crate::exit::EngineError;
 use crate::plan::{Build, Context, Dockerfile};
 use crate::say;
-use crate::sys::signals::Signals;
 use std::fs;
 use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use sys::signals::Signals;
 
 /// What ended a build.
 pub enum Built {

@@ -12,12 +12,12 @@ pub use say::{Info, gone, has_no_image, is_gone, is_taken};
 
 use crate::exit::EngineError;
 use crate::facts::Engine;
-use crate::sys::{self, timings};
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use sys::{self, timings};
 use xshell::Shell;
 
 /// One engine.

@@ -4,10 +4,10 @@ use super::block::{Block, bad_name, is_name, listed, refuse};
 use super::bottle::read_user;
 use super::json::{Member, Value, visible};
 use super::{Agent, Place, Prompt, keys, place};
-use crate::exit::Refused;
+use crate::exit::UserError;
 use std::path::{Component, Path, PathBuf};
 
-pub fn read(file: &Path, member: &Member, from: Place) -> Result<Agent, Refused> {
+pub fn read(file: &Path, member: &Member, from: Place) -> Result<Agent, UserError> {
     if !is_name(&member.key) {
         return Err(refuse(file, member.at.line, bad_name(&member.key)));
     }
@@ -44,7 +44,7 @@ pub fn read(file: &Path, member: &Member, from: Place) -> Result<Agent, Refused>
 }
 
 /// Keys that only the home may use.
-fn strangers(file: &Path, member: &Member) -> Result<(), Refused> {
+fn strangers(file: &Path, member: &Member) -> Result<(), UserError> {
     let Value::Object(members) = &member.node.value else { return Ok(()) };
     let accepted = keys::DIRECTORY_AGENT.keys;
     let theirs = |m: &&Member| keys::AGENT.keys.contains(&m.key.as_str()) && !accepted.contains(&m.key.as_str());
@@ -58,7 +58,7 @@ fn strangers(file: &Path, member: &Member) -> Result<(), Refused> {
         .hint(format!("an agent with `{}` belongs in the home's `claude-bottle.json`", wrong.key)))
 }
 
-fn read_prompt(block: &Block, from: Place) -> Result<Option<Prompt>, Refused> {
+fn read_prompt(block: &Block, from: Place) -> Result<Option<Prompt>, UserError> {
     let Some(member) = block.get("prompt_file") else {
         return Ok(block.word("prompt")?.map(|text| Prompt::Text(text.into())));
     };
@@ -88,7 +88,7 @@ fn read_prompt(block: &Block, from: Place) -> Result<Option<Prompt>, Refused> {
     Ok(Some(Prompt::File { root, path }))
 }
 
-fn read_skills(block: &Block) -> Result<Vec<String>, Refused> {
+fn read_skills(block: &Block) -> Result<Vec<String>, UserError> {
     let Some(member) = block.get("skills") else { return Ok(Vec::new()) };
     let mut skills: Vec<String> = Vec::new();
     for (_, name) in block.words(member)? {

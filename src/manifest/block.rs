@@ -4,15 +4,15 @@
 
 use super::json::{Member, Node, Value, clean, visible};
 use super::keys::Table;
-use crate::exit::Refused;
+use crate::exit::UserError;
 use std::fmt::Display;
 use std::path::Path;
 
 /// Names of agents and bottles: characters.
 const LONGEST_NAME: usize = 40;
 
-pub fn refuse(file: &Path, line: u32, what: impl Display) -> Refused {
-    Refused::new(format!("{}:{line}: {what}", clean(&file.display().to_string())))
+pub fn refuse(file: &Path, line: u32, what: impl Display) -> UserError {
+    UserError::new(format!("{}:{line}: {what}", clean(&file.display().to_string())))
 }
 
 /// An object whose keys are all known.
@@ -24,7 +24,7 @@ pub struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    pub fn open(file: &'a Path, node: &'a Node, table: &'static Table) -> Result<Block<'a>, Refused> {
+    pub fn open(file: &'a Path, node: &'a Node, table: &'static Table) -> Result<Block<'a>, UserError> {
         let Value::Object(members) = &node.value else {
             return Err(refuse(
                 file,
@@ -45,33 +45,33 @@ impl<'a> Block<'a> {
         self.members.iter().find(|member| member.key == key)
     }
 
-    pub fn need(&self, key: &'static str) -> Result<&'a Member, Refused> {
+    pub fn need(&self, key: &'static str) -> Result<&'a Member, UserError> {
         self.get(key).ok_or_else(|| refuse(self.file, self.line, format_args!("{} without `{key}`", self.table.of)))
     }
 
     /// About one key: `file:line: `key` in a route: what`.
-    pub fn refuse(&self, member: &Member, what: impl Display) -> Refused {
+    pub fn refuse(&self, member: &Member, what: impl Display) -> UserError {
         refuse(self.file, member.at.line, format_args!("`{}` in {}: {what}", member.key, self.table.of))
     }
 
-    pub fn forbid(&self, keys: &[&'static str], why: impl Display) -> Result<(), Refused> {
+    pub fn forbid(&self, keys: &[&'static str], why: impl Display) -> Result<(), UserError> {
         match keys.iter().find_map(|key| self.get(key)) {
             Some(member) => Err(self.refuse(member, why)),
             None => Ok(()),
         }
     }
 
-    fn wrong(&self, member: &Member, node: &Node, wanted: &str) -> Refused {
+    fn wrong(&self, member: &Member, node: &Node, wanted: &str) -> UserError {
         let what = format!("`{}` in {}: wanted {wanted}, found {}", member.key, self.table.of, node.kind());
         refuse(self.file, node.at.line, what)
     }
 
-    pub fn object(&self, key: &'static str, table: &'static Table) -> Result<Option<Block<'a>>, Refused> {
+    pub fn object(&self, key: &'static str, table: &'static Table) -> Result<Option<Block<'a>>, UserError> {
         self.get(key).map(|member| Block::open(self.file, &member.node, table)).transpose()
     }
 
     /// The members of an object with keys of the user's own.
-    pub fn map(&self, key: &'static str) -> Result<&'a [Member], Refused> {
+    pub fn map(&self, key: &'static str) -> Result<&'a [Member], UserError> {
         let Some(member) = self.get(key) else { return Ok(&[]) };
         match &member.node.value {
             Value::Object(members) => Ok(members),
@@ -79,7 +79,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    pub fn array(&self, key: &'static str) -> Result<&'a [Node], Refused> {
+    pub fn array(&self, key: &'static str) -> Result<&'a [Node], UserError> {
         let Some(member) = self.get(key) else { return Ok(&[]) };
         match &member.node.value {
             Value::Array(nodes) => Ok(nodes),
@@ -87,12 +87,12 @@ impl<'a> Block<'a> {
         }
     }
 
-    pub fn text(&self, member: &'a Member) -> Result<&'a str, Refused> {
+    pub fn text(&self, member: &'a Member) -> Result<&'a str, UserError> {
         self.text_of(member, &member.node)
     }
 
     /// Of an element of `member`'s array, too.
-    fn text_of(&self, member: &'a Member, node: &'a Node) -> Result<&'a str, Refused> {
+    fn text_of(&self, member: &'a Member, node: &'a Node) -> Result<&'a str, UserError> {
         match &node.value {
             Value::String(text) if text.is_empty() => Err(self.refuse(member, "empty")),
             Value::String(text) if text.contains('\0') => Err(self.refuse(member, "no program takes a NUL character")),
@@ -101,12 +101,12 @@ impl<'a> Block<'a> {
         }
     }
 
-    pub fn word(&self, key: &'static str) -> Result<Option<&'a str>, Refused> {
+    pub fn word(&self, key: &'static str) -> Result<Option<&'a str>, UserError> {
         self.get(key).map(|member| self.text(member)).transpose()
     }
 
     /// An array of strings, with the line of each; none is empty.
-    pub fn words(&self, member: &'a Member) -> Result<Vec<(u32, &'a str)>, Refused> {
+    pub fn words(&self, member: &'a Member) -> Result<Vec<(u32, &'a str)>, UserError> {
         let Value::Array(nodes) = &member.node.value else {
             return Err(match &member.node.value {
                 Value::String(text) => self
@@ -119,7 +119,7 @@ impl<'a> Block<'a> {
     }
 
     /// Program and arguments; arguments may be empty.
-    pub fn command(&self, member: &'a Member) -> Result<Vec<String>, Refused> {
+    pub fn command(&self, member: &'a Member) -> Result<Vec<String>, UserError> {
         let Value::Array(nodes) = &member.node.value else {
             return Err(self
                 .wrong(member, &member.node, "an array of strings")
@@ -135,7 +135,7 @@ impl<'a> Block<'a> {
         if words.is_empty() { Err(self.refuse(member, "empty")) } else { Ok(words) }
     }
 
-    pub fn flag(&self, key: &'static str) -> Result<Option<(u32, bool)>, Refused> {
+    pub fn flag(&self, key: &'static str) -> Result<Option<(u32, bool)>, UserError> {
         let Some(member) = self.get(key) else { return Ok(None) };
         match member.node.value {
             Value::Bool(flag) => Ok(Some((member.at.line, flag))),
@@ -144,7 +144,7 @@ impl<'a> Block<'a> {
     }
 
     /// A whole number of `least..=most`.
-    pub fn count(&self, member: &'a Member, least: u64, most: u64) -> Result<u64, Refused> {
+    pub fn count(&self, member: &'a Member, least: u64, most: u64) -> Result<u64, UserError> {
         let Value::Number(number) = &member.node.value else {
             return Err(self.wrong(member, &member.node, "a number"));
         };
@@ -155,7 +155,7 @@ impl<'a> Block<'a> {
     }
 
     /// One of a few words.
-    pub fn choice<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Result<Option<T>, Refused> {
+    pub fn choice<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Result<Option<T>, UserError> {
         let Some(member) = self.get(key) else { return Ok(None) };
         let word = self.text(member)?;
         if let Some((_, meant)) = words.iter().find(|(name, _)| *name == word) {
@@ -168,7 +168,7 @@ impl<'a> Block<'a> {
     }
 }
 
-fn unknown(file: &Path, member: &Member, table: &Table) -> Refused {
+fn unknown(file: &Path, member: &Member, table: &Table) -> UserError {
     let keys = || table.keys.iter().copied();
     let what =
         format!("unknown key `{}` in {}: accepted are {}", visible(&member.key), table.of, listed(keys(), " and "));

@@ -6,8 +6,8 @@ use super::block::{Block, bad_name, is_name, is_variable, refuse};
 use super::json::{Member, Value, visible};
 use super::route::{self, unavailable};
 use super::{Bottle, EnvValue, GitUser, Image, Limits, OnHangup, keys, place};
-use crate::exit::Refused;
-use crate::policy::PROXY_VARIABLES;
+use crate::exit::UserError;
+use policy::PROXY_VARIABLES;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -52,10 +52,10 @@ pub struct Whole {
     /// Line of `"cwd_agents": false`.
     pub home_only: Option<u32>,
     /// A key in use that does nothing yet.
-    pub not_yet: Option<Refused>,
+    pub not_yet: Option<UserError>,
 }
 
-pub fn read(file: &Path, member: &Member) -> Result<Draft, Refused> {
+pub fn read(file: &Path, member: &Member) -> Result<Draft, UserError> {
     if !is_name(&member.key) {
         return Err(refuse(file, member.at.line, bad_name(&member.key)));
     }
@@ -85,7 +85,7 @@ pub fn read(file: &Path, member: &Member) -> Result<Draft, Refused> {
     Ok(draft)
 }
 
-fn read_image(block: &Block) -> Result<Image, Refused> {
+fn read_image(block: &Block) -> Result<Image, UserError> {
     match (block.get("name"), block.get("dockerfile")) {
         (Some(member), None) => {
             block.forbid(&["context"], "belongs to `dockerfile`")?;
@@ -112,7 +112,7 @@ fn read_image(block: &Block) -> Result<Image, Refused> {
 }
 
 /// The value is never quoted: a literal may be a secret of the user's.
-fn read_env(file: &Path, member: &Member) -> Result<EnvValue, Refused> {
+fn read_env(file: &Path, member: &Member) -> Result<EnvValue, UserError> {
     let key = &member.key;
     let bad = |what: String| refuse(file, member.at.line, format_args!("variable `{}`: {what}", visible(key)));
     if !is_variable(key) {
@@ -172,7 +172,7 @@ fn reserved(name: &str) -> Option<&'static str> {
     (name == "HOME").then_some("is always the bottle's own home")
 }
 
-pub fn read_user(git: &Block) -> Result<Option<GitUser>, Refused> {
+pub fn read_user(git: &Block) -> Result<Option<GitUser>, UserError> {
     let Some(block) = git.object("user", &keys::USER)? else { return Ok(None) };
     let line = |key| {
         let member = block.need(key)?;
@@ -186,7 +186,7 @@ pub fn read_user(git: &Block) -> Result<Option<GitUser>, Refused> {
 }
 
 /// The shape of remotes is checked; their lines are kept.
-fn read_remotes(git: &Block) -> Result<Vec<u32>, Refused> {
+fn read_remotes(git: &Block) -> Result<Vec<u32>, UserError> {
     let mut lines = Vec::new();
     let mut names = HashMap::new();
     for node in git.array("remotes")? {
@@ -205,7 +205,7 @@ fn read_remotes(git: &Block) -> Result<Vec<u32>, Refused> {
     Ok(lines)
 }
 
-fn read_remote(block: &Block) -> Result<(), Refused> {
+fn read_remote(block: &Block) -> Result<(), UserError> {
     let upstream = block.need("upstream")?;
     let url = block.text(upstream)?;
     let clean = url.bytes().all(|b| b.is_ascii_graphic()) && !url.starts_with('-');
@@ -242,7 +242,7 @@ fn read_remote(block: &Block) -> Result<(), Refused> {
     Ok(())
 }
 
-fn read_limits(block: &Block) -> Result<Bounds, Refused> {
+fn read_limits(block: &Block) -> Result<Bounds, UserError> {
     let memory = block.get("memory").map(|member| memory(block, member)).transpose()?;
     let cpus = match block.get("cpus") {
         Some(member) => Some(cpus(block, member)?),
@@ -255,7 +255,7 @@ fn read_limits(block: &Block) -> Result<Bounds, Refused> {
     Ok(Bounds { memory, cpus, pids })
 }
 
-fn memory(block: &Block, member: &Member) -> Result<u64, Refused> {
+fn memory(block: &Block, member: &Member) -> Result<u64, UserError> {
     let bytes = match &member.node.value {
         Value::Number(number) => number.as_u64(),
         Value::String(text) => {
@@ -281,7 +281,7 @@ fn memory(block: &Block, member: &Member) -> Result<u64, Refused> {
     }
 }
 
-fn cpus(block: &Block, member: &Member) -> Result<f64, Refused> {
+fn cpus(block: &Block, member: &Member) -> Result<f64, UserError> {
     match &member.node.value {
         Value::Number(number) => match number.as_f64() {
             Some(n) if (0.01..=1024.0).contains(&n) => Ok(n),
@@ -292,10 +292,10 @@ fn cpus(block: &Block, member: &Member) -> Result<f64, Refused> {
 }
 
 /// Bottles by name, as they were read.
-pub type Drafts = BTreeMap<String, Result<Draft, Refused>>;
+pub type Drafts = BTreeMap<String, Result<Draft, UserError>>;
 
 /// Every bottle, whole.
-pub fn resolve(file: &Path, drafts: &Drafts) -> BTreeMap<String, Result<Whole, Refused>> {
+pub fn resolve(file: &Path, drafts: &Drafts) -> BTreeMap<String, Result<Whole, UserError>> {
     let mut chains = Chains { file, drafts, done: BTreeMap::new() };
     let whole = |name: &String, merged: Draft| settle(file, name, merged);
     drafts
@@ -308,17 +308,19 @@ struct Chains<'a> {
     file: &'a Path,
     drafts: &'a Drafts,
     /// Each is merged once, however many extend it.
-    done: BTreeMap<String, Result<Draft, Refused>>,
+    done: BTreeMap<String, Result<Draft, UserError>>,
 }
 
 impl<'a> Chains<'a> {
     /// `trail`: the bottles that led here.
-    fn merged(&mut self, name: &'a str, trail: &mut Vec<&'a str>) -> Result<Draft, Refused> {
+    fn merged(&mut self, name: &'a str, trail: &mut Vec<&'a str>) -> Result<Draft, UserError> {
         if let Some(done) = self.done.get(name) {
             return done.clone();
         }
         let drafts = self.drafts;
-        let Some(draft) = drafts.get(name) else { return Err(Refused::new(format!("no bottle `{}`", visible(name)))) };
+        let Some(draft) = drafts.get(name) else {
+            return Err(UserError::new(format!("no bottle `{}`", visible(name))));
+        };
         let mut draft = draft.as_ref().map_err(Clone::clone)?.clone();
         trail.push(name);
         let merged = self.with_parents(&mut draft, trail).map(|()| draft);
@@ -327,7 +329,7 @@ impl<'a> Chains<'a> {
         merged
     }
 
-    fn with_parents(&mut self, draft: &mut Draft, trail: &mut Vec<&'a str>) -> Result<(), Refused> {
+    fn with_parents(&mut self, draft: &mut Draft, trail: &mut Vec<&'a str>) -> Result<(), UserError> {
         for (line, parent) in std::mem::take(&mut draft.extends) {
             let chain = |end: &str| {
                 let names: Vec<String> =
@@ -387,7 +389,7 @@ impl Draft {
     }
 }
 
-fn settle(file: &Path, name: &str, draft: Draft) -> Result<Whole, Refused> {
+fn settle(file: &Path, name: &str, draft: Draft) -> Result<Whole, UserError> {
     let not_yet = [
         draft.remotes.first().map(|line| unavailable(file, *line, "git.remotes")),
         draft.supervise.filter(|(_, on)| *on).map(|(line, _)| unavailable(file, line, "supervise")),

@@ -11,8 +11,8 @@ pub mod keys;
 mod prompt;
 mod route;
 
-use crate::exit::Refused;
-use crate::policy;
+use crate::exit::UserError;
+
 use block::{Block, is_name, listed, refuse};
 use json::{clean, visible};
 use serde::{Deserialize, Serialize};
@@ -33,8 +33,8 @@ const MOST: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Manifest {
     home: PathBuf,
-    agents: BTreeMap<String, Result<Agent, Refused>>,
-    bottles: BTreeMap<String, Result<bottle::Whole, Refused>>,
+    agents: BTreeMap<String, Result<Agent, UserError>>,
+    bottles: BTreeMap<String, Result<bottle::Whole, UserError>>,
     /// Where each agent is defined, the broken ones too.
     places: BTreeMap<String, (PathBuf, u32)>,
     sources: Vec<(Place, PathBuf)>,
@@ -42,9 +42,9 @@ pub struct Manifest {
     proposed: Option<(PathBuf, Vec<u8>)>,
 }
 
-/// Reads `home/claude-bottle.json` and `cwd/claude-bottle.json` (each may be missing; both missing is `Refused`
+/// Reads `home/claude-bottle.json` and `cwd/claude-bottle.json` (each may be missing; both missing is `UserError`
 /// with a hint). `home`: the folder of `CLAUDE_BOTTLE_HOME`, by default `~/.claude-bottle`.
-pub fn load(home: &Path, cwd: &Path) -> Result<Manifest, Refused> {
+pub fn load(home: &Path, cwd: &Path) -> Result<Manifest, UserError> {
     Manifest::of(home).filled(cwd)
 }
 
@@ -52,7 +52,7 @@ pub fn load(home: &Path, cwd: &Path) -> Result<Manifest, Refused> {
 ///
 /// # Errors
 /// As of [`load`].
-pub fn proposed((home, cwd): (&Path, &Path), file: &Path, bytes: &[u8]) -> Result<Manifest, Refused> {
+pub fn proposed((home, cwd): (&Path, &Path), file: &Path, bytes: &[u8]) -> Result<Manifest, UserError> {
     let proposed = Some((file.to_owned(), bytes.to_owned()));
     Manifest { proposed, ..Manifest::of(home) }.filled(cwd)
 }
@@ -74,8 +74,8 @@ fn shown(path: &Path) -> String {
 }
 
 /// `None`: there is no such file.
-fn text_of(path: &Path) -> Result<Option<String>, Refused> {
-    let bad = |why: &dyn std::fmt::Display| Refused::new(format!("{}: {why}", shown(path)));
+fn text_of(path: &Path) -> Result<Option<String>, UserError> {
+    let bad = |why: &dyn std::fmt::Display| UserError::new(format!("{}: {why}", shown(path)));
     match path.metadata() {
         Ok(about) if about.is_file() => {}
         Ok(_) => return Err(bad(&"not a file")),
@@ -88,9 +88,9 @@ fn text_of(path: &Path) -> Result<Option<String>, Refused> {
     decoded(path, bytes).map(Some)
 }
 
-fn decoded(path: &Path, bytes: Vec<u8>) -> Result<String, Refused> {
+fn decoded(path: &Path, bytes: Vec<u8>) -> Result<String, UserError> {
     if bytes.len() as u64 > MOST {
-        return Err(Refused::new(format!("{}: longer than 1 MiB", shown(path))));
+        return Err(UserError::new(format!("{}: longer than 1 MiB", shown(path))));
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),
@@ -102,8 +102,8 @@ fn decoded(path: &Path, bytes: Vec<u8>) -> Result<String, Refused> {
     }
 }
 
-fn parsed(file: &Path, text: &str) -> Result<json::Node, Refused> {
-    let told = |f: json::Fault| Refused::new(format!("{}:{}:{}: {}", shown(file), f.at.line, f.at.column, f.what));
+fn parsed(file: &Path, text: &str) -> Result<json::Node, UserError> {
+    let told = |f: json::Fault| UserError::new(format!("{}:{}:{}: {}", shown(file), f.at.line, f.at.column, f.what));
     json::parse(text).map_err(told)
 }
 
@@ -112,30 +112,30 @@ impl Manifest {
         Manifest { home: whole(home).join(FILE), ..Manifest::default() }
     }
 
-    fn filled(mut self, cwd: &Path) -> Result<Manifest, Refused> {
+    fn filled(mut self, cwd: &Path) -> Result<Manifest, UserError> {
         self.read_home()?;
         self.read_directory(cwd)?;
         if self.sources.is_empty() {
             let [home, cwd] = [&self.home, &whole(cwd).join(FILE)].map(|file| shown(file));
             let what = format!("no manifest: neither `{home}` nor `{cwd}` is there");
-            return Err(Refused::new(what).hint("`claude-bottle init` writes one to begin with"));
+            return Err(UserError::new(what).hint("`claude-bottle init` writes one to begin with"));
         }
         Ok(self)
     }
 
-    fn text_of(&self, file: &Path) -> Result<Option<String>, Refused> {
+    fn text_of(&self, file: &Path) -> Result<Option<String>, UserError> {
         match &self.proposed {
             Some((path, bytes)) if path == file => decoded(path, bytes.clone()).map(Some),
             _ => text_of(file),
         }
     }
 
-    fn read_home(&mut self) -> Result<(), Refused> {
+    fn read_home(&mut self) -> Result<(), UserError> {
         let file = self.home.clone();
         self.text_of(&file)?.map_or(Ok(()), |text| self.add_home(&file, &text))
     }
 
-    fn read_directory(&mut self, cwd: &Path) -> Result<(), Refused> {
+    fn read_directory(&mut self, cwd: &Path) -> Result<(), UserError> {
         let (home, cwd) = (self.home.parent().unwrap_or(Path::new("/")), whole(cwd));
         // The home's own folder is the home, also for who stands in it.
         let same = home == cwd || matches!((home.canonicalize(), cwd.canonicalize()), (Ok(a), Ok(b)) if a == b);
@@ -146,7 +146,7 @@ impl Manifest {
         self.text_of(&file)?.map_or(Ok(()), |text| self.add_directory(&file, &text))
     }
 
-    fn add_home(&mut self, file: &Path, text: &str) -> Result<(), Refused> {
+    fn add_home(&mut self, file: &Path, text: &str) -> Result<(), UserError> {
         let node = parsed(file, text)?;
         let block = Block::open(file, &node, &keys::HOME)?;
         block.word("$schema")?;
@@ -161,7 +161,7 @@ impl Manifest {
         Ok(())
     }
 
-    fn add_directory(&mut self, file: &Path, text: &str) -> Result<(), Refused> {
+    fn add_directory(&mut self, file: &Path, text: &str) -> Result<(), UserError> {
         let node = parsed(file, text)?;
         if let json::Value::Object(members) = &node.value
             && let Some(member) = members.iter().find(|member| member.key == "bottles")
@@ -197,7 +197,7 @@ impl Manifest {
     ///
     /// # Errors
     /// For a name that is none, with the nearest.
-    pub fn place(&self, agent: &str) -> Result<(&Path, u32), Refused> {
+    pub fn place(&self, agent: &str) -> Result<(&Path, u32), UserError> {
         match self.places.get(agent) {
             Some((file, line)) => Ok((file, *line)),
             None => Err(self.unknown(agent)),
@@ -210,14 +210,14 @@ impl Manifest {
     }
 
     /// All that is broken, agents before bottles, each by name; also what no chosen agent would meet.
-    pub fn faults(&self) -> Vec<&Refused> {
+    pub fn faults(&self) -> Vec<&UserError> {
         let agents = self.agents.values().filter_map(|agent| agent.as_ref().err());
         agents.chain(self.bottles.values().filter_map(|bottle| bottle.as_ref().err())).collect()
     }
 
     /// All that keeps what `file` defines from starting, each told once.
-    pub fn faults_in(&self, file: &Path) -> Vec<Refused> {
-        let mut faults: Vec<Refused> = match file == self.home {
+    pub fn faults_in(&self, file: &Path) -> Vec<UserError> {
+        let mut faults: Vec<UserError> = match file == self.home {
             true => self.bottles.values().filter_map(|bottle| bottle.as_ref().err().cloned()).collect(),
             false => Vec::new(),
         };
@@ -229,7 +229,7 @@ impl Manifest {
     }
 
     /// The agent and its bottle, complete. Unknown names name the nearest; a broken agent or bottle says why.
-    pub fn choose(&self, agent: &str) -> Result<Chosen, Refused> {
+    pub fn choose(&self, agent: &str) -> Result<Chosen, UserError> {
         let mut agent = self.agent(agent)?.clone();
         let whole = self.bottle(&agent)?;
         if let (Place::Directory, Some(line)) = (agent.place, whole.home_only) {
@@ -248,19 +248,19 @@ impl Manifest {
         Ok(Chosen { agent, bottle: whole.bottle.clone() })
     }
 
-    fn agent(&self, name: &str) -> Result<&Agent, Refused> {
+    fn agent(&self, name: &str) -> Result<&Agent, UserError> {
         match self.agents.get(name) {
             Some(agent) => agent.as_ref().map_err(Clone::clone),
             None => Err(self.unknown(name)),
         }
     }
 
-    fn unknown(&self, name: &str) -> Refused {
+    fn unknown(&self, name: &str) -> UserError {
         let known = listed(self.agents().into_iter().take(20), " and ");
-        Refused::new(format!("no agent `{}`: known are {known}", visible(name))).meant(name, self.agents())
+        UserError::new(format!("no agent `{}`: known are {known}", visible(name))).meant(name, self.agents())
     }
 
-    fn bottle(&self, agent: &Agent) -> Result<&bottle::Whole, Refused> {
+    fn bottle(&self, agent: &Agent) -> Result<&bottle::Whole, UserError> {
         match self.bottles.get(&agent.bottle) {
             Some(bottle) => bottle.as_ref().map_err(Clone::clone),
             None => {

@@ -5,7 +5,7 @@
 
 use super::json::clean;
 use super::{Place, Prompt};
-use crate::exit::Refused;
+use crate::exit::UserError;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
@@ -17,7 +17,7 @@ use std::path::{Component, Path, PathBuf};
 /// Bytes of a prompt.
 const MOST: u64 = 1 << 20;
 
-pub fn read_prompt(prompt: &Prompt, place: Place) -> Result<String, Refused> {
+pub fn read_prompt(prompt: &Prompt, place: Place) -> Result<String, UserError> {
     let (root, path) = match prompt {
         Prompt::Text(text) => return Ok(text.clone()),
         Prompt::File { root, path } => (root, path),
@@ -34,8 +34,8 @@ pub fn read_prompt(prompt: &Prompt, place: Place) -> Result<String, Refused> {
     text_of(File::from(file)).map_err(|why| bad(&shown, why))
 }
 
-fn bad(path: &Path, why: impl std::fmt::Display) -> Refused {
-    Refused::new(format!("prompt_file `{}`: {why}", clean(&path.display().to_string())))
+fn bad(path: &Path, why: impl std::fmt::Display) -> UserError {
+    UserError::new(format!("prompt_file `{}`: {why}", clean(&path.display().to_string())))
 }
 
 enum Why {

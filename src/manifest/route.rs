@@ -6,8 +6,8 @@
 use super::block::{Block, is_variable, refuse};
 use super::json::{At, Member, Node, Value, clean, visible};
 use super::{Route, Token, keys, place};
-use crate::exit::Refused;
-use crate::policy::{
+use crate::exit::UserError;
+use policy::{
     self, Auth, ConnectTo, Dlp, GitAccess, HOPS, HeaderRules, HostPattern, Inspect, NO_OTHER, PathPattern, Protocol,
     QueryRules, Role, Scheme, ValuePattern,
 };
@@ -38,7 +38,7 @@ impl Draft {
     }
 }
 
-pub fn read(file: &Path, node: &Node) -> Result<Draft, Refused> {
+pub fn read(file: &Path, node: &Node) -> Result<Draft, UserError> {
     let block = Block::open(file, node, &keys::ROUTE)?;
     let written = block.need("host")?;
     let host = HostPattern::try_from(block.text(written)?.to_string())
@@ -106,7 +106,7 @@ fn reserved(host: &HostPattern) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn methods(block: &Block) -> Result<Vec<String>, Refused> {
+fn methods(block: &Block) -> Result<Vec<String>, UserError> {
     let Some(member) = block.get("methods") else { return Ok(READING.map(String::from).to_vec()) };
     let mut methods: Vec<String> = Vec::new();
     for (_, word) in block.words(member)? {
@@ -135,7 +135,7 @@ fn methods(block: &Block) -> Result<Vec<String>, Refused> {
     Ok(methods)
 }
 
-fn paths(block: &Block) -> Result<Vec<PathPattern>, Refused> {
+fn paths(block: &Block) -> Result<Vec<PathPattern>, UserError> {
     let all = || PathPattern::try_from("/**".to_string()).into_iter().collect();
     let Some(member) = block.get("paths") else { return Ok(all()) };
     let words = block.words(member)?;
@@ -152,19 +152,19 @@ fn paths(block: &Block) -> Result<Vec<PathPattern>, Refused> {
         .collect()
 }
 
-fn connect_to(block: &Block) -> Result<Option<ConnectTo>, Refused> {
+fn connect_to(block: &Block) -> Result<Option<ConnectTo>, UserError> {
     let Some(member) = block.get("connect_to") else { return Ok(None) };
     ConnectTo::try_from(block.text(member)?.to_string())
         .map(Some)
         .map_err(|why| refuse(block.file, member.at.line, clean(&why)))
 }
 
-fn upstream_ca(block: &Block) -> Result<Option<PathBuf>, Refused> {
+fn upstream_ca(block: &Block) -> Result<Option<PathBuf>, UserError> {
     let Some(member) = block.get("upstream_ca") else { return Ok(None) };
     place(block.file, block.text(member)?).map(Some).map_err(|why| block.refuse(member, why))
 }
 
-fn server_tools(block: &Block) -> Result<Vec<String>, Refused> {
+fn server_tools(block: &Block) -> Result<Vec<String>, UserError> {
     let Some(member) = block.get("server_tools") else { return Ok(Vec::new()) };
     let mut tools = Vec::new();
     for (line, word) in block.words(member)? {
@@ -178,7 +178,7 @@ fn server_tools(block: &Block) -> Result<Vec<String>, Refused> {
 }
 
 /// Names and patterns of one of the two maps, in the order of the file.
-fn rules<'a>(block: &Block<'a>, key: &'static str) -> Result<Vec<(&'a Member, ValuePattern)>, Refused> {
+fn rules<'a>(block: &Block<'a>, key: &'static str) -> Result<Vec<(&'a Member, ValuePattern)>, UserError> {
     let mut rules = Vec::new();
     for member in block.map(key)? {
         let bad = |what: &dyn std::fmt::Display| {
@@ -199,7 +199,7 @@ fn rules<'a>(block: &Block<'a>, key: &'static str) -> Result<Vec<(&'a Member, Va
     Ok(rules)
 }
 
-fn query(block: &Block) -> Result<QueryRules, Refused> {
+fn query(block: &Block) -> Result<QueryRules, UserError> {
     let mut query = QueryRules::new();
     let deny = block.flag("deny")?.is_some_and(|(_, deny)| deny);
     for (member, pattern) in rules(block, "query")? {
@@ -217,7 +217,7 @@ fn query(block: &Block) -> Result<QueryRules, Refused> {
     Ok(query)
 }
 
-fn headers(block: &Block) -> Result<HeaderRules, Refused> {
+fn headers(block: &Block) -> Result<HeaderRules, UserError> {
     let mut headers = HeaderRules::new();
     for (member, pattern) in rules(block, "headers")? {
         let bad = |what: &str| {
@@ -244,14 +244,14 @@ fn is_header(name: &str) -> bool {
 }
 
 /// The model's answers are what the agent is for: they are not inspected unless asked for.
-fn inspect(block: &Block) -> Result<Inspect, Refused> {
+fn inspect(block: &Block) -> Result<Inspect, UserError> {
     let choice = [("warn", Inspect::Warn), ("block", Inspect::Block), ("off", Inspect::Off)];
     let role = if block.get("role").is_some() { Inspect::Off } else { Inspect::Warn };
     Ok(block.choice("inspect_responses", &choice)?.unwrap_or(role))
 }
 
 /// Keys that contradict each other.
-fn agree(block: &Block, route: &policy::Route) -> Result<(), Refused> {
+fn agree(block: &Block, route: &policy::Route) -> Result<(), UserError> {
     const INSIDE: [&str; 11] = [
         "methods",
         "paths",
@@ -293,7 +293,7 @@ fn agree(block: &Block, route: &policy::Route) -> Result<(), Refused> {
 }
 
 /// What the leg from the gate to the upstream can carry.
-fn leg(block: &Block, route: &policy::Route) -> Result<(), Refused> {
+fn leg(block: &Block, route: &policy::Route) -> Result<(), UserError> {
     let to = route.connect_to.as_ref();
     let untouched = route.protocol == Protocol::Tcp || !route.intercept;
     let plain = route.port == 80 || to.is_some_and(|to| to.plain);
@@ -329,7 +329,7 @@ fn is_near(host: &str) -> bool {
 
 type Credential = (Option<Auth>, Option<Token>, Option<String>);
 
-fn read_auth(block: &Block, role: Option<Role>) -> Result<Credential, Refused> {
+fn read_auth(block: &Block, role: Option<Role>) -> Result<Credential, UserError> {
     let token = match (block.get("token_ref"), block.get("token_cmd")) {
         (Some(member), None) => Token::Env(variable(block, member)?),
         (None, Some(member)) => Token::Cmd(block.command(member)?),
@@ -357,7 +357,7 @@ fn read_auth(block: &Block, role: Option<Role>) -> Result<Credential, Refused> {
     Ok((Some(Auth { scheme, token: String::new() }), Some(token), placeholder))
 }
 
-fn variable(block: &Block, member: &Member) -> Result<String, Refused> {
+fn variable(block: &Block, member: &Member) -> Result<String, UserError> {
     let Value::String(name) = &member.node.value else {
         return Err(block.refuse(member, format_args!("wanted a string, found {}", member.node.kind())));
     };
@@ -369,7 +369,7 @@ fn variable(block: &Block, member: &Member) -> Result<String, Refused> {
     }
 }
 
-fn placeholder(block: &Block, token: &Token) -> Result<String, Refused> {
+fn placeholder(block: &Block, token: &Token) -> Result<String, UserError> {
     let names = super::block::listed(PLACEHOLDERS, " or ");
     let (member, name) = match (block.get("as"), token) {
         (Some(member), _) => (member, variable(block, member)?),
@@ -391,7 +391,7 @@ fn placeholder(block: &Block, token: &Token) -> Result<String, Refused> {
     })
 }
 
-fn scheme(block: &Block) -> Result<Scheme, Refused> {
+fn scheme(block: &Block) -> Result<Scheme, UserError> {
     let user = block.word("user")?;
     let Some(member) = block.get("scheme") else {
         block.forbid(&["user"], "belongs to `scheme: \"Basic\"`")?;
@@ -430,12 +430,12 @@ fn scheme(block: &Block) -> Result<Scheme, Refused> {
     }
 }
 
-pub fn unavailable(file: &Path, line: u32, key: &str) -> Refused {
+pub fn unavailable(file: &Path, line: u32, key: &str) -> UserError {
     refuse(file, line, format_args!("`{key}` is not available yet in this version")).hint(format!("leave `{key}` out"))
 }
 
 /// The routes of a whole bottle: agreed among each other, values named.
-pub fn settle(file: &Path, drafts: Vec<Draft>) -> Result<Vec<Route>, Refused> {
+pub fn settle(file: &Path, drafts: Vec<Draft>) -> Result<Vec<Route>, UserError> {
     let drafts = without_hidden_roles(file, drafts)?;
     for (n, later) in drafts.iter().enumerate() {
         for first in &drafts[..n] {
@@ -474,7 +474,7 @@ pub fn settle(file: &Path, drafts: Vec<Draft>) -> Result<Vec<Route>, Refused> {
 }
 
 /// A child's `role: "claude"` replaces its parent's for the same host; for two hosts there is but one placeholder.
-fn without_hidden_roles(file: &Path, drafts: Vec<Draft>) -> Result<Vec<Draft>, Refused> {
+fn without_hidden_roles(file: &Path, drafts: Vec<Draft>) -> Result<Vec<Draft>, UserError> {
     let mut kept: Vec<Draft> = Vec::new();
     for draft in drafts {
         let before = kept.iter().find(|d| d.route.policy.role.is_some() && draft.route.policy.role.is_some());

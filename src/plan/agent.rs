@@ -1,13 +1,13 @@
 //! The agent: its command, environment and files, as its init will be told by the gate.
 
 use super::Source;
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::facts::Facts;
 use crate::manifest::{Chosen, EnvValue};
-use crate::protocol::{self, CA_BUNDLE, File, Go, How, WORKSPACE};
 use crate::spec::{Beginning, Mode, Spec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use wire::{self, CA_BUNDLE, File, Go, How, WORKSPACE};
 
 /// What stands in the agent's credential variable. Claude Code takes any string; the gate puts the real one in.
 const PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";
@@ -26,7 +26,7 @@ const CA_VARIABLES: [&str; 9] = [
 ];
 
 /// Adds the values it names to `values`.
-pub fn go(values: &mut BTreeMap<String, Source>, chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Go, Refused> {
+pub fn go(values: &mut BTreeMap<String, Source>, chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Go, UserError> {
     let mut go = Go { cwd: WORKSPACE.to_owned(), env: environment(chosen, facts), ..Go::default() };
     let declared = chosen.bottle.routes.iter().map(|route| route.policy.port);
     go.ports = declared.filter(|port| ![80, 443].contains(port)).collect();
@@ -40,19 +40,19 @@ pub fn go(values: &mut BTreeMap<String, Source>, chosen: &Chosen, spec: &Spec, f
         let name = format!("skill:{}", skill.path);
         values.insert(name.clone(), Source::File(skill.from.clone()));
         let path = format!(".claude/skills/{}", skill.path);
-        go.files.push(File { path, mode: skill.mode, how: How::Put, source: protocol::Source::Value(name) });
+        go.files.push(File { path, mode: skill.mode, how: How::Put, source: wire::Source::Value(name) });
     }
     if let Some(path) = &facts.agent.claude_md {
         values.insert("claude.md".to_owned(), Source::File(path.clone()));
-        let source = protocol::Source::Value("claude.md".to_owned());
+        let source = wire::Source::Value("claude.md".to_owned());
         go.files.push(File { path: ".claude/CLAUDE.md".to_owned(), mode: 0o644, how: How::Put, source });
     }
     Ok(go)
 }
 
-fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, protocol::Source> {
-    let text = |value: &str| protocol::Source::Text(value.to_owned());
-    let mut env: BTreeMap<String, protocol::Source> =
+fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, wire::Source> {
+    let text = |value: &str| wire::Source::Text(value.to_owned());
+    let mut env: BTreeMap<String, wire::Source> =
         facts.agent.terminal.iter().map(|(name, value)| (name.clone(), text(value))).collect();
     // The image has this locale and no other: a name it lacks would put every program back to ASCII.
     env.insert("LANG".to_owned(), text("C.UTF-8"));
@@ -68,7 +68,7 @@ fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, protocol::Sou
     for (name, value) in &chosen.bottle.env {
         let source = match value {
             EnvValue::Literal(literal) => text(literal),
-            EnvValue::Host(_) | EnvValue::Ask(_) => protocol::Source::Value(format!("env:{name}")),
+            EnvValue::Host(_) | EnvValue::Ask(_) => wire::Source::Value(format!("env:{name}")),
         };
         env.insert(name.clone(), source);
     }
@@ -79,14 +79,14 @@ fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, protocol::Sou
 }
 
 /// Any program: its own arguments, and none of Claude's niceties.
-fn other(go: &mut Go, command: &[String], spec: &Spec) -> Result<(), Refused> {
+fn other(go: &mut Go, command: &[String], spec: &Spec) -> Result<(), UserError> {
     let claudes = [
         (spec.prompt.is_some(), "--prompt"),
         (spec.mode == Mode::Headless, "--headless"),
         (spec.remote_control, "--remote-control"),
     ];
     if let Some((_, flag)) = claudes.iter().find(|(asked, _)| *asked) {
-        return Err(Refused::new(format!(
+        return Err(UserError::new(format!(
             "`{flag}` is for Claude Code; agent `{}` has a command of its own",
             spec.agent
         ))
@@ -98,7 +98,7 @@ fn other(go: &mut Go, command: &[String], spec: &Spec) -> Result<(), Refused> {
 
 fn claude(go: &mut Go, chosen: &Chosen, spec: &Spec, facts: &Facts) {
     for name in ["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER"] {
-        go.env.entry(name.to_owned()).or_insert_with(|| protocol::Source::Text("1".to_owned()));
+        go.env.entry(name.to_owned()).or_insert_with(|| wire::Source::Text("1".to_owned()));
     }
     let mut settings = Map::new();
     settings.insert("skipDangerousModePermissionPrompt".to_owned(), Value::Bool(true));
@@ -141,6 +141,6 @@ fn first_run(chosen: &Chosen) -> Value {
 }
 
 fn merged(path: &str, value: &Value) -> File {
-    let source = protocol::Source::Text(value.to_string());
+    let source = wire::Source::Text(value.to_string());
     File { path: path.to_owned(), mode: 0o600, how: How::Merge, source }
 }

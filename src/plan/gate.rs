@@ -2,7 +2,7 @@
 
 use super::{Plan, step::labels};
 use crate::facts::Kind;
-use crate::protocol::{GATE_UID, PRIVATE};
+use wire::{GATE_UID, PRIVATE};
 
 /// Above what its connections can hold together.
 const MEMORY: &str = "1g";
@@ -39,7 +39,7 @@ pub fn create(plan: &Plan) -> Vec<String> {
     args.push("--read-only".to_owned());
     args.extend(super::step::no_proxies());
     // The name means nothing to the engine's resolver until it is mapped.
-    let to_host = |route: &crate::policy::Route| route.connect_to.as_ref().is_some_and(|to| to.host == "host-gateway");
+    let to_host = |route: &policy::Route| route.connect_to.as_ref().is_some_and(|to| to.host == "host-gateway");
     if plan.policy.routes.iter().any(to_host) {
         args.extend(["--add-host", "host-gateway:host-gateway"].map(str::to_owned));
     }

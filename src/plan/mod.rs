@@ -12,15 +12,15 @@ pub use images::{Build, Context, Dockerfile, Images};
 pub use step::{Fate, Step, What};
 pub use warn::warnings;
 
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::facts::{Engine, Facts, Proxy, Terminal, Workspace};
 use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Place, Token};
-use crate::policy::Policy;
-use crate::protocol::{self, Document, Go, Values};
 use crate::spec::Spec;
+use policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use wire::{self, Document, Go, Values};
 
 pub const VERSION: u32 = 1;
 
@@ -99,8 +99,8 @@ pub enum Runtime {
 /// Builds the plan.
 ///
 /// # Errors
-/// `Refused` where what is asked does not fit the agent.
-pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, Refused> {
+/// `UserError` where what is asked does not fit the agent.
+pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserError> {
     let Chosen { agent, bottle } = chosen;
     let mut values = values(bottle, facts);
     let go = agent::go(&mut values, chosen, spec, facts)?;
@@ -182,9 +182,9 @@ pub fn sources(bottle: &Bottle, proxy: Proxy) -> BTreeMap<String, Source> {
 pub fn trial(bottle: &Bottle, values: Values) -> Document {
     let given = bottle.env.keys().map(|name| (name, format!("env:{name}")));
     let given = given.filter(|(_, value)| values.contains_key(value));
-    let env = given.map(|(name, value)| (name.clone(), protocol::Source::Value(value))).collect();
+    let env = given.map(|(name, value)| (name.clone(), wire::Source::Value(value))).collect();
     Document {
-        version: protocol::VERSION,
+        version: wire::VERSION,
         identity: String::new(),
         bottle: bottle.name.clone(),
         policy: bottle.policy(),
@@ -217,7 +217,7 @@ impl Plan {
     /// What the gate is told, with these values.
     pub fn document(&self, values: Values) -> Document {
         Document {
-            version: protocol::VERSION,
+            version: wire::VERSION,
             identity: self.identity.clone(),
             bottle: self.bottle.clone(),
             policy: self.policy.clone(),

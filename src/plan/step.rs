@@ -2,9 +2,9 @@
 
 use super::{Plan, Runtime, gate};
 use crate::facts::{Kind, Terminal};
-use crate::policy::PROXY_VARIABLES;
-use crate::protocol::{AGENT_UID, GATE_BINARY, HOME};
 use crate::spec::Beginning;
+use policy::PROXY_VARIABLES;
+use wire::{AGENT_UID, GATE_BINARY, HOME};
 
 /// Of the reader, git's packing and its tmpfs included.
 const READER_MEMORY: &str = "2g";

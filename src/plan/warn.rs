@@ -1,8 +1,7 @@
 //! What a person should look at twice before saying yes. Follows from the plan, and is no part of it.
 
 use super::{Plan, Source};
-use crate::policy::risks;
-use crate::protocol;
+use policy::risks;
 
 /// A route by its place, and what it makes possible, in the order of the routes.
 pub fn warnings(plan: &Plan) -> Vec<(String, String)> {
@@ -27,7 +26,7 @@ pub fn warnings(plan: &Plan) -> Vec<(String, String)> {
 fn seen(plan: &Plan, token: Option<&str>) -> Vec<String> {
     let Some(source @ Source::Env(host)) = token.and_then(|token| plan.values.get(token)) else { return Vec::new() };
     let given = plan.go.env.iter().filter_map(|(name, value)| match value {
-        protocol::Source::Value(value) if plan.values.get(value) == Some(source) => Some(name),
+        wire::Source::Value(value) if plan.values.get(value) == Some(source) => Some(name),
         _ => None,
     });
     given.map(|name| format!("its token is the host's {host}, which the agent is given as {name}")).collect()

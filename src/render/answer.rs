@@ -2,11 +2,11 @@
 
 use super::size;
 use crate::plan::Source;
-use crate::policy::{Denial, Target};
-use crate::protocol::{Done, Refusal};
 use crate::say::name;
+use policy::{Denial, Target};
 use serde::Serialize;
 use std::fmt::Write;
+use wire::{Done, Refusal};
 
 /// Of one request. What was not decided is null.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -2,8 +2,8 @@
 //! deserves a second look.
 
 use crate::plan::{Plan, Source, warnings};
-use crate::policy::{GitAccess, NO_OTHER, Protocol, Role, Route, Scheme};
 use crate::say::visible;
+use policy::{GitAccess, NO_OTHER, Protocol, Role, Route, Scheme};
 use std::fmt::Write;
 
 pub fn egress(plan: &Plan) -> String {

@@ -3,7 +3,7 @@
 //! One function, called on the last line: a script cut short by a broken pipe does nothing. Secrets go from host
 //! variables through the shell's own `printf` into the gate's stdin: in no argument, no file.
 
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::facts::Terminal;
 use crate::plan::{Fate, Plan, Source, Step, What};
 use crate::say::quoted;
@@ -11,19 +11,19 @@ use crate::spec::Beginning;
 use std::fmt::Write;
 
 /// # Errors
-/// `Refused` for a plan with asked values, which only a person can give.
-pub fn sh(plan: &Plan) -> Result<String, Refused> {
+/// `UserError` for a plan with asked values, which only a person can give.
+pub fn sh(plan: &Plan) -> Result<String, UserError> {
     if plan.values.values().any(|source| matches!(source, Source::Ask(_))) {
-        return Err(Refused::new("`--format sh` cannot ask: the plan has a `?` value in its `env`")
+        return Err(UserError::new("`--format sh` cannot ask: the plan has a `?` value in its `env`")
             .hint("start it here, or give the value by `${VARIABLE}`"));
     }
     if plan.spec.beginning == Beginning::Transcript {
         return Err(
-            Refused::new("`--format sh` cannot put a transcript back: it is on this disk").hint("resume it here")
+            UserError::new("`--format sh` cannot put a transcript back: it is on this disk").hint("resume it here")
         );
     }
     if plan.workspace.is_some() {
-        return Err(Refused::new("`--format sh` cannot copy a directory into the workspace")
+        return Err(UserError::new("`--format sh` cannot copy a directory into the workspace")
             .hint("start it here, or leave `--cwd` away"));
     }
     let engine = quoted(&plan.engine.program);

@@ -1,17 +1,17 @@
 //! The preflight: what a person must see before saying yes. Names of variables only.
 
 use super::egress::egress;
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::facts::{Kind, Terminal, Workspace};
 use crate::plan::{Plan, Runtime, Source};
-use crate::protocol;
+
 use crate::say::{cut, visible};
 use crate::spec::{Beginning, Copied, Mode};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The plan for a person. `gate`: why its program was not found.
-pub fn text(plan: &Plan, gate: Option<&Refused>) -> String {
+pub fn text(plan: &Plan, gate: Option<&UserError>) -> String {
     let mut rows: Vec<(&str, String)> = vec![("agent", agent(plan)), ("session", session(plan))];
     if plan.spec.beginning == Beginning::Transcript {
         rows.push(("home", "gone; resumes from the transcript".to_owned()));
@@ -141,11 +141,11 @@ fn session(plan: &Plan) -> String {
 fn names(plan: &Plan) -> String {
     let committer = plan.origin.git_user.is_some();
     let ours = |name: &str| name == "CLAUDE_BOTTLE" || (committer && name.starts_with("GIT_CONFIG_"));
-    let name = |(name, source): (&String, &protocol::Source)| match source {
-        protocol::Source::Text(text) if text == protocol::CA_BUNDLE => None,
-        protocol::Source::Text(_) if ours(name) => None,
-        protocol::Source::Text(_) => Some(name.clone()),
-        protocol::Source::Value(value) => Some(match plan.values.get(value) {
+    let name = |(name, source): (&String, &wire::Source)| match source {
+        wire::Source::Text(text) if text == wire::CA_BUNDLE => None,
+        wire::Source::Text(_) if ours(name) => None,
+        wire::Source::Text(_) => Some(name.clone()),
+        wire::Source::Value(value) => Some(match plan.values.get(value) {
             Some(Source::Env(host)) => format!("{name} (host's {host})"),
             Some(Source::Ask(_)) => format!("{name} (asked)"),
             _ => name.clone(),
@@ -168,7 +168,7 @@ fn brought(plan: &Plan) -> Vec<String> {
     brought
 }
 
-fn image(plan: &Plan, gate: Option<&Refused>) -> String {
+fn image(plan: &Plan, gate: Option<&UserError>) -> String {
     let mut text = plan.images.source.clone();
     let missing: Vec<&str> = plan.images.builds.iter().map(|build| build.tag.as_str()).collect();
     if !missing.is_empty() {

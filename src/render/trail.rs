@@ -2,9 +2,9 @@
 //! what hides made visible.
 
 use super::size;
-use crate::protocol::{Alarm, Audit, Done, Event, Line, Outcome};
 use crate::say::name;
 use serde_json::Value;
+use wire::{Alarm, Audit, Done, Event, Line, Outcome};
 
 /// One line without its time. A gate of another version may have events that this one has no words for.
 pub fn trail(line: &Line) -> String {

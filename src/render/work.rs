@@ -1,7 +1,7 @@
 //! Work in words: what is in a bottle and nowhere else. Pure.
 
-use crate::protocol::{Repository, Work};
 use crate::say::visible;
+use wire::{Repository, Work};
 
 /// `3 commits and 1 changed file in app, 2 files outside repositories`; what was not compared is said, too.
 pub fn work(work: &Work) -> String {

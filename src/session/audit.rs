@@ -2,12 +2,12 @@
 
 use crate::docker::Docker;
 use crate::plan::Plan;
-use crate::protocol::{Event, Line, Work};
 use crate::state::Folder;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use wire::{Event, Line, Work};
 
 /// Longest line of a gate that is right in its mind, bytes.
 const LONGEST: u64 = 256 << 10;

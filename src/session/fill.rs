@@ -5,8 +5,6 @@ use crate::docker::Docker;
 use crate::exit::EngineError;
 use crate::render;
 use crate::say;
-use crate::sys::net;
-use crate::sys::signals::Signals;
 use crate::workspace::{Packed, Survey, pack_folder};
 use anyhow::{Context as _, Result};
 use nix::poll::PollFlags;
@@ -14,6 +12,8 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
+use sys::net;
+use sys::signals::Signals;
 
 pub enum Content<'a> {
     Workspace(&'a Survey),

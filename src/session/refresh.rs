@@ -6,11 +6,11 @@
 use crate::docker::{Call, Docker};
 use crate::facts::Terminal;
 use crate::plan::Plan;
-use crate::protocol::{Blob, Due, Fresh};
 use crate::say;
 use crate::secrets::Fetching;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use wire::{Blob, Due, Fresh};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -1,7 +1,7 @@
 //! A file of the user's while it is edited: the draft lies beside it, and takes its place whole or not at all. Nothing
 //! that somebody wrote is lost: where both changed, both stay.
 
-use crate::exit::Refused;
+use crate::exit::UserError;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -23,7 +23,7 @@ impl Draft {
     ///
     /// # Errors
     /// Where it cannot be read, or nothing can be made beside it.
-    pub fn of(file: &Path) -> Result<Draft, Refused> {
+    pub fn of(file: &Path) -> Result<Draft, UserError> {
         let target = file.canonicalize().map_err(|e| cannot("read", file, &e))?;
         let found = fs::read(&target).map_err(|e| cannot("read", &target, &e))?;
         let folder = target.parent().unwrap_or(Path::new("/"));
@@ -45,7 +45,7 @@ impl Draft {
     ///
     /// # Errors
     /// Where it is not there any more.
-    pub fn written(&self) -> Result<Option<Vec<u8>>, Refused> {
+    pub fn written(&self) -> Result<Option<Vec<u8>>, UserError> {
         let bytes = fs::read(&self.path).map_err(|e| cannot("read", &self.path, &e))?;
         Ok((bytes != self.found).then_some(bytes))
     }
@@ -54,7 +54,7 @@ impl Draft {
     ///
     /// # Errors
     /// Where the file was changed meanwhile, or cannot be written; then both are there.
-    pub fn settle(self) -> Result<(), Refused> {
+    pub fn settle(self) -> Result<(), UserError> {
         let why = match fs::read(&self.target) {
             Ok(now) if now == self.found => match self.replace() {
                 Ok(()) => return Ok(()),
@@ -63,7 +63,7 @@ impl Draft {
             _ => format!("`{}` was changed by somebody else meanwhile, and stays so", self.target.display()),
         };
         let kept = self.keep()?;
-        Err(Refused::new(why).hint(format!("what you wrote is in `{}`", kept.display())))
+        Err(UserError::new(why).hint(format!("what you wrote is in `{}`", kept.display())))
     }
 
     fn replace(&self) -> io::Result<()> {
@@ -77,12 +77,12 @@ impl Draft {
     ///
     /// # Errors
     /// Of the file system.
-    pub fn keep(self) -> Result<PathBuf, Refused> {
+    pub fn keep(self) -> Result<PathBuf, UserError> {
         let path = self.path.to_path_buf();
         self.path.keep().map_err(|e| cannot("keep", &path, &e))
     }
 }
 
-fn cannot(what: &str, path: &Path, why: &dyn Display) -> Refused {
-    Refused::new(format!("cannot {what} `{}`: {why}", path.display()))
+fn cannot(what: &str, path: &Path, why: &dyn Display) -> UserError {
+    UserError::new(format!("cannot {what} `{}`: {why}", path.display()))
 }

@@ -8,12 +8,9 @@ mod unpack;
 pub use draft::{DRAFT, Draft};
 pub use unpack::unpack;
 
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::facts::{self, Engine, Seen};
 use crate::plan::{self, Plan};
-use crate::protocol::Work;
-use crate::sys::lock::{self, Lock};
-use crate::sys::random;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +19,9 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use sys::lock::{self, Lock};
+use sys::random;
+use wire::Work;
 
 /// The folder of `CLAUDE_BOTTLE_HOME`, by default `~/.claude-bottle`.
 #[derive(Debug, Clone)]
@@ -112,7 +112,7 @@ impl Home {
         let root = match facts::variable("CLAUDE_BOTTLE_HOME") {
             Some(path) => PathBuf::from(path),
             None => dirs::home_dir()
-                .ok_or_else(|| Refused::new("no home directory").hint("set `CLAUDE_BOTTLE_HOME`"))?
+                .ok_or_else(|| UserError::new("no home directory").hint("set `CLAUDE_BOTTLE_HOME`"))?
                 .join(".claude-bottle"),
         };
         let root = std::path::absolute(&root).with_context(|| format!("`{}`", root.display()))?;
@@ -162,13 +162,13 @@ impl Home {
     /// The session of this identity.
     ///
     /// # Errors
-    /// `Refused` with the nearest one.
-    pub fn known(&self, identity: &str) -> Result<Folder, Refused> {
+    /// `UserError` with the nearest one.
+    pub fn known(&self, identity: &str) -> Result<Folder, UserError> {
         let folders = self.folders();
         if let Some(folder) = folders.iter().find(|folder| folder.identity == identity) {
             return Ok(folder.clone());
         }
-        let refused = Refused::new(format!("no session `{}`", crate::say::name(identity)))
+        let refused = UserError::new(format!("no session `{}`", crate::say::name(identity)))
             .hint("`claude-bottle list` shows the sessions");
         // Whoever types an agent's name means its session.
         let of_agent = |folder: &&Folder| folder.identity.rsplit_once('-').is_some_and(|(agent, _)| agent == identity);
@@ -266,10 +266,10 @@ impl Folder {
     }
 
     /// # Errors
-    /// `Refused` where there is none, or it is of a later version.
+    /// `UserError` where there is none, or it is of a later version.
     pub fn plan(&self) -> Result<Plan> {
         let path = self.path.join("plan.json");
-        let bytes = fs::read(&path).map_err(|e| Refused::new(format!("cannot read `{}`: {e}", path.display())))?;
+        let bytes = fs::read(&path).map_err(|e| UserError::new(format!("cannot read `{}`: {e}", path.display())))?;
         if let Ok(Version { version }) = serde_json::from_slice(&bytes)
             && version > plan::VERSION
         {
@@ -278,10 +278,10 @@ impl Folder {
                 path.display(),
                 plan::VERSION
             );
-            return Err(Refused::new(what).hint("use the claude-bottle that wrote it, or a newer one").into());
+            return Err(UserError::new(what).hint("use the claude-bottle that wrote it, or a newer one").into());
         }
         serde_json::from_slice(&bytes)
-            .map_err(|e| Refused::new(format!("`{}` is not a plan of this version: {e}", path.display())).into())
+            .map_err(|e| UserError::new(format!("`{}` is not a plan of this version: {e}", path.display())).into())
     }
 
     /// The few words of the plan that a list shows; the rest is not even read.
@@ -333,7 +333,7 @@ impl Folder {
 /// Writes a file that is not there yet, whole or not at all; a folder that is missing is made private.
 ///
 /// # Errors
-/// `Refused` where it is there.
+/// `UserError` where it is there.
 pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -354,8 +354,8 @@ pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<()> {
 }
 
 /// Of a file that somebody has already.
-pub fn is_there(path: &Path) -> Refused {
-    let refused = Refused::new(format!("`{}` is there, and nothing of it is changed", path.display()));
+pub fn is_there(path: &Path) -> UserError {
+    let refused = UserError::new(format!("`{}` is there, and nothing of it is changed", path.display()));
     refused.hint("`claude-bottle edit` opens it")
 }
 

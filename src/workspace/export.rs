@@ -5,7 +5,7 @@
 mod config;
 
 use super::survey::{From, unreadable};
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::git::{Git, Said};
 use std::ffi::OsString;
 use std::fs;
@@ -50,11 +50,11 @@ enum Kind {
 /// What `.git` of this worktree is to hold; `None` where its repository says that there is no worktree here.
 ///
 /// # Errors
-/// `Refused` where git does not read it, or finds another repository, further up.
-pub fn export(work: &Path) -> Result<Option<Exported>, Refused> {
+/// `UserError` where git does not read it, or finds another repository, further up.
+pub fn export(work: &Path) -> Result<Option<Exported>, UserError> {
     match directory(work, "--show-toplevel") {
         Ok(top) if top == work => contents(work, Kind::Worktree).map(Some),
-        Ok(_) => Err(Refused::new(format!("`{}` is not a repository", work.join(".git").display()))),
+        Ok(_) => Err(UserError::new(format!("`{}` is not a repository", work.join(".git").display()))),
         Err(_) if ask(work, &["rev-parse", "--is-bare-repository"])?.stdout == b"true\n" => Ok(None),
         Err(refused) => Err(refused),
     }
@@ -63,8 +63,8 @@ pub fn export(work: &Path) -> Result<Option<Exported>, Refused> {
 /// What a repository without a worktree is to hold.
 ///
 /// # Errors
-/// `Refused` where git does not read it.
-pub fn export_bare(folder: &Path) -> Result<Exported, Refused> {
+/// `UserError` where git does not read it.
+pub fn export_bare(folder: &Path) -> Result<Exported, UserError> {
     contents(folder, Kind::Bare)
 }
 
@@ -73,7 +73,7 @@ pub fn is_git_directory(folder: &Path) -> bool {
     folder.join("HEAD").symlink_metadata().is_ok() && folder.join("objects").is_dir() && folder.join("refs").is_dir()
 }
 
-fn contents(work: &Path, kind: Kind) -> Result<Exported, Refused> {
+fn contents(work: &Path, kind: Kind) -> Result<Exported, UserError> {
     let own = directory(work, "--absolute-git-dir")?;
     let shared = directory(work, "--git-common-dir")?;
     let mut exported: Exported =
@@ -99,25 +99,25 @@ fn contents(work: &Path, kind: Kind) -> Result<Exported, Refused> {
     Ok(exported)
 }
 
-fn ask(work: &Path, args: &[&str]) -> Result<Said, Refused> {
+fn ask(work: &Path, args: &[&str]) -> Result<Said, UserError> {
     Git::offline(work).args(["-c", "safe.bareRepository=all"]).args(args).ask(Vec::new())
 }
 
-fn must(work: &Path, args: &[&str]) -> Result<Said, Refused> {
+fn must(work: &Path, args: &[&str]) -> Result<Said, UserError> {
     let said = ask(work, args)?;
     match said.is_good() {
         true => Ok(said),
-        false => Err(Refused::new(format!("git does not read `{}`: {}", work.display(), said.words()))),
+        false => Err(UserError::new(format!("git does not read `{}`: {}", work.display(), said.words()))),
     }
 }
 
-fn directory(work: &Path, which: &str) -> Result<PathBuf, Refused> {
+fn directory(work: &Path, which: &str) -> Result<PathBuf, UserError> {
     let mut answer = must(work, &["rev-parse", which])?.stdout;
     answer.pop();
     Ok(work.join(OsString::from_vec(answer)))
 }
 
-fn head(work: &Path) -> Result<Vec<u8>, Refused> {
+fn head(work: &Path) -> Result<Vec<u8>, UserError> {
     let branch = ask(work, &["symbolic-ref", "--quiet", "HEAD"])?;
     Ok(match branch.is_good() {
         true => [b"ref: ", &branch.stdout[..]].concat(),
@@ -126,7 +126,7 @@ fn head(work: &Path) -> Result<Vec<u8>, Refused> {
 }
 
 /// All but other bottles' work, in one file; symbolic ones as they are.
-fn refs(work: &Path) -> Result<Exported, Refused> {
+fn refs(work: &Path) -> Result<Exported, UserError> {
     let said = must(work, &["for-each-ref", "--format=%(objectname) %(refname) %(symref)"])?;
     let (mut packed, mut symbolic) = (Vec::new(), Vec::new());
     for line in said.lines() {
@@ -157,7 +157,7 @@ fn files(folder: &Path, inside: &Path, exported: &mut Exported, wanted: impl Fn(
 }
 
 /// The repository's own objects, and those it borrows.
-fn objects(own: &Path, exported: &mut Exported) -> Result<(), Refused> {
+fn objects(own: &Path, exported: &mut Exported) -> Result<(), UserError> {
     let mut stores = vec![own.to_owned()];
     let mut at = 0;
     while let Some(store) = stores.get(at).cloned() {

@@ -1,7 +1,7 @@
 //! What of a directory goes into a workspace: git's own list where there is a repository, everything elsewhere.
 
 use super::export::{export, export_bare, is_git_directory};
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::facts::Workspace;
 use crate::git::{self, Git};
 use crate::spec::Copied;
@@ -36,11 +36,11 @@ pub struct Survey {
 /// Looks at a directory.
 ///
 /// # Errors
-/// `Refused` for a directory that is no project's, for one that cannot be read, for a repository that git does not read.
-pub fn survey(from: &Path, what: Copied, private: &[PathBuf]) -> Result<Survey, Refused> {
+/// `UserError` for a directory that is no project's, for one that cannot be read, for a repository that git does not read.
+pub fn survey(from: &Path, what: Copied, private: &[PathBuf]) -> Result<Survey, UserError> {
     let from = from.canonicalize().map_err(|error| unreadable(from, &error))?;
     if let Some(path) = private.iter().find(|path| path.starts_with(&from)) {
-        return Err(Refused::new(format!(
+        return Err(UserError::new(format!(
             "`--cwd` would copy all of `{}`, and `{}` in it",
             from.display(),
             path.display()
@@ -49,7 +49,7 @@ pub fn survey(from: &Path, what: Copied, private: &[PathBuf]) -> Result<Survey, 
     }
     let mut to_top = from.ancestors().take_while(|path| path.join(".git").symlink_metadata().is_err());
     if to_top.any(|path| path.ends_with(".git") || is_git_directory(path)) {
-        return Err(Refused::new(format!("`{}` is inside a repository's own directory", from.display()))
+        return Err(UserError::new(format!("`{}` is inside a repository's own directory", from.display()))
             .hint("go to a worktree of it, or make one (`git worktree add`)"));
     }
     let found = Workspace { from: from.clone(), files: 0, bytes: 0, repositories: Vec::new(), within: None };
@@ -85,7 +85,7 @@ impl Survey {
     }
 
     /// A repository's worktree and its `.git`.
-    fn repository(&mut self, path: &Path) -> Result<(), Refused> {
+    fn repository(&mut self, path: &Path) -> Result<(), UserError> {
         let Some(exported) = export(&self.disk(path))? else { return self.walked(path) };
         match self.what {
             Copied::Unignored => self.listed(path)?,
@@ -101,7 +101,7 @@ impl Survey {
     }
 
     /// A repository without a worktree, in its place.
-    fn bare(&mut self, path: &Path) -> Result<(), Refused> {
+    fn bare(&mut self, path: &Path) -> Result<(), UserError> {
         if matches!(self.entries.get(&path.join("config")), Some(From::Text(_))) {
             return Ok(());
         }
@@ -112,12 +112,12 @@ impl Survey {
     }
 
     /// What git tracks, or does not ignore.
-    fn listed(&mut self, path: &Path) -> Result<(), Refused> {
+    fn listed(&mut self, path: &Path) -> Result<(), UserError> {
         let folder = self.disk(path);
         let args = ["ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard"];
         let said = Git::offline(&folder).args(args).ask(Vec::new())?;
         if !said.is_good() {
-            return Err(Refused::new(format!("git does not read `{}`: {}", folder.display(), said.words())));
+            return Err(UserError::new(format!("git does not read `{}`: {}", folder.display(), said.words())));
         }
         // Files of one folder follow one another: one look is enough for them.
         let mut last = (PathBuf::from("/"), Place::Elsewhere);
@@ -139,7 +139,7 @@ impl Survey {
     }
 
     /// One that git lists.
-    fn entry(&mut self, path: &Path) -> Result<(), Refused> {
+    fn entry(&mut self, path: &Path) -> Result<(), UserError> {
         if path.file_name().is_none_or(is_git) {
             return Ok(());
         }
@@ -157,7 +157,7 @@ impl Survey {
     }
 
     /// All there is.
-    fn walked(&mut self, path: &Path) -> Result<(), Refused> {
+    fn walked(&mut self, path: &Path) -> Result<(), UserError> {
         let mut folders = vec![path.to_owned()];
         while let Some(folder) = folders.pop() {
             let disk = self.found.from.join(&folder);
@@ -241,6 +241,6 @@ fn is_git(name: &OsStr) -> bool {
     name.eq_ignore_ascii_case(".git")
 }
 
-pub fn unreadable(path: &Path, error: &std::io::Error) -> Refused {
-    Refused::new(format!("cannot read `{}`: {error}", path.display()))
+pub fn unreadable(path: &Path, error: &std::io::Error) -> UserError {
+    UserError::new(format!("cannot read `{}`: {error}", path.display()))
 }

@@ -1,10 +1,10 @@
 //! A tar stream for the engine: regular files, folders and links, all of them the agent's. Long names in GNU's way, which
 //! the engine reads, and which keeps names that are no text.
 
-use crate::protocol::AGENT_UID;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use wire::AGENT_UID;
 
 const BLOCK: usize = 512;
 const PLACE: usize = 100;

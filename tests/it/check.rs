@@ -2,9 +2,9 @@
 
 use crate::cli::{VARIABLES, rich};
 use crate::run::{PLAIN, Place, Run};
-use claude_bottle::protocol::encode_base64;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
+use wire::encode_base64;
 
 fn check<'a>(place: &'a Place, words: &[&str]) -> Run<'a> {
     let run = place.run(&[&["check", "fixer"], words].concat());

@@ -2,10 +2,10 @@
 
 use crate::cli::{kept, rich};
 use crate::run::{Done, PLAIN, Place, Run, text};
-use claude_bottle::protocol::GATE_VERSION;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant, SystemTime};
+use wire::GATE_VERSION;
 
 /// The beginning of a program for this processor, and what says whose it is.
 fn gate(machine: u8, version: &str) -> Vec<u8> {
@@ -192,7 +192,7 @@ fn a_clock_that_is_wrong() {
     let place = well();
     let at = |offset: i64| {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        let (date, time) = claude_bottle::sys::clock::local(i64::try_from(now).unwrap() + offset).unwrap();
+        let (date, time) = sys::clock::local(i64::try_from(now).unwrap() + offset).unwrap();
         doctor(&place).env("FAKE_INFO", format!(r#","SystemTime":"{date}T{time}.5Z""#))
     };
     for (offset, code, words) in [

@@ -451,11 +451,11 @@ fn an_asked_value_reaches_the_gate_and_nothing_else() {
     assert_eq!(status, 7, "{seen}");
     let documents: Vec<_> =
         fs::read_dir(place.engine("documents")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let document: claude_bottle::protocol::Document = serde_json::from_str(&text(&documents[0])).unwrap();
+    let document: wire::Document = serde_json::from_str(&text(&documents[0])).unwrap();
     assert_eq!(document.values["env:PIN"].0, PIN.as_bytes());
     let home: Vec<u8> = place.whole_home().into_iter().flat_map(|(_, _, bytes)| bytes).collect();
     for shown in [&seen, &format!("{:?}", place.calls()), &String::from_utf8_lossy(&home).into_owned()] {
-        for secret in [PIN, &claude_bottle::protocol::encode_base64(PIN.as_bytes())] {
+        for secret in [PIN, &wire::encode_base64(PIN.as_bytes())] {
             assert!(!shown.contains(secret), "{shown}");
         }
     }

@@ -203,19 +203,16 @@ fn every_field_of_an_output_is_described_and_no_other() {
     take("info", rich.run(&["info", "--format", "json", "fixer"]).done());
     take("info", odd().run(&["info", "--format", "json", "plain"]).done());
     take("doctor", place.run(&["doctor", "--format", "json"]).done());
-    // The gate's own program searches a body; without the feature there is none.
-    #[cfg(feature = "gate")]
-    {
-        let searched = Place::new(
-            r#"{ "bottles": { "box": { "env": { "PIN": "${MY_PIN}", "ASKED": "?PIN" }, "egress": { "routes": [
-                { "host": "a.example.org", "methods": ["POST"], "auth": { "token_cmd": ["/bin/true"] } } ] } } },
-              "agents": { "plain": { "bottle": "box" } } }"#,
-        );
-        searched.write("work/body", "the pin is 7f3kQ9zLw2xB8vNc");
-        let args = ["check", "--format", "json", "--body", "body", "plain", "POST", "https://a.example.org/"];
-        let run = searched.run(&args).env("CLAUDE_BOTTLE_GATE", env!("CARGO_BIN_EXE_claude-bottle-gate"));
-        take("check", run.env("MY_PIN", "7f3kQ9zLw2xB8vNc").done());
-    }
+    // The gate's own program searches a body.
+    let searched = Place::new(
+        r#"{ "bottles": { "box": { "env": { "PIN": "${MY_PIN}", "ASKED": "?PIN" }, "egress": { "routes": [
+            { "host": "a.example.org", "methods": ["POST"], "auth": { "token_cmd": ["/bin/true"] } } ] } } },
+          "agents": { "plain": { "bottle": "box" } } }"#,
+    );
+    searched.write("work/body", "the pin is 7f3kQ9zLw2xB8vNc");
+    let args = ["check", "--format", "json", "--body", "body", "plain", "POST", "https://a.example.org/"];
+    let run = searched.run(&args).env("CLAUDE_BOTTLE_GATE", testing::gate_program());
+    take("check", run.env("MY_PIN", "7f3kQ9zLw2xB8vNc").done());
     let schema: Value = serde_json::from_str(include_str!("../../schema/output.schema.json")).unwrap();
     let mut whole = schema.clone();
     whole["properties"] = schema["$defs"]
@@ -228,9 +225,6 @@ fn every_field_of_an_output_is_described_and_no_other() {
     let (mut found, mut all) = (BTreeSet::new(), BTreeSet::new());
     values.iter().for_each(|value| seen(&whole, &whole, value, &mut found));
     described(&whole["$defs"], &whole["$defs"], &mut all);
-    if cfg!(not(feature = "gate")) {
-        all.retain(|at| !at.starts_with("/carried/") && !at.starts_with("/value/"));
-    }
     let unseen: Vec<_> = all.iter().map(|at| format!("/$defs{at}")).filter(|at| !found.contains(at)).collect();
     assert!(unseen.is_empty(), "nothing prints {unseen:#?}");
 }

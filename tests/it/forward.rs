@@ -1,15 +1,13 @@
 //! `forward`, with the real inner end and servers of the test's beside it: the fake engine's `exec` runs `init pipe` here.
 
 use crate::run::{PLAIN, Place, Terminal};
-use claude_bottle::protocol::GATE_BINARY;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
-
-const INIT: &str = env!("CARGO_BIN_EXE_claude-bottle-gate");
+use wire::GATE_BINARY;
 
 /// A session that nobody is attached to.
 fn running() -> Place {
@@ -35,7 +33,7 @@ struct Way {
 impl Way {
     #[track_caller]
     fn to(place: &Place, inside: u16) -> Way {
-        let mut terminal = begin(place, &[&format!("0:{inside}")], &format!("{INIT} init pipe"));
+        let mut terminal = begin(place, &[&format!("0:{inside}")], &format!("{} init pipe", testing::gate_program()));
         terminal.until(&format!(" → {inside} inside"));
         let port = terminal.seen.split("http://127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
         let port = port.parse().unwrap();
@@ -112,7 +110,8 @@ fn rest(client: &mut TcpStream) -> Vec<u8> {
 #[test]
 fn one_call_of_the_engine_whatever_comes() {
     let (place, one, two) = (running(), server(echo), server(echo));
-    let mut terminal = begin(&place, &[&format!("0:{one}"), &format!("0:{two}")], &format!("{INIT} init pipe"));
+    let mut terminal =
+        begin(&place, &[&format!("0:{one}"), &format!("0:{two}")], &format!("{} init pipe", testing::gate_program()));
     terminal.until(&format!(" → {two} inside\r\n"));
     let ports: Vec<u16> = terminal
         .seen
@@ -184,7 +183,7 @@ fn a_connection_stays_and_each_way_ends_on_its_own() {
 #[test]
 fn a_reset_goes_through() {
     let place = running();
-    let reset = |socket: TcpStream| claude_bottle::sys::net::reset(socket);
+    let reset = |socket: TcpStream| sys::net::reset(socket);
     let way = Way::to(
         &place,
         server(move |mut socket| {
@@ -407,7 +406,11 @@ fn another_address_than_loopback_is_said_loudly() {
     let place = running();
     let inside = server(echo);
     for (address, shown) in [("0.0.0.0", "0.0.0.0"), ("::1", "[::1]")] {
-        let mut terminal = begin(&place, &["--address", address, &format!("0:{inside}")], &format!("{INIT} init pipe"));
+        let mut terminal = begin(
+            &place,
+            &["--address", address, &format!("0:{inside}")],
+            &format!("{} init pipe", testing::gate_program()),
+        );
         terminal.until(" → ");
         let port = terminal.seen.split(&format!("http://{shown}:")).nth(1).and_then(|rest| rest.split('/').next());
         let port: u16 = port.unwrap().parse().unwrap();

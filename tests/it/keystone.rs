@@ -124,7 +124,7 @@ fn compare(place: &Place, agent: &str, code: i32) {
             fs::remove_dir_all(place.engine("volumes").join(volume)).unwrap();
         }
     }
-    let document: claude_bottle::protocol::Document = serde_json::from_str(&real.document).unwrap();
+    let document: wire::Document = serde_json::from_str(&real.document).unwrap();
     assert_eq!(document.values["roots"].0, b"the host's roots");
 }
 
@@ -148,8 +148,7 @@ fn and_keeps_what_the_program_keeps() {
 fn no_secret_is_in_plan_calls_or_state() {
     let place = rich();
     let secrets = [VARIABLES[0].1, VARIABLES[1].1, "from-a-command"].map(|value| value.to_owned());
-    let coded: Vec<String> =
-        secrets.iter().map(|value| claude_bottle::protocol::encode_base64(value.as_bytes())).collect();
+    let coded: Vec<String> = secrets.iter().map(|value| wire::encode_base64(value.as_bytes())).collect();
     let mut all = String::new();
     for format in ["text", "json", "sh"] {
         all.push_str(&with_variables(place.run(&["start", "--dry-run", "--format", format, "fixer"])).done().stdout);

@@ -2,9 +2,9 @@
 //!
 //! A case is the smallest piece of a manifest that shows it; `Level` says what is put around it.
 
-use claude_bottle::exit::Refused;
+use claude_bottle::exit::UserError;
 use claude_bottle::manifest::{self, Chosen, EnvValue, Image, Manifest, OnHangup, Place, Prompt, Token, keys};
-use claude_bottle::policy::{Protocol, Role, Scheme};
+use policy::{Protocol, Role, Scheme};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::{create_dir_all, write};
@@ -36,7 +36,7 @@ impl Folders {
     }
 
     /// Both lines of an error, the files as HOME and REPO.
-    fn words(&self, error: &Refused) -> String {
+    fn words(&self, error: &UserError) -> String {
         let hint = error.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
         let top = self.top.path().display();
         format!("{error}{hint}")

@@ -2,9 +2,9 @@
 //! goes.
 
 use crate::run::{FAKE, Place, Run, text};
-use claude_bottle::protocol::{Fresh, Token, encode_base64};
 use std::path::Path;
 use std::time::Duration;
+use wire::{Fresh, Token, encode_base64};
 
 /// Its first run is what `first` in the home says, each other one what `second` there does. Each is a line in `runs`.
 const COMMAND: &str = r#"echo run >>"$HOME/runs"

@@ -34,32 +34,37 @@ fn text(file: &Path) -> String {
     String::from_utf8_lossy(&fs::read(root().join(file)).unwrap()).into_owned()
 }
 
-/// A source of the library or a program: its path below `src/` and its lines of code, with their numbers.
+/// A source of the command line tool or of a crate: its path and its lines of code, with their numbers.
 struct Source {
     path: String,
     code: Vec<(usize, String)>,
 }
 
 impl Source {
-    /// The first part of the path: the module of the library, or `main`, or `gate`.
-    fn module(&self) -> &str {
-        let first = self.path.split('/').next().unwrap();
-        first.strip_suffix(".rs").unwrap_or(first)
+    /// The module of the command line tool, or `main`; `None` for a crate's.
+    fn module(&self) -> Option<&str> {
+        let first = self.path.strip_prefix("src/")?.split('/').next()?;
+        Some(first.strip_suffix(".rs").unwrap_or(first))
     }
 
     fn at(&self, line: usize) -> String {
-        format!("src/{}:{line}", self.path)
+        format!("{}:{line}", self.path)
     }
 }
 
 /// Without comments, without string literals, and without the unit tests at a file's end.
 fn sources() -> Vec<Source> {
-    let rust = |file: &PathBuf| file.starts_with("src") && file.extension().is_some_and(|e| e == "rs");
+    let rust = |file: &PathBuf| {
+        let program =
+            file.starts_with("src") || file.starts_with("crates") && file.iter().nth(2) == Some("src".as_ref());
+        program && file.extension().is_some_and(|e| e == "rs")
+    };
     let read = |file: PathBuf| {
         let whole = text(&file);
-        let code = whole.lines().take_while(|line| *line != "#[cfg(test)]").enumerate();
+        let tests = file.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
+        let code = whole.lines().take_while(|line| !tests && *line != "#[cfg(test)]").enumerate();
         let code = code.map(|(n, line)| (n + 1, bare(line))).filter(|(_, line)| !line.is_empty()).collect();
-        Source { path: file.strip_prefix("src").unwrap().display().to_string(), code }
+        Source { path: file.display().to_string(), code }
     };
     files().into_iter().filter(rust).map(read).collect()
 }
@@ -92,20 +97,11 @@ const LAYERS: &[&[&str]] = &[
     &["secrets"],
     &["docker", "state", "render", "workspace"],
     &["plan"],
-    &["facts", "git", "manifest", "mux", "policy", "protocol", "spec"],
-    &["cli", "exit", "say", "sys"],
-];
-/// Within a row: who may use whom.
-const BESIDE: &[(&str, &str)] = &[
-    ("cli", "exit"),
-    ("facts", "manifest"),
-    ("facts", "spec"),
-    ("manifest", "policy"),
-    ("policy", "protocol"),
-    ("protocol", "policy"),
-    ("say", "cli"),
-    ("say", "exit"),
-    ("sys", "exit"),
+    &["facts"],
+    &["manifest", "git"],
+    &["spec", "say"],
+    &["cli"],
+    &["exit"],
 ];
 
 fn rank(module: &str) -> Option<usize> {
@@ -136,25 +132,14 @@ fn named(line: &str) -> Vec<String> {
 fn layers_use_what_is_below_them_only() {
     let mut wrong = Vec::new();
     for source in sources() {
-        let module = source.module().to_string();
-        if module == "lib" {
-            continue;
-        }
+        let Some(module) = source.module().filter(|module| *module != "lib") else { continue };
         for (n, line) in &source.code {
-            if module != "gate" && (line.ends_with("crate::{") || line.contains("super::super::")) {
+            if line.ends_with("crate::{") || line.contains("super::super::super::") {
                 wrong.push(format!("{}: a way to a module that this test cannot see", source.at(*n)));
             }
             for name in named(line) {
-                let fine = if module == "gate" {
-                    // The gate's own modules are `crate::…` there; of the library it shares the vocabulary,
-                    // the other end of its stream, and the one room where `unsafe` may stand.
-                    !line.contains("claude_bottle::")
-                        || ["exit", "mux", "policy", "protocol", "sys"].contains(&name.as_str())
-                } else {
-                    let below = rank(&module).zip(rank(&name)).is_some_and(|(mine, theirs)| mine < theirs);
-                    below || module == name || BESIDE.contains(&(module.as_str(), name.as_str()))
-                };
-                if !fine {
+                let below = rank(module).zip(rank(&name)).is_some_and(|(mine, theirs)| mine < theirs);
+                if !below && module != name {
                     wrong.push(format!("{}: `{module}` uses `{name}`", source.at(*n)));
                 }
             }
@@ -173,29 +158,22 @@ fn the_library_lists_its_modules_in_the_order_of_the_layers() {
         .collect();
     let ranks: Vec<usize> = modules.iter().map(|m| rank(m).unwrap_or_else(|| panic!("`{m}` is in no layer"))).collect();
     assert!(ranks.is_sorted(), "{modules:?}");
-    let known: BTreeSet<&str> = sources().iter().map(|s| s.module().to_string().leak() as &str).collect();
-    for module in known.iter().filter(|m| !["main", "lib", "gate", "images"].contains(m)) {
-        assert!(modules.contains(module), "src/lib.rs does not list `{module}`");
+    for module in sources().iter().filter_map(Source::module).filter(|m| !["main", "lib", "images"].contains(m)) {
+        assert!(modules.contains(&module), "src/lib.rs does not list `{module}`");
     }
 }
 
 #[test]
 fn words_stand_only_where_they_belong() {
-    // A word, and the beginnings of the paths below `src/` that may use it.
+    // A word, and the beginnings of the paths that may use it. What a lint can forbid, Cargo.toml forbids.
     let rules: &[(&str, &[&str])] = &[
-        ("xshell", &["docker/", "secrets.rs"]),
-        ("Command::new", &["docker/", "git.rs", "secrets.rs", "sys/", "gate/"]),
-        ("process::exit", &["main.rs", "gate/main.rs"]),
-        ("unsafe ", &["sys/"]),
-        ("println!", &[]),
-        ("eprintln!", &[]),
-        ("print!(", &[]),
-        ("eprint!(", &[]),
-        ("dbg!(", &[]),
-        ("todo!(", &[]),
-        ("unimplemented!(", &[]),
+        ("xshell", &["src/docker/", "src/secrets.rs"]),
+        (
+            "Command::new",
+            &["src/docker/", "src/git.rs", "src/secrets.rs", "crates/sys/", "crates/init/", "crates/gate/"],
+        ),
     ];
-    let pure = ["plan/", "render/", "policy/", "plan.rs", "render.rs", "policy.rs", "protocol.rs", "spec.rs", "cli.rs"];
+    let pure = ["src/plan/", "src/render/", "src/spec.rs", "src/cli.rs", "crates/policy/", "crates/scan/"];
     let world = [
         "std::fs",
         "std::env",
@@ -253,7 +231,7 @@ fn nobody_is_called_by_a_name_that_says_nothing() {
         .iter()
         .filter(|file| {
             let stem = file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-            file.starts_with("src")
+            file.extension().is_some_and(|e| e == "rs")
                 && ["util", "helper", "manager", "common", "misc"].iter().any(|word| stem.contains(word))
         })
         .map(|file| file.display().to_string())
@@ -261,30 +239,55 @@ fn nobody_is_called_by_a_name_that_says_nothing() {
     assert_none(&wrong, "a file's name says what is in it");
 }
 
-/// `name = …` of one table of Cargo.toml.
-fn table(name: &str) -> BTreeMap<String, String> {
-    let cargo = text(Path::new("Cargo.toml"));
+/// `name = …` of one table of a Cargo.toml.
+fn table(file: &str, name: &str) -> BTreeMap<String, String> {
+    let cargo = text(Path::new(file));
     let lines = cargo.lines().skip_while(|line| *line != format!("[{name}]")).skip(1);
     let lines = lines.take_while(|line| !line.starts_with('['));
     let pairs = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "));
     pairs.map(|(key, value)| (key.trim().into(), value.trim().into())).collect()
 }
 
+/// A crate of ours that the command line tool is built of may need no more than it.
 #[test]
 fn the_command_line_has_the_chosen_dependencies_and_no_other() {
-    let always: Vec<String> = table("dependencies")
-        .into_iter()
-        .filter(|(_, v)| !v.contains("optional = true"))
-        .map(|(name, _)| name)
-        .collect();
     let chosen = ["anyhow", "clap", "ctrlc", "dirs", "nix", "serde", "serde_json", "shlex", "tempfile", "xshell"];
-    assert_eq!(always, chosen);
-    assert!(!table("features").contains_key("default"), "a default feature would pull more in");
+    let mut crates = vec!["Cargo.toml".to_owned()];
+    let mut seen = BTreeSet::new();
+    while let Some(file) = crates.pop() {
+        let needs = table(&file, "dependencies");
+        for name in needs.keys().map(|key| key.trim_end_matches(".workspace")) {
+            match name.strip_prefix("claude-bottle-") {
+                Some(ours) => {
+                    assert!(["policy", "sys", "wire"].contains(&ours), "{file}: {name}");
+                    crates.push(format!("crates/{ours}/Cargo.toml"));
+                }
+                None => {
+                    assert!(chosen.contains(&name), "{file}: {name}");
+                    seen.insert(name.to_owned());
+                }
+            }
+        }
+        assert!(table(&file, "features").is_empty(), "{file} has features");
+    }
+    assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), chosen);
+}
+
+/// The compiler holds the layers of the crates; every crate but one forbids unsafe code.
+#[test]
+fn every_crate_has_the_lints_of_the_workspace() {
+    let cargo = |file: &PathBuf| file.ends_with("Cargo.toml") && file.as_path() != Path::new("fuzz/Cargo.toml");
+    for file in files().into_iter().filter(cargo) {
+        let lints = table(&file.display().to_string(), "lints");
+        let shared = lints.get("workspace").is_some_and(|value| value == "true");
+        assert!(shared || file == Path::new("crates/sys/Cargo.toml"), "{}", file.display());
+    }
+    assert_eq!(table("Cargo.toml", "workspace.lints.rust")["unsafe_code"], "\"forbid\"");
 }
 
 #[test]
 fn versions_agree() {
-    let version = table("package")["version"].trim_matches('"').to_string();
+    let version = table("Cargo.toml", "workspace.package")["version"].trim_matches('"').to_string();
     let lock = text(Path::new("Cargo.lock"));
     assert!(
         lock.contains(&format!("name = \"claude-bottle\"\nversion = \"{version}\"")),
@@ -343,7 +346,7 @@ fn foreign_path(line: &str) -> Option<&str> {
 fn the_rules_see_what_they_are_for() {
     assert_eq!(bare(r#"call("a // b", '"', x); // crate::docker"#), "call(, ', x);");
     assert_eq!(named("use crate::{docker, plan::Step};"), ["docker", "plan"]);
-    assert_eq!(named("pub fn f(x: crate::state::Mark) -> claude_bottle::policy::Route {"), ["state", "policy"]);
+    assert_eq!(named("pub fn f(x: crate::state::Mark) -> policy::Route {"), ["state", "plan"]);
     assert!(has_word("let x = fs::read(y);", "fs::") && !has_word("prefs::read(y)", "fs::"));
     // Put together here, so that this file does not name one itself.
     let url = |rest: &str| format!("https:{}{rest}", "//");

@@ -2,13 +2,13 @@
 //! connection can show (TLS names, resolved addresses) is left out, and said to be.
 
 use crate::manifest::{Bottle, Route, Token};
-use crate::policy::{
+use crate::render::{Answer, Dial, Injected, Reads, TokenPlace};
+use policy::{
     Ask, CREDENTIALS, Denial, OVERRIDES, Policy, Protocol, Reason, Scheme, Target, local_name, plain_name,
     private_name, same_header, special,
 };
-use crate::protocol::GATE_HOST;
-use crate::render::{Answer, Dial, Injected, Reads, TokenPlace};
 use std::net::IpAddr;
+use wire::GATE_HOST;
 
 /// Name in lower case, and value.
 pub type Header = (String, String);
@@ -133,7 +133,7 @@ fn named(ask: &Ask, headers: &[Header]) -> Result<(), Denial> {
 }
 
 /// What can be said of the address before anybody is asked for it.
-fn reachable(route: &crate::policy::Route, host: &str, proxied: bool) -> Result<(), Denial> {
+fn reachable(route: &policy::Route, host: &str, proxied: bool) -> Result<(), Denial> {
     if route.private {
         return Ok(());
     }

@@ -2,18 +2,18 @@
 //! knows what must not leave, and in which forms. Values go into its standard input and nowhere else.
 
 use super::judge::{self, Asked};
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::facts::{self, Processor, Proxy};
 use crate::manifest::Bottle;
 use crate::plan;
-use crate::protocol::{Sighting, Trial, Tried};
 use crate::render::{Answer, Carried, Finding, Skipped};
-use crate::{secrets, sys};
+use crate::secrets;
 use anyhow::Result;
 use std::env::consts::ARCH;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use wire::{Sighting, Trial, Tried};
 
 const HINT: &str = "`make build` builds one for this machine; or name it in `CLAUDE_BOTTLE_GATE`";
 
@@ -23,7 +23,7 @@ pub struct Body {
     from: Box<dyn Read + Send>,
 }
 
-pub fn open(path: &Path) -> Result<Body, Refused> {
+pub fn open(path: &Path) -> Result<Body, UserError> {
     let from: Box<dyn Read + Send> = match path == Path::new("-") {
         true => Box::new(io::stdin()),
         false => Box::new(File::open(path).map_err(|error| unreadable(path, &error))?),
@@ -31,8 +31,8 @@ pub fn open(path: &Path) -> Result<Body, Refused> {
     Ok(Body { name: path.to_owned(), from })
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Refused {
-    Refused::new(format!("cannot read `{}`: {error}", path.display()))
+fn unreadable(path: &Path, error: &io::Error) -> UserError {
+    UserError::new(format!("cannot read `{}`: {error}", path.display()))
 }
 
 /// `answer`: what the policy says.
@@ -76,9 +76,9 @@ fn trial(asked: Asked) -> Trial {
     Trial { host: target.host, port: target.port, method, target: target.path + &query, headers }
 }
 
-fn ask(head: String, body: Body) -> Result<Tried, Refused> {
+fn ask(head: String, body: Body) -> Result<Tried, UserError> {
     let gate = facts::gate_binary(ARCH)?.path;
-    let cannot = |what: &str| Refused::new(format!("`{}` {what}", gate.display())).hint(HINT);
+    let cannot = |what: &str| UserError::new(format!("`{}` {what}", gate.display())).hint(HINT);
     if is_of_another_machine(&gate) {
         return Err(cannot("is for another machine"));
     }
@@ -95,7 +95,7 @@ fn ask(head: String, body: Body) -> Result<Tried, Refused> {
     serde_json::from_slice(&heard.output.stdout).map_err(|_| {
         let said = String::from_utf8_lossy(&heard.output.stderr);
         match said.trim().strip_prefix("claude-bottle-gate: ") {
-            Some(why) if !why.starts_with("usage") => Refused::new(why),
+            Some(why) if !why.starts_with("usage") => UserError::new(why),
             // It is another program, or one of another version.
             _ => cannot("cannot search a body"),
         }

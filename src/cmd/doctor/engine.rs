@@ -7,14 +7,14 @@ use crate::docker::{About, Call, Docker, Info};
 use crate::exit::EngineError;
 use crate::facts::{self, Engine, Kind, Processor};
 use crate::manifest::{Chosen, Manifest};
-use crate::protocol::{GATE_VERSION, rfc3339};
 use crate::render;
-use crate::sys::machine;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use sys::machine;
+use wire::{GATE_VERSION, rfc3339};
 
 /// For all that is asked of it together.
 const PATIENCE: Duration = Duration::from_secs(10);

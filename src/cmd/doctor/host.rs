@@ -3,7 +3,7 @@
 use super::{Finding, Scene};
 use crate::cli::VARIABLES;
 use crate::cmd::world;
-use crate::exit::Refused;
+use crate::exit::UserError;
 use crate::facts;
 use crate::git::Git;
 use crate::manifest::Manifest;
@@ -60,7 +60,7 @@ fn of_manifest(scene: &Scene, manifest: &Manifest) -> Vec<Finding> {
                     needs.entry(source).or_default().insert(name);
                 }
             }
-            Err(error) => findings.push(match error.downcast::<Refused>() {
+            Err(error) => findings.push(match error.downcast::<UserError>() {
                 Ok(refused) => Finding::refused("agents", refused),
                 Err(error) => Finding::problem("agents", format!("{error:#}")),
             }),
@@ -78,10 +78,10 @@ fn lacking(needs: &Needs) -> Vec<Finding> {
     let lack = |source: &Source| match source {
         Source::Env(name) => secrets::is_there(name).err(),
         Source::Command(argv) if !facts::on_path(&argv[0]) => {
-            Some(Refused::new(format!("no program `{}`, which prints a token", argv[0])))
+            Some(UserError::new(format!("no program `{}`, which prints a token", argv[0])))
         }
         Source::File(path) => {
-            fs::File::open(path).err().map(|e| Refused::new(format!("cannot read `{}`: {e}", path.display())))
+            fs::File::open(path).err().map(|e| UserError::new(format!("cannot read `{}`: {e}", path.display())))
         }
         Source::Command(_) | Source::Ask(_) => None,
     };
@@ -189,7 +189,7 @@ fn environment() -> Vec<Finding> {
     let known = || VARIABLES.iter().flat_map(|variable| variable.names.iter().copied());
     let ours = |name: &String| name.starts_with("CLAUDE_BOTTLE_") && !known().any(|one| one == name);
     for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours) {
-        let refused = Refused::new(format!("`{name}` is set, and nobody reads it")).meant(&name, known());
+        let refused = UserError::new(format!("`{name}` is set, and nobody reads it")).meant(&name, known());
         findings.push(Finding { hint: refused.hint, ..Finding::note("environment", refused.what) });
     }
     findings

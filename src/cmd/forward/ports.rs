@@ -1,7 +1,7 @@
 //! Which ports: as they are typed, and as they are listened on.
 
 use crate::cli::Forward;
-use crate::exit::Refused;
+use crate::exit::UserError;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
@@ -20,12 +20,12 @@ pub struct Listener {
 
 impl Ports {
     /// # Errors
-    /// `Refused` for anything else.
-    pub fn read(text: &str) -> Result<Ports, Refused> {
+    /// `UserError` for anything else.
+    pub fn read(text: &str) -> Result<Ports, UserError> {
         let (here, inside) = text.split_once(':').unwrap_or((text, text));
         match (here.parse(), inside.parse()) {
             (Ok(here), Ok(inside @ 1..)) => Ok(Ports { here, inside }),
-            _ => Err(Refused::new(format!("`{text}` names no ports")).hint(
+            _ => Err(UserError::new(format!("`{text}` names no ports")).hint(
                 "`5173`, or `8080:5173` for 8080 here and 5173 inside; `--address` is for another address than loopback",
             )),
         }
@@ -34,8 +34,8 @@ impl Ports {
     /// On both of loopback's addresses, since `localhost` is either; or on the one that was asked for.
     ///
     /// # Errors
-    /// `Refused` where that cannot be, with what could.
-    pub fn listen(&self, asked: &Forward) -> Result<Listener, Refused> {
+    /// `UserError` where that cannot be, with what could.
+    pub fn listen(&self, asked: &Forward) -> Result<Listener, UserError> {
         let first = SocketAddr::from((asked.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), self.here));
         // A free port of one may be taken on the other.
         for _ in 0..16 {
@@ -53,12 +53,12 @@ impl Ports {
             }
             return Ok(listener);
         }
-        Err(Refused::new("no port is free on both of loopback's addresses"))
+        Err(UserError::new("no port is free on both of loopback's addresses"))
     }
 
-    fn refused(&self, asked: &Forward, address: SocketAddr, error: &io::Error) -> Refused {
+    fn refused(&self, asked: &Forward, address: SocketAddr, error: &io::Error) -> UserError {
         let free = format!("claude-bottle forward {} 0:{}", asked.identity, self.inside);
-        let cannot = |why: &str| Refused::new(format!("cannot listen on `{address}`: {why}"));
+        let cannot = |why: &str| UserError::new(format!("cannot listen on `{address}`: {why}"));
         match error.kind() {
             ErrorKind::AddrInUse => cannot("the port is in use").hint(format!("`{free}` takes a free one")),
             ErrorKind::PermissionDenied => cannot("the port is root's").hint(format!("`{free}` takes one that is not")),

@@ -3,15 +3,15 @@
 use crate::cli::{Info, ListFormat};
 use crate::cmd::list::Row;
 use crate::cmd::world;
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::manifest::{self, Manifest};
 use crate::plan::{Origin, PROXY_VARIABLE, Plan, Source};
-use crate::policy::Policy;
 use crate::render;
 use crate::say;
 use crate::secrets;
 use crate::state::Home;
 use anyhow::{Context as _, Result};
+use policy::Policy;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -71,10 +71,10 @@ pub fn run(home: &Home, asked: &Info) -> Result<Exit> {
     Ok(Exit::OK)
 }
 
-fn unknown(home: &Home, manifest: &Manifest, name: &str) -> Refused {
+fn unknown(home: &Home, manifest: &Manifest, name: &str) -> UserError {
     let folders = home.folders();
     let sessions = folders.iter().map(|folder| folder.identity.as_str());
-    let refused = Refused::new(format!("no session and no agent `{}`", say::name(name)));
+    let refused = UserError::new(format!("no session and no agent `{}`", say::name(name)));
     refused.hint("`claude-bottle list` shows the sessions").meant(name, sessions.chain(manifest.agents()))
 }
 

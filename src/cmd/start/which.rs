@@ -1,12 +1,12 @@
 //! Which agent, where `start` was not told: a choice on the terminal, of the agents of home and directory.
 
 use crate::cmd::choice::{Choice, Menu};
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::manifest::{self, Agent, Manifest, Place};
 use crate::say;
-use crate::sys::signals;
-use crate::sys::tty::Tty;
 use anyhow::Result;
+use sys::signals;
+use sys::tty::Tty;
 
 /// Characters of a prompt that are shown.
 const WORDS: usize = 48;
@@ -14,17 +14,17 @@ const WORDS: usize = 48;
 /// The agent's name, or how the choice ended.
 ///
 /// # Errors
-/// `Refused` without a terminal, or without an agent.
+/// `UserError` without a terminal, or without an agent.
 pub fn which(manifest: &Manifest) -> Result<Result<String, Exit>> {
     let names = manifest.agents();
     let Some(first) = names.first() else {
-        return Err(Refused::new("no agent is defined").hint("claude-bottle edit").into());
+        return Err(UserError::new("no agent is defined").hint("claude-bottle edit").into());
     };
     let Some(mut tty) = Tty::open() else {
         let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         let what = format!("which agent? known are {}, and there is no terminal to ask on", listed.join(", "));
         let one = names.iter().find(|name| manifest.choose(name).is_ok()).unwrap_or(first);
-        return Err(Refused::new(what).hint(format!("claude-bottle start {one}")).into());
+        return Err(UserError::new(what).hint(format!("claude-bottle start {one}")).into());
     };
     let default = (names.len() == 1).then_some(0);
     let menu = Menu { question: "which agent?", rows: rows(manifest, &names), names, default };

@@ -6,16 +6,16 @@ mod loose;
 use super::runs::by_itself;
 use super::{Subject, choose, nothing};
 use crate::cli::WorkApply;
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::git::{self, Git};
 use crate::say;
-use crate::sys::signals::{self, Signals};
-use crate::sys::tty::{Answer, Tty};
 use anyhow::{Context as _, Result};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use sys::signals::{self, Signals};
+use sys::tty::{Answer, Tty};
 
 pub fn run(asked: &WorkApply) -> Result<Exit> {
     let subject = Subject::of(&asked.identity)?;
@@ -82,29 +82,29 @@ impl Patch {
     }
 
     /// # Errors
-    /// `Refused` for a patch that git does not read, or that leaves the repository.
+    /// `UserError` for a patch that git does not read, or that leaves the repository.
     fn touched(&self) -> Result<Vec<String>> {
         let said = self.git(&["--numstat".to_owned(), "-z".to_owned()])?;
         if !said.is_good() {
-            return Err(Refused::new(format!("the changes cannot be read: {}", say::visible(said.words()))).into());
+            return Err(UserError::new(format!("the changes cannot be read: {}", say::visible(said.words()))).into());
         }
         let path = |field: &[u8]| {
             let text = String::from_utf8(field.to_vec()).ok()?;
             Some(text.splitn(3, '\t').nth(2)?.to_owned())
         };
         let paths = said.fields().map(path).collect::<Option<Vec<_>>>();
-        paths.ok_or_else(|| Refused::new("a changed file's name is not UTF-8").into())
+        paths.ok_or_else(|| UserError::new("a changed file's name is not UTF-8").into())
     }
 
     /// # Errors
-    /// `Refused` where the repository here lacks the commit that the changes are made on.
+    /// `UserError` where the repository here lacks the commit that the changes are made on.
     fn is_on_known_ground(&self, identity: &str) -> Result<()> {
         let Some(base) = &self.base else { return Ok(()) };
         let known = Git::at(&self.place).args(["cat-file", "-e", &format!("{base}^{{commit}}")]).ask(Vec::new())?;
         match known.is_good() {
             true => Ok(()),
             false => {
-                Err(Refused::new(format!("`{}` lacks the commit that the changes are made on", self.place.display()))
+                Err(UserError::new(format!("`{}` lacks the commit that the changes are made on", self.place.display()))
                     .hint(format!("claude-bottle work fetch {identity}, then merge it"))
                     .into())
             }
@@ -137,7 +137,7 @@ impl Patch {
         let words: Vec<String> = done.stderr.lines().map(say::visible).collect();
         if words.iter().any(|line| line.contains("with conflicts")) {
             say::text(&format!("{}\n", words.join("\n")));
-            return Err(Refused::new(format!(
+            return Err(UserError::new(format!(
                 "applied to `{}` with conflicts, marked as git marks them",
                 self.place.display()
             ))
@@ -146,7 +146,7 @@ impl Patch {
         }
         // What lies in the way of a new file is said by the first alone.
         let said = if plain.stderr.contains("already exists") { &plain } else { &done };
-        Err(Refused::new(format!("not applied, and nothing changed: {}", say::name(said.words())))
+        Err(UserError::new(format!("not applied, and nothing changed: {}", say::name(said.words())))
             .hint("commit, stash or move away what is changed here, then type this again")
             .into())
     }

@@ -3,11 +3,11 @@
 use super::Subject;
 use crate::cli::{ListFormat, WorkDiff};
 use crate::cmd::reader::FAILED;
-use crate::exit::{Exit, Refused};
-use crate::protocol::Work;
+use crate::exit::{Exit, UserError};
 use crate::say;
 use anyhow::{Context as _, Result};
 use std::io::{BufRead, BufReader, IsTerminal};
+use wire::Work;
 
 pub fn run(asked: &WorkDiff) -> Result<Exit> {
     let subject = Subject::of(&asked.identity)?;
@@ -42,7 +42,7 @@ fn counts(asked: &WorkDiff, mut found: Work) -> Result<Exit> {
         found.repositories.retain(|one| one.path == only);
         found.files = 0;
         if found.repositories.is_empty() {
-            return Err(Refused::new(format!("nothing in `{only}` is nowhere else, or there is no such repository"))
+            return Err(UserError::new(format!("nothing in `{only}` is nowhere else, or there is no such repository"))
                 .hint(format!("claude-bottle work diff --stat {}", asked.identity))
                 .into());
         }

@@ -2,7 +2,7 @@
 
 use super::{Subject, choose, nothing};
 use crate::cli::WorkFetch;
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::git::{self, Git};
 use crate::say;
 use anyhow::Result;
@@ -39,7 +39,7 @@ pub fn run(asked: &WorkFetch) -> Result<Exit> {
 }
 
 /// Refs of this session: name → commit and its subject.
-fn refs(place: &Path, identity: &str) -> Result<BTreeMap<String, String>, Refused> {
+fn refs(place: &Path, identity: &str) -> Result<BTreeMap<String, String>, UserError> {
     let format = "--format=%(refname) %(objectname:short) %(subject)";
     let said = Git::at(place).args(["for-each-ref", format, &format!("refs/bottles/{identity}/")]).ask(Vec::new())?;
     let pair = |line: &String| line.split_once(' ').map(|(name, told)| (name.to_owned(), told.to_owned()));

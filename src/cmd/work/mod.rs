@@ -10,15 +10,15 @@ use super::launch::recorded;
 use super::reader::Reader;
 use crate::cli::{Work, WorkVerb};
 use crate::docker::Docker;
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::git;
 use crate::plan::Plan;
-use crate::protocol::{Repository, Work as Found};
 use crate::render;
 use crate::say;
 use crate::state::{Folder, Home};
 use anyhow::{Context as _, Result};
 use std::path::PathBuf;
+use wire::{Repository, Work as Found};
 
 pub fn run(asked: &Work) -> Result<Exit> {
     match &asked.verb {
@@ -45,7 +45,7 @@ impl Subject {
     }
 
     fn reader(&self) -> Result<Reader<'_>> {
-        let gone = || Refused::new(format!("the home of `{}` is gone", self.plan.identity));
+        let gone = || UserError::new(format!("the home of `{}` is gone", self.plan.identity));
         Ok(Reader::open(&self.docker, &self.home, &self.plan)?.ok_or_else(gone)?)
     }
 
@@ -58,7 +58,7 @@ impl Subject {
             None => (here()?, "go to the repository that it belongs to, and type this again"),
         };
         git::top(&folder)?
-            .ok_or_else(|| Refused::new(format!("`{}` is in no git repository", folder.display())).hint(hint).into())
+            .ok_or_else(|| UserError::new(format!("`{}` is in no git repository", folder.display())).hint(hint).into())
     }
 }
 
@@ -69,7 +69,7 @@ fn here() -> Result<PathBuf> {
 /// The repository that was named, else the one that has what is wanted.
 ///
 /// # Errors
-/// `Refused` where there are several, or where it is not known.
+/// `UserError` where there are several, or where it is not known.
 fn choose(found: &Found, named: Option<&str>, wanted: fn(&Repository) -> bool) -> Result<Option<String>> {
     if let Some(named) = named {
         return Ok(Some(named.trim_end_matches('/').to_owned()));
@@ -77,12 +77,12 @@ fn choose(found: &Found, named: Option<&str>, wanted: fn(&Repository) -> bool) -
     let have: Vec<&str> = found.repositories.iter().filter(|r| wanted(r)).map(|r| r.path.as_str()).collect();
     match have[..] {
         [] if found.complete => Ok(None),
-        [] => Err(Refused::new("what is in the workspace could not be compared").hint("name a repository").into()),
+        [] => Err(UserError::new("what is in the workspace could not be compared").hint("name a repository").into()),
         [one] => Ok(Some(one.to_owned())),
         _ if have.contains(&".") => Ok(Some(".".to_owned())),
         _ => {
             let names: Vec<String> = have.iter().map(|name| format!("`{}`", say::name(name))).collect();
-            Err(Refused::new(format!("several repositories: {}", names.join(", "))).hint("name one of them").into())
+            Err(UserError::new(format!("several repositories: {}", names.join(", "))).hint("name one of them").into())
         }
     }
 }

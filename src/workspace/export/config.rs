@@ -2,7 +2,7 @@
 //! credential has no way in, as only what is named here goes.
 
 use super::{Kind, ask, must};
-use crate::exit::Refused;
+use crate::exit::UserError;
 use std::path::Path;
 
 /// How files and objects are to be read.
@@ -32,8 +32,8 @@ const REMOTE: [&str; 7] = ["fetch", "partialclonefilter", "promisor", "push", "p
 const SUBMODULE: [&str; 4] = ["active", "branch", "ignore", "url"];
 
 /// # Errors
-/// `Refused` where git does not read it.
-pub(super) fn config(work: &Path, kind: Kind) -> Result<Vec<u8>, Refused> {
+/// `UserError` where git does not read it.
+pub(super) fn config(work: &Path, kind: Kind) -> Result<Vec<u8>, UserError> {
     let mut heading = "[core]\n".to_owned();
     let mut text = format!("{heading}\tbare = {}\n", kind == Kind::Bare);
     let own = ask(work, &["config", "--get", "--type=bool", "extensions.worktreeConfig"])?.stdout == b"true\n";

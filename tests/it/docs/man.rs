@@ -422,7 +422,7 @@ fn members(source: &str, of: &str) -> BTreeSet<String> {
 /// The page of the audit trail has every field and every word of it, each where it belongs, and no other.
 #[test]
 fn every_field_of_the_audit_trail_is_in_its_page_and_no_other() {
-    let source = super::read("src/protocol.rs");
+    let source = super::read("crates/wire/src/lib.rs");
     let text = plain(AUDIT);
     let line = members(&source, "struct Line");
     let events = members(&source, "enum Event");

@@ -191,7 +191,7 @@ impl Rig {
 
     /// The scripted model with these turns; it speaks plain HTTP at port 80.
     pub fn model(&self, turns: &Value) -> Served {
-        let program = std::fs::read(env!("CARGO_BIN_EXE_scripted-model")).unwrap();
+        let program = std::fs::read(testing::scripted_model()).unwrap();
         let turns = turns.to_string();
         let files: [(&str, &[u8]); 2] = [("model", &program), ("script.json", turns.as_bytes())];
         self.serve(&files, &["/srv/model", "--script", "/srv/script.json"])

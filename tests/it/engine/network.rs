@@ -167,7 +167,7 @@ fn roots_and_proxy_are_of_the_hosts_choice() {
     let seen = format!("{}{}", ran.stdout, ran.stderr);
     assert!(!seen.contains(secret) && !seen.contains(&proxy.address), "{seen}");
     let heads = proxy.log();
-    let credentials = claude_bottle::protocol::encode_base64(format!("me:{secret}").as_bytes());
+    let credentials = wire::encode_base64(format!("me:{secret}").as_bytes());
     assert!(heads.contains("CONNECT allowed.example.org:443 ") && heads.contains(&credentials), "{heads}");
     rig.assert_nothing_left();
 }

@@ -100,7 +100,7 @@ impl Second {
     fn model(&self, turns: &Value) -> Model {
         let script = self.folder.path().join("script.json");
         std::fs::write(&script, turns.to_string()).unwrap();
-        let mut command = self.inside(env!("CARGO_BIN_EXE_scripted-model"));
+        let mut command = self.inside(&testing::scripted_model());
         let mut child = command.arg("--script").arg(script).stdout(Stdio::piped()).spawn().unwrap();
         let requests = told(child.stdout.take().unwrap());
         requests.recv_timeout(BOUND).expect("the model listens");

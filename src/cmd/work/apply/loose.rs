@@ -3,7 +3,7 @@
 use super::{Wish, is_plain};
 use crate::cmd::reader::Reader;
 use crate::cmd::work::{Subject, here};
-use crate::exit::{Exit, Refused};
+use crate::exit::{Exit, UserError};
 use crate::say;
 use crate::state;
 use anyhow::{Context as _, Result};
@@ -16,7 +16,7 @@ pub fn bring(subject: &Subject, reader: &Reader, wish: &mut Wish) -> Result<Exit
     let fresh = tempfile::tempdir_in(subject.folder.path())?;
     let mut stream = reader.stream(&["work", "files"], Vec::new())?;
     state::unpack(stream.child.stdout.take().context("no stdout")?, fresh.path())?;
-    stream.must("the files could not be read").map_err(|error| Refused::new(error.what))?;
+    stream.must("the files could not be read").map_err(|error| UserError::new(error.what))?;
     // Not even by a yes: git's own files are not for an agent to write.
     let (own, paths): (Vec<_>, Vec<_>) = below(fresh.path())?.into_iter().partition(|path| is_gits(path));
     for path in own {
@@ -50,9 +50,11 @@ pub fn bring(subject: &Subject, reader: &Reader, wish: &mut Wish) -> Result<Exit
     }
     match refused {
         0 => Ok(Exit::OK),
-        _ => Err(Refused::new(format!("{refused} of the files are here already, and other than the agent found them"))
-            .hint("move them away, then type this again")
-            .into()),
+        _ => {
+            Err(UserError::new(format!("{refused} of the files are here already, and other than the agent found them"))
+                .hint("move them away, then type this again")
+                .into())
+        }
     }
 }
 

@@ -1,0 +1,171 @@
+//! Egress: all that comes through the door takes this one path. What is not understood is refused, and every end of a
+//! connection or request is one audit line.
+
+mod answer;
+mod body;
+mod ca;
+mod canary;
+mod changes;
+mod dial;
+mod door;
+pub mod first;
+mod forward;
+mod frames;
+mod framing;
+mod gulp;
+mod head;
+mod headers;
+mod heads;
+mod http;
+mod inspect;
+mod judge;
+mod leaks;
+mod lease;
+mod link;
+mod model;
+mod opening;
+mod pages;
+mod proxy;
+mod race;
+mod raw;
+mod rebuilt;
+mod renew;
+mod stock;
+mod streams;
+mod table;
+mod tally;
+mod trial;
+mod upstream;
+mod watch;
+mod websocket;
+mod ledger;
+
+pub use ca::Authority;
+
+use crate::events::Events;
+use dial::Dialler;
+use policy::{Pass, Route};
+use serde_json::json;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+use stock::Stock;
+use table::{Injection, Table};
+use tally::Tallies;
+use tokio::sync::Notify;
+use wire::Document;
+
+/// A request that may pass, and the table that says so, which a reload does not take from under it.
+#[derive(Clone)]
+pub struct Passage {
+    pub table: Arc<Table>,
+    pass: Pass,
+}
+
+impl Passage {
+    pub fn rule(&self) -> &Route {
+        self.table.route(self.pass.route)
+    }
+
+    pub fn injection(&self) -> Option<&Injection> {
+        self.table.injection(self.pass.route)
+    }
+}
+
+impl Deref for Passage {
+    type Target = Pass;
+
+    fn deref(&self) -> &Pass {
+        &self.pass
+    }
+}
+
+/// What all connections share.
+pub struct Egress {
+    authority: Authority,
+    /// What decides now. Who decides takes it once and keeps it: it may be another one a moment later.
+    live: RwLock<Arc<Table>>,
+    /// What it is made of. Never locked while anything is waited for.
+    stock: Mutex<Stock>,
+    /// Told of every change of the two.
+    news: Notify,
+    dialler: Dialler,
+    events: Arc<Events>,
+    tallies: Tallies,
+    started: Instant,
+}
+
+impl Egress {
+    /// Checks the whole document; the error is for the operator.
+    pub fn new(document: Document, authority: Authority, events: Arc<Events>) -> Result<Egress, String> {
+        let (stock, policy) = Stock::new(document)?;
+        let table = Table::new(&stock, policy)?;
+        let dialler = Dialler::new()?;
+        let (live, stock) = (RwLock::new(Arc::new(table)), Mutex::new(stock));
+        let (news, tallies, started) = (Notify::new(), Tallies::default(), Instant::now());
+        Ok(Egress { authority, live, stock, news, dialler, events, tallies, started })
+    }
+
+    /// The table of this moment.
+    pub fn table(&self) -> Arc<Table> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// For the operator alone: it shows where in the manifest a route stands.
+    ///
+    /// `routes` in the order of the policy, `generation`: how often that was replaced; `hits` and `denied` go on where a
+    /// route stayed. `tokens`: those that a command prints, by name; `secrets`: the
+    /// names of what is known as one, and whose it is;
+    /// `unmatched`: those of them that are not looked for in requests, and why. `memory` in bytes.
+    pub fn status(&self) -> serde_json::Value {
+        let table = self.table();
+        let routes: Vec<_> = table
+            .policy
+            .routes
+            .iter()
+            .enumerate()
+            .map(|(index, route)| {
+                json!({
+                    "host": route.host,
+                    "port": route.port,
+                    "methods": route.methods,
+                    "paths": route.paths,
+                    "protocol": route.protocol,
+                    "deny": route.deny,
+                    "private": route.private,
+                    "intercept": route.intercept,
+                    "role": route.role,
+                    "git": route.git,
+                    "auth": route.auth.is_some(),
+                    "origin": route.origin,
+                    "hits": table.counts(index).hits(),
+                    "denied": table.counts(index).denied(),
+                })
+            })
+            .collect();
+        let secrets = table.secrets().iter().map(|one| json!({ "value": one.name, "class": one.class }));
+        let secrets: Vec<_> = secrets.collect();
+        let unmatched = &table.knowledge.vault.unfit;
+        let unmatched: Vec<_> = unmatched.iter().map(|(value, why)| json!({ "value": value, "why": why })).collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "identity": table.identity,
+            "bottle": table.bottle,
+            "uptime": self.started.elapsed().as_secs(),
+            "generation": table.generation,
+            "routes": routes,
+            "tokens": self.tokens(),
+            "secrets": secrets,
+            "unmatched": unmatched,
+            "counters": self.tallies.counters(&self.events),
+            "memory": memory(),
+        })
+    }
+}
+
+/// Bytes that this process holds, as the kernel counts them.
+fn memory() -> Option<u64> {
+    let pages: u64 = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten()?;
+    Some(pages * u64::try_from(size).ok()?)
+}

@@ -1,0 +1,78 @@
+//! The credential that the gate added is said back by the origin, in every way, and never arrives.
+
+use super::*;
+use wire::{Alarm, Done};
+
+#[tokio::test]
+async fn the_gates_credential_never_comes_back() {
+    let origin = Origin::start(&["a.test"]).await;
+    let auth = json!({ "auth": { "scheme": "bearer", "token": "tok" } });
+    let mut gate = Gate::start(&origin, json!([route(&origin, "a.test", auth)])).await;
+    let mut sender = gate.https("a.test").await;
+    let stars = "*".repeat(TOKEN.len());
+    let whole = format!("you said Bearer {stars}, did you not?");
+    for way in [
+        "plain", "gzip", "deflate", "br", "zstd", "pieces", "base64", "base64-1", "base64-2", "percent", "hex", "json",
+        "header", "location", "trailer",
+    ] {
+        let asked = ask(
+            &format!("GET a.test /said?{way}"),
+            &[("accept-encoding", "gzip, zstd, rot13;q=1"), ("te", "trailers")],
+        );
+        let response = sender.send_request(asked).await.unwrap();
+        let head = format!("{:?}", response.headers());
+        assert!(!head.contains("content-encoding"), "{way}: {head}");
+        let body = response.into_body().collect().await.unwrap();
+        let trailers = format!("{:?}", body.trailers());
+        let body = String::from_utf8(body.to_bytes().to_vec()).unwrap();
+        let shown = format!("{head} {trailers} {body}");
+        match way {
+            "header" | "location" => assert!(head.contains(&stars), "{way}: {shown}"),
+            "trailer" => assert!(trailers.contains(&stars), "{way}: {shown}"),
+            "plain" | "gzip" | "deflate" | "br" | "zstd" | "pieces" => assert_eq!(body, whole, "{way}"),
+            _ => assert!(body.contains(&stars[..20]), "{way}: {shown}"),
+        }
+        let encoded = encode_base64(TOKEN.as_bytes());
+        for left in
+            [TOKEN, &encoded[..20], "676174652d6f6e6c79", "676174652D6F6E6C79", "%67%61%74%65", "\\u0067\\u0061"]
+        {
+            assert!(!shown.contains(left), "{way}: {shown}");
+        }
+        let alarm = gate.line().await.event;
+        let Event::Alarm(Alarm { host, path, finding, done, .. }) = alarm else { panic!("{way}: {alarm:?}") };
+        assert_eq!((host.as_str(), path.as_str(), done), ("a.test", "/said", Done::Masked));
+        let audit = gate.audit().await;
+        assert_eq!(audit.finding, Some(finding), "{way}");
+        assert_eq!(audit.verdict, Outcome::Allow, "{way}");
+    }
+    // Only what can be read is asked for.
+    let asked = ask("GET a.test /x", &[("accept-encoding", "rot13, gzip;q=0.5, br")]);
+    assert_eq!(told(sender.send_request(asked).await.unwrap()).await["headers"]["accept-encoding"], "gzip;q=0.5, br");
+    let asked = ask("GET a.test /x", &[("accept-encoding", "gzip"), ("range", "bytes=0-5")]);
+    assert_eq!(told(sender.send_request(asked).await.unwrap()).await["headers"]["accept-encoding"], "identity");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_does_not_pass() {
+    let origin = Origin::start(&["a.test", "b.test"]).await;
+    let auth = json!({ "auth": { "scheme": "bearer", "token": "tok" } });
+    let routes = json!([route(&origin, "a.test", auth), route(&origin, "b.test", json!({ "agent_auth": true }))]);
+    let mut gate = Gate::start(&origin, routes).await;
+    let mut sender = gate.https("a.test").await;
+    let response = sender.send_request(ask("GET a.test /said?unknown", &[])).await.unwrap();
+    assert_eq!((response.status(), mark(&response)), (StatusCode::BAD_GATEWAY, "failed; reason=encoding"));
+    let mut sender = gate.https("a.test").await;
+    // The head may have left, or not.
+    if let Ok(response) = sender.send_request(ask("GET a.test /said?broken", &[])).await {
+        assert!(response.into_body().collect().await.is_err());
+    }
+    for _ in 0..2 {
+        assert_eq!(gate.audit().await.verdict, Outcome::Error);
+    }
+    // Where the gate adds nothing, it looks for nothing.
+    let mut sender = gate.https("b.test").await;
+    let asked = ask("GET b.test /said?unknown", &[("authorization", "Bearer of-the-agents-own")]);
+    let response = sender.send_request(asked).await.unwrap();
+    assert_eq!(response.headers()["content-encoding"], "rot13");
+    assert_eq!(text(response).await, "you said Bearer of-the-agents-own, did you not?");
+}

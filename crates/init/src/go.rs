@@ -1,0 +1,164 @@
+//! The go: asks the gate for it, and turns it into what a command starts with (environment, directory, arguments).
+//!
+//! Invariant: fail closed. No answer, half an answer, or one that names a value it does not bring starts nothing.
+
+use super::Failure;
+use super::files::content;
+use policy::PROXY_VARIABLES;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use wire::GoMessage;
+
+const LARGEST: u64 = 64 << 20;
+/// Between two looks for the socket: the start waits for this, so it is short.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Waits for the gate to come up and asks for the go; `patience` bounds all of it.
+pub async fn fetch(socket: &Path, patience: Duration) -> Result<GoMessage, Failure> {
+    match tokio::time::timeout(patience, ask(socket)).await {
+        Ok(answer) => parse(&answer?),
+        Err(_) => Err(Failure(format!("the gate gave no go within {} s", patience.as_secs()))),
+    }
+}
+
+async fn ask(socket: &Path) -> Result<Vec<u8>, Failure> {
+    let mut gate = loop {
+        match UnixStream::connect(socket).await {
+            Ok(gate) => break gate,
+            // Not bound yet, bound and not listening yet, or its queue is full.
+            Err(e)
+                if matches!(
+                    e.raw_os_error(),
+                    Some(nix::libc::ENOENT | nix::libc::ECONNREFUSED | nix::libc::EAGAIN)
+                ) =>
+            {
+                tokio::time::sleep(LOOK).await;
+            }
+            Err(e) => return Err(Failure(format!("cannot reach the gate: {e}"))),
+        }
+    };
+    let unanswered = |e| Failure(format!("the gate broke off its go: {e}"));
+    gate.write_all(b"GO\n").await.map_err(unanswered)?;
+    let mut answer = Vec::new();
+    gate.take(LARGEST + 1).read_to_end(&mut answer).await.map_err(unanswered)?;
+    Ok(answer)
+}
+
+fn parse(answer: &[u8]) -> Result<GoMessage, Failure> {
+    if answer.is_empty() {
+        return Err(Failure("the gate refused the go".into()));
+    }
+    if answer.len() as u64 > LARGEST {
+        return Err(Failure(format!("the gate's go is larger than {} MiB", LARGEST >> 20)));
+    }
+    // serde_json's message may quote a value; the position is enough.
+    serde_json::from_slice(answer).map_err(|e| {
+        Failure(format!("cannot read the gate's go (line {}, column {}): gate and init differ?", e.line(), e.column()))
+    })
+}
+
+/// What a command of the agent's starts with.
+pub struct Start {
+    pub command: Vec<String>,
+    pub environment: BTreeMap<OsString, OsString>,
+    pub directory: PathBuf,
+}
+
+impl Start {
+    /// Makes the directory; the environment is this process's own, without proxies, under the go's.
+    pub fn new(message: &GoMessage, home: &Path) -> Result<Start, Failure> {
+        if message.go.command.is_empty() {
+            return Err(Failure("the gate's go names no command".into()));
+        }
+        let directory = PathBuf::from(&message.go.cwd);
+        if !directory.is_absolute() {
+            return Err(Failure(format!("the gate's go names no absolute directory: `{}`", directory.display())));
+        }
+        std::fs::create_dir_all(&directory)
+            .map_err(|e| Failure(format!("cannot make the directory `{}`: {e}", directory.display())))?;
+        let environment = environment(message, std::env::vars_os(), home)?;
+        Ok(Start { command: message.go.command.clone(), environment, directory })
+    }
+}
+
+fn environment(
+    message: &GoMessage,
+    own: impl Iterator<Item = (OsString, OsString)>,
+    home: &Path,
+) -> Result<BTreeMap<OsString, OsString>, Failure> {
+    // The docker client puts them into containers by its own configuration; the door makes them wrong.
+    let is_proxy = |key: &OsStr| PROXY_VARIABLES.iter().any(|proxy| key.eq_ignore_ascii_case(proxy));
+    let mut environment: BTreeMap<OsString, OsString> = own.filter(|(key, _)| !is_proxy(key)).collect();
+    environment.insert("HOME".into(), home.into());
+    for (key, source) in &message.go.env {
+        let value = content(message, source)?;
+        if key.is_empty() || key.contains(['=', '\0']) || value.contains(&0) {
+            return Err(Failure(format!("the gate's go has a variable that no environment can hold: `{key}`")));
+        }
+        environment.insert(key.into(), OsStr::from_bytes(value).into());
+    }
+    let shell = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" };
+    let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    for (key, value) in [("USER", "agent"), ("LOGNAME", "agent"), ("SHELL", shell), ("PATH", path)] {
+        environment.entry(key.into()).or_insert_with(|| value.into());
+    }
+    Ok(environment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{Blob, Go, Source};
+
+    #[test]
+    fn the_environment_is_ours_over_the_containers() {
+        let own = [
+            ("PATH", "/p"),
+            ("LANG", "C"),
+            ("HTTPS_PROXY", "x"),
+            ("Http_Proxy", "x"),
+            ("no_proxy", "x"),
+            ("HOME", "/"),
+        ];
+        let go = Go {
+            env: [("LANG".into(), Source::Text("C.UTF-8".into())), ("KEY".into(), Source::Value("k".into()))].into(),
+            ..Go::default()
+        };
+        let message = GoMessage { go, values: [("k".into(), Blob(b"\xff\n".to_vec()))].into() };
+        let own = own.iter().map(|(key, value)| (key.into(), value.into()));
+        let all = environment(&message, own, Path::new("/home/agent")).unwrap();
+        let of = |key: &str| all.get(OsStr::new(key)).map(|value| value.as_bytes());
+        assert_eq!(of("PATH"), Some(&b"/p"[..]));
+        assert_eq!(of("LANG"), Some(&b"C.UTF-8"[..]));
+        assert_eq!(of("KEY"), Some(&b"\xff\n"[..]));
+        assert_eq!(of("HOME"), Some(&b"/home/agent"[..]));
+        assert_eq!(of("USER"), Some(&b"agent"[..]));
+        assert!(all.keys().all(|key| !key.to_ascii_lowercase().as_bytes().ends_with(b"_proxy")));
+    }
+
+    #[test]
+    fn what_no_environment_can_hold_is_an_error() {
+        for (key, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0")] {
+            let go = Go { env: [(key.into(), Source::Text(value.into()))].into(), ..Go::default() };
+            let message = GoMessage { go, values: Default::default() };
+            assert!(environment(&message, std::iter::empty(), Path::new("/")).is_err(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn half_a_go_is_none() {
+        let whole = serde_json::to_vec(&GoMessage { go: Go::default(), values: Default::default() }).unwrap();
+        assert!(parse(&whole).is_ok());
+        for length in 0..whole.len() {
+            assert!(parse(&whole[..length]).is_err());
+        }
+        assert!(parse(br#"{"go":{"env":{},"files":[],"command":[],"cwd":"/","new":1},"values":{}}"#).is_err());
+        let Failure(why) = parse(br#"{"go":"sekret"}"#).unwrap_err();
+        assert!(!why.contains("sekret"), "{why}");
+    }
+}

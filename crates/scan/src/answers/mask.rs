@@ -1,0 +1,254 @@
+//! Spellings of a secret, and a stream without them. Only what may still become one is held back, so that an event
+//! passes as soon as it is there.
+
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+use wire::encode_base64;
+
+/// Bytes of a secret that is looked for: a shorter one stands in many honest texts.
+const SHORTEST: usize = 12;
+/// Bytes that are looked at in one go.
+const GRAM: usize = 4;
+
+/// Every spelling of some secrets. No derived `Debug`.
+pub struct Needles {
+    /// The longest first.
+    all: Vec<Vec<u8>>,
+    /// Bytes that one of them begins with.
+    firsts: [bool; 256],
+    /// By their hash: the parts of the beginnings, as far as all have one.
+    grams: Box<[bool; 1 << 13]>,
+    shortest: usize,
+    longest: usize,
+}
+
+impl Needles {
+    /// `None`: there is nothing to look for.
+    pub fn of<'a>(secrets: impl Iterator<Item = &'a [u8]>) -> Option<Needles> {
+        let all: BTreeSet<Vec<u8>> = secrets.filter(|secret| secret.len() >= SHORTEST).flat_map(spellings).collect();
+        let mut all: Vec<Vec<u8>> = all.into_iter().collect();
+        all.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        let (longest, shortest) = (all.first()?.len(), all.last()?.len());
+        let (mut firsts, mut grams) = ([false; 256], Box::new([false; 1 << 13]));
+        for needle in &all {
+            firsts[usize::from(needle[0])] = true;
+            for gram in needle[..shortest].windows(GRAM) {
+                grams[hash(gram)] = true;
+            }
+        }
+        Some(Needles { all, firsts, grams, shortest, longest })
+    }
+
+    /// The first spelling from there on, as long as it may be taken for. Most of a text is stepped over: bytes that stand
+    /// in no beginning rule out all beginnings around them.
+    fn find(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
+        let reach = self.shortest - GRAM;
+        let mut at = from;
+        while let Some(gram) = text.get(at + reach..at + self.shortest) {
+            if self.grams[hash(gram)]
+                && let Some(found) = (at..=at + reach).find_map(|start| self.begins(text, start))
+            {
+                return Some(found);
+            }
+            at += reach + 1;
+        }
+        None
+    }
+
+    fn begins(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
+        if !self.firsts[usize::from(text[start])] {
+            return None;
+        }
+        let needle = self.all.iter().find(|needle| text[start..].starts_with(needle))?;
+        Some(start..start + needle.len())
+    }
+
+    /// The text with every spelling overwritten; `None`: there is none in it.
+    pub fn mask(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let (mut masked, mut from): (Option<Vec<u8>>, _) = (None, 0);
+        while let Some(found) = self.find(text, from) {
+            from = found.end;
+            masked.get_or_insert_with(|| text.to_vec())[found].fill(b'*');
+        }
+        masked
+    }
+
+    /// Overwrites every spelling that stays one whatever follows, and says how much of the text is settled: the rest may be
+    /// the beginning of one, or of a longer one.
+    fn settle(&self, text: &[u8]) -> (Option<Vec<u8>>, usize) {
+        let (mut masked, mut from): (Option<Vec<u8>>, _) = (None, 0);
+        loop {
+            let open = self.open(text, from);
+            match self.find(text, from) {
+                Some(found) if found.start < open => {
+                    from = found.end;
+                    masked.get_or_insert_with(|| text.to_vec())[found].fill(b'*');
+                }
+                _ => return (masked, open),
+            }
+        }
+    }
+
+    /// Where the end of the text begins that may be the beginning of a spelling.
+    fn open(&self, text: &[u8], from: usize) -> usize {
+        let begins = |at: &usize| {
+            let rest = &text[*at..];
+            self.firsts[usize::from(rest[0])] && self.all.iter().any(|needle| needle.starts_with(rest))
+        };
+        let from = from.max(text.len().saturating_sub(self.longest));
+        (from..text.len()).find(begins).unwrap_or(text.len())
+    }
+}
+
+fn hash(gram: &[u8]) -> usize {
+    let word = gram.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte));
+    (word.wrapping_mul(0x9e37_79b9) >> 19) as usize
+}
+
+/// A stream on its way.
+pub struct Masked {
+    pub needles: Arc<Needles>,
+    held: Vec<u8>,
+    /// Something was overwritten.
+    pub found: bool,
+}
+
+impl Masked {
+    pub fn new(needles: Arc<Needles>) -> Masked {
+        Masked { needles, held: Vec::new(), found: false }
+    }
+
+    pub fn push(&mut self, bytes: Bytes) -> Bytes {
+        let bytes = if self.held.is_empty() {
+            bytes
+        } else {
+            let mut whole = std::mem::take(&mut self.held);
+            whole.extend_from_slice(&bytes);
+            Bytes::from(whole)
+        };
+        let (masked, settled) = self.needles.settle(&bytes);
+        self.held = bytes[settled..].to_vec();
+        match masked {
+            Some(masked) => {
+                self.found = true;
+                Bytes::from(masked).slice(..settled)
+            }
+            None => bytes.slice(..settled),
+        }
+    }
+
+    pub fn finish(&mut self) -> Bytes {
+        let held = std::mem::take(&mut self.held);
+        match self.needles.mask(&held) {
+            Some(masked) => {
+                self.found = true;
+                Bytes::from(masked)
+            }
+            None => Bytes::from(held),
+        }
+    }
+}
+
+/// As it is, and as programs write what they were sent.
+fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
+    let each = |spell: &dyn Fn(u8) -> String| secret.iter().map(|byte| spell(*byte)).collect::<String>().into_bytes();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' => format!("\\{}", char::from(byte)),
+        b'/' => "\\/".to_owned(),
+        _ => char::from(byte).to_string(),
+    };
+    let mut all = vec![
+        secret.to_vec(),
+        secret.iter().rev().copied().collect(),
+        each(&|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }),
+        each(&|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") }),
+        each(&|byte| format!("%{byte:02X}")),
+        each(&|byte| format!("%{byte:02x}")),
+        each(&|byte| format!("{byte:02x}")),
+        each(&|byte| format!("{byte:02X}")),
+        each(&|byte| format!("\\u{byte:04x}")),
+        each(&|byte| format!("\\u{byte:04X}")),
+        each(&|byte| format!("\\x{byte:02x}")),
+        each(&|byte| format!("&#{byte};")),
+        each(&|byte| format!("&#x{byte:x};")),
+        each(&escaped),
+        each(&|byte| if byte == b'/' { "/".to_owned() } else { escaped(byte) }),
+    ];
+    for phase in 0..3 {
+        // What stands before it in the same text decides the first digits, what follows decides the last.
+        let text = encode_base64(&[&vec![0; phase], secret].concat());
+        let inner = &text[(phase * 8).div_ceil(6)..(phase + secret.len()) * 8 / 6];
+        all.push(inner.as_bytes().to_vec());
+        all.push(inner.replace('+', "-").replace('/', "_").into_bytes());
+        all.push(inner.replace('/', "\\/").into_bytes());
+        all.push(inner.replace('+', "%2B").replace('/', "%2F").into_bytes());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECRET: &[u8] = b"tok/en+\"0f6d1c93b7a5";
+
+    fn masked(parts: &[&[u8]]) -> Vec<u8> {
+        let mut stream = Masked::new(Arc::new(Needles::of([SECRET].into_iter()).unwrap()));
+        let mut out = Vec::new();
+        for part in parts {
+            out.extend_from_slice(&stream.push(Bytes::copy_from_slice(part)));
+        }
+        out.extend_from_slice(&stream.finish());
+        out
+    }
+
+    #[test]
+    fn every_spelling_is_overwritten_wherever_it_is_cut() {
+        for spelling in spellings(SECRET) {
+            let text = [b"{\"echo\":\"", &spelling[..], b"\"}"].concat();
+            let wanted = [b"{\"echo\":\"", &vec![b'*'; spelling.len()][..], b"\"}"].concat();
+            for at in 0..text.len() {
+                let got = masked(&[&text[..at], &text[at..]]);
+                assert_eq!(got, wanted, "{} cut at {at}", String::from_utf8_lossy(&spelling));
+            }
+        }
+    }
+
+    #[test]
+    fn encoded_with_what_stands_around_it_nothing_of_use_is_left() {
+        for before in ["", "a", "ab", "user:"] {
+            let text = encode_base64(&[before.as_bytes(), SECRET, b"!!"].concat());
+            let got = masked(&[text.as_bytes()]);
+            let stars = got.iter().filter(|byte| **byte == b'*').count();
+            assert!(stars * 6 / 8 >= SECRET.len() - 2, "{}", String::from_utf8_lossy(&got));
+        }
+    }
+
+    #[test]
+    fn what_is_no_beginning_is_not_held() {
+        let mut stream = Masked::new(Arc::new(Needles::of([SECRET].into_iter()).unwrap()));
+        assert_eq!(stream.push(Bytes::from_static(b"data: 1\n\n")), "data: 1\n\n");
+        assert!(stream.held.is_empty());
+        assert_eq!(stream.push(Bytes::from_static(b"data: tok/en")), "data: ");
+        assert_eq!(stream.push(Bytes::from_static(b" is no more\n\n")), "tok/en is no more\n\n");
+        assert!(!stream.found);
+        assert!(Needles::of([&b"short"[..]].into_iter()).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same(before in "[a-z%\\\\]{0,9}", after in ".{0,9}", cuts in proptest::collection::vec(0usize..60, 0..5)) {
+            let text = [before.as_bytes(), SECRET, &SECRET[..7], after.as_bytes()].concat();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let parts: Vec<&[u8]> = cuts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(masked(&parts), masked(&[&text]));
+            prop_assert!(!masked(&parts).windows(SECRET.len()).any(|part| part == SECRET));
+        }
+    }
+}

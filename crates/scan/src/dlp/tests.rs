@@ -1,0 +1,358 @@
+//! The scanner alone: every encoding, every split, what is overwritten, what is never found, and how long it takes.
+
+use super::*;
+use proptest::prelude::*;
+use std::io::Write;
+use wire::encode_base64;
+
+const TOKEN: &str = "gt_Xk29fLq8/Wm4+Zr7bN1cQ5";
+const PIN: &str = "zx-api03-q8Rt2LmPw9Xk4Zc7";
+
+const BLOCK: Orders = Orders { seen: Action::Block, patterns: Action::Block, stuck: Action::Block };
+const MASK: Orders = Orders { seen: Action::Mask, patterns: Action::Mask, stuck: Action::Block };
+const MODEL: Orders = Orders { seen: Action::Mask, patterns: Action::Off, stuck: Action::Warn };
+
+fn knowledge() -> Knowledge {
+    let known = |name: &str, class, text: &str| Known { name: name.to_owned(), class, bytes: text.into() };
+    let values = [known("token", Class::GateOnly, TOKEN), known("pin", Class::Seen, PIN)];
+    Knowledge { vault: Arc::new(Vault::new(&values)), rules: Arc::new(Rules::new().unwrap()) }
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zlib(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn each(text: &[u8], write: impl Fn(u8) -> String) -> Vec<u8> {
+    text.iter().flat_map(|byte| write(*byte).into_bytes()).collect()
+}
+
+fn base64(text: &[u8]) -> Vec<u8> {
+    encode_base64(text).into_bytes()
+}
+
+fn lines(text: &[u8], length: usize) -> Vec<u8> {
+    text.chunks(length).collect::<Vec<_>>().join(&b"\r\n"[..])
+}
+
+fn dump(text: &[u8]) -> Vec<u8> {
+    let line = |(n, part): (usize, &[u8])| {
+        let hex = each(part, |byte| format!("{byte:02x} "));
+        let read = each(part, |byte| char::from(byte).to_string());
+        format!("{:08x}  {} |{}|\n", n * 16, String::from_utf8(hex).unwrap(), String::from_utf8(read).unwrap())
+    };
+    text.chunks(16).enumerate().map(line).collect::<String>().into_bytes()
+}
+
+type Encoding = (&'static str, fn(&[u8]) -> Vec<u8>);
+
+const ENCODINGS: &[Encoding] = &[
+    ("plain", |t| t.to_vec()),
+    ("upper", |t| t.to_ascii_uppercase()),
+    ("percent", |t| each(t, |b| format!("%{b:02x}"))),
+    ("percent twice", |t| each(t, |b| format!("%25{b:02X}"))),
+    ("base64", base64),
+    ("base64 unpadded", |t| base64(t).into_iter().filter(|b| *b != b'=').collect()),
+    ("base64 url", |t| {
+        base64(t)
+            .iter()
+            .map(|b| match b {
+                b'+' => b'-',
+                b'/' => b'_',
+                b => *b,
+            })
+            .collect()
+    }),
+    ("base64 shifted", |t| base64(&[b"x", t].concat())),
+    ("base64 shifted twice", |t| base64(&[b"xy", t].concat())),
+    ("base64 in lines", |t| lines(&base64(t), 8)),
+    ("base64 twice", |t| base64(&base64(t))),
+    ("base64 thrice", |t| base64(&base64(&base64(t)))),
+    ("base64 of hex", |t| base64(&super::forms::hex(t))),
+    ("base64 of percent", |t| base64(&each(t, |b| format!("%{b:02x}")))),
+    ("percent of base64", |t| each(&base64(t), |b| format!("%{b:02X}"))),
+    ("hex", super::forms::hex),
+    ("hex, upper", |t| super::forms::hex(t).to_ascii_uppercase()),
+    ("hex with colons", |t| each(t, |b| format!("{b:02x}:"))),
+    ("hex with blanks", |t| each(t, |b| format!("{b:02x} "))),
+    ("hex with 0x", |t| each(t, |b| format!("0x{b:02x}, "))),
+    ("hex with backslashes", |t| each(t, |b| format!("\\x{b:02x}"))),
+    ("hex of base64", |t| super::forms::hex(&base64(t))),
+    ("hexdump", dump),
+    ("numbers", |t| each(t, |b| format!("{b}, "))),
+    ("octal", |t| each(t, |b| format!("\\{b:03o}"))),
+    ("bits", |t| each(t, |b| format!("{b:08b} "))),
+    ("reversed", super::forms::reversed),
+    ("rot13", |t| super::forms::all(&t[..t.len()]).into_iter().find(|form| form.0 == "rot13").unwrap().1),
+    ("json", |t| each(t, |b| format!("\\u{b:04x}"))),
+    ("html", |t| each(t, |b| format!("&#{b};"))),
+    ("html hex", |t| each(t, |b| format!("&#x{b:x};"))),
+    ("quoted-printable", |t| each(t, |b| format!("={b:02X}"))),
+    ("dots", |t| each(t, |b| format!("{}.", char::from(b)))),
+    ("zero width", |t| each(t, |b| format!("{}\u{200b}", char::from(b)))),
+    ("fullwidth", |t| each(t, |b| char::from_u32(u32::from(b) + 0xfee0).unwrap().to_string())),
+    ("tags", |t| each(t, |b| char::from_u32(u32::from(b) + 0xe0000).unwrap().to_string())),
+    ("UTF-16", |t| t.iter().flat_map(|b| [*b, 0]).collect()),
+    ("base64 of UTF-16", |t| base64(&t.iter().flat_map(|b| [*b, 0]).collect::<Vec<_>>())),
+    ("gzip", gzip),
+    ("zlib", zlib),
+    ("gzip, then base64", |t| base64(&gzip(t))),
+    ("gzip, then hex", |t| super::forms::hex(&gzip(t))),
+    ("base64, then gzip", |t| gzip(&base64(t))),
+    ("parameters", |t| {
+        let part = |(n, part): (usize, &[u8])| format!("&part{n}={}", String::from_utf8_lossy(part)).into_bytes();
+        t.chunks(4).enumerate().flat_map(part).collect()
+    }),
+    ("out of order", |t| [b"b=", &t[12..], b"&a=", &t[..12]].concat()),
+    ("JSON list", |t| each(t, |b| format!("\"{}\", ", char::from(b)))),
+    ("without its ends", |t| t[2..t.len() - 2].to_vec()),
+];
+
+/// Texts to hide in, with a place for it.
+const PLACES: &[(&str, &[u8], &[u8])] = &[
+    ("nowhere", b"", b""),
+    ("a path", b"/v1/upload/", b"/end?x=1"),
+    ("a query", b"/?q=", b"&page=2"),
+    ("JSON", br#"{"model":"m","messages":[{"role":"user","content":"Look at this:\n\n"#, br#" and go on"}]}"#),
+    ("XML", b"<?xml version=\"1.0\"?><doc><p class=\"a\">", b"</p></doc>"),
+    ("YAML", b"name: x\nvalue: |\n  ", b"\nother: y\n"),
+    ("a form's part", b"--b\r\nContent-Disposition: form-data; name=\"f\"\r\n\r\n", b"\r\n--b--\r\n"),
+];
+
+fn run(knowledge: &Knowledge, orders: Orders, chunks: &[&[u8]]) -> (Vec<u8>, Result<(), Stop>, Vec<Finding>) {
+    let (mut scan, mut out) = (Scan::passing(knowledge, orders), Vec::new());
+    let ended = chunks.iter().try_for_each(|chunk| scan.push(chunk, &mut out));
+    let ended = ended.and_then(|()| scan.finish(&mut out));
+    (out, ended, scan.notes())
+}
+
+#[test]
+fn every_encoding_in_every_place_in_every_split() {
+    let knowledge = knowledge();
+    let mut missed = Vec::new();
+    for (secret, class) in [(TOKEN, Class::GateOnly), (PIN, Class::Seen)] {
+        for (encoding, encode) in ENCODINGS {
+            for (place, before, after) in PLACES {
+                let text = [before, &encode(secret.as_bytes())[..], after].concat();
+                for part in [1, 7, 4096] {
+                    let chunks: Vec<&[u8]> = text.chunks(part).collect();
+                    let (out, ended, _) = run(&knowledge, BLOCK, &chunks);
+                    match ended {
+                        Err(Stop::Found(finding)) if matches!(finding.subject, Subject::Known(whose, _) if whose == class) =>
+                        {
+                            let (told, secret) = (format!("{finding:?}"), secret.as_bytes());
+                            assert!(!told.contains(TOKEN) && !told.contains(PIN));
+                            assert!(!out.windows(secret.len()).any(|window| window == secret), "{encoding} {place}");
+                        }
+                        other => missed.push(format!("{encoding} in {place} by {part}: {other:?}")),
+                    }
+                }
+                let (mut scan, mut out) = (Scan::looking(&knowledge, BLOCK), Vec::new());
+                if scan.push(&text, &mut out).and_then(|()| scan.finish(&mut out)).is_ok() {
+                    missed.push(format!("{encoding} in {place}, looked at"));
+                }
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+}
+
+#[test]
+fn what_is_overwritten_keeps_its_length_and_stays_readable() {
+    let knowledge = knowledge();
+    let coded = encode_base64(format!("the pin is {PIN} indeed").as_bytes());
+    let text = format!(
+        "{{\"a\":\"{PIN}\",\"b\":\"{coded}\",\"c\":\"{}\"}}",
+        String::from_utf8(forms::hex(PIN.as_bytes())).unwrap()
+    );
+    for part in [1, 5, 64, 4096] {
+        let chunks: Vec<&[u8]> = text.as_bytes().chunks(part).collect();
+        let (out, ended, notes) = run(&knowledge, MODEL, &chunks);
+        assert_eq!(ended, Ok(()), "{notes:?}");
+        assert_eq!(out.len(), text.len());
+        let out = String::from_utf8(out).unwrap();
+        // The first three bytes may have gone before they were the beginning of anything.
+        assert!(out[6 + 3..].starts_with(&"*".repeat(PIN.len() - 3)), "{out}");
+        let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let plain = wire::decode_base64(value["b"].as_str().unwrap()).unwrap();
+        assert!(plain.starts_with(b"the pin is") && plain.ends_with(b"deed"), "{}", String::from_utf8_lossy(&plain));
+        assert!(!String::from_utf8_lossy(&plain).contains(&PIN[2..PIN.len() - 2]));
+        assert!(value["c"].as_str().unwrap().ends_with(&"0".repeat(2 * PIN.len() - 3)));
+        assert!(notes.iter().all(|note| note.done == Action::Mask) && notes.len() == 3, "{notes:?}");
+    }
+    // What cannot be overwritten: told on the model's host, stopped elsewhere; what only the gate has is stopped there, too.
+    let hidden = [b"x ".to_vec(), base64(&base64(PIN.as_bytes()))].concat();
+    let (out, ended, notes) = run(&knowledge, MODEL, &[&hidden]);
+    assert_eq!((out, ended, notes[0].done), (hidden.clone(), Ok(()), Action::Warn));
+    assert!(run(&knowledge, MASK, &[&hidden]).1.is_err());
+    assert!(run(&knowledge, MODEL, &[TOKEN.as_bytes()]).1.is_err());
+    let off = Orders { seen: Action::Off, patterns: Action::Off, stuck: Action::Off };
+    assert!(run(&knowledge, off, &[PIN.as_bytes()]).1.is_ok() && run(&knowledge, off, &[TOKEN.as_bytes()]).1.is_err());
+    let warn = Orders { seen: Action::Warn, patterns: Action::Warn, stuck: Action::Warn };
+    let (out, ended, notes) = run(&knowledge, warn, &[PIN.as_bytes(), b" ", PIN.as_bytes()]);
+    assert_eq!((out.len(), ended), (2 * PIN.len() + 1, Ok(())));
+    assert!(!notes.is_empty() && notes.iter().all(|note| note.done == Action::Warn));
+    // A pattern.
+    let key = "key AKIAQ7JX2MZP4KLW9TNB5 and AKIAQ7JX2MZP4KLW6TNB.";
+    for part in [1, 9, 100] {
+        let chunks: Vec<&[u8]> = key.as_bytes().chunks(part).collect();
+        let (out, ended, _) = run(&knowledge, MASK, &chunks);
+        assert_eq!(ended, Ok(()));
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.starts_with("key AKIAQ7JX2MZP4KLW9TNB5 and ") && out.ends_with("*****************."), "{out}");
+        assert_eq!(out.len(), key.len());
+        assert!(run(&knowledge, BLOCK, &chunks).1.is_err());
+    }
+}
+
+#[test]
+fn a_body_that_says_how_it_is_compressed_is_read_or_stopped() {
+    let knowledge = knowledge();
+    let scan = |name: &str, body: &[u8]| {
+        let (mut scan, mut out) = (Scan::passing(&knowledge, BLOCK).unpacking(Decoder::new(name).unwrap()), Vec::new());
+        let ended = body.chunks(100).try_for_each(|chunk| scan.push(chunk, &mut out));
+        ended.and_then(|()| scan.finish(&mut out)).map(|()| out)
+    };
+    let text = format!("{}{TOKEN}", "some text before it. ".repeat(500)).into_bytes();
+    let fine = "some text. ".repeat(500).into_bytes();
+    let zstd = |text: &[u8]| ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest);
+    assert!(matches!(scan("gzip", &gzip(&text)), Err(Stop::Found(_))));
+    assert!(matches!(scan("deflate", &zlib(&text)), Err(Stop::Found(_))));
+    assert!(matches!(scan("zstd", &zstd(&text)), Err(Stop::Found(_))));
+    assert!(matches!(scan("gzip, zstd", &zstd(&gzip(&text))), Err(Stop::Found(_))));
+    assert_eq!(scan("gzip", &gzip(&fine)).unwrap(), gzip(&fine));
+    assert_eq!(scan("zstd", &zstd(&fine)).unwrap(), zstd(&fine));
+    assert!(matches!(scan("gzip", &fine), Err(Stop::Unread(_))));
+    assert!(matches!(scan("gzip", &gzip(&fine)[..60]), Err(Stop::Unread(_))));
+    assert!(scan("gzip", &[gzip(&fine), TOKEN.into()].concat()).is_err());
+}
+
+#[test]
+fn a_stream_without_a_suspicion_is_not_delayed() {
+    let knowledge = knowledge();
+    let (mut scan, mut out) = (Scan::passing(&knowledge, BLOCK), Vec::new());
+    for part in ["data: {\"g\":1}\n\n", "gt", "_ and z", "x-", "api: -----", "\n", "sk", "-", " xo"] {
+        let before = out.len();
+        scan.push(part.as_bytes(), &mut out).unwrap();
+        assert_eq!(out.len() - before, part.len(), "{part}");
+    }
+    let before = out.len();
+    scan.push(&PIN.as_bytes()[..14], &mut out).unwrap();
+    assert_eq!(out.len(), before);
+    scan.push(b"!", &mut out).unwrap();
+    assert_eq!(out.len(), before + 15);
+}
+
+#[test]
+fn a_long_value_is_found_by_a_part_of_it() {
+    let mut state = 7u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(state >> 26) as usize])
+    };
+    let body: Vec<String> = (0..20).map(|_| (0..64).map(|_| noise()).collect()).collect();
+    let key = format!("-----BEGIN SECRET THING-----\n{}\n-----END SECRET THING-----\n", body.join("\n"));
+    let known = Known { name: "key".into(), class: Class::GateOnly, bytes: key.clone().into() };
+    let knowledge = Knowledge { vault: Arc::new(Vault::new(&[known])), rules: Arc::new(Rules::new().unwrap()) };
+    let part = &key[300..460];
+    for text in [part.as_bytes().to_vec(), base64(part.as_bytes()), gzip(part.as_bytes())] {
+        assert!(run(&knowledge, BLOCK, &[&text]).1.is_err());
+    }
+    assert!(run(&knowledge, BLOCK, &[b"-----BEGIN SECRET THING-----\n\n-----END SECRET THING-----\n"]).1.is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    #[test]
+    fn any_split_gives_the_same_verdict_and_never_lets_a_value_out(
+        before in proptest::collection::vec(any::<u8>(), 0..200),
+        after in proptest::collection::vec(any::<u8>(), 0..200),
+        cuts in proptest::collection::vec(0usize..600, 0..12),
+        encoding in 0..ENCODINGS.len(),
+        planted in 0..3usize,
+    ) {
+        let knowledge = knowledge();
+        let secret = [Some(TOKEN), Some(PIN), None][planted];
+        let middle = secret.map(|secret| ENCODINGS[encoding].1(secret.as_bytes())).unwrap_or_default();
+        let text = [before, middle, after].concat();
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).chain([0, text.len()]).collect();
+        cuts.sort_unstable();
+        let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect();
+        for orders in [BLOCK, MASK, MODEL] {
+            let (whole, ended, _) = run(&knowledge, orders, &[&text]);
+            let (split, ended_split, _) = run(&knowledge, orders, &chunks);
+            prop_assert_eq!(ended.is_err(), ended_split.is_err());
+            for out in [&whole, &split] {
+                for secret in [TOKEN, PIN] {
+                    prop_assert!(!out.windows(secret.len()).any(|part| part == secret.as_bytes()));
+                }
+            }
+            if ended.is_ok() {
+                prop_assert_eq!(split.len(), text.len());
+            }
+        }
+    }
+}
+
+/// `cargo test --release --features gate --bin claude-bottle-gate -- --ignored --nocapture dlp_speed`
+#[test]
+#[ignore = "a measurement"]
+fn dlp_speed() {
+    let values: Vec<Known> = (0..6u64)
+        .map(|n| {
+            let text = encode_base64(&(n + 3).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes().repeat(3));
+            Known { name: n.to_string(), class: Class::Seen, bytes: format!("{n}{text}").into() }
+        })
+        .collect();
+    let knowledge = Knowledge { vault: Arc::new(Vault::new(&values)), rules: Arc::new(Rules::new().unwrap()) };
+    let mut state = 1u64;
+    let mut noise = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let size = 1 << 20;
+    let source = include_str!("layer.rs");
+    let json = serde_json::to_string(&source.repeat(size / source.len())).unwrap();
+    let binary: Vec<u8> = (0..size).map(|_| noise() as u8).collect();
+    let hashes: String =
+        (0..size / 66).map(|_| format!("{:064x}\n", u128::from(noise()) << 64 | u128::from(noise()))).collect();
+    for (name, text) in [
+        ("source code", source.repeat(size / source.len()).into_bytes()),
+        ("JSON with code", json.into_bytes()),
+        ("binary", binary.clone()),
+        ("base64", base64(&binary)[..size].to_vec()),
+        ("hashes", hashes.into_bytes()),
+    ] {
+        for length in [10 << 10, text.len()] {
+            let times = (size / length).clamp(3, 50);
+            let started = std::time::Instant::now();
+            for _ in 0..times {
+                let (mut scan, mut out) = (Scan::passing(&knowledge, BLOCK), Vec::new());
+                for chunk in text[..length].chunks(16 << 10) {
+                    scan.push(chunk, &mut out).unwrap_or_else(|stop| panic!("{name}: {stop:?}"));
+                }
+                scan.finish(&mut out).unwrap();
+            }
+            let spent = started.elapsed().as_secs_f64() * 1000.0 / f64::from(times as u32);
+            let _ = writeln!(std::io::stderr(), "{name}, {length} bytes: {spent:.2} ms");
+        }
+    }
+    let started = std::time::Instant::now();
+    for _ in 0..1000 {
+        let mut scan = Scan::looking(&knowledge, BLOCK);
+        scan.look(b"/v1/messages?beta=true\nuser-agent: curl/8.5.0\naccept: */*\ncontent-type: application/json\n")
+            .unwrap();
+        scan.finish(&mut Vec::new()).unwrap();
+    }
+    let _ = writeln!(std::io::stderr(), "a small head: {:.4} ms", started.elapsed().as_secs_f64());
+}
