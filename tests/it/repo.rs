@@ -346,7 +346,7 @@ fn foreign_path(line: &str) -> Option<&str> {
 fn the_rules_see_what_they_are_for() {
     assert_eq!(bare(r#"call("a // b", '"', x); // crate::docker"#), "call(, ', x);");
     assert_eq!(named("use crate::{docker, plan::Step};"), ["docker", "plan"]);
-    assert_eq!(named("pub fn f(x: crate::state::Mark) -> policy::Route {"), ["state", "plan"]);
+    assert_eq!(named("pub fn f(x: crate::state::Mark) -> claude_bottle::plan::Route {"), ["state", "plan"]);
     assert!(has_word("let x = fs::read(y);", "fs::") && !has_word("prefs::read(y)", "fs::"));
     // Put together here, so that this file does not name one itself.
     let url = |rest: &str| format!("https:{}{rest}", "//");

@@ -3,13 +3,13 @@
 
 use claude_bottle::manifest::json::{Node, Value, parse};
 use claude_bottle::manifest::{FILE, load};
-use gate::egress::first::{self, First};
+use gate::listen::greeting::{self, First};
 use std::path::Path;
 
 pub fn run(input: &[u8]) {
-    if let Some(First::Connect { host, port }) = first::parse(input) {
+    if let Some(First::Connect { host, port }) = greeting::parse(input) {
         let plain = format!("CONNECT {host}:{port}");
-        assert_eq!(first::parse(plain.as_bytes()), Some(First::Connect { host, port }));
+        assert_eq!(greeting::parse(plain.as_bytes()), Some(First::Connect { host, port }));
     }
     let Ok(text) = std::str::from_utf8(input) else { return };
     let Ok(node) = parse(text) else { return };

@@ -1,58 +1,27 @@
 //! Egress: all that comes through the door takes this one path. What is not understood is refused, and every end of a
 //! connection or request is one audit line.
 
-mod answer;
-mod body;
-mod ca;
-mod canary;
-mod changes;
-mod dial;
-mod door;
-pub mod first;
-mod forward;
-mod frames;
-mod framing;
-mod gulp;
-mod head;
-mod headers;
-mod heads;
-mod http;
-mod inspect;
-mod judge;
-mod leaks;
-mod lease;
-mod link;
-mod model;
-mod opening;
-mod pages;
-mod proxy;
-mod race;
-mod raw;
-mod rebuilt;
-mod renew;
-mod stock;
-mod streams;
-mod table;
-mod tally;
-mod trial;
-mod upstream;
-mod watch;
-mod websocket;
-mod ledger;
+pub mod http1;
+pub mod inspect;
+pub mod live;
+pub mod passthrough;
+pub mod request;
+pub mod upstream;
+pub mod websocket;
 
-pub use ca::Authority;
+pub use live::ca::Authority;
 
+use crate::audit::record::Tallies;
 use crate::events::Events;
-use dial::Dialler;
+use live::secrets::Stock;
+use live::snapshot::{Injection, Table};
 use policy::{Pass, Route};
 use serde_json::json;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
-use stock::Stock;
-use table::{Injection, Table};
-use tally::Tallies;
 use tokio::sync::Notify;
+use upstream::dial::Dialler;
 use wire::Document;
 
 /// A request that may pass, and the table that says so, which a reload does not take from under it.
@@ -90,8 +59,8 @@ pub struct Egress {
     /// Told of every change of the two.
     news: Notify,
     dialler: Dialler,
-    events: Arc<Events>,
-    tallies: Tallies,
+    pub(crate) events: Arc<Events>,
+    pub(crate) tallies: Tallies,
     started: Instant,
 }
 

@@ -1,0 +1,3 @@
+//! Every end of a connection or request is one audit line; findings are alarms.
+
+pub mod record;

@@ -1,0 +1,109 @@
+//! A request to the model. Its last part is kept until all of it was read: the upstream never has a whole one that was
+//! refused.
+
+use crate::egress::Passage;
+use hyper::body::Bytes;
+use hyper::header::CONTENT_ENCODING;
+use hyper::http::request;
+use policy::{Denial, Reason};
+use scan::messages::Messages;
+
+pub struct Model {
+    messages: Messages,
+    kept: Bytes,
+}
+
+impl Model {
+    pub fn new(passage: &Passage, head: &request::Parts) -> Result<Model, Denial> {
+        if head.headers.contains_key(CONTENT_ENCODING) {
+            return Err(refused("a compressed request to the model is not read".to_owned()));
+        }
+        Ok(Model::allowing(&passage.rule().server_tools))
+    }
+
+    fn allowing(tools: &[String]) -> Model {
+        Model { messages: Messages::new(tools), kept: Bytes::new() }
+    }
+
+    pub fn push(&mut self, bytes: Bytes) -> Result<Bytes, Denial> {
+        self.messages.push(&bytes).map_err(refused)?;
+        Ok(if bytes.is_empty() { bytes } else { std::mem::replace(&mut self.kept, bytes) })
+    }
+
+    pub fn finish(&mut self) -> Result<Bytes, Denial> {
+        self.messages.finish().map_err(refused)?;
+        Ok(std::mem::take(&mut self.kept))
+    }
+}
+
+fn refused(why: String) -> Denial {
+    Denial::new(Reason::Model, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What left, and whether all of it may.
+    fn send(text: &str, cuts: &[usize]) -> (Vec<u8>, bool) {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| *cut % (text.len() + 1)).collect();
+        cuts.extend([0, text.len()]);
+        cuts.sort_unstable();
+        let (mut model, mut left) = (Model::allowing(&[]), Vec::new());
+        for pair in cuts.windows(2) {
+            match model.push(Bytes::copy_from_slice(&text.as_bytes()[pair[0]..pair[1]])) {
+                Ok(bytes) => left.extend_from_slice(&bytes),
+                Err(_) => return (left, false),
+            }
+        }
+        match model.finish() {
+            Ok(bytes) => left.extend_from_slice(&bytes),
+            Err(_) => return (left, false),
+        }
+        (left, true)
+    }
+
+    /// Bodies, most of them nearly right: some are refused, and some end where they should not.
+    fn body() -> impl Strategy<Value = String> {
+        let value = prop_oneof![
+            Just("[]".to_owned()),
+            Just("null".to_owned()),
+            Just("[{\"type\":\"web_fetch_1\"}]".to_owned()),
+            Just("[{\"type\":\"custom\",\"name\":\"\u{e9}\"}]".to_owned()),
+            Just("[{\"role\":\"user\",\"content\":[{\"type\":\"image\",\"source\":{\"type\":\"url\"}}]}]".to_owned()),
+            Just("[{\"role\":\"user\",\"content\":\"a\\u0020b\"}]".to_owned()),
+        ];
+        let key = prop_oneof![
+            Just("tools"),
+            Just("messages"),
+            Just("mcp_servers"),
+            Just("\\u006dcp_servers"),
+            Just("container"),
+            Just("model"),
+        ];
+        let end = prop_oneof![Just("}"), Just("} "), Just("}\n{}"), Just(""), Just("}]"), Just(",}")];
+        (proptest::collection::vec((key, value), 0..4), end).prop_map(|(members, end)| {
+            let members: Vec<String> = members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+            format!("{{{}{end}", members.join(","))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn what_was_refused_never_leaves_whole(text in body(), cuts in proptest::collection::vec(0usize..500, 0..6)) {
+            let (left, passes) = send(&text, &cuts);
+            prop_assert_eq!(passes, send(&text, &[]).1, "{}", text);
+            if passes {
+                prop_assert_eq!(left, text.as_bytes());
+            } else if let Ok(whole) = std::str::from_utf8(&left)
+                && serde_json::from_str::<serde_json::Value>(whole).is_ok()
+            {
+                // It was all right until something followed it.
+                prop_assert!(send(whole, &[]).1, "{} of {}", whole, text);
+                prop_assert!(whole.len() < text.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What passes untouched: raw TCP, and TLS of clients that pin certificates. Only names and addresses are checked; a
+//! refusal is a closed connection and an audit line, because there is no page to show.
+
+use crate::audit::record::Tally;
+use crate::egress::Egress;
+use crate::egress::inspect::leaks;
+use crate::egress::upstream::dial::Trouble;
+use crate::listen::connection::GREETING;
+use policy::{Denial, Reason, plain_name};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+use tokio_rustls::rustls::server::Acceptor;
+
+/// Bytes on their way, each direction.
+const BUFFER: usize = 32 * 1024;
+/// Bytes of a TLS hello.
+const LONGEST: usize = 64 * 1024;
+
+/// `index`: of the route in the tally's table.
+pub async fn tcp(egress: &Egress, mut tally: Tally, stream: UnixStream, index: usize) {
+    if let Some(upstream) = reach(egress, &mut tally, index).await {
+        pass(stream, upstream, &mut tally, &[]).await;
+    }
+}
+
+pub async fn untouched(egress: &Egress, mut tally: Tally, mut stream: UnixStream, index: usize) {
+    let host = tally.audit.host.clone();
+    let hello = match timeout(GREETING, hello(&mut stream)).await {
+        Ok(Ok(hello)) => hello,
+        Ok(Err(why)) => return tally.denied(&Denial::new(Reason::Malformed, why).near(index)),
+        Err(_) => return tally.denied(&Denial::new(Reason::Malformed, "the TLS hello did not come").near(index)),
+    };
+    let text = match hello.name {
+        Some(name) if plain_name(&name).as_ref() == Some(&host) => None,
+        Some(name) => Some(format!("TLS asks for `{name}`, the connection for `{host}`")),
+        // Nothing else will say to whom this speaks.
+        None => Some("TLS names no server, and passes untouched only where it does".to_owned()),
+    };
+    if let Some(text) = text {
+        return tally.denied(&Denial::new(Reason::Name, text).near(index));
+    }
+    if let Some(upstream) = reach(egress, &mut tally, index).await {
+        pass(stream, upstream, &mut tally, &hello.bytes).await;
+    }
+}
+
+async fn reach(egress: &Egress, tally: &mut Tally, index: usize) -> Option<TcpStream> {
+    let table = tally.table.clone();
+    if table.route(index).host.is_wildcard()
+        && let Err(denial) = leaks::name(&table, index, tally)
+    {
+        tally.denied(&denial.near(index));
+        return None;
+    }
+    let table = &table;
+    let found = match egress.dialler.locate(table, table.route(index), &tally.audit.host).await {
+        Ok(target) => egress.dialler.tunnel(table, &target).await,
+        Err(trouble) => Err(trouble),
+    };
+    tally.allowed(index);
+    match found {
+        Ok(upstream) => return Some(upstream),
+        Err(Trouble::Denied(denial)) => tally.denied(&denial.near(index)),
+        Err(Trouble::Failed(_, why)) => tally.failed(why),
+    }
+    None
+}
+
+/// `first`: bytes that were read from the agent already.
+async fn pass(agent: UnixStream, mut upstream: TcpStream, tally: &mut Tally, first: &[u8]) {
+    match upstream.write_all(first).await {
+        Ok(()) => {
+            tally.sent.fetch_add(first.len() as u64, Relaxed);
+            shuttle(agent, upstream, tally).await;
+        }
+        Err(error) => tally.failed(format!("the upstream broke off: {}", error.kind())),
+    }
+}
+
+/// Bytes both ways until both sides have ended, or one breaks; counted either way.
+pub async fn shuttle(
+    agent: impl AsyncRead + AsyncWrite + Unpin,
+    mut upstream: impl AsyncRead + AsyncWrite + Unpin,
+    tally: &mut Tally,
+) {
+    let mut agent = Counted { stream: agent, read: tally.sent.clone(), written: 0 };
+    let passed = copy_bidirectional_with_sizes(&mut agent, &mut upstream, BUFFER, BUFFER).await;
+    tally.received += agent.written;
+    match passed {
+        // Many programs end TLS without saying so.
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            tally.audit.reason = Some(format!("broke off: {}", error.kind()));
+        }
+        _ => {}
+    }
+}
+
+/// A stream that counts.
+struct Counted<S> {
+    stream: S,
+    read: Arc<AtomicU64>,
+    written: u64,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.read.fetch_add((buffer.filled().len() - before) as u64, Relaxed);
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(count)) = polled {
+            self.written += count as u64;
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+struct Hello {
+    bytes: Vec<u8>,
+    name: Option<String>,
+}
+
+async fn hello(stream: &mut UnixStream) -> Result<Hello, &'static str> {
+    let mut acceptor = Acceptor::default();
+    let mut bytes = Vec::new();
+    let mut part = [0u8; 4096];
+    loop {
+        let count = stream.read(&mut part).await.map_err(|_| "the connection broke")?;
+        if count == 0 {
+            return Err("the connection closed before its TLS hello");
+        }
+        bytes.extend_from_slice(&part[..count]);
+        if bytes.len() > LONGEST {
+            return Err("the TLS hello is too long");
+        }
+        let mut rest = &part[..count];
+        while !rest.is_empty() {
+            acceptor.read_tls(&mut rest).map_err(|_| "these bytes are not TLS")?;
+        }
+        if let Some(accepted) = acceptor.accept().map_err(|_| "these bytes are not TLS")? {
+            let name = accepted.client_hello().server_name().map(str::to_owned);
+            return Ok(Hello { bytes, name });
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! One request's answer: the upstream's, or a page of the gate's own that says why there is none.
+
+use crate::audit::record::Tally;
+use crate::egress::http1::head::Fault;
+use crate::egress::request::body::Body;
+use crate::egress::request::serve::{Conversation, Sni};
+use crate::egress::upstream::dial::Trouble;
+use crate::pages::{Reader, explain, failure, refusal};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_LENGTH, EXPECT};
+use hyper::{Request, Response, StatusCode, Version};
+use policy::{Denial, Reason};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use wire::Outcome;
+
+/// Bytes of a refused request's body that are read and forgotten, so that the connection stays usable.
+const FORGOTTEN: u64 = 1024 * 1024;
+
+impl Conversation {
+    /// Nothing is known of the request but that it is wrong.
+    pub fn refuse(&self, fault: Fault) -> Response<Body> {
+        let mut tally = Tally::connection(&self.egress, &self.host, self.port);
+        let denial = Denial::new(Reason::Malformed, fault.text());
+        tally.denied(&denial);
+        let mut response = refusal(&denial, self.reader());
+        *response.status_mut() = match fault {
+            Fault::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Fault::Malformed(_) => StatusCode::BAD_REQUEST,
+        };
+        tally.audit.status = Some(response.status().as_u16());
+        response
+    }
+
+    /// `tally.failed` was called.
+    pub fn broken(&self, word: &str, mut tally: Tally) -> Response<Body> {
+        let response = failure(word, tally.audit.reason.as_deref().unwrap_or("the upstream failed"), self.reader());
+        tally.audit.status = Some(response.status().as_u16());
+        response
+    }
+
+    /// All of the bottle's connections together ask for too much.
+    pub fn crowded(&self, request: &Request<Incoming>) -> Response<Body> {
+        let mut tally = Tally::request(&self.egress, &self.host, self.port);
+        tally.asked(request.method().as_str(), request.uri().path());
+        tally.failed("too many requests at once");
+        self.broken("busy", tally)
+    }
+
+    pub async fn reply(self: Arc<Self>, request: Request<Incoming>, sni: &Sni) -> Response<Body> {
+        let mut tally = Tally::request(&self.egress, &self.host, self.port);
+        tally.asked(request.method().as_str(), request.uri().path());
+        match self.judge(&request, sni, &mut tally).await {
+            Ok(Some(pass)) => {
+                tally.allowed(pass.route);
+                self.forward(request, &pass, tally).await
+            }
+            Ok(None) => {
+                tally.audit.verdict = Outcome::Allow;
+                let page = explain(&self.egress, request.method(), request.uri().path(), request.headers());
+                self.page(page, tally, request).await
+            }
+            Err(Trouble::Denied(denial)) => {
+                tally.denied(&denial);
+                self.page(refusal(&denial, self.reader()), tally, request).await
+            }
+            Err(Trouble::Failed(word, text)) => {
+                tally.failed(text.clone());
+                self.page(failure(word, &text, self.reader()), tally, request).await
+            }
+        }
+    }
+
+    pub fn reader(&self) -> Reader {
+        Reader::of(&self.egress.table().policy, &self.host, self.port)
+    }
+
+    /// An answer of the gate's own.
+    pub async fn page(&self, response: Response<Body>, mut tally: Tally, request: Request<Incoming>) -> Response<Body> {
+        tally.audit.status = Some(response.status().as_u16());
+        tally.received = response.body().size_hint().exact().unwrap_or_default();
+        // Whoever waits for "continue" has sent nothing.
+        let waits = request.version() != Version::HTTP_2 && request.headers().contains_key(EXPECT);
+        let mut body = request.into_body();
+        if !waits && body.size_hint().lower() <= FORGOTTEN {
+            let forget = async {
+                let mut count = 0;
+                while count <= FORGOTTEN
+                    && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+                {
+                    count += frame.data_ref().map_or(0, |data| data.len() as u64);
+                }
+            };
+            let _ = timeout(Duration::from_secs(2), forget).await;
+        }
+        response
+    }
+}
+
+/// HTTP/2 would send it in answer to HEAD, too.
+pub fn without_page(response: Response<Body>) -> Response<Body> {
+    let Body::Page(Some(page)) = response.body() else { return response };
+    let length = page.len();
+    let mut response = response.map(|_| Body::Page(None));
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    response
+}

@@ -1,0 +1,232 @@
+//! From a route to a connection. Names are resolved once, here; the address that was checked is the one that is dialled.
+//!
+//! Behind an upstream proxy the proxy resolves; private names and literals are refused all the same. Routes that are
+//! `private` lie on this side of it and are dialled directly.
+
+use crate::egress::live::snapshot::{Proxy, Table};
+use crate::egress::upstream::happy_eyeballs;
+use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{Resolver, TokioResolver};
+use policy::{Denial, Reason, Route, local_name, nowhere, private_name, special};
+use socket2::{SockRef, TcpKeepalive};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+const RESOLVE: Duration = Duration::from_secs(10);
+const PROXY: Duration = Duration::from_secs(20);
+/// Bytes of the proxy's answer.
+const LONGEST: usize = 8 * 1024;
+
+pub struct Dialler {
+    resolver: TokioResolver,
+    /// Of /etc/hosts, read once: it is the engine's, and does not change while a container runs.
+    hosts: HashMap<String, Vec<IpAddr>>,
+}
+
+/// Where a route leads, checked.
+#[derive(Debug, Clone)]
+pub enum Target {
+    Direct(Vec<SocketAddr>),
+    /// The upstream proxy is asked for this.
+    Proxied {
+        host: String,
+        port: u16,
+    },
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone)]
+pub enum Trouble {
+    Denied(Denial),
+    /// A word for the machine, a line for the reader.
+    Failed(&'static str, String),
+}
+
+impl Dialler {
+    pub fn new() -> Result<Dialler, String> {
+        let failed = |error| format!("no resolver: {error}");
+        // Without name servers there may still be /etc/hosts and literals.
+        let mut builder = Resolver::builder_tokio().unwrap_or_else(|_| {
+            let config = ResolverConfig::from_name_servers(Vec::new());
+            Resolver::builder_with_config(config, TokioRuntimeProvider::default())
+        });
+        let options = builder.options_mut();
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        // We read it ourselves: hickory would still ask DNS for the address family that the file does not have.
+        options.use_hosts_file = ResolveHosts::Never;
+        options.timeout = Duration::from_secs(3);
+        options.attempts = 2;
+        options.cache_size = 512;
+        let hosts = hosts(&std::fs::read_to_string("/etc/hosts").unwrap_or_default());
+        Ok(Dialler { resolver: builder.build().map_err(failed)?, hosts })
+    }
+
+    /// Where does this route lead for this host? Asks DNS at most once.
+    pub async fn locate(&self, table: &Table, route: &Route, host: &str) -> Result<Target, Trouble> {
+        let (name, port) = match &route.connect_to {
+            Some(to) => (to.host.as_str(), to.port),
+            None => (host, route.port),
+        };
+        let literal = name.parse::<IpAddr>().ok();
+        let refused = |why: &str| {
+            // The name that the agent used: where a route leads is the operator's business.
+            Trouble::Denied(Denial::new(Reason::Address, format!("`{host}` leads to {why}, which is not allowed")))
+        };
+        if !route.private && local_name(name) {
+            return Err(refused("a loopback address"));
+        }
+        if table.proxy.is_some() && !route.private {
+            if let Some(why) = literal.and_then(special) {
+                return Err(refused(why));
+            }
+            if literal.is_none() && private_name(name) {
+                return Err(refused("a private name"));
+            }
+            return Ok(Target::Proxied { host: name.to_owned(), port });
+        }
+        let found = match literal {
+            Some(address) => vec![address],
+            None => self
+                .resolve(name)
+                .await
+                .map_err(|()| Trouble::Failed("resolve", format!("cannot resolve the name behind `{host}`")))?,
+        };
+        let mut why = "no address";
+        let mut good: Vec<SocketAddr> = Vec::new();
+        for address in found {
+            match special(address) {
+                _ if nowhere(address) => why = "no usable address",
+                Some(reason) if !route.private => why = reason,
+                _ => good.push(SocketAddr::new(address, port)),
+            }
+        }
+        if good.is_empty() {
+            return Err(refused(why));
+        }
+        Ok(Target::Direct(happy_eyeballs::order(good)))
+    }
+
+    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ()> {
+        if let Some(addresses) = self.hosts.get(&name.to_ascii_lowercase()) {
+            return Ok(addresses.clone());
+        }
+        // The final dot: a name is asked for as it stands, no search list makes another of it.
+        let found = self.resolver.lookup_ip(format!("{name}."));
+        let found = timeout(RESOLVE, found).await.map_err(drop)?.map_err(drop)?;
+        Ok(found.iter().collect())
+    }
+
+    /// A connection that carries bytes of our choice to the target, through the proxy's CONNECT if there is one.
+    pub async fn tunnel(&self, table: &Table, target: &Target) -> Result<TcpStream, Trouble> {
+        match (target, &table.proxy) {
+            (Target::Proxied { host, port }, Some(proxy)) => {
+                let mut stream = self.proxy(proxy).await?;
+                match timeout(PROXY, ask(&mut stream, proxy, &authority(host, *port))).await {
+                    Ok(Ok(200)) => Ok(stream),
+                    Ok(Ok(status)) => Err(failed_proxy(format!("the upstream proxy answered {status}"))),
+                    Ok(Err(error)) => Err(failed_proxy(format!("the upstream proxy failed: {error}"))),
+                    Err(_) => Err(failed_proxy("the upstream proxy did not answer".to_owned())),
+                }
+            }
+            (target, _) => self.open(table, target).await,
+        }
+    }
+
+    /// A connection for plain HTTP: to the target itself, or to the proxy, which then wants absolute URIs.
+    pub async fn open(&self, table: &Table, target: &Target) -> Result<TcpStream, Trouble> {
+        match (target, &table.proxy) {
+            (Target::Direct(addresses), _) => dial(addresses)
+                .await
+                .map_err(|error| Trouble::Failed("connect", format!("cannot connect to the upstream: {error}"))),
+            (Target::Proxied { .. }, Some(proxy)) => self.proxy(proxy).await,
+            (Target::Proxied { .. }, None) => Err(failed_proxy("there is no upstream proxy".to_owned())),
+        }
+    }
+
+    /// The proxy is the host's choice: its address is not checked.
+    async fn proxy(&self, proxy: &Proxy) -> Result<TcpStream, Trouble> {
+        let addresses = match proxy.host.parse() {
+            Ok(address) => vec![address],
+            Err(_) => self
+                .resolve(&proxy.host)
+                .await
+                .map_err(|()| failed_proxy("cannot resolve the upstream proxy".to_owned()))?,
+        };
+        let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, proxy.port)).collect();
+        dial(&happy_eyeballs::order(addresses))
+            .await
+            .map_err(|error| failed_proxy(format!("cannot connect to the upstream proxy: {error}")))
+    }
+}
+
+fn failed_proxy(text: String) -> Trouble {
+    Trouble::Failed("proxy", text)
+}
+
+/// `host:port`, with brackets where they are needed.
+pub fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn hosts(text: &str) -> HashMap<String, Vec<IpAddr>> {
+    let mut hosts: HashMap<String, Vec<IpAddr>> = HashMap::new();
+    for line in text.lines() {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let Some(address) = words.next().and_then(|word| word.parse().ok()) else { continue };
+        for name in words {
+            hosts.entry(name.to_ascii_lowercase()).or_default().push(address);
+        }
+    }
+    hosts
+}
+
+async fn dial(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
+    let stream = happy_eyeballs::first(addresses, TcpStream::connect).await?;
+    stream.set_nodelay(true)?;
+    // A stream may be silent for hours; a dead peer is found all the same.
+    let probe = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(20));
+    SockRef::from(&stream).set_tcp_keepalive(&probe)?;
+    Ok(stream)
+}
+
+/// The status of the proxy's answer to CONNECT. Reads not one byte beyond its head.
+async fn ask(stream: &mut TcpStream, proxy: &Proxy, authority: &str) -> std::io::Result<u16> {
+    let mut head = format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n").into_bytes();
+    if let Some(credentials) = &proxy.credentials {
+        head.extend_from_slice(b"proxy-authorization: ");
+        head.extend_from_slice(credentials.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    stream.write_all(&head).await?;
+    let mut answer = Vec::with_capacity(256);
+    while !answer.ends_with(b"\r\n\r\n") {
+        if answer.len() >= LONGEST {
+            return Err(std::io::Error::other("its answer is too long"));
+        }
+        answer.push(stream.read_u8().await?);
+    }
+    let status = answer
+        .strip_prefix(b"HTTP/1.")
+        .and_then(|rest| rest.get(2..5))
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    status.ok_or_else(|| std::io::Error::other("its answer is not HTTP"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_file_is_read() {
+        let found =
+            hosts("# 1.1.1.1 no\n127.0.0.1 localhost\n\n10.0.0.1\tHost-Gateway alias # x\n::1 localhost\nbad x\n");
+        assert_eq!(found["host-gateway"], ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+        assert_eq!((found["localhost"].len(), found.len()), (2, 3));
+    }
+}
