@@ -7,7 +7,7 @@ use crate::manifest::{Chosen, EnvValue};
 use crate::spec::{Beginning, Mode, Spec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use wire::{self, CA_BUNDLE, File, Go, How, WORKSPACE};
+use wire::{self, CA_BUNDLE, File, Go, WORKSPACE, WriteMode};
 
 /// What stands in the agent's credential variable. Claude Code takes any string; the gate puts the real one in.
 const PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";
@@ -40,12 +40,12 @@ pub fn go(values: &mut BTreeMap<String, Source>, chosen: &Chosen, spec: &Spec, f
         let name = format!("skill:{}", skill.path);
         values.insert(name.clone(), Source::File(skill.from.clone()));
         let path = format!(".claude/skills/{}", skill.path);
-        go.files.push(File { path, mode: skill.mode, how: How::Put, source: wire::Source::Value(name) });
+        go.files.push(File { path, mode: skill.mode, how: WriteMode::Put, source: wire::Source::Value(name) });
     }
     if let Some(path) = &facts.agent.claude_md {
         values.insert("claude.md".to_owned(), Source::File(path.clone()));
         let source = wire::Source::Value("claude.md".to_owned());
-        go.files.push(File { path: ".claude/CLAUDE.md".to_owned(), mode: 0o644, how: How::Put, source });
+        go.files.push(File { path: ".claude/CLAUDE.md".to_owned(), mode: 0o644, how: WriteMode::Put, source });
     }
     Ok(go)
 }
@@ -142,5 +142,5 @@ fn first_run(chosen: &Chosen) -> Value {
 
 fn merged(path: &str, value: &Value) -> File {
     let source = wire::Source::Text(value.to_string());
-    File { path: path.to_owned(), mode: 0o600, how: How::Merge, source }
+    File { path: path.to_owned(), mode: 0o600, how: WriteMode::Merge, source }
 }

@@ -2,7 +2,7 @@
 
 use super::{Plan, step::labels};
 use crate::facts::Kind;
-use wire::{GATE_UID, PRIVATE};
+use wire::{GATE_UID, PRIVATE_DIR};
 
 /// Above what its connections can hold together.
 const MEMORY: &str = "1g";
@@ -16,7 +16,7 @@ pub fn create(plan: &Plan) -> Vec<String> {
         // Its own word for `--user`'s: it knows neither of the others.
         Kind::Podman => "U".to_owned(),
     };
-    let private = format!("{PRIVATE}:rw,noexec,nosuid,nodev,size=16m,mode=0700,{owner}");
+    let private = format!("{PRIVATE_DIR}:rw,noexec,nosuid,nodev,size=16m,mode=0700,{owner}");
     let label = super::step::selinux(&plan.identity);
     let mut args: Vec<String> = ["create", "-i", "--pull", "never", "--name", &name].map(str::to_owned).into();
     args.extend(labels(plan, "gate"));

@@ -184,7 +184,7 @@ pub fn trial(bottle: &Bottle, values: Values) -> Document {
     let given = given.filter(|(_, value)| values.contains_key(value));
     let env = given.map(|(name, value)| (name.clone(), wire::Source::Value(value))).collect();
     Document {
-        version: wire::VERSION,
+        version: wire::DOCUMENT_VERSION,
         identity: String::new(),
         bottle: bottle.name.clone(),
         policy: bottle.policy(),
@@ -217,7 +217,7 @@ impl Plan {
     /// What the gate is told, with these values.
     pub fn document(&self, values: Values) -> Document {
         Document {
-            version: wire::VERSION,
+            version: wire::DOCUMENT_VERSION,
             identity: self.identity.clone(),
             bottle: self.bottle.clone(),
             policy: self.policy.clone(),

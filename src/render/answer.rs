@@ -6,7 +6,7 @@ use crate::say::name;
 use policy::{Denial, Target};
 use serde::Serialize;
 use std::fmt::Write;
-use wire::{Done, Refusal};
+use wire::{Done, TrialDenial};
 
 /// Of one request. What was not decided is null.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -140,11 +140,11 @@ impl Answer {
     }
 
     /// Of an allowed one: it carries this, and is refused for it or not.
-    pub fn carrying(self, carries: Carried, refusal: Option<Refusal>) -> Answer {
+    pub fn carrying(self, carries: Carried, refusal: Option<TrialDenial>) -> Answer {
         let answer = Answer { carries: Some(carries), ..self };
         match refusal {
             None => answer,
-            Some(Refusal { reason, text }) => Answer {
+            Some(TrialDenial { reason, text }) => Answer {
                 verdict: "deny",
                 reason: Some(reason),
                 text: Some(text),

@@ -10,7 +10,7 @@ use crate::say;
 use crate::secrets::Fetching;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use wire::{Blob, Due, Fresh};
+use wire::{Blob, DueTokens, FreshToken};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -51,7 +51,7 @@ impl Refresh {
         let asked = self.asking.as_ref().map(|(_, began)| *began);
         if let Some(due) = take_ended(&mut self.asking) {
             // A gate that goes down just now has nothing due; an older one never has.
-            let due = due.and_then(|(text, _)| serde_json::from_str::<Due>(&text).ok()).unwrap_or_default();
+            let due = due.and_then(|(text, _)| serde_json::from_str::<DueTokens>(&text).ok()).unwrap_or_default();
             for name in due.due {
                 if self.over.get(&name).copied() < asked {
                     self.fetch(plan, name);
@@ -106,7 +106,7 @@ impl Refresh {
     }
 
     fn hand_in(&mut self, docker: &Docker, plan: &Plan, name: String, value: Vec<u8>) {
-        let told = serde_json::to_vec(&Fresh { value: Blob(value) }).unwrap_or_default();
+        let told = serde_json::to_vec(&FreshToken { value: Blob(value) }).unwrap_or_default();
         match docker.tell(&plan.ctl(&["token", &name]), told) {
             Ok(call) => drop(self.handing.insert(name, (call, Instant::now()))),
             Err(error) => self.fail(plan, name, error.to_string()),

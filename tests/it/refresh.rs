@@ -4,7 +4,7 @@
 use crate::run::{FAKE, Place, Run, text};
 use std::path::Path;
 use std::time::Duration;
-use wire::{Fresh, Token, encode_base64};
+use wire::{FreshToken, Token, encode_base64};
 
 /// Its first run is what `first` in the home says, each other one what `second` there does. Each is a line in `runs`.
 const COMMAND: &str = r#"echo run >>"$HOME/runs"
@@ -37,7 +37,7 @@ fn runs(place: &Place) -> usize {
 /// The gate was handed the second token, which stands nowhere else.
 #[track_caller]
 fn handed(place: &Place) {
-    let fresh: Fresh = serde_json::from_str(&text(&place.engine("handed/token"))).unwrap();
+    let fresh: FreshToken = serde_json::from_str(&text(&place.engine("handed/token"))).unwrap();
     let token = Token::read(&fresh.value.0, Duration::ZERO).unwrap_or_else(|why| panic!("{why}"));
     assert_eq!(String::from_utf8(token.value).unwrap(), "second-token-4712");
     assert!((3500..=3600).contains(&token.life.unwrap().as_secs()));

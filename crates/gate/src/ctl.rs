@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use wire::{CTL_SOCKET, Due, Fresh, Reload};
+use wire::{CTL_SOCKET, DueTokens, FreshToken, Reload};
 
 /// Bytes of one request line: a policy with its certificates.
 const LONGEST: u64 = 4 * 1024 * 1024;
@@ -126,13 +126,13 @@ fn obey(egress: &Egress, request: Request) -> Result<Value, String> {
     let Request { verb, name, body } = request;
     match (verb.as_str(), name) {
         ("status", None) => Ok(egress.status()),
-        ("due", None) => Ok(json!(Due { due: egress.due() })),
+        ("due", None) => Ok(json!(DueTokens { due: egress.due() })),
         ("reload", None) => match Reload::deserialize(&body) {
             Ok(reload) => egress.reload(reload),
             Err(_) => Err(egress.unchanged(place(&body))),
         },
-        ("token", Some(name)) => match Fresh::deserialize(&body) {
-            Ok(Fresh { value }) => egress.renew(&name, &value.0),
+        ("token", Some(name)) => match FreshToken::deserialize(&body) {
+            Ok(FreshToken { value }) => egress.renew(&name, &value.0),
             Err(_) => Err(egress.unchanged(format!("what came for `{name}` is no `value` in base64"))),
         },
         _ => Err("unknown verb".to_owned()),

@@ -8,7 +8,7 @@ use crate::events::{Events, complain, say};
 use crate::serve::{self, LARGEST};
 use std::io::{BufRead, Read};
 use std::sync::Arc;
-use wire::{Trial, Tried};
+use wire::{Trial, TrialResult};
 
 pub fn run() -> i32 {
     let answer = serve::harden().and_then(|()| answer(&mut std::io::stdin().lock()));
@@ -19,7 +19,7 @@ pub fn run() -> i32 {
     }
 }
 
-fn answer(from: &mut impl BufRead) -> Result<Tried, String> {
+fn answer(from: &mut impl BufRead) -> Result<TrialResult, String> {
     let mut document = serve::parse(&line(from)?)?;
     let trial: Trial = serde_json::from_slice(&line(from)?).map_err(|_| "the request's head is not valid")?;
     let authority = Authority::new()?;

@@ -13,13 +13,13 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use wire::{Document, Event, PRIVATE, SHARED, VERSION};
+use wire::{DOCUMENT_VERSION, Document, Event, PRIVATE_DIR, SHARED_DIR};
 
 /// Bytes of the document; far above any honest one.
 pub const LARGEST: u64 = 64 * 1024 * 1024;
 
 pub fn run(args: &[String]) -> i32 {
-    let (mut shared, mut private) = (PathBuf::from(SHARED), PathBuf::from(PRIVATE));
+    let (mut shared, mut private) = (PathBuf::from(SHARED_DIR), PathBuf::from(PRIVATE_DIR));
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match (arg.as_str(), args.next()) {
@@ -130,8 +130,10 @@ pub fn parse(text: &[u8]) -> Result<Document, String> {
         format!("the document is not valid: line {}, column {}", error.line(), error.column())
     };
     let Versioned { version } = serde_json::from_slice(text).map_err(place)?;
-    if version != VERSION {
-        return Err(format!("the document has version {version}, this gate speaks {VERSION}: rebuild the images"));
+    if version != DOCUMENT_VERSION {
+        return Err(format!(
+            "the document has version {version}, this gate speaks {DOCUMENT_VERSION}: rebuild the images"
+        ));
     }
     serde_json::from_slice(text).map_err(place)
 }

@@ -12,7 +12,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use wire::{File, GoMessage, How, Source};
+use wire::{File, GoMessage, Source, WriteMode};
 
 /// More than any settings file; an agent may have put anything there.
 const LARGEST: u64 = 64 << 20;
@@ -51,8 +51,8 @@ fn write(file: &File, content: &[u8], home: &Path) -> Result<(), Failure> {
         directory = enter(&directory, parent)?;
     }
     let merged = match file.how {
-        How::Put => None,
-        How::Merge => {
+        WriteMode::Put => None,
+        WriteMode::Merge => {
             let theirs = read(&directory, name);
             let merged = merge::merge_text(theirs.as_deref(), content);
             Some(merged.ok_or_else(|| Failure("the gate's go brings no JSON object for it".into()))?)
@@ -138,7 +138,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use wire::{Blob, Go};
 
-    fn put(home: &Path, path: &str, how: How, text: &str) -> Result<(), String> {
+    fn put(home: &Path, path: &str, how: WriteMode, text: &str) -> Result<(), String> {
         let file = File { path: path.into(), mode: 0o640, how, source: Source::Text(text.into()) };
         let message = GoMessage { go: Go { files: vec![file], ..Go::default() }, values: Default::default() };
         write_all(&message, home).map_err(|Failure(why)| why)
@@ -147,8 +147,8 @@ mod tests {
     #[test]
     fn files_are_put_with_their_mode() {
         let home = tempfile::tempdir().unwrap();
-        put(home.path(), ".claude/deep/settings.json", How::Put, "{}").unwrap();
-        put(home.path(), ".claude/deep/settings.json", How::Put, "second").unwrap();
+        put(home.path(), ".claude/deep/settings.json", WriteMode::Put, "{}").unwrap();
+        put(home.path(), ".claude/deep/settings.json", WriteMode::Put, "second").unwrap();
         let path = home.path().join(".claude/deep/settings.json");
         assert_eq!(fs::read_to_string(&path).unwrap(), "second");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
@@ -158,12 +158,12 @@ mod tests {
     #[test]
     fn merging_keeps_the_agents_keys() {
         let home = tempfile::tempdir().unwrap();
-        put(home.path(), "a.json", How::Merge, r#"{"ours":1}"#).unwrap();
+        put(home.path(), "a.json", WriteMode::Merge, r#"{"ours":1}"#).unwrap();
         fs::write(home.path().join("a.json"), r#"{"ours":2,"theirs":3}"#).unwrap();
-        put(home.path(), "a.json", How::Merge, r#"{"ours":1}"#).unwrap();
+        put(home.path(), "a.json", WriteMode::Merge, r#"{"ours":1}"#).unwrap();
         let merged: serde_json::Value = serde_json::from_slice(&fs::read(home.path().join("a.json")).unwrap()).unwrap();
         assert_eq!(merged, serde_json::json!({"ours":1,"theirs":3}));
-        assert!(put(home.path(), "a.json", How::Merge, "[]").unwrap_err().contains("no JSON object"));
+        assert!(put(home.path(), "a.json", WriteMode::Merge, "[]").unwrap_err().contains("no JSON object"));
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
         let home = outer.path().join("home");
         fs::create_dir(&home).unwrap();
         for path in ["../x", "/x", "", "a/../../x", "a//b", "./a", "a/", "a\0b"] {
-            assert!(put(&home, path, How::Put, "x").is_err(), "{path:?}");
+            assert!(put(&home, path, WriteMode::Put, "x").is_err(), "{path:?}");
         }
         assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 1);
         assert_eq!(fs::read_dir(&home).unwrap().count(), 0);
@@ -187,13 +187,13 @@ mod tests {
         fs::write(outside.join("secret.json"), r#"{"secret":1}"#).unwrap();
 
         symlink(outside.join("secret.json"), home.join(".claude/settings.json")).unwrap();
-        put(&home, ".claude/settings.json", How::Merge, r#"{"ours":1}"#).unwrap();
+        put(&home, ".claude/settings.json", WriteMode::Merge, r#"{"ours":1}"#).unwrap();
         let written = fs::read_to_string(home.join(".claude/settings.json")).unwrap();
         assert!(!written.contains("secret") && written.contains("ours"));
         assert!(!fs::symlink_metadata(home.join(".claude/settings.json")).unwrap().is_symlink());
 
         symlink(&outside, home.join("link")).unwrap();
-        put(&home, "link/new.json", How::Put, "{}").unwrap();
+        put(&home, "link/new.json", WriteMode::Put, "{}").unwrap();
         assert!(home.join("link/new.json").exists());
         assert_eq!(fs::read_link(home.join("link.aside-1")).unwrap(), outside);
 
@@ -206,12 +206,12 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("a.json")).unwrap();
         fs::write(home.path().join("a.json/kept"), "kept").unwrap();
-        put(home.path(), "a.json", How::Merge, "{}").unwrap();
+        put(home.path(), "a.json", WriteMode::Merge, "{}").unwrap();
         assert_eq!(fs::read_to_string(home.path().join("a.json.aside-1/kept")).unwrap(), "kept");
         nix::unistd::mkfifo(&home.path().join("pipe"), Mode::from_bits_truncate(0o600)).unwrap();
-        put(home.path(), "pipe", How::Merge, "{}").unwrap();
+        put(home.path(), "pipe", WriteMode::Merge, "{}").unwrap();
         fs::write(home.path().join("file"), "kept").unwrap();
-        put(home.path(), "file/a", How::Put, "new").unwrap();
+        put(home.path(), "file/a", WriteMode::Put, "new").unwrap();
         assert_eq!(fs::read_to_string(home.path().join("file/a")).unwrap(), "new");
         assert_eq!(fs::read_to_string(home.path().join("file.aside-1")).unwrap(), "kept");
     }

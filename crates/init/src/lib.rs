@@ -75,7 +75,7 @@ fn complain(why: &str) {
 
 /// Reads the options in front; what follows them is returned as it is.
 fn place(args: &[String]) -> Result<(Place, &[String]), Failure> {
-    let mut place = Place { socket: wire::SOCKET.into(), home: wire::HOME.into() };
+    let mut place = Place { socket: wire::GATE_SOCKET.into(), home: wire::HOME.into() };
     let mut rest = args;
     while let [option, tail @ ..] = rest {
         let target = match option.as_str() {

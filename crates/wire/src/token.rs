@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Bytes of what is printed: what carries it stays below a pipe's room.
-pub const LONGEST_TOKEN: usize = 32 << 10;
+/// Longest output of a `token_cmd`, in bytes: a message that carries it must fit into a pipe's buffer.
+pub const MAX_TOKEN_BYTES: usize = 32 << 10;
 
 /// A century: nothing ends later, it never ends.
 const NEVER: f64 = 100.0 * 366.0 * 86400.0;
@@ -53,7 +53,7 @@ impl Token {
         if printed.is_empty() {
             return Err("it printed nothing");
         }
-        if printed.len() > LONGEST_TOKEN {
+        if printed.len() > MAX_TOKEN_BYTES {
             return Err("it printed more than a token");
         }
         // What only begins like JSON is a token that begins so.

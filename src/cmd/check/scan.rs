@@ -13,7 +13,7 @@ use std::env::consts::ARCH;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use wire::{Sighting, Trial, Tried};
+use wire::{Trial, TrialFinding, TrialResult};
 
 const HINT: &str = "`make build` builds one for this machine; or name it in `CLAUDE_BOTTLE_GATE`";
 
@@ -44,7 +44,7 @@ pub fn scan(bottle: &Bottle, asked: Asked, body: Body, answer: Answer) -> Result
     let head = format!("{document}\n{}\n", serde_json::to_string(&trial(asked))?);
     let tried = ask(head, body)?;
     let source = |name: &str| sources.get(name).cloned();
-    let findings = tried.findings.into_iter().map(|Sighting { finding, value, done }| {
+    let findings = tried.findings.into_iter().map(|TrialFinding { finding, value, done }| {
         let value = value.as_deref().and_then(source);
         Finding { finding, value, done }
     });
@@ -76,7 +76,7 @@ fn trial(asked: Asked) -> Trial {
     Trial { host: target.host, port: target.port, method, target: target.path + &query, headers }
 }
 
-fn ask(head: String, body: Body) -> Result<Tried, UserError> {
+fn ask(head: String, body: Body) -> Result<TrialResult, UserError> {
     let gate = facts::gate_binary(ARCH)?.path;
     let cannot = |what: &str| UserError::new(format!("`{}` {what}", gate.display())).hint(HINT);
     if is_of_another_machine(&gate) {

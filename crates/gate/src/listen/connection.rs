@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-use wire::{Event, GATE_HOST, LONGEST_WORK};
+use wire::{Event, GATE_HOST, MAX_WORK_BYTES};
 
 /// Connections at once, where the descriptor limit allows: each has a second one to its upstream. Where both sides stop
 /// reading, one holds more than half a MiB of buffers (measured): all together stay below the container's memory.
@@ -133,7 +133,7 @@ async fn first_line(stream: &mut UnixStream) -> Result<Vec<u8>, &'static str> {
         };
         let end = seen[..count].iter().position(|byte| *byte == b'\n');
         let take = end.map_or(count, |end| end + 1);
-        let longest = if line.starts_with(WORK) || seen.starts_with(WORK) { LONGEST_WORK } else { LONGEST };
+        let longest = if line.starts_with(WORK) || seen.starts_with(WORK) { MAX_WORK_BYTES } else { LONGEST };
         if line.len() + take > longest {
             return Err("the first line is too long");
         }

@@ -36,7 +36,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use wire::{Audit, Event, GoMessage, LONGEST_WORK, Line, Outcome, Repository, Work, encode_base64};
+use wire::{Audit, Event, GoMessage, Line, MAX_WORK_BYTES, Outcome, Repository, Work, encode_base64};
 
 // ---- what init tells ----
 
@@ -64,7 +64,7 @@ async fn the_work_is_an_event_once_it_is_understood() {
         line
     };
     let mut stream = gate.raw().await;
-    stream.write_all(&longest(LONGEST_WORK)).await.unwrap();
+    stream.write_all(&longest(MAX_WORK_BYTES)).await.unwrap();
     assert_eq!(read_all(stream).await, "\n");
     let Event::Work(work) = gate.line().await.event else { panic!() };
     assert!(work.repositories[0].path.len() > 65_000);
@@ -82,7 +82,7 @@ async fn the_work_is_an_event_once_it_is_understood() {
         (b"WORK {\"complete\":true} {}\n", "malformed"),
         (b"WORK {\"complete\":true,\"repositories\":[{\"path\":\"\xff\"}]}\n", "malformed"),
         (b"WORK {\"complete\":true", "closed before"),
-        (&longest(LONGEST_WORK + 1), "too long"),
+        (&longest(MAX_WORK_BYTES + 1), "too long"),
     ] {
         let mut stream = gate.raw().await;
         let _ = stream.write_all(line).await;

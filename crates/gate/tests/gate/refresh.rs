@@ -3,7 +3,7 @@
 
 use super::*;
 use std::pin::Pin;
-use wire::Rule;
+use wire::RouteSummary;
 
 /// The first value and those after it; what the gate prints never holds any of them.
 fn token(name: &str) -> String {
@@ -55,7 +55,7 @@ fn reload(gate: &Gate, routes: Value, more: Value) -> (i32, Value) {
     ctl(gate, &["reload"], &reload.to_string())
 }
 
-fn hosts(rules: &[Rule]) -> Vec<&str> {
+fn hosts(rules: &[RouteSummary]) -> Vec<&str> {
     rules.iter().map(|rule| rule["host"].as_str().unwrap()).collect()
 }
 

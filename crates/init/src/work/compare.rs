@@ -36,7 +36,7 @@ pub async fn tell(socket: &Path, home: &Path) {
 async fn hand_over(socket: &Path, work: &Work) -> Result<(), Failure> {
     let mut gate = UnixStream::connect(socket).await?;
     let mut line = format!("WORK {}\n", serde_json::to_string(work)?);
-    if line.len() > wire::LONGEST_WORK {
+    if line.len() > wire::MAX_WORK_BYTES {
         line = format!("WORK {}\n", serde_json::to_string(&Work::default())?);
     }
     gate.write_all(line.as_bytes()).await?;

@@ -2,7 +2,7 @@
 //! sends it, so where it appears, something is stealing.
 
 use tokio_rustls::rustls::crypto::ring;
-use wire::{File, Go, How, Source};
+use wire::{File, Go, Source, WriteMode};
 
 const VARIABLE: &str = "BACKUP_API_TOKEN";
 const FILE: &str = ".config/backup/credentials";
@@ -15,7 +15,7 @@ pub fn plant(go: &mut Go) -> Result<String, String> {
     go.env.entry(VARIABLE.to_owned()).or_insert_with(|| Source::Text(canary.clone()));
     if !go.files.iter().any(|file| file.path == FILE) {
         let text = format!("[default]\nuser = backup\ntoken = {canary}\n");
-        go.files.push(File { path: FILE.to_owned(), mode: 0o600, how: How::Put, source: Source::Text(text) });
+        go.files.push(File { path: FILE.to_owned(), mode: 0o600, how: WriteMode::Put, source: Source::Text(text) });
     }
     Ok(canary)
 }

@@ -2,7 +2,7 @@
 
 use policy::Route;
 use serde_json::{Value, json};
-use wire::{Event, Rule};
+use wire::{Event, RouteSummary};
 
 /// Said of every route.
 const ALWAYS: [&str; 5] = ["host", "port", "methods", "paths", "origin"];
@@ -24,10 +24,10 @@ pub fn changes(before: &[Route], after: &[Route]) -> Event {
 }
 
 /// Without what it would say by default.
-fn rule(route: &Route) -> Rule {
+fn rule(route: &Route) -> RouteSummary {
     let written = |route: &Route| match serde_json::to_value(route) {
         Ok(Value::Object(members)) => members,
-        _ => Rule::new(),
+        _ => RouteSummary::new(),
     };
     let plain = json!({ "host": "a.b", "port": 443, "methods": [], "paths": [], "origin": "" });
     let plain = serde_json::from_value(plain).map(|route| written(&route)).unwrap_or_default();

@@ -15,7 +15,7 @@ use hyper::body::Bytes;
 use policy::Denial;
 use std::io::Read;
 use std::sync::Arc;
-use wire::{Alarm, Blob, Document, Event, Refusal, Sighting, Trial, Tried};
+use wire::{Alarm, Blob, Document, Event, Trial, TrialDenial, TrialFinding, TrialResult};
 
 /// Bytes of one read of the body.
 const PART: usize = 64 * 1024;
@@ -50,17 +50,17 @@ impl Egress {
     }
 
     /// The error is no refusal: such a request cannot be made, or the body ended in a fault.
-    pub fn attempt(self: &Arc<Self>, trial: &Trial, body: &mut impl Read) -> Result<Tried, String> {
-        let mut tried = Tried::default();
+    pub fn attempt(self: &Arc<Self>, trial: &Trial, body: &mut impl Read) -> Result<TrialResult, String> {
+        let mut tried = TrialResult::default();
         let denied = match self.go_through(trial, body, &mut tried.read) {
             Ok(()) => None,
             Err(End::Denied(denial)) => Some(denial),
             Err(End::Failed(why)) => return Err(why),
         };
-        tried.denied = denied.map(|denial| Refusal { reason: denial.reason.to_string(), text: denial.text });
+        tried.denied = denied.map(|denial| TrialDenial { reason: denial.reason.to_string(), text: denial.text });
         for event in self.events.take() {
             let Event::Alarm(Alarm { finding, value, done, .. }) = event else { continue };
-            let sighting = Sighting { finding, value, done };
+            let sighting = TrialFinding { finding, value, done };
             if !tried.findings.contains(&sighting) {
                 tried.findings.push(sighting);
             }

@@ -1,0 +1,138 @@
+//! The audit trail: the events that the gate writes to its stdout, one JSON object on each line.
+
+use crate::Work;
+use serde::{Deserialize, Serialize};
+
+/// One line of the gate's stdout, which is the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Counts from 1. A gap means that lines were dropped.
+    pub seq: u64,
+    /// UTC, RFC 3339 with milliseconds.
+    pub time: String,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened in the gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// The socket is bound; `fingerprint` is the SHA-256 of the CA certificate in hex.
+    Ready {
+        version: String,
+        fingerprint: String,
+    },
+    /// The gate could not start, and ends.
+    Failed {
+        reason: String,
+    },
+    Request(Audit),
+    /// A connection that never became a request: denied, or passed through uninspected.
+    Connection(Audit),
+    /// A request or an answer contained something that must not pass.
+    Alarm(Alarm),
+    /// What init found after the agent's program had ended.
+    Work(Work),
+    /// A new policy is in force. Lists the routes that came and went, without the fields that hold their default.
+    Reloaded {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        added: Vec<RouteSummary>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<RouteSummary>,
+        /// The routes that stayed are in another order, which matters because the first route that matches decides.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        reordered: bool,
+    },
+    /// Input of a `ctl` verb was invalid, and nothing changed.
+    Unchanged {
+        reason: String,
+    },
+    /// A token expires soon, has expired, or was rejected by its upstream: the owner of the session should fetch it
+    /// again.
+    Refresh {
+        /// Name of the token's value.
+        value: String,
+    },
+    /// A new token replaced the previous one.
+    Refreshed {
+        value: String,
+    },
+    /// The reader was too slow, and `count` lines are missing here.
+    Dropped {
+        count: u64,
+    },
+}
+
+/// A route as [`Event::Reloaded`] shows it. Of the route's token it contains only the scheme.
+pub type RouteSummary = serde_json::Map<String, serde_json::Value>;
+
+/// One decision of the gate.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    pub host: String,
+    pub port: u16,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub method: String,
+    /// Normalised if possible, and without the query.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    pub verdict: Outcome,
+    /// `file:line` of the deciding route, or of the nearest one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Why the request was denied or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Kind of the finding in the request or its answer; never the text that was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
+    /// HTTP status the agent saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Body bytes from the agent.
+    pub sent: u64,
+    /// Body bytes to the agent.
+    pub received: u64,
+    /// Duration in milliseconds.
+    pub ms: u64,
+}
+
+/// A finding in a request or an answer; never the text that was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    pub host: String,
+    pub port: u16,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub method: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// In words: the kind of finding, in which part of the message, in what encoding.
+    pub finding: String,
+    /// Name of the value that was found, if it is one of the bottle's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    pub done: Done,
+}
+
+/// What the gate did about a finding.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Done {
+    #[default]
+    Blocked,
+    /// Overwritten.
+    Masked,
+    Passed,
+}
+
+/// How a request or a connection ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Allow,
+    #[default]
+    Deny,
+    /// The policy allowed it, but the upstream failed.
+    Error,
+}

@@ -1,0 +1,30 @@
+//! Fixed paths, host names and user ids that the CLI, the gate and init agree on.
+
+/// The gate's shared volume: writable for the gate, read-only for the agent.
+pub const SHARED_DIR: &str = "/run/claude-bottle";
+/// The gate's socket, the only way out of the agent's container.
+pub const GATE_SOCKET: &str = "/run/claude-bottle/gate.sock";
+/// The static gate binary as the agent sees it.
+pub const GATE_BINARY: &str = "/run/claude-bottle/claude-bottle-gate";
+/// The bottle's CA certificate, PEM.
+pub const CA_CERTIFICATE: &str = "/run/claude-bottle/ca.pem";
+/// The roots that the host chose and the bottle's CA certificate, PEM.
+pub const CA_BUNDLE: &str = "/run/claude-bottle/ca-bundle.pem";
+/// The certificates of [`CA_BUNDLE`] in Java's own key store format, password `changeit`.
+pub const CA_JAVA_KEYSTORE: &str = "/run/claude-bottle/cacerts";
+/// The gate's private tmpfs. The control socket lives here and never in the shared volume, which the agent can read.
+pub const PRIVATE_DIR: &str = "/run/gate";
+/// The gate's control socket, which `ctl` connects to.
+pub const CTL_SOCKET: &str = "/run/gate/ctl.sock";
+
+/// The agent's home in its container.
+pub const HOME: &str = "/home/agent";
+/// The agent's workspace in its container, a folder of [`HOME`].
+pub const WORKSPACE: &str = "/home/agent/workspace";
+/// User id, and group id, of the agent.
+pub const AGENT_UID: u32 = 1000;
+/// User id, and group id, of the gate.
+pub const GATE_UID: u32 = 65532;
+
+/// Host name of the pages that the gate serves itself.
+pub const GATE_HOST: &str = "gate.bottle";
