@@ -116,7 +116,7 @@ fn human(egress: &Egress) -> String {
         "claude-bottle: the network of this bottle is an allowlist.\n\
          What is listed works without any proxy setting; everything else is refused. The first line that fits decides.\n\n",
     );
-    text.extend(egress.table().policy.routes.iter().map(lines));
+    text.extend(egress.snapshot().policy.routes.iter().map(lines));
     text.push_str("\nOf one host: http://gate.bottle/HOST. What was refused lately, and why: http://gate.bottle/why\n");
     text + ASK
 }
@@ -145,8 +145,8 @@ fn lines(route: &Route) -> String {
 }
 
 fn of_host(egress: &Egress, host: &str) -> Response<Body> {
-    let table = egress.table();
-    let routes = table.policy.routes.iter().filter(|route| route.host.matches(host));
+    let snapshot = egress.snapshot();
+    let routes = snapshot.policy.routes.iter().filter(|route| route.host.matches(host));
     let lines: String = routes.map(lines).collect();
     match lines.is_empty() {
         true => page(StatusCode::NOT_FOUND, PLAIN, format!("claude-bottle: no route leads to `{host}`\n{ASK}")),
@@ -155,7 +155,7 @@ fn of_host(egress: &Egress, host: &str) -> Response<Body> {
 }
 
 fn why(egress: &Egress) -> String {
-    let refusals = egress.tallies.refusals();
+    let refusals = egress.counters.refusals();
     if refusals.is_empty() {
         return "nothing was refused so far\n".to_owned();
     }
@@ -164,13 +164,13 @@ fn why(egress: &Egress) -> String {
 }
 
 fn refusals(egress: &Egress) -> serde_json::Value {
-    let refusals = egress.tallies.refusals().into_iter();
+    let refusals = egress.counters.refusals().into_iter();
     refusals.map(|(at, what)| json!({ "time": rfc3339(at), "what": what })).collect()
 }
 
 fn machine(egress: &Egress) -> String {
-    let table = egress.table();
-    let routes: Vec<_> = table
+    let snapshot = egress.snapshot();
+    let routes: Vec<_> = snapshot
         .policy
         .routes
         .iter()

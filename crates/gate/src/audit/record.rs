@@ -3,7 +3,7 @@
 
 use crate::egress::Egress;
 use crate::egress::inspect::leaks;
-use crate::egress::live::snapshot::Table;
+use crate::egress::live::snapshot::PolicySnapshot;
 use crate::events::Events;
 use policy::{Denial, Reason};
 use serde_json::json;
@@ -19,7 +19,7 @@ const REMEMBERED: usize = 20;
 const LONGEST: usize = 1024;
 
 #[derive(Default)]
-pub struct Tallies {
+pub struct Counters {
     connections: AtomicU64,
     open: AtomicU64,
     waiting: AtomicU64,
@@ -31,7 +31,7 @@ pub struct Tallies {
     refusals: Mutex<VecDeque<(SystemTime, String)>>,
 }
 
-impl Tallies {
+impl Counters {
     pub fn opened(&self) {
         self.connections.fetch_add(1, Relaxed);
         self.open.fetch_add(1, Relaxed);
@@ -47,7 +47,7 @@ impl Tallies {
         Waiting(&self.waiting)
     }
 
-    pub fn counters(&self, events: &Events) -> serde_json::Value {
+    pub fn to_json(&self, events: &Events) -> serde_json::Value {
         json!({
             "connections": self.connections.load(Relaxed),
             "open": self.open.load(Relaxed),
@@ -102,29 +102,29 @@ impl Counts {
 }
 
 /// One request or connection under way. Dropping it writes the line.
-pub struct Tally {
+pub struct AuditRecord {
     egress: Arc<Egress>,
     /// By which it is judged, from its beginning to its end.
-    pub table: Arc<Table>,
+    pub snapshot: Arc<PolicySnapshot>,
     started: Instant,
     kind: fn(Audit) -> Event,
     pub audit: Audit,
     pub sent: Arc<AtomicU64>,
     pub received: u64,
     route: Option<usize>,
-    /// What a herald told first.
+    /// What a alarms told first.
     finding: Arc<OnceLock<String>>,
 }
 
-/// Tells of findings in the name of a request whose tally is elsewhere.
+/// Tells of findings in the name of a request whose record is elsewhere.
 #[derive(Clone)]
-pub struct Herald {
+pub struct AlarmSender {
     egress: Arc<Egress>,
     alarm: Alarm,
     finding: Arc<OnceLock<String>>,
 }
 
-impl Herald {
+impl AlarmSender {
     /// `finding` never holds what was found; `value` is its name, where it has one.
     pub fn alarm(&self, finding: &str, value: Option<&str>, done: Done) {
         let _ = self.finding.set(finding.to_owned());
@@ -133,28 +133,28 @@ impl Herald {
     }
 }
 
-impl Tally {
-    pub fn request(egress: &Arc<Egress>, host: &str, port: u16) -> Tally {
-        Tally::new(egress, host, port, Event::Request)
+impl AuditRecord {
+    pub fn request(egress: &Arc<Egress>, host: &str, port: u16) -> AuditRecord {
+        AuditRecord::new(egress, host, port, Event::Request)
     }
 
-    pub fn connection(egress: &Arc<Egress>, host: &str, port: u16) -> Tally {
-        Tally::new(egress, host, port, Event::Connection)
+    pub fn connection(egress: &Arc<Egress>, host: &str, port: u16) -> AuditRecord {
+        AuditRecord::new(egress, host, port, Event::Connection)
     }
 
-    fn new(egress: &Arc<Egress>, host: &str, port: u16, kind: fn(Audit) -> Event) -> Tally {
+    fn new(egress: &Arc<Egress>, host: &str, port: u16, kind: fn(Audit) -> Event) -> AuditRecord {
         let audit = Audit { host: host.to_owned(), port, ..Audit::default() };
         let sent = Arc::default();
-        let (egress, table, started) = (egress.clone(), egress.table(), Instant::now());
-        Tally { egress, table, started, kind, audit, sent, received: 0, route: None, finding: Arc::default() }
+        let (egress, snapshot, started) = (egress.clone(), egress.snapshot(), Instant::now());
+        AuditRecord { egress, snapshot, started, kind, audit, sent, received: 0, route: None, finding: Arc::default() }
     }
 
-    pub fn asked(&mut self, method: &str, path: &str) {
+    pub fn set_request(&mut self, method: &str, path: &str) {
         self.audit.method = begin(method, 32).to_owned();
-        self.path(path);
+        self.set_path(path);
     }
 
-    pub fn path(&mut self, path: &str) {
+    pub fn set_path(&mut self, path: &str) {
         let path = begin(path, LONGEST);
         if self.audit.path != path {
             self.audit.path = path.to_owned();
@@ -168,7 +168,7 @@ impl Tally {
 
     pub fn denied(&mut self, denial: &Denial) {
         self.audit.verdict = Outcome::Deny;
-        self.audit.reason = Some(match leaks::shows(&self.table.knowledge, &denial.text) {
+        self.audit.reason = Some(match leaks::shows(&self.snapshot.knowledge, &denial.text) {
             true => format!("{} {}", denial.reason, leaks::WITHHELD),
             false => denial.text.clone(),
         });
@@ -182,7 +182,7 @@ impl Tally {
             ("", Reason::Malformed) | ("", _) => format!("{}:{}", self.audit.host, self.audit.port),
             (method, _) => format!("{method} {}:{}{}", self.audit.host, self.audit.port, self.audit.path),
         };
-        let mut refusals = self.egress.tallies.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refusals = self.egress.counters.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         if refusals.len() >= REMEMBERED {
             refusals.pop_front();
         }
@@ -192,7 +192,7 @@ impl Tally {
 
     /// For the trail: what holds a secret is not shown.
     fn fit(&self, text: String) -> String {
-        if leaks::shows(&self.table.knowledge, &text) { leaks::WITHHELD.to_owned() } else { text }
+        if leaks::shows(&self.snapshot.knowledge, &text) { leaks::WITHHELD.to_owned() } else { text }
     }
 
     /// Allowed, but it came to nothing.
@@ -204,23 +204,23 @@ impl Tally {
     /// Something was found; `finding` never holds it.
     pub fn alarm(&mut self, finding: &str, done: Done) {
         self.audit.finding.get_or_insert_with(|| finding.to_owned());
-        self.egress.events.push(Event::Alarm(Alarm { finding: finding.to_owned(), done, ..self.concerning() }));
+        self.egress.events.push(Event::Alarm(Alarm { finding: finding.to_owned(), done, ..self.alarm_template() }));
     }
 
     /// An alarm of this request, before it says what.
-    fn concerning(&self) -> Alarm {
+    fn alarm_template(&self) -> Alarm {
         let Audit { host, port, method, path, .. } = &self.audit;
         Alarm { host: host.clone(), port: *port, method: method.clone(), path: path.clone(), ..Alarm::default() }
     }
 
     /// For who looks at a part of it.
-    pub fn herald(&self) -> Herald {
-        Herald { egress: self.egress.clone(), alarm: self.concerning(), finding: self.finding.clone() }
+    pub fn alarm_sender(&self) -> AlarmSender {
+        AlarmSender { egress: self.egress.clone(), alarm: self.alarm_template(), finding: self.finding.clone() }
     }
 
     fn point(&mut self, route: usize) {
         self.route = Some(route);
-        self.audit.rule = Some(self.table.route(route).origin.clone());
+        self.audit.rule = Some(self.snapshot.route(route).origin.clone());
     }
 }
 
@@ -230,24 +230,24 @@ fn begin(text: &str, most: usize) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-impl Drop for Tally {
+impl Drop for AuditRecord {
     fn drop(&mut self) {
-        let tallies = &self.egress.tallies;
+        let counters = &self.egress.counters;
         let mut audit = std::mem::take(&mut self.audit);
         audit.finding = audit.finding.or_else(|| self.finding.get().cloned());
         audit.sent = self.sent.load(Relaxed);
         audit.received = self.received;
         audit.ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tallies.sent.fetch_add(audit.sent, Relaxed);
-        tallies.received.fetch_add(audit.received, Relaxed);
+        counters.sent.fetch_add(audit.sent, Relaxed);
+        counters.received.fetch_add(audit.received, Relaxed);
         match audit.verdict {
-            Outcome::Allow => &tallies.allowed,
-            Outcome::Deny => &tallies.denied,
-            Outcome::Error => &tallies.failed,
+            Outcome::Allow => &counters.allowed,
+            Outcome::Deny => &counters.denied,
+            Outcome::Error => &counters.failed,
         }
         .fetch_add(1, Relaxed);
         if let Some(route) = self.route {
-            self.table.counts(route).add(audit.verdict);
+            self.snapshot.counts(route).add(audit.verdict);
         }
         self.egress.events.push((self.kind)(audit));
     }

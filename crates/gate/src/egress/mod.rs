@@ -11,10 +11,10 @@ pub mod websocket;
 
 pub use live::ca::Authority;
 
-use crate::audit::record::Tallies;
+use crate::audit::record::Counters;
 use crate::events::Events;
-use live::secrets::Stock;
-use live::snapshot::{Injection, Table};
+use live::secrets::SecretStore;
+use live::snapshot::{Injection, PolicySnapshot};
 use policy::{Pass, Route};
 use serde_json::json;
 use std::ops::Deref;
@@ -24,24 +24,24 @@ use tokio::sync::Notify;
 use upstream::dial::Dialler;
 use wire::Document;
 
-/// A request that may pass, and the table that says so, which a reload does not take from under it.
+/// A request that may pass, and the snapshot that says so, which a reload does not take from under it.
 #[derive(Clone)]
-pub struct Passage {
-    pub table: Arc<Table>,
+pub struct AllowedRequest {
+    pub snapshot: Arc<PolicySnapshot>,
     pass: Pass,
 }
 
-impl Passage {
+impl AllowedRequest {
     pub fn rule(&self) -> &Route {
-        self.table.route(self.pass.route)
+        self.snapshot.route(self.pass.route)
     }
 
     pub fn injection(&self) -> Option<&Injection> {
-        self.table.injection(self.pass.route)
+        self.snapshot.injection(self.pass.route)
     }
 }
 
-impl Deref for Passage {
+impl Deref for AllowedRequest {
     type Target = Pass;
 
     fn deref(&self) -> &Pass {
@@ -53,30 +53,30 @@ impl Deref for Passage {
 pub struct Egress {
     authority: Authority,
     /// What decides now. Who decides takes it once and keeps it: it may be another one a moment later.
-    live: RwLock<Arc<Table>>,
+    live: RwLock<Arc<PolicySnapshot>>,
     /// What it is made of. Never locked while anything is waited for.
-    stock: Mutex<Stock>,
+    stock: Mutex<SecretStore>,
     /// Told of every change of the two.
     news: Notify,
     dialler: Dialler,
     pub(crate) events: Arc<Events>,
-    pub(crate) tallies: Tallies,
+    pub(crate) counters: Counters,
     started: Instant,
 }
 
 impl Egress {
     /// Checks the whole document; the error is for the operator.
     pub fn new(document: Document, authority: Authority, events: Arc<Events>) -> Result<Egress, String> {
-        let (stock, policy) = Stock::new(document)?;
-        let table = Table::new(&stock, policy)?;
+        let (stock, policy) = SecretStore::new(document)?;
+        let snapshot = PolicySnapshot::new(&stock, policy)?;
         let dialler = Dialler::new()?;
-        let (live, stock) = (RwLock::new(Arc::new(table)), Mutex::new(stock));
-        let (news, tallies, started) = (Notify::new(), Tallies::default(), Instant::now());
-        Ok(Egress { authority, live, stock, news, dialler, events, tallies, started })
+        let (live, stock) = (RwLock::new(Arc::new(snapshot)), Mutex::new(stock));
+        let (news, counters, started) = (Notify::new(), Counters::default(), Instant::now());
+        Ok(Egress { authority, live, stock, news, dialler, events, counters, started })
     }
 
-    /// The table of this moment.
-    pub fn table(&self) -> Arc<Table> {
+    /// The snapshot of this moment.
+    pub fn snapshot(&self) -> Arc<PolicySnapshot> {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -87,8 +87,8 @@ impl Egress {
     /// names of what is known as one, and whose it is;
     /// `unmatched`: those of them that are not looked for in requests, and why. `memory` in bytes.
     pub fn status(&self) -> serde_json::Value {
-        let table = self.table();
-        let routes: Vec<_> = table
+        let snapshot = self.snapshot();
+        let routes: Vec<_> = snapshot
             .policy
             .routes
             .iter()
@@ -107,26 +107,26 @@ impl Egress {
                     "git": route.git,
                     "auth": route.auth.is_some(),
                     "origin": route.origin,
-                    "hits": table.counts(index).hits(),
-                    "denied": table.counts(index).denied(),
+                    "hits": snapshot.counts(index).hits(),
+                    "denied": snapshot.counts(index).denied(),
                 })
             })
             .collect();
-        let secrets = table.secrets().iter().map(|one| json!({ "value": one.name, "class": one.class }));
+        let secrets = snapshot.secrets().iter().map(|one| json!({ "value": one.name, "class": one.class }));
         let secrets: Vec<_> = secrets.collect();
-        let unmatched = &table.knowledge.vault.unfit;
+        let unmatched = &snapshot.knowledge.vault.unfit;
         let unmatched: Vec<_> = unmatched.iter().map(|(value, why)| json!({ "value": value, "why": why })).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "identity": table.identity,
-            "bottle": table.bottle,
+            "identity": snapshot.identity,
+            "bottle": snapshot.bottle,
             "uptime": self.started.elapsed().as_secs(),
-            "generation": table.generation,
+            "generation": snapshot.generation,
             "routes": routes,
             "tokens": self.tokens(),
             "secrets": secrets,
             "unmatched": unmatched,
-            "counters": self.tallies.counters(&self.events),
+            "counters": self.counters.to_json(&self.events),
             "memory": memory(),
         })
     }

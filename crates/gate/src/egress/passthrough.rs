@@ -1,7 +1,7 @@
 //! What passes untouched: raw TCP, and TLS of clients that pin certificates. Only names and addresses are checked; a
 //! refusal is a closed connection and an audit line, because there is no page to show.
 
-use crate::audit::record::Tally;
+use crate::audit::record::AuditRecord;
 use crate::egress::Egress;
 use crate::egress::inspect::leaks;
 use crate::egress::upstream::dial::Trouble;
@@ -22,19 +22,19 @@ const BUFFER: usize = 32 * 1024;
 /// Bytes of a TLS hello.
 const LONGEST: usize = 64 * 1024;
 
-/// `index`: of the route in the tally's table.
-pub async fn tcp(egress: &Egress, mut tally: Tally, stream: UnixStream, index: usize) {
-    if let Some(upstream) = reach(egress, &mut tally, index).await {
-        pass(stream, upstream, &mut tally, &[]).await;
+/// `index`: of the route in the record's snapshot.
+pub async fn tcp(egress: &Egress, mut record: AuditRecord, stream: UnixStream, index: usize) {
+    if let Some(upstream) = reach(egress, &mut record, index).await {
+        pass(stream, upstream, &mut record, &[]).await;
     }
 }
 
-pub async fn untouched(egress: &Egress, mut tally: Tally, mut stream: UnixStream, index: usize) {
-    let host = tally.audit.host.clone();
+pub async fn untouched(egress: &Egress, mut record: AuditRecord, mut stream: UnixStream, index: usize) {
+    let host = record.audit.host.clone();
     let hello = match timeout(GREETING, hello(&mut stream)).await {
         Ok(Ok(hello)) => hello,
-        Ok(Err(why)) => return tally.denied(&Denial::new(Reason::Malformed, why).near(index)),
-        Err(_) => return tally.denied(&Denial::new(Reason::Malformed, "the TLS hello did not come").near(index)),
+        Ok(Err(why)) => return record.denied(&Denial::new(Reason::Malformed, why).near(index)),
+        Err(_) => return record.denied(&Denial::new(Reason::Malformed, "the TLS hello did not come").near(index)),
     };
     let text = match hello.name {
         Some(name) if plain_name(&name).as_ref() == Some(&host) => None,
@@ -43,43 +43,43 @@ pub async fn untouched(egress: &Egress, mut tally: Tally, mut stream: UnixStream
         None => Some("TLS names no server, and passes untouched only where it does".to_owned()),
     };
     if let Some(text) = text {
-        return tally.denied(&Denial::new(Reason::Name, text).near(index));
+        return record.denied(&Denial::new(Reason::Name, text).near(index));
     }
-    if let Some(upstream) = reach(egress, &mut tally, index).await {
-        pass(stream, upstream, &mut tally, &hello.bytes).await;
+    if let Some(upstream) = reach(egress, &mut record, index).await {
+        pass(stream, upstream, &mut record, &hello.bytes).await;
     }
 }
 
-async fn reach(egress: &Egress, tally: &mut Tally, index: usize) -> Option<TcpStream> {
-    let table = tally.table.clone();
-    if table.route(index).host.is_wildcard()
-        && let Err(denial) = leaks::name(&table, index, tally)
+async fn reach(egress: &Egress, record: &mut AuditRecord, index: usize) -> Option<TcpStream> {
+    let snapshot = record.snapshot.clone();
+    if snapshot.route(index).host.is_wildcard()
+        && let Err(denial) = leaks::name(&snapshot, index, record)
     {
-        tally.denied(&denial.near(index));
+        record.denied(&denial.near(index));
         return None;
     }
-    let table = &table;
-    let found = match egress.dialler.locate(table, table.route(index), &tally.audit.host).await {
-        Ok(target) => egress.dialler.tunnel(table, &target).await,
+    let snapshot = &snapshot;
+    let found = match egress.dialler.locate(snapshot, snapshot.route(index), &record.audit.host).await {
+        Ok(target) => egress.dialler.tunnel(snapshot, &target).await,
         Err(trouble) => Err(trouble),
     };
-    tally.allowed(index);
+    record.allowed(index);
     match found {
         Ok(upstream) => return Some(upstream),
-        Err(Trouble::Denied(denial)) => tally.denied(&denial.near(index)),
-        Err(Trouble::Failed(_, why)) => tally.failed(why),
+        Err(Trouble::Denied(denial)) => record.denied(&denial.near(index)),
+        Err(Trouble::Failed(_, why)) => record.failed(why),
     }
     None
 }
 
 /// `first`: bytes that were read from the agent already.
-async fn pass(agent: UnixStream, mut upstream: TcpStream, tally: &mut Tally, first: &[u8]) {
+async fn pass(agent: UnixStream, mut upstream: TcpStream, record: &mut AuditRecord, first: &[u8]) {
     match upstream.write_all(first).await {
         Ok(()) => {
-            tally.sent.fetch_add(first.len() as u64, Relaxed);
-            shuttle(agent, upstream, tally).await;
+            record.sent.fetch_add(first.len() as u64, Relaxed);
+            shuttle(agent, upstream, record).await;
         }
-        Err(error) => tally.failed(format!("the upstream broke off: {}", error.kind())),
+        Err(error) => record.failed(format!("the upstream broke off: {}", error.kind())),
     }
 }
 
@@ -87,15 +87,15 @@ async fn pass(agent: UnixStream, mut upstream: TcpStream, tally: &mut Tally, fir
 pub async fn shuttle(
     agent: impl AsyncRead + AsyncWrite + Unpin,
     mut upstream: impl AsyncRead + AsyncWrite + Unpin,
-    tally: &mut Tally,
+    record: &mut AuditRecord,
 ) {
-    let mut agent = Counted { stream: agent, read: tally.sent.clone(), written: 0 };
+    let mut agent = Counted { stream: agent, read: record.sent.clone(), written: 0 };
     let passed = copy_bidirectional_with_sizes(&mut agent, &mut upstream, BUFFER, BUFFER).await;
-    tally.received += agent.written;
+    record.received += agent.written;
     match passed {
         // Many programs end TLS without saying so.
         Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-            tally.audit.reason = Some(format!("broke off: {}", error.kind()));
+            record.audit.reason = Some(format!("broke off: {}", error.kind()));
         }
         _ => {}
     }

@@ -1,7 +1,7 @@
 //! The gate's side of the one socket. A first line says what a connection is; nothing before it is understood, and
 //! everything has a bound: the line, the time for it, and the number of connections.
 
-use crate::audit::record::Tally;
+use crate::audit::record::AuditRecord;
 use crate::egress::Egress;
 use crate::egress::passthrough;
 use crate::egress::request::serve::Conversation;
@@ -38,7 +38,7 @@ pub struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.egress.tallies.closed();
+        self.egress.counters.closed();
     }
 }
 
@@ -52,7 +52,7 @@ impl Egress {
             let Ok(permit) = room.clone().acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    self.tallies.opened();
+                    self.counters.opened();
                     let place = Place { egress: self.clone(), _permit: permit };
                     tokio::spawn(self.clone().open(stream, place));
                 }
@@ -71,7 +71,7 @@ impl Egress {
         match parse(&line) {
             Some(First::Go) => {
                 let _ = timeout(GREETING, async {
-                    stream.write_all(&self.table().go).await?;
+                    stream.write_all(&self.snapshot().go).await?;
                     stream.shutdown().await
                 })
                 .await;
@@ -87,18 +87,19 @@ impl Egress {
 
     async fn connect(self: Arc<Self>, stream: UnixStream, place: Place, host: String, port: u16) {
         if host != GATE_HOST {
-            let table = self.table();
-            match table.policy.at(&host, port) {
-                Ok(index) if table.route(index).protocol == Protocol::Tcp => {
-                    return passthrough::tcp(&self, Tally::connection(&self, &host, port), stream, index).await;
+            let snapshot = self.snapshot();
+            match snapshot.policy.at(&host, port) {
+                Ok(index) if snapshot.route(index).protocol == Protocol::Tcp => {
+                    return passthrough::tcp(&self, AuditRecord::connection(&self, &host, port), stream, index).await;
                 }
-                Ok(index) if !table.route(index).intercept => {
-                    return passthrough::untouched(&self, Tally::connection(&self, &host, port), stream, index).await;
+                Ok(index) if !snapshot.route(index).intercept => {
+                    return passthrough::untouched(&self, AuditRecord::connection(&self, &host, port), stream, index)
+                        .await;
                 }
                 Ok(_) => {}
                 // Whoever speaks neither TLS nor HTTP would wait for a page that it cannot read.
                 Err(denial) if !self.speaks_http(port) => {
-                    return Tally::connection(&self, &host, port).denied(&denial);
+                    return AuditRecord::connection(&self, &host, port).denied(&denial);
                 }
                 Err(_) => {}
             }
@@ -107,12 +108,12 @@ impl Egress {
     }
 
     fn speaks_http(&self, port: u16) -> bool {
-        let routes = &self.table().policy.routes;
+        let routes = &self.snapshot().policy.routes;
         matches!(port, 80 | 443) || routes.iter().any(|route| route.port == port && route.protocol == Protocol::Http)
     }
 
     fn refuse_line(self: &Arc<Self>, why: &str) {
-        Tally::connection(self, "", 0).denied(&Denial::new(Reason::Malformed, why));
+        AuditRecord::connection(self, "", 0).denied(&Denial::new(Reason::Malformed, why));
     }
 }
 

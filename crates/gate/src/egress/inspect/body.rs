@@ -1,7 +1,7 @@
 //! What requests and answers carry, looked at on its way: the one seam between what moves bytes and what reads them.
 
-use crate::audit::record::{Herald, Tally};
-use crate::egress::Passage;
+use crate::audit::record::{AlarmSender, AuditRecord};
+use crate::egress::AllowedRequest;
 use crate::egress::inspect::headers::encodings;
 use crate::egress::inspect::leaks::Leaks;
 use crate::egress::inspect::model::Model;
@@ -18,17 +18,21 @@ use wire::Done;
 /// Looks at one request, from its head to its end. What it gives back may leave at once; never more bytes than it got, and
 /// all of them by the end.
 #[derive(Default)]
-pub struct Inspector {
+pub struct RequestInspector {
     model: Option<Model>,
     leaks: Option<Box<Leaks>>,
 }
 
-impl Inspector {
+impl RequestInspector {
     /// Looks at the head as the agent sent it.
-    pub fn new(herald: Herald, passage: &Passage, head: &request::Parts) -> Result<Inspector, Denial> {
-        let talks = passage.rule().role == Some(Role::Claude) && head.method == Method::POST;
-        let model = talks.then(|| Model::new(passage, head)).transpose()?;
-        Ok(Inspector { model, leaks: Some(Box::new(Leaks::new(herald, passage, head))) })
+    pub fn new(
+        alarms: AlarmSender,
+        allowed: &AllowedRequest,
+        head: &request::Parts,
+    ) -> Result<RequestInspector, Denial> {
+        let talks = allowed.rule().role == Some(Role::Claude) && head.method == Method::POST;
+        let model = talks.then(|| Model::new(allowed, head)).transpose()?;
+        Ok(RequestInspector { model, leaks: Some(Box::new(Leaks::new(alarms, allowed, head))) })
     }
 
     pub fn push(&mut self, bytes: Bytes) -> Result<Bytes, Denial> {
@@ -65,7 +69,7 @@ impl Inspector {
 
 /// Looks at one answer on its way to the agent. What cannot be read does not pass where it has to be.
 #[derive(Default)]
-pub struct Filter {
+pub struct AnswerFilter {
     decoder: Option<Decoder>,
     mask: Option<Masked>,
     watch: Option<Watch>,
@@ -85,15 +89,15 @@ pub struct Finding {
     pub done: Done,
 }
 
-impl Filter {
+impl AnswerFilter {
     /// Looks at the head, and changes it: what is decoded here has another length. The error is why it does not pass.
-    pub fn new(method: &str, passage: &Passage, head: &mut response::Parts) -> Result<Filter, String> {
-        let mut filter = Filter::default();
+    pub fn new(method: &str, allowed: &AllowedRequest, head: &mut response::Parts) -> Result<AnswerFilter, String> {
+        let mut filter = AnswerFilter::default();
         let bare = method == "HEAD" || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
         if !bare && head.status != StatusCode::SWITCHING_PROTOCOLS {
-            filter.watch = Watch::new(passage.rule().inspect_responses, &passage.path, &head.headers)?;
+            filter.watch = Watch::new(allowed.rule().inspect_responses, &allowed.path, &head.headers)?;
         }
-        let Some(needles) = passage.injection().and_then(|injection| injection.needles.clone()) else {
+        let Some(needles) = allowed.injection().and_then(|injection| injection.needles.clone()) else {
             return Ok(filter);
         };
         for value in head.headers.values_mut() {
@@ -182,9 +186,9 @@ impl Filter {
     }
 
     /// To the operator, all that was found since.
-    pub fn tell(&mut self, tally: &mut Tally) {
+    pub fn tell(&mut self, record: &mut AuditRecord) {
         while let Some(finding) = self.finding() {
-            tally.alarm(finding.text, finding.done);
+            record.alarm(finding.text, finding.done);
         }
     }
 

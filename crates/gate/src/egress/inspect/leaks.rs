@@ -2,10 +2,10 @@
 //!
 //! A denial says what kind of thing it was, where it stood and how it was written; never the thing, nor its name.
 
-use crate::audit::record::{Herald, Tally};
-use crate::egress::Passage;
+use crate::audit::record::{AlarmSender, AuditRecord};
+use crate::egress::AllowedRequest;
 use crate::egress::inspect::headers::{encodings, is_credential};
-use crate::egress::live::snapshot::Table;
+use crate::egress::live::snapshot::PolicySnapshot;
 use hyper::HeaderMap;
 use hyper::body::Bytes;
 use hyper::header::{HOST, HeaderName, HeaderValue};
@@ -38,34 +38,34 @@ pub fn shows(knowledge: &Knowledge, text: &str) -> bool {
 }
 
 /// The head as it leaves, but for what the gate has added.
-pub fn head(passage: &Passage, head: &mut request::Parts, tally: &mut Tally) -> Result<(), Denial> {
+pub fn head(allowed: &AllowedRequest, head: &mut request::Parts, record: &mut AuditRecord) -> Result<(), Denial> {
     // Where values are masked, each header is looked at by itself, too.
-    if orders(passage.rule()).seen != Action::Mask && is_clean(passage, head) {
+    if orders(allowed.rule()).seen != Action::Mask && is_clean(allowed, head) {
         return Ok(());
     }
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let mut scan = Scan::looking(&passage.table.knowledge, orders(passage.rule()));
+    let mut scan = Scan::looking(&allowed.snapshot.knowledge, orders(allowed.rule()));
     let looked = scan.look(format!("{target}\n").as_bytes());
     if looked.is_err() || scan.has_notes() {
-        tally.path(WITHHELD);
+        record.set_path(WITHHELD);
     }
-    let herald = tally.herald();
-    let looked = Teller { herald: &herald }.judge(looked, &mut scan, "the address");
-    looked.and_then(|()| rest(passage, head, (scan, &herald))).inspect_err(|_| tally.path(WITHHELD))
+    let alarms = record.alarm_sender();
+    let looked = Teller { alarms: &alarms }.judge(looked, &mut scan, "the address");
+    looked.and_then(|()| rest(allowed, head, (scan, &alarms))).inspect_err(|_| record.set_path(WITHHELD))
 }
 
 /// Nearly every head is, and is looked at in one go: only where something is found does it matter where it stood.
-fn is_clean(passage: &Passage, head: &request::Parts) -> bool {
-    let injected = passage.injection().map(|injection| &injection.name);
+fn is_clean(allowed: &AllowedRequest, head: &request::Parts) -> bool {
+    let injected = allowed.injection().map(|injection| &injection.name);
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let mut text = [target.as_bytes(), b"\n"].concat();
     for (name, value) in head.headers.iter().filter(|(name, _)| Some(*name) != injected && *name != HOST) {
-        if is_credential(name, &passage.table.own_headers) {
+        if is_credential(name, &allowed.snapshot.own_headers) {
             return false;
         }
         line(name, value, &mut text);
     }
-    let mut scan = Scan::looking(&passage.table.knowledge, orders(passage.rule()));
+    let mut scan = Scan::looking(&allowed.snapshot.knowledge, orders(allowed.rule()));
     scan.look(&text).and_then(|()| scan.finish(&mut Vec::new())).is_ok() && !scan.has_notes()
 }
 
@@ -76,11 +76,15 @@ fn line(name: &HeaderName, value: &HeaderValue, into: &mut Vec<u8>) {
 }
 
 /// `scan`: has seen the address.
-fn rest(passage: &Passage, head: &mut request::Parts, (mut scan, herald): (Scan, &Herald)) -> Result<(), Denial> {
-    let (knowledge, orders) = (&passage.table.knowledge, orders(passage.rule()));
-    let injected = passage.injection().map(|injection| &injection.name);
-    let own = &passage.table.own_headers;
-    let teller = Teller { herald };
+fn rest(
+    allowed: &AllowedRequest,
+    head: &mut request::Parts,
+    (mut scan, alarms): (Scan, &AlarmSender),
+) -> Result<(), Denial> {
+    let (knowledge, orders) = (&allowed.snapshot.knowledge, orders(allowed.rule()));
+    let injected = allowed.injection().map(|injection| &injection.name);
+    let own = &allowed.snapshot.own_headers;
+    let teller = Teller { alarms };
     if orders.seen == Action::Mask {
         for (name, value) in &mut head.headers {
             if Some(name) != injected && name != HOST && !is_credential(name, own) {
@@ -121,14 +125,14 @@ fn mask(knowledge: &Knowledge, orders: Orders, value: &mut HeaderValue, teller: 
 }
 
 /// The name that is asked for, before anybody else is asked for it. `route`: of the wildcard that lets it in.
-pub fn name(table: &Table, route: usize, tally: &mut Tally) -> Result<(), Denial> {
+pub fn name(snapshot: &PolicySnapshot, route: usize, record: &mut AuditRecord) -> Result<(), Denial> {
     let orders = Orders { seen: Action::Block, patterns: Action::Off, stuck: Action::Block };
-    let mut scan = Scan::looking(&table.knowledge, orders);
-    let looked = scan.look(tally.audit.host.as_bytes()).and_then(|()| scan.finish(&mut Vec::new()));
+    let mut scan = Scan::looking(&snapshot.knowledge, orders);
+    let looked = scan.look(record.audit.host.as_bytes()).and_then(|()| scan.finish(&mut Vec::new()));
     if looked.is_err() {
-        tally.audit.host = table.route(route).host.as_str().to_owned();
+        record.audit.host = snapshot.route(route).host.as_str().to_owned();
     }
-    Teller { herald: &tally.herald() }.judge(looked, &mut scan, "the host's name")
+    Teller { alarms: &record.alarm_sender() }.judge(looked, &mut scan, "the host's name")
 }
 
 /// A request's body, trailers and messages.
@@ -139,15 +143,15 @@ pub struct Leaks {
     decoder: Option<Decoder>,
     knowledge: Knowledge,
     orders: Orders,
-    herald: Herald,
+    alarms: AlarmSender,
 }
 
 impl Leaks {
-    pub fn new(herald: Herald, passage: &Passage, head: &request::Parts) -> Leaks {
-        let (knowledge, orders) = (passage.table.knowledge.clone(), orders(passage.rule()));
+    pub fn new(alarms: AlarmSender, allowed: &AllowedRequest, head: &request::Parts) -> Leaks {
+        let (knowledge, orders) = (allowed.snapshot.knowledge.clone(), orders(allowed.rule()));
         // One that is not known here is read as it stands.
         let decoder = Decoder::new(&encodings(&head.headers)).filter(|decoder| !decoder.is_identity());
-        Leaks { scan: None, decoder, knowledge, orders, herald }
+        Leaks { scan: None, decoder, knowledge, orders, alarms }
     }
 
     pub fn push(&mut self, bytes: &[u8]) -> Result<Bytes, Denial> {
@@ -160,7 +164,7 @@ impl Leaks {
             })
         });
         let passed = scan.push(bytes, &mut out);
-        Teller { herald: &self.herald }.judge(passed, scan, "the body")?;
+        Teller { alarms: &self.alarms }.judge(passed, scan, "the body")?;
         Ok(out.into())
     }
 
@@ -168,14 +172,14 @@ impl Leaks {
         let mut out = Vec::new();
         if let Some(scan) = &mut self.scan {
             let passed = scan.finish(&mut out);
-            Teller { herald: &self.herald }.judge(passed, scan, "the body")?;
+            Teller { alarms: &self.alarms }.judge(passed, scan, "the body")?;
         }
         Ok(out.into())
     }
 
     pub fn trailers(&mut self, trailers: &HeaderMap) -> Result<(), Denial> {
         let mut scan = Scan::looking(&self.knowledge, self.orders);
-        let teller = Teller { herald: &self.herald };
+        let teller = Teller { alarms: &self.alarms };
         for (name, value) in trailers {
             let mut text = Vec::new();
             line(name, value, &mut text);
@@ -188,24 +192,24 @@ impl Leaks {
     pub fn watch(&mut self, bytes: &[u8]) -> Result<(), Denial> {
         let scan = self.scan.get_or_insert_with(|| Box::new(Scan::looking(&self.knowledge, self.orders)));
         let looked = scan.look(bytes);
-        Teller { herald: &self.herald }.judge(looked, scan, "a message")
+        Teller { alarms: &self.alarms }.judge(looked, scan, "a message")
     }
 }
 
 /// Tells the operator of every finding, and the agent of what stopped its request.
 struct Teller<'a> {
-    herald: &'a Herald,
+    alarms: &'a AlarmSender,
 }
 
 impl Teller<'_> {
     fn judge(&self, ended: Result<(), Stop>, scan: &mut Scan, place: &str) -> Result<(), Denial> {
         for note in scan.notes() {
             let done = if note.done == Action::Mask { Done::Masked } else { Done::Passed };
-            self.herald.alarm(&told(&note, place), scan.name_of(&note), done);
+            self.alarms.alarm(&told(&note, place), scan.name_of(&note), done);
         }
         ended.map_err(|stop| {
             if let Stop::Found(finding) = &stop {
-                self.herald.alarm(&told(finding, place), scan.name_of(finding), Done::Blocked);
+                self.alarms.alarm(&told(finding, place), scan.name_of(finding), Done::Blocked);
             }
             denial(&stop, place)
         })

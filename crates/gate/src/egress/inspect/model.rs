@@ -1,7 +1,7 @@
 //! A request to the model. Its last part is kept until all of it was read: the upstream never has a whole one that was
 //! refused.
 
-use crate::egress::Passage;
+use crate::egress::AllowedRequest;
 use hyper::body::Bytes;
 use hyper::header::CONTENT_ENCODING;
 use hyper::http::request;
@@ -14,11 +14,11 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(passage: &Passage, head: &request::Parts) -> Result<Model, Denial> {
+    pub fn new(allowed: &AllowedRequest, head: &request::Parts) -> Result<Model, Denial> {
         if head.headers.contains_key(CONTENT_ENCODING) {
             return Err(refused("a compressed request to the model is not read".to_owned()));
         }
-        Ok(Model::allowing(&passage.rule().server_tools))
+        Ok(Model::allowing(&allowed.rule().server_tools))
     }
 
     fn allowing(tools: &[String]) -> Model {

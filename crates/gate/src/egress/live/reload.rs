@@ -1,12 +1,12 @@
 //! What changes while the gate runs: its policy, and its tokens. A change is whole or not at all, and whoever is under way
 //! keeps what it began with.
 
+use crate::egress::AllowedRequest;
 use crate::egress::Egress;
-use crate::egress::Passage;
 use crate::egress::live::diff::changes;
 use crate::egress::live::lease::Lease;
-use crate::egress::live::secrets::Stock;
-use crate::egress::live::snapshot::Table;
+use crate::egress::live::secrets::SecretStore;
+use crate::egress::live::snapshot::PolicySnapshot;
 
 use policy::{Denial, Reason};
 use serde_json::{Value, json};
@@ -24,13 +24,13 @@ impl Egress {
         let Reload { policy, printed, values } = reload;
         let mut held = self.stock();
         let mut stock = held.clone();
-        let before = self.table();
-        let table = stock.add(&policy, values, &printed).and_then(|()| before.reloaded(&stock, policy));
-        let table = table.map_err(|reason| self.unchanged(reason))?;
-        let event = changes(&before.policy.routes, &table.policy.routes);
+        let before = self.snapshot();
+        let snapshot = stock.add(&policy, values, &printed).and_then(|()| before.reloaded(&stock, policy));
+        let snapshot = snapshot.map_err(|reason| self.unchanged(reason))?;
+        let event = changes(&before.policy.routes, &snapshot.policy.routes);
         let answer = serde_json::to_value(&event).unwrap_or_default();
         *held = stock;
-        self.replace(table);
+        self.replace(snapshot);
         self.events.push(event);
         Ok(answer)
     }
@@ -39,10 +39,10 @@ impl Egress {
     pub fn renew(&self, name: &str, printed: &[u8]) -> Result<Value, String> {
         let mut held = self.stock();
         let mut stock = held.clone();
-        let table = stock.renew(name, printed).and_then(|()| self.table().renewed(&stock));
-        let table = table.map_err(|reason| self.unchanged(reason))?;
+        let snapshot = stock.renew(name, printed).and_then(|()| self.snapshot().renewed(&stock));
+        let snapshot = snapshot.map_err(|reason| self.unchanged(reason))?;
         *held = stock;
-        self.replace(table);
+        self.replace(snapshot);
         self.events.push(Event::Refreshed { value: name.to_owned() });
         Ok(json!({ "refreshed": name }))
     }
@@ -101,54 +101,54 @@ impl Egress {
         }
     }
 
-    /// The passage with a token that is good: the next one, where it has ended and somebody fetches that.
-    pub async fn in_time(&self, passage: Passage) -> Result<Passage, Denial> {
-        let has_ended = |passage: &Passage| {
-            passage.injection().and_then(|injection| injection.ends).is_some_and(|ends| ends <= SystemTime::now())
+    /// The allowed with a token that is good: the next one, where it has ended and somebody fetches that.
+    pub async fn in_time(&self, allowed: AllowedRequest) -> Result<AllowedRequest, Denial> {
+        let has_ended = |allowed: &AllowedRequest| {
+            allowed.injection().and_then(|injection| injection.ends).is_some_and(|ends| ends <= SystemTime::now())
         };
-        if !has_ended(&passage) {
-            return Ok(passage);
+        if !has_ended(&allowed) {
+            return Ok(allowed);
         }
-        self.want(&passage, |lease, now| lease.may_ask(now));
-        self.next(&passage).await.filter(|passage| !has_ended(passage)).ok_or_else(|| {
-            let token = passage.injection().map_or("", |injection| &injection.token);
+        self.want(&allowed, |lease, now| lease.may_ask(now));
+        self.next(&allowed).await.filter(|allowed| !has_ended(allowed)).ok_or_else(|| {
+            let token = allowed.injection().map_or("", |injection| &injection.token);
             let text = match self.stock().lease(token).is_some_and(Lease::was_heard) {
                 true => "token expired: its operator's command gave no other yet; ask again in a while",
                 false => "token expired, attach: only while the operator is attached can another be had",
             };
-            Denial::new(Reason::Token, text).near(passage.route)
+            Denial::new(Reason::Token, text).near(allowed.route)
         })
     }
 
     /// An upstream did not take the token.
-    pub fn reject(&self, passage: &Passage) {
-        self.want(passage, Lease::reject);
+    pub fn reject(&self, allowed: &AllowedRequest) {
+        self.want(allowed, Lease::reject);
     }
 
-    fn want(&self, passage: &Passage, asks: impl FnOnce(&mut Lease, SystemTime) -> bool) {
-        let Some(injection) = passage.injection() else { return };
-        let (now, table, mut stock) = (SystemTime::now(), self.table(), self.stock());
+    fn want(&self, allowed: &AllowedRequest, asks: impl FnOnce(&mut Lease, SystemTime) -> bool) {
+        let Some(injection) = allowed.injection() else { return };
+        let (now, snapshot, mut stock) = (SystemTime::now(), self.snapshot(), self.stock());
         // There may be another since the request left.
         if let Some(lease) = stock.leases().get_mut(&injection.token)
-            && table.injection_of(passage).is_some_and(|now| now.is(injection))
+            && snapshot.injection_of(allowed).is_some_and(|now| now.is(injection))
             && asks(lease, now)
         {
             self.ask(&injection.token, lease, now);
         }
     }
 
-    /// The passage with the next value of its token; waits for it as long as there is hope.
-    pub async fn next(&self, passage: &Passage) -> Option<Passage> {
-        let injection = passage.injection()?;
+    /// The allowed with the next value of its token; waits for it as long as there is hope.
+    pub async fn next(&self, allowed: &AllowedRequest) -> Option<AllowedRequest> {
+        let injection = allowed.injection()?;
         loop {
             let news = self.news.notified();
-            let table = self.table();
-            // Under another policy nothing is said about this passage: its request fails, and the next one is judged.
-            if !table.injection_of(passage)?.is(injection) {
-                return Some(Passage { table, pass: passage.pass.clone() });
+            let snapshot = self.snapshot();
+            // Under another policy nothing is said about this allowed: its request fails, and the next one is judged.
+            if !snapshot.injection_of(allowed)?.is(injection) {
+                return Some(AllowedRequest { snapshot, pass: allowed.pass.clone() });
             }
             let patience = self.stock().lease(&injection.token)?.patience(SystemTime::now())?;
-            let _waiting = self.tallies.waits();
+            let _waiting = self.counters.waits();
             let _ = timeout(patience, news).await;
         }
     }
@@ -158,12 +158,12 @@ impl Egress {
         self.events.push(Event::Refresh { value: name.to_owned() });
     }
 
-    fn replace(&self, table: Table) {
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+    fn replace(&self, snapshot: PolicySnapshot) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
         self.news.notify_waiters();
     }
 
-    fn stock(&self) -> MutexGuard<'_, Stock> {
+    fn stock(&self) -> MutexGuard<'_, SecretStore> {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

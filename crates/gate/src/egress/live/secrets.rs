@@ -1,4 +1,4 @@
-//! What the tables of one gate are made of, beside their policy: all that was in the document, and what came later.
+//! What the snapshots of one gate are made of, beside their policy: all that was in the document, and what came later.
 //!
 //! What was a secret once is known as one for some minutes longer. No type here has a derived `Debug`.
 
@@ -41,7 +41,7 @@ pub struct Secret {
 }
 
 #[derive(Clone)]
-pub struct Stock {
+pub struct SecretStore {
     pub identity: String,
     pub bottle: String,
     /// The answer to `GO`.
@@ -61,9 +61,9 @@ pub struct Stock {
     canary: String,
 }
 
-impl Stock {
-    /// The policy comes back, to be made a table of.
-    pub fn new(document: Document) -> Result<(Stock, Policy), String> {
+impl SecretStore {
+    /// The policy comes back, to be made a snapshot of.
+    pub fn new(document: Document) -> Result<(SecretStore, Policy), String> {
         let Document { identity, bottle, policy, go, roots, upstream_proxy, printed, mut values, .. } = document;
         let mut go = go;
         let confided = go.env.values().filter_map(Source::value).map(str::to_owned).collect();
@@ -76,7 +76,7 @@ impl Stock {
         let (go, seen) = go_message(go, &secrets, &mut values)?;
         let (leases, past, roots) = (BTreeMap::new(), Vec::new(), Arc::new(base));
         let mut stock =
-            Stock { identity, bottle, go, roots, proxy, values, seen, tokens, leases, past, confided, canary };
+            SecretStore { identity, bottle, go, roots, proxy, values, seen, tokens, leases, past, confided, canary };
         stock.print(&printed)?;
         Ok((stock, policy))
     }
@@ -216,7 +216,7 @@ mod tests {
     use serde_json::json;
     use wire::encode_base64;
 
-    fn stock() -> Stock {
+    fn stock() -> SecretStore {
         let key = rcgen::KeyPair::generate().unwrap();
         let roots = rcgen::CertificateParams::default().self_signed(&key).unwrap().pem();
         let blob = |text: &str| encode_base64(text.as_bytes());
@@ -233,12 +233,12 @@ mod tests {
                 "proxy": blob("http://u:pass@p.org:1"),
             },
         });
-        Stock::new(serde_json::from_value(document).unwrap())
+        SecretStore::new(serde_json::from_value(document).unwrap())
             .map(|(stock, _)| stock)
             .unwrap_or_else(|why| panic!("{why}"))
     }
 
-    fn known(stock: &Stock) -> Vec<(Class, String)> {
+    fn known(stock: &SecretStore) -> Vec<(Class, String)> {
         let secrets = stock.secrets().into_iter();
         secrets.map(|secret| (secret.class, String::from_utf8(secret.bytes).unwrap())).collect()
     }

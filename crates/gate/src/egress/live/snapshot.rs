@@ -1,15 +1,15 @@
 //! The document, made ready for use: headers that carry secrets, trust stores, the upstream proxy, the go message.
 //!
-//! All that can be wrong with a policy is found here, before anything is served by it. A table never changes: another one
+//! All that can be wrong with a policy is found here, before anything is served by it. A snapshot never changes: another one
 //! takes its place. No type here has a derived `Debug`.
 
 pub use crate::egress::live::secrets::Secret;
 pub use crate::egress::upstream::proxy::Proxy;
 
 use crate::audit::record::Counts;
-use crate::egress::Passage;
+use crate::egress::AllowedRequest;
 use crate::egress::live::lease::Lease;
-use crate::egress::live::secrets::Stock;
+use crate::egress::live::secrets::SecretStore;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use policy::{Auth, Policy, Protocol, Route, Scheme};
@@ -22,11 +22,11 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wire::{Go, GoMessage, Source, Values, encode_base64};
 
-pub struct Table {
+pub struct PolicySnapshot {
     pub identity: String,
     pub bottle: String,
     pub policy: Policy,
-    /// Of the policy: tables that differ in tokens alone have the same. Routes have the same indices then.
+    /// Of the policy: snapshots that differ in tokens alone have the same. Routes have the same indices then.
     pub generation: u64,
     /// One per route of the policy.
     injections: Vec<Option<Injection>>,
@@ -65,21 +65,21 @@ impl Injection {
     }
 }
 
-impl Table {
+impl PolicySnapshot {
     /// The first.
-    pub fn new(stock: &Stock, policy: Policy) -> Result<Table, String> {
-        Table::make((stock, Arc::new(Rules::new()?)), policy, 0, Vec::new())
+    pub fn new(stock: &SecretStore, policy: Policy) -> Result<PolicySnapshot, String> {
+        PolicySnapshot::make((stock, Arc::new(Rules::new()?)), policy, 0, Vec::new())
     }
 
     /// With another policy. What is counted of a route goes on where the same one is in both.
-    pub fn reloaded(&self, stock: &Stock, policy: Policy) -> Result<Table, String> {
+    pub fn reloaded(&self, stock: &SecretStore, policy: Policy) -> Result<PolicySnapshot, String> {
         let before = self.policy.routes.iter().zip(self.counts.iter().cloned()).collect();
-        Table::make((stock, self.knowledge.rules.clone()), policy, self.generation + 1, before)
+        PolicySnapshot::make((stock, self.knowledge.rules.clone()), policy, self.generation + 1, before)
     }
 
     /// With other tokens.
-    pub fn renewed(&self, stock: &Stock) -> Result<Table, String> {
-        Ok(Table {
+    pub fn renewed(&self, stock: &SecretStore) -> Result<PolicySnapshot, String> {
+        Ok(PolicySnapshot {
             identity: self.identity.clone(),
             bottle: self.bottle.clone(),
             injections: injections(&self.policy, stock)?,
@@ -96,11 +96,11 @@ impl Table {
     }
 
     fn make(
-        (stock, rules): (&Stock, Arc<Rules>),
+        (stock, rules): (&SecretStore, Arc<Rules>),
         policy: Policy,
         generation: u64,
         mut before: Vec<(&Route, Arc<Counts>)>,
-    ) -> Result<Table, String> {
+    ) -> Result<PolicySnapshot, String> {
         let injections = injections(&policy, stock)?;
         let mut tls = BTreeMap::from([(None, client(RootCertStore::clone(&stock.roots))?)]);
         for name in policy.routes.iter().filter_map(|route| route.upstream_ca.clone()) {
@@ -120,7 +120,7 @@ impl Table {
             Some(index) => before.remove(index).1,
             None => Arc::default(),
         };
-        Ok(Table {
+        Ok(PolicySnapshot {
             identity: stock.identity.clone(),
             bottle: stock.bottle.clone(),
             generation,
@@ -144,9 +144,9 @@ impl Table {
         self.injections[index].as_ref()
     }
 
-    /// What this table would inject there, where it is of the same policy.
-    pub fn injection_of(&self, passage: &Passage) -> Option<&Injection> {
-        (self.generation == passage.table.generation).then(|| self.injection(passage.route)).flatten()
+    /// What this snapshot would inject there, where it is of the same policy.
+    pub fn injection_of(&self, allowed: &AllowedRequest) -> Option<&Injection> {
+        (self.generation == allowed.snapshot.generation).then(|| self.injection(allowed.route)).flatten()
     }
 
     pub fn counts(&self, index: usize) -> &Counts {
@@ -163,12 +163,12 @@ impl Table {
     }
 }
 
-fn injections(policy: &Policy, stock: &Stock) -> Result<Vec<Option<Injection>>, String> {
+fn injections(policy: &Policy, stock: &SecretStore) -> Result<Vec<Option<Injection>>, String> {
     policy.routes.iter().map(|route| injection(route, stock)).collect()
 }
 
 /// What must not leave in a request. A pair of name and password is another text than the password, once it is encoded.
-fn vault(policy: &Policy, stock: &Stock) -> Result<Arc<Vault>, String> {
+fn vault(policy: &Policy, stock: &SecretStore) -> Result<Arc<Vault>, String> {
     let mut known = stock.known();
     for Auth { scheme, token } in policy.routes.iter().filter_map(|route| route.auth.as_ref()) {
         if let Scheme::Basic { user } = scheme {
@@ -189,7 +189,7 @@ fn client(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config))
 }
 
-fn injection(route: &Route, stock: &Stock) -> Result<Option<Injection>, String> {
+fn injection(route: &Route, stock: &SecretStore) -> Result<Option<Injection>, String> {
     let Some(Auth { scheme, token }) = &route.auth else { return Ok(None) };
     let secret = stock.value(token)?;
     if secret.is_empty() {

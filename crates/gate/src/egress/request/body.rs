@@ -1,8 +1,8 @@
 //! Bodies on their way through: passed frame by frame, trailers too, and counted. Never collected.
 
-use crate::audit::record::Tally;
+use crate::audit::record::AuditRecord;
 use crate::egress::http1::ledger::misframed;
-use crate::egress::inspect::body::{Filter, Inspector};
+use crate::egress::inspect::body::{AnswerFilter, RequestInspector};
 use crate::egress::inspect::headers;
 use crate::egress::upstream::pool::Lease;
 use hyper::HeaderMap;
@@ -21,7 +21,7 @@ use wire::Outcome;
 pub struct Upload {
     /// None: nothing more to send.
     incoming: Option<Incoming>,
-    inspector: Inspector,
+    inspector: RequestInspector,
     verdict: Verdict,
     /// They follow what the inspector had kept.
     trailers: Option<HeaderMap>,
@@ -37,15 +37,20 @@ pub type Verdict = Arc<OnceLock<Denial>>;
 pub type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 impl Upload {
-    pub fn new(incoming: Option<Incoming>, inspector: Inspector, tally: &Tally, own: Arc<[HeaderName]>) -> Box<Upload> {
-        let (verdict, trailers, sent) = (Arc::default(), None, tally.sent.clone());
+    pub fn new(
+        incoming: Option<Incoming>,
+        inspector: RequestInspector,
+        record: &AuditRecord,
+        own: Arc<[HeaderName]>,
+    ) -> Box<Upload> {
+        let (verdict, trailers, sent) = (Arc::default(), None, record.sent.clone());
         Box::new(Upload { incoming, inspector, verdict, trailers, sent, own })
     }
 
     /// For a request without a body.
     pub fn nothing() -> Box<Upload> {
         let (verdict, sent, own) = Default::default();
-        Box::new(Upload { incoming: None, inspector: Inspector::default(), verdict, trailers: None, sent, own })
+        Box::new(Upload { incoming: None, inspector: RequestInspector::default(), verdict, trailers: None, sent, own })
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -105,16 +110,16 @@ impl HttpBody for Upload {
     }
 }
 
-/// To the agent. Its tally is written when the body ends or is dropped.
+/// To the agent. Its record is written when the body ends or is dropped.
 pub enum Body {
     /// Of the gate's own.
     Page(Option<Bytes>),
     Stream {
         incoming: Incoming,
-        filter: Box<Filter>,
+        filter: Box<AnswerFilter>,
         /// They follow what the filter had kept.
         trailers: Option<HeaderMap>,
-        tally: Box<Tally>,
+        record: Box<AuditRecord>,
         ended: bool,
         /// Read before the head was passed on.
         begun: Bytes,
@@ -146,9 +151,11 @@ impl Body {
 
     /// What comes, whatever was kept.
     pub fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let (incoming, filter, trailers, tally, ended) = match self.get_mut() {
+        let (incoming, filter, trailers, record, ended) = match self.get_mut() {
             Body::Page(page) => return Poll::Ready(page.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Body::Stream { incoming, filter, trailers, tally, ended, .. } => (incoming, filter, trailers, tally, ended),
+            Body::Stream { incoming, filter, trailers, record, ended, .. } => {
+                (incoming, filter, trailers, record, ended)
+            }
         };
         loop {
             let mut passed = filter.pull();
@@ -158,7 +165,7 @@ impl Body {
                 }
                 let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx)).transpose().inspect_err(|error| {
                     *ended = true;
-                    tally.failed(format!("the upstream broke off: {error}"));
+                    record.failed(format!("the upstream broke off: {error}"));
                 })?;
                 match frame.map(Frame::into_data) {
                     Some(Ok(data)) => {
@@ -175,16 +182,16 @@ impl Body {
                     }
                 }
             }
-            filter.tell(tally);
+            filter.tell(record);
             let bytes = passed.inspect_err(|why| {
                 *ended = true;
                 match filter.refused() {
-                    Some(denial) => tally.denied(denial),
-                    None => tally.failed(why.clone()),
+                    Some(denial) => record.denied(denial),
+                    None => record.failed(why.clone()),
                 }
             })?;
             if !bytes.is_empty() {
-                tally.received += bytes.len() as u64;
+                record.received += bytes.len() as u64;
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
         }
@@ -228,13 +235,13 @@ impl HttpBody for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let Body::Stream { incoming, filter, tally, ended: false, .. } = self else { return };
+        let Body::Stream { incoming, filter, record, ended: false, .. } = self else { return };
         if incoming.is_end_stream() {
             // Nobody asked whether there is more: a length had said so.
             let _ = filter.finish();
-            filter.tell(tally);
-        } else if tally.audit.verdict == Outcome::Allow {
-            tally.audit.reason = Some("the agent went away before the end".to_owned());
+            filter.tell(record);
+        } else if record.audit.verdict == Outcome::Allow {
+            record.audit.reason = Some("the agent went away before the end".to_owned());
         }
     }
 }

@@ -1,8 +1,8 @@
 //! A request that may pass, on its way: inspected, rewritten, sent, and its answer handed back as it comes.
 
-use crate::audit::record::Tally;
-use crate::egress::Passage;
-use crate::egress::inspect::body::{Filter, Inspector};
+use crate::audit::record::AuditRecord;
+use crate::egress::AllowedRequest;
+use crate::egress::inspect::body::{AnswerFilter, RequestInspector};
 use crate::egress::inspect::headers;
 use crate::egress::inspect::leaks;
 use crate::egress::live::snapshot::plain;
@@ -25,16 +25,16 @@ impl Conversation {
     pub async fn forward(
         self: Arc<Self>,
         mut request: Request<Incoming>,
-        pass: &Passage,
-        mut tally: Tally,
+        pass: &AllowedRequest,
+        mut record: AuditRecord,
     ) -> Response<Body> {
         let upgrade = headers::websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (mut head, incoming) = request.into_parts();
-        let (inspector, control) = match depart(pass, &mut head, &mut tally) {
+        let (inspector, control) = match depart(pass, &mut head, &mut record) {
             Ok(looked) => looked,
             Err(denial) => {
-                tally.denied(&denial);
-                return self.page(refusal(&denial, self.reader()), tally, Request::from_parts(head, incoming)).await;
+                record.denied(&denial);
+                return self.page(refusal(&denial, self.reader()), record, Request::from_parts(head, incoming)).await;
             }
         };
         let (upload, switch) = match upgrade.zip(control) {
@@ -45,7 +45,7 @@ impl Conversation {
             }
             None => {
                 let incoming = (!incoming.is_end_stream()).then_some(incoming);
-                (Upload::new(incoming, inspector, &tally, pass.table.own_headers.clone()), None)
+                (Upload::new(incoming, inspector, &record, pass.snapshot.own_headers.clone()), None)
             }
         };
         // A WebSocket begins once.
@@ -66,24 +66,24 @@ impl Conversation {
         };
         match sent {
             Ok((response, lease)) => {
-                let response = self.clone().pass_on(response, pass, (switch, lease), tally);
+                let response = self.clone().pass_on(response, pass, (switch, lease), record);
                 self.opened(response).await
             }
             Err(Trouble::Failed(word, text)) => {
-                tally.failed(text);
-                self.broken(word, tally)
+                record.failed(text);
+                self.broken(word, record)
             }
             Err(Trouble::Denied(denial)) => {
-                tally.denied(&denial);
+                record.denied(&denial);
                 let response = refusal(&denial, self.reader());
-                tally.audit.status = Some(response.status().as_u16());
+                record.audit.status = Some(response.status().as_u16());
                 response
             }
         }
     }
 
     /// The upstream did not take the token: a request without a body is sent once more, if another token comes soon.
-    async fn reject(&self, pass: &Passage, spare: Option<Parts>) -> Option<(Sent, Passage)> {
+    async fn reject(&self, pass: &AllowedRequest, spare: Option<Parts>) -> Option<(Sent, AllowedRequest)> {
         self.egress.reject(pass);
         let mut head = spare?;
         let next = self.egress.next(pass).await?;
@@ -94,7 +94,7 @@ impl Conversation {
     }
 
     /// As this connection to the upstream wants a request. May be called again for another connection.
-    pub fn dress(&self, request: &mut Request<Box<Upload>>, link: &Link, pass: &Passage) -> Result<(), Trouble> {
+    pub fn dress(&self, request: &mut Request<Box<Upload>>, link: &Link, pass: &AllowedRequest) -> Result<(), Trouble> {
         let failed = |why: &str| Trouble::Failed("request", why.to_owned());
         let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let default = if self.port == 80 { 80 } else { 443 };
@@ -115,7 +115,7 @@ impl Conversation {
                 join_cookies(headers);
                 headers
                     .insert(HOST, HeaderValue::try_from(host).map_err(|_| failed("the host is not a header value"))?);
-                match &pass.table.proxy {
+                match &pass.snapshot.proxy {
                     // A plain request through a proxy is the one place where the proxy reads it.
                     Some(proxy) if plain(pass.rule()) && !pass.rule().private => {
                         if let Some(credentials) = &proxy.credentials {
@@ -143,40 +143,40 @@ impl Conversation {
     fn pass_on(
         self: Arc<Self>,
         response: Response<Incoming>,
-        pass: &Passage,
+        pass: &AllowedRequest,
         (switch, lease): (Option<Switch>, Option<Lease>),
-        mut tally: Tally,
+        mut record: AuditRecord,
     ) -> Response<Body> {
         let status = response.status();
         match (status, switch) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(switch)) => {
-                tally.audit.status = Some(status.as_u16());
-                switch.on(self, response, tally)
+                record.audit.status = Some(status.as_u16());
+                switch.on(self, response, record)
             }
             (StatusCode::SWITCHING_PROTOCOLS, None) => {
-                tally.failed("the upstream switched protocols unasked");
-                self.broken("upgrade", tally)
+                record.failed("the upstream switched protocols unasked");
+                self.broken("upgrade", record)
             }
-            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) if pass.table.proxy.is_some() => {
-                tally.failed("the upstream proxy refused its credentials");
-                self.broken("proxy", tally)
+            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) if pass.snapshot.proxy.is_some() => {
+                record.failed("the upstream proxy refused its credentials");
+                self.broken("proxy", record)
             }
             _ => {
-                tally.audit.status = Some(status.as_u16());
+                record.audit.status = Some(status.as_u16());
                 let (mut head, incoming) = response.into_parts();
                 headers::incoming(&mut head.headers);
                 head.version = Version::HTTP_11;
-                match Filter::new(&tally.audit.method, pass, &mut head) {
+                match AnswerFilter::new(&record.audit.method, pass, &mut head) {
                     Ok(mut filter) => {
-                        filter.tell(&mut tally);
-                        let (filter, tally) = (Box::new(filter), Box::new(tally));
+                        filter.tell(&mut record);
+                        let (filter, record) = (Box::new(filter), Box::new(record));
                         let (trailers, ended, begun, _lease) = (None, false, Bytes::new(), lease);
-                        let body = Body::Stream { incoming, filter, trailers, tally, ended, begun, _lease };
+                        let body = Body::Stream { incoming, filter, trailers, record, ended, begun, _lease };
                         Response::from_parts(head, body)
                     }
                     Err(why) => {
-                        tally.failed(why);
-                        self.broken("encoding", tally)
+                        record.failed(why);
+                        self.broken("encoding", record)
                     }
                 }
             }
@@ -186,12 +186,16 @@ impl Conversation {
 
 /// Looks at a head, and makes of it what leaves. What then looks at the body, or at a WebSocket's messages and at its
 /// control frames.
-pub fn depart(pass: &Passage, head: &mut Parts, tally: &mut Tally) -> Result<(Inspector, Option<Inspector>), Denial> {
+pub fn depart(
+    pass: &AllowedRequest,
+    head: &mut Parts,
+    record: &mut AuditRecord,
+) -> Result<(RequestInspector, Option<RequestInspector>), Denial> {
     let near = |denial: Denial| Denial { route: denial.route.or(Some(pass.route)), ..denial };
-    let inspector = || Inspector::new(tally.herald(), pass, head).map_err(near);
+    let inspector = || RequestInspector::new(record.alarm_sender(), pass, head).map_err(near);
     let looking = (inspector()?, headers::websocket(&head.headers).then(inspector).transpose()?);
-    headers::outgoing(&mut head.headers, pass.rule(), &pass.table.own_headers, pass.injection());
-    leaks::head(pass, head, tally).map_err(near)?;
+    headers::outgoing(&mut head.headers, pass.rule(), &pass.snapshot.own_headers, pass.injection());
+    leaks::head(pass, head, record).map_err(near)?;
     Ok(looking)
 }
 

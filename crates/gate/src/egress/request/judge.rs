@@ -1,11 +1,11 @@
 //! The decision for one request, in the order of the design: host rule and port, then names, then the address, then git,
 //! method and path. Nothing is asked of the network before the host may be reached.
 
-use crate::audit::record::Tally;
-use crate::egress::Passage;
+use crate::audit::record::AuditRecord;
+use crate::egress::AllowedRequest;
 use crate::egress::inspect::headers;
 use crate::egress::inspect::leaks;
-use crate::egress::live::snapshot::Table;
+use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::request::serve::{Conversation, Sni};
 use crate::egress::upstream::dial::Trouble;
 use hyper::body::Incoming;
@@ -21,24 +21,24 @@ impl Conversation {
         &self,
         request: &Request<Incoming>,
         sni: &Sni,
-        tally: &mut Tally,
-    ) -> Result<Option<Passage>, Trouble> {
-        let table = tally.table.clone();
+        record: &mut AuditRecord,
+    ) -> Result<Option<AllowedRequest>, Trouble> {
+        let snapshot = record.snapshot.clone();
         let own = self.host == GATE_HOST;
-        let first = if own { None } else { Some(table.policy.at(&self.host, self.port).map_err(Trouble::Denied)?) };
+        let first = if own { None } else { Some(snapshot.policy.at(&self.host, self.port).map_err(Trouble::Denied)?) };
         let near = |denial: Denial| Trouble::Denied(Denial { route: denial.route.or(first), ..denial });
         self.check_names(request, sni).map_err(near)?;
         let Some(first) = first else { return Ok(None) };
-        if table.route(first).host.is_wildcard() {
-            leaks::name(&table, first, tally).map_err(near)?;
+        if snapshot.route(first).host.is_wildcard() {
+            leaks::name(&snapshot, first, record).map_err(near)?;
         }
-        self.locate(&table, table.route(first)).await.map_err(|trouble| match trouble {
+        self.locate(&snapshot, snapshot.route(first)).await.map_err(|trouble| match trouble {
             Trouble::Denied(denial) => near(denial),
             failed => failed,
         })?;
-        let pass = decide(&table, (&self.host, self.port), request).map_err(near)?;
-        tally.path(&pass.path);
-        self.egress.in_time(Passage { table, pass }).await.map(Some).map_err(Trouble::Denied)
+        let pass = decide(&snapshot, (&self.host, self.port), request).map_err(near)?;
+        record.set_path(&pass.path);
+        self.egress.in_time(AllowedRequest { snapshot, pass }).await.map(Some).map_err(Trouble::Denied)
     }
 
     /// Connection, TLS and request must mean the same server.
@@ -89,7 +89,7 @@ impl Conversation {
 }
 
 /// What no address and no name server is needed for.
-pub fn decide<B>(table: &Table, (host, port): (&str, u16), request: &Request<B>) -> Result<Pass, Denial> {
+pub fn decide<B>(snapshot: &PolicySnapshot, (host, port): (&str, u16), request: &Request<B>) -> Result<Pass, Denial> {
     if let Some(header) = headers::overriding(request.headers()) {
         return Err(Denial::new(Reason::Method, format!("header `{header}` is never allowed")));
     }
@@ -98,8 +98,8 @@ pub fn decide<B>(table: &Table, (host, port): (&str, u16), request: &Request<B>)
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let fields = headers::going_on(request.headers());
     let ask = Ask { host, port, method: request.method().as_str(), path, query, headers: &fields };
-    let pass = table.policy.decide(&ask)?;
-    if headers::websocket(request.headers()) && !table.route(pass.route).takes_websockets() {
+    let pass = snapshot.policy.decide(&ask)?;
+    if headers::websocket(request.headers()) && !snapshot.route(pass.route).takes_websockets() {
         let text = format!("a WebSocket to `{host}` could send anything, which its route does not allow");
         return Err(Denial::new(Reason::Method, text).near(pass.route));
     }

@@ -22,22 +22,22 @@ impl Conversation {
         }
         let body = response.body_mut();
         let broke = timeout(BREATH, read(body)).await.is_ok_and(|read| read.is_err());
-        let Body::Stream { filter, tally, .. } = body else { return response };
+        let Body::Stream { filter, record, .. } = body else { return response };
         let page = match filter.refused() {
             Some(denial) => refusal(denial, self.reader()),
             None if broke => {
-                let why = tally.audit.reason.as_deref().unwrap_or("the upstream failed");
+                let why = record.audit.reason.as_deref().unwrap_or("the upstream failed");
                 failure("upstream", why, self.reader())
             }
             None => return response,
         };
-        tally.audit.status = Some(page.status().as_u16());
-        tally.received = page.body().size_hint().exact().unwrap_or_default();
+        record.audit.status = Some(page.status().as_u16());
+        record.received = page.body().size_hint().exact().unwrap_or_default();
         page
     }
 }
 
-/// The error was told to the tally.
+/// The error was told to the record.
 async fn read(body: &mut Body) -> Result<(), ()> {
     while body.begun() < OPENING && body.waits() {
         match poll_fn(|cx| Pin::new(&mut *body).poll_next(cx)).await {

@@ -1,6 +1,6 @@
 //! One request's answer: the upstream's, or a page of the gate's own that says why there is none.
 
-use crate::audit::record::Tally;
+use crate::audit::record::AuditRecord;
 use crate::egress::http1::head::Fault;
 use crate::egress::request::body::Body;
 use crate::egress::request::serve::{Conversation, Sni};
@@ -23,65 +23,70 @@ const FORGOTTEN: u64 = 1024 * 1024;
 impl Conversation {
     /// Nothing is known of the request but that it is wrong.
     pub fn refuse(&self, fault: Fault) -> Response<Body> {
-        let mut tally = Tally::connection(&self.egress, &self.host, self.port);
+        let mut record = AuditRecord::connection(&self.egress, &self.host, self.port);
         let denial = Denial::new(Reason::Malformed, fault.text());
-        tally.denied(&denial);
+        record.denied(&denial);
         let mut response = refusal(&denial, self.reader());
         *response.status_mut() = match fault {
             Fault::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Fault::Malformed(_) => StatusCode::BAD_REQUEST,
         };
-        tally.audit.status = Some(response.status().as_u16());
+        record.audit.status = Some(response.status().as_u16());
         response
     }
 
-    /// `tally.failed` was called.
-    pub fn broken(&self, word: &str, mut tally: Tally) -> Response<Body> {
-        let response = failure(word, tally.audit.reason.as_deref().unwrap_or("the upstream failed"), self.reader());
-        tally.audit.status = Some(response.status().as_u16());
+    /// `record.failed` was called.
+    pub fn broken(&self, word: &str, mut record: AuditRecord) -> Response<Body> {
+        let response = failure(word, record.audit.reason.as_deref().unwrap_or("the upstream failed"), self.reader());
+        record.audit.status = Some(response.status().as_u16());
         response
     }
 
     /// All of the bottle's connections together ask for too much.
     pub fn crowded(&self, request: &Request<Incoming>) -> Response<Body> {
-        let mut tally = Tally::request(&self.egress, &self.host, self.port);
-        tally.asked(request.method().as_str(), request.uri().path());
-        tally.failed("too many requests at once");
-        self.broken("busy", tally)
+        let mut record = AuditRecord::request(&self.egress, &self.host, self.port);
+        record.set_request(request.method().as_str(), request.uri().path());
+        record.failed("too many requests at once");
+        self.broken("busy", record)
     }
 
     pub async fn reply(self: Arc<Self>, request: Request<Incoming>, sni: &Sni) -> Response<Body> {
-        let mut tally = Tally::request(&self.egress, &self.host, self.port);
-        tally.asked(request.method().as_str(), request.uri().path());
-        match self.judge(&request, sni, &mut tally).await {
+        let mut record = AuditRecord::request(&self.egress, &self.host, self.port);
+        record.set_request(request.method().as_str(), request.uri().path());
+        match self.judge(&request, sni, &mut record).await {
             Ok(Some(pass)) => {
-                tally.allowed(pass.route);
-                self.forward(request, &pass, tally).await
+                record.allowed(pass.route);
+                self.forward(request, &pass, record).await
             }
             Ok(None) => {
-                tally.audit.verdict = Outcome::Allow;
+                record.audit.verdict = Outcome::Allow;
                 let page = explain(&self.egress, request.method(), request.uri().path(), request.headers());
-                self.page(page, tally, request).await
+                self.page(page, record, request).await
             }
             Err(Trouble::Denied(denial)) => {
-                tally.denied(&denial);
-                self.page(refusal(&denial, self.reader()), tally, request).await
+                record.denied(&denial);
+                self.page(refusal(&denial, self.reader()), record, request).await
             }
             Err(Trouble::Failed(word, text)) => {
-                tally.failed(text.clone());
-                self.page(failure(word, &text, self.reader()), tally, request).await
+                record.failed(text.clone());
+                self.page(failure(word, &text, self.reader()), record, request).await
             }
         }
     }
 
     pub fn reader(&self) -> Reader {
-        Reader::of(&self.egress.table().policy, &self.host, self.port)
+        Reader::of(&self.egress.snapshot().policy, &self.host, self.port)
     }
 
     /// An answer of the gate's own.
-    pub async fn page(&self, response: Response<Body>, mut tally: Tally, request: Request<Incoming>) -> Response<Body> {
-        tally.audit.status = Some(response.status().as_u16());
-        tally.received = response.body().size_hint().exact().unwrap_or_default();
+    pub async fn page(
+        &self,
+        response: Response<Body>,
+        mut record: AuditRecord,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        record.audit.status = Some(response.status().as_u16());
+        record.received = response.body().size_hint().exact().unwrap_or_default();
         // Whoever waits for "continue" has sent nothing.
         let waits = request.version() != Version::HTTP_2 && request.headers().contains_key(EXPECT);
         let mut body = request.into_body();

@@ -1,7 +1,7 @@
 //! HTTP on one connection of the agent's, in the version that TLS agreed on: each request is judged before anything of it
 //! is forwarded, and answered whatever becomes of it.
 
-use crate::audit::record::Tally;
+use crate::audit::record::AuditRecord;
 use crate::egress::Egress;
 use crate::egress::http1::head::LARGEST;
 use crate::egress::http1::ledger::Wire;
@@ -82,10 +82,10 @@ impl Conversation {
             }
             Ok((stream, sni)) => self.one(stream, sni).await,
             Err(trouble) => {
-                let mut tally = Tally::connection(&self.egress, &self.host, self.port);
+                let mut record = AuditRecord::connection(&self.egress, &self.host, self.port);
                 match trouble {
-                    Trouble::Denied(denial) => tally.denied(&denial),
-                    Trouble::Failed(_, why) => tally.failed(why),
+                    Trouble::Denied(denial) => record.denied(&denial),
+                    Trouble::Failed(_, why) => record.failed(why),
                 }
             }
         }
@@ -163,7 +163,7 @@ impl Conversation {
     }
 
     fn malformed(&self, why: String) {
-        Tally::connection(&self.egress, &self.host, self.port).denied(&Denial::new(Reason::Malformed, why));
+        AuditRecord::connection(&self.egress, &self.host, self.port).denied(&Denial::new(Reason::Malformed, why));
     }
 
     /// Counted at once, not when it is first polled: the connection's end may be read before that.

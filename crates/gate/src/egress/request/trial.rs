@@ -1,10 +1,10 @@
 //! A request that nobody sends, put through what every request of an agent's goes through. Nobody is dialled or asked for
 //! a name, and the policy's own questions come as they do on a connection that is already there.
 
-use crate::audit::record::Tally;
+use crate::audit::record::AuditRecord;
+use crate::egress::AllowedRequest;
 use crate::egress::Authority;
 use crate::egress::Egress;
-use crate::egress::Passage;
 use crate::egress::inspect::leaks;
 use crate::egress::live::canary;
 use crate::egress::request::forward::depart;
@@ -65,23 +65,23 @@ impl Egress {
                 tried.findings.push(sighting);
             }
         }
-        let unfit = &self.table().knowledge.vault.unfit;
+        let unfit = &self.snapshot().knowledge.vault.unfit;
         tried.unmatched = unfit.iter().map(|(value, why)| (value.clone(), (*why).to_owned())).collect();
         Ok(tried)
     }
 
     fn go_through(self: &Arc<Self>, trial: &Trial, body: &mut impl Read, count: &mut u64) -> Result<(), End> {
         let request = request(trial).map_err(|error| End::Failed(format!("no such request can be made: {error}")))?;
-        let mut tally = Tally::request(self, &trial.host, trial.port);
-        tally.asked(&trial.method, request.uri().path());
-        let table = tally.table.clone();
-        let first = table.policy.at(&trial.host, trial.port)?;
-        if table.route(first).host.is_wildcard() {
-            leaks::name(&table, first, &mut tally)?;
+        let mut record = AuditRecord::request(self, &trial.host, trial.port);
+        record.set_request(&trial.method, request.uri().path());
+        let snapshot = record.snapshot.clone();
+        let first = snapshot.policy.at(&trial.host, trial.port)?;
+        if snapshot.route(first).host.is_wildcard() {
+            leaks::name(&snapshot, first, &mut record)?;
         }
-        let pass = decide(&table, (&trial.host, trial.port), &request)?;
+        let pass = decide(&snapshot, (&trial.host, trial.port), &request)?;
         let (mut head, ()) = request.into_parts();
-        let (mut inspector, control) = depart(&Passage { table, pass }, &mut head, &mut tally)?;
+        let (mut inspector, control) = depart(&AllowedRequest { snapshot, pass }, &mut head, &mut record)?;
         let mut part = vec![0; PART];
         loop {
             let read = body.read(&mut part).map_err(|error| End::Failed(format!("cannot read the body: {error}")))?;

@@ -1,8 +1,8 @@
 //! One connection to an upstream: TLS, and then HTTP in the version that was agreed on, with all its bounds.
 
-use crate::egress::Passage;
+use crate::egress::AllowedRequest;
 use crate::egress::http1::head::LARGEST;
-use crate::egress::live::snapshot::{Table, plain};
+use crate::egress::live::snapshot::{PolicySnapshot, plain};
 use crate::egress::request::body::Upload;
 use crate::egress::request::serve::{BUFFER, Conversation};
 use crate::egress::upstream::bulk_read::Gulp;
@@ -64,14 +64,14 @@ pub struct Turn {
 }
 
 impl Conversation {
-    pub async fn connect(&self, pass: &Passage, offer: Offer, target: Option<Target>) -> Result<Link, Trouble> {
-        let (dialler, table, route): (_, &Table, _) = (&self.egress.dialler, &pass.table, pass.rule());
+    pub async fn connect(&self, pass: &AllowedRequest, offer: Offer, target: Option<Target>) -> Result<Link, Trouble> {
+        let (dialler, snapshot, route): (_, &PolicySnapshot, _) = (&self.egress.dialler, &pass.snapshot, pass.rule());
         let target = match target {
             Some(target) => target,
-            None => dialler.locate(table, route, &self.host).await?,
+            None => dialler.locate(snapshot, route, &self.host).await?,
         };
         if plain(route) {
-            return Link::one(dialler.open(table, &target).await?).await;
+            return Link::one(dialler.open(snapshot, &target).await?).await;
         }
         let failed = |why: &str| Trouble::Failed("tls", format!("TLS with `{}`: {why}", self.host));
         let stream = match self.secure(pass, offer, &target).await? {
@@ -85,10 +85,15 @@ impl Conversation {
         }
     }
 
-    async fn secure(&self, pass: &Passage, offer: Offer, target: &Target) -> Result<std::io::Result<Secure>, Trouble> {
+    async fn secure(
+        &self,
+        pass: &AllowedRequest,
+        offer: Offer,
+        target: &Target,
+    ) -> Result<std::io::Result<Secure>, Trouble> {
         let failed = |why: &str| Trouble::Failed("tls", format!("TLS with `{}`: {why}", self.host));
-        let stream = Gulp::new(self.egress.dialler.tunnel(&pass.table, target).await?);
-        let config = pass.table.tls(pass.rule()).ok_or_else(|| failed("no trust store"))?;
+        let stream = Gulp::new(self.egress.dialler.tunnel(&pass.snapshot, target).await?);
+        let config = pass.snapshot.tls(pass.rule()).ok_or_else(|| failed("no trust store"))?;
         let name = ServerName::try_from(self.host.clone()).map_err(|_| failed("not a server's name"))?;
         let connector = TlsConnector::from(config);
         let connecting = connector.with_alpn(offer.names()).connect(name, stream);

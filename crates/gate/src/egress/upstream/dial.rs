@@ -3,7 +3,7 @@
 //! Behind an upstream proxy the proxy resolves; private names and literals are refused all the same. Routes that are
 //! `private` lie on this side of it and are dialled directly.
 
-use crate::egress::live::snapshot::{Proxy, Table};
+use crate::egress::live::snapshot::{PolicySnapshot, Proxy};
 use crate::egress::upstream::happy_eyeballs;
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -67,7 +67,7 @@ impl Dialler {
     }
 
     /// Where does this route lead for this host? Asks DNS at most once.
-    pub async fn locate(&self, table: &Table, route: &Route, host: &str) -> Result<Target, Trouble> {
+    pub async fn locate(&self, snapshot: &PolicySnapshot, route: &Route, host: &str) -> Result<Target, Trouble> {
         let (name, port) = match &route.connect_to {
             Some(to) => (to.host.as_str(), to.port),
             None => (host, route.port),
@@ -80,7 +80,7 @@ impl Dialler {
         if !route.private && local_name(name) {
             return Err(refused("a loopback address"));
         }
-        if table.proxy.is_some() && !route.private {
+        if snapshot.proxy.is_some() && !route.private {
             if let Some(why) = literal.and_then(special) {
                 return Err(refused(why));
             }
@@ -122,8 +122,8 @@ impl Dialler {
     }
 
     /// A connection that carries bytes of our choice to the target, through the proxy's CONNECT if there is one.
-    pub async fn tunnel(&self, table: &Table, target: &Target) -> Result<TcpStream, Trouble> {
-        match (target, &table.proxy) {
+    pub async fn tunnel(&self, snapshot: &PolicySnapshot, target: &Target) -> Result<TcpStream, Trouble> {
+        match (target, &snapshot.proxy) {
             (Target::Proxied { host, port }, Some(proxy)) => {
                 let mut stream = self.proxy(proxy).await?;
                 match timeout(PROXY, ask(&mut stream, proxy, &authority(host, *port))).await {
@@ -133,13 +133,13 @@ impl Dialler {
                     Err(_) => Err(failed_proxy("the upstream proxy did not answer".to_owned())),
                 }
             }
-            (target, _) => self.open(table, target).await,
+            (target, _) => self.open(snapshot, target).await,
         }
     }
 
     /// A connection for plain HTTP: to the target itself, or to the proxy, which then wants absolute URIs.
-    pub async fn open(&self, table: &Table, target: &Target) -> Result<TcpStream, Trouble> {
-        match (target, &table.proxy) {
+    pub async fn open(&self, snapshot: &PolicySnapshot, target: &Target) -> Result<TcpStream, Trouble> {
+        match (target, &snapshot.proxy) {
             (Target::Direct(addresses), _) => dial(addresses)
                 .await
                 .map_err(|error| Trouble::Failed("connect", format!("cannot connect to the upstream: {error}"))),

@@ -4,8 +4,8 @@
 //! What the agent speaks is offered first: HTTP/1 is quicker for one request at a time. Only an upstream that does not
 //! speak it gets HTTP/2 for it.
 
-use crate::egress::Passage;
-use crate::egress::live::snapshot::Table;
+use crate::egress::AllowedRequest;
+use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::request::body::Upload;
 use crate::egress::request::serve::Conversation;
 use crate::egress::upstream::connection::{Link, MORE, Offer, Turn, broke, lost};
@@ -68,26 +68,26 @@ impl Default for Upstream {
 
 impl Conversation {
     /// Where does the connection lead? Asked once, before anything else is.
-    pub async fn locate(&self, table: &Table, route: &Route) -> Result<(), Trouble> {
-        let mut line = self.line(table).await;
+    pub async fn locate(&self, snapshot: &PolicySnapshot, route: &Route) -> Result<(), Trouble> {
+        let mut line = self.line(snapshot).await;
         if line.target.is_none() {
             // Once, and in a box of its own: every request would hold the room for it.
-            line.target = Some(Box::pin(self.egress.dialler.locate(table, route, &self.host)).await?);
+            line.target = Some(Box::pin(self.egress.dialler.locate(snapshot, route, &self.host)).await?);
         }
         Ok(())
     }
 
-    /// As far as it is known by this table: another policy may lead elsewhere.
-    async fn line(&self, table: &Table) -> MutexGuard<'_, Line> {
+    /// As far as it is known by this snapshot: another policy may lead elsewhere.
+    async fn line(&self, snapshot: &PolicySnapshot) -> MutexGuard<'_, Line> {
         let mut line = self.upstream.line.lock().await;
-        if line.generation != table.generation {
-            *line = Line { generation: table.generation, ..Line::default() };
+        if line.generation != snapshot.generation {
+            *line = Line { generation: snapshot.generation, ..Line::default() };
         }
         line
     }
 
     /// On a connection of a request before, if it still lives; a request that never left is sent on another one.
-    pub async fn send(&self, head: Parts, upload: Box<Upload>, pass: &Passage) -> Sent {
+    pub async fn send(&self, head: Parts, upload: Box<Upload>, pass: &AllowedRequest) -> Sent {
         let want = Want::of(&head);
         let again = upload.is_end_stream() && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let spare = again.then(|| head.clone());
@@ -127,15 +127,15 @@ impl Conversation {
                 }
             };
             // Where it is not closed yet, it goes away.
-            self.line(&pass.table).await.shared = None;
+            self.line(&pass.snapshot).await.shared = None;
         }
         Err(Trouble::Failed("upstream", "the upstream broke off".to_owned()))
     }
 
     /// Connecting is in a box of its own: it is rare, and a waiting connection would hold the room for it.
-    async fn way(&self, pass: &Passage, want: Want) -> Result<Way, Trouble> {
+    async fn way(&self, pass: &AllowedRequest, want: Want) -> Result<Way, Trouble> {
         let asked = Instant::now();
-        let mut line = self.line(&pass.table).await;
+        let mut line = self.line(&pass.snapshot).await;
         if want == Want::Switch {
             let target = line.target.clone();
             drop(line);
@@ -179,9 +179,9 @@ impl Conversation {
     }
 
     /// One of the few connections that requests take in turn.
-    async fn turn(&self, pass: &Passage, want: Want) -> Result<Way, Trouble> {
+    async fn turn(&self, pass: &AllowedRequest, want: Want) -> Result<Way, Trouble> {
         let lease = self.upstream.room.clone().acquire_owned().await.ok();
-        let mut line = self.line(&pass.table).await;
+        let mut line = self.line(&pass.snapshot).await;
         let busy = MOST - 1 - self.upstream.room.available_permits();
         if let Some(turn) = ready(&mut line.idle, busy).await {
             return Ok(Way { link: Link::One(turn), lease, fresh: false });
@@ -194,7 +194,7 @@ impl Conversation {
             Ok(more) => Box::pin(self.connect(pass, want.offer(), target)).await.map(|link| link.holding(more)),
             Err(_) => Err(Trouble::Failed("upstream", "too many connections to upstreams at once".to_owned())),
         };
-        let mut line = self.line(&pass.table).await;
+        let mut line = self.line(&pass.snapshot).await;
         let link = connected.inspect_err(|_| line.target = None)?;
         if let Link::Two(sender) = &link {
             line.version = Some(Version::HTTP_2);
@@ -203,8 +203,8 @@ impl Conversation {
         Ok(Way { link, lease, fresh: true })
     }
 
-    async fn keep(&self, pass: &Passage, turn: Turn) {
-        let mut line = self.line(&pass.table).await;
+    async fn keep(&self, pass: &AllowedRequest, turn: Turn) {
+        let mut line = self.line(&pass.snapshot).await;
         if line.idle.len() < MOST {
             line.idle.push(turn);
         }

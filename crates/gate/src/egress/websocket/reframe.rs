@@ -1,14 +1,14 @@
 //! The upstream's frames, made anew, where its messages are filtered: a filter may keep bytes for a moment, and then lengths
 //! are others. A message still passes as it comes, in as many parts as its filter gives.
 
-use crate::egress::inspect::body::{Filter, Finding};
+use crate::egress::inspect::body::{AnswerFilter, Finding};
 use crate::egress::websocket::frames::{Frames, Part, frame};
 use crate::egress::websocket::relay::Reply;
 use hyper::body::Bytes;
 
 pub struct Rebuilt<'a> {
     reply: &'a Reply,
-    filter: Option<Filter>,
+    filter: Option<AnswerFilter>,
     /// Of the message: text or bytes, and then only "goes on".
     kind: u8,
     control: Vec<u8>,

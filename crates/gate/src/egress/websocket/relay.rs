@@ -3,9 +3,9 @@
 //!
 //! A finding ends it with 1008 and an audit line.
 
-use crate::audit::record::Tally;
-use crate::egress::Passage;
-use crate::egress::inspect::body::{Filter, Finding, Inspector};
+use crate::audit::record::AuditRecord;
+use crate::egress::AllowedRequest;
+use crate::egress::inspect::body::{AnswerFilter, Finding, RequestInspector};
 use crate::egress::inspect::headers;
 use crate::egress::request::body::Body;
 use crate::egress::request::serve::Conversation;
@@ -32,10 +32,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// What a request for a WebSocket brings along, in case it is granted.
 pub struct Switch {
     pub agent: OnUpgrade,
-    pub messages: Inspector,
+    pub messages: RequestInspector,
     /// Control frames stand between the parts of a message: read as one stream they would cut it.
-    pub control: Inspector,
-    pub pass: Passage,
+    pub control: RequestInspector,
+    pub pass: AllowedRequest,
 }
 
 /// Why a WebSocket ended.
@@ -50,20 +50,25 @@ enum End {
 /// What an upstream's messages are read with. Holds the connection's place, too.
 pub struct Reply {
     _conversation: Arc<Conversation>,
-    pass: Passage,
+    pass: AllowedRequest,
     head: response::Parts,
 }
 
 impl Reply {
     /// For one message.
-    pub fn filter(&self) -> Result<Filter, String> {
-        Filter::new("GET", &self.pass, &mut self.head.clone())
+    pub fn filter(&self) -> Result<AnswerFilter, String> {
+        AnswerFilter::new("GET", &self.pass, &mut self.head.clone())
     }
 }
 
 impl Switch {
     /// The upstream agreed.
-    pub fn on(self, conversation: Arc<Conversation>, mut response: Response<Incoming>, tally: Tally) -> Response<Body> {
+    pub fn on(
+        self,
+        conversation: Arc<Conversation>,
+        mut response: Response<Incoming>,
+        record: AuditRecord,
+    ) -> Response<Body> {
         let upstream = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         headers::incoming(&mut head.headers);
@@ -71,31 +76,35 @@ impl Switch {
         head.version = Version::HTTP_11;
         let told = head.clone();
         tokio::spawn(async move {
-            // The tally is moved as a whole, or it would count a copy.
-            let mut tally = tally;
+            // The record is moved as a whole, or it would count a copy.
+            let mut record = record;
             let Switch { agent, messages, control, pass } = self;
             match tokio::try_join!(agent, upstream) {
                 Ok((agent, upstream)) => {
                     let reply = Reply { _conversation: conversation, pass, head: told };
                     let sides = (TokioIo::new(agent), TokioIo::new(upstream));
-                    talk(sides, (messages, control), &reply, &mut tally).await;
+                    talk(sides, (messages, control), &reply, &mut record).await;
                 }
-                Err(error) => tally.failed(format!("the switch of protocols failed: {error}")),
+                Err(error) => record.failed(format!("the switch of protocols failed: {error}")),
             }
         });
         Response::from_parts(head, Body::Page(None))
     }
 }
 
-async fn talk<A, U>(sides: (A, U), inspectors: (Inspector, Inspector), reply: &Reply, tally: &mut Tally)
-where
+async fn talk<A, U>(
+    sides: (A, U),
+    inspectors: (RequestInspector, RequestInspector),
+    reply: &Reply,
+    record: &mut AuditRecord,
+) where
     A: AsyncRead + AsyncWrite,
     U: AsyncRead + AsyncWrite,
 {
     let ((from_agent, to_agent), (from_upstream, to_upstream)) = (split(sides.0), split(sides.1));
     let mut out = Out { half: to_agent, between: true, count: 0, finding: None };
     let end = {
-        let mut up = pin!(upward(from_agent, to_upstream, inspectors, &tally.sent));
+        let mut up = pin!(upward(from_agent, to_upstream, inspectors, &record.sent));
         let mut down = pin!(downward(from_upstream, &mut out, reply));
         let (end, upward) = tokio::select! {
             end = &mut up => (end, true),
@@ -107,18 +116,18 @@ where
             end => end,
         }
     };
-    tally.received += out.count;
+    record.received += out.count;
     if let Some(finding) = &out.finding {
-        tally.alarm(finding.text, finding.done);
+        record.alarm(finding.text, finding.done);
     }
     let why = match end {
         End::Gone => return,
         End::Denied(denial) => {
-            tally.denied(&denial);
+            record.denied(&denial);
             denial.text
         }
         End::Failed(why) => {
-            tally.failed(why.clone());
+            record.failed(why.clone());
             why
         }
     };
@@ -131,7 +140,7 @@ where
 async fn upward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    (mut messages, mut control): (Inspector, Inspector),
+    (mut messages, mut control): (RequestInspector, RequestInspector),
     sent: &AtomicU64,
 ) -> End {
     let (mut frames, mut raw, mut plain) = (Frames::new(Sender::Agent), vec![0; PART], Vec::new());
