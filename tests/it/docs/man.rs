@@ -36,7 +36,7 @@ fn files_in(folder: &str, ending: &str) -> BTreeSet<String> {
 fn pages_are_prose_and_definition() {
     let pages = pages();
     let wanted: BTreeSet<String> = pages.keys().cloned().collect();
-    assert_eq!(files_in("manual", ".roff"), wanted, "a page for every verb, and no other");
+    assert_eq!(files_in("man/prose", ".roff"), wanted, "a page for every verb, and no other");
     for (page, command) in &pages {
         hold(&format!("man/{page}"), &whole(page, command.as_ref()));
     }
@@ -45,7 +45,7 @@ fn pages_are_prose_and_definition() {
 
 /// The page: its prose with the holes filled.
 fn whole(page: &str, command: Option<&Command>) -> String {
-    let source = format!("manual/{page}.roff");
+    let source = format!("man/prose/{page}.roff");
     let mut text = format!(".\\\" Made of {source} and the clap definition\n");
     text.push_str(".\\\" by `UPDATE=1 cargo test --test it docs`.\n");
     // Once for all generated parts, which spell an apostrophe this way.

@@ -8,7 +8,17 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const PAPERS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"];
+/// The papers at the top, and all below `docs/`.
+fn papers() -> Vec<String> {
+    let mut papers: Vec<String> =
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned).into();
+    for folder in ["docs", "docs/decisions"] {
+        let entries = fs::read_dir(repository().join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+        let names = entries.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".md"));
+        papers.extend(names.map(|name| format!("{folder}/{name}")));
+    }
+    papers
+}
 
 pub struct Block {
     /// From a comment `<!-- held: … -->` in the line above.
@@ -140,12 +150,12 @@ fn as_shown(text: &str, user: &Path) -> String {
 /// `claude-bottle …` in blocks of shell and in the EXAMPLES of man pages.
 fn commands() -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for block in PAPERS.iter().flat_map(|paper| blocks(paper)) {
+    for block in papers().iter().flat_map(|paper| blocks(paper)) {
         if ["sh", "console"].contains(&block.language.as_str()) {
             lines.extend(block.text.lines().map(|line| line.trim_start_matches("$ ").to_owned()));
         }
     }
-    for entry in fs::read_dir(repository().join("manual")).unwrap() {
+    for entry in fs::read_dir(repository().join("man/prose")).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
         let examples = text.split(".SH EXAMPLES").nth(1).unwrap_or_default();
         lines.extend(examples.lines().map(|line| line.replace("\\-", "-")));
@@ -170,7 +180,7 @@ fn commands_that_are_shown_can_be_typed() {
 #[test]
 fn targets_that_are_shown_are_in_the_makefile() {
     let makefile = read("Makefile");
-    for block in PAPERS.iter().flat_map(|paper| blocks(paper)).filter(|block| block.language == "sh") {
+    for block in papers().iter().flat_map(|paper| blocks(paper)).filter(|block| block.language == "sh") {
         let words: Vec<&str> = block.text.split_whitespace().collect();
         for pair in words.windows(2).filter(|pair| pair[0] == "make") {
             assert!(makefile.contains(&format!("\n{}:", pair[1])), "`make {}`", pair[1]);
@@ -180,11 +190,12 @@ fn targets_that_are_shown_are_in_the_makefile() {
 
 #[test]
 fn links_lead_to_files() {
-    for paper in PAPERS {
-        for part in read(paper).split("](").skip(1) {
+    for paper in papers() {
+        let folder = repository().join(&paper).parent().unwrap().to_owned();
+        for part in read(&paper).split("](").skip(1) {
             let to = part.split(')').next().unwrap();
             let file = to.split('#').next().unwrap();
-            let fine = to.starts_with("https://") || to.starts_with('#') || repository().join(file).exists();
+            let fine = to.starts_with("https://") || to.starts_with('#') || folder.join(file).exists();
             assert!(fine, "{paper}: {to}");
         }
     }
