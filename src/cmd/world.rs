@@ -4,7 +4,7 @@ use crate::docker::{self, Call, Docker, Info};
 use crate::exit::{EngineError, UserError};
 use crate::facts::{self, Engine, Facts, ImageFacts, NetworkFacts, Proxy, Seen, Terminal, Workspace};
 use crate::manifest::{Chosen, Image};
-use crate::plan::{self, Plan};
+use crate::plan::{self, ImageRole, Plan};
 use crate::spec::{Beginning, Mode, Spec};
 use crate::state::Home;
 use anyhow::Result;
@@ -73,17 +73,15 @@ pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> R
         workspace: subject.workspace,
         seen,
     };
-    let mut plan = plan::build(chosen, spec, &facts)?;
+    plan::check(&chosen.agent, spec)?;
     if let Some(docker) = info {
         if let Image::Name(name) = &chosen.bottle.image {
             let args = ["image", "inspect", "--format", "{{.Id}}", name].map(str::to_owned);
             facts.images.source = docker.brief(&args).unwrap_or_else(|_| name.clone());
-            plan = plan::build(chosen, spec, &facts)?;
         }
-        facts.missing = Some(missing(docker, &plan)?);
-        plan = plan::build(chosen, spec, &facts)?;
+        facts.missing = Some(missing(docker, plan::chain(&chosen.bottle, &facts.images).tags())?);
     }
-    Ok((plan, facts.images.gate.err()))
+    Ok((plan::build(chosen, spec, &facts)?, facts.images.gate.err()))
 }
 
 /// Asks the engine what it is, and remembers it.
@@ -114,8 +112,7 @@ pub fn gate_image_at_hand(docker: &Docker, home: &Home) -> Result<String> {
 /// A plan that builds the gate's image where it is missing, and nothing else.
 fn gate_alone(docker: &Docker, home: &Home) -> Result<Plan> {
     let mut plan = of_images((docker, Asking::Engine(docker)), home, &Chosen::plain())?;
-    let gate = plan.images.gate.clone();
-    plan.images.builds.retain(|build| build.tag == gate);
+    plan.images.builds.retain(|build| build.role == Some(ImageRole::Gate));
     Ok(plan)
 }
 
@@ -155,9 +152,8 @@ fn apart((engine, asking): (&Engine, Asking), home: &Home, chosen: &Chosen) -> R
     plan(subject, chosen, &spec, asking)
 }
 
-/// Tags of the plan that the engine lacks.
-fn missing(docker: &Docker, plan: &Plan) -> Result<BTreeSet<String>, EngineError> {
-    let wanted: Vec<String> = plan.images.builds.iter().map(|build| build.tag.clone()).collect();
+/// Those of the image tags that the engine lacks.
+fn missing(docker: &Docker, wanted: Vec<String>) -> Result<BTreeSet<String>, EngineError> {
     let mut args: Vec<String> = ["image", "inspect", "--format", "{{json .RepoTags}}"].map(str::to_owned).into();
     args.extend(wanted.iter().cloned());
     let (found, error) = docker.start(&args).and_then(Call::found)?;

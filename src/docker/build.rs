@@ -3,7 +3,7 @@
 
 use super::Docker;
 use crate::exit::EngineError;
-use crate::plan::{Build, Context, Dockerfile};
+use crate::plan::{Build, BuildContext, Dockerfile};
 use crate::say;
 use std::fs;
 use std::io::{IsTerminal, Read, Write};
@@ -152,8 +152,8 @@ fn lay_out(build: &Build, folder: &Path) -> std::io::Result<(PathBuf, PathBuf)> 
         }
     };
     let context = match &build.context {
-        Context::Folder(path) => path.clone(),
-        Context::Files(files) => {
+        BuildContext::Folder(path) => path.clone(),
+        BuildContext::Files(files) => {
             let context = folder.join("context");
             fs::create_dir(&context)?;
             for (name, from) in files {

@@ -1,18 +1,18 @@
-//! The agent: its command, environment and files, as its init will be told by the gate.
+//! The agent's command, environment and files: what the gate tells the agent's init.
 
 use super::Source;
 use crate::exit::UserError;
 use crate::facts::Facts;
-use crate::manifest::{Chosen, EnvValue};
+use crate::manifest::{Agent, Chosen, EnvValue};
 use crate::spec::{Beginning, Mode, Spec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use wire::{self, CA_BUNDLE, File, Go, WORKSPACE, WriteMode};
 
-/// What stands in the agent's credential variable. Claude Code takes any string; the gate puts the real one in.
+/// The value of the agent's credential variable. Claude Code accepts any string; the gate replaces it by the credential.
 const PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";
 
-/// Tools that do not read the system's store, each with its variable for the bundle.
+/// Variables that name the bundle of certificates, each for tools that do not read the system's store.
 const CA_VARIABLES: [&str; 9] = [
     "AWS_CA_BUNDLE",
     "CARGO_HTTP_CAINFO",
@@ -25,15 +25,19 @@ const CA_VARIABLES: [&str; 9] = [
     "SSL_CERT_FILE",
 ];
 
-/// Adds the values it names to `values`.
+/// What the agent's init is told. Every value that it names is added to `values`.
+///
+/// # Errors
+/// As [`check`].
 pub fn go(values: &mut BTreeMap<String, Source>, chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Go, UserError> {
+    check(&chosen.agent, spec)?;
     let mut go = Go { cwd: WORKSPACE.to_owned(), env: environment(chosen, facts), ..Go::default() };
     let declared = chosen.bottle.routes.iter().map(|route| route.policy.port);
     go.ports = declared.filter(|port| ![80, 443].contains(port)).collect();
     go.ports.sort_unstable();
     go.ports.dedup();
     match &chosen.agent.command {
-        Some(command) => other(&mut go, command, spec)?,
+        Some(command) => go.command = command.iter().chain(&spec.args).cloned().collect(),
         None => claude(&mut go, chosen, spec, facts),
     }
     for skill in &facts.agent.skills {
@@ -54,7 +58,7 @@ fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, wire::Source>
     let text = |value: &str| wire::Source::Text(value.to_owned());
     let mut env: BTreeMap<String, wire::Source> =
         facts.agent.terminal.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-    // The image has this locale and no other: a name it lacks would put every program back to ASCII.
+    // The only locale of the image. Programs fall back to ASCII where the locale's name is unknown to it.
     env.insert("LANG".to_owned(), text("C.UTF-8"));
     env.extend(CA_VARIABLES.iter().map(|name| ((*name).to_owned(), text(CA_BUNDLE))));
     env.insert("CLAUDE_BOTTLE".to_owned(), text(&facts.identity));
@@ -78,21 +82,26 @@ fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, wire::Source>
     env
 }
 
-/// Any program: its own arguments, and none of Claude's niceties.
-fn other(go: &mut Go, command: &[String], spec: &Spec) -> Result<(), UserError> {
-    let claudes = [
+/// Does the request fit the agent? It needs no facts, so that a mistake is told before the engine is asked anything.
+///
+/// # Errors
+/// `UserError` for a flag of Claude Code's where the agent runs another program.
+pub fn check(agent: &Agent, spec: &Spec) -> Result<(), UserError> {
+    if agent.command.is_none() {
+        return Ok(());
+    }
+    let flags = [
         (spec.prompt.is_some(), "--prompt"),
         (spec.mode == Mode::Headless, "--headless"),
         (spec.remote_control, "--remote-control"),
     ];
-    if let Some((_, flag)) = claudes.iter().find(|(asked, _)| *asked) {
+    if let Some((_, flag)) = flags.iter().find(|(asked, _)| *asked) {
         return Err(UserError::new(format!(
             "`{flag}` is for Claude Code; agent `{}` has a command of its own",
             spec.agent
         ))
         .hint("arguments for it go behind `--`"));
     }
-    go.command = command.iter().chain(&spec.args).cloned().collect();
     Ok(())
 }
 
@@ -127,7 +136,7 @@ fn claude(go: &mut Go, chosen: &Chosen, spec: &Spec, facts: &Facts) {
     go.command = command;
 }
 
-/// What makes Claude Code start without its first-run questions.
+/// Claude Code's state file: with it, Claude Code starts without its first-run questions.
 fn first_run(chosen: &Chosen) -> Value {
     let mut state = json!({
         "hasCompletedOnboarding": true,

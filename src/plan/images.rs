@@ -1,19 +1,20 @@
-//! Which images the bottle needs, named by what they are made of: a tag that exists is current.
+//! The images that a bottle needs. A tag is the digest of everything that its image is made of, so a tag that the engine
+//! has is up to date.
 
-use crate::facts::{Facts, digest};
+use crate::facts::{Facts, ImageFacts, digest};
 use crate::manifest::{Bottle, Image};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-const GATE: &str = include_str!("../images/gate.Dockerfile");
-const AGENT: &str = include_str!("../images/agent.Dockerfile");
-const FINISH: &str = include_str!("../images/finish.Dockerfile");
+const GATE_DOCKERFILE: &str = include_str!("../images/gate.Dockerfile");
+const AGENT_DOCKERFILE: &str = include_str!("../images/agent.Dockerfile");
+const SESSION_DOCKERFILE: &str = include_str!("../images/finish.Dockerfile");
 
-/// What users write behind FROM.
-pub const AGENT_NAME: &str = "claude-bottle-agent";
+/// The repository of the default agent image: what users write after FROM.
+pub const AGENT_REPOSITORY: &str = "claude-bottle-agent";
 
-/// Tags, and how each that is missing is made, in order.
+/// The tags that the two containers use, and how each image is built, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Images {
     pub gate: String,
@@ -25,12 +26,30 @@ pub struct Images {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
+    /// `None`: the plan was written before builds had a role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<ImageRole>,
     pub tag: String,
-    /// A second, moving name.
+    /// A second tag, which moves to the newest image.
     pub also: Option<String>,
     pub dockerfile: Dockerfile,
     pub args: BTreeMap<String, String>,
-    pub context: Context,
+    pub context: BuildContext,
+}
+
+/// What an image is for. A tag does not tell: a bottle's name is part of the tag of its own image, and a bottle may be
+/// named `gate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageRole {
+    /// The gate runs in it.
+    Gate,
+    /// The default image for agents.
+    Agent,
+    /// The bottle's own Dockerfile, usually on top of the default image.
+    Bottle,
+    /// The agent runs in it: the last link of the chain of the three.
+    Session,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,75 +61,107 @@ pub enum Dockerfile {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Context {
+pub enum BuildContext {
     /// Name in the context → file of the host. May be empty.
     Files(BTreeMap<String, PathBuf>),
     Folder(PathBuf),
 }
 
-/// Only builds that are missing (or not known to be there) are named.
+impl Images {
+    /// The tags of all images that are to be built.
+    pub fn tags(&self) -> Vec<String> {
+        self.builds.iter().map(|build| build.tag.clone()).collect()
+    }
+
+    /// Leaves out the builds that are not needed: the gate's image where the engine has it, the agent's whole chain where
+    /// it has the last link, and otherwise those links that it has.
+    fn keep_missing(mut self, missing: &BTreeSet<String>) -> Images {
+        let lacks_session = missing.contains(&self.agent);
+        self.builds
+            .retain(|build| missing.contains(&build.tag) && (lacks_session || build.role == Some(ImageRole::Gate)));
+        self
+    }
+}
+
+/// The images of a plan: all of them, or those that the engine lacks where it was asked.
 pub fn images(bottle: &Bottle, facts: &Facts) -> Images {
-    let base = &facts.images.base;
-    let roots = || BTreeMap::from([("ca-bundle.crt".to_owned(), facts.images.roots.clone())]);
+    let chain = chain(bottle, &facts.images);
+    match &facts.missing {
+        Some(missing) => chain.keep_missing(missing),
+        None => chain,
+    }
+}
+
+/// The gate's image and the chain that ends in the agent's, with every build of both.
+pub fn chain(bottle: &Bottle, facts: &ImageFacts) -> Images {
+    let roots = || BTreeMap::from([("ca-bundle.crt".to_owned(), facts.roots.clone())]);
+    let base = || BTreeMap::from([("BASE".to_owned(), facts.base.clone())]);
     let text = |text: &str| Dockerfile::Text(text.to_owned());
     let mut builds = Vec::new();
 
-    let gate = match &facts.images.gate {
+    let gate = match &facts.gate {
         Ok(binary) => {
-            let tag = tag("claude-bottle-gate", &[GATE, base, &format!("{:016x}", binary.digest)]);
+            let tag = tag("claude-bottle-gate", &[GATE_DOCKERFILE, &facts.base, &format!("{:016x}", binary.digest)]);
             let mut files = roots();
             files.insert("claude-bottle-gate".to_owned(), binary.path.clone());
-            let args = BTreeMap::from([("BASE".to_owned(), base.clone())]);
-            let context = Context::Files(files);
-            builds.push(Build { tag: tag.clone(), also: None, dockerfile: text(GATE), args, context });
+            builds.push(Build {
+                role: Some(ImageRole::Gate),
+                tag: tag.clone(),
+                also: None,
+                dockerfile: text(GATE_DOCKERFILE),
+                args: base(),
+                context: BuildContext::Files(files),
+            });
             tag
         }
         Err(_) => "claude-bottle-gate:not-found".to_owned(),
     };
 
-    let default = tag(AGENT_NAME, &[AGENT, base]);
-    // A user's own image by name needs nothing of ours beneath it.
-    if !matches!(&bottle.image, Image::Name(name) if name.split([':', '@']).next() != Some(AGENT_NAME)) {
-        let args = BTreeMap::from([("BASE".to_owned(), base.clone())]);
-        let also = Some(format!("{AGENT_NAME}:latest"));
-        let context = Context::Files(roots());
-        builds.push(Build { tag: default.clone(), also, dockerfile: text(AGENT), args, context });
+    let default = tag(AGENT_REPOSITORY, &[AGENT_DOCKERFILE, &facts.base]);
+    // An image that the user names is built on none of ours.
+    if !matches!(&bottle.image, Image::Name(name) if name.split([':', '@']).next() != Some(AGENT_REPOSITORY)) {
+        builds.push(Build {
+            role: Some(ImageRole::Agent),
+            tag: default.clone(),
+            also: Some(format!("{AGENT_REPOSITORY}:latest")),
+            dockerfile: text(AGENT_DOCKERFILE),
+            args: base(),
+            context: BuildContext::Files(roots()),
+        });
     }
 
     let (unfinished, source) = match &bottle.image {
         Image::Default => (default.clone(), "default".to_owned()),
         Image::Name(name) => (name.clone(), name.clone()),
         Image::Dockerfile { path, context } => {
-            let tag = tag(&format!("claude-bottle-{}", bottle.name), &[&facts.images.source, &default]);
+            let tag = tag(&format!("claude-bottle-{}", bottle.name), &[&facts.source, &default]);
             let context = match context {
-                Some(folder) => Context::Folder(folder.clone()),
-                None => Context::Files(BTreeMap::new()),
+                Some(folder) => BuildContext::Folder(folder.clone()),
+                None => BuildContext::Files(BTreeMap::new()),
             };
-            let dockerfile = Dockerfile::Path(path.clone());
-            builds.push(Build { tag: tag.clone(), also: None, dockerfile, args: BTreeMap::new(), context });
+            builds.push(Build {
+                role: Some(ImageRole::Bottle),
+                tag: tag.clone(),
+                also: None,
+                dockerfile: Dockerfile::Path(path.clone()),
+                args: BTreeMap::new(),
+                context,
+            });
             (tag, path.display().to_string())
         }
     };
-    let agent = tag("claude-bottle-session", &[FINISH, &unfinished, &facts.images.source]);
-    let args = BTreeMap::from([("FROM_IMAGE".to_owned(), unfinished.clone())]);
-    let context = Context::Files(BTreeMap::new());
-    builds.push(Build { tag: agent.clone(), also: None, dockerfile: text(FINISH), args, context });
-
-    if let Some(missing) = &facts.missing {
-        keep_needed(&mut builds, missing, &agent);
-    }
+    let agent = tag("claude-bottle-session", &[SESSION_DOCKERFILE, &unfinished, &facts.source]);
+    builds.push(Build {
+        role: Some(ImageRole::Session),
+        tag: agent.clone(),
+        also: None,
+        dockerfile: text(SESSION_DOCKERFILE),
+        args: BTreeMap::from([("FROM_IMAGE".to_owned(), unfinished)]),
+        context: BuildContext::Files(BTreeMap::new()),
+    });
     Images { gate, agent, source, builds }
 }
 
-/// The gate's when it is missing; the agent's chain only when its last link is.
-fn keep_needed(builds: &mut Vec<Build>, missing: &BTreeSet<String>, agent: &str) {
-    let chain = missing.contains(agent);
-    builds.retain(|build| {
-        let gate = build.tag.starts_with("claude-bottle-gate:");
-        missing.contains(&build.tag) && (gate || chain)
-    });
-}
-
-fn tag(name: &str, parts: &[&str]) -> String {
-    format!("{name}:{:016x}", digest(parts.join("\0").as_bytes()))
+fn tag(repository: &str, parts: &[&str]) -> String {
+    format!("{repository}:{:016x}", digest(parts.join("\0").as_bytes()))
 }

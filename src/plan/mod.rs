@@ -8,7 +8,8 @@ mod images;
 mod step;
 mod warn;
 
-pub use images::{Build, Context, Dockerfile, Images};
+pub use agent::check;
+pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain};
 pub use step::{Fate, Step, What};
 pub use warn::warnings;
 
