@@ -184,7 +184,7 @@ impl Fetching {
         if cwd.is_dir() {
             command.current_dir(cwd);
         }
-        let mut child = sys::child::spawn_apart(&mut command).map_err(|e| failed(program, &e.to_string()))?;
+        let mut child = sys::child::spawn_in_new_session(&mut command).map_err(|e| failed(program, &e.to_string()))?;
         let (stdout, stderr) = (Pipe::drain(child.stdout.take()), Pipe::drain(child.stderr.take()));
         Ok(Fetching { program: program.to_owned(), child, status: None, began: Instant::now(), stdout, stderr })
     }
@@ -225,7 +225,7 @@ impl Drop for Fetching {
     fn drop(&mut self) {
         // Not reaped yet, so its number is nobody else's.
         if self.status.is_none() {
-            sys::child::end_group(self.child.id());
+            sys::child::kill_group(self.child.id());
             let _ = self.child.wait();
         }
     }

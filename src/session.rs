@@ -88,9 +88,9 @@ enum Happened {
 /// Passes signals on, as long as anybody wants them.
 fn pass_on(signals: &Signals, events: &Sender<Happened>) {
     loop {
-        let happened = match signals.wait() {
-            signals::STOP => Happened::Stop,
-            signals::CONTINUE => Happened::Continue,
+        let happened = match signals.recv() {
+            signals::SIGTSTP => Happened::Stop,
+            signals::SIGCONT => Happened::Continue,
             number => Happened::Signal(number),
         };
         if events.send(happened).is_err() {
@@ -100,14 +100,14 @@ fn pass_on(signals: &Signals, events: &Sender<Happened>) {
 }
 
 /// The shell gets the terminal, as it was, and we stop, the client with us: it would read what is typed there.
-fn suspend(restore: Option<&tty::Restore>, client: u32) {
+fn suspend(restore: Option<&tty::TerminalGuard>, client: u32) {
     if let Some(restore) = restore {
-        restore.lend();
+        restore.suspend();
     }
-    sys::child::tell(client, signals::HALT);
-    sys::child::halt();
+    sys::child::send_signal(client, signals::SIGSTOP);
+    sys::child::stop_self();
     // Here again.
-    sys::child::tell(client, signals::CONTINUE);
+    sys::child::send_signal(client, signals::SIGCONT);
 }
 
 impl Held {
@@ -356,8 +356,8 @@ impl<'a> Session<'a> {
     fn watch(&mut self, step: &Step, signals: Signals) -> Result<(Cause, Option<ExitStatus>)> {
         // Back before anything is said: words on a full-screen program's screen would go with it.
         let hush;
-        let restore = tty::remember();
-        let (_stops, _listening) = (signals::catch_stops(), signals::Listening::begin());
+        let restore = tty::save();
+        let (_stops, _listening) = (signals::catch_stop_signals(), signals::PromptReader::begin());
         let held = self.gate.as_ref().context("the gate was not started")?;
         let mut client = self.docker.attach(&step.args)?;
         timings::phase("run");
@@ -419,7 +419,7 @@ impl<'a> Session<'a> {
                         let identity = &self.plan.identity;
                         say::line(&format!("left `{identity}` as it is: it is lost until it is settled"));
                         say::hint(&format!("claude-bottle resume {identity}"));
-                        signals::leave(number);
+                        signals::exit_now(number);
                     }
                     asked_again = true;
                     ending = Some(Ending::begin(self.docker, self.plan.kill().args));
@@ -444,18 +444,18 @@ impl<'a> Session<'a> {
     /// What this signal makes of the session.
     fn cause(&self, number: i32) -> Cause {
         match number {
-            signals::HANGUP if self.plan.outlives_its_terminal() => Cause::HungUp,
+            signals::SIGHUP if self.plan.outlives_its_terminal() => Cause::HungUp,
             number => Cause::Signal(number),
         }
     }
 
     /// This process goes on, on a terminal that others used meanwhile.
-    fn draw_again(&self, restore: Option<&tty::Restore>, client: u32) {
+    fn draw_again(&self, restore: Option<&tty::TerminalGuard>, client: u32) {
         let Some(restore) = restore.filter(|_| self.plan.terminal == Terminal::Tty) else { return };
-        restore.take_again();
-        sys::child::tell(client, signals::CONTINUE);
+        restore.resume();
+        sys::child::send_signal(client, signals::SIGCONT);
         // The terminal may have another size now; where it has the same, the program inside would draw nothing.
-        sys::child::tell(client, signals::RESIZED);
+        sys::child::send_signal(client, signals::SIGWINCH);
         let _ = self.docker.brief(&self.plan.redraw());
     }
 

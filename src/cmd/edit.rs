@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use sys::child;
-use sys::signals::{self, Listening, Signals};
+use sys::signals::{self, PromptReader, Signals};
 use sys::tty::{self, Answer, Tty};
 
 /// The manifest that is edited, and where the editor shall open it.
@@ -28,7 +28,7 @@ pub fn run(asked: &Edit) -> Result<Exit> {
     let editor = editor()?;
     let signals = signals::catch()?;
     // Ctrl-C is a key of editors', however often it is pressed.
-    let _listening = Listening::begin();
+    let _listening = PromptReader::begin();
     let draft = Draft::of(&manifest.file)?;
     loop {
         if let Some(exit) = open(&editor, &draft, manifest.line, &signals)? {
@@ -134,7 +134,7 @@ fn open(editor: &[String], draft: &Draft, line: Option<u32>, signals: &Signals) 
         .map_err(|error| failed(&error).hint("name yours in `EDITOR`"))?;
     // What the terminal's keys sent was the editor's.
     let keys = [Exit::signal(nix::libc::SIGINT), Exit::signal(nix::libc::SIGQUIT)];
-    let told = std::iter::from_fn(|| signals.next()).map(Exit::signal).find(|exit| !keys.contains(exit));
+    let told = std::iter::from_fn(|| signals.try_recv()).map(Exit::signal).find(|exit| !keys.contains(exit));
     if told.is_some() || ended.success() {
         return Ok(told);
     }

@@ -60,7 +60,7 @@ fn serve(mux: &mut Mux, listeners: &[Listener], signals: &Signals) -> Result<Opt
             watched.extend(sockets.iter().map(|(socket, _)| socket.as_fd()));
         }
         let turn = mux.turn(&watched)?;
-        if let Some(number) = signals.next() {
+        if let Some(number) = signals.try_recv() {
             return Ok(Some(number));
         }
         for (socket, inside) in turn.ready.iter().filter_map(|place| sockets.get(place.checked_sub(1)?)) {
@@ -117,7 +117,7 @@ fn over(inside: &Inside, was_up: bool, said: &str, signals: &Signals) -> Result<
             Err(refused) if was_up && refused.is::<UserError>() => return Ok(ended(inside, signals)),
             Err(error) => return Err(error),
         }
-        if let Some(number) = signals.next() {
+        if let Some(number) = signals.try_recv() {
             return Ok(Exit::signal(number));
         }
     }
@@ -132,7 +132,7 @@ fn broken(inside: &Inside, why: &str) -> EngineError {
 fn ended(inside: &Inside, signals: &Signals) -> Exit {
     let (folder, until) = (&inside.folder, Instant::now() + LAST_WORD);
     while folder.condition() == Condition::Live && Instant::now() < until {
-        if let Some(number) = signals.next() {
+        if let Some(number) = signals.try_recv() {
             return Exit::signal(number);
         }
         std::thread::sleep(BREATH);

@@ -182,7 +182,7 @@ fn run(session: Session, signals: Signals) -> Result<Exit> {
     timings::phase("until the agent's start");
     let values = secrets::collect(session.plan(), &signals);
     // A signal that came while all this was prepared: the agent need not start.
-    match signals.next().map_or(values, |number| Err(Stopped::Signal(number))) {
+    match signals.try_recv().map_or(values, |number| Err(Stopped::Signal(number))) {
         Ok(values) => session.run(values, signals),
         Err(Stopped::Refused(refused)) => {
             session.abandon()?;

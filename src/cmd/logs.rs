@@ -38,7 +38,7 @@ pub fn run(asked: &Logs) -> Result<Exit> {
             }
         }
         match condition {
-            Condition::Live if !asked.follow || pipe::is_unread() => return Ok(Exit::OK),
+            Condition::Live if !asked.follow || pipe::stdout_is_broken() => return Ok(Exit::OK),
             Condition::Live => std::thread::sleep(BREATH),
             Condition::Kept(rest) if !rest.unsettled => return Ok(Exit::OK),
             // It ended well, and nothing of it is left.
@@ -67,7 +67,7 @@ fn from_engine(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> {
     loop {
         let read = match news.recv_timeout(BREATH) {
             Ok(line) => page.show(&line)?,
-            Err(RecvTimeoutError::Timeout) => !pipe::is_unread(),
+            Err(RecvTimeoutError::Timeout) => !pipe::stdout_is_broken(),
             Err(RecvTimeoutError::Disconnected) => break,
         };
         if !read {

@@ -48,7 +48,7 @@ pub fn run(args: Vec<OsString>) -> Result<Exit> {
     let asked = cli.manner;
     say::begin(Manner { quiet: asked.quiet, verbose: asked.verbose, colour: asked.color, errors });
     if asked.timings {
-        timings::keep();
+        timings::enable();
         timings::phase("plan");
     }
     match cli.verb {

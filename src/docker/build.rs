@@ -51,7 +51,7 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<Built,
     drop(command);
     let mut chunk = [0; 16 << 10];
     loop {
-        if let Err(signal) = signals.or_readable(output.as_fd()) {
+        if let Err(signal) = signals.wait_readable(output.as_fd()) {
             let _ = child.kill();
             let _ = child.wait();
             return Ok(Built::Signal(signal));

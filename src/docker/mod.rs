@@ -173,7 +173,7 @@ impl Call {
                 let patience = until.saturating_duration_since(Instant::now());
                 let is_late = end.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
                 if is_late {
-                    sys::child::end_group(child);
+                    sys::child::kill_group(child);
                 }
                 is_late
             })

@@ -26,7 +26,7 @@ pub enum Content<'a> {
 pub fn fill(docker: &Docker, args: &[String], content: Content, signals: &Signals) -> Result<()> {
     let mut stream = docker.hold(args)?;
     let stdin = stream.child.stdin.take().context("no stdin")?;
-    net::never_wait(&stdin)?;
+    net::set_nonblocking(&stdin)?;
     let pipe = |survey| Pipe { stdin, signals, written: 0, survey };
     let packed = match content {
         Content::Workspace(survey) => survey.pack(pipe(Some(survey))),
@@ -35,7 +35,7 @@ pub fn fill(docker: &Docker, args: &[String], content: Content, signals: &Signal
         }
     };
     // It says nothing on its stdout, which ends when it does.
-    let ended = stream.child.stdout.as_ref().is_none_or(|stdout| signals.or(stdout.as_fd(), PollFlags::POLLIN));
+    let ended = stream.child.stdout.as_ref().is_none_or(|stdout| signals.wait_fd(stdout.as_fd(), PollFlags::POLLIN));
     say::no_progress();
     if !ended {
         let _ = stream.child.kill();
@@ -60,7 +60,7 @@ struct Pipe<'a> {
 impl Write for Pipe<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            if !self.signals.or(self.stdin.as_fd(), PollFlags::POLLOUT) {
+            if !self.signals.wait_fd(self.stdin.as_fd(), PollFlags::POLLOUT) {
                 return Err(io::Error::other("a signal came"));
             }
             match self.stdin.write(bytes) {

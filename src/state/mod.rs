@@ -223,7 +223,7 @@ impl Folder {
 
     /// `None` where another process holds it.
     pub fn lock(&self) -> Result<Option<Lock>> {
-        lock::take(&self.path.join("lock")).with_context(|| format!("cannot lock `{}`", self.path.display()))
+        lock::try_lock(&self.path.join("lock")).with_context(|| format!("cannot lock `{}`", self.path.display()))
     }
 
     pub fn mark(&self) -> Option<Mark> {
@@ -248,7 +248,7 @@ impl Folder {
             Some(Mark::Detached) => Condition::Detached,
             Some(Mark::Kept(kept)) => Condition::Kept(kept),
             // No mark: its start died between making the folder and writing it.
-            Some(Mark::Live | Mark::Clean) | None => match lock::held(&self.path.join("lock")) {
+            Some(Mark::Live | Mark::Clean) | None => match lock::is_locked(&self.path.join("lock")) {
                 true => Condition::Live,
                 false => Condition::Lost,
             },

@@ -130,7 +130,7 @@ pub fn raise_descriptors() -> Descriptors {
 /// once would draw on nothing. A terminal that has none is waited for in vain, and not for long.
 pub async fn terminal_size() {
     for _ in 0..100 {
-        if !tty::unsized_stdin() {
+        if !tty::stdin_has_no_size() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

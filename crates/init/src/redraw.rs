@@ -12,6 +12,6 @@ const MOMENT: Duration = Duration::from_millis(50);
 pub fn run() -> Result<i32, Failure> {
     // The terminal that PID 1 was given.
     let terminal = OpenOptions::new().read(true).write(true).open("/dev/console")?;
-    tty::jolt(&terminal, MOMENT)?;
+    tty::force_redraw(&terminal, MOMENT)?;
     Ok(0)
 }

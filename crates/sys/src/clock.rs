@@ -1,13 +1,14 @@
-//! The wall clock of whoever reads.
+//! Wall-clock time in the user's time zone.
 #![allow(unsafe_code)]
 
 use nix::libc;
 
-/// `2026-01-31` and `21:04:59` of this Unix time, in the zone of `TZ` or of this machine. `None`: no calendar has it.
+/// Date (`2026-01-31`) and time of day (`21:04:59`) of a Unix time in seconds, in the zone of `TZ` or of this machine.
+/// `None` if the time is outside the calendar.
 pub fn local(seconds: i64) -> Option<(String, String)> {
     let seconds = libc::time_t::try_from(seconds).ok()?;
     let mut parts = std::mem::MaybeUninit::<libc::tm>::uninit();
-    // SAFETY: both pointers are good for the call, and where it does not give null it has written all of `tm`.
+    // SAFETY: both pointers are valid for the call; unless localtime_r(3) returns null, it has written all of `tm`.
     let parts = unsafe {
         match libc::localtime_r(&raw const seconds, parts.as_mut_ptr()).is_null() {
             true => return None,

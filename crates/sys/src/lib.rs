@@ -1,7 +1,10 @@
-//! The kernel's side: children, signals, the terminal, locks. The only room where `unsafe` may stand.
+//! Everything that talks to the kernel: child processes, signals, the terminal, file locks, sockets.
+//!
+//! Invariant: `unsafe` occurs in this crate only; every other crate forbids it.
 
 pub mod child;
 pub mod clock;
+
 pub mod lock;
 pub mod machine;
 pub mod man;

@@ -1,4 +1,4 @@
-//! A file lock: held by the process that owns a session, freed by the kernel when it dies.
+//! A file lock, held by the process that owns a session. The kernel releases it when that process dies.
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -7,12 +7,15 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Held until dropped.
+/// An exclusive lock; released on drop.
 #[derive(Debug)]
 pub struct Lock(#[allow(dead_code)] Flock<File>);
 
-/// Takes the lock at `path` (made if missing), or `None` where another process holds it.
-pub fn take(path: &Path) -> io::Result<Option<Lock>> {
+/// Takes the lock at `path` without waiting. The file is created if missing. `None` if another process holds the lock.
+///
+/// # Errors
+/// The file cannot be opened or locked.
+pub fn try_lock(path: &Path) -> io::Result<Option<Lock>> {
     let mut file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
     loop {
         file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -20,17 +23,17 @@ pub fn take(path: &Path) -> io::Result<Option<Lock>> {
             Err((file, Errno::EWOULDBLOCK)) => file,
             Err((_, errno)) => return Err(errno.into()),
         };
-        // Whoever looks has it shared, for a moment: that is no owner, and it is tried again.
+        // [`is_locked`] holds a shared lock for a moment. If a shared lock succeeds here, there is no owner: try again.
         file = match Flock::lock(file, FlockArg::LockSharedNonblock) {
-            Ok(looked) => looked.unlock().map_err(|(_, errno)| errno)?,
+            Ok(shared) => shared.unlock().map_err(|(_, errno)| errno)?,
             Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
             Err((_, errno)) => return Err(errno.into()),
         };
     }
 }
 
-/// Is the lock at `path` held by a living process? A missing file is not.
-pub fn held(path: &Path) -> bool {
+/// Whether a living process holds the lock at `path`. False for a missing file.
+pub fn is_locked(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
 }
@@ -40,9 +43,9 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// Lists and prompts look while others take.
+    /// `list` and shell prompts test the lock while another process takes it.
     #[test]
-    fn who_looks_is_not_taken_for_an_owner() {
+    fn a_test_of_the_lock_is_not_taken_for_an_owner() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let done = AtomicBool::new(false);
@@ -50,17 +53,17 @@ mod tests {
             for _ in 0..3 {
                 scope.spawn(|| {
                     while !done.load(Ordering::Relaxed) {
-                        held(&path);
+                        is_locked(&path);
                     }
                 });
             }
-            let taken = (0..2000).filter(|_| take(&path).unwrap().is_some()).count();
+            let taken = (0..2000).filter(|_| try_lock(&path).unwrap().is_some()).count();
             done.store(true, Ordering::Relaxed);
             assert_eq!(taken, 2000);
         });
-        let lock = take(&path).unwrap();
-        assert!(held(&path) && take(&path).unwrap().is_none());
+        let lock = try_lock(&path).unwrap();
+        assert!(is_locked(&path) && try_lock(&path).unwrap().is_none());
         drop(lock);
-        assert!(!held(&path));
+        assert!(!is_locked(&path));
     }
 }

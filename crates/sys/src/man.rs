@@ -1,13 +1,13 @@
-//! The manual's own program.
+//! Opens a manual page with `man(1)`.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-/// Becomes `man` with this page. Returns where it is not installed, or has no such page.
+/// Replaces this process by `man SECTION PAGE`. Returns only if `man` is not installed or does not have the page.
 pub fn open(section: &str, page: &str) {
-    let mut look = Command::new("man");
-    look.args(["-w", section, page]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    if look.status().is_ok_and(|status| status.success()) {
+    let mut find = Command::new("man");
+    find.args(["-w", section, page]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if find.status().is_ok_and(|status| status.success()) {
         let _ = Command::new("man").args([section, page]).exec();
     }
 }

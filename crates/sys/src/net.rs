@@ -1,4 +1,4 @@
-//! Sockets and pipes that nobody waits for.
+//! Non-blocking sockets and pipes.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -7,15 +7,16 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 
-/// From now on reading and writing say `WouldBlock` instead of waiting.
-pub fn never_wait(fd: &impl AsFd) -> io::Result<()> {
+/// Makes reads and writes on `fd` return `WouldBlock` instead of waiting.
+pub fn set_nonblocking(fd: &impl AsFd) -> io::Result<()> {
     let flags = OFlag::from_bits_retain(fcntl(fd.as_fd(), FcntlArg::F_GETFL)?);
     fcntl(fd.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     Ok(())
 }
 
-/// Begins to connect. It is done when the socket can be written, and well if it has no error by then.
-pub fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+/// Starts a non-blocking connect. The attempt is over once the socket is writable, and has succeeded if
+/// `TcpStream::take_error` then returns none.
+pub fn start_connect(to: SocketAddr) -> io::Result<TcpStream> {
     let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket::socket(family, SockType::Stream, flags, None)?;
@@ -25,8 +26,8 @@ pub fn connect(to: SocketAddr) -> io::Result<TcpStream> {
     }
 }
 
-/// Closes with a reset: the other end learns that what it has is not all.
+/// Closes a socket with a TCP reset, so that the peer does not take what it has received for the whole.
 pub fn reset(socket: TcpStream) {
-    let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
-    let _ = socket::setsockopt(&socket, sockopt::Linger, &at_once);
+    let no_linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+    let _ = socket::setsockopt(&socket, sockopt::Linger, &no_linger);
 }

@@ -1,11 +1,11 @@
-//! Whether anybody still reads what is written.
+//! Detects a reader that has gone away.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
 use std::os::fd::AsFd;
 
-/// Is stdout a pipe whose reader is gone? Without a look, only the next write would tell.
-pub fn is_unread() -> bool {
+/// Whether stdout is a pipe whose reader has closed it. Without this check, only the next write would report it.
+pub fn stdout_is_broken() -> bool {
     let stdout = io::stdout();
     let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
     poll(&mut fds, PollTimeout::ZERO).is_ok()

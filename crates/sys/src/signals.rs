@@ -1,7 +1,9 @@
-//! Signals become bytes in a pipe, and nothing else happens in a handler: what they mean is decided by ordinary code.
-//! But for one: who asks for an end three times while nobody listens, for the engine is waited for, waits no more.
+//! Signals as bytes in a pipe: a handler writes the number, and ordinary code decides what it means.
 //!
-//! No masks and no SIG_IGN, which children would inherit; caught handlers are reset by exec.
+//! One exception: the third ending signal ends the process inside the handler, unless a [`PromptReader`] lives. Without
+//! one the program may be waiting for the engine and read no signal for a long time.
+//!
+//! No masks and no SIG_IGN, because children would inherit them; exec resets caught handlers.
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
@@ -13,132 +15,137 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
-pub const HANGUP: i32 = nix::libc::SIGHUP;
-pub const STOP: i32 = nix::libc::SIGTSTP;
-pub const HALT: i32 = nix::libc::SIGSTOP;
-pub const CONTINUE: i32 = nix::libc::SIGCONT;
-pub const RESIZED: i32 = nix::libc::SIGWINCH;
+pub use nix::libc::{SIGCONT, SIGHUP, SIGSTOP, SIGTSTP, SIGWINCH};
 
-/// The numbers of the signals that arrived, in order.
+/// Receives the numbers of caught signals, in the order in which they arrived.
 #[derive(Debug)]
 pub struct Signals {
     read: BorrowedFd<'static>,
 }
 
-static CAUGHT: OnceLock<OwnedFd> = OnceLock::new();
+/// Read end of the pipe; set once handlers are installed.
+static READ_END: OnceLock<OwnedFd> = OnceLock::new();
 
-static PIPE: AtomicI32 = AtomicI32::new(-1);
+/// Write end of the pipe. It is never closed.
+static WRITE_END: AtomicI32 = AtomicI32::new(-1);
+/// Process id of the process that installed the handlers.
 static OWNER: AtomicI32 = AtomicI32::new(0);
+/// Count of ending signals so far.
+static ENDING_SIGNALS: AtomicU32 = AtomicU32::new(0);
+/// Whether a [`PromptReader`] lives.
+static READ_PROMPTLY: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn handler(number: nix::libc::c_int) {
-    // A child between fork and exec has this handler and this pipe, and hears what its group is sent: it would count twice.
+    // Between fork and exec a child has this handler and this pipe, and receives the signals of its process group. The
+    // signal would be counted twice.
     if Pid::this().as_raw() == OWNER.load(Ordering::Relaxed) {
         let errno = Errno::last_raw();
-        note(PIPE.load(Ordering::Relaxed), number);
+        record(WRITE_END.load(Ordering::Relaxed), number);
         Errno::set_raw(errno);
     }
 }
 
-fn note(pipe: RawFd, number: i32) {
+fn record(pipe: RawFd, number: i32) {
     let byte = [u8::try_from(number).unwrap_or(0)];
     // SAFETY: write(2) on a descriptor that is never closed; async-signal-safe. A full pipe loses the byte, not the process.
     unsafe { nix::libc::write(pipe, byte.as_ptr().cast(), 1) };
-    if ![STOP, CONTINUE].contains(&number)
-        && ASKED.fetch_add(1, Ordering::Relaxed) >= 2
-        && !LISTENED.load(Ordering::Relaxed)
+    if ![SIGTSTP, SIGCONT].contains(&number)
+        && ENDING_SIGNALS.fetch_add(1, Ordering::Relaxed) >= 2
+        && !READ_PROMPTLY.load(Ordering::Relaxed)
     {
-        leave(number);
+        exit_now(number);
     }
 }
 
-/// How often an end was asked for.
-static ASKED: AtomicU32 = AtomicU32::new(0);
+/// While this lives, a thread reads every signal at once, and no handler ends the process.
+pub struct PromptReader;
 
-static LISTENED: AtomicBool = AtomicBool::new(false);
-
-/// Somebody hears of every signal at once, as long as this lives.
-pub struct Listening;
-
-impl Listening {
-    pub fn begin() -> Listening {
-        LISTENED.store(true, Ordering::Relaxed);
-        Listening
+impl PromptReader {
+    pub fn begin() -> PromptReader {
+        READ_PROMPTLY.store(true, Ordering::Relaxed);
+        PromptReader
     }
 }
 
-impl Drop for Listening {
+impl Drop for PromptReader {
     fn drop(&mut self) {
-        LISTENED.store(false, Ordering::Relaxed);
+        READ_PROMPTLY.store(false, Ordering::Relaxed);
     }
 }
 
-/// Catches INT, TERM, HUP and QUIT for the rest of the process's life, but for those that were ignored when it began:
-/// `nohup` and a shell's background mean it. Whoever catches again hears what nobody has heard so far.
+/// Catches INT, TERM, HUP and QUIT for the rest of the process's life. A signal that was ignored at the start stays
+/// ignored, as `nohup` and a shell's background jobs require. A second call returns the same receiver, with the signals
+/// that were not read yet.
+///
+/// # Errors
+/// The pipe or a handler cannot be made.
 pub fn catch() -> io::Result<Signals> {
-    if let Some(read) = CAUGHT.get() {
+    if let Some(read) = READ_END.get() {
         return Ok(Signals { read: read.as_fd() });
     }
     let (read, write) = unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)?;
     let pipe = write.as_raw_fd();
     std::mem::forget(write);
-    PIPE.store(pipe, Ordering::Relaxed);
+    WRITE_END.store(pipe, Ordering::Relaxed);
     OWNER.store(Pid::this().as_raw(), Ordering::Relaxed);
-    match ctrlc::try_set_handler(move || note(pipe, Signal::SIGINT as i32)) {
-        // The second: it was ignored, and stays so.
+    match ctrlc::try_set_handler(move || record(pipe, Signal::SIGINT as i32)) {
+        // `MultipleHandlers`: SIGINT was ignored, and stays so.
         Ok(()) | Err(ctrlc::Error::MultipleHandlers) => {}
         Err(error) => return Err(io::Error::other(error)),
     }
     let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         // SAFETY: the handler calls only getpid(2), write(2) and _exit(2).
-        let found = unsafe { sigaction(signal, &action) }?;
-        if matches!(found.handler(), SigHandler::SigIgn) {
-            // SAFETY: it was so before.
-            unsafe { sigaction(signal, &found) }?;
+        let previous = unsafe { sigaction(signal, &action) }?;
+        if matches!(previous.handler(), SigHandler::SigIgn) {
+            // SAFETY: it restores the action that the kernel returned.
+            unsafe { sigaction(signal, &previous) }?;
         }
     }
-    Ok(Signals { read: CAUGHT.get_or_init(|| read).as_fd() })
+    Ok(Signals { read: READ_END.get_or_init(|| read).as_fd() })
 }
 
-/// Catches the terminal's stop and what follows it, for as long as this lives: whoever has made the terminal raw must put
-/// it back before the shell gets it, and make it raw again afterwards.
-pub struct Stops(Vec<(Signal, SigAction)>);
+/// Catches SIGTSTP and SIGCONT until it is dropped; holds the previous actions.
+pub struct StopSignals(Vec<(Signal, SigAction)>);
 
-pub fn catch_stops() -> Stops {
+/// Catches SIGTSTP and SIGCONT, because a process that made the terminal raw must restore it before the shell gets it,
+/// and make it raw again afterwards. Signals that are ignored stay so.
+pub fn catch_stop_signals() -> StopSignals {
     let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
-    let mut found = Vec::new();
+    let mut replaced = Vec::new();
     for signal in [Signal::SIGTSTP, Signal::SIGCONT] {
         // SAFETY: the handler only writes one byte to a pipe, which is async-signal-safe.
         match unsafe { sigaction(signal, &action) } {
-            Ok(before) if matches!(before.handler(), SigHandler::SigIgn) => {
-                // SAFETY: it restores the action that the kernel gave; an ignored signal stays ignored.
-                let _ = unsafe { sigaction(signal, &before) };
+            Ok(previous) if matches!(previous.handler(), SigHandler::SigIgn) => {
+                // SAFETY: it restores the action that the kernel returned.
+                let _ = unsafe { sigaction(signal, &previous) };
             }
-            Ok(before) => found.push((signal, before)),
+            Ok(previous) => replaced.push((signal, previous)),
             Err(_) => {}
         }
     }
-    Stops(found)
+    StopSignals(replaced)
 }
 
-impl Drop for Stops {
+impl Drop for StopSignals {
     fn drop(&mut self) {
-        for (signal, before) in &self.0 {
-            // SAFETY: it was so before.
-            let _ = unsafe { sigaction(*signal, before) };
+        for (signal, previous) in &self.0 {
+            // SAFETY: it restores the action that the kernel returned.
+            let _ = unsafe { sigaction(*signal, previous) };
         }
     }
 }
 
-/// Ends this process where it stands: for a person who asked three times. What it owns on disk says that it was alive.
-pub fn leave(number: i32) -> ! {
+/// Ends this process at once, with the exit code of a process that the signal killed. No clean-up runs, so a session stays
+/// `live` on disk and reads as `lost`.
+pub fn exit_now(number: i32) -> ! {
     // SAFETY: _exit(2) runs no code of this process.
     unsafe { nix::libc::_exit(128 + number) }
 }
 
 impl Signals {
-    /// The next signal that already arrived.
-    pub fn next(&self) -> Option<i32> {
+    /// The oldest signal that has arrived and was not read yet. Does not wait.
+    pub fn try_recv(&self) -> Option<i32> {
         let mut byte = [0];
         match unistd::read(self.read, &mut byte) {
             Ok(1) => Some(i32::from(byte[0])),
@@ -146,20 +153,24 @@ impl Signals {
         }
     }
 
-    /// Waits until `fd` can be read (or has ended): `Ok`; or a signal came first: `Err` with its number.
-    pub fn or_readable(&self, fd: BorrowedFd) -> Result<(), i32> {
+    /// Waits until `fd` is readable or at its end.
+    ///
+    /// # Errors
+    /// A signal came first: its number.
+    pub fn wait_readable(&self, fd: BorrowedFd) -> Result<(), i32> {
         loop {
-            if self.or(fd, PollFlags::POLLIN) {
+            if self.wait_fd(fd, PollFlags::POLLIN) {
                 return Ok(());
             }
-            if let Some(number) = self.next() {
+            if let Some(number) = self.try_recv() {
                 return Err(number);
             }
         }
     }
 
-    /// Waits until `fd` can be read or written, as asked, or has ended; false: a signal came first, and is left.
-    pub fn or(&self, fd: BorrowedFd, wanted: PollFlags) -> bool {
+    /// Waits until `fd` is ready for one of the `wanted` events or at its end. False if a signal came first; it is not
+    /// read.
+    pub fn wait_fd(&self, fd: BorrowedFd, wanted: PollFlags) -> bool {
         loop {
             let mut fds = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN), PollFd::new(fd, wanted)];
             match poll(&mut fds, PollTimeout::NONE) {
@@ -170,26 +181,26 @@ impl Signals {
         }
     }
 
-    /// Waits for the next signal, for ever: for the thread that forwards them.
-    pub fn wait(&self) -> i32 {
+    /// Waits for the next signal, without a limit.
+    pub fn recv(&self) -> i32 {
         loop {
             let mut fds = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN)];
             let _ = poll(&mut fds, PollTimeout::NONE);
-            if let Some(number) = self.next() {
+            if let Some(number) = self.try_recv() {
                 return number;
             }
         }
     }
 }
 
-/// Can be read when there is a next one.
+/// Readable while a signal is waiting.
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.read.as_fd()
     }
 }
 
-/// `SIGTERM` and the like.
+/// The signal's name, such as `SIGTERM`.
 pub fn name(number: i32) -> &'static str {
     Signal::try_from(number).map_or("a signal", Signal::as_str)
 }

@@ -88,8 +88,8 @@ fn ask(head: String, body: Body) -> Result<TrialResult, UserError> {
         io::copy(&mut from, into).map(drop)
     };
     let heard =
-        sys::child::converse(&gate, &["scan"], feed).map_err(|error| cannot(&format!("cannot be run: {error}")))?;
-    if let Some(fault) = heard.fault {
+        sys::child::run_fed(&gate, &["scan"], feed).map_err(|error| cannot(&format!("cannot be run: {error}")))?;
+    if let Some(fault) = heard.feed_error {
         return Err(unreadable(&name, &fault));
     }
     serde_json::from_slice(&heard.output.stdout).map_err(|_| {

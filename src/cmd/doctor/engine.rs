@@ -153,10 +153,10 @@ fn bottles(manifest: Option<&Manifest>) -> Vec<Chosen> {
 /// Free on the disk that images and volumes are on, where that is a disk of this machine.
 fn room(about: &About) -> Option<Finding> {
     let root = about.root.as_deref()?;
-    if about.machine != machine::names() {
+    if about.machine != machine::host_and_kernel() {
         return Some(Finding::ok("disk", "not known: the engine is on another machine"));
     }
-    let free = machine::room(existing(root))?;
+    let free = machine::free_bytes(existing(root))?;
     let text = format!("{} free at `{}`", render::size(free), root.display());
     Some(match free {
         ..GIB => Finding::problem("disk", text).hint("docker system df"),

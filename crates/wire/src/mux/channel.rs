@@ -74,7 +74,7 @@ impl Channel {
 
     /// For a connection that was made here.
     pub fn accepted(socket: TcpStream, port: u16) -> std::io::Result<Channel> {
-        net::never_wait(&socket)?;
+        net::set_nonblocking(&socket)?;
         let _ = socket.set_nodelay(true);
         Ok(Channel::new(port, Some(socket)))
     }
@@ -90,7 +90,7 @@ impl Channel {
 
     fn dial_next(&mut self) {
         let left = self.dialling.iter_mut().flat_map(|addresses| std::iter::from_fn(|| addresses.pop()));
-        self.socket = left.filter_map(|address| net::connect(address).ok()).next();
+        self.socket = left.filter_map(|address| net::start_connect(address).ok()).next();
     }
 
     /// The socket, and what is waited for on it; `None` where that is nothing.

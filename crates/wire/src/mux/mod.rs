@@ -86,8 +86,8 @@ impl Mux {
     }
 
     fn new(side: Side, input: OwnedFd, output: OwnedFd) -> io::Result<Mux> {
-        net::never_wait(&input)?;
-        net::never_wait(&output)?;
+        net::set_nonblocking(&input)?;
+        net::set_nonblocking(&output)?;
         Ok(Mux {
             side,
             input: File::from(input),
