@@ -16,7 +16,7 @@ use std::path::PathBuf;
 #[command(help_template = HELP, after_help = exits(), styles = Styles::plain())]
 pub struct Cli {
     #[command(flatten)]
-    pub manner: Manner,
+    pub global: GlobalArgs,
 
     /// Print version
     #[arg(short = 'V', long, action = ArgAction::Version, help_heading = "Global options")]
@@ -66,7 +66,7 @@ Global options:
 /// How everything is said, whatever the verb.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Global options")]
-pub struct Manner {
+pub struct GlobalArgs {
     /// Say nothing but errors, questions and what was asked for
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -111,50 +111,50 @@ fn exits() -> String {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Boot a bottle for an agent, attach its session, take everything down at the end
-    Start(Start),
+    Start(StartArgs),
     /// Go on with a kept or lost session: new containers on the same home
-    Resume(Resume),
+    Resume(ResumeArgs),
     /// Attach this terminal to a detached session
-    Attach(Attach),
+    Attach(AttachArgs),
     /// List sessions: live, detached, kept, lost
-    List(List),
+    List(ListArgs),
     /// Run a command, by default a shell, inside a live bottle
-    Exec(Exec),
+    Exec(ExecArgs),
     /// Show what is known of a session, and ask the engine for the rest
-    Info(Info),
+    Info(InfoArgs),
     /// Bring home what an agent made: look at it, fetch its commits, apply its changes
-    Work(Work),
+    Work(WorkArgs),
     /// Put a file into a live bottle
-    Put(Put),
+    Put(PutArgs),
     /// Get a file out of a live bottle
-    Get(Get),
+    Get(GetArgs),
     /// Remove kept sessions and whatever else of this home is left on the engine
-    Cleanup(Cleanup),
+    Cleanup(CleanupArgs),
     /// Say whether a request of an agent's would pass, by which route, and as what
-    Check(Check),
+    Check(CheckArgs),
     /// Show what the gate of a session decided
-    Logs(Logs),
+    Logs(LogsArgs),
     /// Build the images that are missing
-    Build(Build),
+    Build(BuildArgs),
     /// Bring a server of an agent's to this machine's loopback
-    Forward(Forward),
+    Forward(ForwardArgs),
     /// Write a manifest to begin with
-    Init(Init),
+    Init(InitArgs),
     /// Open the manifest in your editor, and check it on close
-    Edit(Edit),
+    Edit(EditArgs),
     /// Look whether everything that is needed is there, and say what to type
-    Doctor(Doctor),
+    Doctor(DoctorArgs),
     /// Print what a shell needs: completions, a prompt, a short form
-    Shell(Shell),
+    Shell(ShellArgs),
     /// Open the manual of a command
-    Help(Help),
+    Help(HelpArgs),
     /// Names for completions, one a line with what it is after a tab
     #[command(hide = true)]
-    Names(Names),
+    Names(NamesArgs),
 }
 
 #[derive(Debug, Args)]
-pub struct Start {
+pub struct StartArgs {
     /// The agent's name in claude-bottle.json; without it, a choice is offered
     pub agent: Option<String>,
 
@@ -163,14 +163,14 @@ pub struct Start {
     pub cwd: Option<Cwd>,
 
     #[command(flatten)]
-    pub launch: Launch,
+    pub launch: LaunchArgs,
 
     #[command(flatten)]
-    pub preview: Preview,
+    pub preview: PreviewArgs,
 }
 
 #[derive(Debug, Args)]
-pub struct Resume {
+pub struct ResumeArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
@@ -179,14 +179,14 @@ pub struct Resume {
     pub here: bool,
 
     #[command(flatten)]
-    pub launch: Launch,
+    pub launch: LaunchArgs,
 
     #[command(flatten)]
-    pub preview: Preview,
+    pub preview: PreviewArgs,
 }
 
 #[derive(Debug, Args)]
-pub struct Preview {
+pub struct PreviewArgs {
     /// Print the plan and do nothing: no engine call, no file
     #[arg(long)]
     pub dry_run: bool,
@@ -197,7 +197,7 @@ pub struct Preview {
 }
 
 #[derive(Debug, Clone, Args)]
-pub struct Launch {
+pub struct LaunchArgs {
     /// Do not ask before launching
     #[arg(short, long)]
     pub yes: bool,
@@ -220,20 +220,20 @@ pub struct Launch {
 }
 
 #[derive(Debug, Args)]
-pub struct Attach {
+pub struct AttachArgs {
     /// The session, as `list` shows it
     pub identity: String,
 }
 
 #[derive(Debug, Args)]
-pub struct List {
+pub struct ListArgs {
     /// How to print the list
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
 #[derive(Debug, Args)]
-pub struct Exec {
+pub struct ExecArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
@@ -243,7 +243,7 @@ pub struct Exec {
 }
 
 #[derive(Debug, Args)]
-pub struct Info {
+pub struct InfoArgs {
     /// A session, as `list` shows it, or an agent of claude-bottle.json
     #[arg(value_name = "IDENTITY|AGENT")]
     pub name: String,
@@ -254,7 +254,7 @@ pub struct Info {
 }
 
 #[derive(Debug, Args)]
-pub struct Work {
+pub struct WorkArgs {
     #[command(subcommand)]
     pub verb: WorkVerb,
 }
@@ -262,15 +262,15 @@ pub struct Work {
 #[derive(Debug, Subcommand)]
 pub enum WorkVerb {
     /// Show what is in the workspace and nowhere else
-    Diff(WorkDiff),
+    Diff(WorkDiffArgs),
     /// Fetch the agent's commits into `refs/bottles/IDENTITY/` of the repository here
-    Fetch(WorkFetch),
+    Fetch(WorkFetchArgs),
     /// Apply the agent's uncommitted changes to the files here
-    Apply(WorkApply),
+    Apply(WorkApplyArgs),
 }
 
 #[derive(Debug, Args)]
-pub struct WorkDiff {
+pub struct WorkDiffArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
@@ -287,7 +287,7 @@ pub struct WorkDiff {
 }
 
 #[derive(Debug, Args)]
-pub struct WorkFetch {
+pub struct WorkFetchArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
@@ -296,7 +296,7 @@ pub struct WorkFetch {
 }
 
 #[derive(Debug, Args)]
-pub struct WorkApply {
+pub struct WorkApplyArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
@@ -309,7 +309,7 @@ pub struct WorkApply {
 }
 
 #[derive(Debug, Args)]
-pub struct Put {
+pub struct PutArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
@@ -322,7 +322,7 @@ pub struct Put {
 }
 
 #[derive(Debug, Args)]
-pub struct Get {
+pub struct GetArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
@@ -339,7 +339,7 @@ pub struct Get {
 }
 
 #[derive(Debug, Args)]
-pub struct Cleanup {
+pub struct CleanupArgs {
     /// Only these sessions; by default every kept one
     pub identities: Vec<String>,
 
@@ -362,7 +362,7 @@ pub struct Cleanup {
 
 #[derive(Debug, Args)]
 #[command(allow_missing_positional = true)]
-pub struct Check {
+pub struct CheckArgs {
     /// The agent's name in claude-bottle.json
     pub agent: String,
 
@@ -387,7 +387,7 @@ pub struct Check {
 }
 
 #[derive(Debug, Args)]
-pub struct Logs {
+pub struct LogsArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
@@ -405,7 +405,7 @@ pub struct Logs {
 }
 
 #[derive(Debug, Args)]
-pub struct Build {
+pub struct BuildArgs {
     /// Build the image of this agent's bottle, too
     pub agent: Option<String>,
 
@@ -415,7 +415,7 @@ pub struct Build {
 }
 
 #[derive(Debug, Args)]
-pub struct Forward {
+pub struct ForwardArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
@@ -429,7 +429,7 @@ pub struct Forward {
 }
 
 #[derive(Debug, Args)]
-pub struct Init {
+pub struct InitArgs {
     /// Print the JSON Schema of the manifest, and write nothing
     #[arg(long)]
     pub schema: bool,
@@ -440,20 +440,20 @@ pub struct Init {
 }
 
 #[derive(Debug, Args)]
-pub struct Edit {
+pub struct EditArgs {
     /// The manifest that defines this agent, at its line; by default the one at home
     pub agent: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Doctor {
+pub struct DoctorArgs {
     /// How to print what was found
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
 #[derive(Debug, Args)]
-pub struct Shell {
+pub struct ShellArgs {
     /// The shell that evaluates it
     #[arg(value_enum)]
     pub shell: ShellKind,
@@ -467,13 +467,13 @@ pub enum ShellKind {
 }
 
 #[derive(Debug, Args)]
-pub struct Help {
+pub struct HelpArgs {
     /// Of this command, or `manifest`, `audit`, `gate`, `security`; by default of the program
     pub topic: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Names {
+pub struct NamesArgs {
     #[arg(value_enum, required = true)]
     pub of: Vec<NameKind>,
 }

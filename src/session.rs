@@ -16,6 +16,7 @@ use crate::render;
 use crate::say;
 use crate::spec::Beginning;
 use crate::state::{Folder, Home, Kept, Mark, Saved};
+use crate::text;
 use wire::{Event, Values, Work};
 
 use crate::workspace::Survey;
@@ -361,7 +362,7 @@ impl<'a> Session<'a> {
         let held = self.gate.as_ref().context("the gate was not started")?;
         let mut client = self.docker.attach(&step.args)?;
         timings::phase("run");
-        hush = (self.plan.terminal == Terminal::Tty).then(say::hush);
+        hush = (self.plan.terminal == Terminal::Tty).then(say::hold_messages);
         let (events, pid) = (held.events.clone(), client.id());
         std::thread::spawn(move || {
             sys::child::await_end(pid);
@@ -583,7 +584,7 @@ impl<'a> Session<'a> {
         match outcome {
             Outcome::Gone => {}
             Outcome::Kept(kept) => {
-                say::line(&format!("kept `{identity}`: {}", say::visible(&kept.why)));
+                say::line(&format!("kept `{identity}`: {}", text::visible(&kept.why)));
                 if kept.work.as_ref().is_some_and(|work| !work.is_none()) {
                     say::hint(&format!("claude-bottle work diff {identity}"));
                 }
@@ -591,7 +592,7 @@ impl<'a> Session<'a> {
             }
             Outcome::Detached => {
                 say::note(&format!("detached from `{identity}`, which runs on"));
-                say::next(&format!("claude-bottle attach {identity}"));
+                say::suggest(&format!("claude-bottle attach {identity}"));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `attach`: this terminal to a session that runs without one.
 
 use super::launch::{kept, recorded, still_runs};
-use crate::cli::Attach;
+use crate::cli::AttachArgs;
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
 use crate::session::Session;
@@ -9,7 +9,7 @@ use crate::state::{Condition, Home};
 use anyhow::Result;
 use sys::signals;
 
-pub fn run(asked: &Attach) -> Result<Exit> {
+pub fn run(asked: &AttachArgs) -> Result<Exit> {
     let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
     let identity = &asked.identity;
     // One whose engine did not answer at its end may run on.

@@ -4,11 +4,11 @@
 mod judge;
 mod scan;
 
-use crate::cli::{Check, ListFormat};
+use crate::cli::{CheckArgs, ListFormat};
 use crate::exit::{Exit, UserError};
-use crate::facts;
 use crate::manifest;
 use crate::plan;
+use crate::probe;
 use crate::render;
 use crate::say;
 use crate::state::Home;
@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use judge::{Asked, Header};
 use policy::{Fault, Target};
 
-pub fn run(asked: &Check) -> Result<Exit> {
+pub fn run(asked: &CheckArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let chosen = manifest::load(home.path(), &cwd)?.choose(&asked.agent)?;
@@ -27,7 +27,7 @@ pub fn run(asked: &Check) -> Result<Exit> {
         Err(Fault::Denied(denial)) => Err(denial),
         Err(Fault::Unclear(what, hint)) => return Err(UserError::new(what).hint(hint).into()),
     };
-    let proxied = facts::variable(plan::PROXY_VARIABLE).is_some();
+    let proxied = probe::variable(plan::PROXY_VARIABLE).is_some();
     let body = asked.body.as_deref().map(scan::open).transpose()?;
     let answer = match request {
         Ok(request) => match (judge::judge(&chosen.bottle, &request, proxied), body) {

@@ -2,6 +2,7 @@
 
 use crate::exit::UserError;
 use crate::say;
+use crate::text;
 use sys::signals::Signals;
 use sys::tty::{Answer, Tty};
 
@@ -28,7 +29,7 @@ impl Menu<'_> {
     /// Asks until one is named, by number or by name.
     pub fn ask(&self, tty: &mut Tty, signals: &Signals) -> Choice {
         for (number, row) in self.rows.iter().enumerate() {
-            say::text(&format!("{:>3}  {}\n", number + 1, say::name(row)));
+            say::text(&format!("{:>3}  {}\n", number + 1, text::one_line(row)));
         }
         let range = if self.rows.len() == 1 { "1".to_owned() } else { format!("1-{}", self.rows.len()) };
         let enter = self.default.map_or_else(String::new, |default| format!(", Enter takes {}", default + 1));
@@ -56,7 +57,8 @@ impl Menu<'_> {
         match self.names.iter().position(|name| *name == typed).or(number) {
             Some(index) => Ok(Some(index)),
             None => {
-                Err(UserError::new(format!("`{}` is none of them", say::name(typed))).meant(typed, self.names.clone()))
+                Err(UserError::new(format!("`{}` is none of them", text::one_line(typed)))
+                    .meant(typed, self.names.clone()))
             }
         }
     }

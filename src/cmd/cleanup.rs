@@ -6,15 +6,17 @@
 use super::launch::{asking_terminal, still_runs};
 use super::list::Row;
 use super::reader::Reader;
-use crate::cli::{Cleanup, ListFormat};
+use crate::cli::{CleanupArgs, ListFormat};
 use crate::docker::{Docker, gone};
 use crate::exit::{EngineError, Exit, UserError};
-use crate::facts::{Engine, Kind};
+use crate::facts::EngineKind;
 use crate::plan::{Fate, Plan, volume};
+use crate::probe;
 use crate::render;
 use crate::say;
 use crate::session::Session;
 use crate::state::{Condition, Folder, Home, Kept, Mark};
+use crate::text;
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -67,7 +69,7 @@ enum Consent {
     Named(BTreeSet<String>),
 }
 
-pub fn run(asked: &Cleanup) -> Result<Exit> {
+pub fn run(asked: &CleanupArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let picked = picked(&home, asked)?;
     let mut failed = false;
@@ -82,7 +84,7 @@ pub fn run(asked: &Cleanup) -> Result<Exit> {
         }
     }
     if let (true, Some(id)) = (asked.identities.is_empty(), home.id()) {
-        let docker = Docker::new(&Engine::of_environment()?)?;
+        let docker = Docker::new(&probe::engine()?)?;
         match orphans(&docker, &home, &id) {
             Ok(found) => items.extend(found),
             Err(error) => {
@@ -134,7 +136,7 @@ pub fn run(asked: &Cleanup) -> Result<Exit> {
 ///
 /// # Errors
 /// `UserError` for a name that is none, or of a session that runs; before anything is done.
-fn picked(home: &Home, asked: &Cleanup) -> Result<Vec<Folder>> {
+fn picked(home: &Home, asked: &CleanupArgs) -> Result<Vec<Folder>> {
     let mut picked = match asked.identities.is_empty() {
         true => home.folders(),
         false => asked.identities.iter().map(|name| home.known(name)).collect::<Result<_, _>>()?,
@@ -187,7 +189,7 @@ fn ended(folder: &Folder) -> bool {
 }
 
 /// The session at rest, to be offered; nothing where it runs, or where there was nothing of it.
-fn settled(home: &Home, folder: Folder, asked: &Cleanup) -> Result<Option<Item>> {
+fn settled(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<Item>> {
     if busy(&folder).is_some() {
         return Ok(None);
     }
@@ -230,7 +232,7 @@ fn settled(home: &Home, folder: Folder, asked: &Cleanup) -> Result<Option<Item>>
     };
     let why = match kept.why.as_str() {
         "" => row.why(),
-        why => say::visible(why).replace('\n', " "),
+        why => text::visible(why).replace('\n', " "),
     };
     let mut shown = format!("`{}` ({} for {}{first}", row.identity, row.state, row.age());
     // What kept it may be its work, which is told below.
@@ -319,7 +321,7 @@ fn remove(item: &Item) -> Result<()> {
 
 fn engine(args: &[&str]) -> Result<()> {
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-    Docker::new(&Engine::of_environment()?)?.brief(&args).or_else(gone)?;
+    Docker::new(&probe::engine()?)?.brief(&args).or_else(gone)?;
     Ok(())
 }
 
@@ -349,8 +351,8 @@ pub fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Vec<Item>, Engi
     };
     let engine = docker.engine();
     let label = match home.seen(engine).map_or(engine.kind, |seen| seen.kind) {
-        Kind::Docker => ".Label",
-        Kind::Podman => "index .Labels",
+        EngineKind::Docker => ".Label",
+        EngineKind::Podman => "index .Labels",
     };
     let identity = format!(r#"{{{{{label} "claude-bottle.identity"}}}}"#);
     // Of a session that is on this disk, a reader that runs is somebody's.

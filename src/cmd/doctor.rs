@@ -4,11 +4,12 @@
 mod engine;
 mod host;
 
-use crate::cli::{Doctor, ListFormat};
+use crate::cli::{DoctorArgs, ListFormat};
 use crate::exit::{EngineError, Exit, UserError};
 use crate::manifest::{self, Manifest};
 use crate::say;
 use crate::state::Home;
+use crate::text;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -66,7 +67,7 @@ struct Scene {
     manifest: Result<Manifest, UserError>,
 }
 
-pub fn run(asked: &Doctor) -> Result<Exit> {
+pub fn run(asked: &DoctorArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let manifest = manifest::load(home.path(), &cwd);
@@ -96,9 +97,9 @@ fn line(finding: &Finding) -> String {
         State::Note => "note",
         State::Problem => "PROBLEM",
     };
-    let mut text = format!("{state:<8} {:<10} {}\n", finding.check, say::name(&finding.text));
+    let mut text = format!("{state:<8} {:<10} {}\n", finding.check, text::one_line(&finding.text));
     if let Some(hint) = &finding.hint {
-        text.push_str(&format!("{:<19} {}\n", "", say::name(hint)));
+        text.push_str(&format!("{:<19} {}\n", "", text::one_line(hint)));
     }
     text
 }

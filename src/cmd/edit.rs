@@ -1,10 +1,10 @@
 //! `edit`: a manifest in the user's editor. What is edited is a copy; it takes the file's place when it was read and found
 //! right, or when the person says so.
 
-use crate::cli::Edit;
+use crate::cli::EditArgs;
 use crate::exit::{Exit, UserError};
-use crate::facts;
 use crate::manifest::{self, FILE};
+use crate::probe;
 use crate::say;
 use crate::state::{Draft, Home};
 use anyhow::{Context as _, Result};
@@ -21,7 +21,7 @@ struct Manifest {
     line: Option<u32>,
 }
 
-pub fn run(asked: &Edit) -> Result<Exit> {
+pub fn run(asked: &EditArgs) -> Result<Exit> {
     let mut manifest = which(asked)?;
     let no_terminal = || UserError::new("no terminal to edit on").hint(format!("edit `{}`", manifest.file.display()));
     let mut tty = Tty::open().filter(|_| tty::attached()).ok_or_else(no_terminal)?;
@@ -61,7 +61,7 @@ pub fn run(asked: &Edit) -> Result<Exit> {
 
 /// # Errors
 /// `UserError` where there is no such manifest, or no such agent.
-fn which(asked: &Edit) -> Result<Manifest> {
+fn which(asked: &EditArgs) -> Result<Manifest> {
     let home = Home::locate()?.path().to_owned();
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let Some(agent) = &asked.agent else {
@@ -76,7 +76,7 @@ fn which(asked: &Edit) -> Result<Manifest> {
         Err(_) if home.join(FILE).exists() => refused.hint("claude-bottle edit"),
         _ => refused,
     })?;
-    let (file, line) = known.place(agent)?;
+    let (file, line) = known.location(agent)?;
     Ok(Manifest { file: file.to_owned(), line: Some(line), home })
 }
 
@@ -99,7 +99,7 @@ fn line_of(file: &Path, fault: &UserError) -> Option<u32> {
 
 /// Program and arguments of `VISUAL`, else `EDITOR`, else `vi`.
 fn editor() -> Result<Vec<String>, UserError> {
-    let (name, typed) = match (facts::variable("VISUAL"), facts::variable("EDITOR")) {
+    let (name, typed) = match (probe::variable("VISUAL"), probe::variable("EDITOR")) {
         (Some(typed), _) => ("VISUAL", typed),
         (None, Some(typed)) => ("EDITOR", typed),
         (None, None) => return Ok(vec!["vi".to_owned()]),

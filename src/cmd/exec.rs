@@ -1,13 +1,13 @@
 //! `exec`: a command inside a live bottle, under the same confinement and with the agent's environment.
 
 use super::launch::inside;
-use crate::cli::Exec;
+use crate::cli::ExecArgs;
 use crate::exit::Exit;
 use anyhow::Result;
 use std::os::unix::process::ExitStatusExt;
 use sys::{timings, tty};
 
-pub fn run(asked: Exec) -> Result<Exit> {
+pub fn run(asked: ExecArgs) -> Result<Exit> {
     let inside = inside(&asked.identity)?;
     let mut args = inside.exec(if tty::attached() { "-it" } else { "-i" }, &["exec"]);
     if !asked.command.is_empty() {

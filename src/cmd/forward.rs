@@ -3,10 +3,11 @@
 mod ports;
 
 use super::launch::{Inside, inside};
-use crate::cli::Forward;
+use crate::cli::ForwardArgs;
 use crate::exit::{EngineError, Exit, UserError};
 use crate::say::{self, Tone};
 use crate::state::Condition;
+use crate::text;
 use anyhow::{Context as _, Result};
 use ports::{Listener, Ports};
 use std::collections::BTreeSet;
@@ -28,7 +29,7 @@ const BACK_OFF: Duration = Duration::from_millis(20);
 
 const OLD: &str = "a bottle that an older claude-bottle started has no such way: end it and resume it";
 
-pub fn run(asked: &Forward) -> Result<Exit> {
+pub fn run(asked: &ForwardArgs) -> Result<Exit> {
     let ports = asked.ports.iter().map(|text| Ports::read(text)).collect::<Result<Vec<_>, _>>()?;
     let inside = inside(&asked.identity)?;
     let listeners = ports.iter().map(|ports| ports.listen(asked)).collect::<Result<Vec<_>, _>>()?;
@@ -139,11 +140,11 @@ fn ended(inside: &Inside, signals: &Signals) -> Exit {
     }
     let identity = &folder.identity;
     match folder.condition() {
-        Condition::Kept(rest) => say::note(&format!("`{identity}` has ended: {}", say::visible(&rest.why))),
+        Condition::Kept(rest) => say::note(&format!("`{identity}` has ended: {}", text::visible(&rest.why))),
         _ => say::note(&format!("`{identity}` has ended")),
     }
     if folder.path().exists() {
-        say::next(&format!("claude-bottle resume {identity}"));
+        say::suggest(&format!("claude-bottle resume {identity}"));
     }
     Exit::OK
 }

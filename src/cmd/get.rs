@@ -4,7 +4,7 @@
 use super::copied::Told;
 use super::launch::inside;
 use super::put::refused;
-use crate::cli::Get;
+use crate::cli::GetArgs;
 use crate::exit::{Exit, UserError};
 use crate::say;
 use anyhow::{Context as _, Result};
@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-pub fn run(asked: &Get) -> Result<Exit> {
+pub fn run(asked: &GetArgs) -> Result<Exit> {
     let inside = inside(&asked.identity)?;
     let to = match (&asked.file, asked.path.file_name()) {
         (Some(file), Some(name)) if file.is_dir() => file.join(name),

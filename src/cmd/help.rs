@@ -1,7 +1,7 @@
 //! `help`: the page of a verb or a topic, where man has it; else the verb's own `--help`.
 
 use super::usage;
-use crate::cli::{Cli, Help};
+use crate::cli::{Cli, HelpArgs};
 use crate::exit::{Exit, UserError};
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
@@ -16,7 +16,7 @@ const TOPICS: [(&str, &str, &str); 4] = [
     ("security", "claude-bottle-security", "7"),
 ];
 
-pub fn run(asked: &Help) -> Result<Exit> {
+pub fn run(asked: &HelpArgs) -> Result<Exit> {
     let words: Vec<&str> = asked.topic.iter().map(String::as_str).collect();
     let first = words.first().copied().unwrap_or_default();
     if let Some((_, page, section)) = TOPICS.iter().find(|(topic, page, _)| [*topic, *page].contains(&first)) {

@@ -8,13 +8,14 @@ mod agent;
 use super::launch;
 use super::list::Row;
 use super::reader::{Reader, Size};
-use crate::cli::{Info, ListFormat};
+use crate::cli::{InfoArgs, ListFormat};
 use crate::docker::{Call, Docker, is_gone};
 use crate::exit::{EngineError, Exit};
 use crate::plan::Plan;
 use crate::render;
 use crate::say;
 use crate::state::Home;
+use crate::text;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -68,7 +69,7 @@ struct Volume {
     size: Option<Size>,
 }
 
-pub fn run(asked: &Info) -> Result<Exit> {
+pub fn run(asked: &InfoArgs) -> Result<Exit> {
     let home = Home::locate()?;
     match home.known(&asked.name) {
         Ok(_) => session(&home, asked),
@@ -76,7 +77,7 @@ pub fn run(asked: &Info) -> Result<Exit> {
     }
 }
 
-fn session(home: &Home, asked: &Info) -> Result<Exit> {
+fn session(home: &Home, asked: &InfoArgs) -> Result<Exit> {
     let (folder, plan) = launch::recorded(home, &asked.name)?;
     let mut known = Known {
         row: Row::read(&folder),
@@ -177,7 +178,7 @@ fn hints(known: &Known) -> Vec<String> {
 
 fn text(known: &Known) -> String {
     let row = &known.row;
-    let word = |text: &Option<String>| say::visible(text.as_deref().unwrap_or("?"));
+    let word = |text: &Option<String>| text::visible(text.as_deref().unwrap_or("?"));
     let mut state = format!("{} for {}", row.state, row.age());
     if row.why.is_some() {
         state.push_str(&format!(": {}", row.why()));

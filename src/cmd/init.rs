@@ -5,11 +5,12 @@ mod token;
 
 use super::choice::{Choice, Menu};
 use super::launch::asking_terminal;
-use crate::cli::Init;
+use crate::cli::InitArgs;
 use crate::exit::Exit;
 use crate::manifest::{self, FILE, Manifest};
 use crate::say;
 use crate::state::{Home, is_there, write_new};
+use crate::text;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ const TOKEN: &str = r#"{ "token_ref": "CLAUDE_CODE_OAUTH_TOKEN" }"#;
 /// Its agent.
 const AGENT: &str = "claude";
 
-pub fn run(asked: &Init) -> Result<Exit> {
+pub fn run(asked: &InitArgs) -> Result<Exit> {
     if asked.schema {
         say::out(SCHEMA)?;
         return Ok(Exit::OK);
@@ -123,17 +124,17 @@ impl Beginning {
     /// An agent of the current directory, where it is wanted: its name, and the manifest.
     fn agent(&mut self, manifest: &Manifest) -> Result<Option<(String, String)>, Stopped> {
         let Some(bottle) = manifest.bottles().first().copied() else { return Ok(None) };
-        let question = format!("an agent for `{}`, too? [y/N] ", say::name(&self.here.display().to_string()));
+        let question = format!("an agent for `{}`, too? [y/N] ", text::one_line(&self.here.display().to_string()));
         if !self.person.says_yes(&question)? {
             return Ok(None);
         }
         let folder = self.here.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut name = agent_name(&folder);
         // One of the home's would be hidden.
-        while manifest.place(&name).is_ok() {
+        while manifest.location(&name).is_ok() {
             name.push_str("-here");
         }
-        let prompt = Value::from(format!("You work on {}.", say::name(&folder)));
+        let prompt = Value::from(format!("You work on {}.", text::one_line(&folder)));
         let text = format!(
             "// Agents for whoever works in this directory. Their bottles are defined at home: nothing here decides what\n\
              // gets out.\n{{\n  \"agents\": {{\n    \"{name}\": {{ \"bottle\": \"{bottle}\", \"prompt\": {prompt} }},\n  }},\n}}\n"

@@ -3,8 +3,9 @@
 use crate::cli;
 use crate::docker::{self, Built, Docker};
 use crate::exit::{Exit, UserError};
-use crate::facts::{self, Terminal};
+use crate::facts::Terminal;
 use crate::plan::Plan;
+use crate::probe;
 use crate::render;
 use crate::say;
 use crate::secrets::{self, Stopped};
@@ -18,7 +19,7 @@ use sys::timings;
 use sys::tty::{self, Answer, Tty};
 use wire::GATE_BINARY;
 
-impl cli::Launch {
+impl cli::LaunchArgs {
     /// What was asked, as a plan's spec.
     pub fn spec(&self, agent: &str, cwd: PathBuf, beginning: Beginning) -> Spec {
         Spec {
@@ -34,10 +35,10 @@ impl cli::Launch {
     }
 }
 
-impl cli::Preview {
+impl cli::PreviewArgs {
     /// Is this a dry run? `CLAUDE_BOTTLE_DRY_RUN=1` equals `--dry-run`.
     pub fn is_wanted(&self) -> bool {
-        self.dry_run || facts::variable("CLAUDE_BOTTLE_DRY_RUN").is_some_and(|value| value != "0")
+        self.dry_run || probe::variable("CLAUDE_BOTTLE_DRY_RUN").is_some_and(|value| value != "0")
     }
 
     /// What the agent will have. A script is piped to a shell that has the terminal, where this process has a pipe.
@@ -91,7 +92,7 @@ pub enum Consent {
 
 /// # Errors
 /// `UserError` where it must be asked and cannot.
-pub fn consent(launch: &cli::Launch, plan: &Plan) -> Result<Consent, UserError> {
+pub fn consent(launch: &cli::LaunchArgs, plan: &Plan) -> Result<Consent, UserError> {
     if launch.yes {
         return match &plan.origin.hides {
             Some(hidden) => Err(UserError::new(format!(
@@ -128,7 +129,7 @@ pub fn launch<'a>(
     let signals = signals::catch()?;
     // Who is asked is shown what for.
     if matches!(consent, Consent::Ask(_)) || !say::is_quiet() {
-        say::sheet(&shown.text(None));
+        say::plan(&shown.text(None));
     }
     match consent {
         Consent::Given => go(docker, plan, signals, claim),

@@ -1,10 +1,11 @@
 //! `list`: the sessions on disk. Never asks the engine, never settles.
 
-use crate::cli::{List, ListFormat};
+use crate::cli::{ListArgs, ListFormat};
 use crate::exit::Exit;
 use crate::render;
 use crate::say;
 use crate::state::{Condition, Folder, Home, Kept};
+use crate::text;
 use anyhow::Result;
 use serde::Serialize;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,7 +29,7 @@ pub struct Row {
     pub rebuilt: bool,
 }
 
-pub fn run(asked: &List) -> Result<Exit> {
+pub fn run(asked: &ListArgs) -> Result<Exit> {
     let rows: Vec<Row> = Home::locate()?.folders().iter().map(Row::read).collect();
     match asked.format {
         ListFormat::Json => say::json(&rows)?,
@@ -45,7 +46,7 @@ impl Row {
             agent: plan.as_ref().map(|plan| plan.spec.agent.clone()),
             bottle: plan.as_ref().map(|plan| plan.bottle.clone()),
             cwd: plan.as_ref().map(|plan| plan.spec.cwd.display().to_string()),
-            engine: plan.as_ref().map(|plan| plan.engine.place().to_owned()),
+            engine: plan.as_ref().map(|plan| plan.engine.location().to_owned()),
             ..Row::without_plan(folder)
         }
     }
@@ -83,7 +84,7 @@ impl Row {
 
     /// One line, what hides made visible.
     pub fn why(&self) -> String {
-        say::visible(self.why.as_deref().unwrap_or_default()).replace('\n', " ")
+        text::visible(self.why.as_deref().unwrap_or_default()).replace('\n', " ")
     }
 
     /// What is special about it, in single words.

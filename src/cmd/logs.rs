@@ -3,7 +3,7 @@
 //! Nothing is changed: a line that is only on the engine stays there.
 
 use super::launch::recorded;
-use crate::cli::{ListFormat, Logs};
+use crate::cli::{ListFormat, LogsArgs};
 use crate::docker::{self, Docker};
 use crate::exit::Exit;
 use crate::plan::Plan;
@@ -11,6 +11,7 @@ use crate::render;
 use crate::say;
 use crate::session::audit::{self, Age};
 use crate::state::{Condition, Folder, Home};
+use crate::text;
 use anyhow::Result;
 use std::fs::File;
 use std::io::Read;
@@ -25,7 +26,7 @@ const BREATH: Duration = Duration::from_millis(200);
 /// Bytes of one look.
 const BLOCK: usize = 1 << 20;
 
-pub fn run(asked: &Logs) -> Result<Exit> {
+pub fn run(asked: &LogsArgs) -> Result<Exit> {
     let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
     let mut page = Page { asked, day: String::new() };
     let mut trail = Trail::of(&folder);
@@ -124,7 +125,7 @@ impl Trail {
 
 /// Where the lines go.
 struct Page<'a> {
-    asked: &'a Logs,
+    asked: &'a LogsArgs,
     /// Of the last line that was shown.
     day: String,
 }
@@ -136,7 +137,7 @@ impl Page<'_> {
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             self.add(&mut text, line);
         }
-        Ok(text.is_empty() || say::heard(text.as_bytes())?)
+        Ok(text.is_empty() || say::stream_out(text.as_bytes())?)
     }
 
     fn add(&mut self, text: &mut String, line: &[u8]) {
@@ -145,7 +146,7 @@ impl Page<'_> {
             return;
         }
         match (self.asked.format, parsed) {
-            (ListFormat::Json, _) => text.push_str(&say::escaped(&String::from_utf8_lossy(line))),
+            (ListFormat::Json, _) => text.push_str(&text::escape_json(&String::from_utf8_lossy(line))),
             (ListFormat::Text, Ok(line)) => {
                 let time = render::seconds(&line.time).and_then(clock::local);
                 let (day, time) = time.unwrap_or_else(|| ("?".to_owned(), "??:??:??".to_owned()));
@@ -156,7 +157,7 @@ impl Page<'_> {
                 text.push_str(&format!("{time} {}", render::trail(&line)));
             }
             (ListFormat::Text, Err(_)) => {
-                text.push_str(&format!("??:??:?? {}", say::name(&String::from_utf8_lossy(line))));
+                text.push_str(&format!("??:??:?? {}", text::one_line(&String::from_utf8_lossy(line))));
             }
         }
         text.push('\n');

@@ -29,7 +29,7 @@ mod world;
 
 use crate::cli::{Cli, Verb};
 use crate::exit::Exit;
-use crate::say::{self, Errors, Manner};
+use crate::say::{self, ErrorFormat, Manner};
 use anyhow::Result;
 use clap::Parser;
 use std::ffi::OsString;
@@ -37,16 +37,16 @@ use sys::timings;
 
 /// Runs what was typed, the program's own name first.
 pub fn run(args: Vec<OsString>) -> Result<Exit> {
-    let errors = if usage::asks_for_json(&args) { Errors::Json } else { Errors::Text };
+    let errors = if usage::asks_for_json(&args) { ErrorFormat::Json } else { ErrorFormat::Text };
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
-            say::begin(Manner { quiet: false, verbose: false, colour: usage::colour(&args), errors });
+            say::set_manner(Manner { quiet: false, verbose: false, colour: usage::colour(&args), errors });
             return usage::answer(&error);
         }
     };
-    let asked = cli.manner;
-    say::begin(Manner { quiet: asked.quiet, verbose: asked.verbose, colour: asked.color, errors });
+    let asked = cli.global;
+    say::set_manner(Manner { quiet: asked.quiet, verbose: asked.verbose, colour: asked.color, errors });
     if asked.timings {
         timings::enable();
         timings::phase("plan");

@@ -2,15 +2,16 @@
 //! fails: whoever presses TAB asked for no error.
 
 use super::list::Row;
-use crate::cli::{NameKind, Names};
+use crate::cli::{NameKind, NamesArgs};
 use crate::exit::{Exit, UserError};
-use crate::manifest::{self, Manifest, Place};
+use crate::manifest::{self, Manifest, Scope};
 use crate::say;
 use crate::state::Home;
+use crate::text;
 use anyhow::Result;
 use std::path::Path;
 
-pub fn run(asked: &Names) -> Result<Exit> {
+pub fn run(asked: &NamesArgs) -> Result<Exit> {
     let Ok(home) = Home::locate() else { return Ok(Exit::OK) };
     let lines = asked.of.iter().flat_map(|kind| match kind {
         NameKind::Agents => agents(&home),
@@ -30,9 +31,9 @@ fn agents(home: &Home) -> Vec<(String, String)> {
     let manifest = manifest::readable(home.path(), &std::env::current_dir().unwrap_or_default());
     let agents = manifest.agents().into_iter().map(|name| {
         let what = match manifest.choose(name) {
-            Ok(chosen) => match chosen.agent.place {
-                Place::Home => format!("agent in bottle {}", chosen.bottle.name),
-                Place::Directory => format!("agent of this directory in bottle {}", chosen.bottle.name),
+            Ok(chosen) => match chosen.agent.scope {
+                Scope::Home => format!("agent in bottle {}", chosen.bottle.name),
+                Scope::Directory => format!("agent of this directory in bottle {}", chosen.bottle.name),
             },
             Err(refused) => format!("broken: {}", bare(&manifest, &refused)),
         };
@@ -65,5 +66,5 @@ fn is_identity(name: &str) -> bool {
 
 /// One line without a tab, what hides made visible: it may be an agent's own words.
 fn short(what: &str) -> String {
-    say::cut(&say::visible(what).replace(['\t', '\n'], " "), 100)
+    text::truncate(&text::visible(what).replace(['\t', '\n'], " "), 100)
 }

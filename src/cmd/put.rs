@@ -3,15 +3,16 @@
 
 use super::copied::Told;
 use super::launch::inside;
-use crate::cli::Put;
+use crate::cli::PutArgs;
 use crate::exit::{EngineError, Exit, UserError};
 use crate::say;
+use crate::text;
 use anyhow::{Context as _, Result};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-pub fn run(asked: &Put) -> Result<Exit> {
+pub fn run(asked: &PutArgs) -> Result<Exit> {
     let inside = inside(&asked.identity)?;
     let piped = asked.file == Path::new("-");
     let path = match (&asked.path, asked.file.file_name()) {
@@ -40,7 +41,7 @@ pub fn run(asked: &Put) -> Result<Exit> {
     // A source that failed half way has put half a file.
     let sent = sent.join().map_err(|_| EngineError::new("the file was not sent"))?;
     sent.with_context(|| format!("cannot read `{}`", asked.file.display()))?;
-    say::out(&say::visible(&told))?;
+    say::out(&text::visible(&told))?;
     Ok(Exit::OK)
 }
 
@@ -56,5 +57,5 @@ fn open(path: &PathBuf) -> Result<File, UserError> {
 /// In the words of what ran inside.
 pub fn refused(said: &str) -> UserError {
     let line = said.lines().last().unwrap_or("it failed inside");
-    UserError::new(say::visible(line.strip_prefix("claude-bottle: ").unwrap_or(line)))
+    UserError::new(text::visible(line.strip_prefix("claude-bottle: ").unwrap_or(line)))
 }

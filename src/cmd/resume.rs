@@ -3,12 +3,13 @@
 
 use super::launch::{self, Shown, launch, recorded};
 use super::world::{self, Asking, Subject};
-use crate::cli::Resume;
+use crate::cli::ResumeArgs;
 use crate::docker::{Call, Docker, gone, is_gone};
 use crate::exit::{EngineError, Exit, UserError};
 use crate::facts::Engine;
 use crate::manifest;
 use crate::plan::{Fate, Plan};
+use crate::probe;
 use crate::say;
 use crate::session::{Outcome, Session};
 use crate::spec::Beginning;
@@ -16,15 +17,15 @@ use crate::state::{Condition, Folder, Home, Kept, Mark};
 use anyhow::Result;
 use sys::lock::Lock;
 
-pub fn run(asked: Resume) -> Result<Exit> {
+pub fn run(asked: ResumeArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let (folder, old) = recorded(&home, &asked.identity)?;
     let chosen = manifest::load(home.path(), &old.spec.cwd)?.choose(&old.spec.agent)?;
     let recorded = Docker::new(&old.engine)?;
-    let here = if asked.here { Engine::of_environment()? } else { old.engine.clone() };
+    let here = if asked.here { probe::engine()? } else { old.engine.clone() };
     let ground = match asked.preview.is_wanted() {
         // Nobody is asked: a home on another engine is believed to be gone.
-        true if !here.is(&old.engine) => Ground::Nothing,
+        true if !here.is_same(&old.engine) => Ground::Nothing,
         true => Ground::Home,
         false => ground(&recorded, &old, &here)?,
     };
@@ -69,7 +70,7 @@ pub fn run(asked: Resume) -> Result<Exit> {
         Ground::Home | Ground::Nothing => rest(&recorded, &folder, &old)?,
     };
     if let Ground::Silence = ground {
-        let (place, identity) = (old.engine.place(), &old.identity);
+        let (place, identity) = (old.engine.location(), &old.identity);
         say::line(&format!("left behind on `{place}`, which does not answer: the home of `{identity}`"));
     }
     launch(&docker, &Shown::since(&old, &plan), consent, || Session::reopen(&docker, folder, plan.clone(), lock))
@@ -89,21 +90,21 @@ enum Ground {
 /// `UserError` where a session is to leave a home that is there; the engine's where it does not answer and nobody said
 /// that it may go on elsewhere.
 fn ground(recorded: &Docker, old: &Plan, here: &Engine) -> Result<Ground> {
-    let moves = !here.is(&old.engine);
+    let moves = !here.is_same(&old.engine);
     match recorded.has_volume(&old.volume()) {
         Ok(true) if moves => {
-            Err(UserError::new(format!("the home of `{}` is on `{}`", old.identity, old.engine.place()))
+            Err(UserError::new(format!("the home of `{}` is on `{}`", old.identity, old.engine.location()))
                 .hint("that engine answers: resume it without `--here`")
                 .into())
         }
         Ok(true) => Ok(Ground::Home),
         Ok(false) => Ok(Ground::Nothing),
         Err(_) if moves => Ok(Ground::Silence),
-        Err(error) if !Engine::of_environment()?.is(&old.engine) => Err(EngineError::new(error.what)
+        Err(error) if !probe::engine()?.is_same(&old.engine) => Err(EngineError::new(error.what)
             .hint(format!(
                 "start that engine (`{}`); or go on without its home, from the transcript, on this environment's: \
                  `claude-bottle resume --here {}`",
-                old.engine.place(),
+                old.engine.location(),
                 old.identity
             ))
             .into()),

@@ -1,11 +1,11 @@
 //! `shell`: what a shell evaluates at its start: completions, and what `shell/` has of it.
 
-use crate::cli::{Shell, ShellKind};
+use crate::cli::{ShellArgs, ShellKind};
 use crate::exit::Exit;
 use crate::say;
 use anyhow::Result;
 
-pub fn run(asked: &Shell) -> Result<Exit> {
+pub fn run(asked: &ShellArgs) -> Result<Exit> {
     say::out(match asked.shell {
         ShellKind::Bash => {
             concat!(

@@ -4,11 +4,11 @@ mod which;
 
 use super::launch::{self, Shown, launch};
 use super::world::{self, Asking, Subject};
-use crate::cli::{Cwd, Start};
+use crate::cli::{Cwd, StartArgs};
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
-use crate::facts::Engine;
 use crate::manifest;
+use crate::probe;
 use crate::session::Session;
 use crate::spec::{Beginning, Copied};
 use crate::state::Home;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use sys::random;
 use which::which;
 
-pub fn run(asked: Start) -> Result<Exit> {
+pub fn run(asked: StartArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let manifest = manifest::load(home.path(), &cwd)?;
@@ -31,7 +31,7 @@ pub fn run(asked: Start) -> Result<Exit> {
     let mut spec = asked.launch.spec(&agent, cwd, Beginning::New);
     spec.copy = asked.cwd.map(copied);
     let identity = format!("{agent}-{}", random::word(5)?);
-    let engine = Engine::of_environment()?;
+    let engine = probe::engine()?;
     let docker = Docker::new(&engine)?;
     let terminal = asked.preview.terminal();
     let workspace = survey.as_ref().map(|survey| survey.found.clone());

@@ -2,9 +2,10 @@
 
 use crate::docker::{self, Call, Docker, Info};
 use crate::exit::{EngineError, UserError};
-use crate::facts::{self, Engine, Facts, ImageFacts, NetworkFacts, Proxy, Seen, Terminal, Workspace};
+use crate::facts::{Engine, EngineFacts, Facts, ImageFacts, NetworkFacts, Proxy, Terminal, Workspace};
 use crate::manifest::{Chosen, Image};
 use crate::plan::{self, ImageRole, Plan};
+use crate::probe;
 use crate::spec::{Beginning, Mode, Spec};
 use crate::state::Home;
 use anyhow::Result;
@@ -18,7 +19,7 @@ pub enum Asking<'a> {
     /// What it was seen to be is remembered.
     Engine(&'a Docker),
     /// What it is, is known already. Nothing is written.
-    Known(&'a Docker, &'a Seen),
+    Known(&'a Docker, &'a EngineFacts),
 }
 
 /// The identity to plan for, and what must be known about its home.
@@ -45,7 +46,7 @@ pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> R
         _ => {}
     }
     let arch = seen.as_ref().map_or(std::env::consts::ARCH, |seen| &seen.arch);
-    let roots = facts::roots()?;
+    let roots = probe::roots()?;
     let mut facts = Facts {
         identity: subject.identity,
         home_id: subject.home_id,
@@ -56,20 +57,20 @@ pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> R
             Mode::Interactive => subject.terminal,
         },
         images: ImageFacts {
-            base: facts::variable("CLAUDE_BOTTLE_BASE_IMAGE").unwrap_or_else(|| "debian:trixie-slim".to_owned()),
-            gate: facts::gate_binary(arch),
-            source: facts::of_image(&chosen.bottle.image)?,
+            base: probe::variable("CLAUDE_BOTTLE_BASE_IMAGE").unwrap_or_else(|| "debian:trixie-slim".to_owned()),
+            gate: probe::gate_binary(arch),
+            source: probe::image_source(&chosen.bottle.image)?,
             roots: roots.clone(),
         },
-        agent: facts::of_agent(&chosen.agent)?,
+        agent: probe::agent(&chosen.agent)?,
         network: NetworkFacts {
             roots,
-            proxy: match facts::variable(plan::PROXY_VARIABLE) {
+            proxy: match probe::variable(plan::PROXY_VARIABLE) {
                 Some(_) => Proxy::Upstream,
                 None => Proxy::Direct,
             },
         },
-        detach_keys: facts::detach_keys()?,
+        detach_keys: probe::detach_keys()?,
         workspace: subject.workspace,
         seen,
     };
@@ -85,7 +86,7 @@ pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> R
 }
 
 /// Asks the engine what it is, and remembers it.
-pub fn look(docker: &Docker, home: &Home) -> Result<Seen> {
+pub fn look(docker: &Docker, home: &Home) -> Result<EngineFacts> {
     let seen = Info::read(&docker.brief(&Info::ARGS.map(str::to_owned))?)?;
     home.remember_engine(docker.engine(), &seen)?;
     Ok(seen)
@@ -127,7 +128,7 @@ pub fn of_images((docker, asking): (&Docker, Asking), home: &Home, chosen: &Chos
 
 /// What an agent would be started as; no session is made of it, and nobody is asked.
 pub fn unasked(home: &Home, chosen: &Chosen) -> Result<Plan> {
-    Ok(apart((&Engine::of_environment()?, Asking::Nobody), home, chosen)?.0)
+    Ok(apart((&probe::engine()?, Asking::Nobody), home, chosen)?.0)
 }
 
 fn apart((engine, asking): (&Engine, Asking), home: &Home, chosen: &Chosen) -> Result<(Plan, Option<UserError>)> {

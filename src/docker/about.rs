@@ -2,12 +2,12 @@
 
 use super::say::Info;
 use crate::exit::EngineError;
-use crate::facts::Seen;
+use crate::facts::EngineFacts;
 use serde_json::Value;
 use std::path::PathBuf;
 
 pub struct About {
-    pub seen: Seen,
+    pub seen: EngineFacts,
     pub rootless: bool,
     /// Host name and kernel of the machine it runs on.
     pub machine: [String; 2],

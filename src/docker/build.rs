@@ -5,6 +5,7 @@ use super::Docker;
 use crate::exit::EngineError;
 use crate::plan::{Build, BuildContext, Dockerfile};
 use crate::say;
+use crate::text;
 use std::fs;
 use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
@@ -108,7 +109,7 @@ impl Told {
             let line = String::from_utf8_lossy(&self.kept[self.read..self.read + length]);
             if self.shown == Shown::Steps && is_step(&line) {
                 // It may be a whole script.
-                say::line(&say::cut(&say::visible(line.trim_end()), 100));
+                say::line(&text::truncate(&text::visible(line.trim_end()), 100));
             }
             self.read += length + 1;
         }

@@ -1,7 +1,7 @@
 //! What the engine's program says, understood: its errors, and what it tells of itself.
 
 use crate::exit::EngineError;
-use crate::facts::{Kind, Seen};
+use crate::facts::{EngineFacts, EngineKind};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
@@ -119,21 +119,21 @@ impl Info {
 
     /// # Errors
     /// Text that is not the engine's JSON, or an engine that does not answer.
-    pub fn read(text: &str) -> Result<Seen, EngineError> {
+    pub fn read(text: &str) -> Result<EngineFacts, EngineError> {
         let info = serde_json::from_str(text)
             .map_err(|e| EngineError::new(format!("the engine's `info` is not understood: {e}")))?;
         match info {
             Info::Docker { server_errors, .. } if !server_errors.is_empty() => Err(EngineError::new(&server_errors[0])
                 .hint("no engine answers: start one, or choose another with `DOCKER_HOST`")),
-            Info::Docker { server_version, architecture, runtimes, .. } => Ok(Seen {
-                kind: Kind::Docker,
+            Info::Docker { server_version, architecture, runtimes, .. } => Ok(EngineFacts {
+                kind: EngineKind::Docker,
                 version: server_version,
                 arch: machine(&architecture),
                 gvisor: gvisor(&runtimes.unwrap_or_default()),
             }),
             // It names the runtime it uses, and no argument of any.
-            Info::Podman { host, version } => Ok(Seen {
-                kind: Kind::Podman,
+            Info::Podman { host, version } => Ok(EngineFacts {
+                kind: EngineKind::Podman,
                 version: version.version,
                 arch: machine(&host.arch),
                 gvisor: Err(format!("podman's is `{}`", host.oci_runtime.name)),

@@ -1,6 +1,6 @@
 //! A call of the engine's program as a person would type it, and in short.
 
-use crate::say::quoted;
+use crate::text::shell_quoted;
 use std::process::Command;
 
 /// The words of `command`, quoted for a shell, behind the variables that this process has otherwise.
@@ -12,7 +12,7 @@ pub(super) fn line(command: &Command) -> String {
             // Empty is as good as not there for every engine's program, and the other way round.
             (None, Some(here)) if !here.is_empty() => unset.extend(["-u".to_owned(), name.into_owned()]),
             (Some(value), here) if here.as_deref() != Some(value) => {
-                set.push(format!("{name}={}", quoted(&value.to_string_lossy())));
+                set.push(format!("{name}={}", shell_quoted(&value.to_string_lossy())));
             }
             _ => {}
         }
@@ -21,7 +21,7 @@ pub(super) fn line(command: &Command) -> String {
     words.extend(unset);
     words.extend(set);
     words.extend(
-        [command.get_program()].into_iter().chain(command.get_args()).map(|word| quoted(&word.to_string_lossy())),
+        [command.get_program()].into_iter().chain(command.get_args()).map(|word| shell_quoted(&word.to_string_lossy())),
     );
     words.join(" ")
 }

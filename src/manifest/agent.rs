@@ -3,17 +3,17 @@
 use super::block::{Block, bad_name, is_name, listed, refuse};
 use super::bottle::read_user;
 use super::json::{Member, Value, visible};
-use super::{Agent, Place, Prompt, keys, place};
+use super::{Agent, Prompt, Scope, keys, place};
 use crate::exit::UserError;
 use std::path::{Component, Path, PathBuf};
 
-pub fn read(file: &Path, member: &Member, from: Place) -> Result<Agent, UserError> {
+pub fn read(file: &Path, member: &Member, from: Scope) -> Result<Agent, UserError> {
     if !is_name(&member.key) {
         return Err(refuse(file, member.at.line, bad_name(&member.key)));
     }
     let block = match from {
-        Place::Home => Block::open(file, &member.node, &keys::AGENT)?,
-        Place::Directory => {
+        Scope::Home => Block::open(file, &member.node, &keys::AGENT)?,
+        Scope::Directory => {
             strangers(file, member)?;
             Block::open(file, &member.node, &keys::DIRECTORY_AGENT)?
         }
@@ -22,7 +22,7 @@ pub fn read(file: &Path, member: &Member, from: Place) -> Result<Agent, UserErro
         name: member.key.clone(),
         file: file.to_path_buf(),
         line: member.at.line,
-        place: from,
+        scope: from,
         hides: None,
         bottle: block.text(block.need("bottle")?)?.to_string(),
         command: block.get("command").map(|member| block.command(member)).transpose()?,
@@ -32,7 +32,7 @@ pub fn read(file: &Path, member: &Member, from: Place) -> Result<Agent, UserErro
         settings: serde_json::Map::new(),
         git_user: None,
     };
-    if from == Place::Home {
+    if from == Scope::Home {
         agent.claude_md = block.flag("claude_md")?.is_some_and(|(_, on)| on);
         agent.settings = block.map("settings")?.iter().map(|m| (m.key.clone(), m.node.plain())).collect();
         agent.git_user = match block.object("git", &keys::AGENT_GIT)? {
@@ -58,7 +58,7 @@ fn strangers(file: &Path, member: &Member) -> Result<(), UserError> {
         .hint(format!("an agent with `{}` belongs in the home's `claude-bottle.json`", wrong.key)))
 }
 
-fn read_prompt(block: &Block, from: Place) -> Result<Option<Prompt>, UserError> {
+fn read_prompt(block: &Block, from: Scope) -> Result<Option<Prompt>, UserError> {
     let Some(member) = block.get("prompt_file") else {
         return Ok(block.word("prompt")?.map(|text| Prompt::Text(text.into())));
     };
@@ -69,10 +69,10 @@ fn read_prompt(block: &Block, from: Place) -> Result<Option<Prompt>, UserError> 
     let root = block.file.parent().unwrap_or(Path::new("/")).to_path_buf();
     let path = PathBuf::from(text);
     match from {
-        Place::Home => {
+        Scope::Home => {
             place(block.file, text).map_err(|why| block.refuse(member, why))?;
         }
-        Place::Directory => {
+        Scope::Directory => {
             let why = if path.is_absolute() || text.starts_with('~') {
                 "must be relative to the manifest's folder"
             } else if path.components().any(|part| part == Component::ParentDir) {

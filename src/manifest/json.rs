@@ -3,7 +3,7 @@
 //! Strict where JSON is ambiguous: a key twice, half a surrogate pair, a number out of range are refused.
 //! Depth is bounded; no input panics. Lines end with LF, CRLF or CR; a column counts characters.
 
-use crate::say::hides;
+use crate::text::needs_escape;
 use std::fmt::Write as _;
 
 /// Arrays and objects inside each other.
@@ -378,7 +378,7 @@ pub fn clean(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         // An error is one line: here nothing lays out text.
-        if hides(c) || c.is_control() {
+        if needs_escape(c) || c.is_control() {
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);

@@ -37,7 +37,7 @@ pub struct Manifest {
     bottles: BTreeMap<String, Result<bottle::Whole, UserError>>,
     /// Where each agent is defined, the broken ones too.
     places: BTreeMap<String, (PathBuf, u32)>,
-    sources: Vec<(Place, PathBuf)>,
+    sources: Vec<(Scope, PathBuf)>,
     /// What one of the files would hold.
     proposed: Option<(PathBuf, Vec<u8>)>,
 }
@@ -155,9 +155,9 @@ impl Manifest {
         self.bottles = bottle::resolve(file, &drafts);
         for member in block.map("agents")? {
             self.places.insert(member.key.clone(), (file.into(), member.at.line));
-            self.agents.insert(member.key.clone(), agent::read(file, member, Place::Home));
+            self.agents.insert(member.key.clone(), agent::read(file, member, Scope::Home));
         }
-        self.sources.push((Place::Home, file.into()));
+        self.sources.push((Scope::Home, file.into()));
         Ok(())
     }
 
@@ -176,10 +176,10 @@ impl Manifest {
             let here = (file.into(), member.at.line);
             let hidden = self.places.insert(member.key.clone(), here);
             let hides = hidden.map(|(file, line)| format!("{}:{line}", shown(&file)));
-            let agent = agent::read(file, member, Place::Directory).map(|agent| Agent { hides, ..agent });
+            let agent = agent::read(file, member, Scope::Directory).map(|agent| Agent { hides, ..agent });
             self.agents.insert(member.key.clone(), agent);
         }
-        self.sources.push((Place::Directory, file.into()));
+        self.sources.push((Scope::Directory, file.into()));
         Ok(())
     }
 
@@ -197,7 +197,7 @@ impl Manifest {
     ///
     /// # Errors
     /// For a name that is none, with the nearest.
-    pub fn place(&self, agent: &str) -> Result<(&Path, u32), UserError> {
+    pub fn location(&self, agent: &str) -> Result<(&Path, u32), UserError> {
         match self.places.get(agent) {
             Some((file, line)) => Ok((file, *line)),
             None => Err(self.unknown(agent)),
@@ -205,7 +205,7 @@ impl Manifest {
     }
 
     /// The files that were read, the home's first.
-    pub fn sources(&self) -> &[(Place, PathBuf)] {
+    pub fn sources(&self) -> &[(Scope, PathBuf)] {
         &self.sources
     }
 
@@ -232,7 +232,7 @@ impl Manifest {
     pub fn choose(&self, agent: &str) -> Result<Chosen, UserError> {
         let mut agent = self.agent(agent)?.clone();
         let whole = self.bottle(&agent)?;
-        if let (Place::Directory, Some(line)) = (agent.place, whole.home_only) {
+        if let (Scope::Directory, Some(line)) = (agent.scope, whole.home_only) {
             let what = format!(
                 "agent `{}`: bottle `{}` takes no agent of a directory: `cwd_agents` is false at {}:{line}",
                 agent.name,
@@ -300,7 +300,7 @@ pub struct Agent {
     /// Where it is defined.
     pub file: PathBuf,
     pub line: u32,
-    pub place: Place,
+    pub scope: Scope,
     /// A directory's agent that hides one of the home: `file:line` of the hidden one.
     pub hides: Option<String>,
     pub bottle: String,
@@ -318,7 +318,7 @@ pub struct Agent {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Scope {
     Home,
     Directory,
 }
@@ -426,7 +426,7 @@ impl Chosen {
                 name: name.clone(),
                 file: PathBuf::new(),
                 line: 0,
-                place: Place::Home,
+                scope: Scope::Home,
                 hides: None,
                 bottle: name.clone(),
                 command: None,

@@ -4,7 +4,7 @@
 //! names stays beneath its folder, also while someone moves things about. What is read is bounded, and UTF-8.
 
 use super::json::clean;
-use super::{Place, Prompt};
+use super::{Prompt, Scope};
 use crate::exit::UserError;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
@@ -17,14 +17,14 @@ use std::path::{Component, Path, PathBuf};
 /// Bytes of a prompt.
 const MOST: u64 = 1 << 20;
 
-pub fn read_prompt(prompt: &Prompt, place: Place) -> Result<String, UserError> {
+pub fn read_prompt(prompt: &Prompt, scope: Scope) -> Result<String, UserError> {
     let (root, path) = match prompt {
         Prompt::Text(text) => return Ok(text.clone()),
         Prompt::File { root, path } => (root, path),
     };
-    let (shown, opened) = match place {
-        Place::Directory => (root.join(path), beneath(root, path)),
-        Place::Home => {
+    let (shown, opened) = match scope {
+        Scope::Directory => (root.join(path), beneath(root, path)),
+        Scope::Home => {
             let path = super::from_home(root, path).map_err(|why| bad(path, why))?;
             let opened = open(&path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty());
             (path, opened.map_err(Why::System))
@@ -105,10 +105,10 @@ mod tests {
     use std::fs::{create_dir, write};
     use std::os::unix::fs::symlink;
 
-    fn read(root: &Path, path: &str, place: Place) -> Result<String, String> {
+    fn read(root: &Path, path: &str, scope: Scope) -> Result<String, String> {
         let prompt = Prompt::File { root: root.into(), path: path.into() };
         let root = format!("{}/", root.display());
-        read_prompt(&prompt, place).map_err(|refused| refused.what.replace(&root, ""))
+        read_prompt(&prompt, scope).map_err(|refused| refused.what.replace(&root, ""))
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
         symlink("prompts", root.join("folder")).unwrap();
         symlink("..", root.join("prompts/up")).unwrap();
         nix::unistd::mkfifo(&root.join("fifo"), Mode::S_IRWXU).unwrap();
-        let read = |path| read(&root, path, Place::Directory);
+        let read = |path| read(&root, path, Scope::Directory);
         let err = |what: &str| Err(what.to_string());
         assert_eq!(read("prompts/a.md"), Ok("do it".into()));
         assert_eq!(read("./prompts//a.md"), Ok("do it".into()));
@@ -151,13 +151,13 @@ mod tests {
         write(root.join("bytes"), [0xff, 0xfe]).unwrap();
         write(root.join("long"), vec![b'a'; (1 << 20) + 1]).unwrap();
         write(root.join("full"), vec![b'a'; 1 << 20]).unwrap();
-        assert_eq!(read(root, "link", Place::Home), Ok("hello".into()));
-        assert_eq!(read(root, &root.join("real").display().to_string(), Place::Home), Ok("hello".into()));
-        for place in [Place::Home, Place::Directory] {
-            assert_eq!(read(root, "bytes", place), Err("prompt_file `bytes`: not UTF-8".into()));
-            assert_eq!(read(root, "long", place), Err("prompt_file `long`: longer than 1 MiB".into()));
-            assert_eq!(read(root, "full", place).map(|t| t.len()), Ok(1 << 20));
+        assert_eq!(read(root, "link", Scope::Home), Ok("hello".into()));
+        assert_eq!(read(root, &root.join("real").display().to_string(), Scope::Home), Ok("hello".into()));
+        for scope in [Scope::Home, Scope::Directory] {
+            assert_eq!(read(root, "bytes", scope), Err("prompt_file `bytes`: not UTF-8".into()));
+            assert_eq!(read(root, "long", scope), Err("prompt_file `long`: longer than 1 MiB".into()));
+            assert_eq!(read(root, "full", scope).map(|t| t.len()), Ok(1 << 20));
         }
-        assert_eq!(read_prompt(&Prompt::Text("hi".into()), Place::Directory), Ok("hi".into()));
+        assert_eq!(read_prompt(&Prompt::Text("hi".into()), Scope::Directory), Ok("hi".into()));
     }
 }

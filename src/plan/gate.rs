@@ -1,7 +1,7 @@
 //! The gate: how its container is made.
 
 use super::{Plan, step::labels};
-use crate::facts::Kind;
+use crate::facts::EngineKind;
 use wire::{GATE_UID, PRIVATE_DIR};
 
 /// Above what its connections can hold together.
@@ -12,9 +12,9 @@ pub fn create(plan: &Plan) -> Vec<String> {
     let name = plan.gate_container();
     let user = format!("{GATE_UID}:{GATE_UID}");
     let owner = match plan.engine.kind {
-        Kind::Docker => format!("uid={GATE_UID},gid={GATE_UID}"),
+        EngineKind::Docker => format!("uid={GATE_UID},gid={GATE_UID}"),
         // Its own word for `--user`'s: it knows neither of the others.
-        Kind::Podman => "U".to_owned(),
+        EngineKind::Podman => "U".to_owned(),
     };
     let private = format!("{PRIVATE_DIR}:rw,noexec,nosuid,nodev,size=16m,mode=0700,{owner}");
     let label = super::step::selinux(&plan.identity);

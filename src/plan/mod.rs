@@ -15,7 +15,7 @@ pub use warn::warnings;
 
 use crate::exit::UserError;
 use crate::facts::{Engine, Facts, Proxy, Terminal, Workspace};
-use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Place, Token};
+use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Scope, Token};
 use crate::spec::Spec;
 use policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
         spec: spec.clone(),
         origin: Origin {
             at: format!("{}:{}", agent.file.display(), agent.line),
-            directory: agent.place == Place::Directory,
+            directory: agent.scope == Scope::Directory,
             hides: agent.hides.clone(),
             skills: agent.skills.clone(),
             prompt: facts.agent.prompt.is_some(),

@@ -1,7 +1,7 @@
 //! Up and down: the engine calls of a bottle's life, in order. The printed script and the driver consume these.
 
 use super::{Plan, Runtime, gate};
-use crate::facts::{Kind, Terminal};
+use crate::facts::{EngineKind, Terminal};
 use crate::spec::Beginning;
 use policy::PROXY_VARIABLES;
 use wire::{AGENT_UID, GATE_BINARY, HOME};
@@ -64,7 +64,7 @@ impl Plan {
     /// agent that starts beside its gate finds no program in the gate's volume (125), and a home that is filled before
     /// gets nothing of the image's. Its `init` does that part of a start alone. It cannot label a volume in `--mount`.
     pub fn up(&self) -> Vec<Step> {
-        let podman = self.engine.kind == Kind::Podman;
+        let podman = self.engine.kind == EngineKind::Podman;
         let fill_volumes = |container: &str| podman.then(|| step(What::FillVolumes, &["init", container]));
         let (gate, agent) = (self.gate_container(), self.agent_container());
         let mut steps = vec![Step { what: What::CreateGate, args: gate::create(self) }];
@@ -133,9 +133,9 @@ impl Plan {
         let user = format!("{AGENT_UID}:{AGENT_UID}");
         let label = selinux(&self.identity);
         let mount = match self.engine.kind {
-            Kind::Docker => format!("{},volume-nocopy,readonly", self.home_mount()),
+            EngineKind::Docker => format!("{},volume-nocopy,readonly", self.home_mount()),
             // It knows neither word, and copies nothing into a volume that was used before.
-            Kind::Podman => format!("{},ro", self.home_mount()),
+            EngineKind::Podman => format!("{},ro", self.home_mount()),
         };
         let mut args: Vec<String> = ["run", "--rm", "-i", "--pull", "never"].map(str::to_owned).into();
         args.extend(labels(self, "reader"));
@@ -228,10 +228,10 @@ impl Plan {
     /// Every name is asked of the door.
     fn names(&self) -> &'static [&'static str] {
         match self.engine.kind {
-            Kind::Docker => &["--dns", "127.0.0.1", "--dns-search", "."],
+            EngineKind::Docker => &["--dns", "127.0.0.1", "--dns-search", "."],
             // It refuses `--dns` beside `--network none`, and leaves the image's `resolv.conf`, which says the same. Its
             // `/etc/hosts` would have the host's own names.
-            Kind::Podman => &["--no-hosts"],
+            EngineKind::Podman => &["--no-hosts"],
         }
     }
 
@@ -244,7 +244,7 @@ impl Plan {
 
     fn home_mount(&self) -> String {
         let mut mount = format!("type=volume,source={},target={HOME}", self.volume());
-        if self.engine.kind == Kind::Docker {
+        if self.engine.kind == EngineKind::Docker {
             for (name, value) in label_pairs(self, "home") {
                 mount.push_str(&format!(",volume-label={name}={value}"));
             }

@@ -2,7 +2,7 @@
 
 use super::size;
 use crate::plan::Source;
-use crate::say::name;
+use crate::text::one_line;
 use policy::{Denial, Target};
 use serde::Serialize;
 use std::fmt::Write;
@@ -189,7 +189,7 @@ pub fn answer(answer: &Answer) -> String {
     for (title, value) in rows {
         // A list has its name once.
         let shown = if title == last { "" } else { title };
-        let _ = writeln!(text, "{shown:<8} {}", name(&value));
+        let _ = writeln!(text, "{shown:<8} {}", one_line(&value));
         last = title;
     }
     text

@@ -2,7 +2,7 @@
 //! deserves a second look.
 
 use crate::plan::{Plan, Source, warnings};
-use crate::say::visible;
+use crate::text::visible;
 use policy::{GitAccess, NO_OTHER, Protocol, Role, Route, Scheme};
 use std::fmt::Write;
 

@@ -16,9 +16,8 @@ pub use trail::{is_refused, seconds, trail};
 pub use work::work;
 
 use crate::plan::Plan;
-use crate::say;
 
 /// The plan as JSON, indented; `version` is its schema's.
 pub fn json(plan: &Plan) -> String {
-    say::escaped(&serde_json::to_string_pretty(plan).unwrap_or_default()) + "\n"
+    crate::text::escape_json(&serde_json::to_string_pretty(plan).unwrap_or_default()) + "\n"
 }

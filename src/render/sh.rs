@@ -6,8 +6,8 @@
 use crate::exit::UserError;
 use crate::facts::Terminal;
 use crate::plan::{Fate, Plan, Source, Step, What};
-use crate::say::quoted;
 use crate::spec::Beginning;
+use crate::text::shell_quoted;
 use std::fmt::Write;
 
 /// # Errors
@@ -26,20 +26,20 @@ pub fn sh(plan: &Plan) -> Result<String, UserError> {
         return Err(UserError::new("`--format sh` cannot copy a directory into the workspace")
             .hint("start it here, or leave `--cwd` away"));
     }
-    let engine = quoted(&plan.engine.program);
+    let engine = shell_quoted(&plan.engine.program);
     let mut text = String::new();
     let _ = writeln!(text, "#!/bin/sh\n# A bottle for agent `{}`: {}.", plan.spec.agent, plan.identity);
     text.push_str("# Needs the engine's program, base64 and tr; its images are made by `claude-bottle build`.\n");
     for (name, value) in plan.engine.variables() {
         if let Some(value) = value {
-            let _ = writeln!(text, "{name}={}; export {name}", quoted(value));
+            let _ = writeln!(text, "{name}={}; export {name}", shell_quoted(value));
         }
     }
     text.push_str("\ndocument() {\n");
-    let _ = writeln!(text, "    printf %s {}", quoted(&plan.document_head()));
+    let _ = writeln!(text, "    printf %s {}", shell_quoted(&plan.document_head()));
     let mut comma = "";
     for (name, source) in &plan.values {
-        let _ = writeln!(text, "    printf %s {}", quoted(&format!("{comma}{}:\"", json(name))));
+        let _ = writeln!(text, "    printf %s {}", shell_quoted(&format!("{comma}{}:\"", json(name))));
         let _ = writeln!(text, "    {} | tr -d '\\n'", encoded(source));
         text.push_str("    printf '\"'\n");
         comma = ",";
@@ -104,7 +104,7 @@ fn start_agent(plan: &Plan, call: &str) -> String {
 }
 
 fn call(engine: &str, step: &Step) -> String {
-    let args: Vec<String> = step.args.iter().map(|arg| quoted(arg)).collect();
+    let args: Vec<String> = step.args.iter().map(|arg| shell_quoted(arg)).collect();
     format!("{engine} {}", args.join(" "))
 }
 
@@ -113,10 +113,10 @@ fn encoded(source: &Source) -> String {
     match source {
         Source::Env(name) => format!("printf %s \"${name}\" | base64"),
         Source::Command(argv) => {
-            let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
+            let words: Vec<String> = argv.iter().map(|word| shell_quoted(word)).collect();
             format!("printf %s \"$({})\" | base64", words.join(" "))
         }
-        Source::File(path) => format!("base64 <{}", quoted(&path.to_string_lossy())),
+        Source::File(path) => format!("base64 <{}", shell_quoted(&path.to_string_lossy())),
         Source::Ask(_) => "false".to_owned(),
     }
 }

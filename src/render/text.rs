@@ -2,11 +2,11 @@
 
 use super::egress::egress;
 use crate::exit::UserError;
-use crate::facts::{Kind, Terminal, Workspace};
+use crate::facts::{EngineKind, Terminal, Workspace};
 use crate::plan::{Plan, Runtime, Source};
 
-use crate::say::{cut, visible};
 use crate::spec::{Beginning, Copied, Mode};
+use crate::text::{truncate, visible};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -56,7 +56,7 @@ fn lay_out(rows: Vec<(&str, String)>) -> String {
 fn inside(plan: &Plan) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
     // A long prompt by its beginning.
-    let words: Vec<String> = plan.go.command.iter().map(|word| cut(word, 60)).collect();
+    let words: Vec<String> = plan.go.command.iter().map(|word| truncate(word, 60)).collect();
     rows.push(("runs", shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()));
     let env = names(plan);
     if !env.is_empty() {
@@ -184,13 +184,13 @@ fn image(plan: &Plan, gate: Option<&UserError>) -> String {
 fn engine(plan: &Plan) -> String {
     let engine = &plan.engine;
     let guessed = plan.runtime == Runtime::Undecided;
-    let kind = match (engine.kind, Kind::named(&engine.program)) {
-        (Kind::Podman, Kind::Podman) if guessed => ", taken for podman by its name, decided at start",
-        (Kind::Podman, Kind::Docker) => ", which is podman",
-        (Kind::Docker, Kind::Podman) => ", which is docker",
+    let kind = match (engine.kind, EngineKind::of_program(&engine.program)) {
+        (EngineKind::Podman, EngineKind::Podman) if guessed => ", taken for podman by its name, decided at start",
+        (EngineKind::Podman, EngineKind::Docker) => ", which is podman",
+        (EngineKind::Docker, EngineKind::Podman) => ", which is docker",
         _ => "",
     };
-    format!("{} ({}){kind}", engine.program, engine.place())
+    format!("{} ({}){kind}", engine.program, engine.location())
 }
 
 fn runtime(plan: &Plan) -> String {

@@ -2,7 +2,7 @@
 //! what hides made visible.
 
 use super::size;
-use crate::say::name;
+use crate::text::one_line;
 use serde_json::Value;
 use wire::{Alarm, Audit, Done, Event, Line, Outcome};
 
@@ -57,14 +57,14 @@ fn decision(audit: &Audit) -> String {
     words.push(format!("sent {}, received {}, {} ms", bytes(audit.sent), bytes(audit.received), audit.ms));
     let mut text = words.join(" ");
     if let Some(reason) = &audit.reason {
-        text.push_str(&format!(": {}", name(reason)));
+        text.push_str(&format!(": {}", one_line(reason)));
     }
     if let Some(finding) = &audit.finding {
-        text.push_str(&format!("; found: {}", name(finding)));
+        text.push_str(&format!("; found: {}", one_line(finding)));
     }
     if let Some(rule) = &audit.rule {
         // The whole path would be the same in every line.
-        text.push_str(&format!(" [{}]", name(rule.rsplit('/').next().unwrap_or(rule))));
+        text.push_str(&format!(" [{}]", one_line(rule.rsplit('/').next().unwrap_or(rule))));
     }
     text
 }
@@ -76,13 +76,13 @@ fn alarm(alarm: &Alarm) -> String {
         Done::Passed => "PASSED",
     };
     let asked = asked(&alarm.method, &alarm.host, alarm.port, &alarm.path);
-    format!("ALARM {asked}: {}: {done}", name(&alarm.finding))
+    format!("ALARM {asked}: {}: {done}", one_line(&alarm.finding))
 }
 
 fn asked(method: &str, host: &str, port: u16, path: &str) -> String {
     let port = if matches!(port, 443 | 0) { String::new() } else { format!(":{port}") };
-    let method = if method.is_empty() { String::new() } else { format!("{} ", name(method)) };
-    format!("{method}{}{port}{}", name(host), name(path))
+    let method = if method.is_empty() { String::new() } else { format!("{} ", one_line(method)) };
+    format!("{method}{}{port}{}", one_line(host), one_line(path))
 }
 
 /// `ready version=0.1.0 fingerprint=ab`
@@ -91,7 +91,7 @@ fn plain(event: &Value) -> String {
     let told = |key: &str, value: &Value| key != "event" && value.as_array().is_none_or(|all| !all.is_empty());
     for (key, value) in event.as_object().into_iter().flatten().filter(|(key, value)| told(key, value)) {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        text.push_str(&format!(" {key}={}", name(&value)));
+        text.push_str(&format!(" {key}={}", one_line(&value)));
     }
     text
 }

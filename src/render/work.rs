@@ -1,6 +1,6 @@
 //! Work in words: what is in a bottle and nowhere else. Pure.
 
-use crate::say::visible;
+use crate::text::visible;
 use wire::{Repository, Work};
 
 /// `3 commits and 1 changed file in app, 2 files outside repositories`; what was not compared is said, too.

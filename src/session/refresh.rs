@@ -8,6 +8,7 @@ use crate::facts::Terminal;
 use crate::plan::Plan;
 use crate::say;
 use crate::secrets::Fetching;
+use crate::text;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use wire::{Blob, DueTokens, FreshToken};
@@ -136,7 +137,7 @@ impl Refresh {
 }
 
 fn tell(why: &str) {
-    say::line(&format!("a token was not fetched anew: {}", say::visible(why)));
+    say::line(&format!("a token was not fetched anew: {}", text::visible(why)));
 }
 
 type Told = (String, Option<crate::exit::EngineError>);

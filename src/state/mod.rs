@@ -9,8 +9,10 @@ pub use draft::{DRAFT, Draft};
 pub use unpack::unpack;
 
 use crate::exit::UserError;
-use crate::facts::{self, Engine, Seen};
+use crate::facts::{Engine, EngineFacts};
 use crate::plan::{self, Plan};
+use crate::probe;
+use crate::text;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -109,7 +111,7 @@ impl Home {
     /// # Errors
     /// Without a home directory.
     pub fn locate() -> Result<Home> {
-        let root = match facts::variable("CLAUDE_BOTTLE_HOME") {
+        let root = match probe::variable("CLAUDE_BOTTLE_HOME") {
             Some(path) => PathBuf::from(path),
             None => dirs::home_dir()
                 .ok_or_else(|| UserError::new("no home directory").hint("set `CLAUDE_BOTTLE_HOME`"))?
@@ -125,7 +127,7 @@ impl Home {
 
     /// This home's random id, if it has one yet.
     pub fn id(&self) -> Option<String> {
-        facts::home_id(&self.root.join("id"))
+        probe::home_id(&self.root.join("id"))
     }
 
     /// The same, made now if need be.
@@ -168,7 +170,7 @@ impl Home {
         if let Some(folder) = folders.iter().find(|folder| folder.identity == identity) {
             return Ok(folder.clone());
         }
-        let refused = UserError::new(format!("no session `{}`", crate::say::name(identity)))
+        let refused = UserError::new(format!("no session `{}`", text::one_line(identity)))
             .hint("`claude-bottle list` shows the sessions");
         // Whoever types an agent's name means its session.
         let of_agent = |folder: &&Folder| folder.identity.rsplit_once('-').is_some_and(|(agent, _)| agent == identity);
@@ -188,16 +190,16 @@ impl Home {
     }
 
     /// What this engine was seen to be.
-    pub fn seen(&self, engine: &Engine) -> Option<Seen> {
+    pub fn seen(&self, engine: &Engine) -> Option<EngineFacts> {
         self.engines().remove(&engine.key())
     }
 
-    fn engines(&self) -> BTreeMap<String, Seen> {
+    fn engines(&self) -> BTreeMap<String, EngineFacts> {
         let bytes = fs::read(self.root.join("engines.json")).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
-    pub fn remember_engine(&self, engine: &Engine, seen: &Seen) -> Result<()> {
+    pub fn remember_engine(&self, engine: &Engine, seen: &EngineFacts) -> Result<()> {
         let mut engines = self.engines();
         if engines.get(&engine.key()) == Some(seen) {
             return Ok(());

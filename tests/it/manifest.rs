@@ -3,7 +3,7 @@
 //! A case is the smallest piece of a manifest that shows it; `Level` says what is put around it.
 
 use claude_bottle::exit::UserError;
-use claude_bottle::manifest::{self, Chosen, EnvValue, Image, Manifest, OnHangup, Place, Prompt, Token, keys};
+use claude_bottle::manifest::{self, Chosen, EnvValue, Image, Manifest, OnHangup, Prompt, Scope, Token, keys};
 use policy::{Protocol, Role, Scheme};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -827,8 +827,8 @@ fn the_example_resolves_and_fits_the_schema() {
     let manifest = manifest::load(&root.join("examples/home"), empty.path()).unwrap();
     assert!(manifest.faults().is_empty(), "{:?}", manifest.faults());
     let Chosen { agent, bottle } = manifest.choose("fixer").unwrap();
-    assert_eq!((agent.place, bottle.name.as_str()), (Place::Home, "dev"));
-    assert!(!manifest::read_prompt(agent.prompt.as_ref().unwrap(), agent.place).unwrap().is_empty());
+    assert_eq!((agent.scope, bottle.name.as_str()), (Scope::Home, "dev"));
+    assert!(!manifest::read_prompt(agent.prompt.as_ref().unwrap(), agent.scope).unwrap().is_empty());
     assert!(agent.skills.is_empty() && bottle.env.values().all(|v| matches!(v, EnvValue::Literal(_))));
     // The parser's values, without comments, are what an editor's schema check sees.
     let text = std::fs::read_to_string(root.join("examples/home/claude-bottle.json")).unwrap();
@@ -916,7 +916,7 @@ fn a_directory_hides_an_agent_of_the_home_and_says_so() {
         ),
     );
     let Chosen { agent, .. } = folders.choose("a").unwrap();
-    assert_eq!((agent.place, agent.line, agent.claude_md), (Place::Directory, 2, false));
+    assert_eq!((agent.scope, agent.line, agent.claude_md), (Scope::Directory, 2, false));
     assert_eq!(agent.hides, Some(format!("{}/home/claude-bottle.json:3", folders.top.path().display())));
     assert_eq!(
         folders.choose("c").unwrap_err(),
@@ -924,7 +924,7 @@ fn a_directory_hides_an_agent_of_the_home_and_says_so() {
     );
     assert_eq!(folders.choose("d").unwrap_err(), "REPO:4: agent `d`: no bottle `no` in HOME");
     let sources = folders.load().unwrap().sources().iter().map(|(place, _)| *place).collect::<Vec<_>>();
-    assert_eq!(sources, [Place::Home, Place::Directory]);
+    assert_eq!(sources, [Scope::Home, Scope::Directory]);
 }
 
 #[test]
@@ -934,7 +934,7 @@ fn the_home_is_the_home_also_for_who_stands_in_it() {
     std::os::unix::fs::symlink(&home, folders.top.path().join("link")).unwrap();
     for cwd in [home.clone(), folders.top.path().join("link"), home.join(".")] {
         let manifest = manifest::load(&home, &cwd).unwrap();
-        assert_eq!(manifest.choose("a").unwrap().agent.place, Place::Home);
+        assert_eq!(manifest.choose("a").unwrap().agent.scope, Scope::Home);
         assert_eq!(manifest.sources().len(), 1);
     }
 }

@@ -3,9 +3,10 @@
 
 use super::judge::{self, Asked};
 use crate::exit::UserError;
-use crate::facts::{self, Processor, Proxy};
+use crate::facts::Proxy;
 use crate::manifest::Bottle;
 use crate::plan;
+use crate::probe::{self, Processor};
 use crate::render::{Answer, Carried, Finding, Skipped};
 use crate::secrets;
 use anyhow::Result;
@@ -37,7 +38,7 @@ fn unreadable(path: &Path, error: &io::Error) -> UserError {
 
 /// `answer`: what the policy says.
 pub fn scan(bottle: &Bottle, asked: Asked, body: Body, answer: Answer) -> Result<Answer> {
-    let proxy = facts::variable(plan::PROXY_VARIABLE).map_or(Proxy::Direct, |_| Proxy::Upstream);
+    let proxy = probe::variable(plan::PROXY_VARIABLE).map_or(Proxy::Direct, |_| Proxy::Upstream);
     let sources = plan::sources(bottle, proxy);
     let (values, missing) = secrets::at_hand(&sources);
     let document = serde_json::to_string(&plan::trial(bottle, values))?;
@@ -77,7 +78,7 @@ fn trial(asked: Asked) -> Trial {
 }
 
 fn ask(head: String, body: Body) -> Result<TrialResult, UserError> {
-    let gate = facts::gate_binary(ARCH)?.path;
+    let gate = probe::gate_binary(ARCH)?.path;
     let cannot = |what: &str| UserError::new(format!("`{}` {what}", gate.display())).hint(HINT);
     if is_of_another_machine(&gate) {
         return Err(cannot("is for another machine"));

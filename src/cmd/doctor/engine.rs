@@ -5,8 +5,9 @@ use crate::cmd::cleanup;
 use crate::cmd::world::{self, Asking};
 use crate::docker::{About, Call, Docker, Info};
 use crate::exit::EngineError;
-use crate::facts::{self, Engine, Kind, Processor};
+use crate::facts::{Engine, EngineKind};
 use crate::manifest::{Chosen, Manifest};
+use crate::probe::{self, Processor};
 use crate::render;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ const GIB: u64 = 1 << 30;
 /// The one finding where it does not answer at all.
 pub fn look(scene: &Scene) -> Result<Vec<Finding>, Finding> {
     let failed = |error| Finding::failed("engine", error);
-    let engine = Engine::of_environment().map_err(|refused| Finding::refused("engine", refused))?;
+    let engine = probe::engine().map_err(|refused| Finding::refused("engine", refused))?;
     let docker = Docker::new(&engine).map_err(failed)?.until(Instant::now() + PATIENCE);
     // The slow one is on its way while the others come and go.
     let sizes =
@@ -40,7 +41,7 @@ pub fn look(scene: &Scene) -> Result<Vec<Finding>, Finding> {
     findings.extend(images(scene, &docker, &about));
     findings.extend(room(&about));
     findings.extend(left(scene, &docker));
-    if let (Kind::Docker, Some(id)) = (about.seen.kind, scene.home.id()) {
+    if let (EngineKind::Docker, Some(id)) = (about.seen.kind, scene.home.id()) {
         findings.push(volumes(sizes, &id));
     } else {
         sizes.give_up();
@@ -51,11 +52,11 @@ pub fn look(scene: &Scene) -> Result<Vec<Finding>, Finding> {
 fn itself(scene: &Scene, engine: &Engine, about: &About) -> Vec<Finding> {
     let seen = &about.seen;
     let kind = match seen.kind {
-        Kind::Docker => "docker",
-        Kind::Podman => "podman",
+        EngineKind::Docker => "docker",
+        EngineKind::Podman => "podman",
     };
     let rootless = if about.rootless { ", rootless" } else { "" };
-    let place = engine.place();
+    let place = engine.location();
     let what = format!("{kind} {} for {}{rootless}, by `{}` ({place})", seen.version, seen.arch, engine.program);
     let mut findings = vec![match scene.home.seen(engine) {
         // A plan believes what was seen then.
@@ -98,7 +99,7 @@ fn clock(about: &About, before: f64, after: f64) -> Option<Finding> {
 /// Is the gate's program there, of this version, and for the engine's processor?
 fn gate(about: &About) -> Finding {
     let arch = &about.seen.arch;
-    let binary = match facts::gate_binary(arch) {
+    let binary = match probe::gate_binary(arch) {
         Ok(binary) => binary,
         Err(refused) => return Finding::refused("gate", refused),
     };

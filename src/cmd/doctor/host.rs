@@ -4,10 +4,10 @@ use super::{Finding, Scene};
 use crate::cli::VARIABLES;
 use crate::cmd::world;
 use crate::exit::UserError;
-use crate::facts;
 use crate::git::Git;
 use crate::manifest::Manifest;
 use crate::plan::Source;
+use crate::probe;
 use crate::secrets;
 use crate::state::{Condition, DRAFT};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +77,7 @@ type Needs<'a> = BTreeMap<Source, BTreeSet<&'a str>>;
 fn lacking(needs: &Needs) -> Vec<Finding> {
     let lack = |source: &Source| match source {
         Source::Env(name) => secrets::is_there(name).err(),
-        Source::Command(argv) if !facts::on_path(&argv[0]) => {
+        Source::Command(argv) if !probe::is_on_path(&argv[0]) => {
             Some(UserError::new(format!("no program `{}`, which prints a token", argv[0])))
         }
         Source::File(path) => {
@@ -101,7 +101,7 @@ fn lacking(needs: &Needs) -> Vec<Finding> {
 
 /// The roots that the gate trusts, as it will read them.
 fn roots() -> Finding {
-    let path = match facts::roots() {
+    let path = match probe::roots() {
         Ok(path) => path,
         Err(refused) => return Finding::refused("roots", refused),
     };
@@ -185,7 +185,7 @@ fn leftovers(scene: &Scene) -> Vec<Finding> {
 /// Variables of ours that say what they should not, or that nobody reads.
 fn environment() -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.extend(facts::detach_keys().err().map(|refused| Finding::refused("environment", refused)));
+    findings.extend(probe::detach_keys().err().map(|refused| Finding::refused("environment", refused)));
     let known = || VARIABLES.iter().flat_map(|variable| variable.names.iter().copied());
     let ours = |name: &String| name.starts_with("CLAUDE_BOTTLE_") && !known().any(|one| one == name);
     for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours) {
@@ -207,9 +207,9 @@ fn git() -> Finding {
 
 /// Does the user's shell read what `shell` prints?
 fn shell() -> Option<Finding> {
-    let shell = PathBuf::from(facts::variable("SHELL")?);
+    let shell = PathBuf::from(probe::variable("SHELL")?);
     let home = dirs::home_dir()?;
-    let zsh = facts::variable("ZDOTDIR").map_or(home.clone(), PathBuf::from);
+    let zsh = probe::variable("ZDOTDIR").map_or(home.clone(), PathBuf::from);
     let (file, line) = match shell.file_name()?.to_str()? {
         "bash" => (home.join(".bashrc"), "eval \"$(claude-bottle shell bash)\""),
         "zsh" => (zsh.join(".zshrc"), "eval \"$(claude-bottle shell zsh)\""),

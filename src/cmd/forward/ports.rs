@@ -1,6 +1,6 @@
 //! Which ports: as they are typed, and as they are listened on.
 
-use crate::cli::Forward;
+use crate::cli::ForwardArgs;
 use crate::exit::UserError;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -35,7 +35,7 @@ impl Ports {
     ///
     /// # Errors
     /// `UserError` where that cannot be, with what could.
-    pub fn listen(&self, asked: &Forward) -> Result<Listener, UserError> {
+    pub fn listen(&self, asked: &ForwardArgs) -> Result<Listener, UserError> {
         let first = SocketAddr::from((asked.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), self.here));
         // A free port of one may be taken on the other.
         for _ in 0..16 {
@@ -56,7 +56,7 @@ impl Ports {
         Err(UserError::new("no port is free on both of loopback's addresses"))
     }
 
-    fn refused(&self, asked: &Forward, address: SocketAddr, error: &io::Error) -> UserError {
+    fn refused(&self, asked: &ForwardArgs, address: SocketAddr, error: &io::Error) -> UserError {
         let free = format!("claude-bottle forward {} 0:{}", asked.identity, self.inside);
         let cannot = |why: &str| UserError::new(format!("cannot listen on `{address}`: {why}"));
         match error.kind() {

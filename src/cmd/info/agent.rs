@@ -1,6 +1,6 @@
 //! `info AGENT`: what an agent would be started as, what it needs of this machine, and its sessions. No engine is asked.
 
-use crate::cli::{Info, ListFormat};
+use crate::cli::{InfoArgs, ListFormat};
 use crate::cmd::list::Row;
 use crate::cmd::world;
 use crate::exit::{Exit, UserError};
@@ -10,6 +10,7 @@ use crate::render;
 use crate::say;
 use crate::secrets;
 use crate::state::Home;
+use crate::text;
 use anyhow::{Context as _, Result};
 use policy::Policy;
 use serde::Serialize;
@@ -41,10 +42,10 @@ enum Need {
     Ask { text: String },
 }
 
-pub fn run(home: &Home, asked: &Info) -> Result<Exit> {
+pub fn run(home: &Home, asked: &InfoArgs) -> Result<Exit> {
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let manifest = manifest::load(home.path(), &cwd)?;
-    if manifest.place(&asked.name).is_err() {
+    if manifest.location(&asked.name).is_err() {
         return Err(unknown(home, &manifest, &asked.name).into());
     }
     let chosen = manifest.choose(&asked.name)?;
@@ -74,7 +75,7 @@ pub fn run(home: &Home, asked: &Info) -> Result<Exit> {
 fn unknown(home: &Home, manifest: &Manifest, name: &str) -> UserError {
     let folders = home.folders();
     let sessions = folders.iter().map(|folder| folder.identity.as_str());
-    let refused = UserError::new(format!("no session and no agent `{}`", say::name(name)));
+    let refused = UserError::new(format!("no session and no agent `{}`", text::one_line(name)));
     refused.hint("`claude-bottle list` shows the sessions").meant(name, sessions.chain(manifest.agents()))
 }
 

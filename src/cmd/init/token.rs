@@ -1,7 +1,7 @@
 //! Where the model's token may come from on this machine. Only names are looked at: whether a variable is set, a program
 //! there, an entry's file. Nothing is run, and no value is read.
 
-use crate::facts;
+use crate::probe;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -44,15 +44,15 @@ const MANAGERS: [(&str, &[&str]); 6] = [
 
 /// All that could be taken, what works at once first.
 pub fn places() -> Vec<Place> {
-    let is_set = |name: &&str| facts::variable(name).is_some();
+    let is_set = |name: &&str| probe::variable(name).is_some();
     let mut places: Vec<Place> = VARIABLES.into_iter().filter(is_set).map(|name| variable(name, None)).collect();
     let has_entry = |(entry, _): &&(&str, &str)| store().join(format!("{entry}.gpg")).is_file();
-    let entry = ENTRIES.iter().find(has_entry).filter(|_| facts::on_path("pass"));
+    let entry = ENTRIES.iter().find(has_entry).filter(|_| probe::is_on_path("pass"));
     places.extend(entry.map(|(entry, kind)| command(&["pass", "show", entry], kind, None)));
     if !is_set(&OAUTH) {
         places.push(variable(OAUTH, Some(format!("export {OAUTH}=…    # `claude setup-token` prints one"))));
     }
-    for (program, args) in MANAGERS.iter().filter(|(program, _)| facts::on_path(program)) {
+    for (program, args) in MANAGERS.iter().filter(|(program, _)| probe::is_on_path(program)) {
         if *program != "pass" || entry.is_none() {
             let argv = [&[*program], *args].concat();
             let todo = "put what `claude setup-token` prints where that command finds it".to_owned();
@@ -76,5 +76,5 @@ fn command(argv: &[&str], kind: &str, todo: Option<String>) -> Place {
 /// Where `pass` keeps its entries.
 fn store() -> PathBuf {
     let usual = || dirs::home_dir().unwrap_or_default().join(".password-store");
-    facts::variable("PASSWORD_STORE_DIR").map_or_else(usual, PathBuf::from)
+    probe::variable("PASSWORD_STORE_DIR").map_or_else(usual, PathBuf::from)
 }

@@ -2,8 +2,8 @@
 
 use crate::cmd::choice::{Choice, Menu};
 use crate::exit::{Exit, UserError};
-use crate::manifest::{self, Agent, Manifest, Place};
-use crate::say;
+use crate::manifest::{self, Agent, Manifest, Scope};
+use crate::text;
 use anyhow::Result;
 use sys::signals;
 use sys::tty::Tty;
@@ -50,11 +50,11 @@ fn rows(manifest: &Manifest, names: &[&str]) -> Vec<String> {
 }
 
 fn words(agent: &Agent) -> String {
-    let prompt = agent.prompt.as_ref().and_then(|prompt| manifest::read_prompt(prompt, agent.place).ok());
-    let line = prompt.unwrap_or_default().lines().map(str::trim).find(|line| !line.is_empty()).map(say::name);
-    let shown = say::cut(&line.unwrap_or_default(), WORDS);
-    match agent.place {
-        Place::Directory => format!("(of this directory) {shown}"),
-        Place::Home => shown,
+    let prompt = agent.prompt.as_ref().and_then(|prompt| manifest::read_prompt(prompt, agent.scope).ok());
+    let line = prompt.unwrap_or_default().lines().map(str::trim).find(|line| !line.is_empty()).map(text::one_line);
+    let shown = text::truncate(&line.unwrap_or_default(), WORDS);
+    match agent.scope {
+        Scope::Directory => format!("(of this directory) {shown}"),
+        Scope::Home => shown,
     }
 }

@@ -5,10 +5,11 @@ mod loose;
 
 use super::runs::by_itself;
 use super::{Subject, choose, nothing};
-use crate::cli::WorkApply;
+use crate::cli::WorkApplyArgs;
 use crate::exit::{Exit, UserError};
 use crate::git::{self, Git};
 use crate::say;
+use crate::text;
 use anyhow::{Context as _, Result};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use sys::signals::{self, Signals};
 use sys::tty::{Answer, Tty};
 
-pub fn run(asked: &WorkApply) -> Result<Exit> {
+pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
     let subject = Subject::of(&asked.identity)?;
     let reader = subject.reader()?;
     let found = reader.work()?;
@@ -35,7 +36,7 @@ pub fn run(asked: &WorkApply) -> Result<Exit> {
                     return Ok(exit);
                 }
             }
-            _ => say::note(&format!("no uncommitted changes in `{}`", say::name(name))),
+            _ => say::note(&format!("no uncommitted changes in `{}`", text::one_line(name))),
         }
     }
     if loose {
@@ -86,7 +87,7 @@ impl Patch {
     fn touched(&self) -> Result<Vec<String>> {
         let said = self.git(&["--numstat".to_owned(), "-z".to_owned()])?;
         if !said.is_good() {
-            return Err(UserError::new(format!("the changes cannot be read: {}", say::visible(said.words()))).into());
+            return Err(UserError::new(format!("the changes cannot be read: {}", text::visible(said.words()))).into());
         }
         let path = |field: &[u8]| {
             let text = String::from_utf8(field.to_vec()).ok()?;
@@ -129,12 +130,12 @@ impl Patch {
         let done = self.git(&with(if plain.is_good() { &[] } else { &["--3way"] }))?;
         if done.is_good() {
             for path in &taken {
-                say::out(&format!("{}\n", say::name(path)))?;
+                say::out(&format!("{}\n", text::one_line(path)))?;
             }
             say::note(&format!("applied to `{}`", self.place.display()));
             return Ok(ControlFlow::Continue(()));
         }
-        let words: Vec<String> = done.stderr.lines().map(say::visible).collect();
+        let words: Vec<String> = done.stderr.lines().map(text::visible).collect();
         if words.iter().any(|line| line.contains("with conflicts")) {
             say::text(&format!("{}\n", words.join("\n")));
             return Err(UserError::new(format!(
@@ -146,7 +147,7 @@ impl Patch {
         }
         // What lies in the way of a new file is said by the first alone.
         let said = if plain.stderr.contains("already exists") { &plain } else { &done };
-        Err(UserError::new(format!("not applied, and nothing changed: {}", say::name(said.words())))
+        Err(UserError::new(format!("not applied, and nothing changed: {}", text::one_line(said.words())))
             .hint("commit, stash or move away what is changed here, then type this again")
             .into())
     }
@@ -156,7 +157,7 @@ impl Patch {
         let said = self.git(args)?.lines();
         for line in said.iter().filter(|line| line.split(' ').take(6).any(|word| word == "120000" || word == "100755"))
         {
-            say::line(&format!("note: {}", say::visible(line.trim_start())));
+            say::line(&format!("note: {}", text::visible(line.trim_start())));
         }
         Ok(())
     }
@@ -178,7 +179,7 @@ impl Wish {
         }
         say::line("these can run by themselves here:");
         for path in &run {
-            say::line(&format!("  {}", say::name(path)));
+            say::line(&format!("  {}", text::one_line(path)));
         }
         if let Some(mut tty) = Tty::open() {
             if self.signals.is_none() {

@@ -1,15 +1,16 @@
 //! `work diff`: all that is nowhere else, as text. On a terminal what hides is made visible; into a pipe it goes as it is.
 
 use super::Subject;
-use crate::cli::{ListFormat, WorkDiff};
+use crate::cli::{ListFormat, WorkDiffArgs};
 use crate::cmd::reader::FAILED;
 use crate::exit::{Exit, UserError};
 use crate::say;
+use crate::text;
 use anyhow::{Context as _, Result};
 use std::io::{BufRead, BufReader, IsTerminal};
 use wire::Work;
 
-pub fn run(asked: &WorkDiff) -> Result<Exit> {
+pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
     let subject = Subject::of(&asked.identity)?;
     if asked.format == ListFormat::Json {
         return counts(asked, subject.reader()?.work()?);
@@ -24,7 +25,7 @@ pub fn run(asked: &WorkDiff) -> Result<Exit> {
     while text.read_until(b'\n', &mut line)? > 0 {
         any = true;
         match terminal {
-            true => say::out(&say::visible(&String::from_utf8_lossy(&line)))?,
+            true => say::out(&text::visible(&String::from_utf8_lossy(&line)))?,
             false => say::bytes(&line)?,
         }
         line.clear();
@@ -37,7 +38,7 @@ pub fn run(asked: &WorkDiff) -> Result<Exit> {
 }
 
 /// How much of what there is, in all or in one repository.
-fn counts(asked: &WorkDiff, mut found: Work) -> Result<Exit> {
+fn counts(asked: &WorkDiffArgs, mut found: Work) -> Result<Exit> {
     if let Some(only) = asked.repository.as_deref().map(|only| only.trim_end_matches('/')) {
         found.repositories.retain(|one| one.path == only);
         found.files = 0;

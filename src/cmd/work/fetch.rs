@@ -1,15 +1,16 @@
 //! `work fetch`: commits and stashes of a bottle become refs of their own in a repository here, and nothing else does.
 
 use super::{Subject, choose, nothing};
-use crate::cli::WorkFetch;
+use crate::cli::WorkFetchArgs;
 use crate::exit::{Exit, UserError};
 use crate::git::{self, Git};
 use crate::say;
+use crate::text;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub fn run(asked: &WorkFetch) -> Result<Exit> {
+pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
     let subject = Subject::of(&asked.identity)?;
     let reader = subject.reader()?;
     let found = reader.work()?;
@@ -20,7 +21,7 @@ pub fn run(asked: &WorkFetch) -> Result<Exit> {
     let place = subject.place(&name)?;
     let bundle = reader.file(&["work", "bundle", &name], git::tips(&place)?, subject.folder.path())?;
     let Some(bundle) = bundle else {
-        say::note(&format!("`{}` has all commits of `{}` already", place.display(), say::name(&name)));
+        say::note(&format!("`{}` has all commits of `{}` already", place.display(), text::one_line(&name)));
         return Ok(Exit::OK);
     };
     let identity = &subject.plan.identity;
@@ -30,10 +31,10 @@ pub fn run(asked: &WorkFetch) -> Result<Exit> {
     let new: Vec<_> = after.iter().filter(|(name, told)| before.get(*name) != Some(told)).collect();
     say::note(&format!("into `{}`:", place.display()));
     for (name, told) in &new {
-        say::out(&format!("{}  {}\n", say::visible(name), say::visible(told)))?;
+        say::out(&format!("{}  {}\n", text::visible(name), text::visible(told)))?;
     }
     if let Some((name, _)) = new.first() {
-        say::next(&format!("git log {}", say::visible(name)));
+        say::suggest(&format!("git log {}", text::visible(name)));
     }
     Ok(Exit::OK)
 }

@@ -8,7 +8,7 @@ mod runs;
 
 use super::launch::recorded;
 use super::reader::Reader;
-use crate::cli::{Work, WorkVerb};
+use crate::cli::{WorkArgs, WorkVerb};
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
 use crate::git;
@@ -16,11 +16,12 @@ use crate::plan::Plan;
 use crate::render;
 use crate::say;
 use crate::state::{Folder, Home};
+use crate::text;
 use anyhow::{Context as _, Result};
 use std::path::PathBuf;
 use wire::{Repository, Work as Found};
 
-pub fn run(asked: &Work) -> Result<Exit> {
+pub fn run(asked: &WorkArgs) -> Result<Exit> {
     match &asked.verb {
         WorkVerb::Diff(asked) => diff::run(asked),
         WorkVerb::Fetch(asked) => fetch::run(asked),
@@ -81,7 +82,7 @@ fn choose(found: &Found, named: Option<&str>, wanted: fn(&Repository) -> bool) -
         [one] => Ok(Some(one.to_owned())),
         _ if have.contains(&".") => Ok(Some(".".to_owned())),
         _ => {
-            let names: Vec<String> = have.iter().map(|name| format!("`{}`", say::name(name))).collect();
+            let names: Vec<String> = have.iter().map(|name| format!("`{}`", text::one_line(name))).collect();
             Err(UserError::new(format!("several repositories: {}", names.join(", "))).hint("name one of them").into())
         }
     }

@@ -6,6 +6,7 @@ use crate::cmd::work::{Subject, here};
 use crate::exit::{Exit, UserError};
 use crate::say;
 use crate::state;
+use crate::text;
 use anyhow::{Context as _, Result};
 use std::fs;
 use std::ops::ControlFlow;
@@ -20,7 +21,7 @@ pub fn bring(subject: &Subject, reader: &Reader, wish: &mut Wish) -> Result<Exit
     // Not even by a yes: git's own files are not for an agent to write.
     let (own, paths): (Vec<_>, Vec<_>) = below(fresh.path())?.into_iter().partition(|path| is_gits(path));
     for path in own {
-        say::line(&format!("stays in the bottle: {}", say::name(&path.to_string_lossy())));
+        say::line(&format!("stays in the bottle: {}", text::one_line(&path.to_string_lossy())));
     }
     let names: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let unwanted = match wish.leaves_out(&names)? {
@@ -35,7 +36,7 @@ pub fn bring(subject: &Subject, reader: &Reader, wish: &mut Wish) -> Result<Exit
     for (path, name) in paths.iter().zip(&names).filter(|(_, name)| !unwanted.contains(name)) {
         let (from, to) = (fresh.path().join(path), place.join(path));
         if !is_plain(&place, path.parent().unwrap_or(Path::new(""))) || !may_be_replaced(&from, &to, since)? {
-            say::line(&format!("not overwritten: {}", say::name(name)));
+            say::line(&format!("not overwritten: {}", text::one_line(name)));
             refused += 1;
             continue;
         }
@@ -46,7 +47,7 @@ pub fn bring(subject: &Subject, reader: &Reader, wish: &mut Wish) -> Result<Exit
         let mode = if fs::metadata(&from)?.mode() & 0o100 != 0 { 0o755 } else { 0o644 };
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
         file.persist(&to).with_context(|| format!("cannot write `{}`", to.display()))?;
-        say::out(&format!("{}\n", say::name(name)))?;
+        say::out(&format!("{}\n", text::one_line(name)))?;
     }
     match refused {
         0 => Ok(Exit::OK),

@@ -1,0 +1,43 @@
+//! The facts of a plan, read from the host's environment and disk. Nothing here asks the engine or writes a file.
+
+mod agent;
+mod engine;
+mod gate;
+mod image;
+mod roots;
+
+pub use agent::agent;
+pub use engine::{detach_keys, engine};
+pub use gate::{Processor, gate_binary};
+pub use image::image_source;
+pub use roots::roots;
+
+use crate::exit::UserError;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The value of an environment variable that is set, UTF-8 and not empty.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Is there an executable file of this name on `PATH`, or at this path where it has a slash?
+pub fn is_on_path(name: &str) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let runs = |path: PathBuf| path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    let folders = std::env::var_os("PATH").filter(|_| !name.contains('/')).unwrap_or_else(|| "".into());
+    std::env::split_paths(&folders).any(|folder| runs(folder.join(name)))
+}
+
+/// The home's id from the file at `path`; `None` where there is no such file, or no id in it.
+pub fn home_id(path: &Path) -> Option<String> {
+    const MAX_ID_BYTES: u64 = 64;
+    let mut id = String::new();
+    fs::File::open(path).ok()?.take(MAX_ID_BYTES).read_to_string(&mut id).ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> UserError {
+    UserError::new(format!("cannot read `{}`: {error}", path.display()))
+}
