@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz bench picture images build model install deb clean rust
+.PHONY: help demo test soak fuzz bench picture images build cli gate model engine install deb clean rust
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -48,21 +48,40 @@ rust:
 	    echo 'hint: install it with rustup (https://rustup.rs), then type this again' >&2; exit 1; }
 	@command -v cc >/dev/null 2>&1 || scripts/packages gcc libc6-dev
 
-# The gate runs in images of any kind, so it is static; only its last link differs, and what both need is compiled once.
+# Each is built on its own; here they share the processors.
 build: rust
+	@scripts/together '$(MAKE) --no-print-directory cli' '$(MAKE) --no-print-directory gate'
+
+cli: rust
 	BUILD_VERSION="$(version)$(commit:%= (%))" $(CARGO) build --release --bin claude-bottle
+
+# The gate runs in images of any kind, so it is static; only its last link differs.
+gate: rust
 	$(CARGO) rustc --profile gate -p claude-bottle-gate --bin claude-bottle-gate -- -C target-feature=+crt-static
 	@mkdir -p $(dir $(gate))
 	@cmp -s target/gate/claude-bottle-gate $(gate) || install -m 0755 target/gate/claude-bottle-gate $(gate)
 
-images: build
-	@scripts/engine
+# The model runs in the agent's image, whatever libc this machine has: static, like the gate. It is never measured, so it
+# is compiled as the tests are.
+model: rust
+	$(CARGO) rustc -p claude-bottle-model --bin scripted-model -- -C target-feature=+crt-static
+
+# An engine that answers and a base image for the builds.
+engine:
+	@scripts/engine && scripts/base-image >/dev/null
+
+images: rust
+	@scripts/together '$(MAKE) --no-print-directory build' '$(MAKE) --no-print-directory engine'
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && $(cli) build && \
 	    case $$CLAUDE_BOTTLE_BASE_IMAGE in debian:*) ;; *) \
 	    echo "these images stand on a base of this machine's: export CLAUDE_BOTTLE_BASE_IMAGE=$$CLAUDE_BOTTLE_BASE_IMAGE" ;; esac
 
-test: images model
-	@scripts/packages $(test_packages)
+# While the images are built, which waits for the network, the tests are compiled.
+test: rust
+	@scripts/together '$(MAKE) --no-print-directory build' \
+	    '$(MAKE) --no-print-directory engine && scripts/packages $(test_packages)'
+	@scripts/together '$(MAKE) --no-print-directory images' \
+	    '$(MAKE) --no-print-directory model && $(CARGO) test --workspace --no-run'
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
 
 # What a test does fifty times, longer and alone. What was ignored when it began (a shell's background does that) would be
@@ -96,12 +115,10 @@ bench: images
 	    target/gate/claude-bottle-bench $(cli) && \
 	    scripts/bench-gate target/gate/claude-bottle-load "$$CLAUDE_BOTTLE_GATE"
 
-# The model runs in the agent's image, whatever libc this machine has: static, like the gate.
-model: rust
-	$(CARGO) rustc -p claude-bottle-model --bin scripted-model -- -C target-feature=+crt-static
-
-demo: images model
-	@scripts/packages bash python3
+demo: rust
+	@scripts/together '$(MAKE) --no-print-directory build' \
+	    '$(MAKE) --no-print-directory engine && scripts/packages bash python3'
+	@scripts/together '$(MAKE) --no-print-directory images' '$(MAKE) --no-print-directory model'
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
 	    CLAUDE_BOTTLE=$(cli) scripts/demo
 
