@@ -3,7 +3,7 @@
 
 use super::claude::{TOKEN, bash};
 use super::{Going, Ran, Rig, Served};
-use crate::docs::papers::{Block, blocks};
+use crate::rules::docs::papers::{Block, blocks};
 use serde_json::json;
 use std::fs;
 use std::path::PathBuf;

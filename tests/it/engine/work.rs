@@ -3,7 +3,7 @@
 
 use super::session::shell;
 use super::{Ran, Rig, docker, run};
-use crate::host::Host;
+use crate::harness::Host;
 use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

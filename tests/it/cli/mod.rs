@@ -1,0 +1,13 @@
+//! The command line: what every verb says, without an engine that does anything.
+
+mod check;
+mod check_body;
+mod edit;
+mod help;
+mod init;
+mod install;
+mod manifest;
+mod output;
+mod plan;
+pub mod shell;
+mod workspace;

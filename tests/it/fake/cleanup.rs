@@ -1,0 +1,138 @@
+//! `cleanup` removes what is kept and what lost its state; work that is nowhere else only by name.
+
+use crate::harness::{ENGINES, PLAIN, Place, WORK, aged, kept, text, whole, with_work};
+use std::fs::{self};
+
+#[test]
+fn cleanup() {
+    Place::new(PLAIN).run(&["cleanup"]).snap("cleanup-nothing");
+    let place = kept();
+    place.run(&["cleanup"]).snap("cleanup-no-terminal");
+    assert_eq!(place.sessions().len(), 1);
+    place.run(&["cleanup", "--yes"]).snap("cleanup-kept");
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn cleanup_asks_on_the_terminal() {
+    let place = kept();
+    for (answer, left) in [("n\n", 1), ("\u{4}", 1), ("y\n", 0)] {
+        let mut terminal = place.run(&["cleanup"]).on_terminal();
+        terminal.until("its home volume");
+        terminal.until("remove it? [y/N/a (all without work)/q] ");
+        terminal.types(answer);
+        let (status, seen) = terminal.end();
+        assert_eq!((status, place.sessions().len(), place.objects().len()), (0, left, left), "{seen}");
+    }
+}
+
+/// What has this home's label and no session on this disk goes; what has another's stays.
+#[test]
+fn cleanup_of_what_lost_its_state() {
+    for engine in ENGINES {
+        lost_state(&Place::on(engine, PLAIN));
+    }
+}
+
+fn lost_state(place: &Place) {
+    let start = || place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done();
+    assert_eq!(start().status, 0);
+    let mine = place.session();
+    std::fs::remove_dir_all(place.session_file("")).unwrap();
+    let id = std::fs::read(place.path("home/.claude-bottle/id")).unwrap();
+    place.write("home/.claude-bottle/id", "anotherhomesid00");
+    assert_eq!(start().status, 0);
+    let theirs = place.session();
+    std::fs::remove_dir_all(place.session_file("")).unwrap();
+    std::fs::write(place.path("home/.claude-bottle/id"), id).unwrap();
+    assert_eq!(place.objects().len(), 6);
+
+    let done = place.run(&["cleanup"]).done();
+    assert_eq!((done.status, place.objects().len()), (2, 6), "{done:?}");
+    let lines =
+        ["-agent", "-gate", ""].map(|role| format!("`claude-bottle-{mine}{role}`: left on the engine by this home\n"));
+    let done = place.run(&["cleanup", "--yes"]).done();
+    assert_eq!((done.status, done.stderr), (0, lines.concat()));
+    assert_eq!(place.objects(), ["-agent", "-gate", ""].map(|role| format!("claude-bottle-{theirs}{role}")));
+}
+
+#[test]
+fn work_is_removed_only_by_name() {
+    let place = with_work();
+    let identity = place.session();
+    place.run(&["cleanup", "--yes"]).snap("cleanup-work");
+    assert_eq!(place.sessions(), std::slice::from_ref(&identity));
+    let mut terminal = place.run(&["cleanup"]).on_terminal();
+    terminal.until("remove it? ");
+    terminal.types("a\n");
+    let (status, seen) = terminal.end();
+    assert!(status == 0 && seen.contains("left: only by its name"), "{seen}");
+    assert_eq!(place.sessions(), std::slice::from_ref(&identity));
+    place.write(&format!("home/.claude-bottle/audit/{identity}.jsonl"), "{}\n");
+    assert_eq!(place.run(&["cleanup", "--yes", &identity]).done().status, 0);
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+    assert_eq!(text(&place.path(&format!("home/.claude-bottle/audit/{identity}.jsonl"))), "{}\n", "it outlives");
+}
+
+/// What nobody could look at counts as work.
+#[test]
+fn unknown_work_is_asked_for() {
+    let unknown = || {
+        let place = Place::new(PLAIN);
+        let start = place.run(&["start", "--yes", "plain"]).env("FAKE_WORK", "silent");
+        assert_eq!(start.env("FAKE_CODE", 7).done().status, 7);
+        place
+    };
+    let place = unknown();
+    assert_eq!(place.run(&["cleanup", "--yes"]).env("FAKE_WORK", WORK).done().status, 0);
+    assert_eq!(place.sessions().len(), 1, "the reader found work");
+    let done = place.run(&["cleanup", "--yes"]).env("FAKE_WORK", "silent").done();
+    assert!(done.status == 125 && done.stderr.contains("could have work"), "{done:?}");
+    assert_eq!(place.sessions().len(), 1, "the reader could not look");
+    assert_eq!(place.run(&["cleanup", "--yes"]).done().status, 0);
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+    // Without a home there is no work.
+    let place = unknown();
+    fs::remove_dir_all(place.engine(&format!("volumes/claude-bottle-{}", place.session()))).unwrap();
+    assert_eq!(place.run(&["cleanup", "--yes"]).env("FAKE_WORK", "silent").done().status, 0);
+    assert_eq!(place.sessions(), [""; 0]);
+}
+
+#[test]
+fn a_dry_cleanup_and_an_old_one() {
+    let place = kept();
+    aged(&place, 7200);
+    let before = whole(&place);
+    let identity = place.session();
+    place.run(&["cleanup", "--dry-run"]).snap("cleanup-dry");
+    place.run(&["cleanup", "--yes", "--older-than", "3h"]).stderr("nothing to remove\n").test();
+    place.run(&["cleanup", "--older-than", "soon"]).snap("cleanup-age");
+    place.run(&["cleanup", "--yes", "nobody-at-all"]).snap("cleanup-unknown");
+    assert!(whole(&place) == before && place.objects().len() == 1);
+    assert_eq!(place.run(&["cleanup", "--yes", "--older-than", "90m", &identity]).done().status, 0);
+    assert_eq!(place.sessions(), [""; 0]);
+
+    let place = Place::new(PLAIN);
+    assert_eq!(place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "signal KILL").done().status, 137);
+    let before = whole(&place);
+    let done = place.run(&["cleanup", "--dry-run"]).done();
+    assert!(done.stdout.contains("would be settled first"), "{done:?}");
+    assert!(whole(&place) == before && place.objects().len() == 3);
+    assert_eq!(place.run(&["cleanup", "--yes"]).done().status, 0);
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
+/// Detached: it runs, and is nobody's to remove; it ended meanwhile, and is settled.
+#[test]
+fn a_detached_one_is_asked_about() {
+    let place = Place::new(PLAIN);
+    assert_eq!(place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done().status, 0);
+    let identity = place.session();
+    place.run(&["cleanup", "--yes", &identity]).snap("cleanup-detached");
+    assert_eq!(place.objects().len(), 3);
+    place
+        .run_other(&format!("{}/docker", crate::harness::FAKE), &["stop", &format!("claude-bottle-{identity}-agent")])
+        .done();
+    assert_eq!(place.run(&["cleanup", "--yes"]).done().status, 0);
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}

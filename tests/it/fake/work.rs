@@ -1,0 +1,609 @@
+//! `work`, `put` and `get` against whatever a bottle could hand out: the real git of this machine, and bundles, patches
+//! and archives made by hand, among them some that no `init` would make. The fake engine's reader hands them over.
+
+use crate::harness::{FAKE, Host, Place, Run, kept, text};
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+
+/// A kept session with work of every kind, and the repository that it is brought to.
+struct Desk {
+    place: Place,
+    host: Host,
+    identity: String,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let place = kept();
+        Desk { host: Host::new(place.path("work")), identity: place.session(), place }
+    }
+
+    /// What the reader says where it is asked for this.
+    fn hands(&self, what: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.place.engine("handed").join(what), bytes).unwrap();
+    }
+
+    fn work(&self, words: &[&str]) -> Run<'_> {
+        let repository = r#"{"path":".","commits":1,"stashes":0,"files":1}"#;
+        self.asked(words).env("FAKE_WORK", format!(r#""complete":true,"files":0,"repositories":[{repository}]"#))
+    }
+
+    /// The same where only files outside repositories are work.
+    fn loose(&self, words: &[&str]) -> Run<'_> {
+        self.asked(words).env("FAKE_WORK", r#""complete":true,"files":3"#)
+    }
+
+    fn asked(&self, words: &[&str]) -> Run<'_> {
+        let (verb, rest) = words.split_first().unwrap();
+        let words = [&["work", verb], rest, &[&self.identity[..]]].concat();
+        self.place.run(&words).env("PATH", format!("{FAKE}:/usr/bin:/bin"))
+    }
+
+    /// A patch as `init` hands it out, made on the repository's last commit. What a test asks for is on the disk, and
+    /// gone again, when this returns.
+    fn patch(&self, change: &str) {
+        let patch = self.host.shell(&format!(
+            "git stash -qu || true; base=$(git rev-parse HEAD)\n{change}\ngit add -A; echo base $base\n\
+             git diff --binary --full-index --no-renames --cached; git reset -q --hard"
+        ));
+        self.hands("patch", patch);
+    }
+
+    /// A patch of these new files, whatever they are called.
+    fn patch_of(&self, names: &[&str]) {
+        let one = |name: &&str| {
+            format!(
+                "diff --git a/{name} b/{name}\nnew file mode 100644\nindex {}..{}\n--- /dev/null\n+++ b/{name}\n@@ -0,0 +1 @@\n+x\n",
+                "0".repeat(40),
+                "587be6b4c3f93f93c489c0111bba5596147a26cb"
+            )
+        };
+        self.hands("patch", format!("base none\n{}", names.iter().map(one).collect::<String>()));
+    }
+
+    /// Nothing of what was handed over lies about.
+    #[track_caller]
+    fn assert_tidy(&self) {
+        let mut names: Vec<_> = fs::read_dir(self.place.session_file(""))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["audit.jsonl", "lock", "mark", "plan.json", "transcript"]);
+    }
+}
+
+/// Whatever the bundle has besides, and whatever the repository here has configured to happen at a fetch.
+#[test]
+fn commits_become_refs_and_nothing_else_happens() {
+    let desk = Desk::new();
+    let (host, place) = (&desk.host, &desk.place);
+    let agent = Host { path: place.path("agent") };
+    host.git(&["clone", "-q", ".", agent.path.to_str().unwrap()]);
+    agent.shell(
+        "echo two >>one; git commit -qam \"$(printf 'two \\033[2J')\"; echo s >>one; git stash -q; git tag evil
+         git update-ref refs/bottle/heads/main HEAD; git update-ref refs/bottle/stash/0 refs/stash
+         git update-ref 'refs/bottle/heads/--upload-pack=touch' HEAD; git update-ref refs/bottles/other/heads/x HEAD
+         git update-ref refs/remotes/origin/main HEAD; git update-ref refs/heads/new HEAD
+         git bundle create -q ../engine/handed/bundle --all ^HEAD~1",
+    );
+    let ran = place.path("ran-on-the-host");
+    let touch = format!("#!/bin/sh\ntouch {}\n", ran.display());
+    for hook in ["reference-transaction", "post-checkout", "post-merge", "pre-auto-gc", "fsmonitor-watchman"] {
+        host.write(&format!(".git/hooks/{hook}"), &touch);
+    }
+    host.shell("chmod +x .git/hooks/*");
+    for (key, value) in [
+        ("core.fsmonitor", ".git/hooks/fsmonitor-watchman"),
+        ("fetch.prune", "true"),
+        ("fetch.pruneTags", "true"),
+        ("fetch.writeCommitGraph", "true"),
+        ("gc.auto", "1"),
+        ("gc.autoDetach", "false"),
+        ("submodule.recurse", "true"),
+        ("remote.origin.url", "ext::false"),
+        ("remote.origin.fetch", "+refs/*:refs/*"),
+    ] {
+        host.git(&["config", key, value]);
+    }
+    // One of an earlier fetch, which the bottle has no more.
+    let earlier = format!("refs/bottles/{}/heads/earlier", desk.identity);
+    host.git(&["update-ref", &earlier, "HEAD"]);
+    let _ = fs::remove_file(&ran);
+    let before = host.seen();
+
+    let elsewhere = Host::new(place.path("elsewhere"));
+    let there = elsewhere.seen();
+    let mut fetch = desk.work(&["fetch"]);
+    for (name, value) in [("GIT_DIR", "elsewhere/.git"), ("GIT_WORK_TREE", "elsewhere"), ("GIT_INDEX_FILE", "x")] {
+        fetch = fetch.env(name, place.path(value).display());
+    }
+    let done = fetch.done();
+    assert_eq!((done.status, elsewhere.seen()), (0, there), "{done:?}");
+    let name = |of: &str| format!("refs/bottles/{}/{of}", desk.identity);
+    for of in ["heads/main", "heads/--upload-pack=touch"] {
+        assert!(done.stdout.contains(&format!("{}  ", name(of))), "{done:?}");
+    }
+    assert!(!done.stdout.contains(|c: char| c.is_control() && c != '\n'), "{done:?}");
+    assert!(!done.stdout.contains("earlier"), "only what is new: {done:?}");
+
+    let refs = host.git(&["for-each-ref", "--format=%(refname)"]);
+    let wanted =
+        [name("heads/--upload-pack=touch"), earlier, name("heads/main"), name("stash/0"), "refs/heads/main".into()];
+    assert_eq!(refs.lines().collect::<Vec<_>>(), wanted);
+    assert_eq!(host.git(&["log", "-1", "--format=%an", &name("heads/main")]), "Host\n");
+    assert_eq!(host.git(&["show", &format!("{}:one", name("stash/0"))]), "one\ntwo\ns\n");
+    let mut now = host.seen();
+    now.retain(|path, _| !path.starts_with(".git/refs/bottles") || before.contains_key(path));
+    assert_eq!(now, before, "refs of its own, and nothing else");
+    assert!(!ran.exists());
+    desk.assert_tidy();
+    // What it was asked: in its own container, for one repository, knowing what is here.
+    let call = place.calls().into_iter().rfind(|call| call[0] == "run").unwrap();
+    assert_eq!(call[call.len() - 4..], ["init", "work", "bundle", "."]);
+    for word in ["--rm", "--read-only", "--network none", "--cap-drop ALL", ",readonly"] {
+        assert!(call.join(" ").contains(word), "{word}: {call:?}");
+    }
+    let haves = text(&place.engine("handed/stdin"));
+    assert_eq!(haves.lines().next(), Some(host.git(&["rev-parse", "main"]).trim()));
+}
+
+#[test]
+fn a_bundle_that_git_refuses_changes_nothing() {
+    let desk = Desk::new();
+    let host = &desk.host;
+    let bundle = desk.place.engine("handed/bundle");
+    let agent = Host::new(desk.place.path("agent"));
+    let make = |tree: &str| {
+        agent.shell(&format!(
+            "blob=$(echo x | git hash-object -w --stdin); link=$(printf /etc | git hash-object -w --stdin)
+             sub=$(printf '100644 blob %s\\tconfig\\n' $blob | git mktree); tree=$({tree} | git mktree)
+             git update-ref refs/bottle/heads/main $(git commit-tree -m bad $tree)
+             git bundle create -q {} refs/bottle/heads/main",
+            bundle.display()
+        ));
+        fs::read(&bundle).unwrap()
+    };
+    let good = make(r"printf '100644 blob %s\tx\n' $blob");
+    let bundles = [
+        b"no bundle at all".to_vec(),
+        Vec::new(),
+        good[..good.len() - 30].to_vec(),
+        make(r"printf '040000 tree %s\t.git\n' $sub"),
+        make(r"printf '040000 tree %s\t.GIT\n' $sub"),
+        make(r"printf '040000 tree %s\t..\n' $sub"),
+        make(r"printf '120000 blob %s\t.gitmodules\n' $link"),
+    ];
+    let before = host.seen();
+    for (number, bytes) in bundles.iter().enumerate() {
+        desk.hands("bundle", bytes);
+        let done = desk.work(&["fetch"]).done();
+        assert!(
+            done.status == 125 && done.stderr.starts_with("claude-bottle: the commits were not taken: "),
+            "{done:?}"
+        );
+        assert_eq!((done.stdout, host.seen()), (String::new(), before.clone()), "{number}");
+        desk.assert_tidy();
+    }
+    assert_eq!(host.git(&["count-objects"]).split(' ').next(), Some("4"), "not even as objects");
+    desk.hands("bundle", good);
+    assert_eq!(desk.work(&["fetch"]).done().status, 0, "only what was bad made it fail");
+}
+
+/// Its history ends early, its objects lie elsewhere, its names are longer: the check before the fetch must know.
+#[test]
+fn repositories_of_any_kind_take_commits() {
+    let more = "cd ../agent; git commit -q --allow-empty -m more; git update-ref refs/bottle/heads/main HEAD
+        git bundle create -q ../engine/handed/bundle refs/bottle/heads/main ^HEAD~1";
+    for kind in [
+        "git clone -q --no-checkout --depth 1 file://$PWD/../source . && git clone -q file://$PWD ../agent",
+        "git clone -q --no-checkout --shared ../source . && git clone -q . ../agent",
+        "git -C ../source worktree add -q ../work -b side && git clone -q . ../agent",
+        "git init -q --object-format=sha256 && git commit -q --allow-empty -m first && git clone -q . ../agent",
+    ] {
+        let desk = Desk::new();
+        let name = format!("refs/bottles/{}/heads/main", desk.identity);
+        desk.host.shell(&format!(
+            "git commit -q --allow-empty -m second; git clone -q . ../source; rm -rf .git one .gitignore; {kind}; {more}"
+        ));
+        let said = format!("into `[PLACE]/work`:\nhint: git log {}\n", desk.place.steady(&name));
+        let done = desk.work(&["fetch"]).done();
+        assert_eq!((done.status, desk.place.steady(&done.stderr)), (0, said), "{kind}");
+        assert_eq!(desk.host.git(&["log", "-1", "--format=%s", &name]), "more\n", "{kind}");
+        desk.assert_tidy();
+    }
+}
+
+/// git keeps no ref `x/y` beside `x`: what was fetched first may be all that is left of it.
+#[test]
+fn a_branch_in_the_place_of_another_takes_nothing_away() {
+    let desk = Desk::new();
+    let earlier = format!("refs/bottles/{}/heads/fix", desk.identity);
+    desk.host.git(&["update-ref", &earlier, "HEAD"]);
+    desk.host.shell(
+        "git commit -q --allow-empty -m more; git update-ref refs/bottle/heads/fix/more HEAD
+         git bundle create -q ../engine/handed/bundle refs/bottle/heads/fix/more ^HEAD~1
+         git update-ref -d refs/bottle/heads/fix/more; git reset -q --hard HEAD~1",
+    );
+    let before = desk.host.seen();
+    let done = desk.work(&["fetch"]).done();
+    assert!(done.status == 125 && done.stderr.contains(&format!("'{earlier}' exists")), "{done:?}");
+    assert_eq!(desk.host.seen(), before);
+}
+
+#[test]
+fn a_patch_that_leads_out_is_refused() {
+    let desk = Desk::new();
+    let host = &desk.host;
+    symlink("..", host.path.join("out")).unwrap();
+    host.shell("git add out; git commit -qm link");
+    let before = host.seen();
+    let refused = |case: &str| {
+        let done = desk.work(&["apply", "--all"]).done();
+        assert!(done.status == 2 && done.stdout.is_empty(), "{case}: {done:?}");
+        assert_eq!(host.seen(), before, "{case}");
+        assert!(!desk.place.path("evil").exists() && !desk.place.path("work2").exists(), "{case}");
+        desk.assert_tidy();
+    };
+    let inner = [
+        "../evil",
+        "a/../../evil",
+        "/tmp/evil",
+        ".git/hooks/post-checkout",
+        ".GIT/config",
+        "sub/.git/config",
+        "sub/../.git/config",
+        "out/evil",
+        "./one/../evil",
+    ];
+    for name in inner {
+        desk.patch_of(&["fine", name]);
+        refused(name);
+    }
+    desk.hands("patch", "base none\nno patch at all\n");
+    refused("no patch");
+    desk.hands("patch", "");
+    let done = desk.work(&["apply"]).done();
+    assert_eq!((done.status, done.stderr.as_str()), (125, "claude-bottle: the reader is not understood\n"));
+    desk.hands("patch", "base --upload-pack=touch\n");
+    assert_eq!(desk.work(&["apply"]).done().stderr, "no uncommitted changes in `.`\n");
+    // A link of the patch's own, and a file beyond it.
+    desk.patch_of(&["way/evil"]);
+    let link = format!(
+        "diff --git a/way b/way\nnew file mode 120000\nindex {}..{}\n--- /dev/null\n+++ b/way\n@@ -0,0 +1 @@\n+..\n\\ No newline at end of file\n",
+        "0".repeat(40),
+        "1".repeat(40)
+    );
+    let patch = text(&desk.place.engine("handed/patch")).replacen("base none\n", &format!("base none\n{link}"), 1);
+    desk.hands("patch", patch);
+    refused("beyond a link");
+}
+
+#[test]
+fn nothing_here_is_overwritten() {
+    let desk = Desk::new();
+    let host = &desk.host;
+    host.write("many", &(0..40).map(|n| format!("{n}\n")).collect::<String>());
+    host.shell("git add .; git commit -qm many");
+    let refused = |why: &str| {
+        let before = host.seen();
+        let done = desk.work(&["apply"]).done();
+        assert_eq!((done.status, done.stdout.as_str(), host.seen()), (2, "", before), "{why}: {done:?}");
+        assert!(done.stderr.contains(why), "{why}: {done:?}");
+        desk.assert_tidy();
+    };
+    let clean = || drop(host.shell("git reset -q --hard main; git clean -qfd; git stash clear"));
+
+    // A file that is changed here, in the same lines; one that is not tracked; one that is ignored. The others of the
+    // patch stay out, too.
+    desk.patch("echo two >one; echo new >new; echo o >x; git add x");
+    host.write("one", "mine\n");
+    refused("one: does not match index");
+    clean();
+    host.write("new", "mine\n");
+    refused("new: already exists in working directory");
+    clean();
+    host.git(&["rm", "-q", "one"]);
+    refused("one: does not exist in index");
+    clean();
+    desk.patch("echo o >b.o; git add -f b.o");
+    host.write("b.o", "mine\n");
+    refused("b.o: already exists in working directory");
+    clean();
+
+    // Changed here, but elsewhere in the file: both changes stay, and nothing is staged.
+    desk.patch("sed -i 's/^3$/three/' many");
+    host.shell("sed -i 's/^35$/mine/' many");
+    desk.work(&["apply"]).stdout("many\n").stderr("applied to `[PLACE]/work`\n").test();
+    assert!(host.read("many").contains("three\n") && host.read("many").contains("mine\n"));
+    assert_eq!(host.git(&["diff", "--cached", "--name-only"]), "");
+    clean();
+
+    // Committed here since, in other lines and in the same.
+    desk.patch("sed -i 's/^3$/three/' many; echo agent >one");
+    host.shell("sed -i 's/^5$/cinq/' many; git commit -qam cinq");
+    desk.work(&["apply"]).stdout("many\none\n").stderr("applied to `[PLACE]/work`\n").test();
+    assert!(host.read("many").contains("three\n4\ncinq\n"));
+    host.shell("git reset -q --hard; echo host >one; git commit -qam host");
+    let done = desk.work(&["apply"]).done();
+    assert_eq!((done.status, done.stdout.as_str()), (2, ""), "{done:?}");
+    assert!(done.stderr.contains("with conflicts, marked as git marks them\nhint: git status\n"), "{done:?}");
+    assert!(host.read("many").contains("three\n4\ncinq\n"));
+    assert_eq!(host.read("one"), "<<<<<<< ours\nhost\n=======\nagent\n>>>>>>> theirs\n");
+    assert_eq!(host.git(&["status", "--porcelain"]), "M  many\nUU one\n");
+}
+
+/// Settings of the user's decide nothing here, nor where it is typed.
+#[test]
+fn a_patch_applies_whatever_is_configured() {
+    let desk = Desk::new();
+    let host = &desk.host;
+    desk.patch("printf 'one \\n\\n\\n' >one; mkdir -p sub; printf '\\tx \\r\\n' >sub/crlf; chmod +x sub/crlf");
+    for (key, value) in [
+        ("apply.whitespace", "error"),
+        ("apply.ignoreWhitespace", "change"),
+        ("core.whitespace", "tab-in-indent"),
+        ("diff.noprefix", "true"),
+        ("diff.mnemonicPrefix", "true"),
+        ("color.ui", "always"),
+    ] {
+        host.git(&["config", key, value]);
+    }
+    fs::create_dir(host.path.join("deep")).unwrap();
+    let words = ["-c", "cd deep; exec \"$@\"", "sh", crate::harness::PROGRAM, "work", "apply", &desk.identity];
+    let apply = desk.place.run_other("/bin/sh", &words).env("PATH", format!("{FAKE}:/usr/bin:/bin"));
+    let work = r#""complete":true,"files":0,"repositories":[{"path":".","commits":0,"stashes":0,"files":2}]"#;
+    let apply = apply.env("FAKE_WORK", work).env("GIT_DIR", "/nowhere").env("GIT_INDEX_FILE", "/nowhere/index");
+    let apply = apply.stdout("one\nsub/crlf\n");
+    apply.stderr("note: create mode 100755 sub/crlf\napplied to `[PLACE]/work`\n").test();
+    assert_eq!((host.read("one"), host.read("sub/crlf")), ("one \n\n\n".into(), "\tx \r\n".into()));
+    assert_eq!(host.git(&["ls-files", "--stage"]).lines().count(), 2, "nothing is staged");
+}
+
+/// Left out by exactly its name, whatever that would mean as a pattern.
+#[test]
+fn what_runs_by_itself_stays_out_until_it_is_asked_for() {
+    let desk = Desk::new();
+    let host = &desk.host;
+    let (run, plain) = (
+        ["*/.envrc", "[a]/.ENVRC", "b/\\?/Makefile", "package.json", "q/.vscode/a\nb", ".vscode/*"],
+        ["a/envrc", "b/x/file", "package.json.md", "vscode/x"],
+    );
+    let make = |names: &[&str]| {
+        for name in names {
+            host.write(name, "x\n");
+        }
+    };
+    desk.patch("true");
+    make(&run);
+    make(&plain);
+    let patch = host.shell(
+        "git add -A; echo base $(git rev-parse HEAD); git diff --binary --full-index --no-renames --cached
+         git reset -q --hard",
+    );
+    desk.hands("patch", &patch);
+    let asked = "these can run by themselves here:\n  */.envrc\n  .vscode/*\n  [a]/.ENVRC\n  b/\\?/Makefile\n  \
+        package.json\n  q/.vscode/a\\u{a}b\n";
+    let told = "they are left out\nhint: look at them with `claude-bottle work diff`; `--all` brings them\n";
+    let stdout = format!("{}\n", plain.join("\n"));
+    desk.work(&["apply"]).stdout(&stdout).stderr(&format!("{asked}{told}applied to `[PLACE]/work`\n")).test();
+    assert!(plain.iter().all(|name| host.has(name)) && !run.iter().any(|name| host.has(name)), "{:?}", host.seen());
+
+    // On a terminal it is asked; what was said no to, and nothing else, changes nothing.
+    host.shell("git clean -qfd");
+    for (answer, comes) in [("n\n", false), ("\n", false), ("y\n", true)] {
+        let mut terminal = desk.work(&["apply"]).on_terminal();
+        terminal.until("bring them, too? [y/N] ");
+        assert!(!plain.iter().any(|name| host.has(name)), "nothing happens before the answer");
+        terminal.types(answer);
+        let (status, seen) = terminal.end();
+        assert!(status == 0 && seen.starts_with(asked), "{seen}");
+        assert!(plain.iter().all(|name| host.has(name)) && run.iter().all(|name| host.has(name) == comes), "{seen}");
+        host.shell("git clean -qfd");
+    }
+    let before = host.seen();
+    let mut terminal = desk.work(&["apply"]).on_terminal();
+    terminal.until("bring them, too? [y/N] ");
+    terminal.types("\u{3}");
+    let (status, seen) = terminal.end();
+    assert_eq!((status, host.seen()), (130, before), "Ctrl-C is no `no`: {seen}");
+    desk.work(&["apply", "--all"]).done();
+    assert!(run.iter().all(|name| host.has(name)));
+}
+
+/// A commit that is not here is fetched first: the patch would be guesswork.
+#[test]
+fn changes_on_an_unknown_commit_are_refused() {
+    let desk = Desk::new();
+    desk.patch_of(&["new"]);
+    let patch = text(&desk.place.engine("handed/patch"));
+    for base in ["1234567890123456789012345678901234567890", "main..", "--help", "HEAD:one"] {
+        desk.hands("patch", patch.replacen("none", base, 1));
+        let hint = format!("hint: claude-bottle work fetch {}, then merge it\n", desk.place.steady(&desk.identity));
+        let lacks = format!("claude-bottle: `[PLACE]/work` lacks the commit that the changes are made on\n{hint}");
+        desk.work(&["apply"]).status(2).stderr(&lacks).test();
+        assert!(!desk.host.has("new"));
+    }
+}
+
+/// An archive that says more than `init` would: nothing of it leads out, and nothing is replaced.
+#[test]
+fn loose_files_lead_nowhere_and_replace_nothing() {
+    let desk = Desk::new();
+    let folder = desk.place.path("work");
+    fs::create_dir(desk.place.path("outside")).unwrap();
+    symlink("../outside", folder.join("out")).unwrap();
+    symlink("../outside/made", folder.join("dangling")).unwrap();
+    fs::create_dir(folder.join("folder")).unwrap();
+    fs::write(folder.join("mine"), "mine\n").unwrap();
+    fs::write(folder.join("same"), "agent\n").unwrap();
+    let mut tar = tar::Builder::new(File::create(desk.place.engine("handed/files")).unwrap());
+    let mut add = |name: &str, kind: tar::EntryType| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(if name.ends_with("deep") { 0o4755 } else { 0o644 });
+        header.set_size(6);
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        tar.append(&header, &b"agent\n"[..]).unwrap();
+    };
+    let inside =
+        ["mine", "same", "new/deep", "out/evil", "dangling", "folder", ".git/hooks/pre-commit", "a/.GIT/config"];
+    for name in inside {
+        add(&format!("files/{name}"), tar::EntryType::Regular);
+    }
+    add("files/../climbs", tar::EntryType::Regular);
+    add("/absolute", tar::EntryType::Regular);
+    add("files/link", tar::EntryType::Symlink);
+    add("files/pipe", tar::EntryType::Fifo);
+    tar.finish().unwrap();
+    drop(tar);
+
+    let before = desk.host.seen();
+    let done = desk.loose(&["apply", "--all"]).done();
+    assert_eq!((done.status, done.stdout.as_str()), (2, "new/deep\nsame\n"), "{done:?}");
+    for name in ["mine", "out/evil", "dangling", "folder", ".git/hooks/pre-commit", "a/.GIT/config"] {
+        assert!(done.stderr.contains(&format!(": {name}\n")), "{name}: {done:?}");
+    }
+    let mut now = desk.host.seen();
+    assert_eq!(now.remove(std::path::Path::new("new/deep")).as_deref(), Some("100755 agent\n"));
+    assert_eq!(now, before);
+    assert_eq!(fs::read_dir(desk.place.path("outside")).unwrap().count(), 0);
+    desk.assert_tidy();
+}
+
+/// Both kinds of work have something to ask about; who leaves at the second leaves nothing behind.
+#[test]
+fn each_question_can_be_left() {
+    let desk = Desk::new();
+    desk.patch_of(&["package.json"]);
+    let mut tar = tar::Builder::new(File::create(desk.place.engine("handed/files")).unwrap());
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_size(6);
+    tar.append_data(&mut header, "files/.envrc", &b"agent\n"[..]).unwrap();
+    tar.finish().unwrap();
+    drop(tar);
+    let work = r#""complete":true,"files":1,"repositories":[{"path":".","commits":0,"stashes":0,"files":1}]"#;
+    let before = desk.host.seen();
+    let mut terminal = desk.asked(&["apply"]).env("FAKE_WORK", work).on_terminal();
+    terminal.until("  package.json\r\nbring them, too? [y/N] ");
+    terminal.types("n\n");
+    terminal.until("  .envrc\r\nbring them, too? [y/N] ");
+    terminal.types("\u{3}");
+    assert_eq!((terminal.end().0, desk.host.seen()), (130, before));
+    desk.assert_tidy();
+}
+
+#[test]
+fn a_diff_is_raw_in_a_pipe_and_harmless_on_a_terminal() {
+    let desk = Desk::new();
+    let diff = "# repository .\n+\u{1b}]0;title\u{7}\u{202e}\n+tab\there\n";
+    desk.hands("diff", diff);
+    desk.work(&["diff"]).stdout(diff).test();
+    let (status, seen) = {
+        let mut terminal = desk.work(&["diff", "--stat"]).on_terminal();
+        terminal.until("here");
+        terminal.end()
+    };
+    assert!(status == 0 && !seen.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{seen:?}");
+    assert!(seen.contains("+tab\there\n"), "{seen:?}");
+    let call = desk.place.calls().pop().unwrap();
+    assert_eq!(call[call.len() - 3..], ["work", "diff", "--stat"]);
+    desk.hands("diff", "");
+    desk.work(&["diff"]).stderr("nothing is there that is nowhere else\n").test();
+}
+
+#[test]
+fn what_cannot_be_brought_home_is_said() {
+    let desk = Desk::new();
+    let before = desk.host.seen();
+    let id = desk.place.steady(&desk.identity);
+    for verb in ["fetch", "apply"] {
+        let two = r#""complete":true,"files":0,"repositories":[
+            {"path":"a","commits":1,"stashes":0,"files":1},{"path":"b\u001b","commits":1,"stashes":0,"files":1}]"#;
+        let said = "claude-bottle: several repositories: `a`, `b\\u{1b}`\nhint: name one of them\n";
+        desk.asked(&[verb]).env("FAKE_WORK", two.replace('\n', "")).status(2).stderr(said).test();
+        let said = "claude-bottle: what is in the workspace could not be compared\nhint: name a repository\n";
+        desk.asked(&[verb]).env("FAKE_WORK", r#""complete":false,"files":0"#).status(2).stderr(said).test();
+        let what = if verb == "fetch" { "commits" } else { "uncommitted changes" };
+        let said = format!("no {what}: nothing is there that is nowhere else\n");
+        desk.asked(&[verb]).stderr(&said).test();
+        // Without git on this machine; and in no repository.
+        let said = "claude-bottle: no `git` on this machine\nhint: install git\n";
+        desk.work(&[verb]).env("PATH", FAKE).status(2).stderr(said).test();
+        let said = "claude-bottle: `/proc` is in no git repository\n\
+            hint: go to the repository that it belongs to, and type this again\n";
+        let words = ["-c", "cd /proc; exec \"$@\"", "sh", crate::harness::PROGRAM, "work", verb, &desk.identity, "."];
+        let run = desk.place.run_other("/bin/sh", &words).env("PATH", format!("{FAKE}:/usr/bin:/bin"));
+        run.status(2).stderr(said).test();
+    }
+    desk.work(&["fetch"]).stderr("`[PLACE]/work` has all commits of `.` already\n").test();
+    assert_eq!(desk.host.seen(), before);
+    fs::remove_dir_all(desk.place.engine(&format!("volumes/claude-bottle-{}", desk.identity))).unwrap();
+    for verb in ["diff", "fetch", "apply"] {
+        desk.work(&[verb]).status(2).stderr(&format!("claude-bottle: the home of `{id}` is gone\n")).test();
+    }
+    let said = "claude-bottle: no session `nobody-at-all`\nhint: claude-bottle list --all\n";
+    for words in
+        [&["work", "fetch", "nobody-at-all"][..], &["put", "nobody-at-all", "x"], &["get", "nobody-at-all", "x"]]
+    {
+        let done = desk.place.run(words).done();
+        assert!(
+            done.status == 2 && done.stderr.starts_with("claude-bottle: no session `nobody-at-all`\n"),
+            "{said}{done:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_goes_in_and_comes_out() {
+    let place = kept();
+    let id = place.session();
+    let steady = place.steady(&id);
+    place.write("work/shot.png", "a picture\n");
+    for verb in ["put", "get"] {
+        let done = place.run(&[verb, &id, "shot.png"]).done();
+        assert_eq!(done.status, 2);
+        assert!(done.stderr.ends_with(&format!("hint: claude-bottle resume {id}\n")), "{done:?}");
+    }
+    assert_eq!(place.calls(), [[""; 0]; 0], "what is kept does not run: no engine is asked");
+
+    assert_eq!(place.run(&["resume", "--yes", &id]).env("FAKE_AGENT", "detaches").done().status, 0);
+    place.forget_calls();
+    place.run(&["put", &id, "shot.png"]).stdout("/home/agent/workspace/~/inbox/shot.png\n").test();
+    assert_eq!(text(&place.engine("handed/put")), "a picture\n");
+    let call = place.calls().pop().unwrap();
+    let agent = format!("claude-bottle-{id}-agent");
+    assert_eq!(call[..3], ["exec", "-i", &agent]);
+    assert_eq!(call[call.len() - 3..], ["init", "put", "~/inbox/shot.png"]);
+    place.run(&["put", &id, "-", "a b"]).stdin("typed").stdout("/home/agent/workspace/a b\n").test();
+    assert_eq!(text(&place.engine("handed/put")), "typed");
+    let usage = "claude-bottle: no name for the file\nhint: name a path in the bottle behind it\n";
+    place.run(&["put", &id, "-"]).status(2).stderr(usage).test();
+    let said = "claude-bottle: `.` is a directory\nhint: put files, or a tar of it\n";
+    place.run(&["put", &id, ".", "x"]).status(2).stderr(said).test();
+    let said = "claude-bottle: cannot read `none`: No such file or directory (os error 2)\n";
+    place.run(&["put", &id, "none"]).status(2).stderr(said).test();
+
+    // What fails leaves nothing; what is there stays, also where it is a link to nowhere.
+    let gone = "claude-bottle: cannot read `sub/note`: gone\n";
+    place.run(&["get", &id, "sub/note"]).status(2).stderr(gone).test();
+    assert_eq!(fs::read_dir(place.path("work")).unwrap().count(), 1);
+    fs::write(place.engine("handed/get"), "from inside\n").unwrap();
+    place.run(&["get", &id, "sub/note"]).test();
+    assert_eq!(text(&place.path("work/note")), "from inside\n");
+    place.run(&["get", &id, "sub/note", "-"]).stdout("from inside\n").test();
+    symlink("nowhere", place.path("work/link")).unwrap();
+    for name in ["shot.png", "link"] {
+        let there = format!("claude-bottle: `{name}` is there already\nhint: `--force` overwrites it\n");
+        place.run(&["get", &id, "note", name]).status(2).stderr(&there).test();
+        place.run(&["get", "--force", &id, "note", name]).test();
+        let meta = fs::symlink_metadata(place.path("work").join(name)).unwrap();
+        assert!(meta.is_file() && std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o7777 == 0o644);
+    }
+    assert_eq!(fs::read_dir(place.path("work")).unwrap().count(), 3, "the link was replaced, not followed");
+    place.run_other(&format!("{FAKE}/docker"), &["stop", &agent]).done();
+    let ended = format!("claude-bottle: `{steady}` does not run any more\nhint: claude-bottle resume {steady}\n");
+    place.run(&["get", &id, "note"]).status(2).stderr(&ended).test();
+}

@@ -1,0 +1,9 @@
+//! The repository's own rules, held by reading its files: layers, conventions, packages, documents, formats.
+
+mod conventions;
+pub mod docs;
+pub mod formats;
+mod layers;
+mod machine;
+mod packages;
+mod sources;
