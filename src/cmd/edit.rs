@@ -3,7 +3,7 @@
 
 use crate::cli::EditArgs;
 use crate::exit::{Exit, UserError};
-use crate::manifest::{self, FILE};
+use crate::manifest::{self, FILE, Proposed};
 use crate::probe;
 use crate::say;
 use crate::state::{Draft, Home};
@@ -84,7 +84,8 @@ impl Manifest {
     /// What is wrong with it, were this in it.
     fn faults(&self, bytes: &[u8]) -> Vec<UserError> {
         let folder = self.file.parent().unwrap_or(&self.home);
-        match manifest::proposed((&self.home, folder), &self.file, bytes) {
+        let proposed = Proposed { file: self.file.clone(), bytes: bytes.to_owned() };
+        match manifest::load_proposed(&self.home, folder, proposed) {
             Ok(manifest) => manifest.faults_in(&self.file),
             Err(refused) => vec![refused],
         }

@@ -7,7 +7,7 @@ use super::choice::{Choice, Menu};
 use super::launch::asking_terminal;
 use crate::cli::InitArgs;
 use crate::exit::Exit;
-use crate::manifest::{self, FILE, Manifest};
+use crate::manifest::{self, FILE, Manifest, Proposed};
 use crate::say;
 use crate::state::{Home, is_there, write_new};
 use crate::text;
@@ -83,7 +83,7 @@ impl Beginning {
             true => {
                 let place = self.person.place()?;
                 let text = HOME.replacen(TOKEN, &spaced(&place.auth), 1);
-                let manifest = manifest::proposed((&self.home, &self.home), &file, text.as_bytes())?;
+                let manifest = manifest::load_proposed(&self.home, &self.home, proposed(&file, &text))?;
                 manifest.choose(AGENT)?;
                 (Some((place, text)), manifest)
             }
@@ -141,7 +141,7 @@ impl Beginning {
         );
         // Its bottle may not be on the disk yet; what is said of the agent itself is read all the same.
         let nowhere = self.here.join("nowhere");
-        manifest::proposed((&nowhere, &self.here), &self.here.join(FILE), text.as_bytes())?;
+        manifest::load_proposed(&nowhere, &self.here, proposed(&self.here.join(FILE), &text))?;
         Ok(Some((name, text)))
     }
 }
@@ -173,6 +173,10 @@ impl Person {
             answer => Ok(answer.is_yes()),
         }
     }
+}
+
+fn proposed(file: &Path, text: &str) -> Proposed {
+    Proposed { file: file.to_owned(), bytes: text.as_bytes().to_owned() }
 }
 
 /// A folder's name as an agent's.

@@ -28,7 +28,7 @@ pub fn run(asked: &NamesArgs) -> Result<Exit> {
 
 /// Of the home and of the current directory; a broken one, too, with what is wrong: `start` says so at length.
 fn agents(home: &Home) -> Vec<(String, String)> {
-    let manifest = manifest::readable(home.path(), &std::env::current_dir().unwrap_or_default());
+    let manifest = manifest::load_readable(home.path(), &std::env::current_dir().unwrap_or_default());
     let agents = manifest.agents().into_iter().map(|name| {
         let what = match manifest.choose(name) {
             Ok(chosen) => match chosen.agent.scope {

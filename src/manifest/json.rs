@@ -1,23 +1,37 @@
-//! JSON with comments and trailing commas, into values that know their line and column.
+//! A parser for JSON with comments and trailing commas; each value knows its line, its column and its bytes.
 //!
-//! Strict where JSON is ambiguous: a key twice, half a surrogate pair, a number out of range are refused.
-//! Depth is bounded; no input panics. Lines end with LF, CRLF or CR; a column counts characters.
+//! Strict where JSON is ambiguous: a repeated key, half a surrogate pair and a number out of range are errors.
+//! Nesting is bounded; no input panics. Lines end with LF, CRLF or CR; a column counts characters.
 
 use crate::text::needs_escape;
 use std::fmt::Write as _;
 
 /// Arrays and objects inside each other.
-const DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 
+/// Characters of text that an error quotes.
+const MAX_EXCERPT_CHARS: usize = 80;
+
+/// A place in the text, for people. Both count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct At {
+pub struct Position {
     pub line: u32,
     pub column: u32,
 }
 
+/// The bytes `start..end` of the parsed text; a byte order mark counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub start: usize,
+    pub end: usize,
+}
+
+/// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    pub at: At,
+    pub at: Position,
+    /// The value alone, without blanks and comments around it: it can be replaced in place.
+    pub span: Span,
     pub value: Value,
 }
 
@@ -28,40 +42,45 @@ pub enum Value {
     Number(serde_json::Number),
     String(String),
     Array(Vec<Node>),
-    /// In the order of the text; no key twice.
+    /// In the order of the text; no key stands twice.
     Object(Vec<Member>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
     pub key: String,
-    /// Of the key.
-    pub at: At,
+    /// Where the key begins.
+    pub at: Position,
+    /// The key with its quotes.
+    pub key_span: Span,
     pub node: Node,
 }
 
-/// What the text is not.
+/// Why the text is not JSON, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    pub at: At,
+pub struct SyntaxError {
+    pub at: Position,
     pub what: String,
 }
 
-/// The one value of `text`, which may begin with a byte order mark.
-pub fn parse(text: &str) -> Result<Node, Fault> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { rest: text, at: At { line: 1, column: 1 }, depth: 0 };
-    reader.blank()?;
-    let node = reader.value()?;
-    reader.blank()?;
-    match reader.peek() {
+/// Parses the one value of `text`, which may begin with a byte order mark.
+///
+/// # Errors
+/// The first [`SyntaxError`].
+pub fn parse(text: &str) -> Result<Node, SyntaxError> {
+    let rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut parser = Parser { length: text.len(), rest, at: Position { line: 1, column: 1 }, depth: 0 };
+    parser.skip_blank()?;
+    let node = parser.value()?;
+    parser.skip_blank()?;
+    match parser.peek() {
         None => Ok(node),
-        Some(c) => reader.fault(format!("{} after the end of the manifest's one value", shown(c))),
+        Some(c) => parser.error(format!("{} after the end of the manifest's one value", describe(c))),
     }
 }
 
 impl Node {
-    /// With an article, as an error says it.
+    /// The kind of the value with an article, for an error.
     pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "null",
@@ -73,7 +92,7 @@ impl Node {
         }
     }
 
-    /// Without the positions.
+    /// The value without its positions.
     pub fn plain(&self) -> serde_json::Value {
         use serde_json::Value as Plain;
         match &self.value {
@@ -87,85 +106,98 @@ impl Node {
     }
 }
 
-struct Reader<'a> {
+struct Parser<'a> {
+    /// Bytes of the whole text.
+    length: usize,
+    /// The text that is not read yet.
     rest: &'a str,
-    at: At,
+    at: Position,
     depth: usize,
 }
 
-impl Reader<'_> {
+impl Parser<'_> {
+    /// Bytes read so far.
+    fn offset(&self) -> usize {
+        self.length - self.rest.len()
+    }
+
+    /// The bytes from `start` to here.
+    fn span_from(&self, start: usize) -> Span {
+        Span { start, end: self.offset() }
+    }
+
     fn peek(&self) -> Option<char> {
         self.rest.chars().next()
     }
 
-    fn next(&mut self) -> Option<char> {
+    fn advance(&mut self) -> Option<char> {
         let mut chars = self.rest.chars();
         let c = chars.next()?;
         self.rest = chars.as_str();
         match c {
             '\r' if self.rest.starts_with('\n') => {}
-            '\n' | '\r' => self.at = At { line: self.at.line.saturating_add(1), column: 1 },
+            '\n' | '\r' => self.at = Position { line: self.at.line.saturating_add(1), column: 1 },
             _ => self.at.column = self.at.column.saturating_add(1),
         }
         Some(c)
     }
 
-    fn fault<T>(&self, what: impl Into<String>) -> Result<T, Fault> {
-        Err(Fault { at: self.at, what: what.into() })
+    fn error<T>(&self, what: impl Into<String>) -> Result<T, SyntaxError> {
+        Err(SyntaxError { at: self.at, what: what.into() })
     }
 
-    /// What stands here, in words.
+    /// The next character in words.
     fn found(&self) -> String {
-        self.peek().map_or_else(|| "the end of the file".into(), shown)
+        self.peek().map_or_else(|| "the end of the file".into(), describe)
     }
 
     /// Skips white space and comments.
-    fn blank(&mut self) -> Result<(), Fault> {
+    fn skip_blank(&mut self) -> Result<(), SyntaxError> {
         loop {
             match self.peek() {
                 Some(' ' | '\t' | '\n' | '\r') => {
-                    self.next();
+                    self.advance();
                 }
                 Some('/') if self.rest.starts_with("//") => {
                     while self.peek().is_some_and(|c| c != '\n' && c != '\r') {
-                        self.next();
+                        self.advance();
                     }
                 }
                 Some('/') if self.rest.starts_with("/*") => {
                     let start = self.at;
-                    self.next();
-                    self.next();
+                    self.advance();
+                    self.advance();
                     while !self.rest.starts_with("*/") {
-                        if self.next().is_none() {
-                            return Err(Fault { at: start, what: "a `/*` comment without its `*/`".into() });
+                        if self.advance().is_none() {
+                            return Err(SyntaxError { at: start, what: "a `/*` comment without its `*/`".into() });
                         }
                     }
-                    self.next();
-                    self.next();
+                    self.advance();
+                    self.advance();
                 }
-                Some('#') => return self.fault("`#` begins no comment here: write `//` or `/* */`"),
+                Some('#') => return self.error("`#` begins no comment here: write `//` or `/* */`"),
                 _ => return Ok(()),
             }
         }
     }
 
-    fn value(&mut self) -> Result<Node, Fault> {
-        let at = self.at;
+    fn value(&mut self) -> Result<Node, SyntaxError> {
+        let (at, start) = (self.at, self.offset());
         let value = match self.peek() {
-            Some('{') => self.deeper(Self::object)?,
-            Some('[') => self.deeper(Self::array)?,
+            Some('{') => self.nested(Self::object)?,
+            Some('[') => self.nested(Self::array)?,
             Some('"') => Value::String(self.string()?),
-            Some('\'') => return self.fault("a string stands in double quotes"),
+            Some('\'') => return self.error("a string stands in double quotes"),
             Some(c) if c == '-' || c == '+' || c == '.' || c.is_ascii_digit() => self.number()?,
             Some(c) if c.is_alphabetic() || c == '_' => self.word()?,
-            _ => return self.fault(format!("expected a value, found {}", self.found())),
+            _ => return self.error(format!("expected a value, found {}", self.found())),
         };
-        Ok(Node { at, value })
+        Ok(Node { at, span: self.span_from(start), value })
     }
 
-    fn deeper(&mut self, inside: fn(&mut Self) -> Result<Value, Fault>) -> Result<Value, Fault> {
-        if self.depth == DEPTH {
-            return self.fault(format!("more than {DEPTH} arrays and objects inside each other"));
+    fn nested(&mut self, inside: fn(&mut Self) -> Result<Value, SyntaxError>) -> Result<Value, SyntaxError> {
+        if self.depth == MAX_DEPTH {
+            return self.error(format!("more than {MAX_DEPTH} arrays and objects inside each other"));
         }
         self.depth += 1;
         let value = inside(self);
@@ -173,99 +205,100 @@ impl Reader<'_> {
         value
     }
 
-    fn object(&mut self) -> Result<Value, Fault> {
-        self.next();
+    fn object(&mut self) -> Result<Value, SyntaxError> {
+        self.advance();
         let mut members: Vec<Member> = Vec::new();
-        // Large objects must not cost the square of their size.
+        // Line of each key. A search in `members` would cost the square of a large object's size.
         let mut lines = std::collections::HashMap::new();
         loop {
-            self.blank()?;
-            let at = self.at;
+            self.skip_blank()?;
+            let (at, start) = (self.at, self.offset());
             match self.peek() {
                 Some('}') => break,
                 Some('"') => {}
-                Some('\'') => return self.fault("a key stands in double quotes"),
+                Some('\'') => return self.error("a key stands in double quotes"),
                 Some(c) if c.is_alphanumeric() || c == '_' || c == '$' => {
-                    return self.fault("a key stands in double quotes");
+                    return self.error("a key stands in double quotes");
                 }
-                _ => return self.fault(format!("expected a key or `}}`, found {}", self.found())),
+                _ => return self.error(format!("expected a key or `}}`, found {}", self.found())),
             }
             let key = self.string()?;
+            let key_span = self.span_from(start);
             if let Some(first) = lines.insert(key.clone(), at.line) {
-                let what = format!("key `{}` stands here twice, first in line {first}", visible(&key));
-                return Err(Fault { at, what });
+                let what = format!("key `{}` stands here twice, first in line {first}", excerpt(&key));
+                return Err(SyntaxError { at, what });
             }
-            self.blank()?;
+            self.skip_blank()?;
             if self.peek() != Some(':') {
-                return self.fault(format!("expected `:` after key `{}`, found {}", visible(&key), self.found()));
+                return self.error(format!("expected `:` after key `{}`, found {}", excerpt(&key), self.found()));
             }
-            self.next();
-            self.blank()?;
+            self.advance();
+            self.skip_blank()?;
             let node = self.value()?;
-            members.push(Member { key, at, node });
-            self.blank()?;
+            members.push(Member { key, at, key_span, node });
+            self.skip_blank()?;
             match self.peek() {
                 Some(',') => {
-                    self.next();
+                    self.advance();
                 }
                 Some('}') => {}
-                _ => return self.fault(format!("expected `,` or `}}`, found {}", self.found())),
+                _ => return self.error(format!("expected `,` or `}}`, found {}", self.found())),
             }
         }
-        self.next();
+        self.advance();
         Ok(Value::Object(members))
     }
 
-    fn array(&mut self) -> Result<Value, Fault> {
-        self.next();
+    fn array(&mut self) -> Result<Value, SyntaxError> {
+        self.advance();
         let mut nodes = Vec::new();
         loop {
-            self.blank()?;
+            self.skip_blank()?;
             if self.peek() == Some(']') {
                 break;
             }
             nodes.push(self.value()?);
-            self.blank()?;
+            self.skip_blank()?;
             match self.peek() {
                 Some(',') => {
-                    self.next();
+                    self.advance();
                 }
                 Some(']') => {}
-                _ => return self.fault(format!("expected `,` or `]`, found {}", self.found())),
+                _ => return self.error(format!("expected `,` or `]`, found {}", self.found())),
             }
         }
-        self.next();
+        self.advance();
         Ok(Value::Array(nodes))
     }
 
-    fn string(&mut self) -> Result<String, Fault> {
-        self.next();
+    fn string(&mut self) -> Result<String, SyntaxError> {
+        self.advance();
         let mut text = String::new();
         loop {
             match self.peek() {
-                None => return self.fault("a string without its closing `\"`"),
+                None => return self.error("a string without its closing `\"`"),
                 Some('"') => {
-                    self.next();
+                    self.advance();
                     return Ok(text);
                 }
-                Some('\n' | '\r') => return self.fault("a string without its closing `\"`: a new line in it is `\\n`"),
+                Some('\n' | '\r') => return self.error("a string without its closing `\"`: a new line in it is `\\n`"),
                 Some('\\') => text.push(self.escape()?),
                 Some(c) if c < ' ' => {
-                    return self.fault(format!("{} in a string: write `\\u{:04x}`", shown(c), u32::from(c)));
+                    return self.error(format!("{} in a string: write `\\u{:04x}`", describe(c), u32::from(c)));
                 }
                 Some(c) => {
-                    self.next();
+                    self.advance();
                     text.push(c);
                 }
             }
         }
     }
 
-    fn escape(&mut self) -> Result<char, Fault> {
+    fn escape(&mut self) -> Result<char, SyntaxError> {
         let at = self.at;
-        let bad = |what: &str| Err(Fault { at, what: what.into() });
-        self.next();
-        let Some(c) = self.peek() else { return self.fault("a string without its closing `\"`") };
+        let bad = |what: &str| Err(SyntaxError { at, what: what.into() });
+        self.advance();
+        let Some(c) = self.peek() else { return self.error("a string without its closing `\"`") };
         let meant = match c {
             '"' | '\\' | '/' => c,
             'b' => '\u{8}',
@@ -274,14 +307,14 @@ impl Reader<'_> {
             'r' => '\r',
             't' => '\t',
             'u' => {
-                self.next();
-                let Some(first) = self.four() else { return bad("`\\u` wants four hexadecimal digits") };
+                self.advance();
+                let Some(first) = self.hex4() else { return bad("`\\u` wants four hexadecimal digits") };
                 let code = match first {
                     0xd800..=0xdbff => {
                         let low = self.rest.starts_with("\\u").then(|| {
-                            self.next();
-                            self.next();
-                            self.four()
+                            self.advance();
+                            self.advance();
+                            self.hex4()
                         });
                         match low.flatten() {
                             Some(low @ 0xdc00..=0xdfff) => 0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00),
@@ -293,61 +326,63 @@ impl Reader<'_> {
                 return char::from_u32(code)
                     .map_or_else(|| bad("half a surrogate pair: `\\ude00` wants its `\\ud83d`"), Ok);
             }
-            _ => return bad(&format!("unknown escape `\\{}`: a backslash itself is `\\\\`", visible(&c.to_string()))),
+            _ => return bad(&format!("unknown escape `\\{}`: a backslash itself is `\\\\`", excerpt(&c.to_string()))),
         };
-        self.next();
+        self.advance();
         Ok(meant)
     }
 
-    fn four(&mut self) -> Option<u32> {
+    /// Reads four hexadecimal digits.
+    fn hex4(&mut self) -> Option<u32> {
         let digits = self.rest.get(..4)?;
         if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
         }
         let code = u32::from_str_radix(digits, 16).ok()?;
         for _ in 0..4 {
-            self.next();
+            self.advance();
         }
         Some(code)
     }
 
-    /// All that could belong to a word or number that stands here.
+    /// Reads every character that a word or a number could hold.
     fn token(&mut self) -> String {
         let mut token = String::new();
         while let Some(c) = self.peek().filter(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '.')) {
-            self.next();
+            self.advance();
             token.push(c);
         }
         token
     }
 
-    fn word(&mut self) -> Result<Value, Fault> {
+    fn word(&mut self) -> Result<Value, SyntaxError> {
         let at = self.at;
         match self.token().as_str() {
             "true" => Ok(Value::Bool(true)),
             "false" => Ok(Value::Bool(false)),
             "null" => Ok(Value::Null),
-            other => {
-                Err(Fault { at, what: format!("unknown word `{}`: a string stands in double quotes", visible(other)) })
-            }
+            other => Err(SyntaxError {
+                at,
+                what: format!("unknown word `{}`: a string stands in double quotes", excerpt(other)),
+            }),
         }
     }
 
-    fn number(&mut self) -> Result<Value, Fault> {
+    fn number(&mut self) -> Result<Value, SyntaxError> {
         let at = self.at;
         let token = self.token();
-        let fault = |why: &str| Err(Fault { at, what: format!("bad number `{}`: {why}", visible(&token)) });
+        let bad = |why: &str| Err(SyntaxError { at, what: format!("bad number `{}`: {why}", excerpt(&token)) });
         if !is_number(&token) {
-            return fault("digits, as in `12`, `-3`, `0.5` or `1e9`, are wanted");
+            return bad("digits, as in `12`, `-3`, `0.5` or `1e9`, are wanted");
         }
         match token.parse::<serde_json::Number>() {
             Ok(number) => Ok(Value::Number(number)),
-            Err(_) => fault("out of range"),
+            Err(_) => bad("out of range"),
         }
     }
 }
 
-/// JSON's own grammar: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`
+/// Is it a number by JSON's grammar? `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`
 fn is_number(token: &str) -> bool {
     let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
     let rest = token.strip_prefix('-').unwrap_or(token);
@@ -365,19 +400,18 @@ fn is_number(token: &str) -> bool {
         && exponent.is_none_or(|e| digits(e.strip_prefix(['+', '-']).unwrap_or(e)))
 }
 
-fn shown(c: char) -> String {
+fn describe(c: char) -> String {
     if c.is_control() {
         format!("control character U+{:04X}", u32::from(c))
     } else {
-        format!("`{}`", visible(&c.to_string()))
+        format!("`{}`", excerpt(&c.to_string()))
     }
 }
 
-/// What a manifest says goes to a terminal only with its control and direction characters made visible.
-pub fn clean(text: &str) -> String {
+/// `text` for one line of an error: characters that would act or hide on a terminal, line ends too, are escaped.
+pub fn printable(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
-        // An error is one line: here nothing lays out text.
         if needs_escape(c) || c.is_control() {
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
@@ -387,11 +421,11 @@ pub fn clean(text: &str) -> String {
     out
 }
 
-/// The same, and short.
-pub fn visible(text: &str) -> String {
-    match text.char_indices().nth(80) {
-        Some((end, _)) => clean(&text[..end]) + "…",
-        None => clean(text),
+/// The beginning of `text`, [`printable`].
+pub fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(MAX_EXCERPT_CHARS) {
+        Some((end, _)) => printable(&text[..end]) + "…",
+        None => printable(text),
     }
 }
 
@@ -447,6 +481,38 @@ mod tests {
         assert_eq!((members[1].at.line, members[1].node.at.column), (3, 7));
     }
 
+    /// Every key and value below `node`, as text and as its bytes in `text` read.
+    fn assert_spans(text: &str, node: &Node) {
+        let bytes = |span: Span| text.get(span.start..span.end).unwrap_or_else(|| panic!("{text:?}: {span:?}"));
+        assert_eq!(parse(bytes(node.span)).unwrap().plain(), node.plain(), "{text:?}");
+        assert_eq!(bytes(node.span), bytes(node.span).trim());
+        match &node.value {
+            Value::Object(members) => {
+                for member in members {
+                    assert_eq!(plain(bytes(member.key_span)), serde_json::json!(member.key), "{text:?}");
+                    assert_spans(text, &member.node);
+                }
+            }
+            Value::Array(nodes) => nodes.iter().for_each(|node| assert_spans(text, node)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn spans_cover_exactly_the_text_of_keys_and_values() {
+        let text = "\u{feff}// é\r\n{ /* a */ \"\\u0061é\" /* : */ : /* 1 */ [ 1, // one\n-2e3 ,\"x\" ] , \"b\":null }";
+        let node = parse(text).unwrap();
+        let Value::Object(members) = &node.value else { panic!() };
+        let Value::Array(values) = &members[0].node.value else { panic!() };
+        let spans = [node.span, members[0].key_span, members[0].node.span, members[1].key_span, members[1].node.span];
+        let found: Vec<&str> =
+            spans.into_iter().chain(values.iter().map(|node| node.span)).map(|s| &text[s.start..s.end]).collect();
+        let array = "[ 1, // one\n-2e3 ,\"x\" ]";
+        let object = &text[text.find('{').unwrap()..];
+        assert_eq!(found, [object, "\"\\u0061é\"", array, "\"b\"", "null", "1", "-2e3", "\"x\""]);
+        assert_spans(text, &node);
+    }
+
     #[test]
     fn faults_say_what_was_expected() {
         for (text, wanted) in [
@@ -493,6 +559,9 @@ mod tests {
             let length = random(24);
             let text: String = (0..length).map(|_| alphabet[random(alphabet.len())]).collect();
             let ours = parse(&text);
+            if let Ok(node) = &ours {
+                assert_spans(&text, node);
+            }
             if let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) {
                 match ours {
                     Ok(node) => assert_eq!(node.plain(), value, "{text:?}"),

@@ -1,42 +1,42 @@
 //! The keys of the manifest: which object accepts which.
 //!
-//! The reader refuses every other key; the JSON Schema in `schema/` is held to these tables by a test.
+//! Every other key is an error; a test holds the JSON Schema in `schema/` to these tables.
 
 /// The keys of one kind of object.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
-    /// The kind, with its article, as an error says it.
-    pub of: &'static str,
+    /// The kind of object with its article, for an error.
+    pub subject: &'static str,
     pub keys: &'static [&'static str],
 }
 
-pub const HOME: Table = Table { of: "the home's manifest", keys: &["$schema", "bottles", "agents"] };
-pub const DIRECTORY: Table = Table { of: "a directory's manifest", keys: &["$schema", "agents"] };
+pub const HOME: Table = Table { subject: "the home's manifest", keys: &["$schema", "bottles", "agents"] };
+pub const DIRECTORY: Table = Table { subject: "a directory's manifest", keys: &["$schema", "agents"] };
 
 pub const AGENT: Table = Table {
-    of: "an agent",
+    subject: "an agent",
     keys: &["bottle", "command", "prompt", "prompt_file", "skills", "claude_md", "settings", "git"],
 };
-pub const AGENT_GIT: Table = Table { of: "an agent's `git`", keys: &["user"] };
+pub const AGENT_GIT: Table = Table { subject: "an agent's `git`", keys: &["user"] };
 pub const DIRECTORY_AGENT: Table =
-    Table { of: "a directory's agent", keys: &["bottle", "command", "prompt", "prompt_file", "skills"] };
+    Table { subject: "a directory's agent", keys: &["bottle", "command", "prompt", "prompt_file", "skills"] };
 
 pub const BOTTLE: Table = Table {
-    of: "a bottle",
+    subject: "a bottle",
     keys: &["extends", "image", "env", "egress", "git", "supervise", "limits", "on_hangup", "cwd_agents"],
 };
-pub const IMAGE: Table = Table { of: "`image`", keys: &["name", "dockerfile", "context"] };
-pub const EGRESS: Table = Table { of: "`egress`", keys: &["routes"] };
-pub const GIT: Table = Table { of: "a bottle's `git`", keys: &["user", "remotes"] };
-pub const USER: Table = Table { of: "`git.user`", keys: &["name", "email"] };
+pub const IMAGE: Table = Table { subject: "`image`", keys: &["name", "dockerfile", "context"] };
+pub const EGRESS: Table = Table { subject: "`egress`", keys: &["routes"] };
+pub const GIT: Table = Table { subject: "a bottle's `git`", keys: &["user", "remotes"] };
+pub const USER: Table = Table { subject: "`git.user`", keys: &["name", "email"] };
 pub const REMOTE: Table = Table {
-    of: "a remote",
+    subject: "a remote",
     keys: &["name", "upstream", "identity_file", "known_host_key", "allow_force", "allow_delete", "refs"],
 };
-pub const LIMITS: Table = Table { of: "`limits`", keys: &["memory", "cpus", "pids"] };
+pub const LIMITS: Table = Table { subject: "`limits`", keys: &["memory", "cpus", "pids"] };
 
 pub const ROUTE: Table = Table {
-    of: "a route",
+    subject: "a route",
     keys: &[
         "host",
         "port",
@@ -59,8 +59,8 @@ pub const ROUTE: Table = Table {
         "inspect_responses",
     ],
 };
-pub const AUTH: Table = Table { of: "`auth`", keys: &["token_ref", "token_cmd", "scheme", "user", "as"] };
-pub const SCHEME: Table = Table { of: "`scheme`", keys: &["header"] };
+pub const AUTH: Table = Table { subject: "`auth`", keys: &["token_ref", "token_cmd", "scheme", "user", "as"] };
+pub const SCHEME: Table = Table { subject: "`scheme`", keys: &["header"] };
 
 /// Each table beside the name of its definition in the JSON Schema (the root has none).
 pub const ALL: &[(Option<&str>, &Table)] = &[

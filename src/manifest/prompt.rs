@@ -1,9 +1,10 @@
 //! The text of an agent's prompt.
 //!
 //! A directory's `prompt_file` is opened one component at a time, none of them a symlink: what a cloned repository
-//! names stays beneath its folder, also while someone moves things about. What is read is bounded, and UTF-8.
+//! names stays beneath its folder, also while files are moved at the same time. What is read is bounded, and UTF-8.
 
-use super::json::clean;
+use super::json::printable;
+use super::source::resolve_path_in;
 use super::{Prompt, Scope};
 use crate::exit::UserError;
 use nix::errno::Errno;
@@ -14,9 +15,12 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-/// Bytes of a prompt.
-const MOST: u64 = 1 << 20;
+const MAX_PROMPT_BYTES: u64 = 1 << 20;
 
+/// The text of a prompt, of an agent that a manifest of this scope defines.
+///
+/// # Errors
+/// `UserError` for a file that cannot be read, is too long or not UTF-8, or lies where its scope may not read.
 pub fn read_prompt(prompt: &Prompt, scope: Scope) -> Result<String, UserError> {
     let (root, path) = match prompt {
         Prompt::Text(text) => return Ok(text.clone()),
@@ -25,75 +29,82 @@ pub fn read_prompt(prompt: &Prompt, scope: Scope) -> Result<String, UserError> {
     let (shown, opened) = match scope {
         Scope::Directory => (root.join(path), beneath(root, path)),
         Scope::Home => {
-            let path = super::from_home(root, path).map_err(|why| bad(path, why))?;
+            let path = resolve_path_in(root, path).map_err(|why| prompt_error(path, why))?;
             let opened = open(&path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty());
-            (path, opened.map_err(Why::System))
+            (path, opened.map_err(OpenError::System))
         }
     };
-    let file = opened.map_err(|why| bad(&shown, why.words()))?;
-    text_of(File::from(file)).map_err(|why| bad(&shown, why))
+    let file = opened.map_err(|why| prompt_error(&shown, why.reason()))?;
+    text_of(File::from(file)).map_err(|why| prompt_error(&shown, why))
 }
 
-fn bad(path: &Path, why: impl std::fmt::Display) -> UserError {
-    UserError::new(format!("prompt_file `{}`: {why}", clean(&path.display().to_string())))
+fn prompt_error(path: &Path, why: impl std::fmt::Display) -> UserError {
+    UserError::new(format!("prompt_file `{}`: {why}", printable(&path.display().to_string())))
 }
 
-enum Why {
+/// OpenError a file was not opened.
+enum OpenError {
     System(Errno),
     Symlink(PathBuf),
     Climbs,
 }
 
-impl Why {
-    fn words(&self) -> String {
+impl OpenError {
+    fn reason(&self) -> String {
         match self {
-            Why::System(errno) => errno.desc().to_ascii_lowercase(),
-            Why::Symlink(at) => {
-                format!("`{}` is a symlink, which a directory's agent may not use", clean(&at.display().to_string()))
+            OpenError::System(errno) => errno.desc().to_ascii_lowercase(),
+            OpenError::Symlink(at) => {
+                format!(
+                    "`{}` is a symlink, which a directory's agent may not use",
+                    printable(&at.display().to_string())
+                )
             }
-            Why::Climbs => "not beneath the manifest's folder".into(),
+            OpenError::Climbs => "not beneath the manifest's folder".into(),
         }
     }
 }
 
-/// Opens `path` beneath `root` without following a symlink below it.
-fn beneath(root: &Path, path: &Path) -> Result<OwnedFd, Why> {
+/// Opens `path` beneath `root`; no component of `path` may be a symlink.
+fn beneath(root: &Path, path: &Path) -> Result<OwnedFd, OpenError> {
     let folder = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut at = open(root, folder, Mode::empty()).map_err(Why::System)?;
+    let mut at = open(root, folder, Mode::empty()).map_err(OpenError::System)?;
     let mut parts = Vec::new();
     for part in path.components() {
         match part {
             Component::Normal(name) => parts.push(name),
             Component::CurDir => {}
-            _ => return Err(Why::Climbs),
+            _ => return Err(OpenError::Climbs),
         }
     }
-    let Some((file, folders)) = parts.split_last() else { return Err(Why::Climbs) };
+    let Some((file, folders)) = parts.split_last() else { return Err(OpenError::Climbs) };
     let mut walked = PathBuf::new();
     for name in folders {
         walked.push(name);
-        at = openat(&at, *name, folder | OFlag::O_NOFOLLOW, Mode::empty()).map_err(|e| said(&at, name, e, &walked))?;
+        at = openat(&at, *name, folder | OFlag::O_NOFOLLOW, Mode::empty())
+            .map_err(|e| open_error(&at, name, e, &walked))?;
     }
     walked.push(file);
-    // O_NONBLOCK: a fifo must not hold us.
+    // Without O_NONBLOCK, opening a fifo would wait for a writer.
     let plain = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    openat(&at, *file, plain, Mode::empty()).map_err(|e| said(&at, file, e, &walked))
+    openat(&at, *file, plain, Mode::empty()).map_err(|e| open_error(&at, file, e, &walked))
 }
 
-/// O_NOFOLLOW says ELOOP for a file and ENOTDIR for a folder: the words should name the symlink.
-fn said(at: &OwnedFd, name: &std::ffi::OsStr, errno: Errno, walked: &Path) -> Why {
+/// Tells a symlink from other errors: O_NOFOLLOW gives ELOOP for a file, and ENOTDIR for a folder.
+fn open_error(at: &OwnedFd, name: &std::ffi::OsStr, errno: Errno, walked: &Path) -> OpenError {
     let links = matches!(errno, Errno::ELOOP | Errno::ENOTDIR) && nix::fcntl::readlinkat(at, name).is_ok();
-    if links { Why::Symlink(walked.to_path_buf()) } else { Why::System(errno) }
+    if links { OpenError::Symlink(walked.to_path_buf()) } else { OpenError::System(errno) }
 }
 
+/// # Errors
+/// The reason, for what is not a regular file, too long or not UTF-8.
 fn text_of(file: File) -> Result<String, String> {
     let about = |e: std::io::Error| e.kind().to_string();
     if !file.metadata().map_err(about)?.is_file() {
         return Err("not a file".into());
     }
     let mut bytes = Vec::new();
-    file.take(MOST + 1).read_to_end(&mut bytes).map_err(about)?;
-    if bytes.len() as u64 > MOST {
+    file.take(MAX_PROMPT_BYTES + 1).read_to_end(&mut bytes).map_err(about)?;
+    if bytes.len() as u64 > MAX_PROMPT_BYTES {
         return Err("longer than 1 MiB".into());
     }
     String::from_utf8(bytes).map_err(|_| "not UTF-8".into())
@@ -108,7 +119,7 @@ mod tests {
     fn read(root: &Path, path: &str, scope: Scope) -> Result<String, String> {
         let prompt = Prompt::File { root: root.into(), path: path.into() };
         let root = format!("{}/", root.display());
-        read_prompt(&prompt, scope).map_err(|refused| refused.what.replace(&root, ""))
+        read_prompt(&prompt, scope).map_err(|error| error.what.replace(&root, ""))
     }
 
     #[test]

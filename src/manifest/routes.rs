@@ -1,0 +1,162 @@
+//! The routes of a whole bottle: what must hold among them, and the names of the values that they use.
+
+use super::block::error_at;
+use super::json::Position;
+use super::route::{Methods, RouteDraft};
+use super::{Route, Token};
+use crate::exit::UserError;
+use policy::Auth;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The methods of a `deny` without `methods`, beside all that another route of the bottle lists.
+const USUAL_METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
+
+/// Completes the routes of a bottle, in order of precedence.
+///
+/// # Errors
+/// `UserError` for two routes that can match one request and differ in what acts before its path is known, and for a
+/// second host with `role: "claude"`.
+pub fn complete(file: &Path, drafts: Vec<RouteDraft>) -> Result<Vec<Route>, UserError> {
+    let drafts = without_hidden_roles(file, drafts)?;
+    let positions: Vec<Position> = drafts.iter().map(|draft| draft.at).collect();
+    let mut completion = Completion { every_method: every_method(&drafts), ..Completion::default() };
+    let routes: Vec<Route> = drafts.into_iter().map(|draft| completion.complete(draft)).collect();
+    for (n, later) in routes.iter().enumerate() {
+        for (first, position) in routes[..n].iter().zip(&positions) {
+            if let Some(key) = difference(first, later) {
+                let what = format!(
+                    "`{key}` differs from the route in line {}: both can match {}:{}, and it acts before the path is known",
+                    position.line,
+                    later.policy.host.as_str(),
+                    later.policy.port
+                );
+                let error = error_at(file, positions[n].line, what);
+                return Err(error.hint(format!("give both routes the same `{key}`")));
+            }
+        }
+    }
+    Ok(routes)
+}
+
+/// A child's `role: "claude"` replaces its parent's for the same host. For two hosts there is but one placeholder, which
+/// is an error.
+fn without_hidden_roles(file: &Path, drafts: Vec<RouteDraft>) -> Result<Vec<RouteDraft>, UserError> {
+    let mut kept: Vec<RouteDraft> = Vec::new();
+    for draft in drafts {
+        match kept.iter().find(|first| first.role.is_some() && draft.role.is_some()) {
+            Some(first) if first.host == draft.host && first.port == draft.port => {}
+            Some(first) => {
+                let what = format!(
+                    "a second host with `role: \"claude\"`, beside the one in line {}: Claude Code has one",
+                    first.at.line
+                );
+                return Err(error_at(file, draft.at.line, what));
+            }
+            None => kept.push(draft),
+        }
+    }
+    Ok(kept)
+}
+
+/// The first key that must be equal and is not, for two routes that can match one host and port.
+fn difference(a: &Route, b: &Route) -> Option<&'static str> {
+    let (p, q) = (&a.policy, &b.policy);
+    if p.port != q.port || !p.host.overlaps(&q.host) {
+        return None;
+    }
+    let unequal = [
+        ("protocol", p.protocol != q.protocol),
+        ("intercept", p.intercept != q.intercept),
+        ("private", p.private != q.private),
+        ("connect_to", p.connect_to != q.connect_to),
+        ("upstream_ca", a.upstream_ca != b.upstream_ca),
+    ];
+    unequal.into_iter().find(|(_, differs)| *differs).map(|(key, _)| key)
+}
+
+/// The usual methods, and those that the routes list.
+fn every_method(drafts: &[RouteDraft]) -> Vec<String> {
+    let mut all = USUAL_METHODS.map(String::from).to_vec();
+    for draft in drafts {
+        let Methods::Listed(methods) = &draft.methods else { continue };
+        for method in methods {
+            if !all.contains(method) {
+                all.push(method.clone());
+            }
+        }
+    }
+    all
+}
+
+/// What the routes of one bottle share.
+#[derive(Default)]
+struct Completion {
+    every_method: Vec<String>,
+    /// Commands of `token_cmd`.
+    commands: Numbering<Vec<String>>,
+    /// Files of `upstream_ca`.
+    files: Numbering<PathBuf>,
+}
+
+impl Completion {
+    fn complete(&mut self, draft: RouteDraft) -> Route {
+        let (auth, token, placeholder) = match draft.credential {
+            Some(credential) => {
+                let name = self.token_name(&credential.token);
+                let auth = Auth { scheme: credential.scheme, token: name };
+                (Some(auth), Some(credential.token), credential.placeholder)
+            }
+            None => (None, None, None),
+        };
+        let policy = policy::Route {
+            host: draft.host,
+            port: draft.port,
+            methods: match draft.methods {
+                Methods::Listed(methods) => methods,
+                Methods::Every => self.every_method.clone(),
+            },
+            paths: draft.paths,
+            origin: draft.origin,
+            deny: draft.deny,
+            private: draft.private,
+            connect_to: draft.connect_to,
+            upstream_ca: draft.upstream_ca.as_ref().map(|path| format!("ca:{}", self.files.number(path))),
+            auth,
+            agent_auth: draft.agent_auth,
+            intercept: draft.intercept,
+            protocol: draft.protocol,
+            git: draft.git,
+            role: draft.role,
+            dlp: draft.dlp,
+            server_tools: draft.server_tools,
+            query: draft.query,
+            headers: draft.headers,
+            inspect_responses: draft.inspect_responses,
+        };
+        Route { policy, token, upstream_ca: draft.upstream_ca, placeholder }
+    }
+
+    fn token_name(&mut self, token: &Token) -> String {
+        match token {
+            Token::Env(name) => format!("token:env:{name}"),
+            Token::Cmd(command) => format!("token:cmd:{}", self.commands.number(command)),
+        }
+    }
+}
+
+/// Numbers from 1 in the order of first use; equal things share one.
+struct Numbering<T>(BTreeMap<T, usize>);
+
+impl<T> Default for Numbering<T> {
+    fn default() -> Self {
+        Numbering(BTreeMap::new())
+    }
+}
+
+impl<T: Ord + Clone> Numbering<T> {
+    fn number(&mut self, of: &T) -> usize {
+        let next = self.0.len() + 1;
+        *self.0.entry(of.clone()).or_insert(next)
+    }
+}

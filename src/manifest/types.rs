@@ -1,0 +1,169 @@
+//! What a manifest means: defaults filled in, `extends` merged, paths absolute. How it was written is not in here.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// An agent with the bottle that it runs in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chosen {
+    pub agent: Agent,
+    pub bottle: Bottle,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agent {
+    pub name: String,
+    /// The manifest that defines it, and the line there.
+    pub file: PathBuf,
+    pub line: u32,
+    pub scope: Scope,
+    /// For a directory's agent that hides one of the home: `file:line` of the hidden one.
+    pub hides: Option<String>,
+    pub bottle: String,
+    /// Program and arguments; `None`: Claude Code.
+    pub command: Option<Vec<String>>,
+    pub prompt: Option<Prompt>,
+    /// Names of folders in `~/.claude/skills`.
+    pub skills: Vec<String>,
+    /// Is the user's `~/.claude/CLAUDE.md` copied in?
+    pub claude_md: bool,
+    /// Merged into the bottle's Claude settings.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    /// The agent's own, else the bottle's.
+    pub git_user: Option<GitUser>,
+}
+
+/// Which manifest defines an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Home,
+    Directory,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prompt {
+    Text(String),
+    /// `root`: the manifest's folder. A directory's agent: `path` is relative, and must be opened beneath `root`
+    /// without following a symlink. A home agent: absolute, `~/…`, or relative to `root`; symlinks are the user's own.
+    File {
+        root: PathBuf,
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitUser {
+    pub name: String,
+    pub email: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bottle {
+    pub name: String,
+    /// The bottles it inherits from, nearest first.
+    pub extends: Vec<String>,
+    pub image: Image,
+    pub env: BTreeMap<String, EnvValue>,
+    pub routes: Vec<Route>,
+    pub limits: Limits,
+    pub on_hangup: OnHangup,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Image {
+    Default,
+    Name(String),
+    /// Both paths are absolute. Without `context` the build context is empty.
+    Dockerfile {
+        path: PathBuf,
+        context: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    Literal(String),
+    /// `"${NAME}"`: the name of a variable that is copied from the host's environment at start.
+    Host(String),
+    /// `"?text"`: a question that is asked on the terminal at start.
+    Ask(String),
+}
+
+/// A route, and where the values come from that its policy names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Its `auth.token` and `upstream_ca` are names of values: `token:env:NAME`, `token:cmd:N`, `ca:N`.
+    pub policy: policy::Route,
+    pub token: Option<Token>,
+    /// The file of PEM certificates that `policy.upstream_ca` names. Absolute.
+    pub upstream_ca: Option<PathBuf>,
+    /// `role: "claude"`: the variable that holds the placeholder inside the bottle.
+    pub placeholder: Option<String>,
+}
+
+/// Where a token comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Token {
+    /// `token_ref`: the name of a variable of the host.
+    Env(String),
+    /// `token_cmd`: program and arguments, run on the host at start.
+    Cmd(Vec<String>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes.
+    pub memory: u64,
+    pub cpus: f64,
+    pub pids: u32,
+}
+
+/// What happens to a session when its terminal is closed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnHangup {
+    #[default]
+    Stop,
+    /// The session runs on without a terminal, as after the detach keys.
+    Detach,
+}
+
+impl Bottle {
+    /// The policy that the gate of this bottle enforces.
+    pub fn policy(&self) -> policy::Policy {
+        policy::Policy { routes: self.routes.iter().map(|route| route.policy.clone()).collect() }
+    }
+}
+
+impl Chosen {
+    /// Claude Code in a bottle without a route, for image builds when no agent is named. No session is made of it.
+    pub fn plain() -> Chosen {
+        let name = "claude".to_owned();
+        Chosen {
+            agent: Agent {
+                name: name.clone(),
+                file: PathBuf::new(),
+                line: 0,
+                scope: Scope::Home,
+                hides: None,
+                bottle: name.clone(),
+                command: None,
+                prompt: None,
+                skills: Vec::new(),
+                claude_md: false,
+                settings: serde_json::Map::new(),
+                git_user: None,
+            },
+            bottle: Bottle {
+                name,
+                extends: Vec::new(),
+                image: Image::Default,
+                env: BTreeMap::new(),
+                routes: Vec::new(),
+                limits: Limits { memory: 4 << 30, cpus: 2.0, pids: 2048 },
+                on_hangup: OnHangup::Stop,
+            },
+        }
+    }
+}
