@@ -3,6 +3,7 @@
 //!
 //! The process holds secrets, and ends with the answer.
 
+use crate::egress::request::trial;
 use crate::egress::{Authority, Egress};
 use crate::events::{Events, complain, say};
 use crate::serve::{self, LARGEST};
@@ -23,9 +24,9 @@ fn answer(from: &mut impl BufRead) -> Result<TrialResult, String> {
     let mut document = serve::parse(&line(from)?)?;
     let trial: Trial = serde_json::from_slice(&line(from)?).map_err(|_| "the request's head is not valid")?;
     let authority = Authority::new()?;
-    Egress::complete(&mut document, &authority)?;
+    trial::complete(&mut document, &authority)?;
     let egress = Arc::new(Egress::new(document, authority, Arc::new(Events::unheard()))?);
-    egress.attempt(&trial, from)
+    trial::attempt(&egress, &trial, from)
 }
 
 fn line(from: &mut impl BufRead) -> Result<Vec<u8>, String> {

@@ -4,6 +4,7 @@
 
 use crate::egress::{Authority, Egress};
 use crate::events::{Events, complain};
+use crate::listen::accept::accept;
 use std::fs::{Permissions, set_permissions};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -90,7 +91,7 @@ async fn serve(shared: &Path, private: &Path, events: &Arc<Events>) -> Result<()
     let control = bind(&private.join("ctl.sock"), 0o600)?;
     events.push(Event::Ready { version: env!("CARGO_PKG_VERSION").to_owned(), fingerprint });
     tokio::select! {
-        () = egress.clone().accept(door) => {}
+        () = accept(egress.clone(), door) => {}
         () = egress.clone().watch_tokens() => {}
         () = crate::ctl::serve(control, egress) => {}
         () = &mut stop => {}

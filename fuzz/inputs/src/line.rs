@@ -3,13 +3,15 @@
 
 use claude_bottle::manifest::json::{Node, Value, parse};
 use claude_bottle::manifest::{FILE, load};
-use gate::listen::greeting::{self, First};
+use gate::egress::peer::Peer;
+use gate::listen::first_line::{self, FirstLine};
 use std::path::Path;
 
 pub fn run(input: &[u8]) {
-    if let Some(First::Connect { host, port }) = greeting::parse(input) {
+    if let Some(FirstLine::Connect(peer)) = first_line::parse(input) {
+        let Peer { host, port } = &peer;
         let plain = format!("CONNECT {host}:{port}");
-        assert_eq!(greeting::parse(plain.as_bytes()), Some(First::Connect { host, port }));
+        assert_eq!(first_line::parse(plain.as_bytes()), Some(FirstLine::Connect(peer)));
     }
     let Ok(text) = std::str::from_utf8(input) else { return };
     let Ok(node) = parse(text) else { return };

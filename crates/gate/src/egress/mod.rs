@@ -1,10 +1,15 @@
 //! Egress: all that comes through the door takes this one path. What is not understood is refused, and every end of a
 //! connection or request is one audit line.
 
+pub mod connect;
+mod delegate;
 pub mod http1;
+pub mod inflight;
 pub mod inspect;
+pub mod limits;
 pub mod live;
 pub mod passthrough;
+pub mod peer;
 pub mod request;
 pub mod upstream;
 pub mod websocket;
@@ -13,6 +18,7 @@ pub use live::ca::Authority;
 
 use crate::audit::record::Counters;
 use crate::events::Events;
+use inflight::AllRequests;
 use live::secrets::SecretStore;
 use live::snapshot::{Injection, PolicySnapshot};
 use policy::{Pass, Route};
@@ -21,7 +27,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 use tokio::sync::Notify;
-use upstream::dial::Dialler;
+use upstream::connection::Connector;
 use wire::Document;
 
 /// A request that may pass, and the snapshot that says so, which a reload does not take from under it.
@@ -58,7 +64,8 @@ pub struct Egress {
     stock: Mutex<SecretStore>,
     /// Told of every change of the two.
     news: Notify,
-    dialler: Dialler,
+    pub connector: Arc<Connector>,
+    pub requests: Arc<AllRequests>,
     pub(crate) events: Arc<Events>,
     pub(crate) counters: Counters,
     started: Instant,
@@ -69,10 +76,10 @@ impl Egress {
     pub fn new(document: Document, authority: Authority, events: Arc<Events>) -> Result<Egress, String> {
         let (stock, policy) = SecretStore::new(document)?;
         let snapshot = PolicySnapshot::new(&stock, policy)?;
-        let dialler = Dialler::new()?;
+        let (connector, requests) = (Arc::new(Connector::new()?), Arc::default());
         let (live, stock) = (RwLock::new(Arc::new(snapshot)), Mutex::new(stock));
         let (news, counters, started) = (Notify::new(), Counters::default(), Instant::now());
-        Ok(Egress { authority, live, stock, news, dialler, events, counters, started })
+        Ok(Egress { authority, live, stock, news, connector, requests, events, counters, started })
     }
 
     /// The snapshot of this moment.

@@ -1,11 +1,12 @@
-//! What passes untouched: raw TCP, and TLS of clients that pin certificates. Only names and addresses are checked; a
-//! refusal is a closed connection and an audit line, because there is no page to show.
+//! Connections that pass untouched: raw TCP, and TLS of clients that pin certificates. Only names and addresses are
+//! checked. A denial is a closed connection and an audit line: there is no response to put it in.
 
 use crate::audit::record::AuditRecord;
 use crate::egress::Egress;
+use crate::egress::delegate::delegate_write;
 use crate::egress::inspect::leaks;
+use crate::egress::limits::{GREETING_TIMEOUT, MAX_HELLO_BYTES, PASSTHROUGH_BUFFER_BYTES};
 use crate::egress::upstream::dial::Trouble;
-use crate::listen::connection::GREETING;
 use policy::{Denial, Reason, plain_name};
 use std::io;
 use std::pin::Pin;
@@ -17,21 +18,17 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::rustls::server::Acceptor;
 
-/// Bytes on their way, each direction.
-const BUFFER: usize = 32 * 1024;
-/// Bytes of a TLS hello.
-const LONGEST: usize = 64 * 1024;
-
-/// `index`: of the route in the record's snapshot.
+/// Passes raw bytes. `index`: the route, in the record's snapshot.
 pub async fn tcp(egress: &Egress, mut record: AuditRecord, stream: UnixStream, index: usize) {
-    if let Some(upstream) = reach(egress, &mut record, index).await {
-        pass(stream, upstream, &mut record, &[]).await;
+    if let Some(upstream) = connect(egress, &mut record, index).await {
+        relay(stream, upstream, &mut record, &[]).await;
     }
 }
 
-pub async fn untouched(egress: &Egress, mut record: AuditRecord, mut stream: UnixStream, index: usize) {
+/// Passes TLS as it is, once its hello names the host of the connection. `index`: the route, in the record's snapshot.
+pub async fn tls(egress: &Egress, mut record: AuditRecord, mut stream: UnixStream, index: usize) {
     let host = record.audit.host.clone();
-    let hello = match timeout(GREETING, hello(&mut stream)).await {
+    let hello = match timeout(GREETING_TIMEOUT, read_hello(&mut stream)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(why)) => return record.denied(&Denial::new(Reason::Malformed, why).near(index)),
         Err(_) => return record.denied(&Denial::new(Reason::Malformed, "the TLS hello did not come").near(index)),
@@ -39,18 +36,19 @@ pub async fn untouched(egress: &Egress, mut record: AuditRecord, mut stream: Uni
     let text = match hello.name {
         Some(name) if plain_name(&name).as_ref() == Some(&host) => None,
         Some(name) => Some(format!("TLS asks for `{name}`, the connection for `{host}`")),
-        // Nothing else will say to whom this speaks.
+        // Nothing else says which server the client means.
         None => Some("TLS names no server, and passes untouched only where it does".to_owned()),
     };
     if let Some(text) = text {
         return record.denied(&Denial::new(Reason::Name, text).near(index));
     }
-    if let Some(upstream) = reach(egress, &mut record, index).await {
-        pass(stream, upstream, &mut record, &hello.bytes).await;
+    if let Some(upstream) = connect(egress, &mut record, index).await {
+        relay(stream, upstream, &mut record, &hello.bytes).await;
     }
 }
 
-async fn reach(egress: &Egress, record: &mut AuditRecord, index: usize) -> Option<TcpStream> {
+/// Connects to where the route leads. `None`: the record says why not.
+async fn connect(egress: &Egress, record: &mut AuditRecord, index: usize) -> Option<TcpStream> {
     let snapshot = record.snapshot.clone();
     if snapshot.route(index).host.is_wildcard()
         && let Err(denial) = leaks::name(&snapshot, index, record)
@@ -59,8 +57,8 @@ async fn reach(egress: &Egress, record: &mut AuditRecord, index: usize) -> Optio
         return None;
     }
     let snapshot = &snapshot;
-    let found = match egress.dialler.locate(snapshot, snapshot.route(index), &record.audit.host).await {
-        Ok(target) => egress.dialler.tunnel(snapshot, &target).await,
+    let found = match egress.connector.dialler.locate(snapshot, snapshot.route(index), &record.audit.host).await {
+        Ok(target) => egress.connector.dialler.tunnel(snapshot, &target).await,
         Err(trouble) => Err(trouble),
     };
     record.allowed(index);
@@ -72,25 +70,27 @@ async fn reach(egress: &Egress, record: &mut AuditRecord, index: usize) -> Optio
     None
 }
 
-/// `first`: bytes that were read from the agent already.
-async fn pass(agent: UnixStream, mut upstream: TcpStream, record: &mut AuditRecord, first: &[u8]) {
+/// Sends `first`, which was read from the agent already, and then copies both ways.
+async fn relay(agent: UnixStream, mut upstream: TcpStream, record: &mut AuditRecord, first: &[u8]) {
     match upstream.write_all(first).await {
         Ok(()) => {
             record.sent.fetch_add(first.len() as u64, Relaxed);
-            shuttle(agent, upstream, record).await;
+            copy_both_ways(agent, upstream, record).await;
         }
         Err(error) => record.failed(format!("the upstream broke off: {}", error.kind())),
     }
 }
 
-/// Bytes both ways until both sides have ended, or one breaks; counted either way.
-pub async fn shuttle(
+/// Copies both ways until both sides have ended, or one breaks. The record counts what passed.
+async fn copy_both_ways(
     agent: impl AsyncRead + AsyncWrite + Unpin,
     mut upstream: impl AsyncRead + AsyncWrite + Unpin,
     record: &mut AuditRecord,
 ) {
-    let mut agent = Counted { stream: agent, read: record.sent.clone(), written: 0 };
-    let passed = copy_bidirectional_with_sizes(&mut agent, &mut upstream, BUFFER, BUFFER).await;
+    let mut agent = CountedStream { stream: agent, read: record.sent.clone(), written: 0 };
+    let passed =
+        copy_bidirectional_with_sizes(&mut agent, &mut upstream, PASSTHROUGH_BUFFER_BYTES, PASSTHROUGH_BUFFER_BYTES)
+            .await;
     record.received += agent.written;
     match passed {
         // Many programs end TLS without saying so.
@@ -101,14 +101,14 @@ pub async fn shuttle(
     }
 }
 
-/// A stream that counts.
-struct Counted<S> {
+/// A stream that counts its bytes.
+struct CountedStream<S> {
     stream: S,
     read: Arc<AtomicU64>,
     written: u64,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for CountedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
@@ -117,30 +117,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if let Poll::Ready(Ok(count)) = polled {
-            self.written += count as u64;
-        }
-        polled
-    }
+delegate_write!(CountedStream, stream, |counted, count| counted.written += count as u64);
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
+/// The first message of a TLS client.
 struct Hello {
+    /// The record as it was read: the upstream has to see it, too.
     bytes: Vec<u8>,
+    /// The server's name (SNI).
     name: Option<String>,
 }
 
-async fn hello(stream: &mut UnixStream) -> Result<Hello, &'static str> {
+async fn read_hello(stream: &mut UnixStream) -> Result<Hello, &'static str> {
     let mut acceptor = Acceptor::default();
     let mut bytes = Vec::new();
     let mut part = [0u8; 4096];
@@ -150,7 +137,7 @@ async fn hello(stream: &mut UnixStream) -> Result<Hello, &'static str> {
             return Err("the connection closed before its TLS hello");
         }
         bytes.extend_from_slice(&part[..count]);
-        if bytes.len() > LONGEST {
+        if bytes.len() > MAX_HELLO_BYTES {
             return Err("the TLS hello is too long");
         }
         let mut rest = &part[..count];

@@ -1,4 +1,5 @@
-//! One connection from the door: its first line says what it is, and which service gets it.
+//! The one socket of the gate: what a connection says in its first line, and which service gets it.
 
-pub mod connection;
-pub mod greeting;
+pub mod accept;
+pub mod first_line;
+pub mod permit;

@@ -1,61 +1,62 @@
-//! How long an HTTP/1 body is, byte by byte: so that the head behind it is found where every reader finds it.
+//! Where an HTTP/1 body ends, found byte by byte, so that the head behind it is found where every other reader finds it.
 //!
 //! Pure. Sizes of chunks are plain hexadecimal numbers; line ends are CRLF; nothing else is taken for a chunk.
 
-use crate::egress::http1::head::{Fault, Framing};
+use crate::egress::http1::head::{BodyFraming, Http1Fault};
+use crate::egress::limits::MAX_TRAILER_BYTES;
 
-/// Bytes of a chunk's extension, and of all trailers.
-const LONGEST: usize = 8 * 1024;
-
-/// Where in a connection we are.
+/// Where in a connection's bytes the reader is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum StreamPosition {
     Head,
-    /// So many bytes of a body whose length is known.
+    /// In a body of known length: how many bytes are left.
     Length(u64),
-    /// In a chunk's size, so many digits of it read.
+    /// In a chunk's size: its value, and how many of its digits were read.
     Size(u64, u8),
-    /// In a chunk's first line, behind the size; so many bytes so far.
+    /// In a chunk's extension: the chunk's size, and how many bytes of the extension were read.
     Extension(u64, usize),
-    /// The line feed of a chunk's first line follows.
+    /// Before the line feed of a chunk's first line: the chunk's size.
     SizeEnd(u64),
+    /// In a chunk's data: how many bytes are left.
     Data(u64),
+    /// Before the carriage return behind a chunk's data.
     DataEnd,
+    /// Before the line feed behind a chunk's data.
     DataEnded,
-    /// In a line of the trailers: its bytes, all bytes so far.
+    /// In a line of the trailers: how many bytes of the line, and of all trailers, were read.
     Trailer(usize, usize),
-    /// Its line feed follows; the same.
+    /// Before the line feed of a line of the trailers; the numbers are those of `Trailer`.
     TrailerEnd(usize, usize),
-    /// No more requests.
+    /// Behind a request for a WebSocket: no more requests are read.
     Tunnel,
 }
 
-impl From<Framing> for Place {
-    fn from(framing: Framing) -> Place {
+impl From<BodyFraming> for StreamPosition {
+    fn from(framing: BodyFraming) -> StreamPosition {
         match framing {
-            Framing::Length(0) => Place::Head,
-            Framing::Length(length) => Place::Length(length),
-            Framing::Chunked => Place::Size(0, 0),
-            Framing::Switch => Place::Tunnel,
+            BodyFraming::Length(0) => StreamPosition::Head,
+            BodyFraming::Length(length) => StreamPosition::Length(length),
+            BodyFraming::Chunked => StreamPosition::Size(0, 0),
+            BodyFraming::Upgrade => StreamPosition::Tunnel,
         }
     }
 }
 
-impl Place {
-    /// How many of these bytes belong to the body. Fewer than all: a head follows.
-    pub fn advance(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+impl StreamPosition {
+    /// Moves over `bytes` and returns how many of them belong to the body. Fewer than all: a head follows.
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<usize, Http1Fault> {
         let mut at = 0;
         while at < bytes.len() {
             match self {
-                Place::Head => return Ok(at),
-                Place::Tunnel => return Ok(bytes.len()),
-                Place::Length(left) | Place::Data(left) => {
+                StreamPosition::Head => return Ok(at),
+                StreamPosition::Tunnel => return Ok(bytes.len()),
+                StreamPosition::Length(left) | StreamPosition::Data(left) => {
                     let take = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len() - at);
                     at += take;
                     *left -= take as u64;
                     *self = match *self {
-                        Place::Length(0) => Place::Head,
-                        Place::Data(0) => Place::DataEnd,
+                        StreamPosition::Length(0) => StreamPosition::Head,
+                        StreamPosition::Data(0) => StreamPosition::DataEnd,
                         going => going,
                     };
                 }
@@ -68,33 +69,37 @@ impl Place {
         Ok(at)
     }
 
-    fn step(self, byte: u8) -> Result<Place, Fault> {
-        let wrong = |text| Err(Fault::Malformed(text));
+    fn step(self, byte: u8) -> Result<StreamPosition, Http1Fault> {
+        let wrong = |text| Err(Http1Fault::Malformed(text));
         match (self, byte) {
-            (Place::Size(size, digits), _) if byte.is_ascii_hexdigit() => {
+            (StreamPosition::Size(size, digits), _) if byte.is_ascii_hexdigit() => {
                 if digits == 15 {
                     return wrong("the size of a chunk is too large");
                 }
                 let digit = char::from(byte).to_digit(16).unwrap_or(0);
-                Ok(Place::Size(size << 4 | u64::from(digit), digits + 1))
+                Ok(StreamPosition::Size(size << 4 | u64::from(digit), digits + 1))
             }
-            (Place::Size(size, 1..), b'\r') | (Place::Extension(size, _), b'\r') => Ok(Place::SizeEnd(size)),
-            (Place::Size(size, 1..), b';') => Ok(Place::Extension(size, 0)),
-            (Place::Size(..), _) => wrong("the size of a chunk is malformed"),
-            (Place::Extension(..), 0..0x20 | 0x7f) if byte != b'\t' => wrong("a chunk's extension is malformed"),
-            (Place::Extension(_, LONGEST), _) => wrong("a chunk's extension is too long"),
-            (Place::Extension(size, length), _) => Ok(Place::Extension(size, length + 1)),
-            (Place::SizeEnd(0), b'\n') => Ok(Place::Trailer(0, 0)),
-            (Place::SizeEnd(size), b'\n') => Ok(Place::Data(size)),
-            (Place::DataEnd, b'\r') => Ok(Place::DataEnded),
-            (Place::DataEnded, b'\n') => Ok(Place::Size(0, 0)),
-            (Place::Trailer(line, all), b'\r') => Ok(Place::TrailerEnd(line, all)),
-            (Place::Trailer(..), 0..0x20 | 0x7f) if byte != b'\t' => wrong("a trailer is malformed"),
-            (Place::Trailer(0, _), b' ' | b'\t') => wrong("a trailer is folded"),
-            (Place::Trailer(_, LONGEST), _) => wrong("the trailers are too long"),
-            (Place::Trailer(line, all), _) => Ok(Place::Trailer(line + 1, all + 1)),
-            (Place::TrailerEnd(0, _), b'\n') => Ok(Place::Head),
-            (Place::TrailerEnd(_, all), b'\n') => Ok(Place::Trailer(0, all)),
+            (StreamPosition::Size(size, 1..), b'\r') | (StreamPosition::Extension(size, _), b'\r') => {
+                Ok(StreamPosition::SizeEnd(size))
+            }
+            (StreamPosition::Size(size, 1..), b';') => Ok(StreamPosition::Extension(size, 0)),
+            (StreamPosition::Size(..), _) => wrong("the size of a chunk is malformed"),
+            (StreamPosition::Extension(..), 0..0x20 | 0x7f) if byte != b'\t' => {
+                wrong("a chunk's extension is malformed")
+            }
+            (StreamPosition::Extension(_, MAX_TRAILER_BYTES), _) => wrong("a chunk's extension is too long"),
+            (StreamPosition::Extension(size, length), _) => Ok(StreamPosition::Extension(size, length + 1)),
+            (StreamPosition::SizeEnd(0), b'\n') => Ok(StreamPosition::Trailer(0, 0)),
+            (StreamPosition::SizeEnd(size), b'\n') => Ok(StreamPosition::Data(size)),
+            (StreamPosition::DataEnd, b'\r') => Ok(StreamPosition::DataEnded),
+            (StreamPosition::DataEnded, b'\n') => Ok(StreamPosition::Size(0, 0)),
+            (StreamPosition::Trailer(line, all), b'\r') => Ok(StreamPosition::TrailerEnd(line, all)),
+            (StreamPosition::Trailer(..), 0..0x20 | 0x7f) if byte != b'\t' => wrong("a trailer is malformed"),
+            (StreamPosition::Trailer(0, _), b' ' | b'\t') => wrong("a trailer is folded"),
+            (StreamPosition::Trailer(_, MAX_TRAILER_BYTES), _) => wrong("the trailers are too long"),
+            (StreamPosition::Trailer(line, all), _) => Ok(StreamPosition::Trailer(line + 1, all + 1)),
+            (StreamPosition::TrailerEnd(0, _), b'\n') => Ok(StreamPosition::Head),
+            (StreamPosition::TrailerEnd(_, all), b'\n') => Ok(StreamPosition::Trailer(0, all)),
             _ => wrong("a chunk does not end where its size says"),
         }
     }
@@ -104,8 +109,8 @@ impl Place {
 mod tests {
     use super::*;
 
-    fn whole(body: &[u8]) -> Result<usize, Fault> {
-        Place::from(Framing::Chunked).advance(body)
+    fn whole(body: &[u8]) -> Result<usize, Http1Fault> {
+        StreamPosition::from(BodyFraming::Chunked).advance(body)
     }
 
     #[test]
@@ -120,11 +125,11 @@ mod tests {
             let both = format!("{body}GET / HTTP/1.1");
             assert_eq!(whole(both.as_bytes()), Ok(body.len()), "{body:?}");
             // In as many pieces as there are bytes.
-            let mut place = Place::from(Framing::Chunked);
+            let mut position = StreamPosition::from(BodyFraming::Chunked);
             for (index, byte) in body.bytes().enumerate() {
-                assert_eq!(place.advance(&[byte]), Ok(1), "{body:?} {index}");
+                assert_eq!(position.advance(&[byte]), Ok(1), "{body:?} {index}");
             }
-            assert_eq!(place, Place::Head);
+            assert_eq!(position, StreamPosition::Head);
         }
         for bad in [
             "\r\n",
@@ -150,20 +155,20 @@ mod tests {
             assert!(whole(bad.as_bytes()).is_err(), "{bad:?}");
         }
         let mut long = b"5;".to_vec();
-        long.resize(LONGEST + 10, b'x');
+        long.resize(MAX_TRAILER_BYTES + 10, b'x');
         assert!(whole(&long).unwrap_err().text().contains("too long"));
         let mut long = b"0\r\n".to_vec();
-        long.extend_from_slice(&b"x: 1\r\n".repeat(LONGEST));
+        long.extend_from_slice(&b"x: 1\r\n".repeat(MAX_TRAILER_BYTES));
         assert!(whole(&long).unwrap_err().text().contains("too long"));
     }
 
     #[test]
     fn a_length_is_counted() {
-        let mut place = Place::from(Framing::Length(5));
-        assert_eq!((place.advance(b"hel"), place), (Ok(3), Place::Length(2)));
-        assert_eq!((place.advance(b"loGET"), place), (Ok(2), Place::Head));
-        assert_eq!(Place::from(Framing::Length(0)), Place::Head);
-        let mut tunnel = Place::from(Framing::Switch);
-        assert_eq!((tunnel.advance(b"\0\xff"), tunnel), (Ok(2), Place::Tunnel));
+        let mut position = StreamPosition::from(BodyFraming::Length(5));
+        assert_eq!((position.advance(b"hel"), position), (Ok(3), StreamPosition::Length(2)));
+        assert_eq!((position.advance(b"loGET"), position), (Ok(2), StreamPosition::Head));
+        assert_eq!(StreamPosition::from(BodyFraming::Length(0)), StreamPosition::Head);
+        let mut tunnel = StreamPosition::from(BodyFraming::Upgrade);
+        assert_eq!((tunnel.advance(b"\0\xff"), tunnel), (Ok(2), StreamPosition::Tunnel));
     }
 }

@@ -1,57 +1,60 @@
-//! The head of an HTTP/1 request, read strictly: what two servers could read in two ways is refused, not mended.
+//! The head of an HTTP/1 request, read strictly: what two servers could read in two ways is rejected, not mended.
 //!
 //! Pure. What passes here is framed the same way by every reader: lines end in CRLF, one length or one chunked coding.
 
-/// Bytes of a request's head.
-pub const LARGEST: usize = 64 * 1024;
+use crate::egress::limits::MAX_HEAD_BYTES;
 
-/// Why a head, or a body's framing, is refused: for the agent, too.
+/// Why a head or the framing of a body is rejected. The agent is told, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum Http1Fault {
     Malformed(&'static str),
     TooLarge,
 }
 
-impl Fault {
+impl Http1Fault {
     pub fn text(self) -> &'static str {
         match self {
-            Fault::Malformed(text) => text,
-            Fault::TooLarge => "the head of the request is larger than 64 KiB",
+            Http1Fault::Malformed(text) => text,
+            Http1Fault::TooLarge => "the head of the request is larger than 64 KiB",
         }
     }
 }
 
-/// What follows a head.
+/// What follows a head, and how its end is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
+pub enum BodyFraming {
     Length(u64),
     Chunked,
-    /// The request asks for a WebSocket: it is the last one here, if that is granted or not.
-    Switch,
+    /// The request asks for a WebSocket: it is the last one on its connection, whether that is granted or not.
+    Upgrade,
 }
 
-/// Looks at a head while it arrives.
+/// Finds the end of a head while it arrives.
 #[derive(Debug, Default)]
-pub struct Scan {
+pub struct HeadScanner {
     seen: usize,
     last: u8,
     line: usize,
     lines: usize,
 }
 
-impl Scan {
-    /// Nothing of a head has come.
+impl HeadScanner {
+    /// Whether no byte of the next head has come yet.
     pub fn is_fresh(&self) -> bool {
         self.seen == 0
     }
 
-    /// `head`: all of it so far. The length of the head, once it is whole; the first wrong byte ends it early, so that
-    /// who speaks another protocol and waits for an answer gets one.
-    pub fn find(&mut self, head: &[u8]) -> Result<Option<usize>, Fault> {
+    /// Returns the length of the head once it is whole. `head`: all bytes of it so far; those seen before are not read
+    /// again.
+    ///
+    /// Fails at the first wrong byte: a client that speaks another protocol, and waits for an answer, gets one.
+    pub fn find(&mut self, head: &[u8]) -> Result<Option<usize>, Http1Fault> {
         while let Some(&byte) = head.get(self.seen) {
             self.seen += 1;
             match byte {
-                b'\n' if self.last != b'\r' => return Err(Fault::Malformed("a line ends without a carriage return")),
+                b'\n' if self.last != b'\r' => {
+                    return Err(Http1Fault::Malformed("a line ends without a carriage return"));
+                }
                 b'\n' if self.line == 1 && self.lines > 0 => return Ok(Some(self.seen)),
                 b'\n' => {
                     if self.lines == 0 {
@@ -60,70 +63,70 @@ impl Scan {
                     self.lines += 1;
                     self.line = 0;
                 }
-                _ if self.last == b'\r' => return Err(Fault::Malformed("a carriage return stands alone")),
+                _ if self.last == b'\r' => return Err(Http1Fault::Malformed("a carriage return stands alone")),
                 b'\t' | b'\r' => self.line += 1,
-                0..0x20 | 0x7f => return Err(Fault::Malformed("a control byte stands in the head")),
+                0..0x20 | 0x7f => return Err(Http1Fault::Malformed("a control byte stands in the head")),
                 _ => self.line += 1,
             }
             self.last = byte;
-            if self.seen >= LARGEST {
-                return Err(Fault::TooLarge);
+            if self.seen >= MAX_HEAD_BYTES {
+                return Err(Http1Fault::TooLarge);
             }
         }
         Ok(None)
     }
 }
 
-/// `head`: whole, as [`Scan`] found it.
-pub fn judge(head: &[u8]) -> Result<Framing, Fault> {
-    let wrong = |text| Err(Fault::Malformed(text));
+/// What follows this head. `head`: whole, as [`HeadScanner`] found it.
+pub fn parse_head(head: &[u8]) -> Result<BodyFraming, Http1Fault> {
+    let wrong = |text| Err(Http1Fault::Malformed(text));
     let mut lines = head.strip_suffix(b"\r\n\r\n").unwrap_or(head).split(|byte| *byte == b'\n');
     let old = request_line(trim(lines.next().unwrap_or_default()))?;
-    let (mut length, mut chunked, mut switches) = (None, false, false);
+    let (mut length, mut chunked, mut upgrade) = (None, false, false);
     for line in lines {
         if line.starts_with(b" ") || line.starts_with(b"\t") {
             return wrong("a header is folded");
         }
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { return wrong("a header has no colon") };
         let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
-        if name.is_empty() || !name.iter().copied().all(token) {
+        if name.is_empty() || !name.iter().copied().all(is_token) {
             return wrong("a header's name is malformed");
         }
         if name.eq_ignore_ascii_case(b"content-length") {
             if length.is_some() {
                 return wrong("the request has several content-length headers");
             }
-            length = Some(number(value).ok_or(Fault::Malformed("the content-length is not one number"))?);
+            length = Some(number(value).ok_or(Http1Fault::Malformed("the content-length is not one number"))?);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if chunked || old || !value.eq_ignore_ascii_case(b"chunked") {
                 return wrong("the request has an unknown transfer coding");
             }
             chunked = true;
         } else if name.eq_ignore_ascii_case(b"upgrade") && value.eq_ignore_ascii_case(b"websocket") {
-            switches = true;
+            upgrade = true;
         }
     }
-    match (length, chunked, switches) {
+    match (length, chunked, upgrade) {
         (Some(_), true, _) => wrong("the request has a content-length beside a transfer coding"),
         (Some(1..), _, true) | (_, true, true) => wrong("a request for a WebSocket has a body"),
-        (_, _, true) => Ok(Framing::Switch),
-        (_, true, _) => Ok(Framing::Chunked),
-        (length, ..) => Ok(Framing::Length(length.unwrap_or(0))),
+        (_, _, true) => Ok(BodyFraming::Upgrade),
+        (_, true, _) => Ok(BodyFraming::Chunked),
+        (length, ..) => Ok(BodyFraming::Length(length.unwrap_or(0))),
     }
 }
 
-/// Is it HTTP/1.0?
-fn request_line(line: &[u8]) -> Result<bool, Fault> {
+/// Whether the request is HTTP/1.0.
+fn request_line(line: &[u8]) -> Result<bool, Http1Fault> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (method, target, version) = (parts.next(), parts.next(), parts.next());
     let whole = parts.next().is_none()
-        && method.is_some_and(|method| !method.is_empty() && method.iter().copied().all(token))
+        && method.is_some_and(|method| !method.is_empty() && method.iter().copied().all(is_token))
         && target.is_some_and(|target| !target.is_empty() && !target.contains(&b'\t'));
     match version {
         Some(b"HTTP/1.1") if whole => Ok(false),
         Some(b"HTTP/1.0") if whole => Ok(true),
-        Some(b"HTTP/2.0") if whole => Err(Fault::Malformed("HTTP/2 is spoken only where TLS agreed on it")),
-        _ => Err(Fault::Malformed("this is not HTTP")),
+        Some(b"HTTP/2.0") if whole => Err(Http1Fault::Malformed("HTTP/2 is spoken only where TLS agreed on it")),
+        _ => Err(Http1Fault::Malformed("this is not HTTP")),
     }
 }
 
@@ -139,8 +142,8 @@ fn number(digits: &[u8]) -> Option<u64> {
     if plain { std::str::from_utf8(digits).ok()?.parse().ok() } else { None }
 }
 
-/// RFC 9110, section 5.6.2.
-fn token(byte: u8) -> bool {
+/// A byte of a token (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
@@ -148,21 +151,21 @@ fn token(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn read(head: &str) -> Result<Framing, Fault> {
-        let mut scan = Scan::default();
-        let end = scan.find(head.as_bytes())?.expect("a whole head");
+    fn read(head: &str) -> Result<BodyFraming, Http1Fault> {
+        let mut scanner = HeadScanner::default();
+        let end = scanner.find(head.as_bytes())?.expect("a whole head");
         assert_eq!(end, head.len(), "{head:?}");
-        judge(head.as_bytes())
+        parse_head(head.as_bytes())
     }
 
     #[test]
     fn one_length_one_coding() {
         let with = |headers: &str| read(&format!("POST /a?b HTTP/1.1\r\nHost: a\r\n{headers}\r\n"));
-        assert_eq!(with(""), Ok(Framing::Length(0)));
-        assert_eq!(with("Content-Length: \t12 \r\n"), Ok(Framing::Length(12)));
-        assert_eq!(with("Transfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));
-        assert_eq!(with("Upgrade: WebSocket\r\ncontent-length:0\r\n"), Ok(Framing::Switch));
-        assert_eq!(with("x: \u{e4}\r\n"), Ok(Framing::Length(0)));
+        assert_eq!(with(""), Ok(BodyFraming::Length(0)));
+        assert_eq!(with("Content-Length: \t12 \r\n"), Ok(BodyFraming::Length(12)));
+        assert_eq!(with("Transfer-Encoding: Chunked\r\n"), Ok(BodyFraming::Chunked));
+        assert_eq!(with("Upgrade: WebSocket\r\ncontent-length:0\r\n"), Ok(BodyFraming::Upgrade));
+        assert_eq!(with("x: \u{e4}\r\n"), Ok(BodyFraming::Length(0)));
         for (headers, why) in [
             ("content-length: 1\r\ncontent-length: 1\r\n", "several"),
             ("content-length: 1, 1\r\n", "not one number"),
@@ -211,11 +214,11 @@ mod tests {
             "PRI * HTTP/2.0\r\n",
             "\u{16}\u{3}",
         ] {
-            assert!(Scan::default().find(bad.as_bytes()).is_err(), "{bad:?}");
+            assert!(HeadScanner::default().find(bad.as_bytes()).is_err(), "{bad:?}");
         }
-        let mut scan = Scan::default();
-        let long = [b"GET / HTTP/1.1\r\nx: ".as_slice(), &[b'a'; LARGEST]].concat();
-        assert_eq!(scan.find(&long[..LARGEST - 1]), Ok(None));
-        assert_eq!(scan.find(&long), Err(Fault::TooLarge));
+        let mut scanner = HeadScanner::default();
+        let long = [b"GET / HTTP/1.1\r\nx: ".as_slice(), &[b'a'; MAX_HEAD_BYTES]].concat();
+        assert_eq!(scanner.find(&long[..MAX_HEAD_BYTES - 1]), Ok(None));
+        assert_eq!(scanner.find(&long), Err(Http1Fault::TooLarge));
     }
 }

@@ -1,66 +1,77 @@
-//! What is known of an HTTP/1 connection's heads, between who reads them first and who answers them.
+//! The ledger of an HTTP/1 connection's heads: what its strict reader says about them to the service that answers them.
 //!
-//! Requests are counted on both sides: both are asked in the order in which they came.
+//! hyper stands between the two and carries no notes. Both sides count requests, and both see them in the order in which
+//! they came, so that a number names the same request on both.
 
-use crate::egress::http1::head::{Fault, Framing};
+use crate::egress::http1::head::{BodyFraming, Http1Fault};
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-/// What its reader knows of a connection.
+/// One per HTTP/1 connection, shared by its reader and the service that answers its requests.
 #[derive(Default)]
-pub struct Wire {
-    heads: AtomicU64,
-    asked: AtomicU64,
-    fault: OnceLock<(u64, Fault)>,
-    switches: AtomicBool,
+pub struct HeadLedger {
+    /// Heads that the reader has handed on.
+    read: AtomicU64,
+    /// Requests whose answer has begun.
+    answered: AtomicU64,
+    /// The number of the request that stands for a rejected head, counted from 1, and what was wrong with that head.
+    fault: OnceLock<(u64, Http1Fault)>,
+    upgrade: AtomicBool,
 }
 
-impl Wire {
-    /// The next request is being answered: what is wrong with it?
-    pub fn next(&self) -> Option<Fault> {
-        let number = self.asked.fetch_add(1, Relaxed) + 1;
-        self.fault.get().filter(|(at, _)| *at == number).map(|(_, fault)| *fault)
+impl HeadLedger {
+    /// Notes that a good head goes on to hyper.
+    pub fn head_read(&self, framing: BodyFraming) {
+        self.upgrade.store(framing == BodyFraming::Upgrade, Relaxed);
+        self.read.fetch_add(1, Relaxed);
     }
 
-    /// The last request asked for a WebSocket. No other can follow it.
-    pub fn switches(&self) -> bool {
-        self.switches.load(Relaxed)
+    /// Notes that a harmless request goes on in place of a head with this fault. At most one per connection counts.
+    pub fn head_rejected(&self, fault: Http1Fault) {
+        let _ = self.fault.set((self.read.fetch_add(1, Relaxed) + 1, fault));
     }
 
-    /// A good head goes on.
-    pub fn passes(&self, framing: Framing) {
-        self.switches.store(framing == Framing::Switch, Relaxed);
-        self.heads.fetch_add(1, Relaxed);
+    /// Notes that the next request is being answered. Returns the fault of its head, if it stands for a rejected one.
+    pub fn begin_answer(&self) -> Option<Http1Fault> {
+        let number = self.answered.fetch_add(1, Relaxed) + 1;
+        self.fault.get().filter(|(rejected, _)| *rejected == number).map(|(_, fault)| *fault)
     }
 
-    /// In place of the next head something harmless goes on.
-    pub fn refuse(&self, fault: Fault) {
-        let _ = self.fault.set((self.heads.fetch_add(1, Relaxed) + 1, fault));
+    /// Whether the last request asks for a WebSocket. No other request can follow it.
+    pub fn is_upgrade(&self) -> bool {
+        self.upgrade.load(Relaxed)
     }
 }
 
-/// In a body's error: its framing was wrong.
+/// The fault of a body's framing, as it travels through hyper: inside the `io::Error` that ends the body.
 #[derive(Debug)]
-pub struct Misframed(pub Fault);
+pub struct FramingError(Http1Fault);
 
-impl std::fmt::Display for Misframed {
+impl FramingError {
+    /// The error that the reader of the connection returns.
+    pub fn wrap(fault: Http1Fault) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, FramingError(fault))
+    }
+
+    /// The fault inside an error of hyper's, if a fault of framing caused it.
+    pub fn find_in(error: &(dyn std::error::Error + 'static)) -> Option<Http1Fault> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            if let Some(FramingError(fault)) = inner.and_then(|inner| inner.downcast_ref()) {
+                return Some(*fault);
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+impl std::fmt::Display for FramingError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0.text())
     }
 }
 
-impl std::error::Error for Misframed {}
-
-/// Was this the error of a body whose framing was wrong?
-pub fn misframed(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(Misframed(fault)) = inner.and_then(|inner| inner.downcast_ref()) {
-            return Some(*fault);
-        }
-        next = error.source();
-    }
-    None
-}
+impl std::error::Error for FramingError {}

@@ -1,4 +1,4 @@
-//! HTTP/1 read strictly, before anything else reads it: a head that two servers could read in two ways is refused.
+//! HTTP/1 of the agent, read strictly before hyper reads it: what two servers could read in two ways is rejected.
 
 pub mod framing;
 pub mod head;

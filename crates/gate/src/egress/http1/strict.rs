@@ -1,111 +1,129 @@
-//! An HTTP/1 connection whose requests were read strictly before anything else reads them.
+//! An HTTP/1 connection whose requests are read strictly before hyper reads them.
 //!
-//! Bodies pass as they come. A head is kept until it is whole; in place of one that is refused, and of all that would
-//! follow, comes a harmless last request, which [`Wire::fault`] then explains: a refusal has to be read.
+//! Bodies pass as they come. A head is kept until it is whole. A head that is rejected, and all that would follow it, is
+//! replaced by a harmless last request, which the [`HeadLedger`] explains: only as the answer to a request can the agent
+//! read what was wrong.
 
-use crate::egress::http1::framing::Place;
-use crate::egress::http1::head::{Fault, Scan, judge};
-use crate::egress::http1::ledger::{Misframed, Wire};
-use crate::egress::request::inflight::Streams;
+use crate::egress::delegate::delegate_write;
+use crate::egress::http1::framing::StreamPosition;
+use crate::egress::http1::head::{HeadScanner, Http1Fault, parse_head};
+use crate::egress::http1::ledger::{FramingError, HeadLedger};
+use crate::egress::inflight::ConnectionRequests;
+use crate::egress::limits::{HALF_CLOSE_GRACE, HTTP1_READ_BYTES};
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// For the answer to a request whose sender has said that it sends nothing more. Most who say so are gone.
-const GRACE: Duration = Duration::from_secs(2);
-/// In place of a head that is refused.
-const HARMLESS: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
-/// Bytes of one read.
-const PART: usize = 16 * 1024;
+/// Stands for a head that is rejected.
+const HARMLESS_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; PART]);
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; HTTP1_READ_BYTES]);
 }
 
-pub struct Heads<S> {
+/// The server's side of an HTTP/1 connection, for hyper to read.
+pub struct StrictHttp1<S> {
     stream: S,
-    wire: Arc<Wire>,
-    streams: Arc<Streams>,
-    /// Read, not handed on; the first `good` bytes may be.
+    ledger: Arc<HeadLedger>,
+    requests: Arc<ConnectionRequests>,
+    /// Bytes that were read and not yet handed on.
     kept: Vec<u8>,
+    /// How many of `kept` were handed on already.
     taken: usize,
-    good: usize,
-    scan: Scan,
-    place: Place,
-    /// Nothing follows what is kept.
+    /// How many of `kept` were checked, and may be handed on.
+    checked: usize,
+    scanner: HeadScanner,
+    position: StreamPosition,
+    /// Whether nothing follows what is kept.
     ended: bool,
-    /// Nothing but this.
-    broken: Option<Fault>,
+    /// What follows what is kept in place of an orderly end.
+    broken: Option<Http1Fault>,
     grace: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Heads<S> {
-    /// `streams`: the requests under way on this connection.
-    pub fn new(stream: S, wire: Arc<Wire>, streams: Arc<Streams>) -> Heads<S> {
-        let (kept, scan, place) = (Vec::new(), Scan::default(), Place::Head);
-        Heads { stream, wire, streams, kept, taken: 0, good: 0, scan, place, ended: false, broken: None, grace: None }
+impl<S> StrictHttp1<S> {
+    /// `requests`: those in flight on this connection.
+    pub fn new(stream: S, ledger: Arc<HeadLedger>, requests: Arc<ConnectionRequests>) -> StrictHttp1<S> {
+        let (kept, scanner, position) = (Vec::new(), HeadScanner::default(), StreamPosition::Head);
+        StrictHttp1 {
+            stream,
+            ledger,
+            requests,
+            kept,
+            taken: 0,
+            checked: 0,
+            scanner,
+            position,
+            ended: false,
+            broken: None,
+            grace: None,
+        }
     }
 
-    /// Looks at what is kept and not yet good, as far as it goes.
-    fn sift(&mut self) {
-        while self.good < self.kept.len() {
-            if self.place != Place::Head {
-                match self.place.advance(&self.kept[self.good..]) {
-                    Ok(count) => self.good += count,
-                    Err(fault) => return self.breaks(fault),
+    /// Checks what is kept and not yet checked, up to the first head that is not whole.
+    fn check_kept(&mut self) {
+        while self.checked < self.kept.len() {
+            if self.position != StreamPosition::Head {
+                match self.position.advance(&self.kept[self.checked..]) {
+                    Ok(count) => self.checked += count,
+                    Err(fault) => return self.end_with(fault),
                 }
                 continue;
             }
-            let head = &self.kept[self.good..];
-            if self.scan.is_fresh() && head.starts_with(b"\r\n") {
+            let head = &self.kept[self.checked..];
+            if self.scanner.is_fresh() && head.starts_with(b"\r\n") {
                 // An empty line before a request is no part of it.
-                self.kept.drain(self.good..self.good + 2);
+                self.kept.drain(self.checked..self.checked + 2);
                 continue;
             }
-            if self.scan.is_fresh() && head == b"\r" {
+            if self.scanner.is_fresh() && head == b"\r" {
                 return;
             }
-            match self.scan.find(head).and_then(|end| end.map(|end| Ok((end, judge(&head[..end])?))).transpose()) {
+            match self
+                .scanner
+                .find(head)
+                .and_then(|end| end.map(|end| Ok((end, parse_head(&head[..end])?))).transpose())
+            {
                 Ok(None) => return,
                 Ok(Some((end, framing))) => {
-                    self.good += end;
-                    self.scan = Scan::default();
-                    self.place = framing.into();
-                    self.wire.passes(framing);
+                    self.checked += end;
+                    self.scanner = HeadScanner::default();
+                    self.position = framing.into();
+                    self.ledger.head_read(framing);
                 }
-                Err(fault) => self.replace(fault),
+                Err(fault) => self.reject_head(fault),
             }
         }
     }
 
-    fn replace(&mut self, fault: Fault) {
-        self.wire.refuse(fault);
-        self.kept.truncate(self.good);
-        self.kept.extend_from_slice(HARMLESS);
-        self.good = self.kept.len();
+    /// Lets a harmless last request follow what was checked, for the ledger to explain.
+    fn reject_head(&mut self, fault: Http1Fault) {
+        self.ledger.head_rejected(fault);
+        self.kept.truncate(self.checked);
+        self.kept.extend_from_slice(HARMLESS_REQUEST);
+        self.checked = self.kept.len();
         self.ended = true;
     }
 
-    /// What was good before it still is.
-    fn breaks(&mut self, fault: Fault) {
-        self.kept.truncate(self.good);
+    /// Lets an error follow what was checked.
+    fn end_with(&mut self, fault: Http1Fault) {
+        self.kept.truncate(self.checked);
         (self.ended, self.broken) = (true, Some(fault));
     }
 }
 
-impl<S: AsyncRead + Unpin> Heads<S> {
-    /// Reads into what is kept. False: the end.
+impl<S: AsyncRead + Unpin> StrictHttp1<S> {
+    /// Reads into what is kept. False: the stream has ended.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut part = ReadBuf::new(scratch);
             match Pin::new(&mut self.stream).poll_read(cx, &mut part) {
                 Poll::Pending if self.kept.is_empty() => {
-                    // Who waits holds no memory.
+                    // A connection that waits holds no memory.
                     self.kept = Vec::new();
                     Poll::Pending
                 }
@@ -119,91 +137,67 @@ impl<S: AsyncRead + Unpin> Heads<S> {
         })
     }
 
-    /// The end is kept back for a moment where an answer is still due.
+    /// Reports the end. It is held back for a moment where an answer is still due: hyper would drop the answer.
     fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(fault) = self.broken {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, Misframed(fault))));
+            return Poll::Ready(Err(FramingError::wrap(fault)));
         }
-        if self.place == Place::Head && !self.streams.quiet() {
-            ready!(self.grace.get_or_insert_with(|| Box::pin(sleep(GRACE))).as_mut().poll(cx));
+        if self.position == StreamPosition::Head && !self.requests.is_empty() {
+            ready!(self.grace.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSE_GRACE))).as_mut().poll(cx));
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for StrictHttp1<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         loop {
-            if this.taken < this.good {
-                let some = &this.kept[this.taken..this.good];
+            if this.taken < this.checked {
+                let some = &this.kept[this.taken..this.checked];
                 let count = some.len().min(into.remaining());
                 into.put_slice(&some[..count]);
                 this.taken += count;
-                if this.taken == this.good {
-                    this.kept.drain(..this.good);
-                    (this.taken, this.good) = (0, 0);
+                if this.taken == this.checked {
+                    this.kept.drain(..this.checked);
+                    (this.taken, this.checked) = (0, 0);
                 }
                 return Poll::Ready(Ok(()));
             }
             if this.ended {
                 return this.end(cx);
             }
-            if this.place == Place::Head || !this.kept.is_empty() {
+            if this.position == StreamPosition::Head || !this.kept.is_empty() {
                 if ready!(this.fill(cx))? {
-                    this.sift();
+                    this.check_kept();
                     continue;
                 }
                 this.ended = true;
-                if !this.scan.is_fresh() {
-                    this.replace(Fault::Malformed("the connection closed in the middle of a head"));
+                if !this.scanner.is_fresh() {
+                    this.reject_head(Http1Fault::Malformed("the connection closed in the middle of a head"));
                 }
                 continue;
             }
-            // A body goes straight on.
+            // A body is read into the buffer of the caller.
             let before = into.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
             let filled = &into.filled()[before..];
             let all = filled.len();
-            match this.place.advance(filled) {
+            match this.position.advance(filled) {
                 Ok(count) if count == all => return Poll::Ready(Ok(())),
                 Ok(count) => {
                     this.kept.extend_from_slice(&filled[count..]);
                     into.set_filled(before + count);
-                    this.sift();
+                    this.check_kept();
                     return Poll::Ready(Ok(()));
                 }
                 Err(fault) => {
                     into.set_filled(before);
-                    this.breaks(fault);
+                    this.end_with(fault);
                 }
             }
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
+delegate_write!(StrictHttp1, stream);

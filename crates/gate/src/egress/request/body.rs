@@ -1,145 +1,48 @@
-//! Bodies on their way through: passed frame by frame, trailers too, and counted. Never collected.
+//! Bodies on their way to the agent: the upstream's, passed frame by frame, filtered and counted; or a page of the
+//! gate's own. Never collected.
 
 use crate::audit::record::AuditRecord;
-use crate::egress::http1::ledger::misframed;
-use crate::egress::inspect::body::{AnswerFilter, RequestInspector};
-use crate::egress::inspect::headers;
-use crate::egress::upstream::pool::Lease;
+use crate::egress::inflight::InFlight;
+use crate::egress::inspect::body::AnswerFilter;
+use crate::egress::upstream::pool::PoolPermit;
+use crate::egress::upstream::upload::BodyError;
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
-use hyper::header::HeaderName;
-use policy::{Denial, Reason};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use wire::Outcome;
 
-/// From the agent to the upstream: what may not leave ends the body with an error, and the request with it.
-///
-/// In a box: a connection to an upstream has room for many requests, long before there are any.
-pub struct Upload {
-    /// None: nothing more to send.
-    incoming: Option<Incoming>,
-    inspector: RequestInspector,
-    verdict: Verdict,
-    /// They follow what the inspector had kept.
-    trailers: Option<HeaderMap>,
-    sent: Arc<AtomicU64>,
-    /// The headers that routes inject.
-    own: Arc<[HeaderName]>,
-}
-
-/// Why a body was not sent to its end, for whoever waits for the answer.
-pub type Verdict = Arc<OnceLock<Denial>>;
-
-/// Ends a body early.
-pub type Broken = Box<dyn std::error::Error + Send + Sync>;
-
-impl Upload {
-    pub fn new(
-        incoming: Option<Incoming>,
-        inspector: RequestInspector,
-        record: &AuditRecord,
-        own: Arc<[HeaderName]>,
-    ) -> Box<Upload> {
-        let (verdict, trailers, sent) = (Arc::default(), None, record.sent.clone());
-        Box::new(Upload { incoming, inspector, verdict, trailers, sent, own })
-    }
-
-    /// For a request without a body.
-    pub fn nothing() -> Box<Upload> {
-        let (verdict, sent, own) = Default::default();
-        Box::new(Upload { incoming: None, inspector: RequestInspector::default(), verdict, trailers: None, sent, own })
-    }
-
-    pub fn verdict(&self) -> Verdict {
-        self.verdict.clone()
-    }
-
-    fn next(&mut self, frame: Option<Frame<Bytes>>) -> Result<Bytes, Denial> {
-        match frame.map(Frame::into_data) {
-            Some(Ok(data)) => {
-                self.sent.fetch_add(data.len() as u64, Relaxed);
-                self.inspector.push(data)
-            }
-            end => {
-                self.incoming = None;
-                if let Some(Ok(mut trailers)) = end.and_then(Result::err).map(Frame::into_trailers) {
-                    headers::trailing(&mut trailers, &self.own);
-                    self.inspector.trailers(&trailers)?;
-                    self.trailers = Some(trailers);
-                }
-                self.inspector.finish()
-            }
-        }
-    }
-}
-
-impl HttpBody for Upload {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        while let Some(incoming) = &mut self.incoming {
-            let frame = ready!(Pin::new(incoming).poll_frame(cx)).transpose().inspect_err(|error| {
-                if let Some(fault) = misframed(error) {
-                    let _ = self.verdict.set(Denial::new(Reason::Malformed, fault.text()));
-                }
-            })?;
-            match self.next(frame) {
-                Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Err(denial) => {
-                    self.incoming = None;
-                    let broken = denial.text.clone().into();
-                    let _ = self.verdict.set(denial);
-                    return Poll::Ready(Some(Err(broken)));
-                }
-            }
-        }
-        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_none() && self.trailers.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
-    }
-}
-
-/// To the agent. Its record is written when the body ends or is dropped.
+/// The body of an answer.
 pub enum Body {
-    /// Of the gate's own.
+    /// The gate's own. `None`: it was sent, or there is none.
     Page(Option<Bytes>),
+    /// The upstream's. Its record is written when the body ends or is dropped.
     Stream {
         incoming: Incoming,
         filter: Box<AnswerFilter>,
-        /// They follow what the filter had kept.
+        /// Sent after what the filter had kept.
         trailers: Option<HeaderMap>,
         record: Box<AuditRecord>,
         ended: bool,
-        /// Read before the head was passed on.
+        /// What was read before the head was passed on.
         begun: Bytes,
-        /// The upstream's connection is busy until the end.
-        _lease: Option<Lease>,
+        /// Held until the end, because the connection to the upstream is busy until then.
+        _permit: Option<PoolPermit>,
     },
 }
 
 impl Body {
-    /// Its head had better wait for what it begins with.
+    /// Whether the head should wait for the beginning of the body, which may still deny the answer.
     pub fn waits(&self) -> bool {
         matches!(self, Body::Stream { filter, .. } if filter.waits())
     }
 
-    /// Bytes that were read and kept.
+    /// How many bytes were read and kept.
     pub fn begun(&self) -> usize {
         if let Body::Stream { begun, .. } = self { begun.len() } else { 0 }
     }
 
-    /// To be passed on first.
+    /// Keeps a frame that was read, to be passed on first.
     pub fn keep(&mut self, frame: Frame<Bytes>) {
         let Body::Stream { begun, trailers, .. } = self else { return };
         match frame.into_data() {
@@ -149,8 +52,8 @@ impl Body {
         }
     }
 
-    /// What comes, whatever was kept.
-    pub fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    /// The next frame that was not kept yet.
+    pub fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let (incoming, filter, trailers, record, ended) = match self.get_mut() {
             Body::Page(page) => return Poll::Ready(page.take().map(|bytes| Ok(Frame::data(bytes)))),
             Body::Stream { incoming, filter, trailers, record, ended, .. } => {
@@ -200,9 +103,9 @@ impl Body {
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = Broken;
+    type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
             Body::Stream { begun, .. } if !begun.is_empty() => {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(begun)))))
@@ -237,11 +140,34 @@ impl Drop for Body {
     fn drop(&mut self) {
         let Body::Stream { incoming, filter, record, ended: false, .. } = self else { return };
         if incoming.is_end_stream() {
-            // Nobody asked whether there is more: a length had said so.
+            // hyper does not poll for the end where it knows the length.
             let _ = filter.finish();
             filter.tell(record);
         } else if record.audit.verdict == Outcome::Allow {
             record.audit.reason = Some("the agent went away before the end".to_owned());
         }
+    }
+}
+
+/// A body that counts as a request in flight until it has ended.
+pub struct CountedBody {
+    pub body: Body,
+    pub _in_flight: InFlight,
+}
+
+impl HttpBody for CountedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

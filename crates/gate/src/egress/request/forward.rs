@@ -1,182 +1,148 @@
-//! A request that may pass, on its way: inspected, rewritten, sent, and its answer handed back as it comes.
+//! A request that was allowed, on its way: inspected, sent, and its answer handed back as it comes.
 
 use crate::audit::record::AuditRecord;
 use crate::egress::AllowedRequest;
 use crate::egress::inspect::body::{AnswerFilter, RequestInspector};
 use crate::egress::inspect::headers;
 use crate::egress::inspect::leaks;
-use crate::egress::live::snapshot::plain;
-use crate::egress::request::body::{Body, Upload};
-use crate::egress::request::serve::Conversation;
-use crate::egress::upstream::connection::Link;
-use crate::egress::upstream::dial::{Trouble, authority};
-use crate::egress::upstream::pool::{Lease, Sent};
+use crate::egress::request::body::Body;
+use crate::egress::request::conversation::Conversation;
+use crate::egress::request::preread::preread;
+use crate::egress::request::refusal::refusal;
+use crate::egress::request::serve::AgentConnection;
+use crate::egress::upstream::dial::Trouble;
+use crate::egress::upstream::pool::{Answer, SendResult};
+use crate::egress::upstream::upload::Upload;
 use crate::egress::websocket::relay::Switch;
-use crate::pages::refusal;
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{COOKIE, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
-use hyper::http::uri::PathAndQuery;
-use hyper::{HeaderMap, Request, Response, StatusCode, Uri, Version};
+use hyper::{Request, Response, StatusCode, Version};
 use policy::Denial;
 use std::sync::Arc;
 
 impl Conversation {
     pub async fn forward(
-        self: Arc<Self>,
+        &self,
         mut request: Request<Incoming>,
-        pass: &AllowedRequest,
+        allowed: &AllowedRequest,
         mut record: AuditRecord,
     ) -> Response<Body> {
         let upgrade = headers::websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (mut head, incoming) = request.into_parts();
-        let (inspector, control) = match depart(pass, &mut head, &mut record) {
-            Ok(looked) => looked,
+        let (inspector, control) = match inspect_head(allowed, &mut head, &mut record) {
+            Ok(inspectors) => inspectors,
             Err(denial) => {
-                record.denied(&denial);
-                return self.page(refusal(&denial, self.reader()), record, Request::from_parts(head, incoming)).await;
+                let request = Request::from_parts(head, incoming);
+                return self.connection.respond_unsent(Trouble::Denied(denial), record, request).await;
             }
         };
         let (upload, switch) = match upgrade.zip(control) {
             Some((agent, control)) => {
                 headers::upgrade(&mut head.headers);
-                let pass = pass.clone();
-                (Upload::nothing(), Some(Switch { agent, messages: inspector, control, pass }))
+                let pass = allowed.clone();
+                (Upload::empty(), Some(Switch { agent, messages: inspector, control, pass }))
             }
             None => {
                 let incoming = (!incoming.is_end_stream()).then_some(incoming);
-                (Upload::new(incoming, inspector, &record, pass.snapshot.own_headers.clone()), None)
+                let own_headers = allowed.snapshot.own_headers.clone();
+                (Upload::new(incoming, inspector, record.sent.clone(), own_headers), None)
             }
         };
-        // A WebSocket begins once.
-        let again = pass.injection().is_some_and(|injection| injection.renewable) && switch.is_none();
-        let spare = (again && upload.is_end_stream()).then(|| head.clone());
+        // An upgrade is never retried: the hijacked connection cannot be replayed.
+        let repeatable = allowed.injection().is_some_and(|injection| injection.renewable) && switch.is_none();
+        let spare = (repeatable && upload.is_end_stream()).then(|| head.clone());
         let renewed;
-        let (sent, pass) = match self.send(head, upload, pass).await {
-            Ok((response, lease)) if response.status() == StatusCode::UNAUTHORIZED => {
-                match Box::pin(self.reject(pass, spare)).await {
+        let (sent, allowed) = match self.upstream.send(&self.connection.peer, head, upload, allowed).await {
+            Ok(answer) if answer.response.status() == StatusCode::UNAUTHORIZED => {
+                match Box::pin(self.send_with_next_token(spare, allowed)).await {
                     Some((sent, next)) => {
                         renewed = next;
                         (sent, &renewed)
                     }
-                    None => (Ok((response, lease)), pass),
+                    None => (Ok(answer), allowed),
                 }
             }
-            sent => (sent, pass),
+            sent => (sent, allowed),
         };
         match sent {
-            Ok((response, lease)) => {
-                let response = self.clone().pass_on(response, pass, (switch, lease), record);
-                self.opened(response).await
+            Ok(answer) => {
+                let response = Answered { answer, allowed, switch, record }.into_response(&self.connection);
+                preread(&self.connection, response).await
             }
             Err(Trouble::Failed(word, text)) => {
                 record.failed(text);
-                self.broken(word, record)
+                self.connection.respond_failed(word, record)
             }
             Err(Trouble::Denied(denial)) => {
                 record.denied(&denial);
-                let response = refusal(&denial, self.reader());
+                let response = refusal(&denial, self.connection.audience());
                 record.audit.status = Some(response.status().as_u16());
                 response
             }
         }
     }
 
-    /// The upstream did not take the token: a request without a body is sent once more, if another token comes soon.
-    async fn reject(&self, pass: &AllowedRequest, spare: Option<Parts>) -> Option<(Sent, AllowedRequest)> {
-        self.egress.reject(pass);
+    /// The upstream did not take the token. Asks for another one, and sends a request without a body once more if that
+    /// comes soon.
+    async fn send_with_next_token(
+        &self,
+        spare: Option<Parts>,
+        allowed: &AllowedRequest,
+    ) -> Option<(SendResult, AllowedRequest)> {
+        let egress = &self.connection.egress;
+        egress.reject(allowed);
         let mut head = spare?;
-        let next = self.egress.next(pass).await?;
+        let next = egress.next(allowed).await?;
         if let Some(injection) = next.injection() {
             head.headers.insert(injection.name.clone(), injection.value.clone());
         }
-        Some((self.send(head, Upload::nothing(), &next).await, next))
+        Some((self.upstream.send(&self.connection.peer, head, Upload::empty(), &next).await, next))
     }
+}
 
-    /// As this connection to the upstream wants a request. May be called again for another connection.
-    pub fn dress(&self, request: &mut Request<Box<Upload>>, link: &Link, pass: &AllowedRequest) -> Result<(), Trouble> {
-        let failed = |why: &str| Trouble::Failed("request", why.to_owned());
-        let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let default = if self.port == 80 { 80 } else { 443 };
-        let host = if self.port == default { self.host.clone() } else { authority(&self.host, self.port) };
-        let unknown = !request.body().is_end_stream() && request.body().size_hint().exact().is_none();
-        let headers = request.headers_mut();
-        headers.remove(TRANSFER_ENCODING);
-        let uri = match link {
-            Link::Two(_) => {
-                headers.remove(HOST);
-                Uri::builder().scheme("https").authority(host).path_and_query(path)
-            }
-            Link::One(_) => {
-                if unknown {
-                    // hyper would otherwise take the body of a GET for none.
-                    headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-                }
-                join_cookies(headers);
-                headers
-                    .insert(HOST, HeaderValue::try_from(host).map_err(|_| failed("the host is not a header value"))?);
-                match &pass.snapshot.proxy {
-                    // A plain request through a proxy is the one place where the proxy reads it.
-                    Some(proxy) if plain(pass.rule()) && !pass.rule().private => {
-                        if let Some(credentials) = &proxy.credentials {
-                            headers.insert(PROXY_AUTHORIZATION, credentials.clone());
-                        }
-                        let route = pass.rule();
-                        let (name, port) = match &route.connect_to {
-                            Some(to) => (to.host.as_str(), to.port),
-                            None => (self.host.as_str(), route.port),
-                        };
-                        Uri::builder().scheme("http").authority(authority(name, port)).path_and_query(path)
-                    }
-                    _ => Uri::builder().path_and_query(path),
-                }
-            }
-        };
-        *request.uri_mut() = uri.build().map_err(|_| failed("the path is not a URI"))?;
-        *request.version_mut() = match link {
-            Link::One(_) => Version::HTTP_11,
-            Link::Two(_) => Version::HTTP_2,
-        };
-        Ok(())
-    }
+/// A request that was answered by the upstream.
+struct Answered<'a> {
+    answer: Answer,
+    allowed: &'a AllowedRequest,
+    switch: Option<Switch>,
+    record: AuditRecord,
+}
 
-    fn pass_on(
-        self: Arc<Self>,
-        response: Response<Incoming>,
-        pass: &AllowedRequest,
-        (switch, lease): (Option<Switch>, Option<Lease>),
-        mut record: AuditRecord,
-    ) -> Response<Body> {
+impl Answered<'_> {
+    /// The answer as the agent gets it.
+    fn into_response(self, connection: &Arc<AgentConnection>) -> Response<Body> {
+        let Answered { answer: Answer { response, permit }, allowed, switch, mut record } = self;
         let status = response.status();
         match (status, switch) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(switch)) => {
                 record.audit.status = Some(status.as_u16());
-                switch.on(self, response, record)
+                let head = switch.on(connection.clone(), response, record);
+                Response::from_parts(head, Body::Page(None))
             }
             (StatusCode::SWITCHING_PROTOCOLS, None) => {
                 record.failed("the upstream switched protocols unasked");
-                self.broken("upgrade", record)
+                connection.respond_failed("upgrade", record)
             }
-            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) if pass.snapshot.proxy.is_some() => {
+            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) if allowed.snapshot.proxy.is_some() => {
                 record.failed("the upstream proxy refused its credentials");
-                self.broken("proxy", record)
+                connection.respond_failed("proxy", record)
             }
             _ => {
                 record.audit.status = Some(status.as_u16());
                 let (mut head, incoming) = response.into_parts();
                 headers::incoming(&mut head.headers);
                 head.version = Version::HTTP_11;
-                match AnswerFilter::new(&record.audit.method, pass, &mut head) {
+                match AnswerFilter::new(&record.audit.method, allowed, &mut head) {
                     Ok(mut filter) => {
                         filter.tell(&mut record);
                         let (filter, record) = (Box::new(filter), Box::new(record));
-                        let (trailers, ended, begun, _lease) = (None, false, Bytes::new(), lease);
-                        let body = Body::Stream { incoming, filter, trailers, record, ended, begun, _lease };
+                        let (trailers, ended, begun, _permit) = (None, false, Bytes::new(), permit);
+                        let body = Body::Stream { incoming, filter, trailers, record, ended, begun, _permit };
                         Response::from_parts(head, body)
                     }
                     Err(why) => {
                         record.failed(why);
-                        self.broken("encoding", record)
+                        connection.respond_failed("encoding", record)
                     }
                 }
             }
@@ -184,27 +150,17 @@ impl Conversation {
     }
 }
 
-/// Looks at a head, and makes of it what leaves. What then looks at the body, or at a WebSocket's messages and at its
-/// control frames.
-pub fn depart(
-    pass: &AllowedRequest,
+/// Inspects a head, and makes of it what leaves. Returns the inspector of the body, or of a WebSocket's messages, and for
+/// a WebSocket that of its control frames.
+pub fn inspect_head(
+    allowed: &AllowedRequest,
     head: &mut Parts,
     record: &mut AuditRecord,
 ) -> Result<(RequestInspector, Option<RequestInspector>), Denial> {
-    let near = |denial: Denial| Denial { route: denial.route.or(Some(pass.route)), ..denial };
-    let inspector = || RequestInspector::new(record.alarm_sender(), pass, head).map_err(near);
-    let looking = (inspector()?, headers::websocket(&head.headers).then(inspector).transpose()?);
-    headers::outgoing(&mut head.headers, pass.rule(), &pass.snapshot.own_headers, pass.injection());
-    leaks::head(pass, head, record).map_err(near)?;
-    Ok(looking)
-}
-
-/// HTTP/2 may send them one by one; HTTP/1 has one header for all (RFC 9113, section 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let cookies: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if cookies.len() > 1
-        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
-    {
-        headers.insert(COOKIE, joined);
-    }
+    let near = |denial: Denial| Denial { route: denial.route.or(Some(allowed.route)), ..denial };
+    let inspector = || RequestInspector::new(record.alarm_sender(), allowed, head).map_err(near);
+    let inspectors = (inspector()?, headers::websocket(&head.headers).then(inspector).transpose()?);
+    headers::outgoing(&mut head.headers, allowed.rule(), &allowed.snapshot.own_headers, allowed.injection());
+    leaks::head(allowed, head, record).map_err(near)?;
+    Ok(inspectors)
 }

@@ -1,10 +1,13 @@
-//! A request from its head to the end of its answer: judged, rewritten, forwarded, or answered with a refusal.
+//! A request from its head to the end of its answer: judged, inspected, forwarded, or answered with a page that says why
+//! it was denied.
 
 pub mod body;
+pub mod conversation;
 pub mod forward;
-pub mod inflight;
 pub mod judge;
+pub mod page;
 pub mod preread;
+pub mod refusal;
 pub mod respond;
 pub mod serve;
 pub mod trial;

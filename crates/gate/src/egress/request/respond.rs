@@ -1,115 +1,106 @@
-//! One request's answer: the upstream's, or a page of the gate's own that says why there is none.
+//! The answers of the gate's own to one request: a page that says why it was denied, or why it failed.
 
 use crate::audit::record::AuditRecord;
-use crate::egress::http1::head::Fault;
+use crate::egress::http1::head::Http1Fault;
+use crate::egress::limits::{DISCARD_TIMEOUT, MAX_DISCARDED_BYTES};
 use crate::egress::request::body::Body;
-use crate::egress::request::serve::{Conversation, Sni};
+use crate::egress::request::refusal::{Audience, failure, refusal};
+use crate::egress::request::serve::AgentConnection;
 use crate::egress::upstream::dial::Trouble;
-use crate::pages::{Reader, explain, failure, refusal};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, EXPECT};
+use hyper::header::EXPECT;
 use hyper::{Request, Response, StatusCode, Version};
 use policy::{Denial, Reason};
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::timeout;
-use wire::Outcome;
 
-/// Bytes of a refused request's body that are read and forgotten, so that the connection stays usable.
-const FORGOTTEN: u64 = 1024 * 1024;
+impl AgentConnection {
+    /// Begins the audit record of one request.
+    pub fn record_request(&self, request: &Request<Incoming>) -> AuditRecord {
+        let mut record = AuditRecord::request(&self.egress, &self.peer.host, self.peer.port);
+        record.set_request(request.method().as_str(), request.uri().path());
+        record
+    }
 
-impl Conversation {
-    /// Nothing is known of the request but that it is wrong.
-    pub fn refuse(&self, fault: Fault) -> Response<Body> {
-        let mut record = AuditRecord::connection(&self.egress, &self.host, self.port);
+    /// The answer to a request whose head was rejected: nothing is known of it but what was wrong.
+    pub fn respond_malformed(&self, fault: Http1Fault) -> Response<Body> {
+        let mut record = self.record();
         let denial = Denial::new(Reason::Malformed, fault.text());
         record.denied(&denial);
-        let mut response = refusal(&denial, self.reader());
+        let mut response = refusal(&denial, self.audience());
         *response.status_mut() = match fault {
-            Fault::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Fault::Malformed(_) => StatusCode::BAD_REQUEST,
+            Http1Fault::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Http1Fault::Malformed(_) => StatusCode::BAD_REQUEST,
         };
         record.audit.status = Some(response.status().as_u16());
         response
     }
 
-    /// `record.failed` was called.
-    pub fn broken(&self, word: &str, mut record: AuditRecord) -> Response<Body> {
-        let response = failure(word, record.audit.reason.as_deref().unwrap_or("the upstream failed"), self.reader());
+    /// The answer while all of the bottle's connections together have too many requests.
+    pub fn respond_busy(&self, request: &Request<Incoming>) -> Response<Body> {
+        let mut record = self.record_request(request);
+        record.failed("too many requests at once");
+        self.respond_failed("busy", record)
+    }
+
+    /// The answer to a request that failed, as `record.failed` was told.
+    pub fn respond_failed(&self, word: &str, mut record: AuditRecord) -> Response<Body> {
+        let why = record.audit.reason.as_deref().unwrap_or("the upstream failed");
+        let response = failure(word, why, self.audience());
         record.audit.status = Some(response.status().as_u16());
         response
     }
 
-    /// All of the bottle's connections together ask for too much.
-    pub fn crowded(&self, request: &Request<Incoming>) -> Response<Body> {
-        let mut record = AuditRecord::request(&self.egress, &self.host, self.port);
-        record.set_request(request.method().as_str(), request.uri().path());
-        record.failed("too many requests at once");
-        self.broken("busy", record)
-    }
-
-    pub async fn reply(self: Arc<Self>, request: Request<Incoming>, sni: &Sni) -> Response<Body> {
-        let mut record = AuditRecord::request(&self.egress, &self.host, self.port);
-        record.set_request(request.method().as_str(), request.uri().path());
-        match self.judge(&request, sni, &mut record).await {
-            Ok(Some(pass)) => {
-                record.allowed(pass.route);
-                self.forward(request, &pass, record).await
-            }
-            Ok(None) => {
-                record.audit.verdict = Outcome::Allow;
-                let page = explain(&self.egress, request.method(), request.uri().path(), request.headers());
-                self.page(page, record, request).await
-            }
-            Err(Trouble::Denied(denial)) => {
-                record.denied(&denial);
-                self.page(refusal(&denial, self.reader()), record, request).await
-            }
-            Err(Trouble::Failed(word, text)) => {
-                record.failed(text.clone());
-                self.page(failure(word, &text, self.reader()), record, request).await
-            }
-        }
-    }
-
-    pub fn reader(&self) -> Reader {
-        Reader::of(&self.egress.snapshot().policy, &self.host, self.port)
-    }
-
-    /// An answer of the gate's own.
-    pub async fn page(
+    /// The answer to a request that never left, and whose body is still to come.
+    pub async fn respond_unsent(
         &self,
-        response: Response<Body>,
+        trouble: Trouble,
         mut record: AuditRecord,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        record.audit.status = Some(response.status().as_u16());
-        record.received = response.body().size_hint().exact().unwrap_or_default();
-        // Whoever waits for "continue" has sent nothing.
+        let page = match trouble {
+            Trouble::Denied(denial) => {
+                record.denied(&denial);
+                refusal(&denial, self.audience())
+            }
+            Trouble::Failed(word, text) => {
+                record.failed(text.clone());
+                failure(word, &text, self.audience())
+            }
+        };
+        self.respond_page(page, record, request).await
+    }
+
+    /// Answers with a page of the gate's own. The request's body is read and dropped as far as that is cheap, so that the
+    /// connection stays usable.
+    pub async fn respond_page(
+        &self,
+        page: Response<Body>,
+        mut record: AuditRecord,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        record.audit.status = Some(page.status().as_u16());
+        record.received = page.body().size_hint().exact().unwrap_or_default();
+        // A client that waits for "100 Continue" has sent nothing of the body.
         let waits = request.version() != Version::HTTP_2 && request.headers().contains_key(EXPECT);
         let mut body = request.into_body();
-        if !waits && body.size_hint().lower() <= FORGOTTEN {
-            let forget = async {
+        if !waits && body.size_hint().lower() <= MAX_DISCARDED_BYTES {
+            let discard = async {
                 let mut count = 0;
-                while count <= FORGOTTEN
+                while count <= MAX_DISCARDED_BYTES
                     && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
                 {
                     count += frame.data_ref().map_or(0, |data| data.len() as u64);
                 }
             };
-            let _ = timeout(Duration::from_secs(2), forget).await;
+            let _ = timeout(DISCARD_TIMEOUT, discard).await;
         }
-        response
+        page
     }
-}
 
-/// HTTP/2 would send it in answer to HEAD, too.
-pub fn without_page(response: Response<Body>) -> Response<Body> {
-    let Body::Page(Some(page)) = response.body() else { return response };
-    let length = page.len();
-    let mut response = response.map(|_| Body::Page(None));
-    response.headers_mut().insert(CONTENT_LENGTH, length.into());
-    response
+    /// What the client of this connection can read.
+    pub fn audience(&self) -> Audience {
+        Audience::of(&self.egress.snapshot().policy, &self.peer)
+    }
 }

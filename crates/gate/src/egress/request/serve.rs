@@ -1,17 +1,24 @@
-//! HTTP on one connection of the agent's, in the version that TLS agreed on: each request is judged before anything of it
-//! is forwarded, and answered whatever becomes of it.
+//! HTTP on one connection of the agent, in the version that TLS agreed on, for every service that answers requests.
+//!
+//! A request is answered whatever becomes of it: a head that is malformed, or a request too many, never gets to the
+//! service.
 
 use crate::audit::record::AuditRecord;
 use crate::egress::Egress;
-use crate::egress::http1::head::LARGEST;
-use crate::egress::http1::ledger::Wire;
-use crate::egress::http1::strict::Heads;
-use crate::egress::request::inflight::{Held, Open, Streams};
-use crate::egress::request::respond::without_page;
-use crate::egress::upstream::bulk_read::Gulp;
+use crate::egress::http1::head::Http1Fault;
+use crate::egress::http1::ledger::HeadLedger;
+use crate::egress::http1::strict::StrictHttp1;
+use crate::egress::inflight::ConnectionRequests;
+use crate::egress::limits::{
+    AGENT_SEND_BYTES, AGENT_WINDOW, GREETING_TIMEOUT, HEAD_TIMEOUT, HTTP1_BUFFER_BYTES, HTTP2_MAX_STREAMS,
+    MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS,
+};
+use crate::egress::peer::Peer;
+use crate::egress::request::body::{Body, CountedBody};
+use crate::egress::request::page::without_body;
+use crate::egress::upstream::bulk_read::BulkReader;
 use crate::egress::upstream::dial::Trouble;
-use crate::egress::upstream::pool::Upstream;
-use crate::listen::connection::{GREETING, Place};
+use crate::listen::permit::ConnectionPermit;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
@@ -23,7 +30,6 @@ use std::convert::Infallible;
 use std::error::Error as _;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -31,164 +37,173 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::TlsStream;
 
-/// For the head of a request, counted from the end of the one before: an idle connection ends here, too.
-const HEAD: Duration = Duration::from_secs(60);
-/// Bytes of hyper's buffers, each direction and side.
-pub const BUFFER: usize = 128 * 1024;
-/// Requests at once on one connection.
-const STREAMS: u32 = 100;
-/// Bytes that the agent may send ahead: of one request, of all on a connection.
-const WINDOWS: (u32, u32) = (256 * 1024, 512 * 1024);
-/// Bytes of an answer that wait for the agent.
-const WAITING: usize = 64 * 1024;
-/// Requests that the agent takes back before they were looked at, and those that we end for an error of its own: more
-/// at once is an attack, and ends the connection.
-const RESETS: (usize, usize) = (20, 64);
-
-/// One connection of the agent's.
-pub struct Conversation {
+/// One connection of the agent, behind its first line.
+pub struct AgentConnection {
     pub egress: Arc<Egress>,
-    _place: Place,
-    /// What the connection asked for.
-    pub host: String,
-    pub port: u16,
-    pub upstream: Upstream,
+    /// What the first line asks for.
+    pub peer: Peer,
+    _permit: ConnectionPermit,
 }
 
-/// What TLS said about the name, if there was TLS.
-pub type Sni = Option<String>;
+/// The server name that TLS asked for; `None` without TLS, or where it named none.
+pub type Sni = Option<Arc<str>>;
 
-/// What is known of a connection beside its name.
-struct Session {
+/// What the requests of one connection share.
+struct Session<R> {
+    connection: Arc<AgentConnection>,
     sni: Sni,
-    /// Of HTTP/1.
-    wire: Option<Arc<Wire>>,
-    streams: Arc<Streams>,
+    /// HTTP/1 only.
+    ledger: Option<Arc<HeadLedger>>,
+    requests: Arc<ConnectionRequests>,
+    respond: R,
 }
 
-impl Conversation {
-    pub fn new(egress: Arc<Egress>, place: Place, host: String, port: u16) -> Arc<Conversation> {
-        Arc::new(Conversation { egress, _place: place, host, port, upstream: Upstream::default() })
+/// Serves HTTP on `stream` until it ends. `respond` answers one request, judged or not.
+pub async fn serve<R, F>(connection: Arc<AgentConnection>, stream: UnixStream, respond: R)
+where
+    R: Fn(Request<Incoming>, Sni) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let requests = ConnectionRequests::new(connection.egress.requests.clone());
+    let session = |sni, ledger| Session { connection: connection.clone(), sni, ledger, requests, respond };
+    if connection.peer.is_plain() {
+        return serve_http1(stream, session(None, Some(Arc::default()))).await;
+    }
+    match connection.handshake(stream).await {
+        // Boxed, because most connections speak HTTP/1: unboxed, their futures would have room for it, too.
+        Ok((stream, sni)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+            Box::pin(serve_http2(stream, session(sni, None))).await
+        }
+        Ok((stream, sni)) => serve_http1(stream, session(sni, Some(Arc::default()))).await,
+        Err(trouble) => {
+            let mut record = connection.record();
+            match trouble {
+                Trouble::Denied(denial) => record.denied(&denial),
+                Trouble::Failed(_, why) => record.failed(why),
+            }
+        }
+    }
+}
+
+async fn serve_http1<R, F>(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, session: Session<R>)
+where
+    R: Fn(Request<Incoming>, Sni) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let ledger = session.ledger.clone().unwrap_or_default();
+    let stream = StrictHttp1::new(stream, ledger, session.requests.clone());
+    let (connection, session) = (session.connection.clone(), Arc::new(session));
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_buf_size(HTTP1_BUFFER_BYTES)
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), service_fn(move |request| session.clone().answer(request)))
+        .with_upgrades()
+        .await;
+    if let Err(error) = served
+        && (error.is_parse() || error.is_parse_too_large())
+    {
+        connection.deny_malformed(format!("this is not HTTP: {error}"));
+    }
+}
+
+async fn serve_http2<R, F>(stream: TlsStream<BulkReader<UnixStream>>, session: Session<R>)
+where
+    R: Fn(Request<Incoming>, Sni) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let (connection, requests) = (session.connection.clone(), session.requests.clone());
+    let session = Arc::new(session);
+    let served = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(HTTP2_MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD_BYTES as u32)
+        .initial_stream_window_size(AGENT_WINDOW.stream)
+        .initial_connection_window_size(AGENT_WINDOW.connection)
+        .max_send_buf_size(AGENT_SEND_BYTES)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_ERROR_RESETS)
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), service_fn(move |request| session.clone().answer(request)));
+    let mut served = pin!(served);
+    let served = tokio::select! {
+        served = &mut served => served,
+        () = requests.idle(HEAD_TIMEOUT) => {
+            served.as_mut().graceful_shutdown();
+            timeout(GREETING_TIMEOUT, served).await.unwrap_or(Ok(()))
+        }
+    };
+    let Err(error) = served else { return };
+    let source = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    // An error that h2 itself found, and not one that the agent sent or the stream had.
+    if source.is_some_and(h2::Error::is_library) {
+        connection.deny_malformed(format!("this is not HTTP/2 as it should be: {error}"));
+    }
+}
+
+impl<R, F> Session<R>
+where
+    R: Fn(Request<Incoming>, Sni) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    /// The request is counted at once, not when the answer is first polled: the connection's end may be read before that.
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<CountedBody>, Infallible>> + Send {
+        let in_flight = self.requests.begin();
+        let fault: Option<Http1Fault> = self.ledger.as_ref().and_then(|ledger| ledger.begin_answer());
+        let is_http2_head = request.version() == Version::HTTP_2 && request.method() == Method::HEAD;
+        async move {
+            let mut response = match fault {
+                Some(fault) => self.connection.respond_malformed(fault),
+                None if in_flight.is_over_limit() => self.connection.respond_busy(&request),
+                None => (self.respond)(request, self.sni.clone()).await,
+            };
+            let is_last = self.ledger.as_ref().is_some_and(|ledger| ledger.is_upgrade());
+            if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if is_http2_head {
+                response = without_body(response);
+            }
+            Ok(response.map(|body| CountedBody { body, _in_flight: in_flight }))
+        }
+    }
+}
+
+impl AgentConnection {
+    pub fn new(egress: Arc<Egress>, peer: Peer, permit: ConnectionPermit) -> Arc<AgentConnection> {
+        Arc::new(AgentConnection { egress, peer, _permit: permit })
     }
 
-    pub async fn serve(self: Arc<Self>, stream: UnixStream) {
-        if self.port == 80 {
-            return self.one(stream, None).await;
-        }
-        match self.handshake(stream).await {
-            // In a box of its own: most connections are not of that kind, and would hold the room for it.
-            Ok((stream, sni)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                Box::pin(self.two(stream, sni)).await
-            }
-            Ok((stream, sni)) => self.one(stream, sni).await,
-            Err(trouble) => {
-                let mut record = AuditRecord::connection(&self.egress, &self.host, self.port);
-                match trouble {
-                    Trouble::Denied(denial) => record.denied(&denial),
-                    Trouble::Failed(_, why) => record.failed(why),
-                }
-            }
-        }
+    /// The audit record of the connection itself, when it ends without a request.
+    pub fn record(&self) -> AuditRecord {
+        AuditRecord::connection(&self.egress, &self.peer.host, self.peer.port)
     }
 
-    /// Refused names get their handshake as well: the refusal has to be read.
-    async fn handshake(&self, stream: UnixStream) -> Result<(TlsStream<Gulp<UnixStream>>, Sni), Trouble> {
+    /// Denied names get their handshake as well: the denial has to be read.
+    async fn handshake(&self, stream: UnixStream) -> Result<(TlsStream<BulkReader<UnixStream>>, Sni), Trouble> {
         let malformed = |why: String| Trouble::Denied(Denial::new(Reason::Malformed, why));
         let failed = |why: String| Trouble::Failed("tls", why);
-        let stream = Gulp::new(stream);
-        let started = timeout(GREETING, LazyConfigAcceptor::new(Acceptor::default(), stream))
+        let stream = BulkReader::new(stream);
+        let started = timeout(GREETING_TIMEOUT, LazyConfigAcceptor::new(Acceptor::default(), stream))
             .await
             .map_err(|_| malformed("the TLS hello did not come".to_owned()))?
             .map_err(|error| malformed(format!("these bytes are not TLS: {error}")))?;
         let sni = started.client_hello().server_name().map(str::to_ascii_lowercase);
-        let name = sni.as_deref().and_then(plain_name).unwrap_or_else(|| self.host.clone());
+        let name = sni.as_deref().and_then(plain_name).unwrap_or_else(|| self.peer.host.clone());
         let config = self.egress.authority.config(&name).map_err(failed)?;
-        let stream = timeout(GREETING, started.into_stream(config))
+        let stream = timeout(GREETING_TIMEOUT, started.into_stream(config))
             .await
             .map_err(|_| failed("the TLS handshake with the agent did not end".to_owned()))?
             .map_err(|error| failed(format!("TLS with the agent: {error}")))?;
-        Ok((stream, sni))
+        Ok((stream, sni.map(Arc::from)))
     }
 
-    async fn one(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, sni: Sni) {
-        let (wire, streams): (Arc<Wire>, Arc<Streams>) = Default::default();
-        let stream = Heads::new(stream, wire.clone(), streams.clone());
-        let (this, session) = (self.clone(), Arc::new(Session { sni, wire: Some(wire), streams }));
-        let service = service_fn(move |request| this.clone().answer(request, session.clone()));
-        let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
-            .max_header_size(LARGEST)
-            .max_buf_size(BUFFER)
-            .auto_date_header(false)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-            .await;
-        if let Err(error) = served
-            && (error.is_parse() || error.is_parse_too_large())
-        {
-            self.malformed(format!("this is not HTTP: {error}"));
-        }
-    }
-
-    async fn two(self: Arc<Self>, stream: TlsStream<Gulp<UnixStream>>, sni: Sni) {
-        let streams: Arc<Streams> = Arc::default();
-        let (this, session) = (self.clone(), Arc::new(Session { sni, wire: None, streams: streams.clone() }));
-        let service = service_fn(move |request| this.clone().answer(request, session.clone()));
-        let served = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS)
-            .max_header_list_size(LARGEST as u32)
-            .initial_stream_window_size(WINDOWS.0)
-            .initial_connection_window_size(WINDOWS.1)
-            .max_send_buf_size(WAITING)
-            .max_pending_accept_reset_streams(RESETS.0)
-            .max_local_error_reset_streams(RESETS.1)
-            .auto_date_header(false)
-            .serve_connection(TokioIo::new(stream), service);
-        let mut served = pin!(served);
-        let served = tokio::select! {
-            served = &mut served => served,
-            () = streams.idle(HEAD) => {
-                served.as_mut().graceful_shutdown();
-                timeout(GREETING, served).await.unwrap_or(Ok(()))
-            }
-        };
-        let Err(error) = served else { return };
-        let own =
-            error.source().and_then(|source| source.downcast_ref::<h2::Error>()).is_some_and(h2::Error::is_library);
-        if own {
-            self.malformed(format!("this is not HTTP/2 as it should be: {error}"));
-        }
-    }
-
-    fn malformed(&self, why: String) {
-        AuditRecord::connection(&self.egress, &self.host, self.port).denied(&Denial::new(Reason::Malformed, why));
-    }
-
-    /// Counted at once, not when it is first polled: the connection's end may be read before that.
-    fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        session: Arc<Session>,
-    ) -> impl Future<Output = Result<Response<Held<Open>>, Infallible>> + Send {
-        let open = session.streams.open();
-        let fault = session.wire.as_ref().and_then(|wire| wire.next());
-        let bare = request.version() == Version::HTTP_2 && request.method() == Method::HEAD;
-        async move {
-            let mut response = match fault {
-                Some(fault) => self.refuse(fault),
-                None if open.is_one_too_many() => self.crowded(&request),
-                None => self.reply(request, &session.sni).await,
-            };
-            let last = session.wire.as_ref().is_some_and(|wire| wire.switches());
-            if last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            if bare {
-                response = without_page(response);
-            }
-            Ok(response.map(|body| Held { body, _until: open }))
-        }
+    fn deny_malformed(&self, why: String) {
+        self.record().denied(&Denial::new(Reason::Malformed, why));
     }
 }

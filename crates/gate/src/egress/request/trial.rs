@@ -1,5 +1,5 @@
-//! A request that nobody sends, put through what every request of an agent's goes through. Nobody is dialled or asked for
-//! a name, and the policy's own questions come as they do on a connection that is already there.
+//! A request that is not sent, put through what every request of an agent goes through: for `check --body`. No name is
+//! resolved and no address is dialled; the rest of the decision comes as on a connection that is already there.
 
 use crate::audit::record::AuditRecord;
 use crate::egress::AllowedRequest;
@@ -7,7 +7,8 @@ use crate::egress::Authority;
 use crate::egress::Egress;
 use crate::egress::inspect::leaks;
 use crate::egress::live::canary;
-use crate::egress::request::forward::depart;
+use crate::egress::peer::Peer;
+use crate::egress::request::forward::inspect_head;
 use crate::egress::request::judge::decide;
 
 use hyper::Request;
@@ -18,11 +19,12 @@ use std::sync::Arc;
 use wire::{Alarm, Blob, Document, Event, Trial, TrialDenial, TrialFinding, TrialResult};
 
 /// Bytes of one read of the body.
-const PART: usize = 64 * 1024;
+const READ_BYTES: usize = 64 * 1024;
 
+/// Why a trial ended before the end of its body.
 enum End {
     Denied(Denial),
-    /// Nothing can be said of it.
+    /// The request cannot be made, or its body cannot be read.
     Failed(String),
 }
 
@@ -32,75 +34,75 @@ impl From<Denial> for End {
     }
 }
 
-impl Egress {
-    /// Puts something in the place of what a trial does not need: certificates, and tokens that are not known. No request
-    /// carries letters that nobody has said.
-    pub fn complete(document: &mut Document, authority: &Authority) -> Result<(), String> {
-        let Document { policy, roots, values, .. } = document;
-        let named = policy.routes.iter().filter_map(|route| route.upstream_ca.as_ref());
-        for name in named.chain([&*roots]) {
-            values.insert(name.clone(), Blob(authority.pem().into_bytes()));
-        }
-        for auth in policy.routes.iter().filter_map(|route| route.auth.as_ref()) {
-            if !values.contains_key(&auth.token) {
-                values.insert(auth.token.clone(), Blob(canary::letters()?.into_bytes()));
-            }
-        }
-        Ok(())
+/// Fills in what a trial does not need: certificates, and tokens that are not known. The latter are random: no request
+/// can carry them.
+pub fn complete(document: &mut Document, authority: &Authority) -> Result<(), String> {
+    let Document { policy, roots, values, .. } = document;
+    let named = policy.routes.iter().filter_map(|route| route.upstream_ca.as_ref());
+    for name in named.chain([&*roots]) {
+        values.insert(name.clone(), Blob(authority.pem().into_bytes()));
     }
-
-    /// The error is no refusal: such a request cannot be made, or the body ended in a fault.
-    pub fn attempt(self: &Arc<Self>, trial: &Trial, body: &mut impl Read) -> Result<TrialResult, String> {
-        let mut tried = TrialResult::default();
-        let denied = match self.go_through(trial, body, &mut tried.read) {
-            Ok(()) => None,
-            Err(End::Denied(denial)) => Some(denial),
-            Err(End::Failed(why)) => return Err(why),
-        };
-        tried.denied = denied.map(|denial| TrialDenial { reason: denial.reason.to_string(), text: denial.text });
-        for event in self.events.take() {
-            let Event::Alarm(Alarm { finding, value, done, .. }) = event else { continue };
-            let sighting = TrialFinding { finding, value, done };
-            if !tried.findings.contains(&sighting) {
-                tried.findings.push(sighting);
-            }
+    for auth in policy.routes.iter().filter_map(|route| route.auth.as_ref()) {
+        if !values.contains_key(&auth.token) {
+            values.insert(auth.token.clone(), Blob(canary::letters()?.into_bytes()));
         }
-        let unfit = &self.snapshot().knowledge.vault.unfit;
-        tried.unmatched = unfit.iter().map(|(value, why)| (value.clone(), (*why).to_owned())).collect();
-        Ok(tried)
     }
-
-    fn go_through(self: &Arc<Self>, trial: &Trial, body: &mut impl Read, count: &mut u64) -> Result<(), End> {
-        let request = request(trial).map_err(|error| End::Failed(format!("no such request can be made: {error}")))?;
-        let mut record = AuditRecord::request(self, &trial.host, trial.port);
-        record.set_request(&trial.method, request.uri().path());
-        let snapshot = record.snapshot.clone();
-        let first = snapshot.policy.at(&trial.host, trial.port)?;
-        if snapshot.route(first).host.is_wildcard() {
-            leaks::name(&snapshot, first, &mut record)?;
-        }
-        let pass = decide(&snapshot, (&trial.host, trial.port), &request)?;
-        let (mut head, ()) = request.into_parts();
-        let (mut inspector, control) = depart(&AllowedRequest { snapshot, pass }, &mut head, &mut record)?;
-        let mut part = vec![0; PART];
-        loop {
-            let read = body.read(&mut part).map_err(|error| End::Failed(format!("cannot read the body: {error}")))?;
-            *count += read as u64;
-            match &part[..read] {
-                [] => break,
-                // Of a WebSocket it is a message.
-                bytes if control.is_some() => inspector.watch(bytes)?,
-                bytes => drop(inspector.push(Bytes::copy_from_slice(bytes))?),
-            }
-        }
-        if control.is_none() {
-            inspector.finish()?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
-fn request(trial: &Trial) -> Result<Request<()>, hyper::http::Error> {
+/// Judges and inspects a request as the agent's would be. An error is no denial: such a request cannot be made, or the
+/// body could not be read.
+pub fn attempt(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read) -> Result<TrialResult, String> {
+    let mut tried = TrialResult::default();
+    let denied = match inspect(egress, trial, body, &mut tried.read) {
+        Ok(()) => None,
+        Err(End::Denied(denial)) => Some(denial),
+        Err(End::Failed(why)) => return Err(why),
+    };
+    tried.denied = denied.map(|denial| TrialDenial { reason: denial.reason.to_string(), text: denial.text });
+    for event in egress.events.take() {
+        let Event::Alarm(Alarm { finding, value, done, .. }) = event else { continue };
+        let sighting = TrialFinding { finding, value, done };
+        if !tried.findings.contains(&sighting) {
+            tried.findings.push(sighting);
+        }
+    }
+    let unfit = &egress.snapshot().knowledge.vault.unfit;
+    tried.unmatched = unfit.iter().map(|(value, why)| (value.clone(), (*why).to_owned())).collect();
+    Ok(tried)
+}
+
+fn inspect(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read, count: &mut u64) -> Result<(), End> {
+    let request = build(trial).map_err(|error| End::Failed(format!("no such request can be made: {error}")))?;
+    let peer = Peer { host: trial.host.clone(), port: trial.port };
+    let mut record = AuditRecord::request(egress, &trial.host, trial.port);
+    record.set_request(&trial.method, request.uri().path());
+    let snapshot = record.snapshot.clone();
+    let first = snapshot.policy.at(&trial.host, trial.port)?;
+    if snapshot.route(first).host.is_wildcard() {
+        leaks::name(&snapshot, first, &mut record)?;
+    }
+    let pass = decide(&snapshot, &peer, &request)?;
+    let (mut head, ()) = request.into_parts();
+    let (mut inspector, control) = inspect_head(&AllowedRequest { snapshot, pass }, &mut head, &mut record)?;
+    let mut part = vec![0; READ_BYTES];
+    loop {
+        let read = body.read(&mut part).map_err(|error| End::Failed(format!("cannot read the body: {error}")))?;
+        *count += read as u64;
+        match &part[..read] {
+            [] => break,
+            // Of a WebSocket it is a message.
+            bytes if control.is_some() => inspector.watch(bytes)?,
+            bytes => drop(inspector.push(Bytes::copy_from_slice(bytes))?),
+        }
+    }
+    if control.is_none() {
+        inspector.finish()?;
+    }
+    Ok(())
+}
+
+fn build(trial: &Trial) -> Result<Request<()>, hyper::http::Error> {
     let mut request = Request::builder().method(trial.method.as_str()).uri(trial.target.as_str());
     for (name, value) in &trial.headers {
         request = request.header(name, value);

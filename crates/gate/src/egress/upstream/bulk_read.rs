@@ -2,33 +2,34 @@
 //!
 //! The large buffer is the thread's, not the connection's: a connection that waits holds no memory for it.
 
+use crate::egress::delegate::delegate_write;
+use crate::egress::limits::BULK_READ_BYTES;
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-/// Bytes of one read: two whole TLS records.
-const GULP: usize = 34 * 1024;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, ReadBuf};
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; GULP]);
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; BULK_READ_BYTES]);
 }
 
-pub struct Gulp<S> {
+/// A stream that is read in large parts, whatever its reader asks for.
+pub struct BulkReader<S> {
     stream: S,
-    /// Read, but not asked for yet.
+    /// What was read and not asked for yet.
     rest: Vec<u8>,
+    /// How many bytes of `rest` were handed on.
     taken: usize,
 }
 
-impl<S> Gulp<S> {
-    pub fn new(stream: S) -> Gulp<S> {
-        Gulp { stream, rest: Vec::new(), taken: 0 }
+impl<S> BulkReader<S> {
+    pub fn new(stream: S) -> BulkReader<S> {
+        BulkReader { stream, rest: Vec::new(), taken: 0 }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Gulp<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BulkReader<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.taken == this.rest.len() {
@@ -55,32 +56,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gulp<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gulp<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
+delegate_write!(BulkReader, stream);
 
 #[cfg(test)]
 mod tests {
@@ -95,17 +71,17 @@ mod tests {
         let feed = tokio::spawn(async move {
             send.write_all(&sent).await.unwrap();
         });
-        let mut gulp = Gulp::new(receive);
+        let mut reader = BulkReader::new(receive);
         let mut got = Vec::new();
         let mut part = [0; 1000];
         loop {
-            match gulp.read(&mut part).await.unwrap() {
+            match reader.read(&mut part).await.unwrap() {
                 0 => break,
                 count => got.extend_from_slice(&part[..count]),
             }
         }
         feed.await.unwrap();
         assert_eq!(got, expected);
-        assert_eq!(gulp.rest.len(), 0);
+        assert_eq!(reader.rest.len(), 0);
     }
 }

@@ -3,7 +3,12 @@
 //! Behind an upstream proxy the proxy resolves; private names and literals are refused all the same. Routes that are
 //! `private` lie on this side of it and are dialled directly.
 
+use crate::egress::limits::{
+    KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, MAX_PROXY_ANSWER_BYTES, PROXY_TIMEOUT, RESOLVE_CACHE_ENTRIES, RESOLVE_TIMEOUT,
+    RESOLVE_TRIES, RESOLVE_TRY_TIMEOUT,
+};
 use crate::egress::live::snapshot::{PolicySnapshot, Proxy};
+use crate::egress::peer::authority;
 use crate::egress::upstream::happy_eyeballs;
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -12,15 +17,9 @@ use policy::{Denial, Reason, Route, local_name, nowhere, private_name, special};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-const RESOLVE: Duration = Duration::from_secs(10);
-const PROXY: Duration = Duration::from_secs(20);
-/// Bytes of the proxy's answer.
-const LONGEST: usize = 8 * 1024;
 
 pub struct Dialler {
     resolver: TokioResolver,
@@ -59,10 +58,10 @@ impl Dialler {
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         // We read it ourselves: hickory would still ask DNS for the address family that the file does not have.
         options.use_hosts_file = ResolveHosts::Never;
-        options.timeout = Duration::from_secs(3);
-        options.attempts = 2;
-        options.cache_size = 512;
-        let hosts = hosts(&std::fs::read_to_string("/etc/hosts").unwrap_or_default());
+        options.timeout = RESOLVE_TRY_TIMEOUT;
+        options.attempts = RESOLVE_TRIES;
+        options.cache_size = RESOLVE_CACHE_ENTRIES;
+        let hosts = parse_hosts(&std::fs::read_to_string("/etc/hosts").unwrap_or_default());
         Ok(Dialler { resolver: builder.build().map_err(failed)?, hosts })
     }
 
@@ -108,7 +107,7 @@ impl Dialler {
         if good.is_empty() {
             return Err(refused(why));
         }
-        Ok(Target::Direct(happy_eyeballs::order(good)))
+        Ok(Target::Direct(happy_eyeballs::interleave(good)))
     }
 
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ()> {
@@ -117,7 +116,7 @@ impl Dialler {
         }
         // The final dot: a name is asked for as it stands, no search list makes another of it.
         let found = self.resolver.lookup_ip(format!("{name}."));
-        let found = timeout(RESOLVE, found).await.map_err(drop)?.map_err(drop)?;
+        let found = timeout(RESOLVE_TIMEOUT, found).await.map_err(drop)?.map_err(drop)?;
         Ok(found.iter().collect())
     }
 
@@ -125,8 +124,8 @@ impl Dialler {
     pub async fn tunnel(&self, snapshot: &PolicySnapshot, target: &Target) -> Result<TcpStream, Trouble> {
         match (target, &snapshot.proxy) {
             (Target::Proxied { host, port }, Some(proxy)) => {
-                let mut stream = self.proxy(proxy).await?;
-                match timeout(PROXY, ask(&mut stream, proxy, &authority(host, *port))).await {
+                let mut stream = self.dial_proxy(proxy).await?;
+                match timeout(PROXY_TIMEOUT, request_tunnel(&mut stream, proxy, &authority(host, *port))).await {
                     Ok(Ok(200)) => Ok(stream),
                     Ok(Ok(status)) => Err(failed_proxy(format!("the upstream proxy answered {status}"))),
                     Ok(Err(error)) => Err(failed_proxy(format!("the upstream proxy failed: {error}"))),
@@ -143,13 +142,13 @@ impl Dialler {
             (Target::Direct(addresses), _) => dial(addresses)
                 .await
                 .map_err(|error| Trouble::Failed("connect", format!("cannot connect to the upstream: {error}"))),
-            (Target::Proxied { .. }, Some(proxy)) => self.proxy(proxy).await,
+            (Target::Proxied { .. }, Some(proxy)) => self.dial_proxy(proxy).await,
             (Target::Proxied { .. }, None) => Err(failed_proxy("there is no upstream proxy".to_owned())),
         }
     }
 
     /// The proxy is the host's choice: its address is not checked.
-    async fn proxy(&self, proxy: &Proxy) -> Result<TcpStream, Trouble> {
+    async fn dial_proxy(&self, proxy: &Proxy) -> Result<TcpStream, Trouble> {
         let addresses = match proxy.host.parse() {
             Ok(address) => vec![address],
             Err(_) => self
@@ -158,7 +157,7 @@ impl Dialler {
                 .map_err(|()| failed_proxy("cannot resolve the upstream proxy".to_owned()))?,
         };
         let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, proxy.port)).collect();
-        dial(&happy_eyeballs::order(addresses))
+        dial(&happy_eyeballs::interleave(addresses))
             .await
             .map_err(|error| failed_proxy(format!("cannot connect to the upstream proxy: {error}")))
     }
@@ -168,12 +167,7 @@ fn failed_proxy(text: String) -> Trouble {
     Trouble::Failed("proxy", text)
 }
 
-/// `host:port`, with brackets where they are needed.
-pub fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-fn hosts(text: &str) -> HashMap<String, Vec<IpAddr>> {
+fn parse_hosts(text: &str) -> HashMap<String, Vec<IpAddr>> {
     let mut hosts: HashMap<String, Vec<IpAddr>> = HashMap::new();
     for line in text.lines() {
         let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
@@ -186,16 +180,15 @@ fn hosts(text: &str) -> HashMap<String, Vec<IpAddr>> {
 }
 
 async fn dial(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
-    let stream = happy_eyeballs::first(addresses, TcpStream::connect).await?;
+    let stream = happy_eyeballs::connect_first(addresses, TcpStream::connect).await?;
     stream.set_nodelay(true)?;
-    // A stream may be silent for hours; a dead peer is found all the same.
-    let probe = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(20));
+    let probe = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     SockRef::from(&stream).set_tcp_keepalive(&probe)?;
     Ok(stream)
 }
 
 /// The status of the proxy's answer to CONNECT. Reads not one byte beyond its head.
-async fn ask(stream: &mut TcpStream, proxy: &Proxy, authority: &str) -> std::io::Result<u16> {
+async fn request_tunnel(stream: &mut TcpStream, proxy: &Proxy, authority: &str) -> std::io::Result<u16> {
     let mut head = format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n").into_bytes();
     if let Some(credentials) = &proxy.credentials {
         head.extend_from_slice(b"proxy-authorization: ");
@@ -206,7 +199,7 @@ async fn ask(stream: &mut TcpStream, proxy: &Proxy, authority: &str) -> std::io:
     stream.write_all(&head).await?;
     let mut answer = Vec::with_capacity(256);
     while !answer.ends_with(b"\r\n\r\n") {
-        if answer.len() >= LONGEST {
+        if answer.len() >= MAX_PROXY_ANSWER_BYTES {
             return Err(std::io::Error::other("its answer is too long"));
         }
         answer.push(stream.read_u8().await?);
@@ -224,8 +217,9 @@ mod tests {
 
     #[test]
     fn the_hosts_file_is_read() {
-        let found =
-            hosts("# 1.1.1.1 no\n127.0.0.1 localhost\n\n10.0.0.1\tHost-Gateway alias # x\n::1 localhost\nbad x\n");
+        let found = parse_hosts(
+            "# 1.1.1.1 no\n127.0.0.1 localhost\n\n10.0.0.1\tHost-Gateway alias # x\n::1 localhost\nbad x\n",
+        );
         assert_eq!(found["host-gateway"], ["10.0.0.1".parse::<IpAddr>().unwrap()]);
         assert_eq!((found["localhost"].len(), found.len()), (2, 3));
     }

@@ -1,34 +1,28 @@
-//! Which of a name's addresses answers first (RFC 8305): one that leads nowhere costs a moment, not the whole wait.
+//! The first of a name's addresses that answers (RFC 8305): one that leads nowhere costs a moment, not the whole wait.
 
+use crate::egress::limits::{ADDRESS_STAGGER, CONNECT_TIMEOUT, MAX_ADDRESSES};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 
-/// Before the next address is tried beside those under way.
-const STAGGER: Duration = Duration::from_millis(250);
-/// For one address.
-const CONNECT: Duration = Duration::from_secs(5);
-/// Addresses of one name that are tried.
-const TRIED: usize = 6;
-
-/// The two families in turn, IPv6 first, each in the resolver's order.
-pub fn order(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+/// Puts addresses in the order in which they are tried: the two families in turn, IPv6 first, each as the resolver had
+/// it. At most [`MAX_ADDRESSES`].
+pub fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let (mut six, mut four): (VecDeque<_>, VecDeque<_>) = addresses.into_iter().partition(SocketAddr::is_ipv6);
     let mut order = Vec::new();
-    while order.len() < TRIED && !(six.is_empty() && four.is_empty()) {
+    while order.len() < MAX_ADDRESSES && !(six.is_empty() && four.is_empty()) {
         order.extend(six.pop_front());
         order.extend(four.pop_front());
     }
-    order.truncate(TRIED);
+    order.truncate(MAX_ADDRESSES);
     order
 }
 
-/// The first connection that stands. The others are given up.
-pub async fn first<S, F>(addresses: &[SocketAddr], connect: fn(SocketAddr) -> F) -> io::Result<S>
+/// Connects to the first address that answers, and gives up the others. The error is that of the last one that failed.
+pub async fn connect_first<S, F>(addresses: &[SocketAddr], connect: fn(SocketAddr) -> F) -> io::Result<S>
 where
     S: Send + 'static,
     F: Future<Output = io::Result<S>> + Send + 'static,
@@ -42,7 +36,7 @@ where
         if std::mem::take(&mut begin)
             && let Some(address) = left.next()
         {
-            trying.spawn(timeout(CONNECT, connect(*address)));
+            trying.spawn(timeout(CONNECT_TIMEOUT, connect(*address)));
         }
         tokio::select! {
             biased;
@@ -55,7 +49,7 @@ where
                 }
                 begin = true;
             }
-            () = sleep(STAGGER), if left.len() > 0 => begin = true,
+            () = sleep(ADDRESS_STAGGER), if left.len() > 0 => begin = true,
             else => return Err(failure),
         }
     }
@@ -64,6 +58,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use tokio::time::Instant;
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
@@ -72,11 +67,18 @@ mod tests {
 
     #[test]
     fn the_families_take_turns() {
-        let order =
-            order(addresses(&["1.1.1.1:1", "1.1.1.2:1", "[::1]:1", "1.1.1.3:1", "[::2]:1", "1.1.1.4:1", "1.1.1.5:1"]));
+        let order = interleave(addresses(&[
+            "1.1.1.1:1",
+            "1.1.1.2:1",
+            "[::1]:1",
+            "1.1.1.3:1",
+            "[::2]:1",
+            "1.1.1.4:1",
+            "1.1.1.5:1",
+        ]));
         let expected = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "1.1.1.3:1", "1.1.1.4:1"];
         assert_eq!(order, addresses(&expected));
-        assert_eq!(super::order(addresses(&["1.1.1.1:1"])), addresses(&["1.1.1.1:1"]));
+        assert_eq!(interleave(addresses(&["1.1.1.1:1"])), addresses(&["1.1.1.1:1"]));
     }
 
     /// By port: 1 never answers, 2 refuses at once, 3 answers after 10 ms, 4 at once.
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_does_not_answer_costs_a_moment() {
+    async fn an_address_that_does_not_answer_costs_a_moment() {
         for (texts, first, after) in [
             (&["1.1.1.1:4", "1.1.1.1:3"][..], Some(4), 0),
             (&["1.1.1.1:1", "1.1.1.1:4"], Some(4), 250),
@@ -102,7 +104,7 @@ mod tests {
             (&[], None, 0),
         ] {
             let started = Instant::now();
-            let found = super::first(&addresses(texts), connect).await;
+            let found = super::connect_first(&addresses(texts), connect).await;
             assert_eq!(found.ok(), first, "{texts:?}");
             let took = started.elapsed().as_millis();
             assert!((after..after + 5).contains(&took), "{texts:?}: {took}");

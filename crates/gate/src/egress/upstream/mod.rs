@@ -1,4 +1,5 @@
-//! Connections to upstreams: dialled as checked, pooled, used again.
+//! Connections to upstreams: dialled to the address that was checked, pooled for one connection of the agent, used again.
+//! What the agent's connection is, and who answers it, is not known here.
 
 pub mod bulk_read;
 pub mod connection;
@@ -6,3 +7,5 @@ pub mod dial;
 pub mod happy_eyeballs;
 pub mod pool;
 pub mod proxy;
+pub mod rewrite;
+pub mod upload;

@@ -1,15 +1,17 @@
-//! The way on from one connection of the agent's. Its connections to the upstream belong to it alone: one that all
-//! requests share, where the upstream speaks HTTP/2, else a few that they take in turn.
+//! The connections to the upstream of one connection of the agent. They belong to it alone: one that all requests share,
+//! where the upstream speaks HTTP/2, else a few that requests take in turn.
 //!
-//! What the agent speaks is offered first: HTTP/1 is quicker for one request at a time. Only an upstream that does not
-//! speak it gets HTTP/2 for it.
+//! The version that the agent speaks is offered first, because HTTP/1 is quicker for one request at a time. Only an
+//! upstream that does not speak HTTP/1 gets HTTP/2 for it.
 
 use crate::egress::AllowedRequest;
+use crate::egress::limits::{MAX_POOLED, MAX_SEND_ATTEMPTS, POOL_WAIT};
 use crate::egress::live::snapshot::PolicySnapshot;
-use crate::egress::request::body::Upload;
-use crate::egress::request::serve::Conversation;
-use crate::egress::upstream::connection::{Link, MORE, Offer, Turn, broke, lost};
+use crate::egress::peer::Peer;
+use crate::egress::upstream::connection::{Connection, Connector, Http1Connection, Offer, broke_off, is_lost};
 use crate::egress::upstream::dial::{Target, Trouble};
+use crate::egress::upstream::rewrite::rewrite_for;
+use crate::egress::upstream::upload::Upload;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http2;
 use hyper::header::UPGRADE;
@@ -19,238 +21,253 @@ use policy::{Denial, Route};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// HTTP/1 connections to the upstream at once, for one connection of the agent's.
-const MOST: usize = 16;
-/// Times that a request is given to a connection; the last one is new.
-const TRIES: usize = 3;
+/// One of the [`MAX_POOLED`] places of HTTP/1 connections, held until the end of the answer's body.
+pub type PoolPermit = OwnedSemaphorePermit;
 
-/// One of the few, until the end of the answer's body.
-pub type Lease = OwnedSemaphorePermit;
-
+/// Sends the requests of one connection of the agent to its upstream.
 pub struct Upstream {
-    line: Mutex<Line>,
-    room: Arc<Semaphore>,
+    connector: Arc<Connector>,
+    state: Mutex<PoolState>,
+    permits: Arc<Semaphore>,
 }
 
-/// The way on, as far as it is known.
+/// What is known of the upstream, and the connections to it that can be used again.
 #[derive(Default)]
-struct Line {
-    /// Of the policy by which it was found.
+struct PoolState {
+    /// The policy generation by which the target was found.
     generation: u64,
     target: Option<Target>,
+    /// What the upstream was found to speak.
     version: Option<Version>,
     shared: Option<http2::SendRequest<Box<Upload>>>,
-    idle: Vec<Turn>,
-    /// The last attempt to connect, for those who waited for it.
-    trouble: Option<(Instant, Trouble)>,
+    idle: Vec<Http1Connection>,
+    /// When the last attempt to connect failed, and why: requests that waited for it fail, too.
+    failed: Option<(Instant, Trouble)>,
 }
 
-/// An answer, and the connection's place until its end.
-pub type Sent = Result<(Response<Incoming>, Option<Lease>), Trouble>;
-
-/// A connection for one request.
-struct Way {
-    link: Link,
-    lease: Option<Lease>,
-    /// It has served no request.
-    fresh: bool,
+/// An answer whose body is still to be read.
+pub struct Answer {
+    pub response: Response<Incoming>,
+    /// To be dropped at the end of the body. `None`: the connection is not of the pool's few.
+    pub permit: Option<PoolPermit>,
 }
 
-impl Default for Upstream {
-    fn default() -> Upstream {
-        Upstream { line: Mutex::default(), room: Arc::new(Semaphore::new(MOST)) }
+pub type SendResult = Result<Answer, Trouble>;
+
+/// A connection, taken for one request.
+struct Checkout {
+    connection: Connection,
+    permit: Option<PoolPermit>,
+    /// Whether it has served no request yet.
+    is_new: bool,
+}
+
+impl Upstream {
+    pub fn new(connector: Arc<Connector>) -> Upstream {
+        Upstream { connector, state: Mutex::default(), permits: Arc::new(Semaphore::new(MAX_POOLED)) }
     }
-}
 
-impl Conversation {
-    /// Where does the connection lead? Asked once, before anything else is.
-    pub async fn locate(&self, snapshot: &PolicySnapshot, route: &Route) -> Result<(), Trouble> {
-        let mut line = self.line(snapshot).await;
-        if line.target.is_none() {
-            // Once, and in a box of its own: every request would hold the room for it.
-            line.target = Some(Box::pin(self.egress.dialler.locate(snapshot, route, &self.host)).await?);
+    /// Finds out where `route` leads, once per policy generation and before anything is sent.
+    pub async fn locate(&self, to: &Peer, snapshot: &PolicySnapshot, route: &Route) -> Result<(), Trouble> {
+        let mut state = self.state(snapshot).await;
+        if state.target.is_none() {
+            // Boxed, because it is rare: unboxed, every request's future would have room for it.
+            state.target = Some(Box::pin(self.connector.dialler.locate(snapshot, route, &to.host)).await?);
         }
         Ok(())
     }
 
-    /// As far as it is known by this snapshot: another policy may lead elsewhere.
-    async fn line(&self, snapshot: &PolicySnapshot) -> MutexGuard<'_, Line> {
-        let mut line = self.upstream.line.lock().await;
-        if line.generation != snapshot.generation {
-            *line = Line { generation: snapshot.generation, ..Line::default() };
+    /// The state as far as this snapshot's policy has it: another policy may lead elsewhere, and begins anew.
+    async fn state(&self, snapshot: &PolicySnapshot) -> MutexGuard<'_, PoolState> {
+        let mut state = self.state.lock().await;
+        if state.generation != snapshot.generation {
+            *state = PoolState { generation: snapshot.generation, ..PoolState::default() };
         }
-        line
+        state
     }
 
-    /// On a connection of a request before, if it still lives; a request that never left is sent on another one.
-    pub async fn send(&self, head: Parts, upload: Box<Upload>, pass: &AllowedRequest) -> Sent {
-        let want = Want::of(&head);
-        let again = upload.is_end_stream() && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let spare = again.then(|| head.clone());
-        let verdict = upload.verdict();
+    /// Sends a request, on a connection of an earlier one if one still lives. A request that never left is sent again on
+    /// another connection, [`MAX_SEND_ATTEMPTS`] times at most.
+    pub async fn send(&self, to: &Peer, head: Parts, upload: Box<Upload>, allowed: &AllowedRequest) -> SendResult {
+        let protocol = Protocol::of(&head);
+        let repeatable = upload.is_end_stream() && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let spare = repeatable.then(|| head.clone());
+        let denial = upload.denial();
         let mut request = Request::from_parts(head, upload);
-        for tried in 1..=TRIES {
-            let Way { link, lease, fresh } = self.way(pass, want).await?;
-            self.dress(&mut request, &link, pass)?;
-            let sent = match link {
-                Link::One(mut turn) => {
-                    let sent = turn.sender.try_send_request(request).await;
-                    if sent.is_ok() && want != Want::Switch {
-                        self.keep(pass, turn).await;
+        for attempt in 1..=MAX_SEND_ATTEMPTS {
+            let Checkout { connection, permit, is_new } = self.checkout(to, allowed, protocol).await?;
+            rewrite_for(&connection, to, allowed, &mut request)?;
+            let sent = match connection {
+                Connection::Http1(mut connection) => {
+                    let sent = connection.sender.try_send_request(request).await;
+                    if sent.is_ok() && protocol != Protocol::Upgrade {
+                        self.put_back(connection, allowed).await;
                     }
                     sent
                 }
-                Link::Two(mut sender) => sender.try_send_request(request).await,
+                Connection::Http2(mut sender) => sender.try_send_request(request).await,
             };
             let mut error = match sent {
-                Ok(response) => return Ok((response, lease)),
+                Ok(response) => return Ok(Answer { response, permit }),
                 Err(error) => error,
             };
-            let last = fresh || tried == TRIES;
+            let is_last = is_new || attempt == MAX_SEND_ATTEMPTS;
             request = match (error.take_message(), &spare) {
-                (Some(unsent), _) if !last => unsent,
+                (Some(unsent), _) if !is_last => unsent,
                 // The upstream closed an idle connection at the same moment: nothing was lost.
-                (None, Some(head)) if !last && lost(error.error()) => {
-                    Request::from_parts(head.clone(), Upload::nothing())
+                (None, Some(head)) if !is_last && is_lost(error.error()) => {
+                    Request::from_parts(head.clone(), Upload::empty())
                 }
                 _ => {
-                    return Err(match verdict.get() {
+                    return Err(match denial.get() {
                         Some(denial) => {
-                            Trouble::Denied(Denial { route: denial.route.or(Some(pass.route)), ..denial.clone() })
+                            Trouble::Denied(Denial { route: denial.route.or(Some(allowed.route)), ..denial.clone() })
                         }
-                        None => broke(error.error()),
+                        None => broke_off(error.error()),
                     });
                 }
             };
-            // Where it is not closed yet, it goes away.
-            self.line(&pass.snapshot).await.shared = None;
+            // An HTTP/2 connection that failed once is not used again, even if it is not closed yet.
+            self.state(&allowed.snapshot).await.shared = None;
         }
         Err(Trouble::Failed("upstream", "the upstream broke off".to_owned()))
     }
 
-    /// Connecting is in a box of its own: it is rare, and a waiting connection would hold the room for it.
-    async fn way(&self, pass: &AllowedRequest, want: Want) -> Result<Way, Trouble> {
+    /// Takes a connection for one request. Connecting is boxed, because it is rare: unboxed, every request's future would
+    /// have room for it.
+    async fn checkout(&self, to: &Peer, allowed: &AllowedRequest, protocol: Protocol) -> Result<Checkout, Trouble> {
         let asked = Instant::now();
-        let mut line = self.line(&pass.snapshot).await;
-        if want == Want::Switch {
-            let target = line.target.clone();
-            drop(line);
-            return Ok(Way { link: Box::pin(self.connect(pass, Offer::One, target)).await?, lease: None, fresh: true });
+        let mut state = self.state(&allowed.snapshot).await;
+        if protocol == Protocol::Upgrade {
+            let target = state.target.clone();
+            drop(state);
+            let connection = Box::pin(self.connector.connect(to, allowed, Offer::Http1, target)).await?;
+            return Ok(Checkout { connection, permit: None, is_new: true });
         }
-        if let Some(shared) = line.shared.as_ref().filter(|shared| !shared.is_closed()) {
-            return Ok(Way { link: Link::Two(shared.clone()), lease: None, fresh: false });
+        if let Some(shared) = state.shared.as_ref().filter(|shared| !shared.is_closed()) {
+            return Ok(Checkout { connection: Connection::Http2(shared.clone()), permit: None, is_new: false });
         }
-        if line.version == Some(Version::HTTP_11) {
-            drop(line);
-            return self.turn(pass, want).await;
+        if state.version == Some(Version::HTTP_11) {
+            drop(state);
+            return self.checkout_http1(to, allowed, protocol).await;
         }
-        if let Some((at, trouble)) = &line.trouble
+        if let Some((at, trouble)) = &state.failed
             && *at > asked
         {
             return Err(trouble.clone());
         }
-        // All who come meanwhile wait: most upstreams give one connection for all.
-        let offer = if line.version == Some(Version::HTTP_2) && want == Want::One { Offer::Two } else { want.offer() };
-        let link = match Box::pin(self.connect(pass, offer, line.target.clone())).await {
-            Ok(link) => link,
+        // The lock is held while connecting: most upstreams give one connection for all requests that wait for it.
+        let known_http2 = state.version == Some(Version::HTTP_2) && protocol == Protocol::Http1;
+        let offer = if known_http2 { Offer::Http2 } else { protocol.offer() };
+        let connection = match Box::pin(self.connector.connect(to, allowed, offer, state.target.clone())).await {
+            Ok(connection) => connection,
             Err(trouble) => {
                 // The name may lead elsewhere by now.
-                line.target = None;
-                line.trouble = Some((Instant::now(), trouble.clone()));
+                state.target = None;
+                state.failed = Some((Instant::now(), trouble.clone()));
                 return Err(trouble);
             }
         };
-        let lease = match &link {
-            Link::One(_) => {
-                line.version = Some(Version::HTTP_11);
-                self.upstream.room.clone().try_acquire_owned().ok()
+        let permit = match &connection {
+            Connection::Http1(_) => {
+                state.version = Some(Version::HTTP_11);
+                self.permits.clone().try_acquire_owned().ok()
             }
-            Link::Two(sender) => {
-                line.version = Some(Version::HTTP_2);
-                line.shared = Some(sender.clone());
+            Connection::Http2(sender) => {
+                state.version = Some(Version::HTTP_2);
+                state.shared = Some(sender.clone());
                 None
             }
         };
-        Ok(Way { link, lease, fresh: true })
+        Ok(Checkout { connection, permit, is_new: true })
     }
 
-    /// One of the few connections that requests take in turn.
-    async fn turn(&self, pass: &AllowedRequest, want: Want) -> Result<Way, Trouble> {
-        let lease = self.upstream.room.clone().acquire_owned().await.ok();
-        let mut line = self.line(&pass.snapshot).await;
-        let busy = MOST - 1 - self.upstream.room.available_permits();
-        if let Some(turn) = ready(&mut line.idle, busy).await {
-            return Ok(Way { link: Link::One(turn), lease, fresh: false });
+    /// Takes one of the HTTP/1 connections: an idle one, or a new one.
+    async fn checkout_http1(
+        &self,
+        to: &Peer,
+        allowed: &AllowedRequest,
+        protocol: Protocol,
+    ) -> Result<Checkout, Trouble> {
+        let permit = self.permits.clone().acquire_owned().await.ok();
+        let mut state = self.state(&allowed.snapshot).await;
+        let busy = MAX_POOLED - 1 - self.permits.available_permits();
+        if let Some(connection) = take_idle(&mut state.idle, busy).await {
+            return Ok(Checkout { connection: Connection::Http1(connection), permit, is_new: false });
         }
-        let first = busy == 0 && line.idle.is_empty();
-        let target = line.target.clone();
-        drop(line);
-        let more = if first { Ok(None) } else { MORE.try_acquire().map(Some) };
-        let connected = match more {
-            Ok(more) => Box::pin(self.connect(pass, want.offer(), target)).await.map(|link| link.holding(more)),
+        let is_first = busy == 0 && state.idle.is_empty();
+        let target = state.target.clone();
+        drop(state);
+        let extra = if is_first { Ok(None) } else { self.connector.extra.clone().try_acquire_owned().map(Some) };
+        let connected = match extra {
+            Ok(extra) => Box::pin(self.connector.connect(to, allowed, protocol.offer(), target))
+                .await
+                .map(|connection| connection.holding(extra)),
             Err(_) => Err(Trouble::Failed("upstream", "too many connections to upstreams at once".to_owned())),
         };
-        let mut line = self.line(&pass.snapshot).await;
-        let link = connected.inspect_err(|_| line.target = None)?;
-        if let Link::Two(sender) = &link {
-            line.version = Some(Version::HTTP_2);
-            line.shared = Some(sender.clone());
+        let mut state = self.state(&allowed.snapshot).await;
+        let connection = connected.inspect_err(|_| state.target = None)?;
+        if let Connection::Http2(sender) = &connection {
+            state.version = Some(Version::HTTP_2);
+            state.shared = Some(sender.clone());
         }
-        Ok(Way { link, lease, fresh: true })
+        Ok(Checkout { connection, permit, is_new: true })
     }
 
-    async fn keep(&self, pass: &AllowedRequest, turn: Turn) {
-        let mut line = self.line(&pass.snapshot).await;
-        if line.idle.len() < MOST {
-            line.idle.push(turn);
+    /// Keeps a connection for the next request. It is ready for that once the answer's body has ended.
+    async fn put_back(&self, connection: Http1Connection, allowed: &AllowedRequest) {
+        let mut state = self.state(&allowed.snapshot).await;
+        if state.idle.len() < MAX_POOLED {
+            state.idle.push(connection);
         }
     }
 }
 
-/// What the agent's request asks of the upstream.
+/// What a request of the agent needs the upstream to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Want {
-    One,
+enum Protocol {
+    Http1,
     Any,
-    /// A WebSocket: a connection for it alone, of the version that can switch.
-    Switch,
+    /// A WebSocket: a connection for it alone, in HTTP/1, which can be upgraded.
+    Upgrade,
 }
 
-impl Want {
-    fn of(head: &Parts) -> Want {
+impl Protocol {
+    fn of(head: &Parts) -> Protocol {
         match head.version {
-            _ if head.headers.contains_key(UPGRADE) => Want::Switch,
-            Version::HTTP_2 => Want::Any,
-            _ => Want::One,
+            _ if head.headers.contains_key(UPGRADE) => Protocol::Upgrade,
+            Version::HTTP_2 => Protocol::Any,
+            _ => Protocol::Http1,
         }
     }
 
     fn offer(self) -> Offer {
-        if self == Want::Any { Offer::Both } else { Offer::One }
+        if self == Protocol::Any { Offer::Both } else { Offer::Http1 }
     }
 }
 
-/// One that is done with the request before. Where there are more than are busy, one is about to be.
-async fn ready(idle: &mut Vec<Turn>, busy: usize) -> Option<Turn> {
-    idle.retain(|turn| !turn.sender.is_closed());
-    if let Some(index) = idle.iter().rposition(|turn| turn.sender.is_ready()) {
+/// A connection that is done with the request before. Where more are kept than `busy` requests need, one is about to be.
+async fn take_idle(idle: &mut Vec<Http1Connection>, busy: usize) -> Option<Http1Connection> {
+    idle.retain(|connection| !connection.sender.is_closed());
+    if let Some(index) = idle.iter().rposition(|connection| connection.sender.is_ready()) {
         return Some(idle.swap_remove(index));
     }
     if idle.len() <= busy {
         return None;
     }
     let any = poll_fn(|cx| {
-        idle.retain(|turn| !turn.sender.is_closed());
-        let found = idle.iter_mut().position(|turn| matches!(turn.sender.poll_ready(cx), Poll::Ready(Ok(()))));
-        match found {
+        idle.retain(|connection| !connection.sender.is_closed());
+        let mut connections = idle.iter_mut();
+        let ready = connections.position(|connection| matches!(connection.sender.poll_ready(cx), Poll::Ready(Ok(()))));
+        match ready {
             Some(index) => Poll::Ready(Some(idle.swap_remove(index))),
             None if idle.is_empty() => Poll::Ready(None),
             None => Poll::Pending,
         }
     });
-    timeout(Duration::from_millis(100), any).await.ok().flatten()
+    timeout(POOL_WAIT, any).await.ok().flatten()
 }

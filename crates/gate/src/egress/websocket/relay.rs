@@ -7,8 +7,6 @@ use crate::audit::record::AuditRecord;
 use crate::egress::AllowedRequest;
 use crate::egress::inspect::body::{AnswerFilter, Finding, RequestInspector};
 use crate::egress::inspect::headers;
-use crate::egress::request::body::Body;
-use crate::egress::request::serve::Conversation;
 use crate::egress::websocket::frames::{Frames, Part, Sender, close};
 use crate::egress::websocket::reframe::Rebuilt;
 use hyper::body::Incoming;
@@ -18,7 +16,6 @@ use hyper::{Response, Version};
 use hyper_util::rt::TokioIo;
 use policy::{Denial, Reason};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
@@ -47,9 +44,8 @@ enum End {
     Gone,
 }
 
-/// What an upstream's messages are read with. Holds the connection's place, too.
+/// What an upstream's messages are read with.
 pub struct Reply {
-    _conversation: Arc<Conversation>,
     pass: AllowedRequest,
     head: response::Parts,
 }
@@ -62,13 +58,13 @@ impl Reply {
 }
 
 impl Switch {
-    /// The upstream agreed.
+    /// The upstream agreed: relays until one side ends. `permit` is held as long. Returns the head of the answer.
     pub fn on(
         self,
-        conversation: Arc<Conversation>,
+        permit: impl Send + 'static,
         mut response: Response<Incoming>,
         record: AuditRecord,
-    ) -> Response<Body> {
+    ) -> response::Parts {
         let upstream = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         headers::incoming(&mut head.headers);
@@ -78,17 +74,18 @@ impl Switch {
         tokio::spawn(async move {
             // The record is moved as a whole, or it would count a copy.
             let mut record = record;
+            let _permit = permit;
             let Switch { agent, messages, control, pass } = self;
             match tokio::try_join!(agent, upstream) {
                 Ok((agent, upstream)) => {
-                    let reply = Reply { _conversation: conversation, pass, head: told };
+                    let reply = Reply { pass, head: told };
                     let sides = (TokioIo::new(agent), TokioIo::new(upstream));
                     talk(sides, (messages, control), &reply, &mut record).await;
                 }
                 Err(error) => record.failed(format!("the switch of protocols failed: {error}")),
             }
         });
-        Response::from_parts(head, Body::Page(None))
+        head
     }
 }
 

@@ -1,30 +1,35 @@
-//! The first line of a connection through the door, strictly read. No byte sequence is understood in two ways.
+//! The first line of a connection, strictly read. No byte sequence is understood in two ways.
 
+use crate::egress::peer::Peer;
 use policy::plain_name;
 use wire::Work;
 
-/// What a connection is.
+/// What a connection is for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum First {
+pub enum FirstLine {
+    /// The agent's init wants the go message.
     Go,
-    Connect { host: String, port: u16 },
+    /// A program of the agent's wants a server.
+    Connect(Peer),
+    /// The agent's init tells what work is in the bottle.
     Work(Work),
 }
 
-pub fn parse(line: &[u8]) -> Option<First> {
+/// Reads a line without its line feed. `None`: it is malformed.
+pub fn parse(line: &[u8]) -> Option<FirstLine> {
     let line = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).ok()?;
     if line == "GO" {
-        return Some(First::Go);
+        return Some(FirstLine::Go);
     }
     if let Some(work) = line.strip_prefix("WORK ") {
-        return serde_json::from_str(work).ok().map(First::Work);
+        return serde_json::from_str(work).ok().map(FirstLine::Work);
     }
     let (host, port) = line.strip_prefix("CONNECT ")?.rsplit_once(':')?;
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let port = port.parse().ok().filter(|port| *port != 0)?;
-    Some(First::Connect { host: plain_name(host)?, port })
+    Some(FirstLine::Connect(Peer { host: plain_name(host)?, port }))
 }
 
 #[cfg(test)]
@@ -33,9 +38,9 @@ mod tests {
 
     #[test]
     fn first_lines_are_strict() {
-        let connect = |host: &str, port| Some(First::Connect { host: host.to_owned(), port });
-        assert_eq!(parse(b"GO"), Some(First::Go));
-        assert_eq!(parse(b"GO\r"), Some(First::Go));
+        let connect = |host: &str, port| Some(FirstLine::Connect(Peer { host: host.to_owned(), port }));
+        assert_eq!(parse(b"GO"), Some(FirstLine::Go));
+        assert_eq!(parse(b"GO\r"), Some(FirstLine::Go));
         assert_eq!(parse(b"CONNECT Example.ORG.:443"), connect("example.org", 443));
         assert_eq!(parse(b"CONNECT a_b.x-y:1\r"), connect("a_b.x-y", 1));
         for bad in [

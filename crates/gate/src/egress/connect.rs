@@ -1,0 +1,32 @@
+//! One connection of the agent to an upstream: by its route it passes untouched, or each of its requests is judged.
+
+use crate::egress::passthrough;
+use crate::egress::request::conversation::Conversation;
+use crate::egress::request::serve::AgentConnection;
+use policy::{Policy, Protocol};
+use std::sync::Arc;
+use tokio::net::UnixStream;
+
+/// Serves the connection until it ends.
+pub async fn connect(connection: Arc<AgentConnection>, stream: UnixStream) {
+    let egress = &connection.egress;
+    let (snapshot, peer) = (egress.snapshot(), &connection.peer);
+    match snapshot.policy.at(&peer.host, peer.port) {
+        Ok(index) if snapshot.route(index).protocol == Protocol::Tcp => {
+            return passthrough::tcp(egress, connection.record(), stream, index).await;
+        }
+        Ok(index) if !snapshot.route(index).intercept => {
+            return passthrough::tls(egress, connection.record(), stream, index).await;
+        }
+        // A client that speaks neither TLS nor HTTP would wait for a page that it cannot read.
+        Err(denial) if !expects_http(&snapshot.policy, peer.port) => return connection.record().denied(&denial),
+        Ok(_) | Err(_) => {}
+    }
+    drop(snapshot);
+    Conversation::serve(connection, stream).await;
+}
+
+fn expects_http(policy: &Policy, port: u16) -> bool {
+    let mut routes = policy.routes.iter();
+    matches!(port, 80 | 443) || routes.any(|route| route.port == port && route.protocol == Protocol::Http)
+}

@@ -1,0 +1,123 @@
+//! The body of a request on its way to the upstream, passed frame by frame, inspected and counted. Never collected.
+//!
+//! What may not leave ends the body with an error, and the request with it.
+
+use crate::egress::http1::ledger::FramingError;
+use crate::egress::inspect::body::RequestInspector;
+use crate::egress::inspect::headers;
+use hyper::HeaderMap;
+use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::HeaderName;
+use policy::{Denial, Reason};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+
+/// The body of one request. Always boxed: hyper's client has room for many requests, long before there are any.
+pub struct Upload {
+    /// `None`: all of it was read, or there is none.
+    incoming: Option<Incoming>,
+    inspector: RequestInspector,
+    denial: UploadDenial,
+    /// Sent after what the inspector had kept.
+    trailers: Option<HeaderMap>,
+    sent: Arc<AtomicU64>,
+    /// The headers that routes inject.
+    own_headers: Arc<[HeaderName]>,
+}
+
+/// Why a body was denied on its way. It travels beside hyper, which tells the sender only that the body failed: the body
+/// sets it, and the sender of the request reads it.
+#[derive(Clone, Default)]
+pub struct UploadDenial(Arc<OnceLock<Denial>>);
+
+impl UploadDenial {
+    /// The first denial counts.
+    fn set(&self, denial: Denial) {
+        let _ = self.0.set(denial);
+    }
+
+    pub fn get(&self) -> Option<&Denial> {
+        self.0.get()
+    }
+}
+
+/// Ends a body early, in either direction.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Upload {
+    /// `sent` counts the bytes that the agent sent; `own_headers` are removed from trailers.
+    pub fn new(
+        incoming: Option<Incoming>,
+        inspector: RequestInspector,
+        sent: Arc<AtomicU64>,
+        own_headers: Arc<[HeaderName]>,
+    ) -> Box<Upload> {
+        let (denial, trailers) = Default::default();
+        Box::new(Upload { incoming, inspector, denial, trailers, sent, own_headers })
+    }
+
+    /// For a request without a body.
+    pub fn empty() -> Box<Upload> {
+        let (inspector, sent, own_headers) = Default::default();
+        Upload::new(None, inspector, sent, own_headers)
+    }
+
+    pub fn denial(&self) -> UploadDenial {
+        self.denial.clone()
+    }
+
+    /// Returns what may leave now. `frame`: `None` at the end of the body.
+    fn inspect(&mut self, frame: Option<Frame<Bytes>>) -> Result<Bytes, Denial> {
+        match frame.map(Frame::into_data) {
+            Some(Ok(data)) => {
+                self.sent.fetch_add(data.len() as u64, Relaxed);
+                self.inspector.push(data)
+            }
+            end => {
+                self.incoming = None;
+                if let Some(Ok(mut trailers)) = end.and_then(Result::err).map(Frame::into_trailers) {
+                    headers::trailing(&mut trailers, &self.own_headers);
+                    self.inspector.trailers(&trailers)?;
+                    self.trailers = Some(trailers);
+                }
+                self.inspector.finish()
+            }
+        }
+    }
+}
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        while let Some(incoming) = &mut self.incoming {
+            let frame = ready!(Pin::new(incoming).poll_frame(cx)).transpose().inspect_err(|error| {
+                if let Some(fault) = FramingError::find_in(error) {
+                    self.denial.set(Denial::new(Reason::Malformed, fault.text()));
+                }
+            })?;
+            match self.inspect(frame) {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Err(denial) => {
+                    self.incoming = None;
+                    let broken = denial.text.clone().into();
+                    self.denial.set(denial);
+                    return Poll::Ready(Some(Err(broken)));
+                }
+            }
+        }
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_none() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}

@@ -1,0 +1,147 @@
+//! `gate.bottle`: what is allowed in this bottle, and what was denied and why. Never a file, a line, an address behind a
+//! route, or anything about a token but that there is one.
+
+use crate::egress::Egress;
+use crate::egress::request::body::Body;
+use crate::egress::request::judge::check_names;
+use crate::egress::request::page::{JSON, PLAIN, marked, page};
+use crate::egress::request::serve::{self, AgentConnection, Sni};
+use crate::egress::upstream::dial::Trouble;
+use crate::events::rfc3339;
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, ALLOW, HeaderValue};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use policy::{GitAccess, NO_OTHER, Route, plain_name};
+use serde_json::json;
+use std::sync::Arc;
+use tokio::net::UnixStream;
+use wire::Outcome;
+
+/// Serves the connection until it ends.
+pub async fn serve(connection: Arc<AgentConnection>, stream: UnixStream) {
+    let service = connection.clone();
+    serve::serve(connection, stream, move |request, sni| respond(service.clone(), request, sni)).await;
+}
+
+async fn respond(connection: Arc<AgentConnection>, request: Request<Incoming>, sni: Sni) -> Response<Body> {
+    let mut record = connection.record_request(&request);
+    if let Err(denial) = check_names(&connection.peer, &request, sni.as_deref()) {
+        return connection.respond_unsent(Trouble::Denied(denial), record, request).await;
+    }
+    record.audit.verdict = Outcome::Allow;
+    let page = explain(&connection.egress, request.method(), request.uri().path(), request.headers());
+    connection.respond_page(page, record, request).await
+}
+
+/// The answer to one request.
+fn explain(egress: &Egress, method: &Method, path: &str, headers: &HeaderMap) -> Response<Body> {
+    if method != Method::GET && method != Method::HEAD {
+        let mut response = page(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET only\n".to_owned());
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return marked(response, "gate");
+    }
+    let json = headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"application/json"));
+    let response = match (path, json) {
+        ("/policy.json", _) | ("/", true) => page(StatusCode::OK, JSON, overview_json(egress)),
+        ("/", false) => page(StatusCode::OK, PLAIN, overview(egress)),
+        ("/why", true) => page(StatusCode::OK, JSON, format!("{}\n", denials_json(egress))),
+        ("/why", false) => page(StatusCode::OK, PLAIN, denials_page(egress)),
+        (path, _) => match plain_name(path.trim_matches('/')) {
+            Some(host) => host_page(egress, &host),
+            None => {
+                page(StatusCode::NOT_FOUND, PLAIN, "there is /, /why, /policy.json, and / with a host\n".to_owned())
+            }
+        },
+    };
+    marked(response, "gate")
+}
+
+const ASK: &str = "To ask for more, tell the person who started this bottle what was refused, and what it is for.\n";
+
+/// All that is allowed, as text.
+fn overview(egress: &Egress) -> String {
+    let mut text = String::from(
+        "claude-bottle: the network of this bottle is an allowlist.\n\
+         What is listed works without any proxy setting; everything else is refused. The first line that fits decides.\n\n",
+    );
+    text.extend(egress.snapshot().policy.routes.iter().map(route_lines));
+    text.push_str("\nOf one host: http://gate.bottle/HOST. What was refused lately, and why: http://gate.bottle/why\n");
+    text + ASK
+}
+
+/// One route as text, a line for each pair of methods and paths.
+fn route_lines(route: &Route) -> String {
+    let place = format!("{} {}", if route.deny { "deny " } else { "allow" }, route.place());
+    let notes = [
+        (route.git == Some(GitAccess::Fetch)).then_some("git clone and fetch"),
+        route.auth.is_some().then_some("the gate adds the credential"),
+    ];
+    let mut notes: Vec<_> = notes.into_iter().flatten().map(str::to_owned).collect();
+    notes.extend(route.query.iter().map(|(name, pattern)| match name.as_str() {
+        NO_OTHER => "no other query".to_owned(),
+        name => format!("with ?{name}={}", pattern.as_str()),
+    }));
+    notes.extend(route.headers.iter().map(|(name, pattern)| format!("with {name}: {}", pattern.as_str())));
+    let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join("; ")) };
+    match route.requests() {
+        requests if requests.is_empty() => format!("{place}{notes}\n"),
+        requests => requests
+            .into_iter()
+            .map(|(methods, paths)| format!("{place}  {methods}  {}{notes}\n", paths.join(" ")))
+            .collect(),
+    }
+}
+
+/// What is allowed of one host, as text.
+fn host_page(egress: &Egress, host: &str) -> Response<Body> {
+    let snapshot = egress.snapshot();
+    let routes = snapshot.policy.routes.iter().filter(|route| route.host.matches(host));
+    let lines: String = routes.map(route_lines).collect();
+    match lines.is_empty() {
+        true => page(StatusCode::NOT_FOUND, PLAIN, format!("claude-bottle: no route leads to `{host}`\n{ASK}")),
+        false => page(StatusCode::OK, PLAIN, lines + ASK),
+    }
+}
+
+/// What was denied lately, as text.
+fn denials_page(egress: &Egress) -> String {
+    let refusals = egress.counters.refusals();
+    if refusals.is_empty() {
+        return "nothing was refused so far\n".to_owned();
+    }
+    let lines = refusals.into_iter().rev().map(|(at, what)| format!("{}  {what}\n", rfc3339(at)));
+    format!("Refused, the latest first:\n{}{ASK}", lines.collect::<String>())
+}
+
+/// What was denied lately, as JSON.
+fn denials_json(egress: &Egress) -> serde_json::Value {
+    let refusals = egress.counters.refusals().into_iter();
+    refusals.map(|(at, what)| json!({ "time": rfc3339(at), "what": what })).collect()
+}
+
+/// All that is allowed and what was denied, as JSON.
+fn overview_json(egress: &Egress) -> String {
+    let snapshot = egress.snapshot();
+    let routes: Vec<_> = snapshot
+        .policy
+        .routes
+        .iter()
+        .map(|route| {
+            let requests: Vec<_> = route
+                .requests()
+                .into_iter()
+                .map(|(methods, paths)| json!({ "methods": methods.split(' ').collect::<Vec<_>>(), "paths": paths }))
+                .collect();
+            json!({
+                "scheme": route.scheme(),
+                "host": route.host,
+                "port": route.port,
+                "deny": route.deny,
+                "git": route.git,
+                "credential": route.auth.is_some(),
+                "requests": requests,
+            })
+        })
+        .collect();
+    format!("{}\n", json!({ "routes": routes, "refusals": denials_json(egress) }))
+}
