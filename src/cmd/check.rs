@@ -1,5 +1,5 @@
-//! `check`: would this request of an agent's pass, by which route, and as what? The manifest alone is asked: no engine, no
-//! command, no DNS; no variable's value, but where a body is to be searched for it.
+//! `check`: would this request of an agent's pass, by which route, and as what? Only the manifest is read: no engine, no
+//! command, no DNS is asked, and no variable's value, except where a body is to be searched for it.
 
 mod judge;
 mod scan;
@@ -13,25 +13,25 @@ use crate::render;
 use crate::say;
 use crate::state::Home;
 use anyhow::{Context as _, Result};
-use judge::{Asked, Header};
-use policy::{Fault, Target};
+use judge::{CheckedRequest, Header};
+use policy::{RequestUrl, UrlError, Via};
 
 pub fn run(asked: &CheckArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let chosen = manifest::load(home.path(), &cwd)?.choose(&asked.agent)?;
-    let method = method(&asked.method)?;
-    let headers = asked.headers.iter().map(|text| header(text)).collect::<Result<_, UserError>>()?;
-    let request = match Target::parse(&asked.url) {
-        Ok(target) => Ok(Asked { method: method.clone(), target, headers }),
-        Err(Fault::Denied(denial)) => Err(denial),
-        Err(Fault::Unclear(what, hint)) => return Err(UserError::new(what).hint(hint).into()),
+    let method = parse_method(&asked.method)?;
+    let headers = asked.headers.iter().map(|text| parse_header(text)).collect::<Result<_, UserError>>()?;
+    let request = match RequestUrl::parse(&asked.url) {
+        Ok(url) => Ok(CheckedRequest { method: method.clone(), url, headers }),
+        Err(UrlError::Denied(denial)) => Err(denial),
+        Err(UrlError::Unclear(what, hint)) => return Err(UserError::new(what).hint(hint).into()),
     };
-    let proxied = probe::variable(plan::PROXY_VARIABLE).is_some();
+    let via = probe::variable(plan::PROXY_VARIABLE).map_or(Via::Direct, |_| Via::Proxy);
     let body = asked.body.as_deref().map(scan::open).transpose()?;
     let answer = match request {
-        Ok(request) => match (judge::judge(&chosen.bottle, &request, proxied), body) {
-            (answer, Some(body)) if answer.is_read() => scan::scan(&chosen.bottle, request, body, answer)?,
+        Ok(request) => match (judge::judge(&chosen.bottle, &request, via), body) {
+            (answer, Some(body)) if answer.is_read() => scan::scan_body(&chosen.bottle, request, body, answer)?,
             (answer, _) => answer,
         },
         Err(denial) => render::Answer::denied(&method, &denial),
@@ -43,8 +43,8 @@ pub fn run(asked: &CheckArgs) -> Result<Exit> {
     Ok(if answer.is_allowed() { Exit::OK } else { Exit::DENIED })
 }
 
-/// As it would be sent; a person's `post` is meant as POST.
-fn method(typed: &str) -> Result<String, UserError> {
+/// The method as it would be sent: `post` is meant as POST.
+fn parse_method(typed: &str) -> Result<String, UserError> {
     let method = typed.to_ascii_uppercase();
     match !method.is_empty() && method.len() <= 32 && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
         true => Ok(method),
@@ -53,11 +53,13 @@ fn method(typed: &str) -> Result<String, UserError> {
     }
 }
 
-/// A value may be a secret: no error shows it.
-fn header(typed: &str) -> Result<Header, UserError> {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+/// Name in lower case, and value. The value may be a secret, so no error shows it.
+fn parse_header(typed: &str) -> Result<Header, UserError> {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     match typed.split_once(':') {
-        Some((name, value)) if !name.is_empty() && name.bytes().all(token) && !value.contains(['\r', '\n', '\0']) => {
+        Some((name, value))
+            if !name.is_empty() && name.bytes().all(is_token) && !value.contains(['\r', '\n', '\0']) =>
+        {
             Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
         }
         _ => Err(UserError::new("a header is not `name: value`").hint("-H 'content-type: application/json'")),

@@ -7,23 +7,10 @@ use crate::manifest::{Agent, Chosen, EnvValue};
 use crate::spec::{Beginning, Mode, Spec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use wire::{self, CA_BUNDLE, File, Go, WORKSPACE, WriteMode};
+use wire::{self, CA_BUNDLE, CA_VARIABLES, File, Go, WORKSPACE, WriteMode};
 
 /// The value of the agent's credential variable. Claude Code accepts any string; the gate replaces it by the credential.
 const PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";
-
-/// Variables that name the bundle of certificates, each for tools that do not read the system's store.
-const CA_VARIABLES: [&str; 9] = [
-    "AWS_CA_BUNDLE",
-    "CARGO_HTTP_CAINFO",
-    "CURL_CA_BUNDLE",
-    "DENO_CERT",
-    "GIT_SSL_CAINFO",
-    "NODE_EXTRA_CA_CERTS",
-    "PIP_CERT",
-    "REQUESTS_CA_BUNDLE",
-    "SSL_CERT_FILE",
-];
 
 /// What the agent's init is told. Every value that it names is added to `values`.
 ///

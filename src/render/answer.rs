@@ -3,7 +3,7 @@
 use super::size;
 use crate::plan::Source;
 use crate::text::one_line;
-use policy::{Denial, Target};
+use policy::{Denial, Reads, RequestUrl};
 use serde::Serialize;
 use std::fmt::Write;
 use wire::{Done, TrialDenial};
@@ -36,18 +36,6 @@ pub struct Answer {
     pub allowed_there: Vec<String>,
     /// Where a body was given, and the gate would read it.
     pub carries: Option<Carried>,
-}
-
-/// How much of the traffic the gate reads.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reads {
-    #[default]
-    Http,
-    /// TLS passes untouched.
-    Names,
-    /// Raw bytes.
-    Nothing,
 }
 
 /// The credential that the gate adds.
@@ -109,11 +97,11 @@ pub struct Dial {
 
 impl Answer {
     /// Nothing is decided yet: a refusal.
-    pub fn of(method: &str, target: &Target) -> Answer {
-        let Target { speech, host, port, path, .. } = target;
-        let usual = matches!((speech.scheme(), port), ("http" | "ws", 80) | ("https" | "wss", 443));
+    pub fn of(method: &str, url: &RequestUrl) -> Answer {
+        let RequestUrl { scheme, host, port, path, .. } = url;
+        let usual = matches!((scheme.name(), port), ("http" | "ws", 80) | ("https" | "wss", 443));
         let port = if usual { String::new() } else { format!(":{port}") };
-        let url = format!("{}://{host}{port}{path}", speech.scheme());
+        let url = format!("{}://{host}{port}{path}", scheme.name());
         Answer { verdict: "deny", method: method.to_owned(), url, path: path.clone(), ..Answer::default() }
     }
 

@@ -8,7 +8,7 @@ mod text;
 mod trail;
 mod work;
 
-pub use answer::{Answer, Carried, Dial, Finding, Injected, Reads, Skipped, TokenPlace, answer};
+pub use answer::{Answer, Carried, Dial, Finding, Injected, Skipped, TokenPlace, answer};
 pub use changes::changes;
 pub use sh::sh;
 pub use text::{SMALL, about, age, copying, size, text, unmatched};

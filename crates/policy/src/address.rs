@@ -1,30 +1,39 @@
 //! Addresses and names that a bottle must not reach unless a route says `private`: the host's own network, its
-//! neighbours, and the services clouds hide at fixed addresses. Source: the IANA special-purpose registries.
+//! neighbours, and the services that clouds offer at fixed addresses. Source: the IANA special-purpose registries.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Why this address may not be dialled for a route without `private`; `None`: it is an ordinary public one.
-pub fn special(address: IpAddr) -> Option<&'static str> {
+pub fn private_because(address: IpAddr) -> Option<&'static str> {
     match address {
-        IpAddr::V4(address) => special_v4(address),
-        IpAddr::V6(address) => special_v6(address),
+        IpAddr::V4(address) => private_v4_because(address),
+        IpAddr::V6(address) => private_v6_because(address),
     }
 }
 
-/// Never dialled, `private` or not: nothing unicast lives there.
-pub fn nowhere(address: IpAddr) -> bool {
+/// Addresses that are never dialled, for a `private` route neither: no single machine has one.
+pub fn is_undialable(address: IpAddr) -> bool {
     let address = address.to_canonical();
     address.is_unspecified() || address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
-fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
+/// Whether an upstream that is written so can be seen, without a name server, to need a `private` route: a literal
+/// address that is not public, a name of this machine, or the engine's own name for the host.
+pub fn needs_private(upstream: &str) -> bool {
+    match upstream.parse() {
+        Ok(address) => private_because(address).is_some(),
+        Err(_) => is_local_name(upstream) || upstream == "host-gateway",
+    }
+}
+
+fn private_v4_because(address: Ipv4Addr) -> Option<&'static str> {
     let [a, b, c, _] = address.octets();
     match (a, b, c) {
         (127, ..) => Some("a loopback address"),
         (10, ..) | (172, 16..=31, _) | (192, 168, _) => Some("a private address"),
         (169, 254, _) => Some("a link-local address"),
         (100, 64..=127, _) => Some("a shared (carrier NAT) address"),
-        // Azure's host service; it answers metadata questions, and is not in any reserved block.
+        // Azure's host service: it answers metadata requests, and lies in no reserved block.
         (168, 63, 129) if address == Ipv4Addr::new(168, 63, 129, 16) => Some("a metadata address"),
         (224..=239, ..) => Some("a multicast address"),
         (0, ..)
@@ -38,10 +47,10 @@ fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
     }
 }
 
-fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
+fn private_v6_because(address: Ipv6Addr) -> Option<&'static str> {
     let embedded = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        special_v4(Ipv4Addr::new(a, b, c, d))
+        private_v4_because(Ipv4Addr::new(a, b, c, d))
     };
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] => Some("a loopback address"),
@@ -59,15 +68,15 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
     }
 }
 
-/// Names that mean this machine, by whatever they resolve to.
-pub fn local_name(name: &str) -> bool {
+/// Names that mean this machine, whatever address they resolve to.
+pub fn is_local_name(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost") || name.ends_with(".localdomain")
 }
 
-/// Names that only a private network answers: refused where a proxy resolves in the gate's place.
-pub fn private_name(name: &str) -> bool {
+/// Names that only a private network resolves. They are denied where a proxy resolves in the gate's place.
+pub fn is_private_name(name: &str) -> bool {
     const ZONES: [&str; 6] = [".local", ".internal", ".home.arpa", ".lan", ".intranet", ".private"];
-    local_name(name) || !name.contains('.') || ZONES.iter().any(|zone| name.ends_with(zone))
+    is_local_name(name) || !name.contains('.') || ZONES.iter().any(|zone| name.ends_with(zone))
 }
 
 #[cfg(test)]
@@ -107,29 +116,65 @@ mod tests {
             "fe80::1",
             "ff02::1",
         ] {
-            assert!(special(text.parse().unwrap()).is_some(), "{text}");
+            assert!(private_because(text.parse().unwrap()).is_some(), "{text}");
         }
         for text in
             ["1.1.1.1", "172.15.0.1", "172.32.0.1", "100.63.0.1", "192.0.1.1", "2606:4700::1", "64:ff9b::101:101"]
         {
-            assert_eq!(special(text.parse().unwrap()), None, "{text}");
+            assert_eq!(private_because(text.parse().unwrap()), None, "{text}");
         }
     }
 
     #[test]
-    fn nothing_lives_nowhere() {
+    fn no_machine_has_such_an_address() {
         for text in ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:0.0.0.0"] {
-            assert!(nowhere(text.parse().unwrap()), "{text}");
+            assert!(is_undialable(text.parse().unwrap()), "{text}");
         }
-        assert!(!nowhere("127.0.0.1".parse().unwrap()));
+        assert!(!is_undialable("127.0.0.1".parse().unwrap()));
     }
 
     #[test]
     fn private_names_are_known() {
         for name in ["localhost", "a.localhost", "printer", "nas.local", "metadata.google.internal"] {
-            assert!(private_name(name), "{name}");
+            assert!(is_private_name(name), "{name}");
         }
-        assert!(!private_name("example.org"));
-        assert!(!local_name("metadata.google.internal"));
+        assert!(!is_private_name("example.org"));
+        assert!(!is_local_name("metadata.google.internal"));
+    }
+
+    /// The first ones were taken for public by the manifest, and denied by the gate.
+    #[test]
+    fn what_needs_private_is_seen_before_it_is_dialled() {
+        for upstream in [
+            "168.63.129.16",
+            "100.64.0.1",
+            "192.0.0.192",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::ffff:10.0.0.1",
+            "::7f00:1",
+            "64:ff9b::a00:1",
+            "2002:7f00:1::",
+            "fec0::1",
+            "ff02::1",
+            "db.localhost",
+            "localhost.localdomain",
+            "host-gateway",
+            "localhost",
+            "127.0.0.1",
+            "10.1.2.3",
+            "169.254.169.254",
+            "0.0.0.0",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+        ] {
+            assert!(needs_private(upstream), "{upstream}");
+        }
+        for upstream in ["1.1.1.1", "2606:4700::1", "64:ff9b::101:101", "example.org", "nas.local", "printer"] {
+            assert!(!needs_private(upstream), "{upstream}");
+        }
     }
 }

@@ -1,21 +1,17 @@
-//! The decision. In this order: host, port, git, method, path, query, headers; the first route that fits all of them
-//! decides.
-//!
-//! What a denial says is for the agent: it names hosts, methods and paths, never files or tokens. The route it points
-//! to is for the operator.
+//! The questions about a request itself, in this order: host, port, method, path, query, headers; git requests come before
+//! methods and paths. The first route that fits in all of them decides.
 
-use super::fields::{self, Fields};
-use super::git::Service;
+use super::git::GitRequest;
+use super::header_names::{HeaderFields, going_on};
 use super::label::looks_like_data;
-use super::normalise::{Readings, normalise};
-use super::query::{self, NO_OTHER};
-use super::{GitAccess, PathPattern, Policy, Role, Route};
-use std::fmt;
-use std::sync::LazyLock;
+use super::normalise::{PathReadings, normalise};
+use super::query::{self, NO_OTHER_PARAMETER};
+use super::role::{patterns_of, rules_of};
+use super::{Denial, GitAccess, PathPattern, Policy, Reason, Route, header_rules};
 
-/// A request as it stands in the request line.
+/// A request as it stands in the request line, with its headers.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
+pub struct Request<'a> {
     /// Lower case, no trailing dot.
     pub host: &'a str,
     pub port: u16,
@@ -23,134 +19,35 @@ pub struct Ask<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub query: Option<&'a str>,
-    /// Those that go on: what the connection's own headers take off is not among them.
-    pub headers: Fields<'a>,
+    /// All of them. A route's rules see those that `connection` does not list.
+    pub headers: HeaderFields<'a>,
 }
 
-/// Allowed, and by which route (its index in the policy).
+/// A request or connection that may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pass {
+    /// Index of the deciding route in the policy.
     pub route: usize,
-    /// The path, normalised.
+    /// The normalised path. Empty where the gate does not read requests.
     pub path: String,
 }
 
-/// Refused, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial {
-    pub reason: Reason,
-    /// One line, lower case, without a full stop: safe to show to the agent.
-    pub text: String,
-    /// The deciding route or the nearest one.
-    pub route: Option<usize>,
-}
-
-/// The machine-readable word of a denial.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// The host is on no route.
-    Host,
-    Port,
-    /// The names of connection, TLS and request differ.
-    Name,
-    /// The name leads to a private address.
-    Address,
-    Git,
-    Method,
-    Path,
-    Query,
-    Header,
-    /// A route with `deny` matched.
-    Rule,
-    /// It carries what must not leave.
-    Dlp,
-    /// It would make the model's own servers act.
-    Model,
-    /// Its answer hides instructions to the agent.
-    Answer,
-    /// The credential that the gate would add has ended.
-    Token,
-    /// The request is not one the gate can judge.
-    Malformed,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reason::Host => "host",
-            Reason::Port => "port",
-            Reason::Name => "name",
-            Reason::Address => "address",
-            Reason::Git => "git",
-            Reason::Method => "method",
-            Reason::Path => "path",
-            Reason::Query => "query",
-            Reason::Header => "header",
-            Reason::Rule => "rule",
-            Reason::Dlp => "dlp",
-            Reason::Model => "model",
-            Reason::Answer => "answer",
-            Reason::Token => "token",
-            Reason::Malformed => "malformed",
-        })
-    }
-}
-
-impl Denial {
-    pub fn new(reason: Reason, text: impl Into<String>) -> Self {
-        Denial { reason, text: text.into(), route: None }
-    }
-
-    pub fn near(mut self, route: usize) -> Self {
-        self.route = Some(route);
-        self
-    }
-}
-
-/// The methods and paths of `role: "claude"`: what Claude Code asks of the model's host, and nothing that uploads a
-/// file, makes a key, or writes outside the conversation.
-const CLAUDE: &[(&[&str], &str)] = &[
-    (&["POST"], "/v1/messages"),
-    (&["POST"], "/v1/messages/count_tokens"),
-    (&["GET"], "/v1/models"),
-    (&["GET"], "/v1/models/*"),
-    (&["GET", "HEAD"], "/api/hello"),
-    (&["GET"], "/api/claude_code/**"),
-    (&["GET"], "/api/claude_cli/**"),
-    (&["GET"], "/api/oauth/**"),
-    // What WebFetch asks before it fetches from a host.
-    (&["GET"], "/api/web/domain_info"),
-];
-
-/// Methods and paths of a role, for pages that explain the policy.
-pub fn rule_of(role: Role) -> &'static [(&'static [&'static str], &'static str)] {
-    match role {
-        Role::Claude => CLAUDE,
-    }
-}
-
-/// One for each line of the rule, parsed once.
-fn patterns_of(role: Role) -> &'static [PathPattern] {
-    static PARSED: LazyLock<Vec<PathPattern>> = LazyLock::new(|| {
-        CLAUDE.iter().filter_map(|(_, path)| PathPattern::try_from((*path).to_owned()).ok()).collect()
-    });
-    match role {
-        Role::Claude => &PARSED,
-    }
-}
-
-impl Ask<'_> {
-    /// Is it one of the two requests of a git fetch?
-    pub fn fetches_git(&self) -> bool {
+impl Request<'_> {
+    /// Whether it is one of the two requests of a git fetch.
+    pub fn is_git_fetch(&self) -> bool {
         let readings = normalise(self.path);
-        readings.is_ok_and(|readings| matches!(Service::of(&readings, self.method, self.query), Ok(Some(_))))
+        readings.is_ok_and(|readings| matches!(GitRequest::detect(&readings, self.method, self.query), Ok(Some(_))))
     }
 }
 
 impl Policy {
-    /// The first two questions, which need no request: is there a route for this host and port? Its index; all routes
-    /// of one host and port agree on how they are dialled.
-    pub fn at(&self, host: &str, port: u16) -> Result<usize, Denial> {
+    /// The question that needs no request: is there a route for this host and port? Answers with the index of the first.
+    /// All routes that allow a host and port agree on how they are dialled.
+    ///
+    /// # Errors
+    /// A denial: there is none, only one for another port, or only ones with `deny`; or a wildcard would let in a name
+    /// that looks like data.
+    pub fn route_for(&self, host: &str, port: u16) -> Result<usize, Denial> {
         let mut other_port = None;
         let mut denied = None;
         for (index, route) in self.routes.iter().enumerate() {
@@ -158,82 +55,94 @@ impl Policy {
                 continue;
             }
             match (route.port == port, route.deny) {
-                (true, false) => return self.named(index, host),
+                (true, false) => return self.check_labels(index, host).map(|()| index),
                 (true, true) => denied = denied.or(Some(index)),
                 (false, false) => other_port = other_port.or(Some(index)),
                 (false, true) => {}
             }
         }
         if let Some(index) = denied {
-            return Err(Denial::new(Reason::Rule, format!("host `{host}` is denied")).near(index));
+            return Err(Denial::new(Reason::Rule, format!("host `{host}` is denied")).with_route(index));
         }
         Err(match other_port {
             Some(index) => {
                 let text =
                     format!("port {port} of `{host}` is not on the allowlist, port {} is", self.routes[index].port);
-                Denial::new(Reason::Port, text).near(index)
+                Denial::new(Reason::Port, text).with_route(index)
             }
             None => Denial::new(Reason::Host, format!("host `{host}` is not on the allowlist")),
         })
     }
 
-    /// Of this route: but for what a wildcard lets in that is no name.
-    fn named(&self, index: usize, host: &str) -> Result<usize, Denial> {
+    /// The part of the name that a wildcard lets in reads like a name.
+    fn check_labels(&self, index: usize, host: &str) -> Result<(), Denial> {
         let pattern = &self.routes[index].host;
-        let labels = pattern.wild_part(host).and_then(looks_like_data);
-        labels.map_or(Ok(index), |why| Err(Denial::new(Reason::Host, format!("host `{host}`: {why}")).near(index)))
+        match pattern.wildcard_part(host).and_then(looks_like_data) {
+            Some(why) => Err(Denial::new(Reason::Host, format!("host `{host}`: {why}")).with_route(index)),
+            None => Ok(()),
+        }
     }
 
-    /// The whole question.
-    pub fn decide(&self, ask: &Ask) -> Result<Pass, Denial> {
-        let first = self.at(ask.host, ask.port)?;
-        if matches!(ask.method, "TRACE" | "TRACK" | "CONNECT") {
-            let text = format!("method `{}` is never allowed", ask.method);
-            return Err(Denial::new(Reason::Method, text).near(first));
+    /// All questions about the request itself; those about its connection are [`super::judge::Judge`]'s.
+    ///
+    /// # Errors
+    /// The denial, with the deciding or nearest route.
+    pub fn decide(&self, request: &Request) -> Result<Pass, Denial> {
+        self.decide_from(self.route_for(request.host, request.port)?, request)
+    }
+
+    /// `first`: what [`Policy::route_for`] answers for the request's host and port.
+    pub(super) fn decide_from(&self, first: usize, request: &Request) -> Result<Pass, Denial> {
+        if matches!(request.method, "TRACE" | "TRACK" | "CONNECT") {
+            let text = format!("method `{}` is never allowed", request.method);
+            return Err(Denial::new(Reason::Method, text).with_route(first));
         }
-        let readings = match (ask.method, ask.path) {
-            ("OPTIONS", "*") => Readings::server(),
-            _ => normalise(ask.path).map_err(|why| Denial::new(Reason::Path, why).near(first))?,
+        let readings = match (request.method, request.path) {
+            ("OPTIONS", "*") => PathReadings::whole_server(),
+            _ => normalise(request.path).map_err(|why| Denial::new(Reason::Path, why).with_route(first))?,
         };
-        if !ask.query.is_none_or(query::is_plain) {
+        if !request.query.is_none_or(query::is_encoded) {
             let text = "the query has a character that must be percent-encoded";
-            return Err(Denial::new(Reason::Query, text).near(first));
+            return Err(Denial::new(Reason::Query, text).with_route(first));
         }
-        let service = Service::of(&readings, ask.method, ask.query).map_err(|denial| denial.near(first))?;
+        let git =
+            GitRequest::detect(&readings, request.method, request.query).map_err(|denial| denial.with_route(first))?;
+        let request = &Request { headers: &going_on(request.headers), ..*request };
         let mut chosen: Option<usize> = None;
         for reading in readings.all() {
-            let route = self.first_match(ask, service, reading)?;
+            let route = self.first_match(request, git, reading)?;
             let before = *chosen.get_or_insert(route);
-            if before != route && !self.routes[before].treats_as(&self.routes[route]) {
+            if before != route && !self.routes[before].treats_like(&self.routes[route]) {
                 let text = format!("path `{}` is ambiguous: servers may read it as `{reading}`", readings.plain());
-                return Err(Denial::new(Reason::Path, text).near(route));
+                return Err(Denial::new(Reason::Path, text).with_route(route));
             }
         }
         let route = chosen.unwrap_or(first);
         if self.routes[route].deny {
-            let text = format!("`{} {}` of `{}` is denied", ask.method, readings.plain(), ask.host);
-            return Err(Denial::new(Reason::Rule, text).near(route));
+            let text = format!("`{} {}` of `{}` is denied", request.method, readings.plain(), request.host);
+            return Err(Denial::new(Reason::Rule, text).with_route(route));
         }
-        Ok(Pass { route, path: if ask.path == "*" { "*" } else { readings.plain() }.to_owned() })
+        Ok(Pass { route, path: if request.path == "*" { "*" } else { readings.plain() }.to_owned() })
     }
 
-    fn first_match(&self, ask: &Ask, service: Option<Service>, path: &str) -> Result<usize, Denial> {
-        let mut best = None;
+    /// The first route that fits this reading of the path.
+    fn first_match(&self, request: &Request, git: Option<GitRequest>, path: &str) -> Result<usize, Denial> {
+        let mut nearest = None;
         for (index, route) in self.routes.iter().enumerate() {
-            if route.port != ask.port || !route.host.matches(ask.host) {
+            if route.port != request.port || !route.host.matches(request.host) {
                 continue;
             }
-            let fit = route.judge(ask, service, path);
+            let fit = route.fit(request, git, path);
             if fit == Fit::All {
                 return Ok(index);
             }
-            if best.as_ref().is_none_or(|(_, before): &(usize, Fit)| fit.level() > before.level()) {
-                best = Some((index, fit));
+            if nearest.as_ref().is_none_or(|(_, before): &(usize, Fit)| fit.level() > before.level()) {
+                nearest = Some((index, fit));
             }
         }
-        let Ask { host, method, .. } = ask;
-        let (reason, text) = match (service, best.as_ref().map_or(&Fit::None, |(_, fit)| fit)) {
-            (_, Fit::Path(Misfit::Query(NO_OTHER))) => {
+        let Request { host, method, .. } = request;
+        let (reason, text) = match (git, nearest.as_ref().map_or(&Fit::None, |(_, fit)| fit)) {
+            (_, Fit::Path(Misfit::Query(NO_OTHER_PARAMETER))) => {
                 (Reason::Query, format!("the query of `{path}` of `{host}` has more than the allowlist takes"))
             }
             (_, Fit::Path(Misfit::Query(name))) => {
@@ -246,20 +155,22 @@ impl Policy {
             (None, Fit::Method) => (Reason::Path, format!("path `{path}` of `{host}` is not on the allowlist")),
             (None, _) => (Reason::Method, format!("method `{method}` is not allowed on `{host}`")),
         };
-        Err(Denial { reason, text, route: best.map(|(index, _)| index) })
+        Err(Denial { reason, text, route: nearest.map(|(index, _)| index) })
     }
 }
 
-/// How far a route fits, among those of the host and port.
+/// How far a route of the host and port fits a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Fit<'r> {
     None,
+    /// The method, but not the path.
     Method,
+    /// Method and path, but not this rule.
     Path(Misfit<'r>),
     All,
 }
 
-/// The rule that is in the way.
+/// The name of the rule that a request does not fit.
 #[derive(Debug, PartialEq, Eq)]
 enum Misfit<'r> {
     Query(&'r str),
@@ -278,40 +189,40 @@ impl Fit<'_> {
 }
 
 impl Route {
-    fn judge(&self, ask: &Ask, service: Option<Service>, path: &str) -> Fit<'_> {
-        let query = ask.query.unwrap_or_default();
+    fn fit(&self, request: &Request, git: Option<GitRequest>, path: &str) -> Fit<'_> {
+        let query = request.query.unwrap_or_default();
         if self.deny {
-            return if self.may_match(ask.method, service, path)
+            return if self.may_match(request.method, git, path)
                 && query::may_fit(&self.query, query)
-                && fields::may_fit(&self.headers, ask.headers)
+                && header_rules::may_fit(&self.headers, request.headers)
             {
                 Fit::All
             } else {
                 Fit::None
             };
         }
-        match self.line(ask.method, service, path) {
+        match self.fit_method_and_path(request.method, git, path) {
             Fit::All => {}
             less => return less,
         }
-        let rest = query::misfit(&self.query, query).map(Misfit::Query);
-        let rest = rest.or_else(|| fields::misfit(&self.headers, ask.headers).map(Misfit::Header));
-        rest.map_or(Fit::All, Fit::Path)
+        let misfit = query::misfit(&self.query, query).map(Misfit::Query);
+        let misfit = misfit.or_else(|| header_rules::misfit(&self.headers, request.headers).map(Misfit::Header));
+        misfit.map_or(Fit::All, Fit::Path)
     }
 
-    /// Method and path.
-    fn line(&self, method: &str, service: Option<Service>, path: &str) -> Fit<'_> {
-        if let Some(service) = service {
+    fn fit_method_and_path(&self, method: &str, git: Option<GitRequest>, path: &str) -> Fit<'_> {
+        if let Some(git) = git {
             let fits = self.git == Some(GitAccess::Fetch)
-                && method == service.method()
-                && service.repository(path).is_some_and(|repository| {
-                    self.paths.iter().any(|p| p.matches(path)) || self.covers(repository, PathPattern::matches)
+                && method == git.method()
+                && git.repository(path).is_some_and(|repository| {
+                    self.paths.iter().any(|p| p.matches(path))
+                        || self.covers_repository(repository, PathPattern::matches)
                 });
             return if fits { Fit::All } else { Fit::None };
         }
         if let Some(role) = self.role {
             let mut fit = Fit::None;
-            for ((methods, _), pattern) in rule_of(role).iter().zip(patterns_of(role)) {
+            for ((methods, _), pattern) in rules_of(role).iter().zip(patterns_of(role)) {
                 if methods.contains(&method) {
                     fit = Fit::Method;
                     if pattern.matches(path) {
@@ -321,29 +232,30 @@ impl Route {
             }
             return fit;
         }
-        if !self.methods.iter().any(|one| one == method) {
+        if !self.methods.iter().any(|allowed| allowed == method) {
             return Fit::None;
         }
         if self.paths.iter().any(|pattern| pattern.matches(path)) { Fit::All } else { Fit::Method }
     }
 
-    /// A refusal must not depend on what many servers do not tell apart: cases, a slash at the end, `.git`.
-    fn may_match(&self, method: &str, service: Option<Service>, path: &str) -> bool {
+    /// For a route that denies: a denial must not depend on what many servers do not tell apart, which are upper and lower
+    /// case, a slash at the end, and `.git`.
+    fn may_match(&self, method: &str, git: Option<GitRequest>, path: &str) -> bool {
         let loosely = PathPattern::matches_loosely;
-        let repository = service.and_then(|service| service.repository(path));
-        self.methods.iter().any(|one| one == method)
+        let repository = git.and_then(|git| git.repository(path));
+        self.methods.iter().any(|denied| denied == method)
             && (self.paths.iter().any(|pattern| loosely(pattern, path))
-                || repository.is_some_and(|repository| self.covers(repository, loosely)))
+                || repository.is_some_and(|repository| self.covers_repository(repository, loosely)))
     }
 
-    /// A pattern may name the repository (with or without `.git`) or everything beneath a folder.
-    fn covers(&self, repository: &str, matches: fn(&PathPattern, &str) -> bool) -> bool {
+    /// A pattern may name the repository (with or without `.git`) or everything below a folder.
+    fn covers_repository(&self, repository: &str, matches: fn(&PathPattern, &str) -> bool) -> bool {
         let bare = repository.strip_suffix(".git").unwrap_or(repository);
         self.paths.iter().any(|pattern| matches(pattern, repository) || matches(pattern, bare))
     }
 
-    /// Is it all one which of two routes lets a request pass?
-    fn treats_as(&self, other: &Route) -> bool {
+    /// Whether a request is treated the same, whichever of the two routes lets it pass.
+    fn treats_like(&self, other: &Route) -> bool {
         let treatment = |route: &Route| Route {
             host: self.host.clone(),
             methods: Vec::new(),
@@ -353,7 +265,7 @@ impl Route {
             headers: Default::default(),
             ..route.clone()
         };
-        treatment(self) == treatment(other) && self.takes_websockets() == other.takes_websockets()
+        treatment(self) == treatment(other) && self.allows_websockets() == other.allows_websockets()
     }
 }
 
@@ -389,8 +301,8 @@ pub(super) mod tests {
             Some((path, query)) => (path, Some(query)),
             None => (rest, None),
         };
-        let ask = Ask { host, port: port.parse().unwrap(), method, path, query, headers: &headers };
-        policy.decide(&ask).map(|pass| pass.route).map_err(|denial| denial.reason.to_string())
+        let request = Request { host, port: port.parse().unwrap(), method, path, query, headers: &headers };
+        policy.decide(&request).map(|pass| pass.route).map_err(|denial| denial.reason.to_string())
     }
 
     fn no(word: &str) -> Result<usize, String> {
@@ -619,8 +531,8 @@ pub(super) mod tests {
     fn a_denial_names_the_nearest_route_and_shows_no_origin() {
         let policy =
             policy(r#"[{"host":"x.org"},{"host":"a.org","methods":["POST"]},{"host":"a.org","paths":["/b/**"]}]"#);
-        let ask = Ask { host: "a.org", port: 443, method: "GET", path: "/c", query: None, headers: &[] };
-        let denial = policy.decide(&ask).unwrap_err();
+        let request = Request { host: "a.org", port: 443, method: "GET", path: "/c", query: None, headers: &[] };
+        let denial = policy.decide(&request).unwrap_err();
         assert_eq!(denial.route, Some(2));
         assert_eq!(denial.text, "path `/c` of `a.org` is not on the allowlist");
     }

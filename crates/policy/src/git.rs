@@ -1,19 +1,24 @@
-//! Git's smart protocol over HTTP, as far as the policy has to know it: what is a fetch, and what is a push.
+//! Git's smart protocol over HTTP, as far as the policy has to know it: which requests are a fetch, and which a push.
 
-use super::decide::{Denial, Reason};
-use super::normalise::{Readings, unescape};
+use super::normalise::{PathReadings, unescape};
+use super::{Denial, Reason};
 
 /// The two requests of a git fetch over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Service {
+pub(super) enum GitRequest {
+    /// `GET …/info/refs?service=git-upload-pack`
     Refs,
+    /// `POST …/git-upload-pack`
     Pack,
 }
 
-impl Service {
-    /// Is this git's smart protocol? A push, in whatever reading, is an error at once. A GET of either service's own name
-    /// is a page about it: git posts there.
-    pub fn of(readings: &Readings, method: &str, query: Option<&str>) -> Result<Option<Service>, Denial> {
+impl GitRequest {
+    /// The git request that these are, in some reading of the path. A GET of either service's own name is none but a page
+    /// about it: git posts there.
+    ///
+    /// # Errors
+    /// A denial where some reading is a push, or a service that is not known.
+    pub fn detect(readings: &PathReadings, method: &str, query: Option<&str>) -> Result<Option<GitRequest>, Denial> {
         let push = || Denial::new(Reason::Git, "git push over https is never allowed");
         let posts = !matches!(method, "GET" | "HEAD");
         let mut found = None;
@@ -24,11 +29,11 @@ impl Service {
             }
             let path = lower.trim_end_matches('/');
             if posts && path.ends_with("/git-upload-pack") {
-                found = Some(Service::Pack);
+                found = Some(GitRequest::Pack);
             } else if path.ends_with("/info/refs") {
                 for service in parameter(query.unwrap_or_default(), "service") {
                     match service.as_str() {
-                        "git-upload-pack" => found = Some(Service::Refs),
+                        "git-upload-pack" => found = Some(GitRequest::Refs),
                         "git-receive-pack" => return Err(push()),
                         _ => return Err(Denial::new(Reason::Git, "this git service is not known")),
                     }
@@ -38,30 +43,32 @@ impl Service {
         Ok(found)
     }
 
+    /// The method that git uses for it.
     pub fn method(self) -> &'static str {
         match self {
-            Service::Refs => "GET",
-            Service::Pack => "POST",
+            GitRequest::Refs => "GET",
+            GitRequest::Pack => "POST",
         }
     }
 
+    /// The repository's path, where `path` ends as this request does.
     pub fn repository(self, path: &str) -> Option<&str> {
         path.strip_suffix(match self {
-            Service::Refs => "/info/refs",
-            Service::Pack => "/git-upload-pack",
+            GitRequest::Refs => "/info/refs",
+            GitRequest::Pack => "/git-upload-pack",
         })
     }
 }
 
-/// The values of a query's parameter, percent-decoded as far as they can be.
+/// The values of a query parameter, percent-decoded as far as possible.
 fn parameter<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
-    let plain = |text: &str| unescape(text).into_iter().map(char::from).collect::<String>();
+    let decoded = |text: &str| unescape(text).into_iter().map(char::from).collect::<String>();
     query.split(['&', ';']).filter_map(move |pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let key = plain(key);
-        // A server in C reads a name to its first NUL.
+        let key = decoded(key);
+        // A server in C reads a name up to its first NUL.
         let key = key.split('\0').next().unwrap_or_default();
-        key.eq_ignore_ascii_case(name).then(|| plain(value))
+        key.eq_ignore_ascii_case(name).then(|| decoded(value))
     })
 }
 

@@ -1,6 +1,7 @@
-//! Names of hosts as they come in connections, TLS and requests. What is an address in any spelling is no name.
+//! Host names as they come in connections, TLS and requests. An address, in any spelling, is no name.
 
-/// Lower case, without the final dot. `None`: not a host name, or an address (also octal, hexadecimal or short).
+/// The name in lower case, without its final dot. `None`: it is no host name, or an address, be it octal, hexadecimal or
+/// shortened.
 pub fn plain_name(name: &str) -> Option<String> {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     let label = |label: &str| {
@@ -10,7 +11,7 @@ pub fn plain_name(name: &str) -> Option<String> {
     (name.len() <= 253 && name.split('.').all(label) && !ends_in_a_number(&name)).then_some(name)
 }
 
-/// Browsers and C libraries take a name whose last label is a number for an IPv4 address (the WHATWG's URL standard).
+/// Whether the last label is a number: browsers and C libraries take such a name for an IPv4 address (WHATWG, URL standard).
 pub(super) fn ends_in_a_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));

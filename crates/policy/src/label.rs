@@ -1,50 +1,53 @@
-//! Names under a wildcard: whoever owns the zone sees what is asked for, even where nothing is ever sent. A label that
-//! looks like data is none.
+//! Names under a wildcard: the owner of the zone sees every name that is asked for, even where nothing is ever sent. So a
+//! name that looks like data is denied.
 
-/// Bytes of a label.
-const LONGEST: usize = 40;
-/// Letters and digits in a row that no word explains.
-const ROW: usize = 24;
-/// The same, in all labels together.
-const SUM: usize = 32;
+/// Bytes of a label that is not made of words.
+const MAX_LABEL_BYTES: usize = 40;
+/// Bytes of a part between dashes from which one that mixes letters and digits is data.
+const MIN_ENCODED_BYTES: usize = 24;
+/// Bytes of all such shorter parts of a name together.
+const MAX_MIXED_BYTES: usize = 32;
+/// Bytes of all labels together.
+const MAX_NAME_BYTES: usize = 120;
 
-/// Why the part of a name that a wildcard stands for may not be asked for; `None`: it reads like a name.
+/// Why these labels may not be asked for; `None`: they read like a name.
 ///
-/// `labels`: without the part that the pattern fixes, as in `a.b` of `a.b.example.org` for `*.example.org`.
+/// `labels`: what a wildcard stands for, as in `a.b` of `a.b.example.org` for `*.example.org`.
 pub fn looks_like_data(labels: &str) -> Option<&'static str> {
     let mut sum = 0;
     for label in labels.split('.') {
-        // An international name is words in an encoding.
-        if label.starts_with("xn--") && label.len() <= LONGEST {
+        // An international name is words, encoded.
+        if label.starts_with("xn--") && label.len() <= MAX_LABEL_BYTES {
             continue;
         }
         let parts = label.split(['-', '_']);
-        if label.len() > LONGEST && !parts.clone().all(is_word) {
+        if label.len() > MAX_LABEL_BYTES && !parts.clone().all(is_word) {
             return Some("a label is too long for a name");
         }
         for part in parts.filter(|part| is_mixed(part)) {
-            if part.len() >= ROW {
+            if part.len() >= MIN_ENCODED_BYTES {
                 return Some("a label looks like encoded data");
             }
             sum += part.len();
         }
     }
-    (sum > SUM || labels.len() > 120).then_some("its labels look like encoded data")
+    (sum > MAX_MIXED_BYTES || labels.len() > MAX_NAME_BYTES).then_some("its labels look like encoded data")
 }
 
+/// Digits alone or letters alone, of a word's length.
 fn is_word(part: &str) -> bool {
-    let kind = |digits: bool| part.bytes().all(|byte| byte.is_ascii_digit() == digits);
-    part.len() <= 16 && (kind(true) || kind(false))
+    let all_digits = |wanted: bool| part.bytes().all(|byte| byte.is_ascii_digit() == wanted);
+    part.len() <= 16 && (all_digits(true) || all_digits(false))
 }
 
-/// Letters and digits by turns, or letters that nobody can say.
+/// Letters and digits in turn, or more consonants in a row than a word has.
 fn is_mixed(part: &str) -> bool {
     let bytes = part.as_bytes();
     let turns = bytes.windows(2).filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit()).count();
-    let silent = |byte: u8| byte.is_ascii_alphabetic() && !b"aeiouy".contains(&byte);
-    let longest = bytes.split(|byte| !silent(*byte)).map(<[u8]>::len).max().unwrap_or(0);
-    let unsaid = (part.len() >= ROW && longest >= 5) || (part.len() >= 12 && longest >= 6);
-    part.len() >= 8 && (turns * 5 >= part.len() || unsaid || (part.len() >= ROW && turns >= 2))
+    let is_consonant = |byte: u8| byte.is_ascii_alphabetic() && !b"aeiouy".contains(&byte);
+    let longest = bytes.split(|byte| !is_consonant(*byte)).map(<[u8]>::len).max().unwrap_or(0);
+    let unpronounceable = (part.len() >= MIN_ENCODED_BYTES && longest >= 5) || (part.len() >= 12 && longest >= 6);
+    part.len() >= 8 && (turns * 5 >= part.len() || unpronounceable || (part.len() >= MIN_ENCODED_BYTES && turns >= 2))
 }
 
 #[cfg(test)]

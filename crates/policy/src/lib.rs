@@ -1,190 +1,96 @@
 //! May this request leave, and why: the one answer, shared by the gate and by `check`. Pure: no file, clock, net or env.
 //!
-//! A policy is an ordered list of routes. The first route that a request fits in all it asks for decides;
-//! none = refused.
+//! A policy is an ordered list of routes. The first route that a request fits in everything decides; a request that fits
+//! none is denied. [`judge`] holds the whole order of questions, [`Policy::decide`] those about the request itself.
 
 mod address;
 mod decide;
+mod denial;
+mod destination;
 mod explain;
-mod fields;
 mod git;
-mod headers;
+mod header_names;
+mod header_rules;
 mod host;
+pub mod judge;
 mod label;
 mod lookalike;
+pub mod matchable;
+mod names;
 mod normalise;
 mod pattern;
 mod query;
 mod risk;
+mod role;
+mod route;
 mod url;
 mod value;
-pub mod worth;
 
-pub use address::{local_name, nowhere, private_name, special};
-pub use decide::{Ask, Denial, Pass, Reason, rule_of};
-pub use fields::{Fields, HeaderRules, is_ours};
-pub use headers::{CLAIMS, CREDENTIALS, HOPS, OVERRIDES, same_header};
+pub use address::{is_undialable, needs_private, private_because};
+pub use decide::{Pass, Request};
+pub use denial::{Denial, Reason};
+pub use destination::{Destination, DialTo, Via};
+pub use header_names::{
+    CONNECTION_HEADERS, CREDENTIAL_HEADERS, FORWARDING_HEADERS, HeaderFields, OVERRIDE_HEADERS, is_gate_controlled,
+    is_listed, is_websocket_upgrade, same_header,
+};
+pub use header_rules::HeaderRules;
 pub use host::plain_name;
-pub use normalise::{Readings, normalise};
+pub use names::{Authority, Names};
+pub use normalise::{PathReadings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};
-pub use query::{NO_OTHER, QueryRules};
+pub use query::{NO_OTHER_PARAMETER, QueryRules};
 pub use risk::risks;
-use serde::{Deserialize, Serialize};
-pub use url::{Fault, Speech, Target};
+pub use route::{Auth, AuthScheme, Dlp, GitAccess, Inspect, Policy, Protocol, Reads, Role, Route};
+pub use url::{RequestUrl, UrlError, UrlScheme};
 pub use value::ValuePattern;
 
-/// Variables that tell programs of a proxy, in lower case; there are other spellings. None is ever set in a bottle: what
-/// may leave needs none.
+/// Environment variables that tell programs of a proxy, in lower case; programs read other spellings as well. None is ever
+/// set in a bottle: what may leave needs none.
 pub const PROXY_VARIABLES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
 
-/// All that may leave a bottle, in the order of the manifest.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
-    pub routes: Vec<Route>,
+// Former names, for the callers that have not yet taken the new ones.
+pub use address::{
+    is_local_name as local_name, is_private_name as private_name, is_undialable as nowhere, private_because as special,
+};
+pub use decide::Request as Ask;
+pub use header_names::{
+    CONNECTION_HEADERS as HOPS, CREDENTIAL_HEADERS as CREDENTIALS, FORWARDING_HEADERS as CLAIMS,
+    OVERRIDE_HEADERS as OVERRIDES, is_gate_controlled as is_ours,
+};
+pub use query::NO_OTHER_PARAMETER as NO_OTHER;
+pub use route::AuthScheme as Scheme;
+
+pub mod worth {
+    //! Former names.
+    pub use super::matchable::{
+        MIN_VALUE_BYTES as SHORTEST, SecretClass as Class, entropy_bits as bits, unmatchable_because as unfit,
+    };
 }
 
-/// One line of the allowlist, complete: defaults are filled in when the manifest is read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    pub host: HostPattern,
-    /// TCP port the agent dials. On port 80 the agent speaks plain HTTP, on every other port TLS.
-    pub port: u16,
-    /// Upper-case HTTP methods.
-    pub methods: Vec<String>,
-    pub paths: Vec<PathPattern>,
-    /// `file:line` in the manifest: for the operator, never shown to the agent.
-    pub origin: String,
-    /// A request that matches is refused.
-    #[serde(default)]
-    pub deny: bool,
-    /// The upstream's address may be private, loopback or link-local.
-    #[serde(default)]
-    pub private: bool,
-    #[serde(default)]
-    pub connect_to: Option<ConnectTo>,
-    /// Name (in the gate's document) of PEM certificates trusted for this upstream beside the bundle.
-    #[serde(default)]
-    pub upstream_ca: Option<String>,
-    /// Credential the gate adds.
-    #[serde(default)]
-    pub auth: Option<Auth>,
-    /// The agent's own credentials may pass.
-    #[serde(default)]
-    pub agent_auth: bool,
-    /// False: TLS passes untouched, only names are checked.
-    #[serde(default = "yes")]
-    pub intercept: bool,
-    #[serde(default)]
-    pub protocol: Protocol,
-    /// `fetch`: GET …/info/refs?service=git-upload-pack and POST …/git-upload-pack beneath the route's paths.
-    #[serde(default)]
-    pub git: Option<GitAccess>,
-    #[serde(default)]
-    pub role: Option<Role>,
-    /// What is done about patterns of credentials, and about values that the agent was given, in a request.
-    #[serde(default)]
-    pub dlp: Dlp,
-    /// Tools that the model's own servers may run, by the beginning of their type, as in `web_fetch`.
-    #[serde(default)]
-    pub server_tools: Vec<String>,
-    /// Of the query: each named parameter is there once and fits.
-    #[serde(default, skip_serializing_if = "QueryRules::is_empty")]
-    pub query: QueryRules,
-    /// Of the headers, the same.
-    #[serde(default, skip_serializing_if = "HeaderRules::is_empty")]
-    pub headers: HeaderRules,
-    /// What is done about hidden instructions in an answer.
-    #[serde(default)]
-    pub inspect_responses: Inspect,
+impl Policy {
+    pub fn at(&self, host: &str, port: u16) -> Result<usize, Denial> {
+        self.route_for(host, port)
+    }
+    pub fn allowed_at(&self, host: &str, port: u16) -> Vec<String> {
+        self.allowed_requests(host, port)
+    }
 }
 
 impl Route {
-    /// Can something be sent there that stays? Raw and unread bytes can.
-    pub fn writes(&self) -> bool {
-        let reading = |method: &String| ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
-        !self.deny
-            && (self.role.is_some()
-                || !self.intercept
-                || self.protocol == Protocol::Tcp
-                || !self.methods.iter().all(reading))
-    }
-
-    /// A WebSocket begins with a GET and then sends what no method shows: only where the plan says that the agent writes,
-    /// and never past a role's own rule.
     pub fn takes_websockets(&self) -> bool {
-        self.writes() && self.role.is_none()
+        self.allows_websockets()
+    }
+    pub fn writes(&self) -> bool {
+        self.can_write()
+    }
+    pub fn place(&self) -> String {
+        self.base_url()
     }
 }
 
-fn yes() -> bool {
-    true
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    #[default]
-    Http,
-    /// Raw bytes, passed as they are.
-    Tcp,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GitAccess {
-    Fetch,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The model's host: carries a built-in rule of methods and paths.
-    Claude,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dlp {
-    /// The request is refused.
-    #[default]
-    Block,
-    /// What was found is overwritten, at the same length.
-    Redact,
-    /// It passes, and stands in the audit trail.
-    Warn,
-    Off,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Inspect {
-    /// It passes, and stands in the audit trail.
-    #[default]
-    Warn,
-    /// The answer ends where it is found.
-    Block,
-    Off,
-}
-
-/// How the gate adds a credential, and which.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Auth {
-    pub scheme: Scheme,
-    /// Name of the token in the gate's document.
-    pub token: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scheme {
-    /// `authorization: Bearer TOKEN`
-    Bearer,
-    /// `authorization: token TOKEN`
-    Token,
-    /// `authorization: Basic base64(user:TOKEN)`
-    Basic { user: String },
-    /// `HEADER: TOKEN`
-    Header { header: String },
+impl Denial {
+    pub fn near(self, route: usize) -> Denial {
+        self.with_route(route)
+    }
 }

@@ -1,8 +1,8 @@
 //! Characters that Unicode's compatibility forms (NFKC), or the best-fit tables of old code pages, make ASCII: a server
 //! that normalises a path reads them so. Source: UnicodeData.txt, as far as it yields letters, digits and separators.
 
-/// What such a server makes of it; `None`: it stays what it is.
-pub(super) fn ascii(c: char) -> Option<String> {
+/// The ASCII that such a server makes of a character; `None`: it stays what it is.
+pub(super) fn to_ascii(c: char) -> Option<String> {
     const SMALL: &str = ",\0.\0;:?!-(){}[]#&*+-<>=\0\\$%@";
     const LETTERLIKE: [(char, &str); 38] = [
         ('℀', "a/c"),
@@ -46,7 +46,7 @@ pub(super) fn ascii(c: char) -> Option<String> {
     ];
     let code = u32::from(c);
     let letter = |n: u32| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(n % 52) as usize]);
-    let one = match code {
+    let ascii = match code {
         0xff01..=0xff5e => char::from_u32(code - 0xfee0)?,
         0xfe50..=0xfe6b => SMALL.chars().nth((code - 0xfe50) as usize).filter(|c| *c != '\0')?,
         0x1d400..=0x1d6a3 => letter(code - 0x1d400),
@@ -57,12 +57,12 @@ pub(super) fn ascii(c: char) -> Option<String> {
         0x2074..=0x2079 => char::from_digit(code - 0x2070, 10)?,
         0x2080..=0x2089 => char::from_digit(code - 0x2080, 10)?,
         0x2024 => '.',
-        // No compatibility form, but best fit.
+        // These have no compatibility form, but a best fit in a code page.
         0x2044 | 0x2215 => '/',
         0x2216 => '\\',
         0x00a0 | 0x2000..=0x200a | 0x202f | 0x205f | 0x3000 => ' ',
         _ => {
-            let more = match c {
+            let several = match c {
                 '‥' | '︰' => "..",
                 '…' | '︙' => "...",
                 'ﬀ' => "ff",
@@ -73,10 +73,10 @@ pub(super) fn ascii(c: char) -> Option<String> {
                 'ﬅ' | 'ﬆ' => "st",
                 _ => LETTERLIKE.iter().find(|(from, _)| *from == c)?.1,
             };
-            return Some(more.to_owned());
+            return Some(several.to_owned());
         }
     };
-    Some(one.to_string())
+    Some(ascii.to_string())
 }
 
 #[cfg(test)]
@@ -109,10 +109,10 @@ mod tests {
             ('₉', "9"),
             ('\u{3000}', " "),
         ] {
-            assert_eq!(ascii(from).as_deref(), Some(to), "{from}");
+            assert_eq!(to_ascii(from).as_deref(), Some(to), "{from}");
         }
         for plain in ['a', '/', 'é', 'ß', '中', '。', '\u{fe53}', '\u{fe67}', '€', '😀'] {
-            assert_eq!(ascii(plain), None, "{plain}");
+            assert_eq!(to_ascii(plain), None, "{plain}");
         }
     }
 }

@@ -1,91 +1,97 @@
-//! A request target, read the way servers read it. Ambiguity is refused, never resolved in the agent's favour.
+//! The path of a request, read the way servers read it. Ambiguity is never resolved in the agent's favour.
 //!
-//! What no honest client sends (dot segments, backslashes, control characters, overlong UTF-8) is refused outright. What
-//! servers read differently (`%2f`, `//`, `;…`, trailing dots, look-alikes, a second decoding) gives several readings.
+//! What no honest client sends (dot segments, backslashes, control characters, overlong UTF-8) is an error. What servers
+//! read differently (`%2f`, `//`, `;…`, trailing dots, look-alikes, a second decoding) gives several readings.
 
-use super::lookalike;
+use super::lookalike::to_ascii;
 
 /// A path in every way a server may read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Readings {
-    /// Never empty. The first is the plain one: unneeded percent-encodings decoded, the rest in upper case.
+pub struct PathReadings {
+    /// Never empty. The first is the plain one: needless percent-encodings are decoded, the others in upper case.
     all: Vec<String>,
 }
 
-impl Readings {
+impl PathReadings {
+    /// The path as written, with needless percent-encodings decoded.
     pub fn plain(&self) -> &str {
         &self.all[0]
     }
 
+    /// Every reading, the plain one first.
     pub fn all(&self) -> &[String] {
         &self.all
     }
 
-    /// `OPTIONS *`: the server as a whole.
-    pub(super) fn server() -> Readings {
-        Readings { all: vec!["/".to_owned()] }
+    /// Of `OPTIONS *`, which asks the server as a whole.
+    pub(super) fn whole_server() -> PathReadings {
+        PathReadings { all: vec!["/".to_owned()] }
     }
 }
 
-/// Longer paths are refused: no honest one comes near.
-const LONGEST: usize = 8 * 1024;
-/// More readings are refused: an honest path has one, seldom four.
-const MOST: usize = 64;
+/// A longer path is an error; no honest one comes near.
+const MAX_PATH_BYTES: usize = 8 * 1024;
+/// A path with more readings is an error; an honest one has one, seldom four.
+const MAX_READINGS: usize = 64;
 
-/// A step that some servers take and others do not; the path as it is where there is nothing to do.
-type Step = fn(&str) -> Result<String, &'static str>;
+/// What some servers do to a path and others do not. It answers with the same path where it has nothing to do.
+type Rewrite = fn(&str) -> Result<String, &'static str>;
 
-/// In no order: servers take them in any, so all orders are tried.
-const STEPS: [Step; 7] = [slashes, parameters, merged, trimmed, again, alike, cut];
+/// Servers apply these in any order, so all orders are tried.
+const REWRITES: [Rewrite; 7] =
+    [decode_slashes, strip_parameters, merge_slashes, trim_segments, decode_twice, replace_lookalikes, cut_at_query];
 
-/// `path`: as it stands in the request line, without the query. The error says what is wrong with it.
-pub fn normalise(path: &str) -> Result<Readings, &'static str> {
+/// Reads a path, as it stands in the request line, without the query.
+///
+/// # Errors
+/// What is wrong with it, as a sentence for the agent.
+pub fn normalise(path: &str) -> Result<PathReadings, &'static str> {
     if !path.starts_with('/') {
         return Err("the path does not start with `/`");
     }
-    if path.len() > LONGEST {
+    if path.len() > MAX_PATH_BYTES {
         return Err("the path is too long");
     }
     if is_plain(path) {
-        return Ok(Readings { all: vec![path.to_owned()] });
+        return Ok(PathReadings { all: vec![path.to_owned()] });
     }
-    readings(decode(path)?)
+    all_readings(decode(path)?)
 }
 
-/// Most paths: every server reads them as they are.
+/// Whether every server reads the path as it is. Most paths are so.
 fn is_plain(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~/.".contains(&byte);
     path.bytes().all(plain) && !["//", "/.", "./"].iter().any(|odd| path.contains(odd)) && !path.ends_with('.')
 }
 
-/// All that any sequence of steps makes of it.
-pub(super) fn readings(plain: String) -> Result<Readings, &'static str> {
+/// Everything that any sequence of rewrites makes of a path.
+pub(super) fn all_readings(plain: String) -> Result<PathReadings, &'static str> {
     let mut all = vec![plain];
     let mut at = 0;
     while at < all.len() {
-        // Some take what follows for the name of another host.
+        // Some servers take what follows for the name of another host.
         if all[at].starts_with("//") {
             return Err("the path starts with `//`");
         }
-        if all[at].split('/').any(climbs) {
+        if all[at].split('/').any(is_dot_segment) {
             return Err("the path has dot segments");
         }
-        for step in STEPS {
-            let reading = step(&all[at])?;
+        for rewrite in REWRITES {
+            let reading = rewrite(&all[at])?;
             if !all.contains(&reading) {
                 all.push(reading);
             }
         }
-        if all.len() > MOST {
+        if all.len() > MAX_READINGS {
             return Err("the path can be read in too many ways");
         }
         at += 1;
     }
-    Ok(Readings { all })
+    Ok(PathReadings { all })
 }
 
-/// Windows forgets spaces around dots.
-fn climbs(segment: &str) -> bool {
+/// `.` and `..`, also with the encoded spaces around dots that Windows ignores.
+fn is_dot_segment(segment: &str) -> bool {
     if !segment.contains('.') {
         return false;
     }
@@ -93,13 +99,13 @@ fn climbs(segment: &str) -> bool {
     bare == "." || bare == ".." || (bare.len() < segment.len() && !bare.is_empty() && bare.bytes().all(|b| b == b'.'))
 }
 
-/// An encoded slash is a slash (Apache with `AllowEncodedSlashes On`, every server that decodes first).
-fn slashes(path: &str) -> Result<String, &'static str> {
+/// Takes an encoded slash for a slash, as Apache with `AllowEncodedSlashes On` and every server that decodes first.
+fn decode_slashes(path: &str) -> Result<String, &'static str> {
     Ok(path.replace("%2F", "/"))
 }
 
-/// A segment ends at `;` (Tomcat, Jetty, Spring).
-fn parameters(path: &str) -> Result<String, &'static str> {
+/// Ends each segment at `;`, as Tomcat, Jetty and Spring.
+fn strip_parameters(path: &str) -> Result<String, &'static str> {
     if !path.contains(';') && !path.contains("%3B") {
         return Ok(path.to_owned());
     }
@@ -107,8 +113,8 @@ fn parameters(path: &str) -> Result<String, &'static str> {
     Ok(path.replace("%3B", ";").split('/').map(before).collect::<Vec<_>>().join("/"))
 }
 
-/// Empty segments do not count (nginx's `merge_slashes`, Go, every file system).
-fn merged(path: &str) -> Result<String, &'static str> {
+/// Drops empty segments, as nginx with `merge_slashes`, Go, and every file system.
+fn merge_slashes(path: &str) -> Result<String, &'static str> {
     let mut path = path.to_owned();
     while path.contains("//") {
         path = path.replace("//", "/");
@@ -116,8 +122,8 @@ fn merged(path: &str) -> Result<String, &'static str> {
     Ok(path)
 }
 
-/// A segment's trailing dots and spaces do not count (Windows).
-fn trimmed(path: &str) -> Result<String, &'static str> {
+/// Drops a segment's trailing dots and spaces, as Windows.
+fn trim_segments(path: &str) -> Result<String, &'static str> {
     fn trim(mut segment: &str) -> &str {
         while let Some(less) = segment.strip_suffix('.').or_else(|| segment.strip_suffix("%20")) {
             segment = less;
@@ -127,33 +133,33 @@ fn trimmed(path: &str) -> Result<String, &'static str> {
     Ok(path.split('/').map(trim).collect::<Vec<_>>().join("/"))
 }
 
-/// Decoded a second time (a proxy before the server; Jenkins wants `%252F` so).
-fn again(path: &str) -> Result<String, &'static str> {
+/// Decodes a second time, as behind a proxy that decodes; Jenkins wants its `%252F` so.
+fn decode_twice(path: &str) -> Result<String, &'static str> {
     let mut inner = String::with_capacity(path.len());
     let mut rest = path;
     while let Some((before, after)) = rest.split_once("%25") {
         inner.push_str(before);
-        inner.push_str(if after.as_bytes().get(..2).and_then(hex).is_some() { "%" } else { "%25" });
+        inner.push_str(if after.as_bytes().get(..2).and_then(hex_byte).is_some() { "%" } else { "%25" });
         rest = after;
     }
     inner.push_str(rest);
     if inner.len() == path.len() { Ok(inner) } else { decode(&inner) }
 }
 
-/// Look-alikes of ASCII are ASCII.
-fn alike(path: &str) -> Result<String, &'static str> {
+/// Takes look-alikes of ASCII for ASCII.
+fn replace_lookalikes(path: &str) -> Result<String, &'static str> {
     if !path.contains("%C") && !path.contains("%E") && !path.contains("%F") {
         return Ok(path.to_owned());
     }
     let bytes = unescape(path);
-    // What decode let stand is UTF-8, and its encodings are of single bytes that are none of UTF-8's.
+    // `decode` has left UTF-8 alone; a single encoded byte that is not of UTF-8 is an error here.
     let text = String::from_utf8(bytes).map_err(|_| NOT_UTF8)?;
     let mut changed = String::with_capacity(path.len());
     let mut rest = path;
     for c in text.chars() {
         let (raw, after) = rest.split_at(if rest.starts_with('%') { 3 * c.len_utf8() } else { c.len_utf8() });
         rest = after;
-        match lookalike::ascii(c) {
+        match to_ascii(c) {
             Some(ascii) => {
                 changed.push_str(&ascii.replace('%', "%25").replace('?', "%3F").replace('#', "%23").replace(' ', "%20"))
             }
@@ -163,15 +169,18 @@ fn alike(path: &str) -> Result<String, &'static str> {
     if changed.contains('\\') { Err("the path has a backslash") } else { Ok(changed) }
 }
 
-/// An encoded `?` or `#` ends the path (a proxy that decodes before it rewrites: CVE-2024-38474).
-fn cut(path: &str) -> Result<String, &'static str> {
+/// Ends the path at an encoded `?` or `#`, as a proxy that decodes before it rewrites (CVE-2024-38474).
+fn cut_at_query(path: &str) -> Result<String, &'static str> {
     let end = path.find("%3F").into_iter().chain(path.find("%23")).min();
     Ok(path[..end.unwrap_or(path.len())].to_owned())
 }
 
 const NOT_UTF8: &str = "the path is not UTF-8";
 
-/// Decodes what needs no encoding, so that `%61` and `a` are one; the rest is encoded, in upper case.
+/// Decodes what needs no encoding, so that `%61` and `a` are the same; everything else is encoded, in upper case.
+///
+/// # Errors
+/// What no honest client sends, as a sentence for the agent.
 pub(super) fn decode(path: &str) -> Result<String, &'static str> {
     let bytes = path.as_bytes();
     let mut text = String::with_capacity(path.len());
@@ -180,7 +189,7 @@ pub(super) fn decode(path: &str) -> Result<String, &'static str> {
     while at < bytes.len() {
         let encoded = bytes[at] == b'%';
         let byte = match bytes[at] {
-            b'%' => bytes.get(at + 1..at + 3).and_then(hex).ok_or("the path has a broken percent-encoding")?,
+            b'%' => bytes.get(at + 1..at + 3).and_then(hex_byte).ok_or("the path has a broken percent-encoding")?,
             byte => byte,
         };
         at += if encoded { 3 } else { 1 };
@@ -200,17 +209,17 @@ pub(super) fn decode(path: &str) -> Result<String, &'static str> {
             _ => text.push(char::from(byte)),
         }
     }
-    // Overlong forms of `.` and `/` above all: every server makes something else of them.
+    // Overlong forms of `.` and `/` above all: each server makes something else of them.
     if high && String::from_utf8(unescape(&text)).is_err() { Err(NOT_UTF8) } else { Ok(text) }
 }
 
-/// Every percent-encoding decoded, as far as it can be.
+/// Decodes every percent-encoding that is one; the others stay as they are.
 pub(super) fn unescape(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        match (bytes[at], bytes.get(at + 1..at + 3).and_then(hex)) {
+        match (bytes[at], bytes.get(at + 1..at + 3).and_then(hex_byte)) {
             (b'%', Some(byte)) => {
                 plain.push(byte);
                 at += 3;
@@ -224,7 +233,8 @@ pub(super) fn unescape(text: &str) -> Vec<u8> {
     plain
 }
 
-pub(super) fn hex(pair: &[u8]) -> Option<u8> {
+/// The byte that two hexadecimal digits stand for.
+pub(super) fn hex_byte(pair: &[u8]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     u8::try_from(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?).ok()
 }
@@ -246,7 +256,7 @@ mod tests {
             let path: String = std::iter::once('/').chain((0..6).map(sign)).collect();
             if is_plain(&path) {
                 plain += 1;
-                assert_eq!(super::readings(decode(&path).unwrap()).unwrap().all, [path.as_str()], "{path}");
+                assert_eq!(all_readings(decode(&path).unwrap()).unwrap().all, [path.as_str()], "{path}");
             }
         }
         assert!(plain > 100_000);
@@ -372,6 +382,6 @@ mod tests {
         ] {
             assert!(normalise(path).is_err(), "{path} passed: {:?}", normalise(path));
         }
-        assert!(normalise(&format!("/{}", "a".repeat(LONGEST))).is_err());
+        assert!(normalise(&format!("/{}", "a".repeat(MAX_PATH_BYTES))).is_err());
     }
 }

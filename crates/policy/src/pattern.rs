@@ -1,32 +1,33 @@
-//! Patterns of hosts and paths, and where a route dials: parsed once, matched often.
+//! Patterns of hosts and paths, and `connect_to`: parsed once, matched often.
 
 use super::host::ends_in_a_number;
-use super::normalise::{decode, readings};
+use super::normalise::{all_readings, decode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A host of the allowlist: exact, or `*.x` for any depth below `x` (not `x` itself). Lower case, no trailing dot.
+/// A host of the allowlist: exact, or `*.x` for names at any depth below `x`, but not `x` itself. Lower case, no trailing
+/// dot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HostPattern(String);
 
-/// Segments of a normalised path: `*` is one segment, a final `**` the rest (also nothing). What servers read differently
-/// stands for every reading of it: `/group%2Fapp` is `/group/app`, too, and `/v1;x` is `/v1`.
+/// A pattern for normalised paths: `*` is one segment, a final `**` is the rest, also an empty one. A pattern that servers
+/// read differently stands for every reading: `/group%2Fapp` is `/group/app`, too, and `/v1;x` is `/v1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PathPattern {
     text: String,
-    /// Every reading of the text, decoded.
-    forms: Vec<String>,
+    /// Every reading of the text.
+    readings: Vec<String>,
 }
 
-/// Where the gate dials in place of the route's host.
+/// Host or address, and port, that the gate dials in place of the route's host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ConnectTo {
     pub host: String,
     pub port: u16,
-    /// `http://host:port`: the leg to the upstream is plain.
+    /// Written `http://host:port`: the gate's connection to the upstream goes without TLS.
     pub plain: bool,
 }
 
@@ -47,12 +48,12 @@ impl HostPattern {
         }
     }
 
-    /// What stands in `host` for the wildcard; `None`: the pattern has none, or does not match.
-    pub fn wild_part<'a>(&self, host: &'a str) -> Option<&'a str> {
+    /// The part of `host` that the wildcard stands for; `None`: the pattern has none, or does not match.
+    pub fn wildcard_part<'a>(&self, host: &'a str) -> Option<&'a str> {
         host.strip_suffix(self.0.strip_prefix('*')?).filter(|labels| !labels.is_empty())
     }
 
-    /// Is there a host that both match?
+    /// Whether there is a host that both match.
     pub fn overlaps(&self, other: &HostPattern) -> bool {
         match (self.0.strip_prefix('*'), other.0.strip_prefix('*')) {
             (Some(a), Some(b)) => a.ends_with(b) || b.ends_with(a),
@@ -76,6 +77,7 @@ impl TryFrom<String> for HostPattern {
     }
 }
 
+/// Whether a route may name this host; the error says why not.
 fn check_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("empty");
@@ -89,14 +91,14 @@ fn check_name(name: &str) -> Result<(), &'static str> {
     if !name.is_ascii() {
         return Err("write an international name in its ASCII form (xn--…)");
     }
-    let fine = |label: &str| {
+    let is_label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
-    if name.len() > 253 || !name.split('.').all(fine) {
+    if name.len() > 253 || !name.split('.').all(is_label) {
         return Err("not a host name");
     }
     if ends_in_a_number(name) {
@@ -110,12 +112,12 @@ impl PathPattern {
         &self.text
     }
 
-    /// `path`: normalised, starts with `/`, without the query.
+    /// `path`: normalised, begins with `/`, without the query.
     pub fn matches(&self, path: &str) -> bool {
-        self.forms.iter().any(|form| covers(form, path, str::eq))
+        self.readings.iter().any(|wanted| covers(wanted, path, str::eq))
     }
 
-    /// Is there a path that both match?
+    /// Whether there is a path that both match.
     pub fn overlaps(&self, other: &PathPattern) -> bool {
         let (mut mine, mut theirs) = (self.as_str().split('/').skip(1), other.as_str().split('/').skip(1));
         loop {
@@ -128,30 +130,31 @@ impl PathPattern {
         }
     }
 
-    /// The same as `matches` for servers that tell neither cases nor a slash at the end apart.
+    /// As a server matches that ignores case and slashes at both ends. `path`: as for [`PathPattern::matches`].
     pub fn matches_loosely(&self, path: &str) -> bool {
         let bare = |path: &str| format!("/{}", path.trim_matches('/'));
         let path = bare(path);
-        self.forms.iter().any(|form| covers(&bare(form), &path, str::eq_ignore_ascii_case))
+        self.readings.iter().any(|wanted| covers(&bare(wanted), &path, str::eq_ignore_ascii_case))
     }
 }
 
-fn covers(form: &str, path: &str, same: fn(&str, &str) -> bool) -> bool {
-    let mut wanted = form.split('/').skip(1);
+/// `same`: whether two segments are the same.
+fn covers(wanted: &str, path: &str, same: fn(&str, &str) -> bool) -> bool {
+    let mut wanted = wanted.split('/').skip(1);
     let mut given = path.split('/').skip(1);
     loop {
         match (wanted.next(), given.next()) {
             (Some("**"), _) => return true,
             (Some("*"), Some(segment)) if !segment.is_empty() => {}
-            (Some(a), Some(b)) if same(a, b) || parts(a, b, same) => {}
+            (Some(a), Some(b)) if same(a, b) || covers_parts(a, b, same) => {}
             (None, None) => return true,
             _ => return false,
         }
     }
 }
 
-/// A segment with encoded slashes, between which `*` is one part.
-fn parts(wanted: &str, given: &str, same: fn(&str, &str) -> bool) -> bool {
+/// For a segment with encoded slashes, between which `*` is one part.
+fn covers_parts(wanted: &str, given: &str, same: fn(&str, &str) -> bool) -> bool {
     let (mut wanted, mut given) = (wanted.split("%2F"), given.split("%2F"));
     loop {
         match (wanted.next(), given.next()) {
@@ -168,7 +171,7 @@ impl TryFrom<String> for PathPattern {
 
     fn try_from(text: String) -> Result<Self, String> {
         let bad = |why: &str| Err(format!("bad path `{text}`: {why}"));
-        let segments = || text.split('/').flat_map(segments_of);
+        let segments = || text.split('/').flat_map(encoded_parts);
         let why = if !text.starts_with('/') {
             "must start with `/`"
         } else if text.contains(['?', '#']) {
@@ -181,12 +184,12 @@ impl TryFrom<String> for PathPattern {
             "`**` may stand only at the end"
         } else if text.to_ascii_lowercase().contains("%2a")
             || segments().any(|s| s.contains('*') && s != "*" && s != "**")
-            || text.split('/').any(|s| s.len() > 2 && segments_of(s).any(|part| part == "**"))
+            || text.split('/').any(|s| s.len() > 2 && encoded_parts(s).any(|part| part == "**"))
         {
             "`*` and `**` stand for whole segments"
         } else {
-            match decode(&text).and_then(readings) {
-                Ok(readings) => return Ok(PathPattern { forms: readings.all().to_vec(), text }),
+            match decode(&text).and_then(all_readings) {
+                Ok(readings) => return Ok(PathPattern { readings: readings.all().to_vec(), text }),
                 Err(why) => return bad(why),
             }
         };
@@ -194,8 +197,8 @@ impl TryFrom<String> for PathPattern {
     }
 }
 
-/// What stands between encoded slashes.
-fn segments_of(segment: &str) -> impl Iterator<Item = &str> {
+/// The parts of a segment between its encoded slashes.
+fn encoded_parts(segment: &str) -> impl Iterator<Item = &str> {
     segment.split("%2F").flat_map(|part| part.split("%2f"))
 }
 

@@ -1,66 +1,71 @@
-//! A query, by a route's rules: each named parameter is there once and fits. What servers would take apart differently
-//! fits no route that allows, and every route that refuses.
+//! A route's rules for the query: each named parameter stands in the request once, and fits. A query that servers take apart
+//! differently fits no route that allows, and every route that denies.
 
-use super::normalise::{hex, unescape};
-use super::value::{ValuePattern, plainest};
+use super::normalise::{hex_byte, unescape};
+use super::value::{ValuePattern, fold};
 use std::collections::BTreeMap;
 
-/// By name, decoded. The name [`NO_OTHER`], with an empty pattern, means: no parameter beside those named.
+/// By parameter name, decoded. The name [`NO_OTHER_PARAMETER`], with an empty pattern, allows no parameter beside those
+/// named.
 pub type QueryRules = BTreeMap<String, ValuePattern>;
 
-pub const NO_OTHER: &str = "*";
+/// See [`QueryRules`].
+pub const NO_OTHER_PARAMETER: &str = "*";
 
-/// Can the query stand in a request line as it is (RFC 3986, and what browsers leave as it is)?
-pub(super) fn is_plain(query: &str) -> bool {
+/// Whether the query can stand in a request line as it is: by RFC 3986, or because browsers leave it so.
+pub(super) fn is_encoded(query: &str) -> bool {
     query.bytes().all(|byte| byte > b' ' && byte != 0x7f && !b"\"#<>".contains(&byte))
 }
 
-/// The first rule that the query does not fit, for a route that allows.
+/// For a route that allows: the name of the first rule that the query does not fit.
 pub(super) fn misfit<'r>(rules: &'r QueryRules, query: &str) -> Option<&'r str> {
-    let closed = rules.contains_key(NO_OTHER);
-    let named = |name: &str| name != NO_OTHER && rules.contains_key(name);
-    if closed
-        && (query.contains(';') || !pairs(query, &['&']).all(|(key, _)| strict(key).is_some_and(|key| named(&key))))
+    let no_other = rules.contains_key(NO_OTHER_PARAMETER);
+    let named = |name: &str| name != NO_OTHER_PARAMETER && rules.contains_key(name);
+    if no_other
+        && (query.contains(';')
+            || !pairs(query, &['&']).all(|(key, _)| decode_strictly(key).is_some_and(|key| named(&key))))
     {
-        return Some(NO_OTHER);
+        return Some(NO_OTHER_PARAMETER);
     }
     rules
         .iter()
-        .filter(|(name, _)| *name != NO_OTHER)
-        .find(|(name, pattern)| !once(name, pattern, query))
+        .filter(|(name, _)| *name != NO_OTHER_PARAMETER)
+        .find(|(name, pattern)| !fits_once(name, pattern, query))
         .map(|(name, _)| name.as_str())
 }
 
-/// There exactly once, in every reading, and fitting.
-fn once(name: &str, pattern: &ValuePattern, query: &str) -> bool {
+/// Whether the parameter is there exactly once, as any server reads the query, and fits.
+fn fits_once(name: &str, pattern: &ValuePattern, query: &str) -> bool {
     let mut found = 0;
     for pair in parts(query, &['&']) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if strict(key).as_deref() == Some(name) {
-            // Some servers end a value at `;`, some drop the pair.
+        if decode_strictly(key).as_deref() == Some(name) {
+            // Some servers end a value at `;`, others drop the pair.
             let fits = |value: String| !value.contains('\0') && pattern.matches(&value);
-            if value.contains(';') || !strict(value).is_some_and(fits) {
+            if value.contains(';') || !decode_strictly(value).is_some_and(fits) {
                 return false;
             }
             found += 1;
-        } else if pair.split(';').any(|part| twins(part.split('=').next().unwrap_or_default(), name)) {
+        } else if pair.split(';').any(|part| may_name(part.split('=').next().unwrap_or_default(), name)) {
             return false;
         }
     }
     found == 1
 }
 
-/// For a route that refuses: may a server see every one of these?
+/// For a route that denies: whether some server may see parameters that fit every rule.
 pub(super) fn may_fit(rules: &QueryRules, query: &str) -> bool {
-    let hit =
-        |name: &str, pattern: &ValuePattern, (key, value): (&str, &str)| twins(key, name) && may_be(pattern, value);
+    let hit = |name: &str, pattern: &ValuePattern, (key, value): (&str, &str)| {
+        may_name(key, name) && may_match(pattern, value)
+    };
     rules.iter().all(|(name, pattern)| {
         pairs(query, &['&']).chain(pairs(query, &['&', ';'])).any(|pair| hit(name, pattern, pair))
     })
 }
 
-fn may_be(pattern: &ValuePattern, value: &str) -> bool {
-    if broken(value) {
+/// Whether some server may read a value that fits out of this, still encoded one.
+fn may_match(pattern: &ValuePattern, value: &str) -> bool {
+    if has_broken_encoding(value) {
         return true;
     }
     [value.to_owned(), value.replace('+', " ")].into_iter().any(|value| {
@@ -71,28 +76,30 @@ fn may_be(pattern: &ValuePattern, value: &str) -> bool {
     })
 }
 
+/// An empty query has no parts.
 fn parts<'q>(query: &'q str, separators: &'q [char]) -> impl Iterator<Item = &'q str> {
     let query = if query.is_empty() { None } else { Some(query) };
     query.into_iter().flat_map(move |query| query.split(separators))
 }
 
+/// Keys and values, still encoded.
 fn pairs<'q>(query: &'q str, separators: &'q [char]) -> impl Iterator<Item = (&'q str, &'q str)> {
     parts(query, separators).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
-/// As every server decodes it; `None` where they differ.
-fn strict(text: &str) -> Option<String> {
-    if broken(text) {
+/// The text as every server decodes it; `None` where they differ.
+fn decode_strictly(text: &str) -> Option<String> {
+    if has_broken_encoding(text) {
         return None;
     }
     String::from_utf8(unescape(&text.replace('+', " "))).ok()
 }
 
-fn broken(text: &str) -> bool {
-    text.match_indices('%').any(|(at, _)| text.as_bytes().get(at + 1..at + 3).and_then(hex).is_none())
+fn has_broken_encoding(text: &str) -> bool {
+    text.match_indices('%').any(|(at, _)| text.as_bytes().get(at + 1..at + 3).and_then(hex_byte).is_none())
 }
 
-/// Decoded once and as often as it can be.
+/// The text decoded once, twice, and so on, four times at most.
 fn decodings(text: &str) -> Vec<Vec<u8>> {
     let mut all = vec![unescape(text)];
     while let Some(text) = all.last().and_then(|bytes| std::str::from_utf8(bytes).ok())
@@ -105,17 +112,17 @@ fn decodings(text: &str) -> Vec<Vec<u8>> {
     all
 }
 
-/// Would some server take this (still encoded) key for the name? PHP cuts at `[`, trims, and makes `.` and ` ` one with
-/// `_`; C cuts at NUL; others know no case, or decode twice.
-fn twins(key: &str, name: &str) -> bool {
-    let loose = |name: &str| {
-        let name = plainest(name);
+/// Whether some server takes this key, still encoded, for the name. PHP cuts at `[`, trims, and reads `.` and ` ` as `_`; a
+/// server in C cuts at NUL; others ignore case, or decode twice.
+fn may_name(key: &str, name: &str) -> bool {
+    let loosely = |name: &str| {
+        let name = fold(name);
         let name = name.split(['\0', '[']).next().unwrap_or_default();
         name.trim().replace(['.', ' '], "_")
     };
-    broken(key)
+    has_broken_encoding(key)
         || decodings(&key.replace('+', " ")).into_iter().any(|bytes| match String::from_utf8(bytes) {
-            Ok(key) => loose(&key) == loose(name),
+            Ok(key) => loosely(&key) == loosely(name),
             Err(_) => true,
         })
 }

@@ -1,21 +1,21 @@
-//! What a route makes possible that its line does not show: pushes past git, published packages and texts, hosts that anybody
-//! can have. Known by the shape of path, method and name alone: a hint for a person, never a decision.
+//! What a route makes possible that its line does not show: writing to repositories past git, publishing packages and texts,
+//! hosts that anybody can register. Told by the shape of path, method and name alone: a hint for a person, never a decision.
 
-use super::{HostPattern, PathPattern, Protocol, Route};
+use super::{HostPattern, PathPattern, Reads, Route};
 
-/// Requests that leave something where others find it.
-struct Way {
+/// Requests that leave something where other people find it.
+struct RiskyRequests {
     methods: &'static [&'static str],
     paths: &'static [&'static str],
-    /// In words, behind "the agent can".
-    what: &'static str,
+    /// What they do, in words that follow "the agent can".
+    effect: &'static str,
 }
 
-const ANY: &[&str] = &["POST", "PUT", "PATCH", "DELETE"];
+const WRITING_METHODS: &[&str] = &["POST", "PUT", "PATCH", "DELETE"];
 
-const WAYS: [Way; 6] = [
-    Way {
-        methods: ANY,
+const RISKY_REQUESTS: [RiskyRequests; 6] = [
+    RiskyRequests {
+        methods: WRITING_METHODS,
         paths: &[
             "/repos/*/*/git/**",
             "/repos/*/*/contents/**",
@@ -33,10 +33,10 @@ const WAYS: [Way; 6] = [
             "/2.0/repositories/*/*/refs/**",
             "/rest/api/1.0/projects/*/repos/*/browse/**",
         ],
-        what: "write to a forge's repositories without a git push",
+        effect: "write to a forge's repositories without a git push",
     },
-    Way {
-        methods: ANY,
+    RiskyRequests {
+        methods: WRITING_METHODS,
         paths: &[
             "/repos/*/*/keys",
             "/repos/*/*/hooks/**",
@@ -52,19 +52,19 @@ const WAYS: [Way; 6] = [
             "/api/v4/projects/*/trigger/**",
             "/api/v4/projects/*/pipeline",
         ],
-        what: "let others in, or run programs, on a forge: keys, hooks, members, pipelines",
+        effect: "let others in, or run programs, on a forge: keys, hooks, members, pipelines",
     },
-    Way {
+    RiskyRequests {
         methods: &["POST"],
         paths: &["/graphql", "/api/graphql", "/v1/graphql"],
-        what: "do by GraphQL whatever the token may: neither path nor method tells a change from a question",
+        effect: "do by GraphQL whatever the token may: neither path nor method tells a change from a question",
     },
-    Way {
+    RiskyRequests {
         methods: &["PUT"],
         paths: &["/*", "/*/*", "/*/*/*", "/api/v1/crates/new", "/api/v2/package/**", "/api/v4/projects/*/packages/**"],
-        what: "publish packages or files",
+        effect: "publish packages or files",
     },
-    Way {
+    RiskyRequests {
         methods: &["POST", "PUT", "PATCH"],
         paths: &[
             "/legacy/",
@@ -78,9 +78,9 @@ const WAYS: [Way; 6] = [
             "/v2/*/*/manifests/*",
             "/v2/*/*/*/manifests/*",
         ],
-        what: "publish packages or files",
+        effect: "publish packages or files",
     },
-    Way {
+    RiskyRequests {
         methods: &["POST"],
         paths: &[
             "/gists/**",
@@ -95,59 +95,61 @@ const WAYS: [Way; 6] = [
             "/api/paste/**",
             "/api/pastes/**",
         ],
-        what: "publish texts: gists, snippets, pastes",
+        effect: "publish texts: gists, snippets, pastes",
     },
 ];
 
-/// One line each, for the plan.
+/// The risks of a route, a line each, for the plan.
 pub fn risks(route: &Route) -> Vec<String> {
     if route.deny {
         return Vec::new();
     }
     let mut risks = Vec::new();
-    if let Some(why) = open_to_anybody(&route.host) {
+    if let Some(why) = open_registration(&route.host) {
         risks.push(format!("{why}: it can send to a host of its own"));
     }
     if route.agent_auth {
         risks.push("the agent's own credentials pass: it can send to an account of its own".to_owned());
     }
-    if route.role.is_some() || !route.intercept || route.protocol == Protocol::Tcp {
+    if route.role.is_some() || route.reads() != Reads::Http {
         return risks;
     }
-    let writes = |method: &&String| ANY.contains(&method.as_str());
+    let writes = |method: &&String| WRITING_METHODS.contains(&method.as_str());
     let methods: Vec<&str> = route.methods.iter().filter(writes).map(String::as_str).collect();
-    let whole = |path: &&PathPattern| ["/**", "/*/**"].contains(&path.as_str());
-    if let (Some(path), false) = (route.paths.iter().find(whole), methods.is_empty()) {
+    let is_whole_host = |path: &&PathPattern| ["/**", "/*/**"].contains(&path.as_str());
+    if let (Some(path), false) = (route.paths.iter().find(is_whole_host), methods.is_empty()) {
         let path = path.as_str();
         risks.push(format!("{} {path}: the agent can change and publish whatever this host takes", methods.join(" ")));
         return risks;
     }
     let mut told = Vec::new();
-    for way in &WAYS {
-        let method = methods.iter().find(|method| way.methods.contains(method));
-        if let (Some(method), Some(path), false) = (method, covered(route, way), told.contains(&way.what)) {
-            risks.push(format!("{method} {path}: the agent can {}", way.what));
-            told.push(way.what);
+    for risky in &RISKY_REQUESTS {
+        let method = methods.iter().find(|method| risky.methods.contains(method));
+        if let (Some(method), Some(path), false) =
+            (method, overlapping_path(route, risky), told.contains(&risky.effect))
+        {
+            risks.push(format!("{method} {path}: the agent can {}", risky.effect));
+            told.push(risky.effect);
         }
     }
     risks
 }
 
-/// The route's path that leads there.
-fn covered<'a>(route: &'a Route, way: &Way) -> Option<&'a str> {
+/// The first path of the route that allows some of these requests.
+fn overlapping_path<'a>(route: &'a Route, risky: &RiskyRequests) -> Option<&'a str> {
     let paths: Vec<PathPattern> =
-        way.paths.iter().filter_map(|path| PathPattern::try_from((*path).to_owned()).ok()).collect();
+        risky.paths.iter().filter_map(|path| PathPattern::try_from((*path).to_owned()).ok()).collect();
     route.paths.iter().find(|mine| paths.iter().any(|path| mine.overlaps(path))).map(PathPattern::as_str)
 }
 
-/// A wildcard below a name that hands out names.
-fn open_to_anybody(host: &HostPattern) -> Option<String> {
+/// Why anybody can have a host that this pattern matches: it is a wildcard below a name that hands out names.
+fn open_registration(host: &HostPattern) -> Option<String> {
     let name = host.as_str().strip_prefix("*.")?;
     let labels: Vec<&str> = name.split('.').collect();
     let (last, first) = (*labels.last()?, *labels.first()?);
     let second = labels.len() == 2;
     let registry = second && last.len() == 2 && ["ac", "co", "com", "edu", "gov", "net", "org"].contains(&first);
-    // Ends that are sold as places for other people's programs and pages.
+    // Top-level domains under which providers host other people's programs and pages.
     let platform = second && ["app", "dev", "host", "page", "run", "site"].contains(&last);
     let shared = |label: &&str| {
         let words = ["blob", "functions", "pages", "s3", "sites", "storage", "tunnel", "web", "workers"];

@@ -1,105 +1,105 @@
-//! A URL as a person types it, taken apart as the programs inside do it. What they would read in different ways is said to
-//! be wrong, never mended. User and password of it are noticed, and kept nowhere.
+//! A URL as a person types it, taken apart as the programs in a bottle do it. What they would read in different ways is an
+//! error, never repaired. That it has a user or password is noted; the two are kept nowhere.
 
 use super::host::{ends_in_a_number, plain_name};
 use super::{Denial, Reason};
 
-/// Whom a URL asks, and for what.
+/// A URL, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    pub speech: Speech,
+pub struct RequestUrl {
+    pub scheme: UrlScheme,
     /// Lower case, no trailing dot.
     pub host: String,
     pub port: u16,
-    /// As it stands; `/` where there is none.
+    /// As it is typed; `/` where there is none.
     pub path: String,
     pub query: Option<String>,
-    /// It has a user or a password: a credential of whoever uses it.
+    /// The URL has a user or a password, which a program sends as a credential.
     pub userinfo: bool,
 }
 
-/// What is spoken on the connection, by the URL's scheme.
+/// The scheme, which says what is spoken on the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speech {
+pub enum UrlScheme {
     Http,
     Https,
     WebSocket,
     SecureWebSocket,
     /// Bytes of any kind.
-    Raw,
+    Tcp,
 }
 
-/// Why there is no target.
+/// Why a text is not a URL that can be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// No request can be made of it: in words, and what is wanted in its place.
+pub enum UrlError {
+    /// No request can be made of it. First what is wrong, then what to type instead.
     Unclear(String, &'static str),
-    /// It can be asked for, and never passes.
+    /// A request can be made of it, and is always denied.
     Denied(Denial),
 }
 
-const SPEECHES: [(&str, Speech); 5] = [
-    ("http", Speech::Http),
-    ("https", Speech::Https),
-    ("ws", Speech::WebSocket),
-    ("wss", Speech::SecureWebSocket),
-    ("tcp", Speech::Raw),
+const SCHEMES: [(&str, UrlScheme); 5] = [
+    ("http", UrlScheme::Http),
+    ("https", UrlScheme::Https),
+    ("ws", UrlScheme::WebSocket),
+    ("wss", UrlScheme::SecureWebSocket),
+    ("tcp", UrlScheme::Tcp),
 ];
 
 const EXAMPLE: &str = "write it as in `https://api.example.org/path`";
 
-impl Speech {
-    pub fn scheme(self) -> &'static str {
-        SPEECHES.iter().find(|(_, speech)| *speech == self).map_or("https", |(scheme, _)| scheme)
+impl UrlScheme {
+    pub fn name(self) -> &'static str {
+        SCHEMES.iter().find(|(_, scheme)| *scheme == self).map_or("https", |(name, _)| name)
     }
 
+    /// Whether it is HTTP, or a WebSocket, without TLS.
     pub fn is_plain(self) -> bool {
-        matches!(self, Speech::Http | Speech::WebSocket)
+        matches!(self, UrlScheme::Http | UrlScheme::WebSocket)
     }
 
     pub fn is_websocket(self) -> bool {
-        matches!(self, Speech::WebSocket | Speech::SecureWebSocket)
+        matches!(self, UrlScheme::WebSocket | UrlScheme::SecureWebSocket)
     }
 
-    fn port(self) -> Option<u16> {
+    fn default_port(self) -> Option<u16> {
         match self {
-            Speech::Http | Speech::WebSocket => Some(80),
-            Speech::Https | Speech::SecureWebSocket => Some(443),
-            Speech::Raw => None,
+            UrlScheme::Http | UrlScheme::WebSocket => Some(80),
+            UrlScheme::Https | UrlScheme::SecureWebSocket => Some(443),
+            UrlScheme::Tcp => None,
         }
     }
 }
 
-impl Target {
+impl RequestUrl {
     /// # Errors
-    /// As [`Fault`] says. No text of it has the URL's user or password.
-    pub fn parse(url: &str) -> Result<Target, Fault> {
-        let unclear = |what: &str| Fault::Unclear(what.to_owned(), EXAMPLE);
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| unclear("the URL has no scheme"))?;
-        let speech = SPEECHES.iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name)).map(|(_, speech)| *speech);
-        let speech = speech.ok_or_else(|| {
+    /// What [`UrlError`] says. None of its texts has the URL's user or password.
+    pub fn parse(url: &str) -> Result<RequestUrl, UrlError> {
+        let unclear = |what: &str| UrlError::Unclear(what.to_owned(), EXAMPLE);
+        let (typed, rest) = url.split_once("://").ok_or_else(|| unclear("the URL has no scheme"))?;
+        let scheme = SCHEMES.iter().find(|(name, _)| typed.eq_ignore_ascii_case(name)).map(|(_, scheme)| *scheme);
+        let scheme = scheme.ok_or_else(|| {
             unclear("the URL's scheme is not known: there are `https`, `http`, `wss`, `ws`, and `tcp` with a port")
         })?;
         let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if authority.contains('\\') {
             return Err(unclear("the URL has a backslash before its path: programs do not agree whom it asks"));
         }
-        let (userinfo, place) = match authority.rsplit_once('@') {
-            Some((_, place)) => (true, place),
+        let (userinfo, host_and_port) = match authority.rsplit_once('@') {
+            Some((_, host_and_port)) => (true, host_and_port),
             None => (false, authority),
         };
-        let (name, port) =
-            split(place).ok_or_else(|| unclear("the URL's host and port are not `host` or `host:port`"))?;
-        let host = named(name)?;
-        let port =
-            match port {
-                Some(port) => Some(port.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
-                    Fault::Unclear("the URL's port is not a number from 1 to 65535".to_owned(), EXAMPLE)
-                })?),
-                None => speech.port(),
-            };
+        let (name, port) = split_port(host_and_port)
+            .ok_or_else(|| unclear("the URL's host and port are not `host` or `host:port`"))?;
+        let host = parse_host(name)?;
+        let port = match port {
+            Some(port) => Some(port.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
+                UrlError::Unclear("the URL's port is not a number from 1 to 65535".to_owned(), EXAMPLE)
+            })?),
+            None => scheme.default_port(),
+        };
         let port = port.ok_or_else(|| {
-            Fault::Unclear("the URL has no port".to_owned(), "write it as in `tcp://db.example.org:5432`")
+            UrlError::Unclear("the URL has no port".to_owned(), "write it as in `tcp://db.example.org:5432`")
         })?;
         // What follows a `#` is never sent.
         let rest = rest.split('#').next().unwrap_or_default();
@@ -108,17 +108,17 @@ impl Target {
             None => (rest, None),
         };
         let path = if path.is_empty() { "/" } else { path }.to_owned();
-        Ok(Target { speech, host, port, path, query, userinfo })
+        Ok(RequestUrl { scheme, host, port, path, query, userinfo })
     }
 }
 
-/// Host and digits of the port.
-fn split(place: &str) -> Option<(&str, Option<&str>)> {
-    let end = match place.starts_with('[') {
-        true => place.find(']')? + 1,
-        false => place.find(':').unwrap_or(place.len()),
+/// The host, and the port's digits where there is a port. `None`: this is not `host` or `host:port`.
+fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
+    let end = match text.starts_with('[') {
+        true => text.find(']')? + 1,
+        false => text.find(':').unwrap_or(text.len()),
     };
-    let (name, rest) = place.split_at(end);
+    let (name, rest) = text.split_at(end);
     match rest.strip_prefix(':') {
         Some("") => Some((name, None)),
         Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()).then_some((name, Some(port))),
@@ -126,22 +126,22 @@ fn split(place: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-fn named(name: &str) -> Result<String, Fault> {
+fn parse_host(name: &str) -> Result<String, UrlError> {
     if let Some(name) = plain_name(name) {
         return Ok(name);
     }
     let bare = name.strip_suffix('.').unwrap_or(name);
     if name.starts_with('[') || (bare.is_ascii() && !bare.is_empty() && ends_in_a_number(bare)) {
         let text = format!("`{name}` is an address, and addresses have no route: a route names a host");
-        return Err(Fault::Denied(Denial::new(Reason::Host, text)));
+        return Err(UrlError::Denied(Denial::new(Reason::Host, text)));
     }
     Err(match name {
-        "" => Fault::Unclear("the URL has no host".to_owned(), EXAMPLE),
-        _ if !name.is_ascii() => Fault::Unclear(
+        "" => UrlError::Unclear("the URL has no host".to_owned(), EXAMPLE),
+        _ if !name.is_ascii() => UrlError::Unclear(
             format!("host `{name}` is not in its ASCII form, which is what programs send and routes name"),
             "write the ASCII form: labels that begin with `xn--`",
         ),
-        _ => Fault::Unclear(format!("`{name}` is not a host name"), EXAMPLE),
+        _ => UrlError::Unclear(format!("`{name}` is not a host name"), EXAMPLE),
     })
 }
 
@@ -150,15 +150,15 @@ mod tests {
     use super::*;
 
     fn parsed(url: &str) -> String {
-        match Target::parse(url) {
-            Ok(target) => {
-                let Target { speech, host, port, path, query, userinfo } = target;
+        match RequestUrl::parse(url) {
+            Ok(url) => {
+                let RequestUrl { scheme, host, port, path, query, userinfo } = url;
                 let query = query.map_or(String::new(), |query| format!("?{query}"));
                 let user = if userinfo { " with user" } else { "" };
-                format!("{} {host} {port} {path}{query}{user}", speech.scheme())
+                format!("{} {host} {port} {path}{query}{user}", scheme.name())
             }
-            Err(Fault::Denied(denial)) => format!("denied: {}", denial.text),
-            Err(Fault::Unclear(what, _)) => what,
+            Err(UrlError::Denied(denial)) => format!("denied: {}", denial.text),
+            Err(UrlError::Unclear(what, _)) => what,
         }
     }
 
@@ -224,7 +224,7 @@ mod tests {
             "https://\u{ff11}27.0.0.1/",
             "tcp://db.example.org",
         ] {
-            let Err(Fault::Unclear(what, hint)) = Target::parse(url) else { panic!("{url}: {}", parsed(url)) };
+            let Err(UrlError::Unclear(what, hint)) = RequestUrl::parse(url) else { panic!("{url}: {}", parsed(url)) };
             assert!(!what.contains("secret") && !what.is_empty() && hint.starts_with("write "), "{url}: {what}");
         }
     }

@@ -1,9 +1,13 @@
-//! Patterns of values, of query parameters and headers: a literal in which `*` stands for any run of characters, also
-//! none. There is no way to write a `*` that is one.
+//! Patterns for the values of query parameters and headers: text in which `*` stands for any run of characters, also an
+//! empty one. A literal `*` cannot be written.
 
-use super::lookalike;
+use super::lookalike::to_ascii;
 use serde::{Deserialize, Serialize};
 
+/// The message of the error names it, too.
+const MAX_PATTERN_BYTES: usize = 1000;
+
+/// At most [`MAX_PATTERN_BYTES`] bytes, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ValuePattern(String);
@@ -13,7 +17,7 @@ impl ValuePattern {
         &self.0
     }
 
-    /// The whole value, case by case.
+    /// Whether it matches the whole value, in its case.
     pub fn matches(&self, value: &str) -> bool {
         let mut parts = self.0.split('*');
         let first = parts.next().unwrap_or_default();
@@ -27,19 +31,20 @@ impl ValuePattern {
         true
     }
 
-    /// For refusals: cases and look-alikes are one, and so is what a server in C reads up to a NUL.
+    /// For routes that deny: as [`ValuePattern::matches`], but ignores case, takes look-alikes for ASCII, and also tries
+    /// what a server in C reads, up to a NUL.
     pub(super) fn may_match(&self, value: &str) -> bool {
         let pattern = ValuePattern(self.0.to_ascii_lowercase());
-        let value = plainest(value);
+        let value = fold(value);
         pattern.matches(&value) || value.split_once('\0').is_some_and(|(before, _)| pattern.matches(before))
     }
 }
 
-/// Lower case, look-alikes of ASCII as ASCII.
-pub(super) fn plainest(text: &str) -> String {
+/// The text in lower case, with look-alikes of ASCII as ASCII.
+pub(super) fn fold(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
-        match lookalike::ascii(c) {
+        match to_ascii(c) {
             Some(ascii) => plain.push_str(&ascii),
             None => plain.push(c),
         }
@@ -52,7 +57,7 @@ impl TryFrom<String> for ValuePattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let why = if text.len() > 1000 {
+        let why = if text.len() > MAX_PATTERN_BYTES {
             "longer than 1000 bytes"
         } else if text.chars().any(char::is_control) {
             "no control character"

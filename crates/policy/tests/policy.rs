@@ -3,7 +3,7 @@
 
 #![allow(clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
-use policy::{Ask, Denial, Pass, Policy};
+use policy::{Denial, Pass, Policy, Request};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -15,9 +15,9 @@ use testing::servers::QUERIES;
 
 fn decide(policy: &Policy, target: &str) -> Result<Pass, Denial> {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let ask = Ask { host: "x.test", port: 443, method: "GET", path, query, headers: &[] };
-    let answer = policy.decide(&ask);
-    assert_eq!(answer, policy.decide(&ask), "not the same twice");
+    let request = Request { host: "x.test", port: 443, method: "GET", path, query, headers: &[] };
+    let answer = policy.decide(&request);
+    assert_eq!(answer, policy.decide(&request), "not the same twice");
     answer
 }
 
@@ -88,8 +88,8 @@ proptest! {
         let policy = Policy { routes: vec![route(json!({ "query": { "a": "*" } })), route(json!({}))] };
         let _ = (decide(&policy, &target), decide(&policy, &path));
         let headers = [("x", text.as_bytes()), (text.as_str(), b"\xff".as_slice())];
-        let ask = Ask { host: &host, port: 443, method: &text, path: "/", query: Some(&target), headers: &headers };
-        prop_assert!(policy.decide(&ask).is_err());
+        let request = Request { host: &host, port: 443, method: &text, path: "/", query: Some(&target), headers: &headers };
+        prop_assert!(policy.decide(&request).is_err());
         let _ = policy::plain_name(&host);
         let _ = policy::PathPattern::try_from(path);
         let _ = policy::HostPattern::try_from(host);

@@ -10,6 +10,20 @@ pub const GATE_BINARY: &str = "/run/claude-bottle/claude-bottle-gate";
 pub const CA_CERTIFICATE: &str = "/run/claude-bottle/ca.pem";
 /// The roots that the host chose and the bottle's CA certificate, PEM.
 pub const CA_BUNDLE: &str = "/run/claude-bottle/ca-bundle.pem";
+/// Environment variables by which tools that do not read the system's certificates find a bundle.
+pub const CA_VARIABLES: [&str; 9] = [
+    "AWS_CA_BUNDLE",
+    "CARGO_HTTP_CAINFO",
+    "CURL_CA_BUNDLE",
+    "DENO_CERT",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "PIP_CERT",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+];
+/// Environment variable that names a folder of certificates. A bottle sets none.
+pub const CA_FOLDER_VARIABLE: &str = "SSL_CERT_DIR";
 /// The certificates of [`CA_BUNDLE`] in Java's own key store format, password `changeit`.
 pub const CA_JAVA_KEYSTORE: &str = "/run/claude-bottle/cacerts";
 /// The gate's private tmpfs. The control socket lives here and never in the shared volume, which the agent can read.

@@ -1,7 +1,7 @@
 //! What a decision is held to: the routes, tried naively on what each server would look up.
 
 use crate::servers::{PATHS, QUERIES};
-use policy::{NO_OTHER, Pass, Policy, Route};
+use policy::{NO_OTHER_PARAMETER, Pass, Policy, Route};
 
 /// Segment by segment; a pattern without percent-encodings.
 fn covers(pattern: &str, found: &str) -> bool {
@@ -44,7 +44,7 @@ pub fn escape(policy: &Policy, target: &str, pass: &Pass) -> Option<String> {
         return Some("a route that refuses lets it pass".to_owned());
     }
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    for (name, pattern) in chosen.query.iter().filter(|(name, _)| *name != NO_OTHER) {
+    for (name, pattern) in chosen.query.iter().filter(|(name, _)| *name != NO_OTHER_PARAMETER) {
         for (server, get) in QUERIES {
             let found = get(query, name);
             if !found.as_ref().is_some_and(|found| fits(pattern.as_str(), found)) {

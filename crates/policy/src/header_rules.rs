@@ -1,38 +1,30 @@
-//! Headers, by a route's rules: each named one is there once and fits. Names that the gate itself writes or takes off
-//! have no rule: what is judged is what is forwarded.
+//! A route's rules for headers: each named one stands in the request once, and fits. Names that the gate itself writes or
+//! takes off have no rule, so that what is judged is what is forwarded.
 
-use super::headers::{CLAIMS, CREDENTIALS, HOPS, OVERRIDES, same_header};
+use super::header_names::{HeaderFields, same_header};
 use super::value::ValuePattern;
 use std::collections::BTreeMap;
 
-/// By name, in lower case.
+/// By header name, in lower case.
 pub type HeaderRules = BTreeMap<String, ValuePattern>;
 
-/// A request's headers as they go on: name and value.
-pub type Fields<'a> = &'a [(&'a str, &'a [u8])];
-
-/// Does the gate write this header or take it off, whatever the agent sends? Any case; `_` and `-` are one.
-pub fn is_ours(name: &str) -> bool {
-    HOPS.into_iter().chain(CREDENTIALS).chain(OVERRIDES).chain(CLAIMS).any(|ours| same_header(name, ours))
-}
-
-/// The first rule that the headers do not fit, for a route that allows.
-pub(super) fn misfit<'r>(rules: &'r HeaderRules, fields: Fields) -> Option<&'r str> {
+/// For a route that allows: the name of the first rule that the headers do not fit.
+pub(super) fn misfit<'r>(rules: &'r HeaderRules, fields: HeaderFields) -> Option<&'r str> {
     let fits = |(name, pattern): &(&String, &ValuePattern)| {
-        let mut found = fields.iter().filter(|(one, _)| same_header(one, name));
-        let (Some((one, value)), None) = (found.next(), found.next()) else { return false };
-        one.eq_ignore_ascii_case(name) && std::str::from_utf8(value).is_ok_and(|value| pattern.matches(value))
+        let mut found = fields.iter().filter(|(given, _)| same_header(given, name));
+        let (Some((given, value)), None) = (found.next(), found.next()) else { return false };
+        given.eq_ignore_ascii_case(name) && std::str::from_utf8(value).is_ok_and(|value| pattern.matches(value))
     };
     rules.iter().find(|rule| !fits(rule)).map(|(name, _)| name.as_str())
 }
 
-/// For a route that refuses: may a server see every one of these, also as one of a list?
-pub(super) fn may_fit(rules: &HeaderRules, fields: Fields) -> bool {
+/// For a route that denies: whether some server may see headers that fit every rule, also as members of a list.
+pub(super) fn may_fit(rules: &HeaderRules, fields: HeaderFields) -> bool {
     rules.iter().all(|(name, pattern)| {
-        fields.iter().filter(|(one, _)| same_header(one, name)).any(|(_, value)| match std::str::from_utf8(value) {
+        fields.iter().filter(|(given, _)| same_header(given, name)).any(|(_, value)| match std::str::from_utf8(value) {
             Ok(value) => {
-                let listed = |one: &str| pattern.may_match(one.trim().trim_matches('"'));
-                pattern.may_match(value.trim()) || value.split(',').any(listed) || value.split([',', ';']).any(listed)
+                let member = |text: &str| pattern.may_match(text.trim().trim_matches('"'));
+                pattern.may_match(value.trim()) || value.split(',').any(member) || value.split([',', ';']).any(member)
             }
             Err(_) => true,
         })
@@ -88,13 +80,6 @@ mod tests {
         }
         assert!(
             !may_fit(&deny, &[]) && !may_fit(&deny, &[("anthropic-beta", b"x-mcp-client-x"), ("b", b"mcp-client-x")])
-        );
-    }
-
-    #[test]
-    fn what_the_gate_writes_has_no_rule() {
-        assert!(
-            is_ours("Authorization") && is_ours("x_http_method") && !is_ours("accept") && !is_ours("anthropic-version")
         );
     }
 }

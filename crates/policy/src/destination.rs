@@ -1,0 +1,146 @@
+//! Where the gate would dial for a route, and whether it may.
+//!
+//! The name that the agent used stands in every denial: where a route leads is the operator's business.
+
+use super::address::{is_local_name, is_private_name, is_undialable, private_because};
+use super::{Denial, Reason, Route};
+use std::net::IpAddr;
+
+/// How the gate reaches upstreams. Routes with `private` are always dialled directly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    Direct,
+    /// The host's proxy resolves and dials.
+    Proxy,
+}
+
+/// Where a connection leads, as far as can be said before a name server is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Destination<'a> {
+    /// The name that the agent used.
+    pub host: &'a str,
+    pub to: DialTo<'a>,
+    pub port: u16,
+    private: bool,
+}
+
+/// What is dialled, or asked of the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DialTo<'a> {
+    /// The proxy is asked for this name or address.
+    ThroughProxy(&'a str),
+    /// This name is resolved, and those of its addresses are dialled that [`Destination::usable`] leaves.
+    Name(&'a str),
+    Address(IpAddr),
+}
+
+impl<'a> Destination<'a> {
+    /// # Errors
+    /// A denial where the name or literal address alone shows that it may not be dialled.
+    pub fn of(route: &'a Route, host: &'a str, via: Via) -> Result<Destination<'a>, Denial> {
+        let (name, port) = route.upstream(host);
+        let literal = name.parse::<IpAddr>().ok();
+        if !route.private && is_local_name(name) {
+            return Err(denied(host, "a loopback address"));
+        }
+        let to = match (literal, via) {
+            (literal, Via::Proxy) if !route.private => {
+                let private = if is_private_name(name) { Some("a private name") } else { None };
+                if let Some(why) = literal.map_or(private, private_because) {
+                    return Err(denied(host, why));
+                }
+                DialTo::ThroughProxy(name)
+            }
+            (Some(address), _) => DialTo::Address(address),
+            (None, _) => DialTo::Name(name),
+        };
+        let destination = Destination { host, to, port, private: route.private };
+        if let DialTo::Address(address) = to {
+            destination.usable(&[address])?;
+        }
+        Ok(destination)
+    }
+
+    /// Those of the addresses that may be dialled, in their order.
+    ///
+    /// # Errors
+    /// A denial where none is left; it says why for the last one that was left out.
+    pub fn usable(&self, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, Denial> {
+        let mut why = "no address";
+        let mut usable = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            match private_because(*address) {
+                _ if is_undialable(*address) => why = "no usable address",
+                Some(reason) if !self.private => why = reason,
+                _ => usable.push(*address),
+            }
+        }
+        if usable.is_empty() { Err(denied(self.host, why)) } else { Ok(usable) }
+    }
+}
+
+fn denied(host: &str, why: &str) -> Denial {
+    Denial::new(Reason::Address, format!("`{host}` leads to {why}, which is not allowed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decide::tests::policy;
+    use super::*;
+
+    /// What is dialled, or the denial's text.
+    fn leads(route: &str, via: Via) -> String {
+        let policy = policy(&format!(r#"[{{"host":"a.org",{route}}}]"#));
+        match Destination::of(&policy.routes[0], "a.org", via) {
+            Ok(Destination { to: DialTo::ThroughProxy(name), port, .. }) => format!("proxy {name} {port}"),
+            Ok(Destination { to: DialTo::Name(name), port, .. }) => format!("name {name} {port}"),
+            Ok(Destination { to: DialTo::Address(address), port, .. }) => format!("address {address} {port}"),
+            Err(denial) => denial.text,
+        }
+    }
+
+    #[test]
+    fn a_route_leads_where_it_is_written_to_lead() {
+        let (private, public) = (r#""private":true"#, r#""private":false"#);
+        for (to, keys, via, wanted) in [
+            ("b.org:8443", public, Via::Direct, "name b.org 8443"),
+            ("b.org:8443", public, Via::Proxy, "proxy b.org 8443"),
+            ("b.org:8443", private, Via::Proxy, "name b.org 8443"),
+            ("1.1.1.1:443", public, Via::Direct, "address 1.1.1.1 443"),
+            ("1.1.1.1:443", public, Via::Proxy, "proxy 1.1.1.1 443"),
+            ("10.0.0.1:443", private, Via::Proxy, "address 10.0.0.1 443"),
+            ("10.0.0.1:443", public, Via::Direct, "`a.org` leads to a private address, which is not allowed"),
+            ("10.0.0.1:443", public, Via::Proxy, "`a.org` leads to a private address, which is not allowed"),
+            ("168.63.129.16:443", public, Via::Direct, "`a.org` leads to a metadata address, which is not allowed"),
+            ("0.0.0.0:443", private, Via::Direct, "`a.org` leads to no usable address, which is not allowed"),
+            ("db.localhost:443", public, Via::Direct, "`a.org` leads to a loopback address, which is not allowed"),
+            ("db.localhost:443", private, Via::Direct, "name db.localhost 443"),
+            ("nas.local:443", public, Via::Direct, "name nas.local 443"),
+            ("nas.local:443", public, Via::Proxy, "`a.org` leads to a private name, which is not allowed"),
+        ] {
+            assert_eq!(leads(&format!(r#""connect_to":"{to}",{keys}"#), via), wanted, "{to} {keys} {via:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_names_addresses_the_usable_ones_are_left() {
+        let policy = policy(r#"[{"host":"a.org"},{"host":"b.org","private":true}]"#);
+        let usable = |route: usize, addresses: &[&str]| {
+            let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+            let host = policy.routes[route].host.as_str();
+            let found = Destination::of(&policy.routes[route], host, Via::Direct).unwrap().usable(&addresses);
+            found.map(|found| found.iter().map(IpAddr::to_string).collect::<Vec<_>>()).map_err(|denial| denial.text)
+        };
+        assert_eq!(usable(0, &["1.1.1.1", "10.0.0.1", "2606:4700::1"]).unwrap(), ["1.1.1.1", "2606:4700::1"]);
+        assert_eq!(usable(1, &["127.0.0.1", "0.0.0.0"]).unwrap(), ["127.0.0.1"]);
+        for (route, addresses, why) in [
+            (0, &[][..], "no address"),
+            (0, &["0.0.0.0"], "no usable address"),
+            (0, &["0.0.0.0", "127.0.0.1"], "a loopback address"),
+            (1, &["::"], "no usable address"),
+        ] {
+            let host = policy.routes[route].host.as_str();
+            assert_eq!(usable(route, addresses).unwrap_err(), format!("`{host}` leads to {why}, which is not allowed"));
+        }
+    }
+}

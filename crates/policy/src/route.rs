@@ -1,0 +1,253 @@
+//! The policy in a bottle's manifest, made complete: an ordered list of routes.
+//!
+//! What a route means for more than one part of the program (what is read, where it dials, what must agree) is said here
+//! once.
+
+use super::{ConnectTo, HeaderRules, HostPattern, PathPattern, QueryRules};
+use serde::{Deserialize, Serialize};
+
+/// All that may leave a bottle, in the order of the manifest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    pub routes: Vec<Route>,
+}
+
+/// One line of the allowlist, complete: defaults are filled in when the manifest is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    pub host: HostPattern,
+    /// TCP port that the agent dials. On port 80 the agent speaks plain HTTP, on every other port TLS.
+    pub port: u16,
+    /// Upper-case HTTP methods.
+    pub methods: Vec<String>,
+    pub paths: Vec<PathPattern>,
+    /// `file:line` in the manifest: for the operator, never shown to the agent.
+    pub origin: String,
+    /// A request that matches is denied.
+    #[serde(default)]
+    pub deny: bool,
+    /// The upstream's address may be private, loopback or link-local.
+    #[serde(default)]
+    pub private: bool,
+    #[serde(default)]
+    pub connect_to: Option<ConnectTo>,
+    /// Name (in the gate's document) of PEM certificates that are trusted for this upstream, beside the bundle.
+    #[serde(default)]
+    pub upstream_ca: Option<String>,
+    /// The credential that the gate adds.
+    #[serde(default)]
+    pub auth: Option<Auth>,
+    /// The agent's own credentials may pass.
+    #[serde(default)]
+    pub agent_auth: bool,
+    /// False: TLS passes unopened, only names are checked.
+    #[serde(default = "yes")]
+    pub intercept: bool,
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// `fetch` allows `GET …/info/refs?service=git-upload-pack` and `POST …/git-upload-pack` below the route's paths.
+    #[serde(default)]
+    pub git: Option<GitAccess>,
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// What is done about credential patterns, and about values that the agent was given, in a request.
+    #[serde(default)]
+    pub dlp: Dlp,
+    /// Tools that the model's own servers may run: each is the beginning of a type, as in `web_fetch`.
+    #[serde(default)]
+    pub server_tools: Vec<String>,
+    /// Each query parameter named here must stand in the request once, and fit.
+    #[serde(default, skip_serializing_if = "QueryRules::is_empty")]
+    pub query: QueryRules,
+    /// Each header named here must stand in the request once, and fit.
+    #[serde(default, skip_serializing_if = "HeaderRules::is_empty")]
+    pub headers: HeaderRules,
+    /// What is done about instructions hidden in an answer.
+    #[serde(default)]
+    pub inspect_responses: Inspect,
+}
+
+impl Route {
+    /// What the gate reads of a connection on this route.
+    pub fn reads(&self) -> Reads {
+        match (self.protocol, self.intercept) {
+            (Protocol::Tcp, _) => Reads::Nothing,
+            (Protocol::Http, false) => Reads::Names,
+            (Protocol::Http, true) => Reads::Http,
+        }
+    }
+
+    /// Whether something can be sent that stays there. Bytes that the gate does not read can.
+    pub fn can_write(&self) -> bool {
+        let only_reads = |method: &String| ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
+        !self.deny && (self.role.is_some() || self.reads() != Reads::Http || !self.methods.iter().all(only_reads))
+    }
+
+    /// A WebSocket begins with a GET and then sends what no method shows. It is allowed only where the plan says that the
+    /// agent writes, and never past a role's own rule.
+    pub fn allows_websockets(&self) -> bool {
+        self.can_write() && self.role.is_none()
+    }
+
+    /// Host name or address, and TCP port, that is dialled when the agent asks for `host`.
+    pub fn upstream<'a>(&'a self, host: &'a str) -> (&'a str, u16) {
+        match &self.connect_to {
+            Some(to) => (&to.host, to.port),
+            None => (host, self.port),
+        }
+    }
+
+    /// Whether the gate's own connection to the upstream goes without TLS.
+    pub fn is_upstream_plain(&self) -> bool {
+        self.port == 80 || self.connect_to.as_ref().is_some_and(|to| to.plain)
+    }
+
+    /// The first key in which two routes differ although it acts before the path of a request is known. `None`: there is no
+    /// such key, or no host and port that both match.
+    pub fn conflicting_key(&self, other: &Route) -> Option<&'static str> {
+        if self.port != other.port || !self.host.overlaps(&other.host) {
+            return None;
+        }
+        let differs = [
+            ("protocol", self.protocol != other.protocol),
+            ("intercept", self.intercept != other.intercept),
+            ("private", self.private != other.private),
+            ("connect_to", self.connect_to != other.connect_to),
+            ("upstream_ca", self.upstream_ca != other.upstream_ca),
+        ];
+        differs.into_iter().find(|(_, differs)| *differs).map(|(key, _)| key)
+    }
+}
+
+/// How much of a connection's traffic the gate reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reads {
+    /// Each request, inside TLS as well.
+    #[default]
+    Http,
+    /// The server name in the TLS hello; the rest passes unopened.
+    Names,
+    /// Nothing: the bytes pass as they are.
+    Nothing,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What a route's connections carry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    #[default]
+    Http,
+    /// Bytes of any kind, which pass as they are.
+    Tcp,
+}
+
+/// What git may do by HTTP. There is no push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GitAccess {
+    Fetch,
+}
+
+/// A part that the program itself knows, with a built-in rule of methods and paths in place of the route's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The model's host, as Claude Code uses it.
+    Claude,
+}
+
+/// What is done where a request carries what it should not (data loss prevention).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dlp {
+    /// The request is denied.
+    #[default]
+    Block,
+    /// What was found is overwritten, in its own length.
+    Redact,
+    /// The request passes, and the finding stands in the audit trail.
+    Warn,
+    Off,
+}
+
+/// What is done where an answer hides instructions to the agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Inspect {
+    /// The answer passes, and the finding stands in the audit trail.
+    #[default]
+    Warn,
+    /// The answer ends where they are found.
+    Block,
+    Off,
+}
+
+/// The credential that the gate adds, and in which form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub scheme: AuthScheme,
+    /// Name of the token in the gate's document.
+    pub token: String,
+}
+
+/// The header that carries a credential, and what stands in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthScheme {
+    /// `authorization: Bearer TOKEN`
+    Bearer,
+    /// `authorization: token TOKEN`
+    Token,
+    /// `authorization: Basic base64(user:TOKEN)`
+    Basic { user: String },
+    /// `HEADER: TOKEN`
+    Header { header: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decide::tests::policy;
+
+    #[test]
+    fn routes_that_can_meet_must_agree_before_the_path_is_known() {
+        let both = |first: &str, second: &str| {
+            let policy = policy(&format!("[{{{first}}},{{{second}}}]"));
+            policy.routes[0].conflicting_key(&policy.routes[1])
+        };
+        let plain = r#""host":"a.example.org""#;
+        for (second, key) in [
+            (r#""host":"a.example.org","paths":["/x"],"methods":["POST"],"dlp":"off""#, None),
+            (r#""host":"a.example.org","protocol":"tcp","intercept":false"#, Some("protocol")),
+            (r#""host":"a.example.org","intercept":false,"private":true"#, Some("intercept")),
+            (r#""host":"*.example.org","private":true"#, Some("private")),
+            (r#""host":"a.example.org","connect_to":"b.example.org:443""#, Some("connect_to")),
+            (r#""host":"a.example.org","upstream_ca":"ca:1""#, Some("upstream_ca")),
+            (r#""host":"a.example.org","private":true,"deny":true"#, Some("private")),
+            (r#""host":"a.example.org","private":true,"port":8443"#, None),
+            (r#""host":"b.example.org","private":true"#, None),
+        ] {
+            assert_eq!(both(plain, second), key, "{second}");
+            assert_eq!(both(second, plain), key, "{second}");
+        }
+    }
+
+    #[test]
+    fn a_plain_upstream_is_port_80_or_written_so() {
+        for (route, plain) in [
+            (r#""host":"a.org""#, false),
+            (r#""host":"a.org","port":80"#, true),
+            (r#""host":"a.org","port":8080"#, false),
+            (r#""host":"a.org","connect_to":"b.org:80""#, false),
+            (r#""host":"a.org","connect_to":"http://b.org:8080""#, true),
+        ] {
+            assert_eq!(policy(&format!("[{{{route}}}]")).routes[0].is_upstream_plain(), plain, "{route}");
+        }
+    }
+}
