@@ -7,8 +7,10 @@ pub mod encodings;
 pub mod gate;
 pub mod oracle;
 pub mod planted;
+pub mod process;
 pub mod requests;
 pub mod servers;
+pub mod wait;
 pub mod websocket;
 
 /// Path of the gate's program under test, which `make test` builds once for all tests and the images.

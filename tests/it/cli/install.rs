@@ -11,8 +11,7 @@ fn repository() -> &'static Path {
 
 /// Runs it in the repository, to a good end; gives what it printed.
 fn done(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).current_dir(repository()).output();
-    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let output = testing::process::output(Command::new(program).args(args).current_dir(repository()));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {args:?}: {}\n{said}", output.status);
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -47,7 +46,7 @@ fn works(prefix: &Path) {
     let run = |args: &[&str]| {
         let mut command = Command::new(prefix.join("bin/claude-bottle"));
         command.args(args).env_clear().env("CLAUDE_BOTTLE_HOME", home.path()).env("HOME", home.path());
-        let output = command.current_dir(home.path()).output().unwrap();
+        let output = testing::process::output(command.current_dir(home.path()));
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };

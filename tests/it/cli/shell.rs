@@ -5,6 +5,7 @@ use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
+use testing::process::try_output;
 
 /// A home with sessions of every kind, and agents of its own and of a directory's.
 pub struct World {
@@ -104,8 +105,8 @@ fn names() {
 fn shell_code_has_no_lint() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let silent = |tool: &str, args: &[&str]| {
-        let output = Command::new(tool).args(args).current_dir(root).output();
-        let output = output.unwrap_or_else(|_| panic!("`{tool}` is not installed: sudo apt-get install {tool}"));
+        let output = try_output(Command::new(tool).args(args).current_dir(root));
+        let output = output.unwrap_or_else(|why| panic!("{why}: sudo apt-get install {tool}"));
         let said = [output.stdout, output.stderr].concat();
         assert!(output.status.success() && said.is_empty(), "{tool} {args:?}: {}", String::from_utf8_lossy(&said));
     };

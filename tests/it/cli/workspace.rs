@@ -8,12 +8,13 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use testing::process::{finish, output};
 
 #[track_caller]
 fn git(folder: &Path, args: &[&str]) -> String {
     let mut git = Command::new("git");
     git.current_dir(folder).args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "gc.auto=0"]).args(args);
-    let output = git.env("HOME", "/nonexistent").output().unwrap();
+    let output = output(git.env("HOME", "/nonexistent"));
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -40,7 +41,7 @@ fn unpacked(archive: &[u8]) -> tempfile::TempDir {
     tar.args(["-xpf", "-", "--numeric-owner"]).current_dir(&folder).stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut tar = tar.spawn().unwrap();
     tar.stdin.take().unwrap().write_all(archive).unwrap();
-    let output = tar.wait_with_output().unwrap();
+    let output = finish("tar", tar);
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     folder
 }

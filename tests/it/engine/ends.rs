@@ -3,6 +3,7 @@
 
 use super::session::shell;
 use super::{Going, Rig, docker};
+use crate::harness::until;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -227,18 +228,17 @@ fn heard(process: i32) {
         };
         bits("SigPnd:") | bits("ShdPnd:") != 0
     };
-    while std::fs::read_to_string(format!("/proc/{process}/status")).is_ok_and(|status| pending(&status)) {
-        thread::yield_now();
-    }
+    until("the program to take its signal", || {
+        !std::fs::read_to_string(format!("/proc/{process}/status")).is_ok_and(|status| pending(&status))
+    });
 }
 
 /// Waits until a process that is not our child is gone.
 fn gone(process: i32) {
-    while kill(Pid::from_raw(process), None).is_ok()
-        && std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-    {
-        thread::yield_now();
-    }
+    until("the program to be gone", || {
+        kill(Pid::from_raw(process), None).is_err()
+            || !std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+    });
 }
 
 /// The one child of the terminal's program: our process.

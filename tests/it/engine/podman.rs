@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use testing::process::{end, output, try_output};
 
 const PODMAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/engine/podman.sh");
 
@@ -20,14 +21,14 @@ fn rig(manifest: &Value) -> Rig {
 /// Agent's and gate's image; podman builds the last layer itself. Earlier gates go: each build has one of its own.
 fn carry() {
     let (agent, gate) = images();
-    let has = |image: &str| Command::new(PODMAN).args(["image", "exists", image]).status().unwrap().success();
+    let has = |image: &str| output(Command::new(PODMAN).args(["image", "exists", image])).status.success();
     if !has(gate) {
         for name in ["gate", "session"] {
             let filter = format!("reference=localhost/claude-bottle-{name}");
             let old = lines(&told(PODMAN, &["images", "--filter", &filter, "--format", "{{.Repository}}:{{.Tag}}"]));
             for image in old {
                 // Without `-f`, which would take the containers along: another run's may be in use.
-                let _ = Command::new(PODMAN).args(["rmi", &image]).output();
+                let _ = try_output(Command::new(PODMAN).args(["rmi", &image]));
             }
         }
     }
@@ -35,10 +36,9 @@ fn carry() {
         docker(&["image", "inspect", "--format", "{{.Id}}", image]);
         let mut save = Command::new("docker").args(["save", image]).stdout(Stdio::piped()).spawn().unwrap();
         let stdin = save.stdout.take().unwrap();
-        assert!(
-            Command::new(PODMAN).args(["load", "-q"]).stdin(stdin).stdout(Stdio::null()).status().unwrap().success()
-        );
-        assert!(save.wait().unwrap().success());
+        let mut load = Command::new(PODMAN).args(["load", "-q"]).stdin(stdin).stdout(Stdio::null()).spawn().unwrap();
+        assert!(end("podman load", &mut load).success());
+        assert!(end("docker save", &mut save).success());
     }
 }
 

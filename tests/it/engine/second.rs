@@ -4,6 +4,7 @@
 use super::claude::{TOKEN, bash};
 use super::session::shell;
 use super::{Going, Ran, Rig, lines, run};
+use crate::harness::{WAIT_TIMEOUT, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -13,10 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
-
-/// Longer than anything here takes.
-const BOUND: Duration = Duration::from_secs(60);
+use testing::process::{end, finish};
 
 struct Second {
     folder: tempfile::TempDir,
@@ -49,7 +47,9 @@ impl Second {
         self.daemon = Some(daemon);
         let mut seen = Vec::new();
         while !seen.last().is_some_and(|line: &String| line.contains("API listen on")) {
-            seen.push(log.recv_timeout(BOUND).unwrap_or_else(|_| panic!("no second engine:\n{}", seen.join("\n"))));
+            seen.push(
+                log.recv_timeout(WAIT_TIMEOUT).unwrap_or_else(|_| panic!("no second engine:\n{}", seen.join("\n"))),
+            );
         }
     }
 
@@ -57,7 +57,7 @@ impl Second {
     fn stop(&mut self) {
         let Some(mut daemon) = self.daemon.take() else { return };
         let _ = kill(Pid::from_raw(i32::try_from(daemon.id()).unwrap()), Signal::SIGTERM);
-        let _ = daemon.wait();
+        end("the second engine", &mut daemon);
     }
 
     /// A program in its namespace, which ends with this thread.
@@ -77,9 +77,12 @@ impl Second {
         let load = Command::new("docker")
             .args(["--host", &self.host, "load"])
             .stdin(save.stdout.take().unwrap())
-            .output()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
-        assert!(save.wait().unwrap().success() && load.status.success(), "{load:?}");
+        let load = finish("docker load", load);
+        assert!(end("docker save", &mut save).success() && load.status.success(), "{load:?}");
     }
 
     #[track_caller]
@@ -103,7 +106,7 @@ impl Second {
         let mut command = self.inside(&testing::scripted_model());
         let mut child = command.arg("--script").arg(script).stdout(Stdio::piped()).spawn().unwrap();
         let requests = told(child.stdout.take().unwrap());
-        requests.recv_timeout(BOUND).expect("the model listens");
+        requests.recv_timeout(WAIT_TIMEOUT).expect("the model listens");
         let bridge = ip(&["-n", &self.space, "-4", "-brief", "address", "show", "docker0"]);
         let address = bridge.split_whitespace().last().unwrap().split('/').next().unwrap().to_owned();
         Model { child, requests, address }
@@ -133,7 +136,7 @@ impl Model {
     #[track_caller]
     fn turn(&self) -> String {
         loop {
-            let line = self.requests.recv_timeout(BOUND).expect("a turn");
+            let line = self.requests.recv_timeout(WAIT_TIMEOUT).expect("a turn");
             let request: Value = serde_json::from_str(&line).unwrap();
             if request["path"] == "/v1/messages" && request["body"]["tools"].is_array() {
                 return request["body"]["messages"].to_string();
@@ -229,9 +232,7 @@ fn nothing_of_this_machine_is_needed(rig: &Rig, second: &Second) {
     // The window is closed. (Its keys do nothing here: over TCP without TLS, docker's client 28 only ends its input.)
     going.signal(Signal::SIGKILL);
     going.wait();
-    while !rig.run(&["list"], "").code(0).stdout.contains(" detached ") {
-        std::thread::yield_now();
-    }
+    until("the session to be detached", || rig.run(&["list"], "").code(0).stdout.contains(" detached "));
     let mut going = rig.on_terminal(&["attach", &identity]);
     going.say("hello\n");
     going.until("got hello");

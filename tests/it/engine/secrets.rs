@@ -35,7 +35,7 @@ pub(super) fn everything(rig: &Rig, identity: &str) -> String {
         shown += &docker(&[kind, "inspect", name]);
     }
     for (program, args) in [("docker", ["logs", &format!("claude-bottle-{identity}-gate")]), ("ps", ["-e", "-fww"])] {
-        let output = Command::new(program).args(args).output().unwrap();
+        let output = testing::process::output(Command::new(program).args(args));
         shown += &String::from_utf8_lossy(&[output.stdout, output.stderr].concat());
     }
     shown + &read_all(&rig.state(identity))

@@ -1,6 +1,7 @@
 //! How sessions end on a real engine: codes, what is kept, what goes, and going on.
 
 use super::{Rig, docker, lines};
+use crate::harness::until;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -245,11 +246,7 @@ fn a_build_that_is_interrupted_leaves_nothing() {
     going.end().code(130);
     // The engine takes its own time to notice that nobody waits for the image.
     let left = || docker(&["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Command}}"]).contains(&word);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while left() {
-        assert!(std::time::Instant::now() < deadline, "{}", docker(&["ps", "-a"]));
-        docker(&["version"]);
-    }
+    until("the engine to drop the build", || !left());
     rig.assert_nothing_left();
 }
 

@@ -7,6 +7,7 @@
 use super::ends::child_of;
 use super::session::shell;
 use super::{Rig, docker, lines, run};
+use crate::harness::WAIT_TIMEOUT;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -24,9 +25,6 @@ const AT_ONCE: usize = 2;
 
 /// What each transcript begins with.
 const FIRST: &str = "{\"first\":1}\n";
-
-/// Longer than any end takes.
-const BOUND: Duration = Duration::from_secs(60);
 
 #[test]
 fn random_ends_lose_nothing() {
@@ -326,7 +324,7 @@ fn begin(run: &Run, rig: &Rig, shown: File) -> Going {
 fn until(mut done: impl FnMut() -> bool) -> bool {
     let began = Instant::now();
     while !done() {
-        if began.elapsed() > BOUND {
+        if began.elapsed() > WAIT_TIMEOUT {
             return false;
         }
         sleep(Duration::from_millis(2));

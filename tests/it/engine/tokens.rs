@@ -2,6 +2,7 @@
 
 use super::secrets::everything;
 use super::{Rig, docker};
+use crate::harness::until;
 use serde_json::json;
 
 const TOKENS: [&str; 3] = ["first-1f0e9d8c7b6a5948", "second-2f0e9d8c7b6a5948", "third-3f0e9d8c7b6a5948"];
@@ -34,7 +35,7 @@ fn a_token_is_fetched_anew_while_somebody_is_there() {
     going.end().code(0).says("detached from");
     let identity = rig.sessions().remove(0);
     let refused = || rig.run(&["exec", &identity, "--", "sh", "-c", "test -e ~/refused && echo yes || echo no"], "");
-    while !refused().code(0).stdout.contains("yes") {}
+    until("a request that is refused", || refused().code(0).stdout.contains("yes"));
 
     let mut going = rig.on_terminal(&["attach", &identity]);
     going.until("AGAIN");

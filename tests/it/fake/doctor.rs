@@ -135,7 +135,8 @@ fn an_engine_that_hangs() {
             "note sizes are not known: `docker system df`: no answer",
         );
     });
-    assert!((8..30).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    // One that is only slow has time to answer. That both runs end at all is held by the bound of each.
+    assert!(begun.elapsed() >= Duration::from_secs(8), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How sessions end: what is said, what stays on the disk and on the engine, and the exit code.
 
 use super::{HELLO, nothing, only_the_volume, start, transcript};
-use crate::harness::{PLAIN, Place, text};
+use crate::harness::{PLAIN, Place, text, until};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -141,9 +141,7 @@ fn a_killed_owner_leaves_a_lost_session() {
         assert_eq!(place.mark()["mark"], "live");
         assert_eq!(place.objects().len(), 3);
         let pipe = |role: &str| place.engine(&format!("pipes/claude-bottle-{identity}-{role}"));
-        while has_reader(&pipe("gate")) {
-            std::thread::yield_now();
-        }
+        until("the gate's client to go with its owner", || !has_reader(&pipe("gate")));
         assert!(has_reader(&pipe("agent")), "the terminal's client lives on");
         let listed = place.run(&["list"]).done().stdout;
         assert!(listed.contains("lost"), "{listed}");

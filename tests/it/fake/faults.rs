@@ -1,7 +1,7 @@
 //! Every call of the engine fails once, and every signal comes at every call: nothing is lost, nothing is left, no run
 //! hangs. Afterwards engine and disk are empty, or the session is marked and `cleanup` brings both to nothing.
 
-use crate::harness::{Done, ENGINES, PLAIN, PROGRAM, Place, Run, kept_on};
+use crate::harness::{Done, ENGINES, PLAIN, PROGRAM, Place, Run, kept_on, until};
 
 /// More calls than a run makes: a sweep that gets here does not end by itself.
 const MOST: usize = 40;
@@ -179,9 +179,7 @@ fn killed_at_every_call() {
         |verb, place, (number, done), story| {
             assert_eq!(done.status, 137, "{story}");
             // A child that was just being made shares its parent's files, the lock too, until it is the engine's client.
-            while place.run(&["list"]).done().stdout.contains(" live ") {
-                std::thread::yield_now();
-            }
+            until("the killed program's lock to be free", || !place.run(&["list"]).done().stdout.contains(" live "));
             // The home's own removal is earned by then: the agent ended well.
             if call(place, number) != "volume rm" {
                 nothing_lost(verb, place, done, story);

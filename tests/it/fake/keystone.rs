@@ -4,6 +4,7 @@
 use crate::harness::{ENGINES, FAKE, PLAIN, PROGRAM, Place, Run, VARIABLES, rich, text};
 use std::fs;
 use std::path::Path;
+use testing::process::try_output;
 
 type Calls = Vec<Vec<String>>;
 
@@ -179,9 +180,8 @@ fn shellcheck_has_nothing_to_say() {
         let dry = place.run(&["start", "--dry-run", "--format", "sh", agent]).done();
         place.write("script.sh", &dry.stdout);
         for file in [place.path("script.sh"), Path::new(FAKE).join("docker")] {
-            let checked = std::process::Command::new("shellcheck").arg(&file).output();
-            let checked =
-                checked.unwrap_or_else(|e| panic!("cannot run `shellcheck` ({e}): type `scripts/packages shellcheck`"));
+            let checked = try_output(std::process::Command::new("shellcheck").arg(&file));
+            let checked = checked.unwrap_or_else(|why| panic!("{why}: type `scripts/packages shellcheck`"));
             assert!(checked.status.success(), "{}{}", String::from_utf8_lossy(&checked.stdout), dry.stdout);
         }
     }

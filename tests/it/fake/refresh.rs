@@ -1,7 +1,7 @@
 //! Tokens fetched anew beside a running session, on the fake engine: which command runs, when, and where what it prints
 //! goes.
 
-use crate::harness::{FAKE, Place, Run, text};
+use crate::harness::{FAKE, Place, Run, text, until, until_some};
 use std::path::Path;
 use std::time::Duration;
 use wire::{FreshToken, Token, encode_base64};
@@ -151,9 +151,7 @@ fn a_command_that_hangs_ends_with_the_session() {
     let place = place("echo $$ >\"$HOME/pid\"\nkill -s STOP $$");
     let mut terminal = start(&place).env("FAKE_GATE", "refreshes").env("FAKE_AGENT", "stays").on_terminal();
     terminal.until("hello from the agent");
-    while !place.path("home/pid").exists() {
-        std::thread::yield_now();
-    }
+    until("the command to start", || place.path("home/pid").exists());
     let agent = format!("claude-bottle-{}-agent", place.session());
     place.run_other(&format!("{FAKE}/docker"), &["stop", "-t", "3", &agent]).done();
     assert_eq!(terminal.end().0, 143);
@@ -162,13 +160,8 @@ fn a_command_that_hangs_ends_with_the_session() {
 
 /// Waits until the process whose number is written there was reaped: whoever began it knows of its end.
 fn ended(file: &Path) {
-    let number = loop {
-        match std::fs::read_to_string(file) {
-            Ok(number) if number.ends_with('\n') => break number,
-            _ => std::thread::yield_now(),
-        }
-    };
-    while Path::new("/proc").join(number.trim()).exists() {
-        std::thread::yield_now();
-    }
+    let number = until_some("the command's process number", || {
+        std::fs::read_to_string(file).ok().filter(|number| number.ends_with('\n'))
+    });
+    until("the command to be reaped", || !Path::new("/proc").join(number.trim()).exists());
 }

@@ -20,4 +20,4 @@ pub use rig::{Rig, Served};
 pub use run::{Done, Run};
 pub use snapshot::compare;
 pub use terminal::Terminal;
-pub use wait::{BOUND, code, wait};
+pub use wait::{WAIT_TIMEOUT, code, until, until_some, wait};

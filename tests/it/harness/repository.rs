@@ -57,7 +57,7 @@ impl Host {
             command.env(format!("GIT_{who}_NAME"), "Host").env(format!("GIT_{who}_EMAIL"), "host@example.org");
         }
         command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "protocol.file.allow");
-        let output = command.env("GIT_CONFIG_VALUE_0", "always").output().unwrap();
+        let output = testing::process::output(command.env("GIT_CONFIG_VALUE_0", "always"));
         assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }

@@ -1,12 +1,13 @@
 //! A home on the real engine, and the containers that a test puts beside its bottles. All of it is removed by label.
 
 use super::process::{run, run_bytes};
+use super::wait::until;
 use crate::harness::{Going, Ran};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use testing::process::{PipeReader, output, try_output};
 
 /// A home of its own, and whatever containers the test puts beside its bottles.
 pub struct Rig {
@@ -130,10 +131,13 @@ impl Rig {
         run_bytes(&mut copy, &archive.into_inner().unwrap()).code(0);
         self.engine(&["start", &id]);
         let mut logs = Command::new(self.engine).args(["logs", "-f", &id]).stdout(Stdio::piped()).spawn().unwrap();
-        let first = BufReader::new(logs.stdout.take().unwrap()).lines().next();
-        logs.kill().unwrap();
+        let reader = PipeReader::start(logs.stdout.take().unwrap());
+        until("a first line of the test's container", || {
+            reader.so_far().contains(&b'\n') || logs.try_wait().unwrap().is_some()
+        });
+        let _ = logs.kill();
         logs.wait().unwrap();
-        assert!(first.is_some(), "it ended: {}", self.engine(&["logs", &id]));
+        assert!(!reader.so_far().is_empty(), "it ended: {}", self.engine(&["logs", &id]));
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
         let address = self.engine(&["inspect", "--format", format, &id]).trim().to_owned();
         Served { id, address, engine: self.engine }
@@ -223,11 +227,11 @@ impl Served {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        let _ = self.ours(&["cleanup", "--yes"]).stdin(Stdio::null()).output();
+        let _ = try_output(&mut self.ours(&["cleanup", "--yes"]));
         // A test that failed may leave a session live.
         for name in self.objects() {
-            let _ = Command::new(self.engine).args(["rm", "-f", "-v", &name]).output();
-            let _ = Command::new(self.engine).args(["volume", "rm", &name]).output();
+            let _ = try_output(Command::new(self.engine).args(["rm", "-f", "-v", &name]));
+            let _ = try_output(Command::new(self.engine).args(["volume", "rm", &name]));
         }
         let filter = format!("label=claude-bottle.test={}", self.id);
         for container in lines(&self.engine(&["ps", "-aq", "--filter", &filter])) {
@@ -244,7 +248,7 @@ pub fn docker(args: &[&str]) -> String {
 
 #[track_caller]
 pub fn told(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    let output = output(Command::new(program).args(args));
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -1,11 +1,12 @@
 //! A terminal that a test makes, with the program on it: what it shows is waited for, what a person types is typed.
 
-use crate::harness::{BOUND, code, wait};
+use crate::harness::{WAIT_TIMEOUT, code, wait};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Child;
+use std::time::Instant;
 
 /// A person's terminal, and the program on it.
 pub struct Terminal {
@@ -26,8 +27,9 @@ impl Terminal {
     /// Waits until `text` was seen.
     #[track_caller]
     pub fn until(&mut self, text: &str) {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         while !self.seen.contains(text) {
-            assert!(self.read(), "ended without `{text}`:\n{}", self.seen);
+            assert!(self.read(deadline, text), "ended without `{text}`:\n{}", self.seen);
         }
     }
 
@@ -44,20 +46,21 @@ impl Terminal {
     /// All that was seen, and the exit code.
     #[track_caller]
     pub fn end(mut self) -> (i32, String) {
-        while self.master.is_some() && self.read() {}
+        let deadline = Instant::now() + WAIT_TIMEOUT;
+        while self.master.is_some() && self.read(deadline, "the end") {}
         let seen = self.seen;
         (code(wait(self.child, || seen.clone())), seen.replace("\r\n", "\n"))
     }
 
-    /// False at the end.
+    /// Reads what comes; false at the end. `awaited` is what the test waits for.
     #[track_caller]
-    fn read(&mut self) -> bool {
+    fn read(&mut self, deadline: Instant, awaited: &str) -> bool {
         let master = self.master.as_ref().unwrap();
         let mut fds = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
-        let bound = PollTimeout::try_from(BOUND).unwrap();
-        if poll(&mut fds, bound).unwrap() == 0 {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if poll(&mut fds, PollTimeout::try_from(left).unwrap()).unwrap() == 0 {
             let _ = self.child.kill();
-            panic!("hangs; seen:\n{}", self.seen);
+            panic!("waited {WAIT_TIMEOUT:?} in vain for `{awaited}`; seen:\n{}", self.seen);
         }
         let mut bytes = [0; 4096];
         match nix::unistd::read(master, &mut bytes) {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use testing::process::{output, try_output};
 
 /// `claude-bottle.1` and its like, with the command each is of.
 fn pages() -> BTreeMap<String, Option<Command>> {
@@ -210,7 +211,7 @@ fn pages_have_no_lint() {
     for (page, command) in pages() {
         let path = folder.path().join(&page);
         fs::write(&path, whole(&page, command.as_ref())).unwrap();
-        let output = tool("mandoc").args(["-T", "lint"]).arg(path).output().unwrap();
+        let output = output(tool("mandoc").args(["-T", "lint"]).arg(path));
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.is_empty(), "{page}: {said}");
     }
@@ -223,10 +224,10 @@ fn pages_are_rendered_by_man() {
     for (page, command) in pages() {
         let path = folder.path().join(&page);
         fs::write(&path, whole(&page, command.as_ref())).unwrap();
-        let man =
-            std::process::Command::new("man").args(["--warnings", "-l"]).arg(&path).env("MANWIDTH", "100").output();
+        let mut man = std::process::Command::new("man");
+        let man = try_output(man.args(["--warnings", "-l"]).arg(&path).env("MANWIDTH", "100"));
         // Where there is only mandoc, it is what `man` would run.
-        let output = man.or_else(|_| tool("mandoc").arg(&path).output()).unwrap();
+        let output = man.or_else(|_| try_output(tool("mandoc").arg(&path))).unwrap();
         let (said, text) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
         assert!(output.status.success() && said.is_empty(), "{page}: {said}");
         assert!(text.contains("NAME") && text.lines().count() > 20 && !text.contains("{version}"), "{page}: {text}");

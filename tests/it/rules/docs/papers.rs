@@ -90,16 +90,16 @@ fn the_dry_run_of_the_readme_prints_this() {
     let program = Path::new(env!("CARGO_BIN_EXE_claude-bottle"));
     let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
     // Nothing of the host's comes in, and what a first start would find is there.
-    let output = Command::new("/bin/sh")
-        .args(["-c", typed])
-        .env_clear()
-        .current_dir(user.path())
-        .envs([("PATH", path.as_str()), ("TERM", "xterm-256color"), ("TZ", "UTC")])
-        .env("HOME", user.path())
-        .env("CLAUDE_BOTTLE_GATE", user.path().join("gate"))
-        .env("CLAUDE_BOTTLE_UPSTREAM_CA", user.path().join("roots.pem"))
-        .output()
-        .unwrap();
+    let output = testing::process::output(
+        Command::new("/bin/sh")
+            .args(["-c", typed])
+            .env_clear()
+            .current_dir(user.path())
+            .envs([("PATH", path.as_str()), ("TERM", "xterm-256color"), ("TZ", "UTC")])
+            .env("HOME", user.path())
+            .env("CLAUDE_BOTTLE_GATE", user.path().join("gate"))
+            .env("CLAUDE_BOTTLE_UPSTREAM_CA", user.path().join("roots.pem")),
+    );
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
     let printed = as_shown(&String::from_utf8(output.stdout).unwrap(), user.path());
     let files: Vec<_> = fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
