@@ -2,6 +2,8 @@
 //!
 //! Barriers, no sleeps: what the gate prints is waited for, what the origin does is told to it.
 
+use crate::process::Watchdog;
+use crate::wait::within;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
@@ -18,7 +20,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::Notify;
@@ -32,7 +33,6 @@ use wire::{Audit, Event, Line, Outcome, encode_base64};
 pub const TOKEN: &str = "gate-only-secret-7f3a91";
 /// What the origin says in its place: the token itself would not come back.
 pub const ARRIVED: &str = "THE-TOKEN-OF-THE-GATE";
-pub const PATIENCE: Duration = Duration::from_secs(10);
 
 pub type Payload = BoxBody<Bytes, Infallible>;
 
@@ -237,6 +237,7 @@ pub struct Gate {
     pub dir: tempfile::TempDir,
     pub lines: tokio::sync::mpsc::UnboundedReceiver<String>,
     pub seen: Vec<String>,
+    watchdog: Option<Watchdog>,
 }
 
 impl Gate {
@@ -271,12 +272,14 @@ impl Gate {
                 let _ = send.send(line);
             }
         });
-        Gate { child, dir, lines, seen: Vec::new() }
+        let watchdog = Some(Watchdog::over("a gate", &child));
+        Gate { child, dir, lines, seen: Vec::new(), watchdog }
     }
 
     pub async fn line(&mut self) -> Line {
-        let text =
-            tokio::time::timeout(PATIENCE, self.lines.recv()).await.ok().flatten().expect("a line of the gate's");
+        let text = within("the gate's next line", self.lines.recv()).await.unwrap_or_else(|| {
+            panic!("the gate's output ended, after {:#?}", self.seen);
+        });
         assert!(!text.contains(TOKEN) && !text.contains(&encode_base64(TOKEN.as_bytes())), "a secret: {text}");
         self.seen.push(text.clone());
         serde_json::from_str(&text).unwrap()
@@ -333,6 +336,7 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
+        self.watchdog = None;
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -409,6 +413,6 @@ pub fn route(origin: &Origin, host: &str, more: Value) -> Value {
 pub async fn read_all(mut stream: impl AsyncRead + Unpin) -> String {
     let mut bytes = Vec::new();
     // A reset is an end, too.
-    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an end");
+    let _ = within("the end of a stream", stream.read_to_end(&mut bytes)).await;
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -2,9 +2,11 @@
 //! with what it printed so far.
 
 use crate::wait::WAIT_TIMEOUT;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -37,7 +39,7 @@ impl PipeReader {
     /// Waits for the pipe's end; false if it does not come before the deadline.
     pub fn ends_before(&self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
-        !matches!(self.ended.recv_timeout(left), Err(std::sync::mpsc::RecvTimeoutError::Timeout))
+        !matches!(self.ended.recv_timeout(left), Err(RecvTimeoutError::Timeout))
     }
 }
 
@@ -113,5 +115,26 @@ pub fn end_before(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}
+
+/// Kills a server that a test talks to, once it has lived for longer than any test needs it: whatever still waits for an
+/// answer then sees its connection end, and the test fails. Dropped before the server is reaped, it does nothing.
+pub struct Watchdog {
+    _called_off: Sender<()>,
+}
+
+impl Watchdog {
+    pub fn over(what: &'static str, server: &Child) -> Watchdog {
+        const LIFE: Duration = WAIT_TIMEOUT.saturating_mul(2);
+        let (called_off, off) = channel::<()>();
+        let process = Pid::from_raw(server.id().cast_signed());
+        std::thread::spawn(move || {
+            if off.recv_timeout(LIFE) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{what} is killed: its test has not ended in {LIFE:?}");
+                let _ = kill(process, Signal::SIGKILL);
+            }
+        });
+        Watchdog { _called_off: called_off }
     }
 }

@@ -272,7 +272,7 @@ async fn what_left_before_a_body_was_stopped_is_not_the_value() {
         let response = sender.send_request(request).await.unwrap();
         assert_eq!(mark(&response), "denied; reason=dlp", "by {part}");
         trail(&mut gate).await;
-        let text = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap().unwrap();
+        let text = within("what the origin was told", heard.recv()).await.unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("POST /x "), "{head}");
         // Without the chunks' lengths.
@@ -362,10 +362,12 @@ async fn the_canary_is_planted_and_its_song_is_heard() {
     let mut stream = other.raw().await;
     stream.write_all(b"GO\n").await.unwrap();
     assert!(!read_all(stream).await.contains(canary.as_str()));
-    let status = Command::new(testing::gate_program())
-        .args(["ctl".as_ref(), "--socket".as_ref(), other.dir.path().join("ctl.sock").as_os_str(), "status".as_ref()])
-        .output()
-        .unwrap();
+    let status = output(Command::new(testing::gate_program()).args([
+        "ctl".as_ref(),
+        "--socket".as_ref(),
+        other.dir.path().join("ctl.sock").as_os_str(),
+        "status".as_ref(),
+    ]));
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(status["unmatched"], json!([{ "value": "ask", "why": "too short" }]));
 }

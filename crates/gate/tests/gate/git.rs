@@ -49,7 +49,7 @@ async fn backend(folder: &Path, request: Request<Incoming>) -> Response<Payload>
     let feed = tokio::spawn(async move {
         let _ = stdin.write_all(&body).await;
     });
-    let output = child.wait_with_output().await.unwrap().stdout;
+    let output = within("git http-backend", child.wait_with_output()).await.unwrap().stdout;
     feed.await.unwrap();
     let end = output.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
     let mut response = Response::builder();
@@ -97,7 +97,7 @@ async fn git(folder: &Path, arguments: &[&str]) -> (bool, String) {
     for (name, value) in [("HOME", "/nonexistent"), ("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_TERMINAL_PROMPT", "0")] {
         command.env(name, value);
     }
-    let output = tokio::time::timeout(PATIENCE * 3, command.output()).await.expect("an end").unwrap();
+    let output = within("git", command.output()).await.unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 

@@ -105,7 +105,7 @@ async fn events_pass_as_they_come() {
     let mut sender = gate.https("a.test").await;
     let response = sender.send_request(ask("GET a.test /sse", &[])).await.unwrap();
     let mut body = response.into_body();
-    let first = tokio::time::timeout(PATIENCE, body.frame()).await.expect("before the last").unwrap().unwrap();
+    let first = within("before the last", body.frame()).await.unwrap().unwrap();
     assert_eq!(first.into_data().unwrap(), "data: first\n\n");
     origin.more.notify_one();
     assert_eq!(body.collect().await.unwrap().to_bytes(), "data: last\n\n");

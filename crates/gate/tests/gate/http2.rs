@@ -95,7 +95,7 @@ async fn whatever_the_two_sides_speak_requests_are_the_same() {
             let got = told(send("POST a.test /x", &[], Some(full(vec![b'y'; 8 << 20]))).await.unwrap()).await;
             assert_eq!(got["length"], 8 << 20);
             let mut response = send("GET a.test /sse", &[], None).await.unwrap();
-            let first = tokio::time::timeout(PATIENCE, response.body_mut().frame()).await.unwrap().unwrap().unwrap();
+            let first = within("a frame of the body", response.body_mut().frame()).await.unwrap().unwrap();
             assert_eq!(first.into_data().unwrap(), "data: first\n\n");
             origin.more.notify_one();
             assert_eq!(text(response).await, "data: last\n\n");
@@ -159,7 +159,7 @@ async fn bytes_go_both_ways_at_once() {
         for number in 0..5 {
             // Nothing more is sent before the answer to this is there.
             push.send(Frame::data(Bytes::from(format!("message {number}")))).await.unwrap();
-            let frame = tokio::time::timeout(PATIENCE, response.body_mut().frame()).await.unwrap().unwrap().unwrap();
+            let frame = within("a frame of the body", response.body_mut().frame()).await.unwrap().unwrap();
             assert_eq!(frame.into_data().unwrap(), format!("message {number}"));
         }
         drop(push);
@@ -274,7 +274,7 @@ async fn floods_end_their_own_connection() {
         if !ends {
             let _ = writing.shutdown().await;
         }
-        let count = tokio::time::timeout(PATIENCE, read).await.expect(name).unwrap();
+        let count = within(name, read).await.unwrap();
         // What is answered is no more than what was asked.
         assert!(count <= flood.len() + 64 * 1024, "{name}: {count}");
         let mut sender = two(&gate, "a.test").await;

@@ -32,6 +32,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use testing::gate::*;
+use testing::process::{Watchdog, end, output};
+use testing::wait::within;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -179,7 +181,7 @@ async fn bodies_stream_both_ways() {
     let mut sender = gate.https("a.test").await;
     // The first event arrives although the last was not sent yet.
     let mut response = sender.send_request(ask("GET a.test /sse", &[])).await.unwrap();
-    let first = tokio::time::timeout(PATIENCE, response.body_mut().frame()).await.unwrap().unwrap().unwrap();
+    let first = within("a frame of the body", response.body_mut().frame()).await.unwrap().unwrap();
     assert_eq!(first.into_data().unwrap(), "data: first\n\n");
     origin.more.notify_one();
     assert_eq!(text(response).await, "data: last\n\n");
@@ -488,7 +490,7 @@ async fn no_header_smuggles_a_body_a_name_or_a_credential() {
         stream.write_all(request.as_bytes()).await.unwrap();
         let answer = read_all(stream).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        tokio::time::timeout(PATIENCE, told.recv()).await.unwrap().unwrap()
+        within("what the origin was told", told.recv()).await.unwrap()
     };
     // A header that `connection` names goes; the body keeps its bounds, the host and our credential their places.
     let hidden = "POST / HTTP/1.1\r\nhost: plain.test\r\ncontent-length: 25\r\nconnection: content-length, host, \
@@ -650,12 +652,12 @@ async fn a_proxy_is_asked_by_name_and_never_for_private_ones() {
     let credentials = encode_base64(format!("me:{TOKEN}").as_bytes());
     let mut sender = gate.https("a.test").await;
     assert_eq!(told(sender.send_request(ask("GET a.test /x", &[])).await.unwrap()).await["uri"], "/x");
-    let head = asked.recv().await.unwrap();
+    let head = within("what the proxy was asked", asked.recv()).await.unwrap();
     assert!(head.starts_with("CONNECT a.test:443 HTTP/1.1\r\n") && head.contains(&credentials), "{head}");
     gate.audit().await;
     let mut sender = converse(gate.connect("plain.test:80").await).await;
     assert_eq!(sender.send_request(ask("GET plain.test /y", &[])).await.unwrap().status(), 200);
-    let head = asked.recv().await.unwrap();
+    let head = within("what the proxy was asked", asked.recv()).await.unwrap();
     assert!(head.starts_with("GET http://plain.test:80/y HTTP/1.1\r\n") && head.contains(&credentials), "{head}");
     gate.audit().await;
     for name in ["nas.local", "literal.test"] {
@@ -722,17 +724,21 @@ async fn go_carries_what_it_names_and_gate_bottle_explains() {
         );
     }
 
-    let status = Command::new(testing::gate_program())
-        .args(["ctl".as_ref(), "--socket".as_ref(), gate.dir.path().join("ctl.sock").as_os_str(), "status".as_ref()])
-        .output()
-        .unwrap();
+    let status = output(Command::new(testing::gate_program()).args([
+        "ctl".as_ref(),
+        "--socket".as_ref(),
+        gate.dir.path().join("ctl.sock").as_os_str(),
+        "status".as_ref(),
+    ]));
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!((&status["identity"], &status["counters"]["denied"]), (&json!("fixer-abcde"), &json!(1)));
     assert_eq!(status["routes"][0]["origin"], "claude-bottle.json:1");
-    let unknown = Command::new(testing::gate_program())
-        .args(["ctl".as_ref(), "--socket".as_ref(), gate.dir.path().join("ctl.sock").as_os_str(), "dance".as_ref()])
-        .output()
-        .unwrap();
+    let unknown = output(Command::new(testing::gate_program()).args([
+        "ctl".as_ref(),
+        "--socket".as_ref(),
+        gate.dir.path().join("ctl.sock").as_os_str(),
+        "dance".as_ref(),
+    ]));
     assert_eq!((unknown.status.code(), unknown.stdout.as_slice()), (Some(1), &b"{\"error\":\"unknown verb\"}\n"[..]));
 }
 
@@ -775,7 +781,7 @@ async fn a_bad_document_is_one_failed_line() {
             Event::Failed { reason } => assert!(reason.contains(why) && !reason.contains("secret"), "{reason}"),
             other => panic!("{why}: {other:?}"),
         }
-        assert_eq!(gate.child.wait().unwrap().code(), Some(1), "{why}");
+        assert_eq!(end("a gate that failed", &mut gate.child).code(), Some(1), "{why}");
         assert!(!gate.dir.path().join("gate.sock").exists());
     }
 }
@@ -792,6 +798,7 @@ async fn a_reader_that_stops_holds_up_nothing() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    let watchdog = Watchdog::over("a gate", &child);
     child.stdin.take().unwrap().write_all(document.to_string().as_bytes()).unwrap();
     let mut lines = BufReader::with_capacity(512, child.stdout.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().contains("\"ready\""));
@@ -805,7 +812,8 @@ async fn a_reader_that_stops_holds_up_nothing() {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), nix::sys::signal::Signal::SIGTERM)
         .unwrap();
     let lines: Vec<Line> = lines.map_while(Result::ok).map(|line| serde_json::from_str(&line).unwrap()).collect();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(watchdog);
+    assert_eq!(end("a gate that was told to end", &mut child).code(), Some(0));
     let dropped: u64 = lines.iter().map(|line| if let Event::Dropped { count } = line.event { count } else { 0 }).sum();
     let written = lines.iter().filter(|line| matches!(line.event, Event::Connection(_))).count() as u64;
     assert!(dropped > 0);

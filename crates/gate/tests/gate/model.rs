@@ -136,7 +136,7 @@ async fn what_makes_its_servers_act_is_refused_in_its_own_words() {
             gate.refused(why).await;
             drop(sender);
             // What did leave, if anything, is no request: its body is not at its end, and what came is less than the text.
-            let seen = tokio::time::timeout(PATIENCE, told.recv()).await.expect("its connection ends").unwrap();
+            let seen = within("its connection ends", told.recv()).await.unwrap();
             let seen = String::from_utf8_lossy(&seen).into_owned();
             assert!(seen.is_empty() || seen.starts_with("POST /v1/messages?beta=true "), "{why}: {seen}");
             assert!(!seen.ends_with("0\r\n\r\n"), "{why}: a whole request");

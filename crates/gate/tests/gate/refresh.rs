@@ -3,6 +3,9 @@
 
 use super::*;
 use std::pin::Pin;
+use std::time::Instant;
+use testing::process::finish;
+use testing::wait::{WAIT_TIMEOUT, until};
 use wire::RouteSummary;
 
 /// The first value and those after it; what the gate prints never holds any of them.
@@ -38,7 +41,7 @@ fn ctl(gate: &Gate, words: &[&str], stdin: &str) -> (i32, Value) {
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = finish("ctl", child);
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(!said.contains(TOKEN) && !said.contains(&encode_base64(TOKEN.as_bytes())[..20]), "a secret: {said}");
     (output.status.code().unwrap(), serde_json::from_str(&said).unwrap_or(Value::String(said)))
@@ -201,7 +204,7 @@ async fn a_reload_may_bring_values_and_lead_elsewhere() {
     let mut stream = sender.send_request(ask("GET a.test /sse", &[])).await.unwrap().into_body();
     stream.frame().await.unwrap().unwrap();
     two.more.notify_one();
-    let last = tokio::time::timeout(PATIENCE, stream.frame()).await.expect("the second origin");
+    let last = within("the second origin", stream.frame()).await;
     assert_eq!(last.unwrap().unwrap().into_data().unwrap(), "data: last\n\n");
 }
 
@@ -303,7 +306,7 @@ async fn a_request_waits_for_a_token_that_is_fetched() {
     let mut gate = printed(&origin, json!({ "token": token("1"), "expires_in": 0.3 })).await;
     gate.event(&refresh()).await;
     assert_eq!(ctl(&gate, &["due"], "").1, json!({ "due": ["tok"] }));
-    while ctl(&gate, &["status"], "").1["tokens"][0]["ended"] != true {}
+    until("the token's end", || ctl(&gate, &["status"], "").1["tokens"][0]["ended"] == true);
     let mut sender = gate.https("a.test").await;
     let mut asking = under_way(authorization(&mut sender));
     asking.waits(&gate).await;
@@ -376,13 +379,15 @@ fn under_way<'a, T>(future: impl Future<Output = T> + 'a) -> Asking<'a, T> {
 impl<T> Asking<'_, T> {
     /// Until the gate says that it has a request which waits for a token. Answered before, it did not.
     async fn waits(&mut self, gate: &Gate) {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         while ctl(gate, &["status"], "").1["counters"]["waiting"] != 1 {
+            assert!(Instant::now() < deadline, "waited {WAIT_TIMEOUT:?} in vain for a request that waits for a token");
             let moved = tokio::time::timeout(Duration::from_millis(1), &mut self.future).await;
             assert!(moved.is_err(), "answered at once");
         }
     }
 
     async fn end(self) -> T {
-        tokio::time::timeout(PATIENCE, self.future).await.expect("an answer")
+        within("an answer", self.future).await
     }
 }

@@ -12,13 +12,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::process::Child;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 use testing::gate::serving;
+use testing::process::Watchdog;
 use testing::requests::{TRICKS, path, query, route as whole_route};
+use testing::wait::WAIT_TIMEOUT;
 use wire::encode_base64;
 
 const LINES: usize = 2000;
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Answers every request with an empty 200, and tells its first line before it does.
 fn origin() -> (SocketAddr, Receiver<String>) {
@@ -56,6 +56,7 @@ fn origin() -> (SocketAddr, Receiver<String>) {
 struct Gate {
     child: Child,
     dir: tempfile::TempDir,
+    watchdog: Option<Watchdog>,
 }
 
 impl Gate {
@@ -70,17 +71,18 @@ impl Gate {
         });
         let dir = tempfile::tempdir().unwrap();
         let mut child = serving(dir.path()).spawn().unwrap();
+        let watchdog = Some(Watchdog::over("a gate", &child));
         child.stdin.take().unwrap().write_all(document.to_string().as_bytes()).unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.next().unwrap().unwrap();
         assert!(ready.contains("ready"), "{ready}");
         std::thread::spawn(move || lines.count());
-        Gate { child, dir }
+        Gate { child, dir, watchdog }
     }
 
     fn connect(&self) -> BufReader<UnixStream> {
         let mut stream = UnixStream::connect(self.dir.path().join("gate.sock")).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
         stream.write_all(b"CONNECT x.test:80\n").unwrap();
         BufReader::new(stream)
     }
@@ -88,6 +90,7 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
+        self.watchdog = None;
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

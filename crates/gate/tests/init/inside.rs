@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
+use testing::process::{finish, output};
+use testing::wait::until;
 use wire::{Repository, Work};
 
 /// A home with a workspace.
@@ -52,7 +54,7 @@ impl Inside {
     /// Ends well; its stdout.
     #[track_caller]
     fn asked(&self, words: &[&str]) -> Vec<u8> {
-        let Output { status, stdout, stderr } = self.init(words).output().unwrap();
+        let Output { status, stdout, stderr } = output(&mut self.init(words));
         assert!(status.success(), "{words:?}: {status} {}", String::from_utf8_lossy(&stderr));
         stdout
     }
@@ -71,7 +73,7 @@ impl Inside {
             (meta.ctime(), meta.ctime_nsec())
         };
         let before = tick();
-        while tick() == before {}
+        until("the clock of files to go on", || tick() != before);
         self.asked(&["work", "baseline"]);
     }
 
@@ -118,11 +120,9 @@ impl Inside {
 
 fn fed(command: &mut Command, stdin: &[u8]) -> Output {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    let mut pipe = child.stdin.take().unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(move || pipe.write_all(stdin));
-        child.wait_with_output().unwrap()
-    })
+    let (mut pipe, bytes) = (child.stdin.take().unwrap(), stdin.to_vec());
+    std::thread::spawn(move || pipe.write_all(&bytes));
+    finish(&format!("{command:?}"), child)
 }
 
 /// A repository, used as an agent or a person uses it.
@@ -187,7 +187,7 @@ impl Git {
 }
 
 fn pipe(path: &Path) {
-    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    assert!(output(Command::new("mkfifo").arg(path)).status.success());
 }
 
 fn age(path: &Path, seconds: u64) {
@@ -325,7 +325,7 @@ fn what_came_from_the_host_is_no_work_until_it_is_touched() {
     let host = Git { path: inside.0.path().join("host") };
     fs::create_dir(&host.path).unwrap();
     // The host's own, to which the patch comes home.
-    assert!(Command::new("cp").arg("-a").arg(git.path.join(".")).arg(&host.path).status().unwrap().success());
+    assert!(output(Command::new("cp").arg("-a").arg(git.path.join(".")).arg(&host.path)).status.success());
     inside.start();
     inside.has(0, &[]);
     let head = git.run(&["rev-parse", "HEAD"]).trim().to_owned();
@@ -488,7 +488,7 @@ fn without_a_baseline_nothing_is_known() {
     fs::write(&notes, "{\"instant\":[1").unwrap();
     assert_eq!(inside.work(), Work::default());
     for words in [&["work", "files"][..], &["work", "diff"], &["work", "nonsense"], &["nonsense"]] {
-        let output = inside.init(words).output().unwrap();
+        let output = output(&mut inside.init(words));
         assert_eq!((output.status.code(), output.stdout.len()), (Some(125), 0), "{words:?}");
     }
 }
@@ -498,7 +498,7 @@ fn no_git_no_answer_but_where_there_is_nothing_to_ask() {
     let inside = Inside::started();
     inside.write("loose", "x");
     let report = || {
-        let output = inside.init(&["work", "report"]).env("PATH", "/nonexistent").output().unwrap();
+        let output = output(inside.init(&["work", "report"]).env("PATH", "/nonexistent"));
         serde_json::from_slice::<Work>(&output.stdout).unwrap()
     };
     assert_eq!(report(), Work { complete: true, files: 1, ..Work::default() });
@@ -536,7 +536,7 @@ fn what_cannot_be_read_hides_nothing_else() {
     };
     close(0);
     let asked = |words: &[&str]| {
-        let output = bound(&inside.init(words)).output().unwrap();
+        let output = output(&mut bound(&inside.init(words)));
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -697,7 +697,7 @@ fn a_file_goes_in_whole_and_comes_out_whole() {
         (output.status.success(), said)
     };
     let get = |path: &str| {
-        let output = inside.init(&["get", path]).output().unwrap();
+        let output = output(&mut inside.init(&["get", path]));
         match output.status.success() {
             true => Ok(output.stdout),
             false => Err(String::from_utf8(output.stderr).unwrap()),
@@ -745,7 +745,7 @@ fn a_file_that_changes_while_it_is_read_is_as_long_as_it_was_or_an_error() {
         stdout.read_exact(&mut [0]).unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
         let read = std::io::copy(&mut stdout, &mut std::io::sink()).unwrap() + 1;
-        let output = get.wait_with_output().unwrap();
+        let output = finish("`init get`", get);
         assert_eq!((output.status.success(), read), (good, length.min(size)));
         assert_eq!(output.stderr.is_empty(), good);
     }

@@ -7,7 +7,7 @@
 
 mod inside;
 
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -19,7 +19,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
+use std::time::Instant;
 use tempfile::TempDir;
+use testing::process::{end, finish, output};
+use testing::wait::{WAIT_TIMEOUT, until, until_some};
 use wire::{Repository, Work};
 
 /// A container's worth of place: a home, a socket with a gate behind it.
@@ -78,7 +81,7 @@ impl Bottle {
     }
 
     fn run(&self) -> Output {
-        self.command("").stdin(Stdio::null()).output().unwrap()
+        output(&mut self.command(""))
     }
 }
 
@@ -168,7 +171,7 @@ fn names_run_out_and_the_earlier_ones_stay() {
     let why = format!("{count}; getent hosts n2001.example.org; curl -sS http://gate.bottle/");
     assert_eq!(shell(&why), "1024\nCONNECT n1.example.org:80\nCONNECT gate.bottle:80\n");
     let bottle = Bottle::new(&["sh", "-c", &format!("ulimit -n; {count}")]);
-    let output = bottle.command("ulimit -Sn 300; ulimit -Hn 600").output().unwrap();
+    let output = output(&mut bottle.command("ulimit -Sn 300; ulimit -Hn 600"));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "300\n100\nCONNECT n1.example.org:80\n");
 }
 
@@ -189,7 +192,7 @@ fn descriptors_run_out_and_come_back() {
         "my @held = map { IO::Socket::INET->new(\"echo.example.org:80\") } 1..150; IO::Socket::INET->new(\"new.example.org:80\") or die; @held = ();
          my $s = IO::Socket::INET->new(\"x.example.org:80\") or die; print $s \"GET / HTTP/1.0\\r\\n\\r\\n\"; print <$s>",
     ]);
-    let output = bottle.command("ulimit -n 160").output().unwrap();
+    let output = output(&mut bottle.command("ulimit -n 160"));
     let out = String::from_utf8_lossy(&output.stdout);
     assert!(out.ends_with("CONNECT x.example.org:80\n"), "{out} {}", String::from_utf8_lossy(&output.stderr));
 }
@@ -253,7 +256,7 @@ fn the_command_gets_what_the_go_says() {
     );
     let mut child = bottle.command("ulimit -Sn 777").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"from a pipe\n").unwrap();
-    let out = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let out = String::from_utf8(finish("init", child).stdout).unwrap();
     assert_eq!(out, "sekret plain\n/tmp\n{}\n0\n777\n0\n0\n600\nfrom a pipe\n");
 }
 
@@ -279,7 +282,7 @@ fn a_second_program_gets_the_same_environment() {
         let socket = bottle.path("gate.sock");
         let mut init = Command::new(testing::gate_program());
         init.args(["init", "exec", "--socket"]).arg(socket).args(command).stdin(Stdio::null());
-        let output = init.output().unwrap();
+        let output = output(&mut init);
         (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
     };
     assert_eq!(exec(&["--", "sh", "-c", "echo $KEY; pwd; exit 3"]), (Some(3), "sekret\n/usr\n".into()));
@@ -307,10 +310,12 @@ impl Terminal {
     }
 
     fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         while !self.seen.contains(text) {
             let mut some = [0; 4096];
             let mut ready = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
-            assert_eq!(poll(&mut ready, 20_000u16), Ok(1), "no {text:?} within 20 s:\n{}", self.seen);
+            let left = PollTimeout::try_from(deadline.saturating_duration_since(Instant::now())).unwrap();
+            assert_eq!(poll(&mut ready, left), Ok(1), "no {text:?} within {WAIT_TIMEOUT:?}:\n{}", self.seen);
             match self.master.read(&mut some) {
                 Ok(length) if length > 0 => self.seen.push_str(&String::from_utf8_lossy(&some[..length])),
                 end => panic!("{end:?} before {text:?}:\n{}", self.seen),
@@ -324,7 +329,7 @@ impl Terminal {
     }
 
     fn code(mut self) -> Option<i32> {
-        self.init.wait().unwrap().code()
+        end("the bottle on the terminal", &mut self.init).code()
     }
 }
 
@@ -357,10 +362,10 @@ fn a_terminal_learns_its_size_before_the_command_looks() {
     let bottle = Bottle::with(&["sh", "-c", "echo size $(stty size)"], json!({ "files": [file] }));
     let mut terminal = Terminal::new(&bottle);
     // All is ready but the size.
-    while !bottle.path("home/here").exists() {
+    until("the file that init makes", || {
         assert_eq!(terminal.init.try_wait().unwrap(), None);
-        std::thread::yield_now();
-    }
+        bottle.path("home/here").exists()
+    });
     let mut stty = Command::new("stty");
     stty.args(["rows", "40", "cols", "120"]).stdin(terminal.master.try_clone().unwrap());
     assert!(stty.status().unwrap().success());
@@ -403,12 +408,9 @@ impl Bottle {
 
 /// Waits until a program reads this pipe; it gets nothing.
 fn opened(path: &Path) -> File {
-    loop {
-        match fs::OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(path) {
-            Ok(file) => return file,
-            Err(_) => std::thread::yield_now(),
-        }
-    }
+    until_some("a reader of the pipe", || {
+        fs::OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(path).ok()
+    })
 }
 
 #[test]
@@ -434,7 +436,7 @@ fn a_repository_from_the_host_is_noted_before_the_command_starts() {
     let bottle = Bottle::new(&["sh", "-c", "cd $HOME/workspace && echo more >>one && echo two >two"]);
     let app = bottle.path("home/workspace");
     fs::create_dir(&app).unwrap();
-    assert!(Command::new("sh").args(["-c", came]).current_dir(&app).status().unwrap().success());
+    assert!(output(Command::new("sh").args(["-c", came]).current_dir(&app)).status.success());
     // Older than the baseline, by the clock that files have.
     let now = || {
         fs::write(bottle.path("probe"), "").unwrap();
@@ -442,7 +444,7 @@ fn a_repository_from_the_host_is_noted_before_the_command_starts() {
         (meta.ctime(), meta.ctime_nsec())
     };
     let before = now();
-    while now() == before {}
+    until("the clock of files to go on", || now() != before);
     let made = Repository { path: ".".into(), files: 2, ..Repository::default() };
     assert_eq!(bottle.tells(), (Some(0), Some(Work { complete: true, repositories: vec![made], files: 0 })));
 }
@@ -464,15 +466,15 @@ fn a_comparison_ends_when_the_end_is_asked_for() {
     let bottle = Bottle::new(&["sh", "-c", WAITS]);
     fs::create_dir(bottle.path("home/workspace")).unwrap();
     let mut outside = bottle.command("").stdin(Stdio::null()).spawn().unwrap();
-    while !bottle.path("home/workspace/.gitignore").exists() {
+    until("the repository that makes git wait", || {
         assert_eq!(outside.try_wait().unwrap(), None);
-        std::thread::yield_now();
-    }
+        bottle.path("home/workspace/.gitignore").exists()
+    });
     let held = opened(&bottle.path("home/workspace/.gitignore"));
     let children = format!("/proc/{0}/task/{0}/children", outside.id());
     let init = fs::read_to_string(children).unwrap().trim().parse().unwrap();
     kill(Pid::from_raw(init), Signal::SIGTERM).unwrap();
-    assert_eq!(outside.wait().unwrap().code(), Some(0), "the command had ended well");
+    assert_eq!(end("the bottle", &mut outside).code(), Some(0), "the command had ended well");
     assert!(bottle.work.try_recv().is_err());
     drop(held);
 }
