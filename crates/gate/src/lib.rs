@@ -1,5 +1,5 @@
-//! The sidecar's program as a library: everything that leaves a bottle passes [`egress`], and only what the policy says
-//! leaves. Everything async, and everything TLS, lives here.
+//! The sidecar's program as a library. [`listen`] reads what a connection is for and hands it to a service; everything
+//! that leaves a bottle passes [`egress`], and only what the policy allows leaves.
 
 pub mod audit;
 pub mod ctl;

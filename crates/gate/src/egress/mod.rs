@@ -10,6 +10,7 @@ pub mod limits;
 pub mod live;
 pub mod passthrough;
 pub mod peer;
+pub mod permit;
 pub mod request;
 pub mod upstream;
 pub mod websocket;

@@ -7,9 +7,9 @@ use crate::egress::connect::connect;
 use crate::egress::limits::{
     ACCEPT_RETRY, GREETING_TIMEOUT, MAX_CONNECTIONS, MAX_FIRST_LINE_BYTES, MIN_CONNECTIONS, RESERVED_DESCRIPTORS,
 };
+use crate::egress::permit::ConnectionPermit;
 use crate::egress::request::serve::AgentConnection;
 use crate::listen::first_line::{FirstLine, parse};
-use crate::listen::permit::ConnectionPermit;
 use crate::pages;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{MsgFlags, recv};

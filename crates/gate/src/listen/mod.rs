@@ -2,4 +2,3 @@
 
 pub mod accept;
 pub mod first_line;
-pub mod permit;

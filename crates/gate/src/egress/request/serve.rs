@@ -14,11 +14,11 @@ use crate::egress::limits::{
     MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS,
 };
 use crate::egress::peer::Peer;
+use crate::egress::permit::ConnectionPermit;
 use crate::egress::request::body::{Body, CountedBody};
 use crate::egress::request::page::without_body;
 use crate::egress::upstream::bulk_read::BulkReader;
 use crate::egress::upstream::dial::Trouble;
-use crate::listen::permit::ConnectionPermit;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
