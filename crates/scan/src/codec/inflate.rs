@@ -1,11 +1,15 @@
-//! Deflate in its three formats, as it streams (RFC 1950, 1951, 1952). Behind gzip's members and zlib's end may stand
-//! something else, which is not read.
+//! Deflate in its three formats, as it streams (RFC 1950, 1951, 1952). What follows the end of gzip's last member or of a
+//! zlib stream is not read.
 
-use super::{BURST, Broken, CUT, NOT, TOO_MUCH};
+use super::{Broken, CUT, MAX_PUSH_OUTPUT, NOT, TOO_MUCH};
 use flate2::{Decompress, FlushDecompress, Status};
 
-/// Bytes of gzip's header, with a file's name in it.
-const LARGEST_HEAD: usize = 64 << 10;
+/// Room for output that the decoder is given at one time.
+const OUTPUT_ROOM: usize = 8 << 10;
+/// How far back a copy may reach.
+const WINDOW_BYTES: usize = 32 << 10;
+/// Gzip's checksum and length behind a member.
+const GZIP_TRAILER_BYTES: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -15,94 +19,106 @@ pub enum Format {
 }
 
 /// Where in its format the next byte stands.
-enum At {
-    /// Gzip's header, as far as it came.
-    Head(Vec<u8>),
+enum Position {
+    Header(GzipHeader),
     Body,
-    /// Gzip's checksum and length: bytes to come.
-    Tail(usize),
-    /// What follows is not compressed, and not wanted.
-    Behind,
+    /// Gzip's trailer: bytes still to come.
+    Trailer(usize),
+    /// Behind the end: what follows is not compressed.
+    End,
 }
 
 pub struct Inflate {
     format: Format,
-    at: At,
+    position: Position,
     engine: Decompress,
+    /// Gzip members that have ended.
     members: usize,
 }
 
 impl Inflate {
     pub fn new(format: Format) -> Inflate {
-        let at = if format == Format::Gzip { At::Head(Vec::new()) } else { At::Body };
-        Inflate { format, at, engine: Decompress::new(format == Format::Zlib), members: 0 }
+        let position = if format == Format::Gzip { Position::Header(GzipHeader::default()) } else { Position::Body };
+        Inflate { format, position, engine: Decompress::new(format == Format::Zlib), members: 0 }
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     pub fn push(&mut self, mut bytes: &[u8], made: &mut Vec<u8>) -> Result<(), Broken> {
         while let Some((first, rest)) = bytes.split_first() {
-            match &mut self.at {
-                // Behind a member, what is not another one is not gzip's.
-                At::Head(head) if head.is_empty() && self.members > 0 && *first != 0x1f => self.at = At::Behind,
-                At::Head(head) => {
-                    head.push(*first);
+            match &mut self.position {
+                // Behind a member, what does not begin another one is not gzip's.
+                Position::Header(header) if header.read == 0 && self.members > 0 && *first != GZIP_MAGIC[0] => {
+                    self.position = Position::End;
+                }
+                Position::Header(header) => {
                     bytes = rest;
-                    if head.len() > LARGEST_HEAD {
-                        return Err(NOT);
-                    }
-                    if gzip_head(head)? {
-                        self.at = At::Body;
+                    if header.push(*first)? {
+                        self.position = Position::Body;
                     }
                 }
-                At::Body => {
+                Position::Body => {
                     let (read, before) = (self.engine.total_in(), self.engine.total_out());
-                    made.reserve(8 << 10);
+                    made.reserve(OUTPUT_ROOM);
                     let status = self.engine.decompress_vec(bytes, made, FlushDecompress::None).map_err(|_| NOT)?;
                     let read = usize::try_from(self.engine.total_in() - read).unwrap_or(bytes.len());
                     bytes = &bytes[read.min(bytes.len())..];
-                    if made.len() > BURST {
+                    if made.len() > MAX_PUSH_OUTPUT {
                         return Err(TOO_MUCH);
                     }
                     if status == Status::StreamEnd {
-                        self.at = if self.format == Format::Gzip { At::Tail(8) } else { At::Behind };
+                        self.position = self.behind_body();
                     } else if read == 0 && self.engine.total_out() == before {
                         return Err(NOT);
                     }
                 }
-                At::Tail(1) => {
+                Position::Trailer(1) => {
                     // Another member may follow.
-                    self.at = At::Head(Vec::new());
+                    self.position = Position::Header(GzipHeader::default());
                     self.engine.reset(false);
                     self.members += 1;
                     bytes = rest;
                 }
-                At::Tail(left) => {
+                Position::Trailer(left) => {
                     *left -= 1;
                     bytes = rest;
                 }
-                At::Behind => return Ok(()),
+                Position::End => return Ok(()),
             }
         }
         self.drain(made)
     }
 
-    /// What was compressed has ended.
-    pub fn is_over(&self) -> bool {
-        matches!(self.at, At::Behind)
+    fn behind_body(&self) -> Position {
+        if self.format == Format::Gzip { Position::Trailer(GZIP_TRAILER_BYTES) } else { Position::End }
     }
 
-    /// The engine may have more to say about what it has read.
+    /// What was compressed has ended.
+    pub fn is_over(&self) -> bool {
+        matches!(self.position, Position::End)
+    }
+
+    /// Bytes read of a gzip member that may follow the one before; `None`: this is not where one begins.
+    pub fn bytes_of_next_member(&self) -> Option<usize> {
+        match &self.position {
+            Position::Header(header) if self.members > 0 => Some(header.read),
+            _ => None,
+        }
+    }
+
+    /// The engine may have more output from what it has read.
     fn drain(&mut self, made: &mut Vec<u8>) -> Result<(), Broken> {
-        while let At::Body = self.at {
+        while let Position::Body = self.position {
             let before = self.engine.total_out();
-            made.reserve(8 << 10);
+            made.reserve(OUTPUT_ROOM);
             match self.engine.decompress_vec(&[], made, FlushDecompress::None) {
-                Ok(Status::StreamEnd) => {
-                    self.at = if self.format == Format::Gzip { At::Tail(8) } else { At::Behind };
-                }
+                Ok(Status::StreamEnd) => self.position = self.behind_body(),
                 Ok(_) if self.engine.total_out() != before => {}
                 _ => return Ok(()),
             }
-            if made.len() > BURST {
+            if made.len() > MAX_PUSH_OUTPUT {
                 return Err(TOO_MUCH);
             }
         }
@@ -110,35 +126,95 @@ impl Inflate {
     }
 
     pub fn finish(&mut self) -> Result<(), Broken> {
-        match &self.at {
-            At::Behind => Ok(()),
-            At::Head(head) if head.is_empty() => Ok(()),
+        match &self.position {
+            Position::End => Ok(()),
+            Position::Header(header) if header.read == 0 => Ok(()),
             _ => Err(CUT),
         }
     }
 }
 
-/// Is this gzip's header (RFC 1952, section 2.3), and whole?
-fn gzip_head(head: &[u8]) -> Result<bool, Broken> {
-    let start = [0x1f, 0x8b, 8];
-    if head.iter().zip(start).any(|(byte, wanted)| *byte != wanted) {
-        return Err(NOT);
-    }
-    let Some(flags) = head.get(3) else { return Ok(false) };
-    let mut at = 10;
-    if flags & 4 != 0 {
-        let Some(length) = head.get(10..12) else { return Ok(false) };
-        at += 2 + usize::from(u16::from_le_bytes([length[0], length[1]]));
-    }
-    for flag in [8, 16] {
-        if flags & flag != 0 {
-            let Some(rest) = head.get(at..) else { return Ok(false) };
-            let Some(end) = rest.iter().position(|byte| *byte == 0) else { return Ok(false) };
-            at += end + 1;
+/// May a stream begin with these bytes? False where they break the format, which includes a copy of what stands before the
+/// stream's start: [`Inflate`] does not notice that one, and makes something of nearly any text.
+pub fn may_begin(format: Format, start: &[u8]) -> bool {
+    let mut out = Vec::with_capacity(WINDOW_BYTES);
+    // To finish, the engine decodes straight into `out`, and so knows where the stream's start is.
+    let tried = Decompress::new(format == Format::Zlib).decompress_vec(start, &mut out, FlushDecompress::Finish);
+    format == Format::Gzip || tried.is_ok()
+}
+
+/// Magic number and method: deflate.
+const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+/// Magic number, method, flags, time, extra flags, system.
+const GZIP_FIXED_BYTES: usize = 10;
+const GZIP_FLAGS_AT: usize = 3;
+
+/// A gzip header (RFC 1952, section 2.3), as far as it came. Nothing of it is kept, so its names may have any length.
+#[derive(Default)]
+struct GzipHeader {
+    /// Bytes of it so far.
+    read: usize,
+    flags: u8,
+    field: GzipField,
+}
+
+/// Fields of the header, in their order: all but the first are there if their flag is.
+#[derive(Default, Clone, Copy)]
+enum GzipField {
+    #[default]
+    Fixed,
+    /// The first byte of the extra field's length, once it came.
+    ExtraLength(Option<u8>),
+    /// Bytes still to come.
+    Extra(usize),
+    /// Ends with a NUL, as the comment does.
+    Name,
+    Comment,
+    /// Bytes still to come.
+    Checksum(usize),
+    End,
+}
+
+impl GzipHeader {
+    /// True: the header is whole.
+    fn push(&mut self, byte: u8) -> Result<bool, Broken> {
+        if GZIP_MAGIC.get(self.read).is_some_and(|wanted| *wanted != byte) {
+            return Err(NOT);
         }
+        if self.read == GZIP_FLAGS_AT {
+            self.flags = byte;
+        }
+        self.read = self.read.saturating_add(1);
+        self.field = match self.field {
+            GzipField::Fixed if self.read < GZIP_FIXED_BYTES => GzipField::Fixed,
+            GzipField::ExtraLength(None) => GzipField::ExtraLength(Some(byte)),
+            GzipField::ExtraLength(Some(low)) => match usize::from(u16::from_le_bytes([low, byte])) {
+                0 => self.field_behind(GzipField::Extra(0)),
+                length => GzipField::Extra(length),
+            },
+            GzipField::Extra(left @ 2..) => GzipField::Extra(left - 1),
+            field @ (GzipField::Name | GzipField::Comment) if byte != 0 => field,
+            GzipField::Checksum(left @ 2..) => GzipField::Checksum(left - 1),
+            field => self.field_behind(field),
+        };
+        Ok(matches!(self.field, GzipField::End))
     }
-    if flags & 2 != 0 {
-        at += 2;
+
+    fn field_behind(&self, field: GzipField) -> GzipField {
+        let order = [
+            (4, GzipField::ExtraLength(None)),
+            (8, GzipField::Name),
+            (16, GzipField::Comment),
+            (2, GzipField::Checksum(2)),
+        ];
+        let done = match field {
+            GzipField::Fixed => 0,
+            GzipField::ExtraLength(_) | GzipField::Extra(_) => 1,
+            GzipField::Name => 2,
+            GzipField::Comment => 3,
+            GzipField::Checksum(_) | GzipField::End => 4,
+        };
+        let next = order[done..].iter().find(|(flag, _)| self.flags & flag != 0);
+        next.map_or(GzipField::End, |(_, field)| *field)
     }
-    Ok(head.len() >= at)
 }

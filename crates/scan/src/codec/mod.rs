@@ -14,12 +14,13 @@ use zstd::Zstd;
 /// Bytes of input whose output is surely small enough to hold.
 pub const PART: usize = 1024;
 /// Bytes that one push may make.
-const BURST: usize = 32 << 20;
-/// Beyond this many bytes of output, [`STEEP`] times the input is too much.
-const FREE: u64 = 64 << 20;
-const STEEP: u64 = 400;
-/// Encodings, one in the other.
-const DEEPEST: usize = 3;
+const MAX_PUSH_OUTPUT: usize = 32 << 20;
+/// Bytes of output that may be made from any input.
+pub const UNMEASURED_BYTES: u64 = 64 << 20;
+/// Output beyond [`UNMEASURED_BYTES`] may be this many times the input.
+pub const MAX_EXPANSION: u64 = 400;
+/// Encodings of one body, one in the other.
+const MAX_STAGES: usize = 3;
 
 /// It is not what it says, or it would be too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct Broken(pub &'static str);
 
 const NOT: Broken = Broken("it is not compressed as it says");
 const CUT: Broken = Broken("its compressed body ends too early");
-const TOO_MUCH: Broken = Broken("it is compressed beyond measure");
+pub const TOO_MUCH: Broken = Broken("it is compressed beyond measure");
 
 /// From a message's `content-encoding` back to what was encoded.
 pub struct Decoder {
@@ -62,7 +63,7 @@ impl Decoder {
                 _ => return None,
             }
         }
-        (stages.len() <= DEEPEST).then_some(Decoder { stages, read: 0, made: 0 })
+        (stages.len() <= MAX_STAGES).then_some(Decoder { stages, read: 0, made: 0 })
     }
 
     /// By the first bytes of a file; `None`: they are no compressed file's. Raw deflate and br have no such bytes.
@@ -94,7 +95,8 @@ impl Decoder {
             self.made += data.len() as u64;
             made += data.len();
             into.extend_from_slice(&data);
-            if made > BURST || (self.made > FREE && self.made / self.read.max(1) > STEEP) {
+            if made > MAX_PUSH_OUTPUT || (self.made > UNMEASURED_BYTES && self.made / self.read.max(1) > MAX_EXPANSION)
+            {
                 return Err(TOO_MUCH);
             }
             broken?;
@@ -120,6 +122,29 @@ impl Decoder {
             Stage::Zstd(zstd) => zstd.over,
             Stage::Undecided | Stage::Brotli(_) => false,
         })
+    }
+
+    /// May a stream of this encoding begin with these bytes? False where they break the format of deflate.
+    pub fn may_begin(&self, start: &[u8]) -> bool {
+        match self.stages.as_slice() {
+            [Stage::Inflate(inflate)] => inflate::may_begin(inflate.format(), start),
+            _ => true,
+        }
+    }
+
+    /// Bytes read of a member or frame that may follow the one before, in a format that has many; `None`: this is not where
+    /// one begins.
+    pub fn bytes_of_next_member(&self) -> Option<usize> {
+        match self.stages.as_slice() {
+            [Stage::Inflate(inflate)] => inflate.bytes_of_next_member(),
+            [Stage::Zstd(zstd)] => zstd.bytes_of_next_frame(),
+            _ => None,
+        }
+    }
+
+    /// Memory that a format with windows of any size takes for this stream's.
+    pub fn window_bytes(&self) -> usize {
+        self.stages.iter().map(|stage| if let Stage::Zstd(zstd) = stage { zstd.window_bytes() } else { 0 }).sum()
     }
 
     /// The body is whole: an error where its encoding is not.
@@ -178,7 +203,7 @@ struct Room(Vec<u8>);
 
 impl Write for Room {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > BURST {
+        if self.0.len() + bytes.len() > MAX_PUSH_OUTPUT {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         self.0.extend_from_slice(bytes);
@@ -240,6 +265,12 @@ mod tests {
             assert!(decode("zstd", &[zstd.clone(), zstd.clone()].concat(), part).unwrap().len() == 2 * text.len());
             assert!(decode("deflate, GZIP", &gzip(&zlib), part).unwrap() == text);
         }
+        for (format, whole) in [(Format::Zlib, &zlib), (Format::Raw, &raw)] {
+            assert!((0..whole.len()).all(|end| inflate::may_begin(format, &whole[..end])));
+            assert!(inflate::may_begin(format, whole));
+        }
+        // A copy of what stands before the start.
+        assert!(!inflate::may_begin(Format::Zlib, &b"x^2 + x^3 + y ".repeat(10)));
         // `br` of ten bytes, stored: window 16, one uncompressed block, then the empty last one.
         assert_eq!(decode("br", b"\x0b\x02\x80hello\x03", 1).unwrap(), b"hello");
         assert_eq!(decode("", b"as it is", 3).unwrap(), b"as it is");

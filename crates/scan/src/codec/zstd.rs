@@ -1,12 +1,13 @@
 //! Zstandard, frame by frame, as it streams (RFC 8878), with a bounded window (RFC 9659).
 
-use super::{BURST, Broken, CUT, NOT, TOO_MUCH};
+use super::{Broken, CUT, MAX_PUSH_OUTPUT, NOT, TOO_MUCH};
 use ruzstd::decoding::FrameDecoder;
 use std::io::Read;
 
-/// Bytes of its window, and what a block and its headers may need.
-const WINDOW: u64 = 8 << 20;
-const BLOCK: usize = (128 << 10) + 64;
+/// Bytes of a frame's window; a frame that wants more is not read (RFC 9659).
+const MAX_WINDOW_BYTES: u64 = 8 << 20;
+/// Bytes of a block, its headers and its checksum.
+const MAX_BLOCK_BYTES: usize = (128 << 10) + 64;
 
 /// The decoder wants whole blocks, and one frame at a time.
 #[derive(Default)]
@@ -16,6 +17,8 @@ pub struct Zstd {
     /// The frame ends with a checksum of four bytes.
     summed: bool,
     frames: usize,
+    /// Bytes of the frame's window.
+    window: u64,
     /// What follows the last frame is none.
     pub over: bool,
 }
@@ -50,7 +53,7 @@ impl Zstd {
             let length = if header >> 1 & 3 == 1 { 1 } else { (header >> 3) as usize };
             // With the last block comes its checksum, which the decoder takes only together with it.
             let length = length + if header & 1 == 1 && self.summed { 4 } else { 0 };
-            if length > BLOCK {
+            if length > MAX_BLOCK_BYTES {
                 return Err(NOT);
             }
             if content.len() < length {
@@ -64,13 +67,23 @@ impl Zstd {
                 last = frame.read(&mut part).map_err(|_| NOT)?;
                 made.extend_from_slice(&part[..last]);
             }
-            if made.len() > BURST {
+            if made.len() > MAX_PUSH_OUTPUT {
                 return Err(TOO_MUCH);
             }
             if read == 0 && written == 0 && !frame.is_finished() {
                 return Err(NOT);
             }
         }
+    }
+
+    /// Bytes read of a frame that may follow the one before; `None`: this is not where one begins.
+    pub fn bytes_of_next_frame(&self) -> Option<usize> {
+        (self.frames > 0 && self.frame.is_none()).then_some(self.waiting.len())
+    }
+
+    /// Memory for the window: the decoder keeps it in a ring that doubles as it grows.
+    pub fn window_bytes(&self) -> usize {
+        2 * self.window as usize
     }
 
     pub fn finish(&mut self) -> Result<(), Broken> {
@@ -107,9 +120,10 @@ impl Zstd {
         } else {
             1 << (10 + (rest[0] >> 3))
         };
-        if window > WINDOW {
+        if window > MAX_WINDOW_BYTES {
             return Err(TOO_MUCH);
         }
+        self.window = window;
         self.summed = descriptor & 4 != 0;
         Ok(Some(5 + head + size))
     }

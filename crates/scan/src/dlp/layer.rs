@@ -8,7 +8,7 @@ use super::escapes::{Escapes, Kind};
 use super::needles::{Met, Trail};
 use super::pattern::{Patterns, Rules};
 use super::runs::{Base64, Hex};
-use super::unpack::Unpack;
+use super::unpack::{Unpack, UnpackBudget};
 use super::values::Values;
 use super::vault::Vault;
 use super::view::{Decode, View};
@@ -26,6 +26,8 @@ pub enum What {
     /// By its number in the vault.
     Unit(usize),
     Pattern(&'static str),
+    /// What could hide anything, because it is not read whole: why.
+    Unreadable(&'static str),
 }
 
 /// Each finding once, with how it was written, the innermost encoding first.
@@ -37,6 +39,7 @@ pub struct Hunt<'a> {
     /// None: patterns are not looked for.
     pub rules: Option<&'a Rules>,
     pub found: &'a mut Found,
+    pub budget: &'a mut UnpackBudget,
 }
 
 /// Where a text stands.
@@ -240,7 +243,7 @@ pub fn inner(path: &str, how: &str, depth: usize) -> Layer {
     Layer::new(seat, depth + 1, path)
 }
 
-fn note(found: &mut Found, what: What, path: &str, how: &str) {
+pub fn note(found: &mut Found, what: What, path: &str, how: &str) {
     found.entry(what).or_insert_with(|| match (path, how) {
         ("", how) => how.to_owned(),
         (path, "plain" | "plain or in pieces") => path.to_owned(),

@@ -30,6 +30,7 @@ use layer::{Found, Hunt, Layer, Seat, What};
 pub use pattern::Rules;
 pub use policy::worth::Class;
 use std::sync::Arc;
+use unpack::UnpackBudget;
 pub use vault::{Known, Vault};
 
 /// What is done about a finding.
@@ -59,6 +60,8 @@ pub enum Subject {
     /// A value, by its number in the vault.
     Known(Class, usize),
     Pattern(&'static str),
+    /// A part that is not read whole, and so may hold anything: what it is.
+    Unreadable(&'static str),
 }
 
 /// A finding, without what was found.
@@ -95,6 +98,7 @@ pub struct Scan {
     layer: Layer,
     packed: Option<(Decoder, Layer)>,
     found: Found,
+    budget: UnpackBudget,
     /// Those that pass.
     told: Vec<Subject>,
     notes: Vec<Finding>,
@@ -115,8 +119,8 @@ impl Scan {
         let seat = if front.is_some() { Seat::Outer } else { Seat::Inner };
         let layer = Layer::new(seat, 0, String::new());
         let knowledge = knowledge.clone();
-        let (found, told, notes) = (Found::new(), Vec::new(), Vec::new());
-        Scan { knowledge, orders, front, layer, packed: None, found, told, notes }
+        let (found, budget, told, notes) = (Found::new(), UnpackBudget::default(), Vec::new(), Vec::new());
+        Scan { knowledge, orders, front, layer, packed: None, found, budget, told, notes }
     }
 
     /// The text says that it is compressed.
@@ -145,7 +149,7 @@ impl Scan {
         into.extend_from_slice(&text);
         let Some((decoder, layer)) = &mut self.packed else { return Ok(()) };
         let rules = (self.orders.patterns != Action::Off).then_some(&*self.knowledge.rules);
-        let hunt = &mut Hunt { vault: &self.knowledge.vault, rules, found: &mut self.found };
+        let hunt = &mut Hunt { vault: &self.knowledge.vault, rules, found: &mut self.found, budget: &mut self.budget };
         let mut broken = Ok(());
         for part in bytes.chunks(PART) {
             let mut plain = Vec::new();
@@ -166,7 +170,7 @@ impl Scan {
         }
         self.read(&rest)?;
         let rules = (self.orders.patterns != Action::Off).then_some(&*self.knowledge.rules);
-        let hunt = &mut Hunt { vault: &self.knowledge.vault, rules, found: &mut self.found };
+        let hunt = &mut Hunt { vault: &self.knowledge.vault, rules, found: &mut self.found, budget: &mut self.budget };
         self.layer.finish(hunt);
         let mut whole = Ok(());
         if let Some((decoder, layer)) = &mut self.packed {
@@ -194,7 +198,7 @@ impl Scan {
     pub fn name_of(&self, finding: &Finding) -> Option<&str> {
         match finding.subject {
             Subject::Known(_, value) => Some(&self.knowledge.vault.names[value]),
-            Subject::Pattern(_) => None,
+            Subject::Pattern(_) | Subject::Unreadable(_) => None,
         }
     }
 
@@ -207,8 +211,9 @@ impl Scan {
         if text.is_empty() {
             return Ok(());
         }
+        self.budget.add_outer(text.len());
         let rules = (self.orders.patterns != Action::Off).then_some(&*self.knowledge.rules);
-        let hunt = &mut Hunt { vault: &self.knowledge.vault, rules, found: &mut self.found };
+        let hunt = &mut Hunt { vault: &self.knowledge.vault, rules, found: &mut self.found, budget: &mut self.budget };
         self.layer.push(hunt, text);
         self.judge()
     }
@@ -218,6 +223,7 @@ impl Scan {
             let subject = match what {
                 What::Unit(unit) => self.knowledge.vault.subject(unit),
                 What::Pattern(name) => Subject::Pattern(name),
+                What::Unreadable(what) => Subject::Unreadable(what),
             };
             let done = match self.orders.about(subject) {
                 Action::Mask => self.orders.stuck,
@@ -244,6 +250,7 @@ impl Orders {
             Subject::Known(Class::GateOnly, _) => Action::Block,
             Subject::Known(..) => self.seen,
             Subject::Pattern(_) => self.patterns,
+            Subject::Unreadable(_) => self.stuck,
         }
     }
 }

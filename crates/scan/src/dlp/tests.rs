@@ -234,6 +234,115 @@ fn a_body_that_says_how_it_is_compressed_is_read_or_stopped() {
     assert!(scan("gzip", &[gzip(&fine), TOKEN.into()].concat()).is_err());
 }
 
+/// A gzip header whose file name does not end: the stream stays open and makes nothing.
+fn unnamed_gzip() -> Vec<u8> {
+    b"\x1f\x8b\x08\x08\x01\x01\x01\x01\x01\xffname".to_vec()
+}
+
+/// A zlib stream that stores what follows, up to 65,535 bytes of it.
+fn storing_zlib() -> Vec<u8> {
+    b"\x78\x01\x00\xff\xff\x00\x00".to_vec()
+}
+
+/// A zip entry whose header says that a long name follows.
+fn unnamed_zip() -> Vec<u8> {
+    zip_head(60_000)
+}
+
+fn zip_head(name_bytes: u16) -> Vec<u8> {
+    let mut head = b"PK\x03\x04\x14\x01\x01\x01\x08\x00".to_vec();
+    head.extend_from_slice(&[1; 16]);
+    head.extend_from_slice(&name_bytes.to_le_bytes());
+    head.extend_from_slice(&[0; 2]);
+    head
+}
+
+fn zip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    // Longer than one block of the text is, and with the start of another entry in it.
+    let name = [vec![b'n'; 2000], b"PK\x03\x04".to_vec(), vec![b'n'; 3000]].concat();
+    [zip_head(name.len() as u16), name, encoder.finish().unwrap()].concat()
+}
+
+fn zstd(text: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+#[test]
+fn compressed_decoys_hide_no_compressed_value() {
+    let knowledge = knowledge();
+    // Long enough for an encoder to compress it instead of storing it.
+    let text = format!("{}{TOKEN}{}", "text before it, ".repeat(40), ", and text behind it".repeat(40));
+    let mut missed = Vec::new();
+    type Pack = fn(&[u8]) -> Vec<u8>;
+    let packs: [(&str, Pack); 5] =
+        [("gzip", gzip), ("zlib", zlib), ("zstd", zstd), ("zip", zip), ("gzip in gzip", |text| gzip(&gzip(text)))];
+    let decoys: [(&str, fn() -> Vec<u8>); 3] = [("gzip", unnamed_gzip), ("zlib", storing_zlib), ("zip", unnamed_zip)];
+    for (packed, pack) in packs {
+        for (decoy, start) in decoys {
+            for count in [1, 2, 3, 20, 300] {
+                let body = [start().repeat(count), pack(text.as_bytes())].concat();
+                for (encoding, body) in [("bare", body.clone()), ("base64", base64(&body))] {
+                    for part in [1, 7, 1024, 1 << 20] {
+                        let chunks: Vec<&[u8]> = body.chunks(part).collect();
+                        if run(&knowledge, BLOCK, &chunks).1.is_ok() {
+                            missed.push(format!("{packed}, {encoding}, behind {count} of {decoy} by {part}"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+}
+
+#[test]
+fn what_is_not_unpacked_whole_is_reported() {
+    let knowledge = knowledge();
+    let is_unreadable = |finding: &Finding| matches!(finding.subject, Subject::Unreadable(_));
+    // More files at one time than are read: whatever is behind them could be in one.
+    let body = [unnamed_gzip().repeat(300), gzip(PIN.as_bytes())].concat();
+    let (_, ended, _) = run(&knowledge, BLOCK, &[&body]);
+    assert!(matches!(&ended, Err(Stop::Found(finding)) if is_unreadable(finding)), "{ended:?}");
+    let (out, ended, notes) = run(&knowledge, MODEL, &[&body]);
+    assert_eq!((out, ended), (body, Ok(())));
+    assert!(notes.iter().any(|note| is_unreadable(note) && note.done == Action::Warn), "{notes:?}");
+    // More output than is read, in one file and in many.
+    let mut large = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    large.write_all(&vec![0; 3 << 20]).unwrap();
+    let large = large.finish().unwrap();
+    for body in [large.clone(), base64(&large), large.repeat(3)] {
+        let (mut scan, mut out) = (Scan::passing(&knowledge, BLOCK), Vec::new());
+        scan.budget = UnpackBudget::nearly_spent(1 << 20);
+        let ended = scan.push(&body, &mut out).and_then(|()| scan.finish(&mut out));
+        assert!(matches!(&ended, Err(Stop::Found(finding)) if is_unreadable(finding)), "{ended:?}");
+    }
+}
+
+#[test]
+fn honest_texts_with_much_that_is_compressed_pass() {
+    let knowledge = knowledge();
+    let text = "a line of text, and another one. ".repeat(30);
+    let members = gzip(text.as_bytes()).repeat(400);
+    let frames = zstd(text.as_bytes()).repeat(400);
+    let streams = [zlib(text.as_bytes()), b"endstream".to_vec()].concat().repeat(400);
+    let entries = zip(text.as_bytes()).repeat(50);
+    let formula = "$x^2 + 2x^{n+1} = x^3$, so f(x)=x^a ".repeat(2000).into_bytes();
+    for body in [members, frames, streams, entries, formula] {
+        let chunks: Vec<&[u8]> = body.chunks(1500).collect();
+        let (out, ended, notes) = run(&knowledge, BLOCK, &chunks);
+        assert_eq!((out.len(), ended, notes), (body.len(), Ok(()), Vec::new()));
+    }
+    // A value that is cut in two by the members of one file is still one.
+    let halves =
+        [gzip(format!("{text}{}", &TOKEN[..12]).as_bytes()), gzip(format!("{}{text}", &TOKEN[12..]).as_bytes())];
+    for part in [1, 7, 1024] {
+        let body = halves.concat();
+        assert!(run(&knowledge, BLOCK, &body.chunks(part).collect::<Vec<_>>()).1.is_err());
+    }
+}
+
 #[test]
 fn a_stream_without_a_suspicion_is_not_delayed() {
     let knowledge = knowledge();

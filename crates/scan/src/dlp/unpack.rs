@@ -1,114 +1,298 @@
-//! Compressed files inside a text, wherever they begin, known by their first bytes and read as they stream.
+//! Compressed files inside a text, wherever they begin: gzip, zlib, zstd and the entries of zip archives, known by their
+//! first bytes and unpacked as they stream.
+//!
+//! Every file that begins is read, so decoys in front of one do not hide it. What that may cost is bounded for the whole
+//! text by an [`UnpackBudget`]; where it does not suffice, the text is reported as unreadable instead of being read in part.
 
-use super::layer::{Hunt, Layer, inner};
-use crate::codec::{Decoder, PART};
+use super::layer::{Hunt, Layer, What, inner, note};
+use crate::codec::{Broken, Decoder, MAX_EXPANSION, PART, TOO_MUCH, UNMEASURED_BYTES};
 use memchr::{memchr_iter, memchr3_iter};
 
-/// Read at once; a third one waits for its turn in vain.
-const OPEN: usize = 2;
-/// Bytes a file is known by.
-const MARK: usize = 4;
+/// Memory that the open files of one text may hold, all depths together.
+const MAX_HELD_BYTES: usize = 64 << 20;
+/// Memory that one open file is taken to hold, beside its decoder's window: a decoder and a scanner for what it makes.
+/// At most 128 files are open at one time, so each byte of a text is decoded at most 128 times. Honest files, binaries of
+/// 25 MB included, were seen to come to half of that, by bytes that begin like a file.
+const OPEN_FILE_BYTES: usize = 512 << 10;
+/// Bytes of a file's start that are tried: many texts have the two bytes that zlib begins with, and few go on like it.
+const TRIED_BYTES: usize = 512;
+/// No start below this length is tried.
+const MIN_TRIED_BYTES: usize = 16;
+/// Bytes that a compressed file is known by.
+const MAGIC_BYTES: usize = 4;
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 /// A local file header of a zip archive, without name and extra field.
-const ZIP: usize = 30;
+const ZIP_HEADER_BYTES: usize = 30;
+/// The only compression method of zip entries that is read.
+const ZIP_DEFLATE: u16 = 8;
 
+/// Why a text is unreadable.
+const TOO_MANY: &str = "more compressed files in one another than are read";
+const TOO_LARGE: &str = "compressed files that unpack to more than is read";
+
+/// What unpacking may cost, for one outermost text and all that is found inside it.
+///
+/// Open files hold at most [`MAX_HELD_BYTES`]; what all of them make is at most [`UNMEASURED_BYTES`], or
+/// [`MAX_EXPANSION`] times the outermost text where that is more.
+#[derive(Default)]
+pub struct UnpackBudget {
+    /// Bytes of the outermost text so far.
+    outer: u64,
+    made: u64,
+    held: usize,
+}
+
+impl UnpackBudget {
+    /// All but so many bytes of the output were made.
+    #[cfg(test)]
+    pub fn nearly_spent(left: u64) -> UnpackBudget {
+        UnpackBudget { made: UNMEASURED_BYTES - left, ..UnpackBudget::default() }
+    }
+
+    pub fn add_outer(&mut self, bytes: usize) {
+        self.outer += bytes as u64;
+    }
+
+    /// False: so many bytes more would be too much.
+    fn make(&mut self, bytes: usize) -> bool {
+        self.made += bytes as u64;
+        self.made <= UNMEASURED_BYTES || self.made / self.outer.max(1) <= MAX_EXPANSION
+    }
+
+    /// False: so many bytes more would be too much, and none were taken.
+    fn hold(&mut self, bytes: usize) -> bool {
+        let fits = self.held + bytes <= MAX_HELD_BYTES;
+        self.held += if fits { bytes } else { 0 };
+        fits
+    }
+
+    fn release(&mut self, bytes: usize) {
+        self.held -= bytes;
+    }
+}
+
+/// The compressed files in one text.
 pub struct Unpack {
-    /// Of the text it is in.
+    /// How the text is written in the one around it.
     path: String,
     depth: usize,
-    open: Vec<(Decoder, Box<Layer>)>,
-    /// The last bytes of the block before.
+    open: Vec<OpenFile>,
+    /// The last bytes of the block before: a file's first bytes may be cut.
     tail: Vec<u8>,
-    /// Bytes of a zip archive's header, once one has begun.
-    zip: Option<Vec<u8>>,
 }
 
 impl Unpack {
     pub fn new(path: String, depth: usize) -> Unpack {
-        Unpack { path, depth, open: Vec::new(), tail: Vec::new(), zip: None }
+        Unpack { path, depth, open: Vec::new(), tail: Vec::new() }
     }
 
     pub fn push(&mut self, hunt: &mut Hunt, block: &[u8]) {
-        self.feed(hunt, block);
         let seam = self.tail.len();
         let mut text = std::mem::take(&mut self.tail);
         text.extend_from_slice(block);
-        if let Some(mut head) = self.zip.take() {
-            head.extend_from_slice(block);
-            self.begin_zip(hunt, head);
-        }
+        // Open files have read the text up to here.
+        let mut fed = seam;
         let mut at = 0;
-        while let Some(step) = begins(&text[at..]) {
+        while let Some(step) = find_magic(&text[at..]) {
             at += step;
             let rest = &text[at..];
-            // What began and ended in the block before was seen there.
-            if rest.len() >= MARK && at + MARK > seam {
-                let zlib = rest[0] == 0x78;
-                if rest.starts_with(b"PK\x03\x04") {
-                    self.begin_zip(hunt, rest.to_vec());
-                } else if (!zlib || is_zlib(rest))
-                    && self.open.len() < OPEN
-                    && let Some(decoder) = Decoder::sniff(rest)
-                {
-                    self.begin(hunt, decoder, rest);
+            // A file whose first bytes were all in the block before was seen there.
+            if rest.len() >= MAGIC_BYTES
+                && at + MAGIC_BYTES > seam
+                && let Some(file) = OpenFile::recognise(rest)
+            {
+                if at > fed {
+                    self.feed(hunt, &text[fed..at]);
+                    fed = at;
+                }
+                // A file of many members is read by one decoder, so that a value cut in two by them is still one.
+                if !self.open.iter().any(|open| open.decoder.bytes_of_next_member() == Some(fed - at)) {
+                    self.begin(hunt, file, &text[at..fed]);
                 }
             }
             at += 1;
         }
-        self.tail = text[text.len().saturating_sub(MARK - 1)..].to_vec();
+        self.feed(hunt, &text[fed..]);
+        self.tail = text[text.len().saturating_sub(MAGIC_BYTES - 1)..].to_vec();
     }
 
-    fn begin(&mut self, hunt: &mut Hunt, decoder: Decoder, first: &[u8]) {
-        let mut one = (decoder, Box::new(inner(&self.path, "compressed", self.depth)));
-        if read(hunt, &mut one, first) {
-            self.open.push(one);
+    /// The text ends here: files that are still open end with it.
+    pub fn finish(&mut self, hunt: &mut Hunt) {
+        for mut file in std::mem::take(&mut self.open) {
+            let mut out = Vec::new();
+            // A file that was cut is read as far as it came.
+            let _ = file.decoder.finish(&mut out);
+            self.scan(hunt, &mut file, &out);
+            file.close(hunt);
         }
     }
 
-    /// Fixed since 1989: method at 8, lengths of name and extra field at 26 and 28.
-    fn begin_zip(&mut self, hunt: &mut Hunt, head: Vec<u8>) {
-        let length = |at: usize| usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
-        if head.len() < ZIP || head.len() < ZIP + length(26) + length(28) {
-            if head.len() < 4096 {
-                self.zip = Some(head);
-            }
-        } else if length(8) == 8 && self.open.len() < OPEN {
-            let start = ZIP + length(26) + length(28);
-            self.begin(hunt, Decoder::deflate(), &head[start..]);
+    fn begin(&mut self, hunt: &mut Hunt, mut file: OpenFile, first: &[u8]) {
+        if !hunt.budget.hold(OPEN_FILE_BYTES) {
+            self.report(hunt, TOO_MANY);
+            return;
+        }
+        file.held = OPEN_FILE_BYTES;
+        if self.read(hunt, &mut file, first) {
+            self.open.push(file);
+        } else {
+            file.close(hunt);
         }
     }
 
     fn feed(&mut self, hunt: &mut Hunt, bytes: &[u8]) {
-        self.open.retain_mut(|one| read(hunt, one, bytes));
-    }
-
-    pub fn finish(&mut self, hunt: &mut Hunt) {
-        for (decoder, mut layer) in self.open.drain(..) {
-            let mut decoder = decoder;
-            let mut out = Vec::new();
-            let _ = decoder.finish(&mut out);
-            layer.push(hunt, &out);
-            layer.finish(hunt);
+        if self.open.is_empty() {
+            return;
+        }
+        for mut file in std::mem::take(&mut self.open) {
+            if self.read(hunt, &mut file, bytes) {
+                self.open.push(file);
+            } else {
+                file.close(hunt);
+            }
         }
     }
-}
 
-/// False: it is no such file, or has ended.
-fn read(hunt: &mut Hunt, one: &mut (Decoder, Box<Layer>), bytes: &[u8]) -> bool {
-    let (decoder, layer) = one;
-    for part in bytes.chunks(PART) {
-        let mut out = Vec::new();
-        let read = decoder.push(part, &mut out);
-        layer.push(hunt, &out);
-        if read.is_err() || decoder.is_over() {
-            layer.finish(hunt);
+    /// False: it is no such file, it has ended, or it would cost too much.
+    fn read(&self, hunt: &mut Hunt, file: &mut OpenFile, bytes: &[u8]) -> bool {
+        let bytes = match &mut file.zip {
+            None => bytes,
+            Some(header) => match header.skip(bytes) {
+                Ok(None) => return true,
+                Ok(Some(content)) => {
+                    file.zip = None;
+                    content
+                }
+                Err(NotDeflated) => return false,
+            },
+        };
+        if !file.may_go_on(bytes) {
             return false;
         }
+        for part in bytes.chunks(PART) {
+            let mut out = Vec::new();
+            let decoded = file.decoder.push(part, &mut out);
+            let window = OPEN_FILE_BYTES + file.decoder.window_bytes();
+            if window > file.held {
+                if !hunt.budget.hold(window - file.held) {
+                    self.report(hunt, TOO_MANY);
+                    return false;
+                }
+                file.held = window;
+            }
+            if !hunt.budget.make(out.len()) {
+                self.report(hunt, TOO_LARGE);
+                return false;
+            }
+            self.scan(hunt, file, &out);
+            match decoded {
+                Ok(()) if file.decoder.is_over() => return false,
+                Ok(()) => {}
+                // What made nothing was not a file, but bytes that begin like one.
+                Err(TOO_MUCH) if file.scanner.is_some() => {
+                    self.report(hunt, TOO_LARGE);
+                    return false;
+                }
+                Err(Broken(_)) => return false,
+            }
+        }
+        true
     }
-    true
+
+    fn scan(&self, hunt: &mut Hunt, file: &mut OpenFile, plain: &[u8]) {
+        if !plain.is_empty() {
+            let scanner = file.scanner.get_or_insert_with(|| Box::new(inner(&self.path, "compressed", self.depth)));
+            scanner.push(hunt, plain);
+        }
+    }
+
+    fn report(&self, hunt: &mut Hunt, why: &'static str) {
+        note(hunt.found, What::Unreadable(why), &self.path, "compressed");
+    }
 }
 
-/// Where a file may begin: by those of its first bytes that texts seldom have.
-fn begins(text: &[u8]) -> Option<usize> {
+/// A compressed file whose end has not come.
+struct OpenFile {
+    /// Of a zip entry, until its content begins.
+    zip: Option<ZipHeader>,
+    decoder: Decoder,
+    /// Its first bytes, as long as they are tried.
+    start: Vec<u8>,
+    /// Bytes of them that were tried.
+    tried: usize,
+    /// For what the decoder makes; `None`: it has made nothing yet.
+    scanner: Option<Box<Layer>>,
+    /// Bytes of the budget that it holds.
+    held: usize,
+}
+
+impl OpenFile {
+    /// By the first bytes of `text`, at least [`MAGIC_BYTES`]; `None`: no compressed file begins here.
+    fn recognise(text: &[u8]) -> Option<OpenFile> {
+        let (zip, decoder) = if text.starts_with(ZIP_MAGIC) {
+            (Some(ZipHeader::default()), Decoder::deflate())
+        } else if text[0] == 0x78 && !is_zlib(text) {
+            return None;
+        } else {
+            (None, Decoder::sniff(text)?)
+        };
+        Some(OpenFile { zip, decoder, start: Vec::new(), tried: 0, scanner: None, held: 0 })
+    }
+
+    /// Tries its start with what came: each time that is twice as long as the last time. False: it is no such file.
+    fn may_go_on(&mut self, bytes: &[u8]) -> bool {
+        if self.tried >= TRIED_BYTES {
+            return true;
+        }
+        self.start.extend_from_slice(&bytes[..bytes.len().min(TRIED_BYTES - self.start.len())]);
+        if self.start.len() < (2 * self.tried).clamp(MIN_TRIED_BYTES, TRIED_BYTES) {
+            return true;
+        }
+        self.tried = self.start.len();
+        self.decoder.may_begin(&self.start)
+    }
+
+    fn close(self, hunt: &mut Hunt) {
+        if let Some(mut scanner) = self.scanner {
+            scanner.finish(hunt);
+        }
+        hunt.budget.release(self.held);
+    }
+}
+
+/// The local file header of a zip entry, as far as it came: 30 bytes, then name and extra field, which are skipped.
+#[derive(Default)]
+struct ZipHeader {
+    fixed: Vec<u8>,
+    skipped: usize,
+}
+
+/// The entry is stored, or compressed in a way that is not read.
+struct NotDeflated;
+
+impl ZipHeader {
+    /// The entry's content in these bytes; `None`: the header goes on. Its layout is fixed since 1989: method at 8, lengths
+    /// of name and extra field at 26 and 28.
+    fn skip<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, NotDeflated> {
+        let missing = ZIP_HEADER_BYTES - self.fixed.len();
+        let (fixed, rest) = bytes.split_at(missing.min(bytes.len()));
+        self.fixed.extend_from_slice(fixed);
+        if self.fixed.len() < ZIP_HEADER_BYTES {
+            return Ok(None);
+        }
+        let number = |at: usize| u16::from_le_bytes([self.fixed[at], self.fixed[at + 1]]);
+        if number(8) != ZIP_DEFLATE {
+            return Err(NotDeflated);
+        }
+        let names = usize::from(number(26)) + usize::from(number(28));
+        let skipped = (names - self.skipped).min(rest.len());
+        self.skipped += skipped;
+        Ok((self.skipped == names).then_some(&rest[skipped..]))
+    }
+}
+
+/// Where a file may begin, by those of its first bytes that texts seldom have.
+fn find_magic(text: &[u8]) -> Option<usize> {
     let zlib = memchr3_iter(0x01, 0x9c, 0xda, text).chain(memchr_iter(b'^', text));
     let zlib = zlib.filter_map(|at| at.checked_sub(1)).find(|at| text[*at] == 0x78);
     let others = memchr3_iter(0x1f, 0xb5, 0x03, text).find_map(|at| match text[at] {

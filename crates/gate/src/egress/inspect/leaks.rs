@@ -223,7 +223,7 @@ fn denial(stop: &Stop, place: &str) -> Denial {
             let what = match subject {
                 Subject::Known(Class::GateOnly, _) => "a credential that only the gate may send",
                 Subject::Known(..) => "a secret that this bottle was given",
-                Subject::Pattern(name) => name,
+                Subject::Pattern(name) | Subject::Unreadable(name) => name,
             };
             format!("{place} carries {what} ({how})")
         }
@@ -237,7 +237,7 @@ fn told(Finding { subject, how, .. }: &Finding, place: &str) -> String {
         Subject::Known(Class::GateOnly, _) => "a value of the gate's alone",
         Subject::Known(Class::Seen, _) => "a value that the agent was given",
         Subject::Known(Class::Canary, _) => "the planted credential",
-        Subject::Pattern(name) => name,
+        Subject::Pattern(name) | Subject::Unreadable(name) => name,
     };
     format!("{what} in {place} ({how})")
 }
