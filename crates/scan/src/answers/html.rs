@@ -114,6 +114,8 @@ impl Html {
                 self.reference = None;
                 c.and_then(|c| self.invisible.step(c))
             }
+            // A number may begin with any number of zeros.
+            Some(reference) if byte == b'0' && matches!(&reference[..], b"#0" | b"#x0" | b"#X0") => None,
             Some(reference) if reference.len() < REFERENCE && byte.is_ascii_alphanumeric() | (byte == b'#') => {
                 reference.push(byte);
                 None

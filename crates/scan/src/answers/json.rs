@@ -3,10 +3,14 @@
 
 use super::phrases;
 use super::{Sign, glyphs};
-use crate::messages::{Event, Json};
+use crate::messages::{Event, Json, Limits};
 
 /// Bytes of a string that are read.
 const STRING: usize = 32 << 10;
+/// Objects and arrays in one another. Behind more of them nothing is read: agents' parsers end earlier.
+const DEPTH: usize = 64 << 10;
+/// Bytes of a number: as many as are read of an answer, so that none ends the reading.
+const NUMBER: usize = 8 << 20;
 /// Below one of these, texts describe.
 const LISTS: [&[u8]; 8] = [
     b"tools",
@@ -57,7 +61,10 @@ enum Key {
 
 impl Descriptions {
     pub fn new() -> Descriptions {
-        Descriptions { json: Some(Json::keeping(STRING)), reader: Reader::default() }
+        Descriptions {
+            json: Some(Json::new(Limits { string: STRING, depth: DEPTH, number: NUMBER })),
+            reader: Reader::default(),
+        }
     }
 
     pub fn of_a_card() -> Descriptions {
@@ -137,6 +144,11 @@ mod tests {
             r#"{"skills":[{"id":"x","examples":["a","@"]}]}"#,
         ] {
             assert!(read(Descriptions::new(), &text.replace('@', EVIL)).is_some(), "{text}");
+        }
+        // What is put before it hides nothing.
+        for before in ["[".repeat(2000) + &"]".repeat(2000), "1".repeat(500)] {
+            let text = format!(r#"{{"a":{before},"tools":[{{"name":"a","description":"{EVIL}"}}]}}"#);
+            assert!(read(Descriptions::new(), &text).is_some());
         }
         let card = r#"{"name":"Helper","description":"@","version":"1"}"#.replace('@', EVIL);
         assert!(read(Descriptions::of_a_card(), &card).is_some());

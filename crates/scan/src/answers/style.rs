@@ -4,9 +4,8 @@ use regex_automata::meta::Regex;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-/// Bytes of a page's style sheets that are read, and names in them that hide.
+/// Bytes of a page's style sheets that are read, which bounds the names in them as well.
 const SHEET: usize = 256 << 10;
-const NAMES: usize = 256;
 
 /// Without spaces, in lower case.
 const HIDES: &str = r"(?:^|[;{])(?:display:none|visibility:(?:hidden|collapse)|opacity:0(?:\.0\d*)?(?:;|!|$)|font-size:(?:0(?:\.[0-2]\d*)?|\.[0-2]\d*|1px)(?:[a-z%]{0,3})(?:;|!|$)|(?:-webkit-text-fill-)?color:(?:transparent|rgba\([^)]*,0(?:\.0\d*)?\))|(?:left|top|right|bottom|text-indent|margin-left|margin-top):-\d{3,}|clip:rect\(0|clip:rect\(1px|clip-path:inset\((?:50|100)%|transform:scale\(0|(?:max-)?height:0(?:px)?(?:;|!|$))";
@@ -46,7 +45,7 @@ pub struct Sheet {
 impl Sheet {
     pub fn push(&mut self, c: char) {
         self.read += 1;
-        if self.read > SHEET || self.names.len() >= NAMES {
+        if self.read > SHEET {
             return;
         }
         match c {

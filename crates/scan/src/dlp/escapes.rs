@@ -56,8 +56,13 @@ impl Escapes {
                 }
                 continue;
             }
-            self.begun.push(bytes[at]);
+            let byte = bytes[at];
             at += 1;
+            // A number may begin with any number of zeros: one stands for all.
+            if byte == b'0' && matches!(&self.begun[..], b"&#0" | b"&#x0" | b"&#X0" | b"\\u{0") {
+                continue;
+            }
+            self.begun.push(byte);
             changed |= self.settle(into);
         }
         changed
@@ -232,6 +237,7 @@ mod tests {
             (r"100% of %zz %4 \q \u12 %%41 \", r"100% of %zz %4 \q \u12 %A \"),
             (r"\ud835\udc00", "\u{1d400}"),
             (r"\\u0041", r"\u0041"),
+            (r"&#0000000000000065;&#x00000000000041;\u{00000000000041}", "AAA"),
         ] {
             for part in [1, 2, 3, 100] {
                 assert_eq!(plain(Kind::Signs, text, part), wanted, "{text} by {part}");

@@ -174,14 +174,12 @@ mod tests {
             "ⓢⓔⓒⓡⓔⓣ①",
             "s.e.c.r.e.t/1",
             "\u{e0053}\u{e0065}\u{e0063}\u{e0072}\u{e0065}\u{e0074}\u{e0031}",
-            "šecret1".trim_start_matches('š'),
-        ]
-        .into_iter()
-        .filter(|text| text.chars().count() > 6)
-        {
-            let folded = fold(text.as_bytes());
-            assert!(folded == b"secret1" || folded == b"ecret1", "{text}: {}", String::from_utf8_lossy(&folded));
+            "secrèt¹",
+        ] {
+            assert_eq!(String::from_utf8_lossy(&fold(text.as_bytes())), "secret1", "{text}");
         }
+        // A letter that is in no table looks like nothing, and falls out.
+        assert_eq!(fold("šecret1".as_bytes()), b"ecret1");
         let wide: Vec<u8> = "Secret1".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(fold(&wide), b"secret1");
         assert_eq!(fold(b"\xff\xfe\xc3S\x80e\xe2\x82"), b"se");

@@ -5,6 +5,8 @@
 const KEPT: usize = 96;
 /// Of objects and arrays in each other.
 const DEEPEST: usize = 512;
+/// Bytes of a number.
+const LONGEST_NUMBER: usize = 400;
 
 /// What was met. Strings are unescaped and may be cut: a cut one equals no word that anybody asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,6 +45,17 @@ enum Within {
     Word,
 }
 
+/// What of one value is kept, and what is too much.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of a string that are kept; the rest is read and dropped.
+    pub string: usize,
+    /// Objects and arrays in one another; more are an error.
+    pub depth: usize,
+    /// Bytes of a number; more are an error.
+    pub number: usize,
+}
+
 /// Reads one value.
 #[derive(Debug)]
 pub struct Json {
@@ -52,7 +65,7 @@ pub struct Json {
     open: Vec<bool>,
     is_key: bool,
     text: Vec<u8>,
-    kept: usize,
+    limits: Limits,
     unit: u16,
     /// The first half of a pair.
     high: Option<u16>,
@@ -65,20 +78,19 @@ const WRONG: &str = "it is not JSON";
 
 impl Default for Json {
     fn default() -> Json {
-        Json::keeping(KEPT)
+        Json::new(Limits { string: KEPT, depth: DEEPEST, number: LONGEST_NUMBER })
     }
 }
 
 impl Json {
-    /// `kept`: bytes of a string.
-    pub fn keeping(kept: usize) -> Json {
+    pub fn new(limits: Limits) -> Json {
         Json {
             expect: Expect::Value,
             within: Within::Nothing,
             open: Vec::new(),
             is_key: false,
             text: Vec::new(),
-            kept,
+            limits,
             unit: 0,
             high: None,
             tail: Vec::new(),
@@ -158,7 +170,11 @@ impl Json {
             Within::Word => {
                 if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
                     self.text.push(byte);
-                    return if self.text.len() > 400 { Err("a number is too long".to_owned()) } else { Ok(true) };
+                    return if self.text.len() > self.limits.number {
+                        Err("a number is too long".to_owned())
+                    } else {
+                        Ok(true)
+                    };
                 }
                 self.within = Within::Nothing;
                 match &self.text[..] {
@@ -187,7 +203,7 @@ impl Json {
         }
         match (self.expect, byte) {
             (Value | First, b'{' | b'[') => {
-                if self.open.len() >= DEEPEST {
+                if self.open.len() >= self.limits.depth {
                     return Err("it is nested too deeply".to_owned());
                 }
                 let object = byte == b'{';
@@ -235,7 +251,7 @@ impl Json {
         if !bytes.is_empty() {
             self.flush_high();
         }
-        let room = self.kept.saturating_sub(self.text.len());
+        let room = self.limits.string.saturating_sub(self.text.len());
         self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 

@@ -5,7 +5,7 @@
 
 mod json;
 
-pub use json::{Event, Json};
+pub use json::{Event, Json, Limits};
 
 /// What a value is, by where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,17 +8,21 @@ const DEEPEST: usize = 256;
 pub struct Elements {
     open: Vec<(String, bool)>,
     hiding: usize,
+    /// One beyond the depth that is kept hides: where it ends is not known.
+    hides_rest: bool,
 }
 
 impl Elements {
     pub fn hide(&self) -> bool {
-        self.hiding > 0
+        self.hiding > 0 || self.hides_rest
     }
 
     pub fn enter(&mut self, name: String, hides: bool) {
         if self.open.len() < DEEPEST {
             self.hiding += usize::from(hides);
             self.open.push((name, hides));
+        } else {
+            self.hides_rest |= hides;
         }
     }
 

@@ -37,7 +37,8 @@ pub const BLOCKS: [&str; 27] = [
     "ul",
     "menu",
 ];
-const ATTRIBUTES: usize = 64;
+/// Bytes of a reference up to its `;`, beside the zeros that a number may begin with.
+const REFERENCE_BYTES: usize = 12;
 
 pub enum Tag {
     Start { name: String, attributes: Vec<(String, String)>, closed: bool },
@@ -66,7 +67,7 @@ impl Tag {
 
 fn attributes(mut rest: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    while found.len() < ATTRIBUTES {
+    loop {
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/');
         if rest.is_empty() {
             break;
@@ -104,7 +105,8 @@ pub fn unescape(text: &[u8]) -> String {
     while let Some(at) = rest.find('&') {
         plain.push_str(&rest[..at]);
         rest = &rest[at + 1..];
-        let end = rest.bytes().take(12).position(|byte| byte == b';');
+        let zeros = rest.trim_start_matches(['#', 'x', 'X']).bytes().take_while(|byte| *byte == b'0').count();
+        let end = rest.bytes().take(zeros + REFERENCE_BYTES).position(|byte| byte == b';');
         let c = end.and_then(|end| match &rest[..end] {
             "quot" => Some('"'),
             "apos" => Some('\''),

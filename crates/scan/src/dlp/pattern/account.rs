@@ -62,19 +62,34 @@ const PRINTED: [&[u8]; 8] = [
     b"BE68539007547034",
 ];
 
+/// Accounts under way. A letter may begin one behind any byte that is no part of a word, so also inside of what another
+/// one has begun: at most one for each group of four.
 #[derive(Default)]
 pub struct Account {
+    open: Vec<Candidate>,
+    last: u8,
+}
+
+struct Candidate {
     text: Vec<u8>,
+    /// By its country, once that is known.
     length: usize,
     start: u64,
-    last: u8,
     /// Letters and digits since the last blank.
     group: usize,
 }
 
+/// What a byte makes of a candidate.
+enum Next {
+    Open,
+    Over,
+    Found,
+}
+
 impl Account {
+    /// Where the first one begins that has more than its first group.
     pub fn start(&self) -> Option<u64> {
-        (self.text.len() >= 4).then_some(self.start)
+        self.open.iter().find(|candidate| candidate.text.len() >= 4).map(|candidate| candidate.start)
     }
 
     /// `at`: bytes of the text before these.
@@ -82,7 +97,7 @@ impl Account {
         let mut rows = Rows::new(bytes, &TEXT, LEAST);
         let mut n = 0;
         while n < bytes.len() {
-            if self.text.is_empty() {
+            if self.open.is_empty() {
                 let next = rows.from(n);
                 if next > n {
                     self.last = bytes[next - 1];
@@ -90,27 +105,30 @@ impl Account {
                     continue;
                 }
             }
-            self.next(bytes[n], at + n as u64 + 1, hits);
+            self.next(bytes[n], at + n as u64, hits);
             n += 1;
         }
     }
 
-    /// `at`: bytes of the text with this one.
+    /// `at`: bytes of the text before this one.
     fn next(&mut self, byte: u8, at: u64, hits: &mut Vec<Hit>) {
-        if self.text.is_empty() {
-            if byte.is_ascii_uppercase() && !self.last.is_ascii_alphanumeric() && self.last != b'_' {
-                self.text.push(byte);
-                self.start = at - 1;
-                self.group = 1;
+        self.open.retain_mut(|candidate| match candidate.push(byte) {
+            Next::Open => true,
+            Next::Over => false,
+            Next::Found => {
+                hits.push(Hit { name: "a bank account", start: candidate.start, end: at });
+                false
             }
-            self.last = byte;
-            return;
+        });
+        if byte.is_ascii_uppercase() && !self.last.is_ascii_alphanumeric() && self.last != b'_' {
+            self.open.push(Candidate { text: vec![byte], length: 0, start: at, group: 1 });
         }
-        self.inside(byte, at, hits);
         self.last = byte;
     }
+}
 
-    fn inside(&mut self, byte: u8, at: u64, hits: &mut Vec<Hit>) {
+impl Candidate {
+    fn push(&mut self, byte: u8) -> Next {
         let count = self.text.len();
         let fits = match count {
             1 => byte.is_ascii_uppercase(),
@@ -118,25 +136,25 @@ impl Account {
             _ => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
         };
         if count >= 4 && count == self.length {
-            if !byte.is_ascii_alphanumeric() && byte != b'_' && is_account(&self.text) {
-                hits.push(Hit { name: "a bank account", start: self.start, end: at - 1 });
-            }
-            self.text.clear();
-        } else if fits {
+            let ends = !byte.is_ascii_alphanumeric() && byte != b'_';
+            return if ends && is_account(&self.text) { Next::Found } else { Next::Over };
+        }
+        if fits {
             self.text.push(byte);
             self.group += 1;
             if count == 1 {
-                let known = LENGTHS.iter().find(|(country, _)| country[..] == self.text[..]);
-                match known {
+                match LENGTHS.iter().find(|(country, _)| country[..] == self.text[..]) {
                     Some((_, length)) => self.length = *length,
-                    None => self.text.clear(),
+                    None => return Next::Over,
                 }
             }
-        } else if byte == b' ' && self.group == 4 {
-            self.group = 0;
-        } else {
-            self.text.clear();
+            return Next::Open;
         }
+        if byte == b' ' && self.group == 4 {
+            self.group = 0;
+            return Next::Open;
+        }
+        Next::Over
     }
 }
 

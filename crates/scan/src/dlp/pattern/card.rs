@@ -82,6 +82,8 @@ impl Card {
                     self.digits.push(byte);
                 }
             }
+            // Of more digits than any card has, neither digits nor groups are kept.
+            b' ' | b'-' if self.last.is_ascii_digit() && self.digits.len() > 20 => {}
             b' ' | b'-' if self.last.is_ascii_digit() => {
                 self.groups.push(self.digits.len() - self.groups.iter().sum::<usize>());
             }

@@ -35,6 +35,8 @@ pub struct Patterns {
     /// Bytes before the next one.
     at: u64,
     state: Option<StateID>,
+    /// Beginnings whose end has not come. No bound is needed: all that take a byte which another one can begin behind
+    /// have beginnings of three bytes or more, and no rule reads more than 600, so that at most 200 are open at one time.
     open: Vec<Candidate>,
     /// The last bytes, for what stands before a beginning.
     recent: [u8; RECENT],
@@ -55,9 +57,6 @@ struct Candidate {
     start: u64,
     body: Vec<u8>,
 }
-
-/// Candidates at one time; more begin only where somebody wants them to, and the oldest goes.
-const OPEN: usize = 16;
 
 impl Patterns {
     pub fn push(&mut self, rules: &Rules, bytes: &[u8], hits: &mut Vec<Hit>) {
@@ -136,9 +135,6 @@ impl Patterns {
         // A key's first line may follow anything; the rest are words of their own.
         if rule.letters != Letters::Lines && (before.is_ascii_alphanumeric() || before == b'_') {
             return;
-        }
-        if self.open.len() == OPEN {
-            self.open.remove(0);
         }
         self.open.push(Candidate { rule: index, start, body: Vec::new() });
     }
@@ -243,6 +239,29 @@ mod tests {
             }
             assert!(hits(&format!("x{text}").replace("=\"", "=\"x"), 9).is_empty(), "{text}");
             assert!(hits(&text.replace(&body, &body[..rule.length.0 - 9]), 9).is_empty(), "{text}");
+        }
+    }
+
+    /// What an attacker puts behind a beginning does not push it out.
+    #[test]
+    fn decoys_hide_no_credential() {
+        let key =
+            format!("-----BEGIN RSA PRIVATE KEY-----\n{}\nMIIEpAIBAAKCAQEA{}\n", "sk-".repeat(40), noise(300, WORD));
+        for part in [1, 13, 1000] {
+            assert_eq!(hits(&key, part), ["a private key"]);
+            assert_eq!(hits("to AD12 GB33 DE75 DE75512108001245126199 now", part), ["a bank account"]);
+        }
+        let long = "1 ".repeat(100_000) + "; pay with 4539 1488 0343 6467 please";
+        assert_eq!(hits(&long, 1000), ["a card number"]);
+    }
+
+    #[test]
+    fn open_candidates_are_bounded_by_the_rules() {
+        for rule in RULES {
+            assert!(rule.length.1 <= 600, "{}", rule.begin);
+            let breaks =
+                (0..=255u8).any(|byte| rule.letters.has(byte) && !byte.is_ascii_alphanumeric() && byte != b'_');
+            assert!(!breaks || rule.begin.len() >= 3, "{}", rule.begin);
         }
     }
 
