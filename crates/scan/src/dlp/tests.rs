@@ -278,11 +278,11 @@ fn compressed_decoys_hide_no_compressed_value() {
     type Pack = fn(&[u8]) -> Vec<u8>;
     let packs: [(&str, Pack); 5] =
         [("gzip", gzip), ("zlib", zlib), ("zstd", zstd), ("zip", zip), ("gzip in gzip", |text| gzip(&gzip(text)))];
-    let decoys: [(&str, fn() -> Vec<u8>); 3] = [("gzip", unnamed_gzip), ("zlib", storing_zlib), ("zip", unnamed_zip)];
+    let decoys = [("gzip", unnamed_gzip()), ("zlib", storing_zlib()), ("zip", unnamed_zip())];
     for (packed, pack) in packs {
-        for (decoy, start) in decoys {
+        for (decoy, start) in &decoys {
             for count in [1, 2, 3, 20, 300] {
-                let body = [start().repeat(count), pack(text.as_bytes())].concat();
+                let body = [start.repeat(count), pack(text.as_bytes())].concat();
                 for (encoding, body) in [("bare", body.clone()), ("base64", base64(&body))] {
                     for part in [1, 7, 1024, 1 << 20] {
                         let chunks: Vec<&[u8]> = body.chunks(part).collect();
