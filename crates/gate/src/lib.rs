@@ -2,10 +2,10 @@
 //! that leaves a bottle passes [`egress`], and only what the policy allows leaves.
 
 pub mod audit;
-pub mod ctl;
+pub mod control;
 pub mod egress;
-pub mod events;
 pub mod listen;
 pub mod pages;
 pub mod scan_request;
 pub mod serve;
+pub mod stdio;

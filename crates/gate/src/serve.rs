@@ -1,10 +1,13 @@
-//! `serve`: one document in, the sockets bound, `ready` out, and then requests until a signal.
+//! `serve`: reads one document, binds the sockets, writes `ready`, and serves until a signal comes.
 //!
-//! Nothing is served before the document was read whole and found right; whatever is wrong ends in one `failed` line.
+//! Nothing is served before the whole document was read and checked. Every error until then ends in one `failed` line.
 
-use crate::egress::{Authority, Egress};
-use crate::events::{Events, complain};
+use crate::audit::AuditTrail;
+use crate::audit::events::Events;
+use crate::control::server::{self, Verbs};
+use crate::egress::{self, Authority, Egress};
 use crate::listen::accept::accept;
+use crate::stdio::complain;
 use std::fs::{Permissions, set_permissions};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -16,8 +19,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use wire::{DOCUMENT_VERSION, Document, Event, PRIVATE_DIR, SHARED_DIR};
 
-/// Bytes of the document; far above any honest one.
-pub const LARGEST: u64 = 64 * 1024 * 1024;
+/// Bytes of the document, which is usually far smaller.
+pub const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// How long the process waits for the reader of its stdout when it ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+/// Stack bytes of each runtime thread.
+const THREAD_STACK: usize = 256 * 1024;
+/// Threads for blocking calls.
+const MAX_BLOCKING_THREADS: usize = 4;
+/// The agent's user may connect to the gate's socket; only the gate's own user to the control socket.
+const GATE_SOCKET_MODE: u32 = 0o666;
+const CONTROL_SOCKET_MODE: u32 = 0o600;
 
 pub fn run(args: &[String]) -> i32 {
     let (mut shared, mut private) = (PathBuf::from(SHARED_DIR), PathBuf::from(PRIVATE_DIR));
@@ -36,12 +48,12 @@ pub fn run(args: &[String]) -> i32 {
     let ended = harden().and_then(|()| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(4)
-            .thread_stack_size(256 * 1024)
+            .max_blocking_threads(MAX_BLOCKING_THREADS)
+            .thread_stack_size(THREAD_STACK)
             .build()
             .map_err(|error| format!("no runtime: {error}"))?;
         let ended = runtime.block_on(serve(&shared, &private, &events));
-        // Whoever still talks is cut off: the container is going down.
+        // Connections that are still open are cut off: the container stops.
         runtime.shutdown_background();
         ended
     });
@@ -52,16 +64,17 @@ pub fn run(args: &[String]) -> i32 {
             1
         }
     };
-    events.flush(Duration::from_secs(1));
+    events.flush(FLUSH_TIMEOUT);
     code
 }
 
-/// The process holds secrets: no core dump, no tracer. And it holds two descriptors for each connection.
+/// Forbids core dumps and tracers, because the process holds secrets, and raises the limit of descriptors, because each
+/// connection takes two.
 pub fn harden() -> Result<(), String> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     nix::sys::prctl::set_dumpable(false).map_err(|error| format!("cannot become undumpable: {error}"))?;
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // Refused: then the soft limit bounds the number of connections.
+        // Without a higher limit, the soft one bounds the number of connections.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
     Ok(())
@@ -77,37 +90,39 @@ async fn serve(shared: &Path, private: &Path, events: &Arc<Events>) -> Result<()
         }
     };
     tokio::pin!(stop);
-    // Made while the person still reads the plan.
+    // Made before the document comes, while the user still reads the plan.
     let authority = Authority::new()?;
     let document = tokio::select! {
-        document = document() => document?,
+        document = read_document() => document?,
         () = &mut stop => return Ok(()),
     };
     let fingerprint = authority.fingerprint();
     let roots = document.values.get(&document.roots).map(|blob| blob.0.clone()).unwrap_or_default();
     authority.publish(shared, &roots)?;
-    let egress = Arc::new(Egress::new(document, authority, events.clone())?);
-    let door = bind(&shared.join("gate.sock"), 0o666)?;
-    let control = bind(&private.join("ctl.sock"), 0o600)?;
+    let egress = Arc::new(Egress::new(document, authority, AuditTrail::new(events.clone()))?);
+    let mut verbs = Verbs::default();
+    egress::control::register(&mut verbs, &egress);
+    let door = bind(&shared.join("gate.sock"), GATE_SOCKET_MODE)?;
+    let control = bind(&private.join("ctl.sock"), CONTROL_SOCKET_MODE)?;
     events.push(Event::Ready { version: env!("CARGO_PKG_VERSION").to_owned(), fingerprint });
     tokio::select! {
         () = accept(egress.clone(), door) => {}
-        () = egress.clone().watch_tokens() => {}
-        () = crate::ctl::serve(control, egress) => {}
+        () = egress.live.watch_tokens() => {}
+        () = server::serve(control, verbs) => {}
         () = &mut stop => {}
     }
     Ok(())
 }
 
-/// Reads stdin to its end on a thread of its own, so that a signal ends the wait.
-async fn document() -> Result<Document, String> {
-    let (tell, told) = oneshot::channel();
+/// Reads stdin to its end, on a thread of its own so that a signal ends the wait.
+async fn read_document() -> Result<Document, String> {
+    let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
         let mut text = Vec::new();
-        let read = std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut text);
-        let _ = tell.send(read.map(|_| text));
+        let read = std::io::stdin().lock().take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut text);
+        let _ = sender.send(read.map(|_| text));
     });
-    let text = match told.await {
+    let text = match receiver.await {
         Ok(Ok(text)) => text,
         Ok(Err(error)) => return Err(format!("cannot read the document: {error}")),
         Err(_) => return Err("cannot read the document".to_owned()),
@@ -115,31 +130,32 @@ async fn document() -> Result<Document, String> {
     if text.is_empty() {
         return Err("no document on stdin".to_owned());
     }
-    if text.len() as u64 > LARGEST {
+    if text.len() as u64 > MAX_DOCUMENT_BYTES {
         return Err("the document is too large".to_owned());
     }
     parse(&text)
 }
 
-/// serde's messages quote what they found, which may be a secret in the wrong place: only the position is told.
+/// The error names only a position: an error of serde quotes what it found, which may be a secret in the wrong place.
 pub fn parse(text: &[u8]) -> Result<Document, String> {
     #[derive(serde::Deserialize)]
     struct Versioned {
         version: u32,
     }
-    let place = |error: serde_json::Error| {
+    let invalid = |error: serde_json::Error| {
         format!("the document is not valid: line {}, column {}", error.line(), error.column())
     };
-    let Versioned { version } = serde_json::from_slice(text).map_err(place)?;
+    let Versioned { version } = serde_json::from_slice(text).map_err(invalid)?;
     if version != DOCUMENT_VERSION {
         return Err(format!(
             "the document has version {version}, this gate speaks {DOCUMENT_VERSION}: rebuild the images"
         ));
     }
-    serde_json::from_slice(text).map_err(place)
+    serde_json::from_slice(text).map_err(invalid)
 }
 
-/// The socket appears at `path` once it may be connected to, with its mode: who waits for it comes at once.
+/// Binds a socket under another name and renames it to `path`, so that it appears there with its mode, ready to be
+/// connected to: clients connect as soon as they see it.
 fn bind(path: &Path, mode: u32) -> Result<UnixListener, String> {
     let failed = |error: std::io::Error| format!("cannot bind `{}`: {error}", path.display());
     let fresh = path.with_extension("new");

@@ -1,5 +1,6 @@
 //! One connection of the agent to an upstream: by its route it passes untouched, or each of its requests is judged.
 
+use crate::egress::live::allowed::MatchedRoute;
 use crate::egress::passthrough;
 use crate::egress::request::conversation::Conversation;
 use crate::egress::request::serve::AgentConnection;
@@ -10,16 +11,20 @@ use tokio::net::UnixStream;
 /// Serves the connection until it ends.
 pub async fn connect(connection: Arc<AgentConnection>, stream: UnixStream) {
     let egress = &connection.egress;
-    let (snapshot, peer) = (egress.snapshot(), &connection.peer);
+    let (snapshot, peer) = (egress.live.snapshot(), &connection.peer);
     match snapshot.policy.at(&peer.host, peer.port) {
         Ok(index) if snapshot.route(index).protocol == Protocol::Tcp => {
-            return passthrough::tcp(egress, connection.record(), stream, index).await;
+            let route = MatchedRoute { snapshot, index };
+            return passthrough::tcp(egress, connection.record_by(&route.snapshot), stream, route).await;
         }
         Ok(index) if !snapshot.route(index).intercept => {
-            return passthrough::tls(egress, connection.record(), stream, index).await;
+            let route = MatchedRoute { snapshot, index };
+            return passthrough::tls(egress, connection.record_by(&route.snapshot), stream, route).await;
         }
         // A client that speaks neither TLS nor HTTP would wait for a page that it cannot read.
-        Err(denial) if !expects_http(&snapshot.policy, peer.port) => return connection.record().denied(&denial),
+        Err(denial) if !expects_http(&snapshot.policy, peer.port) => {
+            return connection.record_by(&snapshot).denied(&denial);
+        }
         Ok(_) | Err(_) => {}
     }
     drop(snapshot);

@@ -6,6 +6,7 @@ use crate::egress::Egress;
 use crate::egress::delegate::delegate_write;
 use crate::egress::inspect::leaks;
 use crate::egress::limits::{GREETING_TIMEOUT, MAX_HELLO_BYTES, PASSTHROUGH_BUFFER_BYTES};
+use crate::egress::live::allowed::MatchedRoute;
 use crate::egress::upstream::dial::Trouble;
 use policy::{Denial, Reason, plain_name};
 use std::io;
@@ -18,15 +19,16 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::rustls::server::Acceptor;
 
-/// Passes raw bytes. `index`: the route, in the record's snapshot.
-pub async fn tcp(egress: &Egress, mut record: AuditRecord, stream: UnixStream, index: usize) {
-    if let Some(upstream) = connect(egress, &mut record, index).await {
+/// Passes raw bytes.
+pub async fn tcp(egress: &Egress, mut record: AuditRecord, stream: UnixStream, route: MatchedRoute) {
+    if let Some(upstream) = connect(egress, &mut record, &route).await {
         relay(stream, upstream, &mut record, &[]).await;
     }
 }
 
-/// Passes TLS as it is, once its hello names the host of the connection. `index`: the route, in the record's snapshot.
-pub async fn tls(egress: &Egress, mut record: AuditRecord, mut stream: UnixStream, index: usize) {
+/// Passes TLS as it is, once its hello names the host of the connection.
+pub async fn tls(egress: &Egress, mut record: AuditRecord, mut stream: UnixStream, route: MatchedRoute) {
+    let index = route.index;
     let host = record.audit.host.clone();
     let hello = match timeout(GREETING_TIMEOUT, read_hello(&mut stream)).await {
         Ok(Ok(hello)) => hello,
@@ -42,22 +44,21 @@ pub async fn tls(egress: &Egress, mut record: AuditRecord, mut stream: UnixStrea
     if let Some(text) = text {
         return record.denied(&Denial::new(Reason::Name, text).near(index));
     }
-    if let Some(upstream) = connect(egress, &mut record, index).await {
+    if let Some(upstream) = connect(egress, &mut record, &route).await {
         relay(stream, upstream, &mut record, &hello.bytes).await;
     }
 }
 
 /// Connects to where the route leads. `None`: the record says why not.
-async fn connect(egress: &Egress, record: &mut AuditRecord, index: usize) -> Option<TcpStream> {
-    let snapshot = record.snapshot.clone();
-    if snapshot.route(index).host.is_wildcard()
-        && let Err(denial) = leaks::name(&snapshot, index, record)
+async fn connect(egress: &Egress, record: &mut AuditRecord, route: &MatchedRoute) -> Option<TcpStream> {
+    let (snapshot, index) = (&route.snapshot, route.index);
+    if route.rule().host.is_wildcard()
+        && let Err(denial) = leaks::inspect_host(snapshot, index, record)
     {
         record.denied(&denial.near(index));
         return None;
     }
-    let snapshot = &snapshot;
-    let found = match egress.connector.dialler.locate(snapshot, snapshot.route(index), &record.audit.host).await {
+    let found = match egress.connector.dialler.locate(snapshot, route.rule(), &record.audit.host).await {
         Ok(target) => egress.connector.dialler.tunnel(snapshot, &target).await,
         Err(trouble) => Err(trouble),
     };

@@ -13,13 +13,13 @@ pub struct ConnectionPermit {
 impl ConnectionPermit {
     /// Counts the connection as open until the permit is dropped.
     pub fn new(egress: Arc<Egress>, permit: OwnedSemaphorePermit) -> ConnectionPermit {
-        egress.counters.opened();
+        egress.trail.counters.opened();
         ConnectionPermit { egress, _permit: permit }
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.egress.counters.closed();
+        self.egress.trail.counters.closed();
     }
 }

@@ -1,7 +1,6 @@
 //! The gate's side of the one socket. The first line says what a connection is for; nothing before it is understood, and
 //! everything has a bound: the line, the time for it, and the number of connections.
 
-use crate::audit::record::AuditRecord;
 use crate::egress::Egress;
 use crate::egress::connect::connect;
 use crate::egress::limits::{
@@ -51,13 +50,13 @@ async fn open(egress: Arc<Egress>, mut stream: UnixStream, permit: ConnectionPer
     match parse(&line) {
         Some(FirstLine::Go) => {
             let _ = timeout(GREETING_TIMEOUT, async {
-                stream.write_all(&egress.snapshot().go).await?;
+                stream.write_all(&egress.live.snapshot().go).await?;
                 stream.shutdown().await
             })
             .await;
         }
         Some(FirstLine::Work(work)) => {
-            egress.events.push(Event::Work(work));
+            egress.trail.events.push(Event::Work(work));
             let _ = timeout(GREETING_TIMEOUT, stream.write_all(b"\n")).await;
         }
         Some(FirstLine::Connect(peer)) => dispatch(AgentConnection::new(egress, peer, permit), stream).await,
@@ -74,7 +73,8 @@ async fn dispatch(connection: Arc<AgentConnection>, stream: UnixStream) {
 }
 
 fn deny(egress: &Arc<Egress>, why: &str) {
-    AuditRecord::connection(egress, "", 0).denied(&Denial::new(Reason::Malformed, why));
+    let snapshot = egress.live.snapshot();
+    egress.trail.connection(&snapshot.audit_scope, "", 0).denied(&Denial::new(Reason::Malformed, why));
 }
 
 /// Reads up to the first newline and not one byte beyond it: what follows belongs to TLS or HTTP.

@@ -1,13 +1,13 @@
 //! `gate.bottle`: what is allowed in this bottle, and what was denied and why. Never a file, a line, an address behind a
 //! route, or anything about a token but that there is one.
 
+use crate::audit::events::format_rfc3339;
 use crate::egress::Egress;
 use crate::egress::request::body::Body;
 use crate::egress::request::judge::check_names;
 use crate::egress::request::page::{JSON, PLAIN, marked, page};
 use crate::egress::request::serve::{self, AgentConnection, Sni};
 use crate::egress::upstream::dial::Trouble;
-use crate::events::rfc3339;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ALLOW, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
@@ -24,7 +24,7 @@ pub async fn serve(connection: Arc<AgentConnection>, stream: UnixStream) {
 }
 
 async fn respond(connection: Arc<AgentConnection>, request: Request<Incoming>, sni: Sni) -> Response<Body> {
-    let mut record = connection.record_request(&request);
+    let mut record = connection.record_request(&connection.egress.live.snapshot(), &request);
     if let Err(denial) = check_names(&connection.peer, &request, sni.as_deref()) {
         return connection.respond_unsent(Trouble::Denied(denial), record, request).await;
     }
@@ -64,7 +64,7 @@ fn overview(egress: &Egress) -> String {
         "claude-bottle: the network of this bottle is an allowlist.\n\
          What is listed works without any proxy setting; everything else is refused. The first line that fits decides.\n\n",
     );
-    text.extend(egress.snapshot().policy.routes.iter().map(route_lines));
+    text.extend(egress.live.snapshot().policy.routes.iter().map(route_lines));
     text.push_str("\nOf one host: http://gate.bottle/HOST. What was refused lately, and why: http://gate.bottle/why\n");
     text + ASK
 }
@@ -94,7 +94,7 @@ fn route_lines(route: &Route) -> String {
 
 /// What is allowed of one host, as text.
 fn host_page(egress: &Egress, host: &str) -> Response<Body> {
-    let snapshot = egress.snapshot();
+    let snapshot = egress.live.snapshot();
     let routes = snapshot.policy.routes.iter().filter(|route| route.host.matches(host));
     let lines: String = routes.map(route_lines).collect();
     match lines.is_empty() {
@@ -105,23 +105,23 @@ fn host_page(egress: &Egress, host: &str) -> Response<Body> {
 
 /// What was denied lately, as text.
 fn denials_page(egress: &Egress) -> String {
-    let refusals = egress.counters.refusals();
+    let refusals = egress.trail.recent_denials.list();
     if refusals.is_empty() {
         return "nothing was refused so far\n".to_owned();
     }
-    let lines = refusals.into_iter().rev().map(|(at, what)| format!("{}  {what}\n", rfc3339(at)));
+    let lines = refusals.into_iter().rev().map(|(at, what)| format!("{}  {what}\n", format_rfc3339(at)));
     format!("Refused, the latest first:\n{}{ASK}", lines.collect::<String>())
 }
 
 /// What was denied lately, as JSON.
 fn denials_json(egress: &Egress) -> serde_json::Value {
-    let refusals = egress.counters.refusals().into_iter();
-    refusals.map(|(at, what)| json!({ "time": rfc3339(at), "what": what })).collect()
+    let refusals = egress.trail.recent_denials.list().into_iter();
+    refusals.map(|(at, what)| json!({ "time": format_rfc3339(at), "what": what })).collect()
 }
 
 /// All that is allowed and what was denied, as JSON.
 fn overview_json(egress: &Egress) -> String {
-    let snapshot = egress.snapshot();
+    let snapshot = egress.live.snapshot();
     let routes: Vec<_> = snapshot
         .policy
         .routes

@@ -1,6 +1,7 @@
-//! Headers on their way through: those of one hop are rebuilt, the agent's own credentials stay behind, ours go on.
+//! Headers as they are passed on: those of one hop are rebuilt, the agent's own credentials are removed, and the gate's are
+//! added.
 
-use crate::egress::live::snapshot::Injection;
+use crate::egress::live::injection::Injection;
 use hyper::HeaderMap;
 use hyper::header::{
     ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_ENCODING, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
@@ -9,59 +10,61 @@ use hyper::header::{
 use policy::{CLAIMS, CREDENTIALS, Inspect, OVERRIDES, Route, same_header};
 use scan::codec::Decoder;
 
-/// Set on every answer of the gate's own, and on no other.
+/// Set on every answer that the gate itself makes, and on no other.
 pub const MARK: HeaderName = HeaderName::from_static("x-claude-bottle");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
+/// The first header that would override the method, if there is one; no request may carry it.
 pub fn overriding(headers: &HeaderMap) -> Option<&'static str> {
-    headers.keys().find_map(|name| OVERRIDES.into_iter().find(|one| same_header(name.as_str(), one)))
+    headers.keys().find_map(|name| OVERRIDES.into_iter().find(|known| same_header(name.as_str(), known)))
 }
 
 /// Removes every spelling of these names.
 fn remove<'a>(headers: &mut HeaderMap, names: impl Iterator<Item = &'a str> + Clone) {
-    let theirs: Vec<HeaderName> =
-        headers.keys().filter(|name| names.clone().any(|one| same_header(name.as_str(), one))).cloned().collect();
-    for name in theirs {
+    let matches = |name: &HeaderName| names.clone().any(|other| same_header(name.as_str(), other));
+    let removed: Vec<HeaderName> = headers.keys().filter(|name| matches(name)).cloned().collect();
+    for name in removed {
         headers.remove(name);
     }
 }
 
+/// Headers that carry a credential. `own`: those that the gate injects on any route.
 fn credentials(own: &[HeaderName]) -> impl Iterator<Item = &str> + Clone {
     CREDENTIALS.into_iter().chain(own.iter().map(HeaderName::as_str))
 }
 
-/// One that stays behind but on routes with `agent_auth`.
+/// Is this a header that passes only on routes with `agent_auth`?
 pub fn is_credential(name: &HeaderName, own: &[HeaderName]) -> bool {
-    credentials(own).any(|one| same_header(name.as_str(), one))
+    credentials(own).any(|known| same_header(name.as_str(), known))
 }
 
-/// Does the agent ask for a WebSocket? No other upgrade passes: h2c would carry requests past the policy.
-pub fn websocket(headers: &HeaderMap) -> bool {
+/// Does the agent ask for a WebSocket? No other upgrade passes, because h2c would carry requests past the policy.
+pub fn is_websocket(headers: &HeaderMap) -> bool {
     let mut upgrades = headers.get_all(UPGRADE).iter();
-    listed(headers, "upgrade")
+    connection_lists(headers, "upgrade")
         && upgrades.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
         && upgrades.next().is_none()
 }
 
-/// What a route's rules see: names and values that are not taken off because `connection` lists them.
-pub fn going_on(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
-    let left = headers.iter().filter(|(name, _)| !listed(headers, name.as_str()));
-    left.map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
+/// The headers that a route's rules see: all but those that are removed because `connection` lists them.
+pub fn end_to_end(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
+    let passed = headers.iter().filter(|(name, _)| !connection_lists(headers, name.as_str()));
+    passed.map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
-/// What belongs to one hop only, by name or because `connection` lists it.
+/// Removes the headers of one hop: some by name, others because `connection` lists them.
 pub fn strip_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+    let listed: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| HeaderName::try_from(name.trim()).ok())
         .collect();
-    // Trailers are passed on, and the next hop sends them only to who says so.
+    // Trailers are passed on, and the upstream sends them only to a client that accepts them.
     let trailers = headers.get_all(TE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    for name in named {
+    for name in listed {
         headers.remove(name);
     }
     for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
@@ -72,10 +75,10 @@ pub fn strip_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// From the agent's headers to the upstream's. `own`: the headers that routes inject, on whichever route.
+/// Turns the agent's headers into those for the upstream. `own`: the headers that the gate injects on any route.
 pub fn outgoing(headers: &mut HeaderMap, route: &Route, own: &[HeaderName], injection: Option<&Injection>) {
     strip_hop(headers);
-    // The gate has told the agent to go on as soon as it reads the body.
+    // The gate itself answers `100 Continue`, as soon as it reads the body.
     headers.remove(EXPECT);
     headers.remove(PROXY_AUTHORIZATION);
     remove(headers, CLAIMS.into_iter());
@@ -86,13 +89,13 @@ pub fn outgoing(headers: &mut HeaderMap, route: &Route, own: &[HeaderName], inje
         headers.insert(name.clone(), value.clone());
     }
     if injection.is_some() || route.inspect_responses == Inspect::Block {
-        readable(headers);
+        accept_readable(headers);
     }
 }
 
-/// What comes back has to be read: only encodings that can be undone are asked for, and none for a part of a whole.
-fn readable(headers: &mut HeaderMap) {
-    let asked: Vec<String> = headers
+/// Asks for an answer that can be read: in an encoding that the gate can undo, and in none for a range of the whole.
+fn accept_readable(headers: &mut HeaderMap) {
+    let accepted: Vec<String> = headers
         .get_all(ACCEPT_ENCODING)
         .iter()
         .filter_map(|value| value.to_str().ok())
@@ -100,45 +103,56 @@ fn readable(headers: &mut HeaderMap) {
         .filter(|coding| Decoder::new(coding.split(';').next().unwrap_or_default()).is_some())
         .map(|coding| coding.trim().to_owned())
         .collect();
-    let asked = if headers.contains_key(RANGE) || asked.is_empty() { "identity".to_owned() } else { asked.join(", ") };
-    if let Ok(value) = HeaderValue::try_from(asked) {
+    let accepted = match headers.contains_key(RANGE) || accepted.is_empty() {
+        true => "identity".to_owned(),
+        false => accepted.join(", "),
+    };
+    if let Ok(value) = HeaderValue::try_from(accepted) {
         headers.insert(ACCEPT_ENCODING, value);
     }
 }
 
-/// What may follow a body. Some servers add it to the headers; credentials have no place there on any route (RFC 9110,
-/// section 6.5.1).
-pub fn trailing(trailers: &mut HeaderMap, own: &[HeaderName]) {
+/// Removes from a request's trailers what must not be there, because some servers merge trailers into the headers:
+/// credentials on any route, and headers that override or claim something (RFC 9110, section 6.5.1).
+pub fn clean_trailers(trailers: &mut HeaderMap, own: &[HeaderName]) {
     remove(trailers, credentials(own).chain(OVERRIDES).chain(CLAIMS));
 }
 
-/// From the upstream's headers to the agent's.
+/// Turns the upstream's headers into those for the agent.
 pub fn incoming(headers: &mut HeaderMap) {
     strip_hop(headers);
     headers.remove(TE);
     headers.remove(PROXY_AUTHENTICATE);
     headers.remove(MARK);
-    // It would send the agent to ports and protocols that the door does not have.
+    // `alt-svc` would send the agent to ports and protocols that the door does not offer.
     headers.remove(ALT_SVC);
 }
 
-/// A WebSocket without extensions: a compressed one could not be read.
-pub fn upgrade(headers: &mut HeaderMap) {
+/// Asks for a WebSocket without extensions: compressed messages could not be read.
+pub fn upgrade_to_websocket(headers: &mut HeaderMap) {
     headers.remove(SEC_WEBSOCKET_EXTENSIONS);
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-fn listed(headers: &HeaderMap, token: &str) -> bool {
+/// Does `connection` list this token?
+fn connection_lists(headers: &HeaderMap, token: &str) -> bool {
     headers
         .get_all(CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|one| one.trim().eq_ignore_ascii_case(token))
+        .any(|listed| listed.trim().eq_ignore_ascii_case(token))
 }
 
-/// All of a message's encodings, the outermost last, as `content-encoding` has them.
+/// Appends `name: value` and a newline.
+pub fn append_line(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"] {
+        text.extend_from_slice(part);
+    }
+}
+
+/// All encodings of a message, the outermost last, as `content-encoding` lists them.
 pub fn encodings(headers: &HeaderMap) -> String {
     let encodings: Result<Vec<_>, _> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::to_str).collect();
     encodings.map_or_else(|_| "unknown".to_owned(), |encodings| encodings.join(","))
@@ -150,7 +164,7 @@ mod tests {
     use policy::is_ours;
 
     #[test]
-    fn what_is_taken_off_has_no_rule() {
+    fn headers_that_are_removed_have_no_rule() {
         let names = credentials(&[]).chain(OVERRIDES).chain(CLAIMS);
         for name in names.chain(["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"])
         {
@@ -164,6 +178,6 @@ mod tests {
         for (name, value) in [("connection", "close, X-A"), ("x-a", "1"), ("x-b", "2")] {
             headers.append(name, HeaderValue::from_static(value));
         }
-        assert_eq!(going_on(&headers), [("connection", &b"close, X-A"[..]), ("x-b", b"2")]);
+        assert_eq!(end_to_end(&headers), [("connection", &b"close, X-A"[..]), ("x-b", b"2")]);
     }
 }

@@ -1,7 +1,8 @@
-//! What a request or an answer carries, looked at as it streams.
+//! What a request or an answer carries, inspected as it streams.
 
-pub mod body;
+pub mod answer;
 pub mod headers;
 pub mod leaks;
 pub mod model;
+pub mod request;
 pub mod watch;

@@ -1,42 +1,45 @@
-//! A request to the model. Its last part is kept until all of it was read: the upstream never has a whole one that was
-//! refused.
+//! A request to the model. Its last part is held back until the whole body was read, so that the upstream never gets a
+//! complete body that was denied.
 
-use crate::egress::AllowedRequest;
+use crate::egress::live::allowed::AllowedRequest;
 use hyper::body::Bytes;
 use hyper::header::CONTENT_ENCODING;
 use hyper::http::request;
 use policy::{Denial, Reason};
 use scan::messages::Messages;
 
-pub struct Model {
+pub struct ModelRequest {
     messages: Messages,
-    kept: Bytes,
+    held: Bytes,
 }
 
-impl Model {
-    pub fn new(allowed: &AllowedRequest, head: &request::Parts) -> Result<Model, Denial> {
+impl ModelRequest {
+    pub fn new(allowed: &AllowedRequest, head: &request::Parts) -> Result<ModelRequest, Denial> {
         if head.headers.contains_key(CONTENT_ENCODING) {
-            return Err(refused("a compressed request to the model is not read".to_owned()));
+            return Err(denial("a compressed request to the model is not read".to_owned()));
         }
-        Ok(Model::allowing(&allowed.rule().server_tools))
+        Ok(ModelRequest::allowing(&allowed.rule().server_tools))
     }
 
-    fn allowing(tools: &[String]) -> Model {
-        Model { messages: Messages::new(tools), kept: Bytes::new() }
+    /// `tools`: names of the server tools that a request may use.
+    fn allowing(tools: &[String]) -> ModelRequest {
+        ModelRequest { messages: Messages::new(tools), held: Bytes::new() }
     }
 
+    /// Returns what may leave.
     pub fn push(&mut self, bytes: Bytes) -> Result<Bytes, Denial> {
-        self.messages.push(&bytes).map_err(refused)?;
-        Ok(if bytes.is_empty() { bytes } else { std::mem::replace(&mut self.kept, bytes) })
+        self.messages.push(&bytes).map_err(denial)?;
+        Ok(if bytes.is_empty() { bytes } else { std::mem::replace(&mut self.held, bytes) })
     }
 
+    /// The body is complete: returns what was held back.
     pub fn finish(&mut self) -> Result<Bytes, Denial> {
-        self.messages.finish().map_err(refused)?;
-        Ok(std::mem::take(&mut self.kept))
+        self.messages.finish().map_err(denial)?;
+        Ok(std::mem::take(&mut self.held))
     }
 }
 
-fn refused(why: String) -> Denial {
+fn denial(why: String) -> Denial {
     Denial::new(Reason::Model, why)
 }
 
@@ -50,7 +53,7 @@ mod tests {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| *cut % (text.len() + 1)).collect();
         cuts.extend([0, text.len()]);
         cuts.sort_unstable();
-        let (mut model, mut left) = (Model::allowing(&[]), Vec::new());
+        let (mut model, mut left) = (ModelRequest::allowing(&[]), Vec::new());
         for pair in cuts.windows(2) {
             match model.push(Bytes::copy_from_slice(&text.as_bytes()[pair[0]..pair[1]])) {
                 Ok(bytes) => left.extend_from_slice(&bytes),

@@ -1,5 +1,5 @@
-//! An answer that is looked at for hidden instructions, beside its way to the agent. Where that is only told, an answer
-//! that cannot be read passes; where it is refused, it does not.
+//! Looks for hidden instructions in an answer while it passes. An answer that cannot be read passes on a route that only
+//! warns of instructions, and does not pass on one that blocks them.
 
 use crate::egress::inspect::headers::encodings;
 use hyper::HeaderMap;
@@ -8,75 +8,80 @@ use policy::{Denial, Inspect, Reason};
 use scan::answers::{Instructions, Kind};
 use scan::codec::{Decoder, PART};
 
-/// Why an answer does not pass that has to be read.
+/// Why an answer does not pass that must be read.
 pub const UNREADABLE: &str = "the answer is encoded in a way that cannot be read";
 
-pub struct Watch {
+/// Bytes that are decoded at once.
+const DECODE_STEP: usize = 8 * PART;
+
+pub struct InstructionWatch {
     instructions: Instructions,
-    /// None: what it is shown is plain.
+    /// `None`: what is pushed is not encoded.
     decoder: Option<Decoder>,
     pub inspect: Inspect,
-    /// Events are to arrive as they happen.
-    pub waits: bool,
+    /// Should the answer's head wait for the beginning of its body? Not for a stream of events, which must arrive as they
+    /// happen.
+    pub delays_head: bool,
 }
 
-impl Watch {
-    /// `None`: there is nothing to look for. The error is why the answer does not pass.
-    pub fn new(inspect: Inspect, path: &str, headers: &HeaderMap) -> Result<Option<Watch>, String> {
+impl InstructionWatch {
+    /// `None`: nothing is looked for in this answer. The error says why the answer does not pass.
+    pub fn new(inspect: Inspect, path: &str, headers: &HeaderMap) -> Result<Option<InstructionWatch>, String> {
         if inspect == Inspect::Off {
             return Ok(None);
         }
-        let said = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
-        let Some(kind) = Kind::of(said, path) else { return Ok(None) };
+        let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+        let Some(kind) = Kind::of(content_type, path) else { return Ok(None) };
         let decoder = match Decoder::new(&encodings(headers)) {
             Some(decoder) => (!decoder.is_identity()).then_some(decoder),
-            None if inspect == Inspect::Block => {
-                return Err(UNREADABLE.to_owned());
-            }
+            None if inspect == Inspect::Block => return Err(UNREADABLE.to_owned()),
             None => return Ok(None),
         };
-        let waits = inspect == Inspect::Block && kind != Kind::Events;
-        Ok(Some(Watch { instructions: Instructions::new(kind), decoder, inspect, waits }))
+        let delays_head = inspect == Inspect::Block && kind != Kind::Events;
+        Ok(Some(InstructionWatch { instructions: Instructions::new(kind), decoder, inspect, delays_head }))
     }
 
-    /// It is shown what was decoded elsewhere.
-    pub fn plain(&mut self) {
+    /// What is pushed from now on was decoded by the caller.
+    pub fn expect_decoded(&mut self) {
         self.decoder = None;
     }
 
+    /// Is the rest of the answer of no interest?
     pub fn is_done(&self) -> bool {
         self.instructions.is_done()
     }
 
+    /// What was found in `bytes` and what came before, if anything. The error says why the answer does not pass.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Option<&'static str>, String> {
         let Some(decoder) = &mut self.decoder else { return Ok(self.instructions.push(bytes)) };
-        let mut plain = Vec::new();
-        for part in bytes.chunks(8 * PART) {
+        let mut decoded = Vec::new();
+        for part in bytes.chunks(DECODE_STEP) {
             if self.instructions.is_done() {
                 break;
             }
-            if let Err(broken) = decoder.push(part, &mut plain) {
+            if let Err(broken) = decoder.push(part, &mut decoded) {
                 return if self.inspect == Inspect::Block { Err(broken.0.to_owned()) } else { Ok(self.finish()) };
             }
-            if let Some(sign) = self.instructions.push(&plain) {
+            if let Some(sign) = self.instructions.push(&decoded) {
                 return Ok(Some(sign));
             }
-            plain.clear();
+            decoded.clear();
         }
         Ok(None)
     }
 
+    /// The answer is complete: what was found at its end, if anything.
     pub fn finish(&mut self) -> Option<&'static str> {
         let mut rest = Vec::new();
         if let Some(decoder) = &mut self.decoder {
-            // Where it is cut, so it is for whoever reads it.
+            // An answer that was cut off is cut off for its reader as well.
             let _ = decoder.finish(&mut rest);
         }
         self.instructions.push(&rest).or_else(|| self.instructions.finish())
     }
 }
 
-/// What the agent is told in place of such an answer.
+/// What the agent gets in place of an answer that holds instructions.
 pub fn refusal(sign: &str) -> Denial {
     Denial::new(Reason::Answer, format!("the answer holds {sign}, and its route does not let that through"))
 }
@@ -91,7 +96,7 @@ mod tests {
         let watch = |inspect, said: &'static str, encoding: &'static str| {
             let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(said))]);
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
-            Watch::new(inspect, "/", &headers).map(|watch| watch.map(|watch| watch.waits))
+            InstructionWatch::new(inspect, "/", &headers).map(|watch| watch.map(|watch| watch.delays_head))
         };
         assert_eq!(watch(Inspect::Block, "text/html", "gzip"), Ok(Some(true)));
         assert_eq!(watch(Inspect::Block, "text/event-stream", "identity"), Ok(Some(false)));

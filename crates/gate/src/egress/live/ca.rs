@@ -1,5 +1,5 @@
-//! The bottle's certificate authority. Its key lives in this process's memory and nowhere else; the shared volume gets
-//! the certificate, a bundle with the roots of the host's choice, and a store for Java.
+//! The bottle's certificate authority. Its key exists only in this process's memory; the shared volume gets the
+//! certificate, a bundle of it with the roots that the host trusts, and a trust store for Java.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -17,14 +17,14 @@ use tokio_rustls::rustls::server::{NoServerSessionStorage, ProducesTickets};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
-/// Names with a certificate at hand; the door gives out no more addresses than this.
-const CACHED: usize = 1024;
-const VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
+/// Certificates that are kept. The door gives out no more addresses than this, so no honest bottle needs more names.
+const MAX_CACHED_NAMES: usize = 1024;
+const TLS_VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    /// One key for all leaves: making a certificate is then one signature.
-    leaf: KeyPair,
+    /// The key of all leaf certificates: making one then takes a single signature.
+    leaf_key: KeyPair,
     tickets: Arc<dyn ProducesTickets>,
     configs: Mutex<HashMap<String, Arc<ServerConfig>>>,
 }
@@ -38,12 +38,12 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         (params.not_before, params.not_after) = validity();
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().map_err(failed)?).map_err(failed)?;
-        let leaf = KeyPair::generate().map_err(failed)?;
+        let leaf_key = KeyPair::generate().map_err(failed)?;
         let tickets = ring::Ticketer::new().map_err(|error| format!("cannot make session tickets: {error}"))?;
-        Ok(Authority { issuer, leaf, tickets, configs: Mutex::default() })
+        Ok(Authority { issuer, leaf_key, tickets, configs: Mutex::default() })
     }
 
-    /// SHA-256 of the certificate, in hex.
+    /// SHA-256 of the CA certificate, in hex.
     pub fn fingerprint(&self) -> String {
         let mut hash = ring::cipher_suite::TLS13_AES_128_GCM_SHA256
             .tls13()
@@ -53,12 +53,12 @@ impl Authority {
         hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The certificate.
+    /// The CA certificate in PEM.
     pub fn pem(&self) -> String {
         self.issuer.pem()
     }
 
-    /// Writes what the agent's programs trust. `roots`: PEM.
+    /// Writes the files that the agent's programs trust into the shared volume. `roots`: PEM.
     pub fn publish(&self, shared: &Path, roots: &[u8]) -> Result<(), String> {
         let put = |name: &str, bytes: &[u8]| {
             let path = shared.join(name);
@@ -75,34 +75,34 @@ impl Authority {
         put("cacerts", &java_store(&bundle))
     }
 
-    /// What a server of this name shows. `name`: lower case.
-    pub fn config(&self, name: &str) -> Result<Arc<ServerConfig>, String> {
+    /// The TLS configuration of a server of this name, with a certificate for it. `name`: lower case.
+    pub fn server_config(&self, name: &str) -> Result<Arc<ServerConfig>, String> {
         let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(config) = configs.get(name) {
             return Ok(config.clone());
         }
-        let config = Arc::new(self.make(name).map_err(|error| format!("cannot make a certificate: {error}"))?);
-        if configs.len() >= CACHED {
+        let config = Arc::new(self.make_config(name).map_err(|error| format!("cannot make a certificate: {error}"))?);
+        if configs.len() >= MAX_CACHED_NAMES {
             configs.clear();
         }
         configs.insert(name.to_owned(), config.clone());
         Ok(config)
     }
 
-    fn make(&self, name: &str) -> Result<ServerConfig, Box<dyn std::error::Error>> {
+    fn make_config(&self, name: &str) -> Result<ServerConfig, Box<dyn std::error::Error>> {
         let mut params = CertificateParams::new(vec![name.to_owned()])?;
         params.distinguished_name = common_name(if name.len() <= 64 { name } else { "claude-bottle" });
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         (params.not_before, params.not_after) = validity();
-        let certificate = params.signed_by(&self.leaf, &self.issuer)?;
+        let certificate = params.signed_by(&self.leaf_key, &self.issuer)?;
         let provider = Arc::new(ring::default_provider());
-        let key = PrivateKeyDer::try_from(self.leaf.serialize_der())?;
+        let key = PrivateKeyDer::try_from(self.leaf_key.serialize_der())?;
         let chain = vec![certificate.der().clone(), self.issuer.der().clone()];
         let certified = CertifiedKey::from_der(chain, key, &provider)?;
         let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(VERSIONS)?
+            .with_protocol_versions(TLS_VERSIONS)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(tokio_rustls::rustls::sign::SingleCertAndKey::from(certified)));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -119,17 +119,17 @@ fn common_name(name: &str) -> DistinguishedName {
     distinguished
 }
 
-/// A day of grace for clocks that differ; two years, because a kept bottle's session may be long.
+/// From a day ago, because clocks differ, for two years, because a session may be long.
 fn validity() -> (OffsetDateTime, OffsetDateTime) {
     let now = OffsetDateTime::now_utc();
     (now - Duration::days(1), now + Duration::days(730))
 }
 
-/// Java's own format, password `changeit` (its default). Not PKCS#12: Java opens the store of its roots without a password,
-/// and finds nothing in one whose certificates are encrypted.
+/// A trust store in Java's own format (JKS) with Java's default password, `changeit`. PKCS#12 would not do: Java opens the
+/// store of its roots without a password, and then finds nothing in one whose certificates are encrypted.
 fn java_store(bundle: &[u8]) -> Vec<u8> {
     let mut known = RootCertStore::empty();
-    // A root that this reader cannot parse is one that Java will do without: it would refuse the whole store for it.
+    // A root that rustls cannot parse is left out: Java rejects the whole store if it cannot parse one of its roots.
     let roots: Vec<CertificateDer> = CertificateDer::pem_slice_iter(bundle)
         .flatten()
         .filter(|certificate| known.add(certificate.clone()).is_ok())
@@ -141,7 +141,7 @@ fn java_store(bundle: &[u8]) -> Vec<u8> {
     let mut store = Vec::from([0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]);
     store.extend((roots.len() as u32).to_be_bytes());
     for (index, certificate) in roots.iter().enumerate() {
-        // A certificate that is trusted, its name, and when it came.
+        // An entry of the kind "trusted certificate": its alias, and the time it was added.
         store.extend(2u32.to_be_bytes());
         text(&mut store, &format!("root-{index}"));
         store.extend(0u64.to_be_bytes());

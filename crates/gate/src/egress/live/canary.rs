@@ -1,17 +1,18 @@
-//! The canary: a credential that opens nothing, made for each bottle and laid where thieves look. Nothing honest ever
-//! sends it, so where it appears, something is stealing.
+//! The canary: a credential that opens nothing, made for each bottle and put where a thief looks. No honest program ever
+//! sends it, so a request that carries it is part of a theft.
 
 use tokio_rustls::rustls::crypto::ring;
 use wire::{File, Go, Source, WriteMode};
 
+/// The environment variable that holds it.
 const VARIABLE: &str = "BACKUP_API_TOKEN";
+/// The file that holds it, relative to the home directory.
 const FILE: &str = ".config/backup/credentials";
 const LETTERS: &[u8; 32] = b"ABCDEFGHJKMNPQRSTVWXYZ0123456789";
 
-/// Puts one into what the agent gets, and says what it is.
+/// Adds a new canary to what the agent gets, and returns it. Never overwrites what the operator has put there.
 pub fn plant(go: &mut Go) -> Result<String, String> {
-    let canary = format!("bkp_{}", letters()?);
-    // What the operator has put there is the operator's.
+    let canary = format!("bkp_{}", random_letters()?);
     go.env.entry(VARIABLE.to_owned()).or_insert_with(|| Source::Text(canary.clone()));
     if !go.files.iter().any(|file| file.path == FILE) {
         let text = format!("[default]\nuser = backup\ntoken = {canary}\n");
@@ -20,8 +21,8 @@ pub fn plant(go: &mut Go) -> Result<String, String> {
     Ok(canary)
 }
 
-/// That nobody has said before.
-pub fn letters() -> Result<String, String> {
+/// 32 letters and digits from the cryptographic random number generator: 160 bits.
+pub fn random_letters() -> Result<String, String> {
     let mut bytes = [0; 32];
     ring::default_provider().secure_random.fill(&mut bytes).map_err(|_| "no random numbers".to_owned())?;
     Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect())

@@ -1,42 +1,42 @@
-//! What became different from one policy to the next, for the audit trail: routes, and no more of a token than its scheme.
+//! What a reload changes, for the audit trail: whole routes, and of a token only its scheme.
 
 use policy::Route;
 use serde_json::{Value, json};
 use wire::{Event, RouteSummary};
 
-/// Said of every route.
-const ALWAYS: [&str; 5] = ["host", "port", "methods", "paths", "origin"];
+/// Keys that are shown even if they hold their default.
+const ALWAYS_SHOWN: [&str; 5] = ["host", "port", "methods", "paths", "origin"];
 
 pub fn changes(before: &[Route], after: &[Route]) -> Event {
-    let mut gone: Vec<Option<&Route>> = before.iter().map(Some).collect();
+    let mut unmatched: Vec<Option<&Route>> = before.iter().map(Some).collect();
     let (mut added, mut stayed) = (Vec::new(), Vec::new());
     for route in after {
-        match gone.iter().position(|one| *one == Some(route)) {
+        match unmatched.iter().position(|old| *old == Some(route)) {
             Some(index) => {
-                gone[index] = None;
+                unmatched[index] = None;
                 stayed.push(index);
             }
-            None => added.push(rule(route)),
+            None => added.push(summary(route)),
         }
     }
-    let removed = gone.into_iter().flatten().map(rule).collect();
+    let removed = unmatched.into_iter().flatten().map(summary).collect();
     Event::Reloaded { added, removed, reordered: !stayed.is_sorted() }
 }
 
-/// Without what it would say by default.
-fn rule(route: &Route) -> RouteSummary {
-    let written = |route: &Route| match serde_json::to_value(route) {
+/// The route without the keys that hold their default.
+fn summary(route: &Route) -> RouteSummary {
+    let members = |route: &Route| match serde_json::to_value(route) {
         Ok(Value::Object(members)) => members,
         _ => RouteSummary::new(),
     };
-    let plain = json!({ "host": "a.b", "port": 443, "methods": [], "paths": [], "origin": "" });
-    let plain = serde_json::from_value(plain).map(|route| written(&route)).unwrap_or_default();
-    let mut rule = written(route);
-    rule.retain(|key, value| ALWAYS.contains(&key.as_str()) || plain.get(key) != Some(value));
-    if let Some(auth) = rule.get_mut("auth") {
+    let default = json!({ "host": "a.b", "port": 443, "methods": [], "paths": [], "origin": "" });
+    let default = serde_json::from_value(default).map(|route| members(&route)).unwrap_or_default();
+    let mut summary = members(route);
+    summary.retain(|key, value| ALWAYS_SHOWN.contains(&key.as_str()) || default.get(key) != Some(value));
+    if let Some(auth) = summary.get_mut("auth") {
         *auth = auth.get("scheme").cloned().unwrap_or_default();
     }
-    rule
+    summary
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! What the snapshots of one gate are made of, beside their policy: all that was in the document, and what came later.
+//! The secrets of one gate: what its document held, the tokens that came later, and when each of them ends.
 //!
-//! What was a secret once is known as one for some minutes longer. No type here has a derived `Debug`.
+//! A value that was replaced still counts as a secret for some minutes. No type here has a derived `Debug`.
 
 use crate::egress::live::canary;
-use crate::egress::live::lease::{Lease, Same};
-use crate::egress::live::snapshot::go_message;
-use crate::egress::upstream::proxy::{Proxy, proxy};
+use crate::egress::live::go_message::PreparedGo;
+use crate::egress::live::lease::{Lease, Renewal};
+use crate::egress::live::proxy::UpstreamProxy;
 use hyper::body::Bytes;
 use policy::Policy;
 use scan::dlp;
@@ -17,29 +17,30 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use wire::{Blob, Document, Source, Token, Values};
 
-/// How long a value that was replaced is still known: requests with it may be under way.
-const REMEMBERED: Duration = Duration::from_secs(600);
-/// Of one gate; the oldest goes first.
-const MOST: usize = 64;
+/// How long a replaced value still counts as a secret: requests that carry it may be under way.
+const REPLACED_LIFETIME: Duration = Duration::from_secs(600);
+/// Replaced values that are kept; the oldest goes first.
+const MAX_REPLACED: usize = 64;
 
-/// Whose a secret is.
+/// Who has a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Class {
-    /// Nothing but the gate ever had it.
+pub enum Exposure {
+    /// The gate alone.
     GateOnly,
     /// The agent was given it.
     Seen,
 }
 
-/// A value that must not leave in any other way than the gate's own.
+/// A value that must leave the bottle only where the gate itself sends it.
 #[derive(Clone)]
 pub struct Secret {
     pub name: String,
-    pub class: Class,
+    pub exposure: Exposure,
     pub bytes: Vec<u8>,
 }
 
+/// All values of one gate. A change is made to a clone, which replaces the store once a snapshot could be made of it.
 #[derive(Clone)]
 pub struct SecretStore {
     pub identity: String,
@@ -47,115 +48,147 @@ pub struct SecretStore {
     /// The answer to `GO`.
     pub go: Bytes,
     pub roots: Arc<RootCertStore>,
-    pub proxy: Option<Proxy>,
-    /// Without what is in the go alone.
+    pub proxy: Option<UpstreamProxy>,
+    /// All values but those in `seen`.
     values: Values,
+    /// Values that the agent was given in the go message.
     seen: Values,
-    /// Names that any policy had a token by.
+    /// Names of the tokens of every policy so far.
     tokens: BTreeSet<String>,
-    /// Values that a command prints.
+    /// The tokens that a command prints.
     leases: BTreeMap<String, Lease>,
-    past: Vec<(Secret, SystemTime)>,
-    /// Values in the agent's environment: the other ones that it was given are texts, prompts and settings.
-    confided: BTreeSet<String>,
+    replaced: Vec<Replaced>,
+    /// Names of the values in the agent's environment. Requests are scanned for these; the other values that the agent was
+    /// given are texts, prompts and settings.
+    env_values: BTreeSet<String>,
     canary: String,
 }
 
+/// A token's former value.
+#[derive(Clone)]
+struct Replaced {
+    secret: Secret,
+    at: SystemTime,
+}
+
 impl SecretStore {
-    /// The policy comes back, to be made a snapshot of.
+    /// Takes the document apart. The policy comes back, for the first snapshot.
     pub fn new(document: Document) -> Result<(SecretStore, Policy), String> {
-        let Document { identity, bottle, policy, go, roots, upstream_proxy, printed, mut values, .. } = document;
-        let mut go = go;
-        let confided = go.env.values().filter_map(Source::value).map(str::to_owned).collect();
+        let Document { identity, bottle, policy, mut go, roots, upstream_proxy, printed, mut values, .. } = document;
+        let env_values = go.env.values().filter_map(Source::value).map(str::to_owned).collect();
         let canary = canary::plant(&mut go)?;
         let mut base = RootCertStore::empty();
-        add(&mut base, &roots, value(&values, &roots)?)?;
-        let proxy = upstream_proxy.as_deref().map(|name| proxy(value(&values, name)?)).transpose()?;
-        let tokens: BTreeSet<String> = tokens(&policy).map(str::to_owned).collect();
-        let secrets: BTreeSet<&str> = tokens.iter().map(String::as_str).chain(upstream_proxy.as_deref()).collect();
-        let (go, seen) = go_message(go, &secrets, &mut values)?;
-        let (leases, past, roots) = (BTreeMap::new(), Vec::new(), Arc::new(base));
-        let mut stock =
-            SecretStore { identity, bottle, go, roots, proxy, values, seen, tokens, leases, past, confided, canary };
-        stock.print(&printed)?;
-        Ok((stock, policy))
+        add_certificates(&mut base, &roots, value(&values, &roots)?)?;
+        let proxy = match &upstream_proxy {
+            Some(name) => Some(UpstreamProxy::parse(value(&values, name)?)?),
+            None => None,
+        };
+        let tokens: BTreeSet<String> = token_names(&policy).map(str::to_owned).collect();
+        let gate_only: BTreeSet<&str> = tokens.iter().map(String::as_str).chain(upstream_proxy.as_deref()).collect();
+        let PreparedGo { message: go, values: seen } = PreparedGo::new(go, &gate_only, &mut values)?;
+        let (leases, replaced, roots) = (BTreeMap::new(), Vec::new(), Arc::new(base));
+        let mut store = SecretStore {
+            identity,
+            bottle,
+            go,
+            roots,
+            proxy,
+            values,
+            seen,
+            tokens,
+            leases,
+            replaced,
+            env_values,
+            canary,
+        };
+        store.read_printed(&printed)?;
+        Ok((store, policy))
     }
 
-    /// Values for another policy, beside those that are there.
+    /// Adds the values that come with another policy. `printed`: names of those that a command prints.
     pub fn add(&mut self, policy: &Policy, values: Values, printed: &BTreeSet<String>) -> Result<(), String> {
         let now = SystemTime::now();
         for (name, blob) in values {
             if self.seen.contains_key(&name) {
                 return Err(format!("`{name}` was given to the agent: it cannot be another"));
             }
-            self.forget(&name, &blob.0, now);
+            self.keep_replaced(&name, &blob.0, now);
             self.leases.remove(&name);
             self.values.insert(name, blob);
         }
-        self.tokens.extend(tokens(policy).map(str::to_owned));
+        self.tokens.extend(token_names(policy).map(str::to_owned));
         let fresh: BTreeSet<String> = printed.iter().filter(|name| !self.leases.contains_key(*name)).cloned().collect();
-        self.print(&fresh)
+        self.read_printed(&fresh)
     }
 
-    /// These are what a command printed.
-    fn print(&mut self, names: &BTreeSet<String>) -> Result<(), String> {
+    /// Reads these values as the output of their commands, and begins their leases.
+    fn read_printed(&mut self, names: &BTreeSet<String>) -> Result<(), String> {
         let now = SystemTime::now();
         for name in names {
-            let token = read(name, value(&self.values, name)?, now)?;
+            let token = read_token(name, value(&self.values, name)?, now)?;
             self.leases.insert(name.clone(), Lease::new(token.life, now));
             self.values.insert(name.clone(), Blob(token.value));
         }
         Ok(())
     }
 
-    /// What the command of `name` printed now takes the place of what it printed before.
+    /// Replaces the token `name` by what its command printed now.
     pub fn renew(&mut self, name: &str, printed: &[u8]) -> Result<(), String> {
         let now = SystemTime::now();
         let lease = self.leases.get(name).ok_or_else(|| format!("`{name}` is no token that a command prints"))?;
-        let token = read(name, printed, now)?;
-        let same = match value(&self.values, name)? == token.value {
-            true => Same::Yes,
-            false => Same::No,
+        let token = read_token(name, printed, now)?;
+        let renewal = match value(&self.values, name)? == token.value {
+            true => Renewal::SameValue,
+            false => Renewal::NewValue,
         };
-        let lease = lease.next(token.life, now, same);
-        self.forget(name, &token.value, now);
+        let lease = lease.renewed(token.life, now, renewal);
+        self.keep_replaced(name, &token.value, now);
         self.leases.insert(name.to_owned(), lease);
         self.values.insert(name.to_owned(), Blob(token.value));
         Ok(())
     }
 
-    /// The value of `name` is about to be another.
-    fn forget(&mut self, name: &str, next: &[u8], now: SystemTime) {
-        self.past.retain(|(_, since)| now.duration_since(*since).unwrap_or_default() < REMEMBERED);
+    /// Keeps the present value of the token `name` as a secret for a while, if `next` is another one.
+    fn keep_replaced(&mut self, name: &str, next: &[u8], now: SystemTime) {
+        self.replaced.retain(|old| now.duration_since(old.at).unwrap_or_default() < REPLACED_LIFETIME);
         let token = self.tokens.contains(name).then(|| self.values.get(name)).flatten();
         if let Some(Blob(bytes)) = token.filter(|blob| blob.0 != next) {
-            if self.past.len() >= MOST {
-                self.past.remove(0);
+            if self.replaced.len() >= MAX_REPLACED {
+                self.replaced.remove(0);
             }
-            self.past.push((Secret { name: name.to_owned(), class: Class::GateOnly, bytes: bytes.clone() }, now));
+            let secret = Secret { name: name.to_owned(), exposure: Exposure::GateOnly, bytes: bytes.clone() };
+            self.replaced.push(Replaced { secret, at: now });
         }
     }
 
-    /// All that is secret, once each; what the agent was given is no secret of the gate's, by whatever name.
+    /// All secrets, each value once. A value that the agent was given is never `GateOnly`, under whatever other name it
+    /// stands.
     pub fn secrets(&self) -> Vec<Secret> {
-        let secret = |name: &str, class, bytes: &[u8]| Secret { name: name.to_owned(), class, bytes: bytes.to_vec() };
-        let seen = self.seen.iter().map(|(name, blob)| secret(name, Class::Seen, &blob.0));
+        let secret =
+            |name: &str, exposure, bytes: &[u8]| Secret { name: name.to_owned(), exposure, bytes: bytes.to_vec() };
+        let seen = self.seen.iter().map(|(name, blob)| secret(name, Exposure::Seen, &blob.0));
         let tokens = self.tokens.iter().filter_map(|name| self.values.get_key_value(name));
-        let tokens = tokens.map(|(name, blob)| secret(name, Class::GateOnly, &blob.0));
-        let proxy = self.proxy.iter().map(|proxy| secret("proxy", Class::GateOnly, &proxy.password));
-        let past = self.past.iter().map(|(secret, _)| secret.clone());
+        let tokens = tokens.map(|(name, blob)| secret(name, Exposure::GateOnly, &blob.0));
+        let proxy = self.proxy.iter().map(|proxy| secret("proxy", Exposure::GateOnly, &proxy.password));
+        let replaced = self.replaced.iter().map(|old| old.secret.clone());
         let mut known = BTreeSet::new();
-        let all = seen.chain(tokens).chain(proxy).chain(past);
+        let all = seen.chain(tokens).chain(proxy).chain(replaced);
         all.filter(|secret| !secret.bytes.is_empty() && known.insert(secret.bytes.clone())).collect()
     }
 
-    /// What is looked for in requests.
+    /// What requests are scanned for: the secrets, the proxy's credentials as a header carries them, and the canary.
     pub fn known(&self) -> Vec<dlp::Known> {
-        let all =
-            self.secrets().into_iter().filter(|one| one.class == Class::GateOnly || self.confided.contains(&one.name));
-        let mut known: Vec<_> = all
-            .map(|Secret { name, class, bytes }| {
-                let class = if class == Class::Seen { dlp::Class::Seen } else { dlp::Class::GateOnly };
+        let is_scanned_for =
+            |secret: &Secret| secret.exposure == Exposure::GateOnly || self.env_values.contains(&secret.name);
+        let mut known: Vec<_> = self
+            .secrets()
+            .into_iter()
+            .filter(is_scanned_for)
+            .map(|Secret { name, exposure, bytes }| {
+                let class = match exposure {
+                    Exposure::GateOnly => dlp::Class::GateOnly,
+                    Exposure::Seen => dlp::Class::Seen,
+                };
                 dlp::Known { name, class, bytes }
             })
             .collect();
@@ -168,6 +201,7 @@ impl SecretStore {
         known
     }
 
+    /// A value that the agent was not given. The error names it.
     pub fn value(&self, name: &str) -> Result<&[u8], String> {
         value(&self.values, name)
     }
@@ -180,21 +214,21 @@ impl SecretStore {
         self.leases.get(name)
     }
 
-    /// The roots, and the certificates of this value.
-    pub fn roots_and(&self, name: &str) -> Result<RootCertStore, String> {
+    /// The roots, and the certificates in the value `name` beside them.
+    pub fn roots_with(&self, name: &str) -> Result<RootCertStore, String> {
         let mut store = RootCertStore::clone(&self.roots);
-        add(&mut store, name, self.value(name)?)?;
+        add_certificates(&mut store, name, self.value(name)?)?;
         Ok(store)
     }
 }
 
-fn tokens(policy: &Policy) -> impl Iterator<Item = &str> {
+fn token_names(policy: &Policy) -> impl Iterator<Item = &str> {
     policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| auth.token.as_str())
 }
 
-fn read(name: &str, printed: &[u8], now: SystemTime) -> Result<Token, String> {
-    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    match Token::read(printed, since) {
+fn read_token(name: &str, printed: &[u8], now: SystemTime) -> Result<Token, String> {
+    let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    match Token::read(printed, since_1970) {
         Ok(token) if token.has_ended() => Err(format!("the token `{name}` has ended already")),
         Ok(token) => Ok(token),
         Err(why) => Err(format!("the command of the token `{name}`: {why}")),
@@ -205,7 +239,7 @@ fn value<'a>(values: &'a Values, name: &str) -> Result<&'a [u8], String> {
     values.get(name).map(|blob| blob.0.as_slice()).ok_or_else(|| format!("the document has no value `{name}`"))
 }
 
-fn add(store: &mut RootCertStore, name: &str, pem: &[u8]) -> Result<(), String> {
+fn add_certificates(store: &mut RootCertStore, name: &str, pem: &[u8]) -> Result<(), String> {
     let (added, _) = store.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
     if added == 0 { Err(format!("`{name}` holds no certificate")) } else { Ok(()) }
 }
@@ -216,7 +250,7 @@ mod tests {
     use serde_json::json;
     use wire::encode_base64;
 
-    fn stock() -> SecretStore {
+    fn store() -> SecretStore {
         let key = rcgen::KeyPair::generate().unwrap();
         let roots = rcgen::CertificateParams::default().self_signed(&key).unwrap().pem();
         let blob = |text: &str| encode_base64(text.as_bytes());
@@ -234,49 +268,49 @@ mod tests {
             },
         });
         SecretStore::new(serde_json::from_value(document).unwrap())
-            .map(|(stock, _)| stock)
+            .map(|(store, _)| store)
             .unwrap_or_else(|why| panic!("{why}"))
     }
 
-    fn known(stock: &SecretStore) -> Vec<(Class, String)> {
-        let secrets = stock.secrets().into_iter();
-        secrets.map(|secret| (secret.class, String::from_utf8(secret.bytes).unwrap())).collect()
+    fn known(store: &SecretStore) -> Vec<(Exposure, String)> {
+        let secrets = store.secrets().into_iter();
+        secrets.map(|secret| (secret.exposure, String::from_utf8(secret.bytes).unwrap())).collect()
     }
 
     #[test]
     fn what_a_token_was_is_known_for_a_while() {
-        let mut stock = stock();
-        let is = |class, text: &str| (class, text.to_owned());
-        let first = [is(Class::Seen, "1234"), is(Class::GateOnly, "first"), is(Class::GateOnly, "pass")];
-        assert_eq!(known(&stock), first);
-        stock.renew("tok", b"second").unwrap();
-        stock.renew("tok", b"second").unwrap();
+        let mut store = store();
+        let is = |exposure, text: &str| (exposure, text.to_owned());
+        let first = [is(Exposure::Seen, "1234"), is(Exposure::GateOnly, "first"), is(Exposure::GateOnly, "pass")];
+        assert_eq!(known(&store), first);
+        store.renew("tok", b"second").unwrap();
+        store.renew("tok", b"second").unwrap();
         assert_eq!(
-            known(&stock)[1..].to_vec(),
-            [is(Class::GateOnly, "second"), is(Class::GateOnly, "pass"), is(Class::GateOnly, "first")]
+            known(&store)[1..].to_vec(),
+            [is(Exposure::GateOnly, "second"), is(Exposure::GateOnly, "pass"), is(Exposure::GateOnly, "first")]
         );
-        for past in &mut stock.past {
-            past.1 -= REMEMBERED;
+        for old in &mut store.replaced {
+            old.at -= REPLACED_LIFETIME;
         }
-        stock.renew("tok", b"third").unwrap();
-        assert_eq!(known(&stock).last(), Some(&is(Class::GateOnly, "second")));
-        assert_eq!(known(&stock).len(), 4);
+        store.renew("tok", b"third").unwrap();
+        assert_eq!(known(&store).last(), Some(&is(Exposure::GateOnly, "second")));
+        assert_eq!(known(&store).len(), 4);
         // The agent was given the same: it cannot be kept from it.
-        stock.renew("tok", b"1234").unwrap();
-        assert_eq!(known(&stock).iter().filter(|(_, text)| text == "1234").count(), 1);
-        assert_eq!(known(&stock)[0], is(Class::Seen, "1234"));
+        store.renew("tok", b"1234").unwrap();
+        assert_eq!(known(&store).iter().filter(|(_, text)| text == "1234").count(), 1);
+        assert_eq!(known(&store)[0], is(Exposure::Seen, "1234"));
     }
 
     #[test]
     fn what_is_wrong_changes_nothing_and_is_not_quoted() {
-        let mut stock = stock();
+        let mut store = store();
         for bad in ["", r#"{"token":"sesame","expires_in":0}"#, r#"{"sesame":1}"#] {
-            let why = stock.renew("tok", bad.as_bytes()).unwrap_err();
+            let why = store.renew("tok", bad.as_bytes()).unwrap_err();
             assert!(why.contains("`tok`") && !why.contains("sesame"), "{why}");
         }
-        stock.renew("roots", b"x").unwrap_err();
-        assert_eq!(stock.value("tok"), Ok(&b"first"[..]));
+        store.renew("roots", b"x").unwrap_err();
+        assert_eq!(store.value("tok"), Ok(&b"first"[..]));
         let values = Values::from([("pin".to_owned(), Blob(b"5".to_vec()))]);
-        assert!(stock.add(&Policy::default(), values, &BTreeSet::new()).is_err());
+        assert!(store.add(&Policy::default(), values, &BTreeSet::new()).is_err());
     }
 }

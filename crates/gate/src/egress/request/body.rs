@@ -3,7 +3,7 @@
 
 use crate::audit::record::AuditRecord;
 use crate::egress::inflight::InFlight;
-use crate::egress::inspect::body::AnswerFilter;
+use crate::egress::inspect::answer::AnswerFilter;
 use crate::egress::upstream::pool::PoolPermit;
 use crate::egress::upstream::upload::BodyError;
 use hyper::HeaderMap;
@@ -34,7 +34,7 @@ pub enum Body {
 impl Body {
     /// Whether the head should wait for the beginning of the body, which may still deny the answer.
     pub fn waits(&self) -> bool {
-        matches!(self, Body::Stream { filter, .. } if filter.waits())
+        matches!(self, Body::Stream { filter, .. } if filter.delays_head())
     }
 
     /// How many bytes were read and kept.
@@ -85,10 +85,10 @@ impl Body {
                     }
                 }
             }
-            filter.tell(record);
+            filter.report(record);
             let bytes = passed.inspect_err(|why| {
                 *ended = true;
-                match filter.refused() {
+                match filter.denial() {
                     Some(denial) => record.denied(denial),
                     None => record.failed(why.clone()),
                 }
@@ -118,7 +118,7 @@ impl HttpBody for Body {
         match self {
             Body::Page(page) => page.is_none(),
             Body::Stream { incoming, filter, trailers, ended, begun, .. } => {
-                let over = *ended || (filter.is_still() && incoming.is_end_stream());
+                let over = *ended || (filter.is_transparent() && incoming.is_end_stream());
                 begun.is_empty() && trailers.is_none() && over
             }
         }
@@ -142,7 +142,7 @@ impl Drop for Body {
         if incoming.is_end_stream() {
             // hyper does not poll for the end where it knows the length.
             let _ = filter.finish();
-            filter.tell(record);
+            filter.report(record);
         } else if record.audit.verdict == Outcome::Allow {
             record.audit.reason = Some("the agent went away before the end".to_owned());
         }

@@ -1,7 +1,7 @@
 //! A connection of the agent to an upstream whose requests are judged one by one.
 
 use crate::egress::request::body::Body;
-use crate::egress::request::judge::judge;
+use crate::egress::request::judge::{ReceivedRequest, judge};
 use crate::egress::request::serve::{AgentConnection, Sni, serve};
 use crate::egress::upstream::pool::Upstream;
 use hyper::body::Incoming;
@@ -24,8 +24,10 @@ impl Conversation {
 
     /// The answer to one request: the upstream's, or a page that says why there is none.
     async fn respond(self: Arc<Self>, request: Request<Incoming>, sni: Sni) -> Response<Body> {
-        let mut record = self.connection.record_request(&request);
-        match judge(&self, &request, sni.as_deref(), &mut record).await {
+        let snapshot = self.connection.egress.live.snapshot();
+        let mut record = self.connection.record_request(&snapshot, &request);
+        let received = ReceivedRequest { request: &request, sni: sni.as_deref() };
+        match judge(&self, snapshot, received, &mut record).await {
             Ok(allowed) => {
                 record.allowed(allowed.route);
                 self.forward(request, &allowed, record).await

@@ -1,10 +1,11 @@
 //! A request that was allowed, on its way: inspected, sent, and its answer handed back as it comes.
 
 use crate::audit::record::AuditRecord;
-use crate::egress::AllowedRequest;
-use crate::egress::inspect::body::{AnswerFilter, RequestInspector};
+use crate::egress::inspect::answer::AnswerFilter;
 use crate::egress::inspect::headers;
 use crate::egress::inspect::leaks;
+use crate::egress::inspect::request::RequestInspector;
+use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::request::body::Body;
 use crate::egress::request::conversation::Conversation;
 use crate::egress::request::preread::preread;
@@ -13,7 +14,7 @@ use crate::egress::request::serve::AgentConnection;
 use crate::egress::upstream::dial::Trouble;
 use crate::egress::upstream::pool::{Answer, SendResult};
 use crate::egress::upstream::upload::Upload;
-use crate::egress::websocket::relay::Switch;
+use crate::egress::websocket::relay::{Inspectors, WebSocketRequest};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Version};
@@ -27,7 +28,7 @@ impl Conversation {
         allowed: &AllowedRequest,
         mut record: AuditRecord,
     ) -> Response<Body> {
-        let upgrade = headers::websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
+        let upgrade = headers::is_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (mut head, incoming) = request.into_parts();
         let (inspector, control) = match inspect_head(allowed, &mut head, &mut record) {
             Ok(inspectors) => inspectors,
@@ -38,9 +39,9 @@ impl Conversation {
         };
         let (upload, switch) = match upgrade.zip(control) {
             Some((agent, control)) => {
-                headers::upgrade(&mut head.headers);
-                let pass = allowed.clone();
-                (Upload::empty(), Some(Switch { agent, messages: inspector, control, pass }))
+                headers::upgrade_to_websocket(&mut head.headers);
+                let inspectors = Inspectors { messages: inspector, control };
+                (Upload::empty(), Some(WebSocketRequest { agent, inspectors, allowed: allowed.clone() }))
             }
             None => {
                 let incoming = (!incoming.is_end_stream()).then_some(incoming);
@@ -90,9 +91,9 @@ impl Conversation {
         allowed: &AllowedRequest,
     ) -> Option<(SendResult, AllowedRequest)> {
         let egress = &self.connection.egress;
-        egress.reject(allowed);
+        egress.live.reject_token(allowed);
         let mut head = spare?;
-        let next = egress.next(allowed).await?;
+        let next = egress.live.wait_for_token(allowed).await?;
         if let Some(injection) = next.injection() {
             head.headers.insert(injection.name.clone(), injection.value.clone());
         }
@@ -104,7 +105,7 @@ impl Conversation {
 struct Answered<'a> {
     answer: Answer,
     allowed: &'a AllowedRequest,
-    switch: Option<Switch>,
+    switch: Option<WebSocketRequest>,
     record: AuditRecord,
 }
 
@@ -116,7 +117,7 @@ impl Answered<'_> {
         match (status, switch) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(switch)) => {
                 record.audit.status = Some(status.as_u16());
-                let head = switch.on(connection.clone(), response, record);
+                let head = switch.accept(response, record, connection.clone());
                 Response::from_parts(head, Body::Page(None))
             }
             (StatusCode::SWITCHING_PROTOCOLS, None) => {
@@ -134,7 +135,7 @@ impl Answered<'_> {
                 head.version = Version::HTTP_11;
                 match AnswerFilter::new(&record.audit.method, allowed, &mut head) {
                     Ok(mut filter) => {
-                        filter.tell(&mut record);
+                        filter.report(&mut record);
                         let (filter, record) = (Box::new(filter), Box::new(record));
                         let (trailers, ended, begun, _permit) = (None, false, Bytes::new(), permit);
                         let body = Body::Stream { incoming, filter, trailers, record, ended, begun, _permit };
@@ -159,8 +160,8 @@ pub fn inspect_head(
 ) -> Result<(RequestInspector, Option<RequestInspector>), Denial> {
     let near = |denial: Denial| Denial { route: denial.route.or(Some(allowed.route)), ..denial };
     let inspector = || RequestInspector::new(record.alarm_sender(), allowed, head).map_err(near);
-    let inspectors = (inspector()?, headers::websocket(&head.headers).then(inspector).transpose()?);
+    let inspectors = (inspector()?, headers::is_websocket(&head.headers).then(inspector).transpose()?);
     headers::outgoing(&mut head.headers, allowed.rule(), &allowed.snapshot.own_headers, allowed.injection());
-    leaks::head(allowed, head, record).map_err(near)?;
+    leaks::inspect_head(allowed, head, record).map_err(near)?;
     Ok(inspectors)
 }

@@ -2,9 +2,9 @@
 //! and path. Nothing is asked of the network before the host may be reached.
 
 use crate::audit::record::AuditRecord;
-use crate::egress::AllowedRequest;
 use crate::egress::inspect::headers;
 use crate::egress::inspect::leaks;
+use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::peer::Peer;
 use crate::egress::request::conversation::Conversation;
@@ -14,21 +14,28 @@ use hyper::header::HOST;
 use hyper::http::uri::{PathAndQuery, Scheme};
 use hyper::{Request, Version};
 use policy::{Ask, Denial, Pass, Reason, plain_name};
+use std::sync::Arc;
 
-/// The whole decision about one request.
+/// A request, and the server name that TLS asked for on its connection.
+pub struct ReceivedRequest<'a> {
+    pub request: &'a Request<Incoming>,
+    pub sni: Option<&'a str>,
+}
+
+/// The whole decision about one request. `record`: of a request that `snapshot` judges.
 pub async fn judge(
     conversation: &Conversation,
-    request: &Request<Incoming>,
-    sni: Option<&str>,
+    snapshot: Arc<PolicySnapshot>,
+    received: ReceivedRequest<'_>,
     record: &mut AuditRecord,
 ) -> Result<AllowedRequest, Trouble> {
     let peer = &conversation.connection.peer;
-    let snapshot = record.snapshot.clone();
+    let ReceivedRequest { request, sni } = received;
     let first = snapshot.policy.at(&peer.host, peer.port).map_err(Trouble::Denied)?;
     let near = |denial: Denial| Trouble::Denied(Denial { route: denial.route.or(Some(first)), ..denial });
     check_names(peer, request, sni).map_err(near)?;
     if snapshot.route(first).host.is_wildcard() {
-        leaks::name(&snapshot, first, record).map_err(near)?;
+        leaks::inspect_host(&snapshot, first, record).map_err(near)?;
     }
     conversation.upstream.locate(peer, &snapshot, snapshot.route(first)).await.map_err(|trouble| match trouble {
         Trouble::Denied(denial) => near(denial),
@@ -36,7 +43,13 @@ pub async fn judge(
     })?;
     let pass = decide(&snapshot, peer, request).map_err(near)?;
     record.set_path(&pass.path);
-    conversation.connection.egress.in_time(AllowedRequest { snapshot, pass }).await.map_err(Trouble::Denied)
+    conversation
+        .connection
+        .egress
+        .live
+        .with_valid_token(AllowedRequest::new(snapshot, pass))
+        .await
+        .map_err(Trouble::Denied)
 }
 
 /// Checks that connection, TLS and request mean the same server. `sni`: what TLS said, if there was TLS.
@@ -88,11 +101,11 @@ pub fn decide<B>(snapshot: &PolicySnapshot, peer: &Peer, request: &Request<B>) -
     // Not `path()`, which makes `/` of a target that has none.
     let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let fields = headers::going_on(request.headers());
+    let fields = headers::end_to_end(request.headers());
     let Peer { host, port } = peer;
     let ask = Ask { host, port: *port, method: request.method().as_str(), path, query, headers: &fields };
     let pass = snapshot.policy.decide(&ask)?;
-    if headers::websocket(request.headers()) && !snapshot.route(pass.route).takes_websockets() {
+    if headers::is_websocket(request.headers()) && !snapshot.route(pass.route).takes_websockets() {
         let text = format!("a WebSocket to `{host}` could send anything, which its route does not allow");
         return Err(Denial::new(Reason::Method, text).near(pass.route));
     }

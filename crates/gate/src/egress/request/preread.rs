@@ -18,7 +18,7 @@ pub async fn preread(connection: &AgentConnection, mut response: Response<Body>)
     let body = response.body_mut();
     let failed = timeout(PREREAD_TIMEOUT, fill(body)).await.is_ok_and(|read| read.is_err());
     let Body::Stream { filter, record, .. } = body else { return response };
-    let page = match filter.refused() {
+    let page = match filter.denial() {
         Some(denial) => refusal(denial, connection.audience()),
         None if failed => {
             let why = record.audit.reason.as_deref().unwrap_or("the upstream failed");

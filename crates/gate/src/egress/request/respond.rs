@@ -3,6 +3,7 @@
 use crate::audit::record::AuditRecord;
 use crate::egress::http1::head::Http1Fault;
 use crate::egress::limits::{DISCARD_TIMEOUT, MAX_DISCARDED_BYTES};
+use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::request::body::Body;
 use crate::egress::request::refusal::{Audience, failure, refusal};
 use crate::egress::request::serve::AgentConnection;
@@ -16,9 +17,9 @@ use std::pin::Pin;
 use tokio::time::timeout;
 
 impl AgentConnection {
-    /// Begins the audit record of one request.
-    pub fn record_request(&self, request: &Request<Incoming>) -> AuditRecord {
-        let mut record = AuditRecord::request(&self.egress, &self.peer.host, self.peer.port);
+    /// Begins the audit record of one request, which `snapshot` judges.
+    pub fn record_request(&self, snapshot: &PolicySnapshot, request: &Request<Incoming>) -> AuditRecord {
+        let mut record = self.egress.trail.request(&snapshot.audit_scope, &self.peer.host, self.peer.port);
         record.set_request(request.method().as_str(), request.uri().path());
         record
     }
@@ -39,7 +40,7 @@ impl AgentConnection {
 
     /// The answer while all of the bottle's connections together have too many requests.
     pub fn respond_busy(&self, request: &Request<Incoming>) -> Response<Body> {
-        let mut record = self.record_request(request);
+        let mut record = self.record_request(&self.egress.live.snapshot(), request);
         record.failed("too many requests at once");
         self.respond_failed("busy", record)
     }
@@ -101,6 +102,6 @@ impl AgentConnection {
 
     /// What the client of this connection can read.
     pub fn audience(&self) -> Audience {
-        Audience::of(&self.egress.snapshot().policy, &self.peer)
+        Audience::of(&self.egress.live.snapshot().policy, &self.peer)
     }
 }

@@ -13,6 +13,7 @@ use crate::egress::limits::{
     AGENT_SEND_BYTES, AGENT_WINDOW, GREETING_TIMEOUT, HEAD_TIMEOUT, HTTP1_BUFFER_BYTES, HTTP2_MAX_STREAMS,
     MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS,
 };
+use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::peer::Peer;
 use crate::egress::permit::ConnectionPermit;
 use crate::egress::request::body::{Body, CountedBody};
@@ -181,7 +182,12 @@ impl AgentConnection {
 
     /// The audit record of the connection itself, when it ends without a request.
     pub fn record(&self) -> AuditRecord {
-        AuditRecord::connection(&self.egress, &self.peer.host, self.peer.port)
+        self.record_by(&self.egress.live.snapshot())
+    }
+
+    /// The audit record of a connection that `snapshot` judges.
+    pub fn record_by(&self, snapshot: &PolicySnapshot) -> AuditRecord {
+        self.egress.trail.connection(&snapshot.audit_scope, &self.peer.host, self.peer.port)
     }
 
     /// Denied names get their handshake as well: the denial has to be read.
@@ -195,7 +201,7 @@ impl AgentConnection {
             .map_err(|error| malformed(format!("these bytes are not TLS: {error}")))?;
         let sni = started.client_hello().server_name().map(str::to_ascii_lowercase);
         let name = sni.as_deref().and_then(plain_name).unwrap_or_else(|| self.peer.host.clone());
-        let config = self.egress.authority.config(&name).map_err(failed)?;
+        let config = self.egress.authority.server_config(&name).map_err(failed)?;
         let stream = timeout(GREETING_TIMEOUT, started.into_stream(config))
             .await
             .map_err(|_| failed("the TLS handshake with the agent did not end".to_owned()))?

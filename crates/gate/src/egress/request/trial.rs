@@ -1,11 +1,10 @@
 //! A request that is not sent, put through what every request of an agent goes through: for `check --body`. No name is
 //! resolved and no address is dialled; the rest of the decision comes as on a connection that is already there.
 
-use crate::audit::record::AuditRecord;
-use crate::egress::AllowedRequest;
 use crate::egress::Authority;
 use crate::egress::Egress;
 use crate::egress::inspect::leaks;
+use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::canary;
 use crate::egress::peer::Peer;
 use crate::egress::request::forward::inspect_head;
@@ -44,7 +43,7 @@ pub fn complete(document: &mut Document, authority: &Authority) -> Result<(), St
     }
     for auth in policy.routes.iter().filter_map(|route| route.auth.as_ref()) {
         if !values.contains_key(&auth.token) {
-            values.insert(auth.token.clone(), Blob(canary::letters()?.into_bytes()));
+            values.insert(auth.token.clone(), Blob(canary::random_letters()?.into_bytes()));
         }
     }
     Ok(())
@@ -60,14 +59,15 @@ pub fn attempt(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read) -> Res
         Err(End::Failed(why)) => return Err(why),
     };
     tried.denied = denied.map(|denial| TrialDenial { reason: denial.reason.to_string(), text: denial.text });
-    for event in egress.events.take() {
+    for event in egress.trail.events.take() {
         let Event::Alarm(Alarm { finding, value, done, .. }) = event else { continue };
         let sighting = TrialFinding { finding, value, done };
         if !tried.findings.contains(&sighting) {
             tried.findings.push(sighting);
         }
     }
-    let unfit = &egress.snapshot().knowledge.vault.unfit;
+    let snapshot = egress.live.snapshot();
+    let unfit = &snapshot.knowledge().vault.unfit;
     tried.unmatched = unfit.iter().map(|(value, why)| (value.clone(), (*why).to_owned())).collect();
     Ok(tried)
 }
@@ -75,16 +75,16 @@ pub fn attempt(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read) -> Res
 fn inspect(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read, count: &mut u64) -> Result<(), End> {
     let request = build(trial).map_err(|error| End::Failed(format!("no such request can be made: {error}")))?;
     let peer = Peer { host: trial.host.clone(), port: trial.port };
-    let mut record = AuditRecord::request(egress, &trial.host, trial.port);
+    let snapshot = egress.live.snapshot();
+    let mut record = egress.trail.request(&snapshot.audit_scope, &trial.host, trial.port);
     record.set_request(&trial.method, request.uri().path());
-    let snapshot = record.snapshot.clone();
     let first = snapshot.policy.at(&trial.host, trial.port)?;
     if snapshot.route(first).host.is_wildcard() {
-        leaks::name(&snapshot, first, &mut record)?;
+        leaks::inspect_host(&snapshot, first, &mut record)?;
     }
     let pass = decide(&snapshot, &peer, &request)?;
     let (mut head, ()) = request.into_parts();
-    let (mut inspector, control) = inspect_head(&AllowedRequest { snapshot, pass }, &mut head, &mut record)?;
+    let (mut inspector, control) = inspect_head(&AllowedRequest::new(snapshot, pass), &mut head, &mut record)?;
     let mut part = vec![0; READ_BYTES];
     loop {
         let read = body.read(&mut part).map_err(|error| End::Failed(format!("cannot read the body: {error}")))?;

@@ -1,10 +1,10 @@
 //! One connection to an upstream: TLS, and then HTTP in the version that was agreed on, with all its bounds.
 
-use crate::egress::AllowedRequest;
 use crate::egress::limits::{
     HANDSHAKE_TIMEOUT, HTTP1_BUFFER_BYTES, Http2Window, MAX_EXTRA_UPSTREAMS, MAX_HEAD_BYTES, MAX_WIDE_WINDOWS,
     NARROW_WINDOW, UPSTREAM_SEND_BYTES, WIDE_WINDOW,
 };
+use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::snapshot::plain;
 use crate::egress::peer::Peer;
 use crate::egress::upstream::bulk_read::BulkReader;

@@ -7,7 +7,8 @@ use crate::egress::limits::{
     KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, MAX_PROXY_ANSWER_BYTES, PROXY_TIMEOUT, RESOLVE_CACHE_ENTRIES, RESOLVE_TIMEOUT,
     RESOLVE_TRIES, RESOLVE_TRY_TIMEOUT,
 };
-use crate::egress::live::snapshot::{PolicySnapshot, Proxy};
+use crate::egress::live::proxy::UpstreamProxy;
+use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::peer::authority;
 use crate::egress::upstream::happy_eyeballs;
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig};
@@ -148,7 +149,7 @@ impl Dialler {
     }
 
     /// The proxy is the host's choice: its address is not checked.
-    async fn dial_proxy(&self, proxy: &Proxy) -> Result<TcpStream, Trouble> {
+    async fn dial_proxy(&self, proxy: &UpstreamProxy) -> Result<TcpStream, Trouble> {
         let addresses = match proxy.host.parse() {
             Ok(address) => vec![address],
             Err(_) => self
@@ -188,7 +189,7 @@ async fn dial(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
 }
 
 /// The status of the proxy's answer to CONNECT. Reads not one byte beyond its head.
-async fn request_tunnel(stream: &mut TcpStream, proxy: &Proxy, authority: &str) -> std::io::Result<u16> {
+async fn request_tunnel(stream: &mut TcpStream, proxy: &UpstreamProxy, authority: &str) -> std::io::Result<u16> {
     let mut head = format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n").into_bytes();
     if let Some(credentials) = &proxy.credentials {
         head.extend_from_slice(b"proxy-authorization: ");

@@ -6,6 +6,5 @@ pub mod connection;
 pub mod dial;
 pub mod happy_eyeballs;
 pub mod pool;
-pub mod proxy;
 pub mod rewrite;
 pub mod upload;

@@ -4,8 +4,8 @@
 //! The version that the agent speaks is offered first, because HTTP/1 is quicker for one request at a time. Only an
 //! upstream that does not speak HTTP/1 gets HTTP/2 for it.
 
-use crate::egress::AllowedRequest;
 use crate::egress::limits::{MAX_POOLED, MAX_SEND_ATTEMPTS, POOL_WAIT};
+use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::peer::Peer;
 use crate::egress::upstream::connection::{Connection, Connector, Http1Connection, Offer, broke_off, is_lost};

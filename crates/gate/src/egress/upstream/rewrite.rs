@@ -1,6 +1,6 @@
 //! A request in the form that its connection to the upstream wants: URI, host, cookies and coding of the body.
 
-use crate::egress::AllowedRequest;
+use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::snapshot::plain;
 use crate::egress::peer::{Peer, authority};
 use crate::egress::upstream::connection::Connection;

@@ -3,8 +3,8 @@
 //! What may not leave ends the body with an error, and the request with it.
 
 use crate::egress::http1::ledger::FramingError;
-use crate::egress::inspect::body::RequestInspector;
 use crate::egress::inspect::headers;
+use crate::egress::inspect::request::RequestInspector;
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::HeaderName;
@@ -78,7 +78,7 @@ impl Upload {
             end => {
                 self.incoming = None;
                 if let Some(Ok(mut trailers)) = end.and_then(Result::err).map(Frame::into_trailers) {
-                    headers::trailing(&mut trailers, &self.own_headers);
+                    headers::clean_trailers(&mut trailers, &self.own_headers);
                     self.inspector.trailers(&trailers)?;
                     self.trailers = Some(trailers);
                 }

@@ -1,24 +1,44 @@
-//! The frames of a WebSocket (RFC 6455, section 5), followed byte by byte; payloads are never collected.
+//! Reads the frames of a WebSocket (RFC 6455, section 5) byte by byte, without collecting payloads.
 //!
-//! Pure. Nothing is negotiated beyond the base protocol, so that what a frame carries can be read: a reserved bit, an
-//! unknown kind of frame or a broken sequence of fragments is an error.
+//! Pure. No extension is negotiated, so that every payload can be read: a reserved bit, an unknown opcode or a broken
+//! sequence of fragments is an error.
 
-/// Who sends these frames.
+/// Opcodes of frames; those from [`opcode::CLOSE`] on are of control frames.
+pub mod opcode {
+    pub const CONTINUATION: u8 = 0;
+    pub const TEXT: u8 = 1;
+    pub const BINARY: u8 = 2;
+    pub const CLOSE: u8 = 8;
+    pub const PONG: u8 = 10;
+}
+
+/// In a frame's first byte: it ends its message.
+pub const FINAL: u8 = 0x80;
+/// In a frame's second byte: the payload is masked.
+const MASKED: u8 = 0x80;
+/// Payload bytes of a control frame.
+const MAX_CONTROL_PAYLOAD: usize = 125;
+/// Status code of a close frame: a message violates the policy.
+const POLICY_VIOLATION: u16 = 1008;
+/// Bytes of the reason in a close frame, which has two more for the status code.
+const MAX_CLOSE_REASON: usize = 120;
+
+/// The side that sends these frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
-    /// Its payloads are masked.
+    /// Payloads are masked.
     Agent,
     Upstream,
 }
 
-/// What the next bytes are.
+/// What some bytes belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Of a frame's head.
+    /// A frame's head.
     Head,
-    /// Of a message's payload.
+    /// A message's payload.
     Message,
-    /// Of a ping, a pong or a close.
+    /// The payload of a ping, a pong or a close.
     Control,
 }
 
@@ -26,72 +46,73 @@ pub enum Part {
 pub struct Frames {
     sender: Sender,
     head: [u8; 14],
-    /// Bytes of the head so far.
-    got: usize,
-    /// Bytes of the payload to come, where the head is whole.
-    left: u64,
-    /// Bytes of the payload so far: the mask goes on from there.
-    at: usize,
-    /// Between the first and the last fragment of a message.
-    open: bool,
+    /// Bytes of the head that were read.
+    head_read: usize,
+    /// Bytes of the payload that are missing, once the head is complete.
+    payload_left: u64,
+    /// Index into the mask of the next payload byte.
+    mask_index: usize,
+    /// More fragments of a message are to come.
+    in_message: bool,
 }
 
 impl Frames {
     pub fn new(sender: Sender) -> Frames {
-        Frames { sender, head: [0; 14], got: 0, left: 0, at: 0, open: false }
+        Frames { sender, head: [0; 14], head_read: 0, payload_left: 0, mask_index: 0, in_message: false }
     }
 
     /// Is the next byte the first one of a frame?
-    pub fn between(&self) -> bool {
-        self.got == 0
+    pub fn is_between(&self) -> bool {
+        self.head_read == 0
     }
 
-    /// Of the last frame that was begun: 0 goes on with a message, 1 is text, 2 bytes, 8 and above control.
-    pub fn kind(&self) -> u8 {
+    /// The opcode of the last frame that was begun.
+    pub fn opcode(&self) -> u8 {
         self.head[0] & 0x0f
     }
 
+    /// Is the last frame that was begun a control frame?
     pub fn is_control(&self) -> bool {
-        self.head[0] & 8 != 0
+        self.opcode() >= opcode::CLOSE
     }
 
-    /// Of the last frame that was begun: does it end its message?
+    /// Does the last frame that was begun end its message?
     pub fn is_final(&self) -> bool {
-        self.head[0] & 0x80 != 0
+        self.head[0] & FINAL != 0
     }
 
-    /// Takes the bytes of one part from the beginning of these: how many, and of what. Payloads are unmasked in place.
+    /// Reads one part from the beginning of `bytes`, and returns how many bytes it has. Unmasks a payload in place.
     pub fn take(&mut self, bytes: &mut [u8]) -> Result<(usize, Part), &'static str> {
-        if self.got < self.length() || self.got < 2 {
+        if self.head_read < self.head_length() || self.head_read < 2 {
             let mut count = 0;
-            while count < bytes.len() && (self.got < 2 || self.got < self.length()) {
-                self.head[self.got] = bytes[count];
-                (self.got, count) = (self.got + 1, count + 1);
-                if self.got == 2 {
+            while count < bytes.len() && (self.head_read < 2 || self.head_read < self.head_length()) {
+                self.head[self.head_read] = bytes[count];
+                (self.head_read, count) = (self.head_read + 1, count + 1);
+                if self.head_read == 2 {
                     self.check()?;
                 }
             }
-            if self.got >= 2 && self.got == self.length() {
-                self.begin()?;
+            if self.head_read >= 2 && self.head_read == self.head_length() {
+                self.begin_payload()?;
             }
             return Ok((count, Part::Head));
         }
-        let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+        let count = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(bytes.len());
         if self.sender == Sender::Agent {
-            let mask = &self.head[self.got - 4..self.got];
+            let mask = &self.head[self.head_read - 4..self.head_read];
             for (index, byte) in bytes[..count].iter_mut().enumerate() {
-                *byte ^= mask[(self.at + index) % 4];
+                *byte ^= mask[(self.mask_index + index) % 4];
             }
         }
         let part = if self.is_control() { Part::Control } else { Part::Message };
-        self.at = (self.at + count) % 4;
-        self.left -= count as u64;
-        self.rest();
+        self.mask_index = (self.mask_index + count) % 4;
+        self.payload_left -= count as u64;
+        self.end_frame_if_complete();
         Ok((count, part))
     }
 
-    /// Bytes of this head, as far as its second byte says.
-    fn length(&self) -> usize {
+    /// Bytes of the whole head, as its second byte says.
+    fn head_length(&self) -> usize {
         let size = match self.head[1] & 0x7f {
             126 => 2,
             127 => 8,
@@ -100,34 +121,37 @@ impl Frames {
         2 + size + if self.sender == Sender::Agent { 4 } else { 0 }
     }
 
-    /// The first two bytes.
+    /// Checks the first two bytes.
     fn check(&mut self) -> Result<(), &'static str> {
         let [first, second, ..] = self.head;
         if first & 0x70 != 0 {
             return Err("a frame has a reserved bit, as only an extension sets it");
         }
-        if (second & 0x80 != 0) != (self.sender == Sender::Agent) {
+        if (second & MASKED != 0) != (self.sender == Sender::Agent) {
             return Err("a frame is masked where it must not be, or the other way round");
         }
-        let last = first & 0x80 != 0;
+        let is_final = first & FINAL != 0;
         match first & 0x0f {
-            8..=10 if !last || second & 0x7f > 125 => Err("a control frame is too long, or in parts"),
-            8..=10 => Ok(()),
-            0 if self.open => {
-                self.open = !last;
+            opcode::CLOSE..=opcode::PONG if !is_final || usize::from(second & 0x7f) > MAX_CONTROL_PAYLOAD => {
+                Err("a control frame is too long, or in parts")
+            }
+            opcode::CLOSE..=opcode::PONG => Ok(()),
+            opcode::CONTINUATION if self.in_message => {
+                self.in_message = !is_final;
                 Ok(())
             }
-            1 | 2 if !self.open => {
-                self.open = !last;
+            opcode::TEXT | opcode::BINARY if !self.in_message => {
+                self.in_message = !is_final;
                 Ok(())
             }
-            0..=2 => Err("the parts of a message are out of order"),
+            opcode::CONTINUATION..=opcode::BINARY => Err("the parts of a message are out of order"),
             _ => Err("a frame is of an unknown kind"),
         }
     }
 
-    fn begin(&mut self) -> Result<(), &'static str> {
-        self.left = match self.head[1] & 0x7f {
+    /// The head is complete: reads the length of the payload.
+    fn begin_payload(&mut self) -> Result<(), &'static str> {
+        self.payload_left = match self.head[1] & 0x7f {
             126 => u64::from(u16::from_be_bytes([self.head[2], self.head[3]])),
             127 => {
                 let mut bytes = [0; 8];
@@ -136,22 +160,22 @@ impl Frames {
             }
             short => u64::from(short),
         };
-        self.at = 0;
-        if self.left > i64::MAX as u64 {
+        self.mask_index = 0;
+        if self.payload_left > i64::MAX as u64 {
             return Err("a frame is longer than any can be");
         }
-        self.rest();
+        self.end_frame_if_complete();
         Ok(())
     }
 
-    fn rest(&mut self) {
-        if self.left == 0 {
-            self.got = 0;
+    fn end_frame_if_complete(&mut self) {
+        if self.payload_left == 0 {
+            self.head_read = 0;
         }
     }
 }
 
-/// A whole frame of the gate's own, for the agent.
+/// A complete frame for the agent, not masked. `first`: its first byte.
 pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
@@ -169,13 +193,13 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// 1008: what was sent is against the policy. The reason is cut to what a close frame holds.
-pub fn close(why: &str) -> Vec<u8> {
-    let mut end = why.len().min(120);
-    while !why.is_char_boundary(end) {
+/// A close frame with status 1008: a message violates the policy. A reason that is too long is cut.
+pub fn policy_violation(reason: &str) -> Vec<u8> {
+    let mut end = reason.len().min(MAX_CLOSE_REASON);
+    while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    frame(0x88, &[&1008u16.to_be_bytes(), &why.as_bytes()[..end]].concat())
+    frame(FINAL | opcode::CLOSE, &[&POLICY_VIOLATION.to_be_bytes(), &reason.as_bytes()[..end]].concat())
 }
 
 #[cfg(test)]
@@ -211,7 +235,7 @@ mod tests {
                 at += count;
             }
         }
-        assert!(frames.between());
+        assert!(frames.is_between());
         Ok((message, control))
     }
 
@@ -254,6 +278,6 @@ mod tests {
             let error = read(sender, &bytes, 5).unwrap_err();
             assert!(error.contains(why), "{error}: {bytes:?}");
         }
-        assert_eq!(close(&"\u{e4}".repeat(100)).len(), 2 + 2 + 120);
+        assert_eq!(policy_violation(&"\u{e4}".repeat(100)).len(), 2 + 2 + 120);
     }
 }

@@ -1,58 +1,62 @@
-//! The upstream's frames, made anew, where its messages are filtered: a filter may keep bytes for a moment, and then lengths
-//! are others. A message still passes as it comes, in as many parts as its filter gives.
+//! Rebuilds the upstream's frames around filtered messages, whose lengths can change because a filter holds bytes back. A
+//! message still streams: each part that its filter lets pass becomes a frame.
 
-use crate::egress::inspect::body::{AnswerFilter, Finding};
-use crate::egress::websocket::frames::{Frames, Part, frame};
-use crate::egress::websocket::relay::Reply;
+use crate::egress::inspect::answer::{AnswerFilter, AnswerFinding};
+use crate::egress::websocket::frames::{FINAL, Frames, Part, frame, opcode};
+use crate::egress::websocket::message_filters::MessageFilters;
 use hyper::body::Bytes;
 
-pub struct Rebuilt<'a> {
-    reply: &'a Reply,
+pub struct Reframer<'a> {
+    filters: &'a MessageFilters,
+    /// Of the message under way.
     filter: Option<AnswerFilter>,
-    /// Of the message: text or bytes, and then only "goes on".
-    kind: u8,
+    /// The opcode of the next frame of the message: text or binary for the first one, then continuation.
+    opcode: u8,
+    /// Payload of the control frame under way.
     control: Vec<u8>,
-    /// Whole frames for the agent.
+    /// Complete frames for the agent.
     pub ready: Vec<u8>,
-    /// The first one, until it is told.
-    pub finding: Option<Finding>,
+    /// The first finding, until it is taken.
+    pub finding: Option<AnswerFinding>,
 }
 
-impl Rebuilt<'_> {
-    pub fn new(reply: &Reply) -> Rebuilt<'_> {
-        Rebuilt { reply, filter: None, kind: 0, control: Vec::new(), ready: Vec::new(), finding: None }
+impl Reframer<'_> {
+    pub fn new(filters: &MessageFilters) -> Reframer<'_> {
+        let (filter, opcode, control, ready, finding) = (None, opcode::CONTINUATION, Vec::new(), Vec::new(), None);
+        Reframer { filters, filter, opcode, control, ready, finding }
     }
 
-    pub fn take(&mut self, frames: &Frames, part: Part, bytes: &[u8]) -> Result<(), String> {
+    /// `bytes`: a part that `frames` has just read. The error says why no more may pass.
+    pub fn push(&mut self, frames: &Frames, part: Part, bytes: &[u8]) -> Result<(), String> {
         match part {
-            Part::Head if matches!(frames.kind(), 1 | 2) => self.kind = frames.kind(),
+            Part::Head if matches!(frames.opcode(), opcode::TEXT | opcode::BINARY) => self.opcode = frames.opcode(),
             Part::Head => {}
             Part::Control => self.control.extend_from_slice(bytes),
             Part::Message => {
                 let filter = match &mut self.filter {
                     Some(filter) => filter,
-                    none => none.insert(self.reply.filter()?),
+                    none => none.insert(self.filters.for_message()?),
                 };
                 filter.push(Bytes::copy_from_slice(bytes));
                 let passed = filter.pull()?;
-                self.finding = self.finding.take().or(filter.finding());
+                self.finding = self.finding.take().or(filter.take_finding());
                 if !passed.is_empty() {
-                    self.ready.extend(frame(std::mem::take(&mut self.kind), &passed));
+                    self.ready.extend(frame(std::mem::take(&mut self.opcode), &passed));
                 }
             }
         }
-        if !frames.between() {
+        if !frames.is_between() {
             return Ok(());
         }
         if frames.is_control() {
-            self.ready.extend(frame(0x80 | frames.kind(), &std::mem::take(&mut self.control)));
+            self.ready.extend(frame(FINAL | frames.opcode(), &std::mem::take(&mut self.control)));
         } else if frames.is_final() {
             let mut rest = Bytes::new();
             if let Some(mut filter) = self.filter.take() {
                 rest = filter.finish()?;
-                self.finding = self.finding.take().or(filter.finding());
+                self.finding = self.finding.take().or(filter.take_finding());
             }
-            self.ready.extend(frame(0x80 | std::mem::take(&mut self.kind), &rest));
+            self.ready.extend(frame(FINAL | std::mem::take(&mut self.opcode), &rest));
         }
         Ok(())
     }

@@ -1,14 +1,16 @@
-//! A WebSocket between the agent and an upstream: what the agent sends is read before it leaves, what comes back as every
-//! answer is. Messages stream; compression is never negotiated, so that they can be read.
+//! Relays a WebSocket between the agent and an upstream: what the agent sends is inspected before it leaves, what comes back
+//! is filtered like any answer. Messages stream; compression is never negotiated, so that they can be read.
 //!
-//! A finding ends it with 1008 and an audit line.
+//! A finding that blocks ends the WebSocket with status 1008 and is recorded.
 
 use crate::audit::record::AuditRecord;
-use crate::egress::AllowedRequest;
-use crate::egress::inspect::body::{AnswerFilter, Finding, RequestInspector};
+use crate::egress::inspect::answer::AnswerFinding;
 use crate::egress::inspect::headers;
-use crate::egress::websocket::frames::{Frames, Part, Sender, close};
-use crate::egress::websocket::reframe::Rebuilt;
+use crate::egress::inspect::request::RequestInspector;
+use crate::egress::live::allowed::AllowedRequest;
+use crate::egress::websocket::frames::{Frames, Part, Sender, policy_violation};
+use crate::egress::websocket::message_filters::MessageFilters;
+use crate::egress::websocket::reframe::Reframer;
 use hyper::body::Incoming;
 use hyper::http::response;
 use hyper::upgrade::OnUpgrade;
@@ -22,17 +24,22 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::time::timeout;
 
 /// Bytes of one read.
-const PART: usize = 16 * 1024;
-/// For the other side, once one has ended; and for a last word to the agent.
-const GRACE: Duration = Duration::from_secs(10);
+const READ_SIZE: usize = 16 * 1024;
+/// How long one direction may go on after the other has ended, and for the last frame to the agent.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a request for a WebSocket brings along, in case it is granted.
-pub struct Switch {
+/// A WebSocket that the agent has asked for, until the upstream agrees.
+pub struct WebSocketRequest {
     pub agent: OnUpgrade,
+    pub inspectors: Inspectors,
+    pub allowed: AllowedRequest,
+}
+
+/// Inspects what the agent sends. Control frames stand between the parts of a message, and would cut it in two if both were
+/// inspected as one stream.
+pub struct Inspectors {
     pub messages: RequestInspector,
-    /// Control frames stand between the parts of a message: read as one stream they would cut it.
     pub control: RequestInspector,
-    pub pass: AllowedRequest,
 }
 
 /// Why a WebSocket ended.
@@ -40,47 +47,32 @@ enum End {
     Denied(Denial),
     /// What the upstream sends may not pass, or cannot be read.
     Failed(String),
-    /// As all connections end.
-    Gone,
+    /// One side closed its connection.
+    Closed,
 }
 
-/// What an upstream's messages are read with.
-pub struct Reply {
-    pass: AllowedRequest,
-    head: response::Parts,
-}
-
-impl Reply {
-    /// For one message.
-    pub fn filter(&self) -> Result<AnswerFilter, String> {
-        AnswerFilter::new("GET", &self.pass, &mut self.head.clone())
-    }
-}
-
-impl Switch {
-    /// The upstream agreed: relays until one side ends. `permit` is held as long. Returns the head of the answer.
-    pub fn on(
+impl WebSocketRequest {
+    /// The upstream has agreed: relays in a task of its own, which holds `guard` until the WebSocket has ended. Returns the
+    /// head of the answer to the agent.
+    pub fn accept(
         self,
-        permit: impl Send + 'static,
         mut response: Response<Incoming>,
-        record: AuditRecord,
+        mut record: AuditRecord,
+        guard: impl Send + 'static,
     ) -> response::Parts {
         let upstream = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         headers::incoming(&mut head.headers);
-        headers::upgrade(&mut head.headers);
+        headers::upgrade_to_websocket(&mut head.headers);
         head.version = Version::HTTP_11;
-        let told = head.clone();
+        let WebSocketRequest { agent, inspectors, allowed } = self;
+        let filters = MessageFilters::new(allowed, head.clone());
         tokio::spawn(async move {
-            // The record is moved as a whole, or it would count a copy.
-            let mut record = record;
-            let _permit = permit;
-            let Switch { agent, messages, control, pass } = self;
+            let _guard = guard;
             match tokio::try_join!(agent, upstream) {
                 Ok((agent, upstream)) => {
-                    let reply = Reply { pass, head: told };
-                    let sides = (TokioIo::new(agent), TokioIo::new(upstream));
-                    talk(sides, (messages, control), &reply, &mut record).await;
+                    let relay = Relay { inspectors, filters, record };
+                    relay.run(TokioIo::new(agent), TokioIo::new(upstream)).await;
                 }
                 Err(error) => record.failed(format!("the switch of protocols failed: {error}")),
             }
@@ -89,140 +81,152 @@ impl Switch {
     }
 }
 
-async fn talk<A, U>(
-    sides: (A, U),
-    inspectors: (RequestInspector, RequestInspector),
-    reply: &Reply,
-    record: &mut AuditRecord,
-) where
-    A: AsyncRead + AsyncWrite,
-    U: AsyncRead + AsyncWrite,
-{
-    let ((from_agent, to_agent), (from_upstream, to_upstream)) = (split(sides.0), split(sides.1));
-    let mut out = Out { half: to_agent, between: true, count: 0, finding: None };
-    let end = {
-        let mut up = pin!(upward(from_agent, to_upstream, inspectors, &record.sent));
-        let mut down = pin!(downward(from_upstream, &mut out, reply));
-        let (end, upward) = tokio::select! {
-            end = &mut up => (end, true),
-            end = &mut down => (end, false),
-        };
-        match end {
-            End::Gone if upward => timeout(GRACE, down).await.unwrap_or(End::Gone),
-            End::Gone => timeout(GRACE, up).await.unwrap_or(End::Gone),
-            end => end,
-        }
-    };
-    record.received += out.count;
-    if let Some(finding) = &out.finding {
-        record.alarm(finding.text, finding.done);
-    }
-    let why = match end {
-        End::Gone => return,
-        End::Denied(denial) => {
-            record.denied(&denial);
-            denial.text
-        }
-        End::Failed(why) => {
-            record.failed(why.clone());
-            why
-        }
-    };
-    if out.between {
-        let _ = timeout(GRACE, out.send(&close(&format!("claude-bottle: {why}")))).await;
-    }
-    let _ = timeout(GRACE, out.half.shutdown()).await;
+struct Relay {
+    inspectors: Inspectors,
+    filters: MessageFilters,
+    record: AuditRecord,
 }
 
-async fn upward(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    (mut messages, mut control): (RequestInspector, RequestInspector),
-    sent: &AtomicU64,
-) -> End {
-    let (mut frames, mut raw, mut plain) = (Frames::new(Sender::Agent), vec![0; PART], Vec::new());
-    loop {
-        let Ok(count @ 1..) = from.read(&mut raw).await else {
-            let _ = to.shutdown().await;
-            return End::Gone;
+impl Relay {
+    async fn run<A, U>(self, agent: A, upstream: U)
+    where
+        A: AsyncRead + AsyncWrite,
+        U: AsyncRead + AsyncWrite,
+    {
+        let Relay { mut inspectors, filters, mut record } = self;
+        let (from_agent, to_agent) = split(agent);
+        let (from_upstream, to_upstream) = split(upstream);
+        let mut to_agent = ToAgent { half: to_agent, is_between: true, count: 0, finding: None };
+        let end = {
+            let mut up = pin!(inspectors.relay(from_agent, to_upstream, &record.sent));
+            let mut down = pin!(to_agent.relay(from_upstream, &filters));
+            let (end, is_up) = tokio::select! {
+                end = &mut up => (end, true),
+                end = &mut down => (end, false),
+            };
+            match end {
+                End::Closed if is_up => timeout(CLOSE_TIMEOUT, down).await.unwrap_or(End::Closed),
+                End::Closed => timeout(CLOSE_TIMEOUT, up).await.unwrap_or(End::Closed),
+                end => end,
+            }
         };
-        plain.clear();
-        plain.extend_from_slice(&raw[..count]);
-        let mut rest = &mut plain[..];
-        while !rest.is_empty() {
-            let (taken, part) = match frames.take(rest) {
-                Ok(taken) => taken,
-                Err(why) => return End::Denied(Denial::new(Reason::Malformed, why)),
+        record.received += to_agent.count;
+        if let Some(finding) = &to_agent.finding {
+            record.alarm(finding.text, finding.done);
+        }
+        let why = match end {
+            End::Closed => return,
+            End::Denied(denial) => {
+                record.denied(&denial);
+                denial.text
+            }
+            End::Failed(why) => {
+                record.failed(why.clone());
+                why
+            }
+        };
+        if to_agent.is_between {
+            let close = policy_violation(&format!("claude-bottle: {why}"));
+            let _ = timeout(CLOSE_TIMEOUT, to_agent.send(&close)).await;
+        }
+        let _ = timeout(CLOSE_TIMEOUT, to_agent.half.shutdown()).await;
+    }
+}
+
+impl Inspectors {
+    /// Relays from the agent to the upstream. A read passes as it came, after all of it was inspected. `sent`: counts its
+    /// bytes.
+    async fn relay(
+        &mut self,
+        mut from: impl AsyncRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+        sent: &AtomicU64,
+    ) -> End {
+        let (mut frames, mut raw, mut unmasked) = (Frames::new(Sender::Agent), vec![0; READ_SIZE], Vec::new());
+        loop {
+            let Ok(count @ 1..) = from.read(&mut raw).await else {
+                let _ = to.shutdown().await;
+                return End::Closed;
             };
-            let (bytes, behind) = rest.split_at_mut(taken);
-            let looked = match part {
-                Part::Head => Ok(()),
-                Part::Message => messages.watch(bytes),
-                Part::Control => control.watch(bytes),
-            };
-            if let Err(denial) = looked {
+            unmasked.clear();
+            unmasked.extend_from_slice(&raw[..count]);
+            if let Err(denial) = self.inspect(&mut frames, &mut unmasked) {
                 return End::Denied(denial);
+            }
+            if to.write_all(&raw[..count]).await.is_err() || to.flush().await.is_err() {
+                return End::Closed;
+            }
+            sent.fetch_add(count as u64, Relaxed);
+        }
+    }
+
+    fn inspect(&mut self, frames: &mut Frames, mut rest: &mut [u8]) -> Result<(), Denial> {
+        while !rest.is_empty() {
+            let (taken, part) = frames.take(rest).map_err(|why| Denial::new(Reason::Malformed, why))?;
+            let (bytes, behind) = rest.split_at_mut(taken);
+            match part {
+                Part::Head => {}
+                Part::Message => self.messages.watch(bytes)?,
+                Part::Control => self.control.watch(bytes)?,
             }
             rest = behind;
         }
-        if to.write_all(&raw[..count]).await.is_err() || to.flush().await.is_err() {
-            return End::Gone;
-        }
-        sent.fetch_add(count as u64, Relaxed);
+        Ok(())
     }
 }
 
-async fn downward(mut from: impl AsyncRead + Unpin, out: &mut Out<impl AsyncWrite + Unpin>, reply: &Reply) -> End {
-    let (mut frames, mut raw) = (Frames::new(Sender::Upstream), vec![0; PART]);
-    let mut rebuilt = match reply.filter() {
-        Ok(filter) => (!filter.is_still()).then(|| Rebuilt::new(reply)),
-        Err(why) => return End::Failed(why),
-    };
-    loop {
-        let Ok(count @ 1..) = from.read(&mut raw).await else {
-            let _ = out.half.shutdown().await;
-            return End::Gone;
-        };
-        let mut at = 0;
-        while at < count {
-            let (taken, part) = match frames.take(&mut raw[at..count]) {
-                Ok(taken) => taken,
-                Err(why) => return End::Failed(format!("the upstream's WebSocket: {why}")),
-            };
-            if let Some(rebuilt) = &mut rebuilt
-                && let Err(why) = rebuilt.take(&frames, part, &raw[at..at + taken])
-            {
-                return End::Failed(why);
-            }
-            at += taken;
-        }
-        if let Some(rebuilt) = &mut rebuilt {
-            out.finding = out.finding.take().or(rebuilt.finding.take());
-        }
-        let written = match &mut rebuilt {
-            Some(rebuilt) => out.send(&std::mem::take(&mut rebuilt.ready)).await,
-            None => out.send(&raw[..count]).await,
-        };
-        if written.is_err() {
-            return End::Gone;
-        }
-        out.between = rebuilt.is_some() || frames.between();
-    }
-}
-
-/// To the agent.
-struct Out<W> {
+/// The writing half of the agent's connection.
+struct ToAgent<W> {
     half: W,
-    /// What was sent ends with a frame.
-    between: bool,
+    /// The bytes so far end with a frame.
+    is_between: bool,
     count: u64,
-    /// The first one.
-    finding: Option<Finding>,
+    /// The first finding in what the upstream sent.
+    finding: Option<AnswerFinding>,
 }
 
-impl<W: AsyncWrite + Unpin> Out<W> {
+impl<W: AsyncWrite + Unpin> ToAgent<W> {
+    /// Relays from the upstream to the agent. Frames pass as they are, unless their messages are filtered.
+    async fn relay(&mut self, mut from: impl AsyncRead + Unpin, filters: &MessageFilters) -> End {
+        let (mut frames, mut raw) = (Frames::new(Sender::Upstream), vec![0; READ_SIZE]);
+        let mut reframer = match filters.for_message() {
+            Ok(filter) => (!filter.is_transparent()).then(|| Reframer::new(filters)),
+            Err(why) => return End::Failed(why),
+        };
+        loop {
+            let Ok(count @ 1..) = from.read(&mut raw).await else {
+                let _ = self.half.shutdown().await;
+                return End::Closed;
+            };
+            let mut read = 0;
+            while read < count {
+                let (taken, part) = match frames.take(&mut raw[read..count]) {
+                    Ok(taken) => taken,
+                    Err(why) => return End::Failed(format!("the upstream's WebSocket: {why}")),
+                };
+                if let Some(reframer) = &mut reframer
+                    && let Err(why) = reframer.push(&frames, part, &raw[read..read + taken])
+                {
+                    return End::Failed(why);
+                }
+                read += taken;
+            }
+            if let Some(reframer) = &mut reframer {
+                self.finding = self.finding.take().or(reframer.finding.take());
+            }
+            let written = match &mut reframer {
+                Some(reframer) => self.send(&std::mem::take(&mut reframer.ready)).await,
+                None => self.send(&raw[..count]).await,
+            };
+            if written.is_err() {
+                return End::Closed;
+            }
+            self.is_between = reframer.is_some() || frames.is_between();
+        }
+    }
+
     async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.between = false;
+        self.is_between = false;
         self.half.write_all(bytes).await?;
         self.half.flush().await?;
         self.count += bytes.len() as u64;

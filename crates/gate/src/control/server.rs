@@ -1,0 +1,86 @@
+//! The server of a control socket. It knows no verb of its own: each service adds its verbs, and a socket serves the
+//! verbs that it is given.
+
+use crate::control::{MAX_REQUEST_BYTES, Request};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+/// Pause after an `accept` that failed, most likely for want of a descriptor.
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What a verb answers. The error is for the operator, and quotes no secret.
+pub type Answer = Result<Value, String>;
+
+/// Answers a request by its body.
+type PlainHandler = dyn Fn(&Value) -> Answer + Send + Sync;
+/// Answers a request by its name and its body.
+type NamedHandler = dyn Fn(&str, &Value) -> Answer + Send + Sync;
+
+enum Handler {
+    Plain(Box<PlainHandler>),
+    Named(Box<NamedHandler>),
+}
+
+/// The verbs of one control socket.
+#[derive(Default)]
+pub struct Verbs(BTreeMap<&'static str, Handler>);
+
+impl Verbs {
+    /// Adds a verb that takes the body of the request.
+    pub fn add(&mut self, verb: &'static str, handler: impl Fn(&Value) -> Answer + Send + Sync + 'static) {
+        self.0.insert(verb, Handler::Plain(Box::new(handler)));
+    }
+
+    /// Adds a verb that takes a name and the body of the request.
+    pub fn add_named(&mut self, verb: &'static str, handler: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) {
+        self.0.insert(verb, Handler::Named(Box::new(handler)));
+    }
+
+    fn answer(&self, request: &Request) -> Answer {
+        match (self.0.get(request.verb.as_str()), &request.name) {
+            (Some(Handler::Plain(handler)), None) => handler(&request.body),
+            (Some(Handler::Named(handler)), Some(name)) => handler(name, &request.body),
+            _ => Err("unknown verb".to_owned()),
+        }
+    }
+}
+
+/// Serves these verbs until it is dropped.
+pub async fn serve(listener: UnixListener, verbs: Verbs) {
+    let verbs = Arc::new(verbs);
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let verbs = verbs.clone();
+                tokio::spawn(async move {
+                    let _ = serve_client(stream, &verbs).await;
+                });
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await,
+        }
+    }
+}
+
+async fn serve_client(stream: UnixStream, verbs: &Verbs) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    loop {
+        let mut line = Vec::new();
+        (&mut read).take(MAX_REQUEST_BYTES).read_until(b'\n', &mut line).await?;
+        if line.is_empty() {
+            return Ok(());
+        }
+        let answer = match serde_json::from_slice(&line) {
+            Ok(request) => verbs.answer(&request).unwrap_or_else(|why| json!({ "error": why })),
+            Err(_) => json!({ "error": "a request is a JSON object with a `verb`" }),
+        };
+        write.write_all(format!("{answer}\n").as_bytes()).await?;
+        if line.last() != Some(&b'\n') {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Filters one answer on its way to the agent: masks the credential of its route, and looks for hidden instructions. An
+//! answer that must be read, but cannot be, does not pass.
+
+use crate::audit::record::AuditRecord;
+use crate::egress::inspect::headers::encodings;
+use crate::egress::inspect::watch::{InstructionWatch, UNREADABLE, refusal};
+use crate::egress::live::allowed::AllowedRequest;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use hyper::http::response;
+use hyper::{HeaderMap, StatusCode};
+use policy::{Denial, Inspect};
+use scan::answers::Masked;
+use scan::codec::{Decoder, PART};
+use wire::Done;
+
+/// Bytes that are decoded at once.
+const DECODE_STEP: usize = 8 * PART;
+
+/// The default passes everything.
+#[derive(Default)]
+pub struct AnswerFilter {
+    /// For an encoded answer that is masked: it goes on decoded.
+    decoder: Option<Decoder>,
+    mask: Option<Masked>,
+    watch: Option<InstructionWatch>,
+    /// Pushed, but not filtered yet.
+    input: Bytes,
+    /// The credential was found.
+    is_credential_found: bool,
+    /// The finding of the credential was handed out; that happens once.
+    is_credential_reported: bool,
+    /// A finding of instructions that was not handed out yet.
+    instructions: Option<AnswerFinding>,
+    denial: Option<Denial>,
+}
+
+/// A finding in an answer, without what was found.
+pub struct AnswerFinding {
+    pub text: &'static str,
+    pub done: Done,
+}
+
+impl AnswerFilter {
+    /// `method`: of the request. Masks the headers, and removes those that a decoded body makes wrong. The error says why
+    /// the answer does not pass.
+    pub fn new(method: &str, allowed: &AllowedRequest, head: &mut response::Parts) -> Result<AnswerFilter, String> {
+        let mut filter = AnswerFilter::default();
+        let has_no_body = method == "HEAD" || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
+        if !has_no_body && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            filter.watch = InstructionWatch::new(allowed.rule().inspect_responses, &allowed.path, &head.headers)?;
+        }
+        let Some(needles) = allowed.injection().and_then(|injection| injection.needles.clone()) else {
+            return Ok(filter);
+        };
+        for value in head.headers.values_mut() {
+            if let Some(masked) = needles.mask(value.as_bytes()) {
+                *value = HeaderValue::from_bytes(&masked).map_err(|_| "a header cannot be written")?;
+                filter.is_credential_found = true;
+            }
+        }
+        if has_no_body {
+            return Ok(filter);
+        }
+        let decoder = Decoder::new(&encodings(&head.headers)).ok_or(UNREADABLE)?;
+        if !decoder.is_identity() {
+            head.headers.remove(CONTENT_ENCODING);
+            head.headers.remove(CONTENT_LENGTH);
+            filter.decoder = Some(decoder);
+            filter.watch.iter_mut().for_each(InstructionWatch::expect_decoded);
+        }
+        filter.mask = Some(Masked::new(needles));
+        Ok(filter)
+    }
+
+    /// Is the body that passes as long as the one that is pushed?
+    pub fn keeps_length(&self) -> bool {
+        self.decoder.is_none()
+    }
+
+    /// Does the filter hold nothing back, now or later?
+    pub fn is_transparent(&self) -> bool {
+        self.mask.is_none() && self.input.is_empty()
+    }
+
+    /// What was pushed before must have been pulled to its end.
+    pub fn push(&mut self, bytes: Bytes) {
+        self.input = bytes;
+    }
+
+    /// What may pass of what was pushed. Empty: the filter needs more. The error says why no more passes.
+    pub fn pull(&mut self) -> Result<Bytes, String> {
+        while !self.input.is_empty() {
+            let mut part = match &mut self.decoder {
+                Some(decoder) => {
+                    let part = self.input.split_to(self.input.len().min(DECODE_STEP));
+                    let mut decoded = Vec::new();
+                    decoder.push(&part, &mut decoded).map_err(|broken| broken.0)?;
+                    Bytes::from(decoded)
+                }
+                None => std::mem::take(&mut self.input),
+            };
+            self.watch(&part)?;
+            if let Some(mask) = &mut self.mask {
+                part = mask.push(part);
+                self.is_credential_found |= mask.found;
+            }
+            if !part.is_empty() {
+                return Ok(part);
+            }
+        }
+        Ok(Bytes::new())
+    }
+
+    /// The body is complete: returns what was held back.
+    pub fn finish(&mut self) -> Result<Bytes, String> {
+        let mut rest = Vec::new();
+        if let Some(decoder) = &mut self.decoder {
+            decoder.finish(&mut rest).map_err(|broken| broken.0)?;
+        }
+        self.watch(&rest)?;
+        if let Some(sign) = self.watch.as_mut().and_then(InstructionWatch::finish) {
+            self.found_instructions(sign)?;
+        }
+        let Some(mask) = &mut self.mask else { return Ok(Bytes::new()) };
+        let rest = [mask.push(Bytes::from(rest)), mask.finish()].concat();
+        self.is_credential_found |= mask.found;
+        Ok(Bytes::from(rest))
+    }
+
+    /// Masks trailers as headers are masked.
+    pub fn trailers(&mut self, trailers: &mut HeaderMap) {
+        let Some(needles) = self.mask.as_ref().map(|mask| mask.needles.clone()) else { return };
+        for value in trailers.values_mut() {
+            if let Some(masked) = needles.mask(value.as_bytes()).and_then(|text| HeaderValue::from_bytes(&text).ok()) {
+                *value = masked;
+                self.is_credential_found = true;
+            }
+        }
+    }
+
+    /// Raises an alarm for each finding since the last call.
+    pub fn report(&mut self, record: &mut AuditRecord) {
+        while let Some(finding) = self.take_finding() {
+            record.alarm(finding.text, finding.done);
+        }
+    }
+
+    /// The next finding that was not handed out yet.
+    pub fn take_finding(&mut self) -> Option<AnswerFinding> {
+        if let Some(finding) = self.instructions.take() {
+            return Some(finding);
+        }
+        let is_first = self.is_credential_found && !self.is_credential_reported;
+        self.is_credential_reported = self.is_credential_found;
+        is_first.then_some(AnswerFinding { text: "the answer held the credential of its route", done: Done::Masked })
+    }
+
+    /// Should the answer's head wait for the beginning of its body, so that a finding there can still deny the answer?
+    pub fn delays_head(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.delays_head && !watch.is_done())
+    }
+
+    /// Why the answer was denied, if it was.
+    pub fn denial(&self) -> Option<&Denial> {
+        self.denial.as_ref()
+    }
+
+    fn watch(&mut self, part: &[u8]) -> Result<(), String> {
+        let Some(watch) = self.watch.as_mut().filter(|watch| !part.is_empty() && !watch.is_done()) else {
+            return Ok(());
+        };
+        watch.push(part)?.map_or(Ok(()), |sign| self.found_instructions(sign))
+    }
+
+    fn found_instructions(&mut self, sign: &'static str) -> Result<(), String> {
+        let blocks = self.watch.as_ref().is_some_and(|watch| watch.inspect == Inspect::Block);
+        self.instructions = Some(AnswerFinding { text: sign, done: if blocks { Done::Blocked } else { Done::Passed } });
+        if !blocks {
+            return Ok(());
+        }
+        let denial = refusal(sign);
+        let text = denial.text.clone();
+        self.denial = Some(denial);
+        Err(text)
+    }
+}

@@ -1,0 +1,77 @@
+//! Scans what follows a request's head: its body, its trailers, or the messages of a WebSocket.
+
+use crate::audit::alarms::AlarmSender;
+use crate::egress::inspect::headers::{append_line, encodings};
+use crate::egress::inspect::leaks::orders::for_route;
+use crate::egress::inspect::leaks::report::report;
+use crate::egress::live::allowed::AllowedRequest;
+use hyper::HeaderMap;
+use hyper::body::Bytes;
+use hyper::http::request;
+use policy::Denial;
+use scan::codec::Decoder;
+use scan::dlp::{Knowledge, Orders, Scan};
+
+pub struct BodyScan {
+    /// Made with the first bytes, because most requests have no body.
+    scan: Option<Box<Scan>>,
+    /// For a body whose encoding the scanner can undo.
+    decoder: Option<Decoder>,
+    knowledge: Knowledge,
+    orders: Orders,
+    alarms: AlarmSender,
+}
+
+impl BodyScan {
+    pub fn new(alarms: AlarmSender, allowed: &AllowedRequest, head: &request::Parts) -> BodyScan {
+        let (knowledge, orders) = (allowed.snapshot.knowledge().clone(), for_route(allowed.rule()));
+        // A body in an unknown encoding is scanned as it stands.
+        let decoder = Decoder::new(&encodings(&head.headers)).filter(|decoder| !decoder.is_identity());
+        BodyScan { scan: None, decoder, knowledge, orders, alarms }
+    }
+
+    /// Returns what may leave: of `bytes` and of what was held back before them.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Bytes, Denial> {
+        let mut out = Vec::with_capacity(bytes.len());
+        let scan = self.scan.get_or_insert_with(|| {
+            let scan = Scan::passing(&self.knowledge, self.orders);
+            Box::new(match self.decoder.take() {
+                Some(decoder) => scan.unpacking(decoder),
+                None => scan,
+            })
+        });
+        let ended = scan.push(bytes, &mut out);
+        report(&self.alarms, scan, ended, "the body")?;
+        Ok(out.into())
+    }
+
+    /// The body is complete: returns what was held back.
+    pub fn finish(&mut self) -> Result<Bytes, Denial> {
+        let mut out = Vec::new();
+        if let Some(scan) = &mut self.scan {
+            let ended = scan.finish(&mut out);
+            report(&self.alarms, scan, ended, "the body")?;
+        }
+        Ok(out.into())
+    }
+
+    pub fn trailers(&mut self, trailers: &HeaderMap) -> Result<(), Denial> {
+        let mut scan = Scan::looking(&self.knowledge, self.orders);
+        let mut text = Vec::new();
+        for (name, value) in trailers {
+            text.clear();
+            append_line(&mut text, name, value);
+            let ended = scan.look(&text);
+            report(&self.alarms, &mut scan, ended, "a trailer")?;
+        }
+        let ended = scan.finish(&mut Vec::new());
+        report(&self.alarms, &mut scan, ended, "a trailer")
+    }
+
+    /// Scans a part of a WebSocket's messages, of which nothing is held back.
+    pub fn watch(&mut self, bytes: &[u8]) -> Result<(), Denial> {
+        let scan = self.scan.get_or_insert_with(|| Box::new(Scan::looking(&self.knowledge, self.orders)));
+        let ended = scan.look(bytes);
+        report(&self.alarms, scan, ended, "a message")
+    }
+}

@@ -1,0 +1,63 @@
+//! Inspects one request's body, trailers and WebSocket messages. What comes back may leave at once; it never is more than
+//! what was pushed, and by the end it is all of that.
+
+use crate::audit::alarms::AlarmSender;
+use crate::egress::inspect::leaks::BodyScan;
+use crate::egress::inspect::model::ModelRequest;
+use crate::egress::live::allowed::AllowedRequest;
+use hyper::body::Bytes;
+use hyper::http::request;
+use hyper::{HeaderMap, Method};
+use policy::{Denial, Role};
+
+/// The default inspects nothing, for a request without a body.
+#[derive(Default)]
+pub struct RequestInspector {
+    model: Option<ModelRequest>,
+    /// In a box, because a connection has room for many requests long before there are any.
+    leaks: Option<Box<BodyScan>>,
+}
+
+impl RequestInspector {
+    /// `head`: as the agent sent it.
+    pub fn new(
+        alarms: AlarmSender,
+        allowed: &AllowedRequest,
+        head: &request::Parts,
+    ) -> Result<RequestInspector, Denial> {
+        let is_message = allowed.rule().role == Some(Role::Claude) && head.method == Method::POST;
+        let model = is_message.then(|| ModelRequest::new(allowed, head)).transpose()?;
+        Ok(RequestInspector { model, leaks: Some(Box::new(BodyScan::new(alarms, allowed, head))) })
+    }
+
+    pub fn push(&mut self, bytes: Bytes) -> Result<Bytes, Denial> {
+        let bytes = match &mut self.model {
+            Some(model) => model.push(bytes)?,
+            None => bytes,
+        };
+        match &mut self.leaks {
+            Some(leaks) => leaks.push(&bytes),
+            None => Ok(bytes),
+        }
+    }
+
+    /// Inspects a part of a WebSocket's messages, of which nothing is held back.
+    pub fn watch(&mut self, bytes: &[u8]) -> Result<(), Denial> {
+        self.leaks.as_mut().map_or(Ok(()), |leaks| leaks.watch(bytes))
+    }
+
+    pub fn trailers(&mut self, trailers: &HeaderMap) -> Result<(), Denial> {
+        self.leaks.as_mut().map_or(Ok(()), |leaks| leaks.trailers(trailers))
+    }
+
+    /// The body is complete: returns what was held back.
+    pub fn finish(&mut self) -> Result<Bytes, Denial> {
+        let rest = match &mut self.model {
+            Some(model) => model.finish()?,
+            None => Bytes::new(),
+        };
+        let Some(leaks) = &mut self.leaks else { return Ok(rest) };
+        let rest = if rest.is_empty() { rest } else { leaks.push(&rest)? };
+        Ok([rest, leaks.finish()?].concat().into())
+    }
+}
