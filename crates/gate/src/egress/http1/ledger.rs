@@ -75,3 +75,30 @@ impl std::fmt::Display for FramingError {
 }
 
 impl std::error::Error for FramingError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_told_with_the_request_that_stands_for_its_head() {
+        let ledger = HeadLedger::default();
+        let fault = Http1Fault::Malformed("a header is folded");
+        // The reader may be ahead of the answers by several heads.
+        ledger.head_read(BodyFraming::Length(0));
+        ledger.head_read(BodyFraming::Chunked);
+        ledger.head_rejected(fault);
+        assert_eq!([(); 4].map(|()| ledger.begin_answer()), [None, None, Some(fault), None]);
+        ledger.head_rejected(Http1Fault::TooLarge);
+        assert_eq!(ledger.begin_answer(), None);
+    }
+
+    #[test]
+    fn a_fault_is_found_below_other_errors() {
+        let fault = Http1Fault::Malformed("a trailer is folded");
+        let error = FramingError::wrap(fault);
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(FramingError::find_in(&error), Some(fault));
+        assert_eq!(FramingError::find_in(&io::Error::other("another")), None);
+    }
+}
