@@ -32,7 +32,7 @@ pub async fn accept(egress: Arc<Egress>, listener: UnixListener) {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let permit = ConnectionPermit::new(egress.clone(), permit);
+                let permit = ConnectionPermit::new(egress.trail.clone(), permit);
                 tokio::spawn(open(egress.clone(), stream, permit));
             }
             Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,

@@ -12,7 +12,7 @@ use crate::egress::request::preread::preread;
 use crate::egress::request::refusal::refusal;
 use crate::egress::request::serve::AgentConnection;
 use crate::egress::upstream::dial::Trouble;
-use crate::egress::upstream::pool::{Answer, SendResult};
+use crate::egress::upstream::pool::{SendResult, UpstreamAnswer};
 use crate::egress::upstream::upload::Upload;
 use crate::egress::websocket::relay::{Inspectors, WebSocketRequest};
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -103,7 +103,7 @@ impl Conversation {
 
 /// A request that was answered by the upstream.
 struct Answered<'a> {
-    answer: Answer,
+    answer: UpstreamAnswer,
     allowed: &'a AllowedRequest,
     switch: Option<WebSocketRequest>,
     record: AuditRecord,
@@ -112,7 +112,7 @@ struct Answered<'a> {
 impl Answered<'_> {
     /// The answer as the agent gets it.
     fn into_response(self, connection: &Arc<AgentConnection>) -> Response<Body> {
-        let Answered { answer: Answer { response, permit }, allowed, switch, mut record } = self;
+        let Answered { answer: UpstreamAnswer { response, permit }, allowed, switch, mut record } = self;
         let status = response.status();
         match (status, switch) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(switch)) => {

@@ -21,15 +21,15 @@ use wire::{Alarm, Blob, Document, Event, Trial, TrialDenial, TrialFinding, Trial
 const READ_BYTES: usize = 64 * 1024;
 
 /// Why a trial ended before the end of its body.
-enum End {
+enum TrialEnd {
     Denied(Denial),
     /// The request cannot be made, or its body cannot be read.
     Failed(String),
 }
 
-impl From<Denial> for End {
-    fn from(denial: Denial) -> End {
-        End::Denied(denial)
+impl From<Denial> for TrialEnd {
+    fn from(denial: Denial) -> TrialEnd {
+        TrialEnd::Denied(denial)
     }
 }
 
@@ -55,8 +55,8 @@ pub fn attempt(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read) -> Res
     let mut tried = TrialResult::default();
     let denied = match inspect(egress, trial, body, &mut tried.read) {
         Ok(()) => None,
-        Err(End::Denied(denial)) => Some(denial),
-        Err(End::Failed(why)) => return Err(why),
+        Err(TrialEnd::Denied(denial)) => Some(denial),
+        Err(TrialEnd::Failed(why)) => return Err(why),
     };
     tried.denied = denied.map(|denial| TrialDenial { reason: denial.reason.to_string(), text: denial.text });
     for event in egress.trail.events.take() {
@@ -72,8 +72,8 @@ pub fn attempt(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read) -> Res
     Ok(tried)
 }
 
-fn inspect(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read, count: &mut u64) -> Result<(), End> {
-    let request = build(trial).map_err(|error| End::Failed(format!("no such request can be made: {error}")))?;
+fn inspect(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read, count: &mut u64) -> Result<(), TrialEnd> {
+    let request = build(trial).map_err(|error| TrialEnd::Failed(format!("no such request can be made: {error}")))?;
     let peer = Peer { host: trial.host.clone(), port: trial.port };
     let snapshot = egress.live.snapshot();
     let mut record = egress.trail.request(&snapshot.audit_scope, &trial.host, trial.port);
@@ -87,11 +87,11 @@ fn inspect(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read, count: &mu
     let (mut inspector, control) = inspect_head(&AllowedRequest::new(snapshot, pass), &mut head, &mut record)?;
     let mut part = vec![0; READ_BYTES];
     loop {
-        let read = body.read(&mut part).map_err(|error| End::Failed(format!("cannot read the body: {error}")))?;
+        let read = body.read(&mut part).map_err(|error| TrialEnd::Failed(format!("cannot read the body: {error}")))?;
         *count += read as u64;
         match &part[..read] {
             [] => break,
-            // Of a WebSocket it is a message.
+            // What a WebSocket sends is scanned as a message.
             bytes if control.is_some() => inspector.watch(bytes)?,
             bytes => drop(inspector.push(Bytes::copy_from_slice(bytes))?),
         }

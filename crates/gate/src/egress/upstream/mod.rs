@@ -1,5 +1,5 @@
 //! Connections to upstreams: dialled to the address that was checked, pooled for one connection of the agent, used again.
-//! What the agent's connection is, and who answers it, is not known here.
+//! Nothing here knows the agent's connection, or the service that answers it.
 
 pub mod bulk_read;
 pub mod connection;

@@ -50,13 +50,13 @@ struct PoolState {
 }
 
 /// An answer whose body is still to be read.
-pub struct Answer {
+pub struct UpstreamAnswer {
     pub response: Response<Incoming>,
     /// To be dropped at the end of the body. `None`: the connection is not of the pool's few.
     pub permit: Option<PoolPermit>,
 }
 
-pub type SendResult = Result<Answer, Trouble>;
+pub type SendResult = Result<UpstreamAnswer, Trouble>;
 
 /// A connection, taken for one request.
 struct Checkout {
@@ -112,7 +112,7 @@ impl Upstream {
                 Connection::Http2(mut sender) => sender.try_send_request(request).await,
             };
             let mut error = match sent {
-                Ok(response) => return Ok(Answer { response, permit }),
+                Ok(response) => return Ok(UpstreamAnswer { response, permit }),
                 Err(error) => error,
             };
             let is_last = is_new || attempt == MAX_SEND_ATTEMPTS;
