@@ -1,24 +1,24 @@
 //! How a run can end: the exit codes of the program, and the errors that lead to them.
 //!
-//! `UserError` is what the user can mend (2); `EngineError` is the engine, an image or the gate (125).
-//! An agent's own non-zero code is not an error: it is an [`Exit`].
+//! A `UserError` is a mistake that the user can mend (2). An `EngineError` is a failure of the engine, an image or the
+//! gate (125). An agent's own non-zero code is a value and no error: an [`Exit`].
 
 use std::fmt;
 
-/// The process's exit code. 0; the agent's own; 1 `check` says denied; 2 refused; 101 panic; 125 engine; 128+n signal.
+/// The exit code of the process: one of [`CODES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit(pub u8);
 
-/// A code, for people: what ` `` ` encloses is typed, or printed, like that.
+/// A code as it is described to users. Words between backquotes are typed, or printed, as they are.
 pub struct Code {
     pub code: &'static str,
-    /// A line.
+    /// One line, for the help.
     pub short: &'static str,
-    /// What the manual adds.
+    /// More sentences, for the manual; may be empty.
     pub more: &'static str,
 }
 
-/// Every code there is: help, manual and README tell of these.
+/// Every code that there is. Help, manual and README are written from this list.
 pub const CODES: [Code; 7] = [
     Code { code: "0", short: "success; also a dry run, and \"no\" to the question", more: "" },
     Code {
@@ -49,13 +49,13 @@ impl Exit {
     pub const PANIC: Exit = Exit(101);
     pub const ENGINE: Exit = Exit(125);
 
-    /// 128 + the signal's number.
+    /// 128 plus the number of the signal.
     pub fn signal(number: i32) -> Exit {
         Exit(u8::try_from(128 + number).unwrap_or(u8::MAX))
     }
 }
 
-/// Something the user can mend: one line, lower case, no full stop; and what to type.
+/// A mistake that the user can mend. `what`: one line, lower case, no full stop. `hint`: what to type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserError {
     pub what: String,
@@ -67,15 +67,43 @@ pub struct UserError {
 pub struct EngineError {
     pub what: String,
     pub hint: Option<String>,
+    pub kind: EngineErrorKind,
 }
 
-macro_rules! an_error {
+/// What callers decide by. It is known where the engine's own words are read, and nowhere else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EngineErrorKind {
+    /// There is no such container.
+    Gone,
+    /// Another object has the name already.
+    Taken,
+    NoImage,
+    NoVolume,
+    /// No engine answers, or not in time.
+    Unreachable,
+    #[default]
+    Other,
+}
+
+impl UserError {
+    pub fn new(what: impl Into<String>) -> UserError {
+        UserError { what: what.into(), hint: None }
+    }
+}
+
+impl EngineError {
+    pub fn new(what: impl Into<String>) -> EngineError {
+        EngineError { what: what.into(), hint: None, kind: EngineErrorKind::Other }
+    }
+
+    pub fn kind(self, kind: EngineErrorKind) -> EngineError {
+        EngineError { kind, ..self }
+    }
+}
+
+macro_rules! error_with_hint {
     ($name:ident) => {
         impl $name {
-            pub fn new(what: impl Into<String>) -> Self {
-                $name { what: what.into(), hint: None }
-            }
-
             pub fn hint(mut self, hint: impl Into<String>) -> Self {
                 self.hint = Some(hint.into());
                 self
@@ -92,13 +120,13 @@ macro_rules! an_error {
     };
 }
 
-an_error!(UserError);
-an_error!(EngineError);
+error_with_hint!(UserError);
+error_with_hint!(EngineError);
 
 impl UserError {
-    /// Says which of the names was meant, where one is near.
+    /// Hints at the name that was probably meant, where one of `names` is near.
     pub fn meant<'n>(self, wrong: &str, names: impl IntoIterator<Item = &'n str>) -> UserError {
-        // Names that are none may hold anything. The distance costs the product of the lengths.
+        // Names may come from file names, and hold anything. The distance costs the product of the lengths.
         let plain = names.into_iter().filter(|name| wrong.len() <= 100 && !name.contains(char::is_control));
         match wire::nearest(wrong, plain) {
             Some(name) => self.hint(format!("did you mean `{name}`?")),
@@ -107,7 +135,7 @@ impl UserError {
     }
 }
 
-/// The exit code of an error that ended a run: anything that is neither type above counts as the engine's side.
+/// The exit code of an error that ended a run: 2 for a `UserError`, 125 for every other.
 pub fn code(error: &anyhow::Error) -> Exit {
     if error.is::<UserError>() { Exit::REFUSED } else { Exit::ENGINE }
 }

@@ -16,7 +16,7 @@ pub struct Facts {
     /// The random id of this home, on the label of each object that is made on the engine.
     pub home_id: String,
     pub engine: Engine,
-    /// What the engine is; `None` where it was never asked, then the start decides.
+    /// `None`: never seen, decided at start.
     pub seen: Option<EngineFacts>,
     /// Image tags that the engine lacks. `None`: not asked.
     pub missing: Option<BTreeSet<String>>,

@@ -158,7 +158,7 @@ fn carried(program: &str, printed: &[u8]) -> Result<Vec<u8>, UserError> {
 }
 
 /// A `token_cmd` that is run again, beside a session. It has no terminal: that is the agent's.
-pub struct Fetching {
+pub struct TokenCommand {
     program: String,
     child: Child,
     /// Once it was reaped.
@@ -168,14 +168,14 @@ pub struct Fetching {
     stderr: Pipe,
 }
 
-impl Fetching {
-    /// For all of it.
-    const BOUND: Duration = Duration::from_secs(60);
-    /// Bytes of what it prints.
-    const MOST: u64 = 64 << 10;
+impl TokenCommand {
+    /// After this long, the command is ended.
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    /// What is read of one of its streams, bytes.
+    const MAX_OUTPUT_BYTES: u64 = 64 << 10;
 
     /// From the main thread only. `cwd`: where it ran before, as far as that is there.
-    pub fn begin(argv: &[String], cwd: &Path) -> Result<Fetching, UserError> {
+    pub fn begin(argv: &[String], cwd: &Path) -> Result<TokenCommand, UserError> {
         let (program, args) = split(argv);
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -186,7 +186,7 @@ impl Fetching {
         }
         let mut child = sys::child::spawn_in_new_session(&mut command).map_err(|e| failed(program, &e.to_string()))?;
         let (stdout, stderr) = (Pipe::drain(child.stdout.take()), Pipe::drain(child.stderr.take()));
-        Ok(Fetching { program: program.to_owned(), child, status: None, began: Instant::now(), stdout, stderr })
+        Ok(TokenCommand { program: program.to_owned(), child, status: None, began: Instant::now(), stdout, stderr })
     }
 
     /// What it printed, to be carried to the gate; `None` while it runs.
@@ -200,7 +200,7 @@ impl Fetching {
         }
         match self.status {
             Some(status) => Some(self.verdict(status)),
-            None if self.began.elapsed() < Fetching::BOUND => None,
+            None if self.began.elapsed() < TokenCommand::TIMEOUT => None,
             None => Some(Err(failed(&self.program, "it did not end within a minute"))),
         }
     }
@@ -221,7 +221,7 @@ impl Fetching {
     }
 }
 
-impl Drop for Fetching {
+impl Drop for TokenCommand {
     fn drop(&mut self) {
         // Not reaped yet, so its number is nobody else's.
         if self.status.is_none() {
@@ -243,7 +243,7 @@ impl Pipe {
         std::thread::spawn(move || {
             let mut bytes = Vec::new();
             if let Some(mut pipe) = pipe {
-                let _ = pipe.by_ref().take(Fetching::MOST).read_to_end(&mut bytes);
+                let _ = pipe.by_ref().take(TokenCommand::MAX_OUTPUT_BYTES).read_to_end(&mut bytes);
                 let _ = std::io::copy(&mut pipe, &mut std::io::sink());
             }
             let _ = tell.send(bytes);

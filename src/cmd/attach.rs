@@ -21,5 +21,5 @@ pub fn run(asked: &AttachArgs) -> Result<Exit> {
     let lock = folder.lock()?.ok_or_else(|| UserError::new(format!("`{identity}` is attached to another terminal")))?;
     let docker = Docker::new(&plan.engine)?;
     still_runs(&docker, &plan)?;
-    Session::found(&docker, folder, plan, lock).attach(signals::catch()?)
+    Session::adopt(&docker, folder, plan, lock).attach(signals::catch()?)
 }

@@ -4,18 +4,17 @@
 //! and detached sessions are never touched, nor anything without this home's label.
 
 use super::launch::{asking_terminal, still_runs};
-use super::list::Row;
 use super::reader::Reader;
+use super::world;
 use crate::cli::{CleanupArgs, ListFormat};
-use crate::docker::{Docker, gone};
+use crate::docker::{Docker, Stray, StrayKind};
 use crate::exit::{EngineError, Exit, UserError};
-use crate::facts::EngineKind;
-use crate::plan::{Fate, Plan, volume};
+use crate::plan::{Plan, remove_container, remove_volume};
 use crate::probe;
 use crate::render;
 use crate::say;
 use crate::session::Session;
-use crate::state::{Condition, Folder, Home, Kept, Mark};
+use crate::state::{Condition, Folder, Home, Kept, Mark, Overview};
 use crate::text;
 use anyhow::Result;
 use serde::Serialize;
@@ -26,9 +25,9 @@ use sys::tty::{Answer, Tty};
 use wire::Work;
 
 /// What may be removed, and what a person is told of it.
-pub struct Item {
+struct Item {
     what: What,
-    pub shown: String,
+    shown: String,
     /// In the words of the reason why it is not simply removed.
     work: Option<String>,
     /// Nobody could look whether there is work.
@@ -55,9 +54,7 @@ struct Listed {
 
 enum What {
     Session(Folder, Box<Plan>),
-    /// On the engine, of a session that is not on this disk.
-    Container(String),
-    Volume(String),
+    Stray(Stray),
 }
 
 /// Who decides about the next item.
@@ -83,9 +80,9 @@ pub fn run(asked: &CleanupArgs) -> Result<Exit> {
             }
         }
     }
-    if let (true, Some(id)) = (asked.identities.is_empty(), home.id()) {
+    if asked.identities.is_empty() && home.id().is_some() {
         let docker = Docker::new(&probe::engine()?)?;
-        match orphans(&docker, &home, &id) {
+        match orphans(&docker, &home) {
             Ok(found) => items.extend(found),
             Err(error) => {
                 say::error(&error.into());
@@ -202,7 +199,7 @@ fn settled(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<It
         };
     };
     let docker = Docker::new(&plan.engine)?;
-    let row = Row::read(&folder);
+    let row = Overview::read(&folder);
     let mut first = "";
     let kept = match folder.condition() {
         Condition::Kept(kept) if !kept.unsettled => kept,
@@ -234,7 +231,8 @@ fn settled(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<It
         "" => row.why(),
         why => text::visible(why).replace('\n', " "),
     };
-    let mut shown = format!("`{}` ({} for {}{first}", row.identity, row.state, row.age());
+    let mut shown =
+        format!("`{}` ({} for {}{first}", row.identity, row.state, row.age().map_or_else(String::new, render::age));
     // What kept it may be its work, which is told below.
     if !why.is_empty() && !why.starts_with("work that is nowhere else") {
         shown.push_str(&format!(": {why}"));
@@ -314,15 +312,14 @@ impl Consent {
 fn remove(item: &Item) -> Result<()> {
     match &item.what {
         What::Session(folder, plan) => remove_session(folder, plan),
-        What::Container(name) => engine(&["rm", "-f", "-v", name]),
-        What::Volume(name) => engine(&["volume", "rm", name]),
+        What::Stray(Stray { kind, name }) => {
+            let removal = match kind {
+                StrayKind::Container => remove_container(name),
+                StrayKind::Volume => remove_volume(name),
+            };
+            Ok(Docker::new(&probe::engine()?)?.remove([&removal])?)
+        }
     }
-}
-
-fn engine(args: &[&str]) -> Result<()> {
-    let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-    Docker::new(&probe::engine()?)?.brief(&args).or_else(gone)?;
-    Ok(())
 }
 
 /// One kept session: what its plan made, then its folder.
@@ -333,41 +330,19 @@ fn remove_session(folder: &Folder, plan: &Plan) -> Result<()> {
         return Ok(());
     }
     let docker = Docker::new(&plan.engine)?;
-    for step in plan.down(Fate::Drop).iter().filter(|step| step.what.removes()) {
-        docker.brief(&step.args).or_else(gone)?;
-    }
+    docker.remove(plan.down().everything())?;
     folder.remove()
 }
 
-/// What has this home's label and no session on this disk; and readers that nobody ended.
-pub fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Vec<Item>, EngineError> {
-    let known: BTreeSet<String> = home.folders().into_iter().map(|folder| folder.identity).collect();
-    let filter = format!("label=claude-bottle.home={id}");
-    let list = |args: &[&str]| -> Result<Vec<String>, EngineError> {
-        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let text = docker.brief(&args)?;
-        let stray = |line: &&str| line.split_once(' ').is_some_and(|(_, identity)| !known.contains(identity));
-        Ok(text.lines().filter(stray).filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect())
-    };
-    let engine = docker.engine();
-    let label = match home.seen(engine).map_or(engine.kind, |seen| seen.kind) {
-        EngineKind::Docker => ".Label",
-        EngineKind::Podman => "index .Labels",
-    };
-    let identity = format!(r#"{{{{{label} "claude-bottle.identity"}}}}"#);
-    // Of a session that is on this disk, a reader that runs is somebody's.
-    let reader = format!(r#"{{{{if and (eq ({label} "claude-bottle.role") "reader") (ne .State "running")}}}}reader"#);
-    let containers = format!("{{{{.Names}}}} {reader}{{{{else}}}}{identity}{{{{end}}}}");
-    let containers = list(&["ps", "-a", "--filter", &filter, "--format", &containers])?;
-    let volumes = format!("{{{{.Name}}}} {identity}");
-    let mut volumes = list(&["volume", "ls", "--filter", &filter, "--format", &volumes])?;
-    // An anonymous volume goes with its container.
-    volumes.retain(|name| name.starts_with(&volume("")));
-    let item = |name: &String, what: What| {
-        let kind = if matches!(what, What::Volume(_)) { "volume" } else { "container" };
+/// What is on the engine and belongs to no session of this home, to be offered.
+fn orphans(docker: &Docker, home: &Home) -> Result<Vec<Item>, EngineError> {
+    let item = |stray: Stray| {
         let row = Listed {
-            kind,
-            name: name.clone(),
+            kind: match stray.kind {
+                StrayKind::Container => "container",
+                StrayKind::Volume => "volume",
+            },
+            name: stray.name.clone(),
             state: None,
             since: None,
             why: None,
@@ -375,11 +350,9 @@ pub fn orphans(docker: &Docker, home: &Home, id: &str) -> Result<Vec<Item>, Engi
             work: None,
             by_name_only: false,
         };
-        Item { what, shown: format!("`{name}`: left on the engine by this home"), work: None, unread: false, row }
+        Item { shown: stray.to_string(), what: What::Stray(stray), work: None, unread: false, row }
     };
-    let containers = containers.iter().map(|name| item(name, What::Container(name.clone())));
-    let volumes = volumes.iter().map(|name| item(name, What::Volume(name.clone())));
-    Ok(containers.chain(volumes).collect())
+    Ok(world::strays(docker, home)?.into_iter().map(item).collect())
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ impl<R: Read> Read for Told<R> {
         let count = self.source.read(into)?;
         self.read += count as u64;
         let far = match self.all {
-            Some(all) => render::copying((self.read, all), all),
-            None if self.read >= render::SMALL => Some(format!("copied {}", render::size(self.read))),
+            Some(all) => render::copying(render::CopyProgress { read: self.read, all }, all),
+            None if self.read >= render::MIN_SHOWN_COPY_BYTES => Some(format!("copied {}", render::size(self.read))),
             None => None,
         };
         match far {

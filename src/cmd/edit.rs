@@ -34,7 +34,7 @@ pub fn run(asked: &EditArgs) -> Result<Exit> {
         if let Some(exit) = open(&editor, &draft, manifest.line, &signals)? {
             return leave(draft, exit);
         }
-        let Some(written) = draft.written()? else {
+        let Some(written) = draft.changed()? else {
             say::note("nothing was changed");
             return Ok(Exit::OK);
         };
@@ -54,7 +54,7 @@ pub fn run(asked: &EditArgs) -> Result<Exit> {
             Then::Leave(exit) => return leave(draft, exit),
         }
     }
-    draft.settle()?;
+    draft.replace_target()?;
     say::note(&format!("saved `{}`", manifest.file.display()));
     Ok(Exit::OK)
 }
@@ -172,7 +172,7 @@ fn ask(tty: &mut Tty, signals: &Signals) -> Then {
 /// The manifest stays as it was; what was written so far stays, too.
 fn leave(draft: Draft, exit: Exit) -> Result<Exit> {
     say::line("nothing was changed");
-    if draft.written().is_ok_and(|written| written.is_some()) {
+    if draft.changed().is_ok_and(|written| written.is_some()) {
         say::hint(&format!("what you wrote is in `{}`", draft.keep()?.display()));
     }
     Ok(exit)

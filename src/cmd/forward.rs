@@ -34,14 +34,14 @@ pub fn run(asked: &ForwardArgs) -> Result<Exit> {
     let inside = inside(&asked.identity)?;
     let listeners = ports.iter().map(|ports| ports.listen(asked)).collect::<Result<Vec<_>, _>>()?;
     let signals = signals::catch()?;
-    let mut stream = inside.docker.hold(&inside.exec("-i", &["pipe"]))?;
+    let mut stream = inside.docker.stream_with_input(&inside.exec("-i", &["pipe"]))?;
     let (stdin, stdout) = (stream.child.stdin.take(), stream.child.stdout.take());
     let mut mux = Mux::here(stdout.context("no stdout")?, stdin.context("no stdin")?)?;
     let served = serve(&mut mux, &listeners, &signals);
     let was_up = mux.is_up();
     drop(listeners);
     drop(mux);
-    let said = stream.end_within(PATIENCE);
+    let said = stream.wait_or_kill(PATIENCE);
     match served {
         Ok(Some(number)) => Ok(Exit::signal(number)),
         Ok(None) => over(&inside, was_up, &said, &signals),

@@ -3,8 +3,8 @@
 
 use super::copied::Told;
 use super::launch::inside;
-use super::put::refused;
 use crate::cli::GetArgs;
+use crate::docker;
 use crate::exit::{Exit, UserError};
 use crate::say;
 use anyhow::{Context as _, Result};
@@ -39,17 +39,17 @@ pub fn run(asked: &GetArgs) -> Result<Exit> {
                 count => say::bytes(&piece[..count])?,
             }
         }
-        return match stream.end() {
+        return match stream.wait() {
             (Some(status), _) if status.success() => Ok(Exit::OK),
-            (_, said) => Err(refused(&said).into()),
+            (_, said) => Err(docker::inside(&said).into()),
         };
     }
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder).with_context(|| format!("cannot write to `{}`", folder.display()))?;
     io::copy(&mut Told::new(stdout, None), &mut file)?;
-    match stream.end() {
+    match stream.wait() {
         (Some(status), _) if status.success() => {}
-        (_, said) => return Err(refused(&said).into()),
+        (_, said) => return Err(docker::inside(&said).into()),
     }
     file.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
     let placed = if asked.force { file.persist(&to) } else { file.persist_noclobber(&to) };

@@ -6,25 +6,24 @@
 mod agent;
 
 use super::launch;
-use super::list::Row;
 use super::reader::{Reader, Size};
 use crate::cli::{InfoArgs, ListFormat};
-use crate::docker::{Call, Docker, is_gone};
+use crate::docker::{self, ContainerState, Docker};
 use crate::exit::{EngineError, Exit};
 use crate::plan::Plan;
 use crate::render;
 use crate::say;
-use crate::state::Home;
+use crate::state::{Home, Overview};
 use crate::text;
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::fs;
 use std::path::Path;
 
 #[derive(Serialize)]
 struct Known {
     #[serde(flatten)]
-    row: Row,
+    row: Overview,
     transcript: Place,
     audit: Place,
     /// What the session's engine says; null where it does not answer.
@@ -80,7 +79,7 @@ pub fn run(asked: &InfoArgs) -> Result<Exit> {
 fn session(home: &Home, asked: &InfoArgs) -> Result<Exit> {
     let (folder, plan) = launch::recorded(home, &asked.name)?;
     let mut known = Known {
-        row: Row::read(&folder),
+        row: Overview::read(&folder),
         transcript: measured(&folder.transcript()),
         audit: measured(&folder.audit()),
         on_engine: None,
@@ -128,38 +127,14 @@ fn measured(path: &Path) -> Place {
     place
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct State {
-    status: String,
-    #[serde(default)]
-    exit_code: i64,
-    #[serde(default)]
-    started_at: String,
-    #[serde(default)]
-    finished_at: String,
-}
-
 /// The agent's and the gate's, in one call.
 fn containers(docker: &Docker, plan: &Plan) -> Result<[Option<Container>; 2], EngineError> {
-    let names = [plan.agent_container(), plan.gate_container()];
-    let mut args: Vec<String> =
-        ["container", "inspect", "--format", "{{.Name}} {{.Image}} {{json .State}}"].map(str::to_owned).into();
-    args.extend(names.iter().cloned());
-    let (found, error) = docker.start(&args).and_then(Call::found)?;
-    if let Some(error) = error.filter(|error| !is_gone(error)) {
-        return Err(error);
-    }
-    Ok(names.map(|name| {
-        let mut words = found
-            .lines()
-            .find_map(|line| line.trim_start_matches('/').strip_prefix(&format!("{name} ")))?
-            .splitn(2, ' ');
-        let image = words.next()?.to_owned();
-        let state: State = serde_json::from_str(words.next()?).ok()?;
-        let time = |text: String| Some(text).filter(|text| !text.is_empty() && !text.starts_with("0001-"));
-        let (started, ended) = (time(state.started_at), time(state.finished_at));
-        Some(Container { status: state.status, image, exit_code: state.exit_code, started, ended })
+    let found = docker.containers([plan.agent_container(), plan.gate_container()])?;
+    let time = |text: String| Some(text).filter(|text| !text.is_empty() && !text.starts_with("0001-"));
+    Ok(found.map(|container| {
+        let docker::Container { image, state } = container?;
+        let ContainerState { status, exit_code, started_at, finished_at, .. } = state;
+        Some(Container { status, image, exit_code, started: time(started_at), ended: time(finished_at) })
     }))
 }
 
@@ -179,7 +154,7 @@ fn hints(known: &Known) -> Vec<String> {
 fn text(known: &Known) -> String {
     let row = &known.row;
     let word = |text: &Option<String>| text::visible(text.as_deref().unwrap_or("?"));
-    let mut state = format!("{} for {}", row.state, row.age());
+    let mut state = format!("{} for {}", row.state, row.age().map_or_else(String::new, render::age));
     if row.why.is_some() {
         state.push_str(&format!(": {}", row.why()));
     }

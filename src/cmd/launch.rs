@@ -1,10 +1,10 @@
 //! The launch core that `start` and `resume` share: show, prepare while the person reads, ask, fetch values, run.
 
 use crate::cli;
-use crate::docker::{self, Built, Docker};
+use crate::docker::{self, BuildEnd, Docker};
 use crate::exit::{Exit, UserError};
 use crate::facts::Terminal;
-use crate::plan::Plan;
+use crate::plan::{Args, Plan};
 use crate::probe;
 use crate::render;
 use crate::say;
@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 use sys::signals::{self, Signals};
 use sys::timings;
 use sys::tty::{self, Answer, Tty};
-use wire::GATE_BINARY;
 
 impl cli::LaunchArgs {
     /// What was asked, as a plan's spec.
@@ -172,7 +171,7 @@ pub fn build(docker: &Docker, plan: &Plan, signals: &Signals) -> Result<Option<E
     for build in &plan.images.builds {
         timings::phase("build");
         say::note(&format!("building image `{}`", build.tag));
-        if let Built::Signal(number) = docker::build(docker, build, signals)? {
+        if let BuildEnd::Signal(number) = docker::build(docker, build, signals)? {
             return Ok(Some(Exit::signal(number)));
         }
     }
@@ -246,18 +245,16 @@ impl Inside {
         still_runs(&self.docker, &self.plan)
     }
 
-    /// `exec` of the engine, with `init` and these words inside; `flags` are the engine's.
-    pub fn exec(&self, flags: &str, words: &[&str]) -> Vec<String> {
-        let agent = self.plan.agent_container();
-        let call = ["exec", flags, &agent, GATE_BINARY, "init"];
-        call.iter().chain(words).map(|word| (*word).to_owned()).collect()
+    /// The arguments that run `init` inside, with these words; `flags` are those of the engine's `exec`.
+    pub fn exec(&self, flags: &str, words: &[&str]) -> Args {
+        self.plan.exec(flags, words)
     }
 
-    /// The same for one file.
+    /// The arguments that run a verb of `init` on one file inside.
     ///
     /// # Errors
     /// `UserError` for a path that is not UTF-8.
-    pub fn words(&self, verb: &str, path: &Path) -> Result<Vec<String>, UserError> {
+    pub fn words(&self, verb: &str, path: &Path) -> Result<Args, UserError> {
         let text = path.to_str().ok_or_else(|| UserError::new(format!("`{}` is not UTF-8", path.display())))?;
         Ok(self.exec("-i", &[verb, text]))
     }
@@ -266,11 +263,9 @@ impl Inside {
 /// # Errors
 /// `UserError` where the agent of a recorded session does not run any more.
 pub fn still_runs(docker: &Docker, plan: &Plan) -> Result<()> {
-    let args = ["container", "inspect", "--format", "{{.State.Running}}", &plan.agent_container()].map(str::to_owned);
-    match docker.brief(&args) {
-        Ok(running) if running == "true" => Ok(()),
-        Err(error) if !docker::is_gone(&error) => Err(error.into()),
-        _ => Err(UserError::new(format!("`{}` does not run any more", plan.identity))
+    match docker.is_running(&plan.agent_container())? {
+        true => Ok(()),
+        false => Err(UserError::new(format!("`{}` does not run any more", plan.identity))
             .hint(format!("claude-bottle resume {}", plan.identity))
             .into()),
     }

@@ -4,8 +4,8 @@
 
 use super::launch::recorded;
 use crate::cli::{ListFormat, LogsArgs};
-use crate::docker::{self, Docker};
-use crate::exit::Exit;
+use crate::docker::Docker;
+use crate::exit::{EngineErrorKind, Exit};
 use crate::plan::Plan;
 use crate::render;
 use crate::say;
@@ -58,7 +58,7 @@ fn from_engine(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> {
     let (send, news) = channel();
     if let Some(stdout) = stream.child.stdout.take() {
         std::thread::spawn(move || {
-            audit::each(stdout, &have, |line, _, age| {
+            audit::for_each_line(stdout, &have, |line, _, age| {
                 if age == Age::New {
                     let _ = send.send(line.to_vec());
                 }
@@ -75,9 +75,9 @@ fn from_engine(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> {
             return Ok(Exit::OK);
         }
     }
-    match stream.must("the engine ended its log") {
+    match stream.expect_success("the engine ended its log") {
         // Its gate is gone, and all it said is on disk.
-        Err(error) if !docker::is_gone(&error) => Err(error.into()),
+        Err(error) if error.kind != EngineErrorKind::Gone => Err(error.into()),
         _ => Ok(Exit::OK),
     }
 }

@@ -1,12 +1,12 @@
 //! `names`: what a shell completes, one a line, with what it is after a tab. Reads the disk, writes nothing, and never
 //! fails: whoever presses TAB asked for no error.
 
-use super::list::Row;
 use crate::cli::{NameKind, NamesArgs};
 use crate::exit::{Exit, UserError};
 use crate::manifest::{self, Manifest, Scope};
+use crate::render;
 use crate::say;
-use crate::state::Home;
+use crate::state::{Home, Overview};
 use crate::text;
 use anyhow::Result;
 use std::path::Path;
@@ -51,9 +51,9 @@ fn bare<'a>(manifest: &Manifest, refused: &'a UserError) -> &'a str {
 /// Those in one of these states.
 fn sessions(home: &Home, states: &[&str]) -> Vec<(String, String)> {
     let all = home.folders().into_iter().filter(|folder| is_identity(&folder.identity));
-    let rows = all.map(|folder| Row::without_plan(&folder)).filter(|row| states.contains(&row.state));
+    let rows = all.map(|folder| Overview::without_plan(&folder)).filter(|row| states.contains(&row.state));
     let described = rows.map(|row| {
-        let what = [row.state, &row.age(), &row.why()].join(" ");
+        let what = [row.state, &row.age().map_or_else(String::new, render::age), &row.why()].join(" ");
         (row.identity, what.trim_end().to_owned())
     });
     described.collect()

@@ -4,6 +4,7 @@
 use super::copied::Told;
 use super::launch::inside;
 use crate::cli::PutArgs;
+use crate::docker;
 use crate::exit::{EngineError, Exit, UserError};
 use crate::say;
 use crate::text;
@@ -28,15 +29,15 @@ pub fn run(asked: &PutArgs) -> Result<Exit> {
             Box::new(Told::new(file, all))
         }
     };
-    let mut stream = inside.docker.hold(&inside.words("put", &path)?)?;
+    let mut stream = inside.docker.stream_with_input(&inside.words("put", &path)?)?;
     let mut stdin = stream.child.stdin.take().context("no stdin")?;
     let sent = std::thread::spawn(move || io::copy(&mut source, &mut stdin));
     let mut told = String::new();
     stream.child.stdout.take().context("no stdout")?.take(1 << 16).read_to_string(&mut told)?;
-    let (status, said) = stream.end();
+    let (status, said) = stream.wait();
     say::no_progress();
     if !status.is_some_and(|status| status.success()) {
-        return Err(refused(&said).into());
+        return Err(docker::inside(&said).into());
     }
     // A source that failed half way has put half a file.
     let sent = sent.join().map_err(|_| EngineError::new("the file was not sent"))?;
@@ -52,10 +53,4 @@ fn open(path: &PathBuf) -> Result<File, UserError> {
         true => Err(UserError::new(format!("`{}` is a directory", path.display())).hint("put files, or a tar of it")),
         false => Ok(file),
     }
-}
-
-/// In the words of what ran inside.
-pub fn refused(said: &str) -> UserError {
-    let line = said.lines().last().unwrap_or("it failed inside");
-    UserError::new(text::visible(line.strip_prefix("claude-bottle: ").unwrap_or(line)))
 }

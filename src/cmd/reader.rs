@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
 
     /// Asks, and gives the stream with the answer on its stdout. `words` follow `init`; `stdin` is written by a thread.
     pub fn stream(&self, words: &[&str], stdin: Vec<u8>) -> Result<Stream> {
-        let mut stream = self.docker.hold(&self.plan.reader(&self.image, words))?;
+        let mut stream = self.docker.stream_with_input(&self.plan.reader(&self.image, words))?;
         let mut pipe = stream.child.stdin.take().context("no stdin")?;
         std::thread::spawn(move || drop(pipe.write_all(&stdin)));
         Ok(stream)
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         let mut stream = self.stream(words, stdin)?;
         let stdout = stream.child.stdout.take().context("no stdout")?;
         let size = std::io::copy(&mut stdout.take(FILE), &mut file)?;
-        let (status, said) = stream.end();
+        let (status, said) = stream.wait();
         match status.and_then(|status| status.code()) {
             _ if size == FILE => Err(UserError::new("the bottle has more to give than can be taken").into()),
             Some(0) => Ok(Some(file)),
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
         let mut answer = Vec::new();
         let stdout = stream.child.stdout.take().context("no stdout")?;
         stdout.take(ANSWER).read_to_end(&mut answer)?;
-        stream.must(FAILED)?;
+        stream.expect_success(FAILED)?;
         Ok(answer)
     }
 }

@@ -4,11 +4,11 @@
 use super::launch::{self, Shown, launch, recorded};
 use super::world::{self, Asking, Subject};
 use crate::cli::ResumeArgs;
-use crate::docker::{Call, Docker, gone, is_gone};
+use crate::docker::{Containers, Docker};
 use crate::exit::{EngineError, Exit, UserError};
 use crate::facts::Engine;
 use crate::manifest;
-use crate::plan::{Fate, Plan};
+use crate::plan::Plan;
 use crate::probe;
 use crate::say;
 use crate::session::{Outcome, Session};
@@ -125,14 +125,14 @@ fn rest(docker: &Docker, folder: &Folder, old: &Plan) -> Result<Lock> {
     let identity = &folder.identity;
     let condition = folder.condition();
     let lock = taken(folder)?;
-    let left = left(docker, old)?;
+    let containers = docker.containers_of(old)?;
     let kept = match condition {
         Condition::Kept(kept) => Some(kept),
         _ => None,
     };
-    let before = match (kept, left) {
-        (Some(_), Left::Nothing) => return Ok(lock),
-        (_, Left::Running) => {
+    let before = match (kept, containers) {
+        (Some(_), Containers::None) => return Ok(lock),
+        (_, Containers::Running) => {
             return Err(UserError::new(format!("`{identity}` still runs"))
                 .hint(format!("claude-bottle attach {identity}"))
                 .into());
@@ -147,29 +147,6 @@ fn rest(docker: &Docker, folder: &Folder, old: &Plan) -> Result<Lock> {
         folder.set_mark(&Mark::Kept(Kept { why: before.why, ..now }))?;
     }
     // What could not be copied is in the home, which stays.
-    for step in old.down(Fate::Keep).iter().filter(|step| step.what.removes()) {
-        docker.brief(&step.args).or_else(gone)?;
-    }
+    docker.remove(old.down().containers())?;
     Ok(lock)
-}
-
-/// What the engine still has of a session, beside its home.
-enum Left {
-    Nothing,
-    Stopped,
-    Running,
-}
-
-fn left(docker: &Docker, old: &Plan) -> Result<Left, EngineError> {
-    let (agent, gate) = (old.agent_container(), old.gate_container());
-    let args = ["container", "inspect", "--format", "{{.Name}} {{.State.Running}}", &agent, &gate].map(str::to_owned);
-    let (found, error) = docker.start(&args).and_then(Call::found)?;
-    if let Some(error) = error.filter(|error| !is_gone(error)) {
-        return Err(error);
-    }
-    Ok(match found.lines().any(|line| line.ends_with("-agent true")) {
-        true => Left::Running,
-        false if found.trim().is_empty() => Left::Nothing,
-        false => Left::Stopped,
-    })
 }

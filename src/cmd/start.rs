@@ -48,7 +48,7 @@ pub fn run(asked: StartArgs) -> Result<Exit> {
     }
     let consent = launch::consent(&asked.launch, &plan)?;
     launch(&docker, &Shown::new(&plan), consent, || {
-        Session::claim(&docker, &home, plan.clone()).map(|session| session.carrying(survey))
+        Session::claim(&docker, &home, plan.clone()).map(|session| session.with_survey(survey))
     })
 }
 

@@ -58,10 +58,12 @@ fn refused(error: &clap::Error) -> UserError {
     let (what, hint) = match error.kind() {
         ErrorKind::InvalidSubcommand => (format!("no command `{}`", one(ContextKind::InvalidSubcommand)), help),
         ErrorKind::UnknownArgument => (format!("unexpected argument `{}`", one(ContextKind::InvalidArg)), help),
-        ErrorKind::MissingRequiredArgument => (format!("missing: {}", quoted(&of(ContextKind::InvalidArg))), help),
+        ErrorKind::MissingRequiredArgument => {
+            (format!("missing: {}", shell_quoted(&of(ContextKind::InvalidArg))), help)
+        }
         ErrorKind::MissingSubcommand => ("missing: a command".to_owned(), help),
         ErrorKind::ArgumentConflict => {
-            let others = quoted(&of(ContextKind::PriorArg));
+            let others = shell_quoted(&of(ContextKind::PriorArg));
             (format!("`{}` cannot be used with {others}", one(ContextKind::InvalidArg)), help)
         }
         ErrorKind::InvalidValue => {
@@ -71,7 +73,7 @@ fn refused(error: &clap::Error) -> UserError {
                 "" => format!("`{arg}` wants a value"),
                 value => format!("`{value}` is no value of `{arg}`"),
             };
-            (what, if known.is_empty() { help } else { format!("one of {}", quoted(&known)) })
+            (what, if known.is_empty() { help } else { format!("one of {}", shell_quoted(&known)) })
         }
         _ => {
             let text = error.render().to_string();
@@ -90,7 +92,7 @@ fn bare(word: &str) -> String {
     }
 }
 
-fn quoted(words: &[String]) -> String {
+fn shell_quoted(words: &[String]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 

@@ -1,6 +1,6 @@
 //! The facts of a launch, probed: host first, then the engine where it may be asked.
 
-use crate::docker::{self, Call, Docker, Info};
+use crate::docker::{Docker, Stray, StrayQuery};
 use crate::exit::{EngineError, UserError};
 use crate::facts::{Engine, EngineFacts, Facts, ImageFacts, NetworkFacts, Proxy, Terminal, Workspace};
 use crate::manifest::{Chosen, Image};
@@ -9,7 +9,6 @@ use crate::probe;
 use crate::spec::{Beginning, Mode, Spec};
 use crate::state::Home;
 use anyhow::Result;
-use std::collections::BTreeSet;
 use sys::signals;
 
 /// Who is asked: a dry run never asks the engine.
@@ -35,7 +34,7 @@ pub struct Subject<'a> {
 
 /// Probes the world and builds the plan. The second value says why the gate's program was not found.
 pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> Result<(Plan, Option<UserError>)> {
-    let mut seen = subject.home.seen(&subject.engine);
+    let mut seen = subject.home.known_engine(&subject.engine);
     let info = match asking {
         Asking::Engine(docker) | Asking::Known(docker, _) => Some(docker),
         Asking::Nobody => None,
@@ -77,19 +76,30 @@ pub fn plan(subject: Subject, chosen: &Chosen, spec: &Spec, asking: Asking) -> R
     plan::check(&chosen.agent, spec)?;
     if let Some(docker) = info {
         if let Image::Name(name) = &chosen.bottle.image {
-            let args = ["image", "inspect", "--format", "{{.Id}}", name].map(str::to_owned);
-            facts.images.source = docker.brief(&args).unwrap_or_else(|_| name.clone());
+            facts.images.source = docker.image_id(name).unwrap_or_else(|| name.clone());
         }
-        facts.missing = Some(missing(docker, plan::chain(&chosen.bottle, &facts.images).tags())?);
+        facts.missing = Some(docker.missing_images(plan::chain(&chosen.bottle, &facts.images).tags())?);
     }
     Ok((plan::build(chosen, spec, &facts)?, facts.images.gate.err()))
 }
 
 /// Asks the engine what it is, and remembers it.
 pub fn look(docker: &Docker, home: &Home) -> Result<EngineFacts> {
-    let seen = Info::read(&docker.brief(&Info::ARGS.map(str::to_owned))?)?;
+    let seen = docker.facts()?;
     home.remember_engine(docker.engine(), &seen)?;
     Ok(seen)
+}
+
+/// What is on the engine and belongs to no session of this home; nothing where the home has no id yet.
+///
+/// # Errors
+/// The engine does not answer.
+pub fn strays(docker: &Docker, home: &Home) -> Result<Vec<Stray>, EngineError> {
+    let Some(id) = home.id() else { return Ok(Vec::new()) };
+    let known = home.folders().into_iter().map(|folder| folder.identity).collect();
+    let engine = docker.engine();
+    let kind = home.known_engine(engine).map_or(engine.kind, |facts| facts.kind);
+    docker.strays(&StrayQuery { home_id: &id, known: &known, kind })
 }
 
 /// This version's gate image, which the reader runs in; built where it is missing.
@@ -151,16 +161,4 @@ fn apart((engine, asking): (&Engine, Asking), home: &Home, chosen: &Chosen) -> R
         workspace: None,
     };
     plan(subject, chosen, &spec, asking)
-}
-
-/// Those of the image tags that the engine lacks.
-fn missing(docker: &Docker, wanted: Vec<String>) -> Result<BTreeSet<String>, EngineError> {
-    let mut args: Vec<String> = ["image", "inspect", "--format", "{{json .RepoTags}}"].map(str::to_owned).into();
-    args.extend(wanted.iter().cloned());
-    let (found, error) = docker.start(&args).and_then(Call::found)?;
-    // It fails for each image that is not there, too; any other failure is the engine's.
-    if let Some(error) = error.filter(|error| !docker::has_no_image(error)) {
-        return Err(error);
-    }
-    Ok(wanted.into_iter().filter(|tag| !found.contains(&format!("{tag}\""))).collect())
 }

@@ -1,5 +1,7 @@
-//! Image builds: long, and ended by a signal without a trace. A terminal gets the engine's own output as it is, with
-//! whatever progress it has; elsewhere its steps are a line each, and the rest is shown only where it failed.
+//! Builds images. A signal ends a build, and nothing of it stays.
+//!
+//! A terminal gets the engine's own output as it is, with its progress. Elsewhere each step is a line, and the rest is shown
+//! only where the build failed.
 
 use super::Docker;
 use crate::exit::EngineError;
@@ -13,20 +15,21 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use sys::signals::Signals;
 
-/// What ended a build.
-pub enum Built {
+/// How a build ended.
+pub enum BuildEnd {
     Done,
     Signal(i32),
 }
 
-/// Makes one image.
+/// Builds one image.
 ///
 /// # Errors
-/// The engine's own last words.
-pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<Built, EngineError> {
-    let here = |e: std::io::Error| EngineError::new(format!("cannot prepare the build of `{}`: {e}", build.tag));
-    let folder = tempfile::Builder::new().prefix("claude-bottle-build-").tempdir().map_err(here)?;
-    let (dockerfile, context) = lay_out(build, folder.path()).map_err(here)?;
+/// The last line of the engine's output, or the disk's error.
+pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<BuildEnd, EngineError> {
+    let cannot_prepare =
+        |e: std::io::Error| EngineError::new(format!("cannot prepare the build of `{}`: {e}", build.tag));
+    let folder = tempfile::Builder::new().prefix("claude-bottle-build-").tempdir().map_err(cannot_prepare)?;
+    let (dockerfile, context) = write_sources(build, folder.path()).map_err(cannot_prepare)?;
     let mut args: Vec<String> = ["build", "--force-rm", "--tag", &build.tag].map(str::to_owned).into();
     if let Some(also) = &build.also {
         args.extend(["--tag".to_owned(), also.clone()]);
@@ -38,39 +41,39 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<Built,
     args.extend(["--file".to_owned(), dockerfile.display().to_string(), context.display().to_string()]);
 
     let mut command = docker.command(&args);
-    // podman's own format has no place for a Dockerfile's SHELL, and leaves it out with a warning.
+    // podman's default format cannot hold a Dockerfile's SHELL, and leaves it out with a warning.
     command.env("BUILDAH_FORMAT", "docker").stdin(Stdio::null());
-    let mut told = Told::new();
-    let (mut output, input) = std::io::pipe().map_err(here)?;
-    match told.shown {
-        // Where the client has progress of its own, it wants the terminal itself.
+    let mut log = BuildLog::new();
+    let (mut output, input) = std::io::pipe().map_err(cannot_prepare)?;
+    match log.shown {
+        // A client that draws progress needs the terminal itself.
         Shown::All => command.stderr(Stdio::inherit()),
-        Shown::Steps | Shown::Nothing => command.stderr(input.try_clone().map_err(here)?),
+        Shown::Steps | Shown::Nothing => command.stderr(input.try_clone().map_err(cannot_prepare)?),
     };
     let (mut child, _timed) = docker.spawn(command.stdout(input), &args)?;
-    // Its ends of the pipe are ours, too, until this is gone.
+    // The command holds the child's ends of the pipe open in this process.
     drop(command);
     let mut chunk = [0; 16 << 10];
     loop {
         if let Err(signal) = signals.wait_readable(output.as_fd()) {
             let _ = child.kill();
             let _ = child.wait();
-            return Ok(Built::Signal(signal));
+            return Ok(BuildEnd::Signal(signal));
         }
         match output.read(&mut chunk) {
             Ok(0) | Err(_) => break,
-            Ok(count) => told.more(&chunk[..count]),
+            Ok(count) => log.add(&chunk[..count]),
         }
     }
-    let status = child.wait().map_err(here)?;
+    let status = child.wait().map_err(cannot_prepare)?;
     if status.success() {
-        return Ok(Built::Done);
+        return Ok(BuildEnd::Done);
     }
-    told.all();
-    Err(EngineError::new(format!("image `{}` did not build ({status}): {}", build.tag, told.last_line())))
+    log.show_hidden();
+    Err(EngineError::new(format!("image `{}` did not build ({status}): {}", build.tag, log.last_line())))
 }
 
-/// Of what a build tells, as it tells it.
+/// What is shown of a build's output while it comes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shown {
     All,
@@ -78,28 +81,28 @@ enum Shown {
     Nothing,
 }
 
-/// What a build has told so far.
-struct Told {
+/// A build's output so far.
+struct BuildLog {
     shown: Shown,
-    /// The last of it.
+    /// The last part of it, at most twice [`BuildLog::MAX_KEPT_BYTES`].
     kept: Vec<u8>,
-    /// From here on it was not looked for steps.
+    /// Where in `kept` the search for the next step begins.
     read: usize,
 }
 
-impl Told {
-    const KEPT: usize = 256 << 10;
+impl BuildLog {
+    const MAX_KEPT_BYTES: usize = 256 << 10;
 
-    fn new() -> Told {
+    fn new() -> BuildLog {
         let shown = match std::io::stderr().is_terminal() {
             _ if say::is_quiet() => Shown::Nothing,
             true => Shown::All,
             false => Shown::Steps,
         };
-        Told { shown, kept: Vec::new(), read: 0 }
+        BuildLog { shown, kept: Vec::new(), read: 0 }
     }
 
-    fn more(&mut self, bytes: &[u8]) {
+    fn add(&mut self, bytes: &[u8]) {
         self.kept.extend_from_slice(bytes);
         if self.shown == Shown::All {
             let _ = std::io::stderr().write_all(bytes);
@@ -108,20 +111,20 @@ impl Told {
         while let Some(length) = self.kept[self.read..].iter().position(|byte| *byte == b'\n') {
             let line = String::from_utf8_lossy(&self.kept[self.read..self.read + length]);
             if self.shown == Shown::Steps && is_step(&line) {
-                // It may be a whole script.
+                // A step may be a whole script.
                 say::line(&text::truncate(&text::visible(line.trim_end()), 100));
             }
             self.read += length + 1;
         }
-        if self.kept.len() > 2 * Self::KEPT {
-            let gone = self.kept.len() - Self::KEPT;
+        if self.kept.len() > 2 * Self::MAX_KEPT_BYTES {
+            let gone = self.kept.len() - Self::MAX_KEPT_BYTES;
             self.kept.drain(..gone);
             self.read = self.read.saturating_sub(gone);
         }
     }
 
-    /// Shows what was not shown.
-    fn all(&self) {
+    /// Shows what was not shown while it came.
+    fn show_hidden(&self) {
         if self.shown != Shown::All {
             let _ = std::io::stderr().write_all(&self.kept);
         }
@@ -133,17 +136,18 @@ impl Told {
     }
 }
 
-/// `Step 3/12 : RUN …` of the classic builder, `STEP 3/12: RUN …` of podman's, `#7 [stage 3/12] RUN …` of BuildKit's.
+/// Is this line the beginning of a step? `Step 3/12 : RUN …` (the classic builder), `STEP 3/12: RUN …` (podman),
+/// `#7 [stage 3/12] RUN …` (BuildKit).
 fn is_step(line: &str) -> bool {
     let name = line.strip_prefix('#').and_then(|rest| rest.split_once(" ["));
-    let of_buildkit = name.is_some_and(|(number, name)| {
+    let is_buildkits = name.is_some_and(|(number, name)| {
         number.bytes().all(|b| b.is_ascii_digit()) && name.split(']').next().is_some_and(|name| name.contains('/'))
     });
-    line.starts_with("Step ") || line.starts_with("STEP ") || of_buildkit
+    line.starts_with("Step ") || line.starts_with("STEP ") || is_buildkits
 }
 
-/// Puts Dockerfile and context where the client can send them from.
-fn lay_out(build: &Build, folder: &Path) -> std::io::Result<(PathBuf, PathBuf)> {
+/// Puts Dockerfile and context where the client can read them; gives both paths.
+fn write_sources(build: &Build, folder: &Path) -> std::io::Result<(PathBuf, PathBuf)> {
     let dockerfile = match &build.dockerfile {
         Dockerfile::Path(path) => path.clone(),
         Dockerfile::Text(text) => {
@@ -182,12 +186,12 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_a_long_build_is_bounded() {
-        let mut told = Told { shown: Shown::Nothing, kept: Vec::new(), read: 0 };
+        let mut log = BuildLog { shown: Shown::Nothing, kept: Vec::new(), read: 0 };
         for at in 0..200_000 {
-            told.more(format!("line {at}\n").as_bytes());
+            log.add(format!("line {at}\n").as_bytes());
         }
-        told.more(b"the last words\n\n");
-        assert!(told.kept.len() <= 2 * Told::KEPT && told.read == told.kept.len());
-        assert!(told.last_line() == "the last words");
+        log.add(b"the last words\n\n");
+        assert!(log.kept.len() <= 2 * BuildLog::MAX_KEPT_BYTES && log.read == log.kept.len());
+        assert!(log.last_line() == "the last words");
     }
 }

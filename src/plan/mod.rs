@@ -10,7 +10,7 @@ mod warn;
 
 pub use agent::check;
 pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain};
-pub use step::{Fate, Step, What};
+pub use step::{Args, Down, Step, StepKind, remove_container, remove_volume};
 pub use warn::warnings;
 
 use crate::exit::UserError;

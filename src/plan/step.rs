@@ -1,4 +1,4 @@
-//! Up and down: the engine calls of a bottle's life, in order. The printed script and the driver consume these.
+//! Up and down: the engine calls of a bottle's life, in order. The printed script and the driver run the same ones.
 
 use super::{Plan, Runtime, gate};
 use crate::facts::{EngineKind, Terminal};
@@ -6,135 +6,156 @@ use crate::spec::Beginning;
 use policy::PROXY_VARIABLES;
 use wire::{AGENT_UID, GATE_BINARY, HOME};
 
-/// Of the reader, git's packing and its tmpfs included.
+/// The memory of the reader's container. It covers git's packing and the tmpfs.
 const READER_MEMORY: &str = "2g";
 
-/// One call of the engine's program.
+/// The arguments of one call of the engine's program, without the program itself.
+pub type Args = Vec<String>;
+
+/// One call on the way up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    pub what: What,
-    /// Without the program itself.
-    pub args: Vec<String>,
+    pub kind: StepKind,
+    pub args: Args,
 }
 
-/// What a step is for; it decides how it is run, not what is run.
+/// What a step is for. It decides how the call is run, and not which call it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum StepKind {
     CreateGate,
-    /// A container's volumes get what its image holds in their places: Docker does so when it creates the container.
+    /// Copies into a container's volumes what its image has at their places. Docker does that when it creates the container.
     FillVolumes,
-    /// Held: its stdin is fed the document, its stdout is the audit trail.
+    /// Its stdin is held open for the document; its stdout is the audit trail.
     StartGate,
-    /// The home, where making the agent cannot label it.
+    /// Makes the home, on engines that cannot label it while they create the agent.
     CreateVolume,
     CreateAgent,
-    /// Feeds a tar stream to the home, before the agent starts: the workspace, or the transcript of a home that is gone.
-    Fill,
-    /// The terminal's.
+    /// Feeds a tar stream to the home before the agent starts: the workspace, or the transcript of a home that is gone.
+    FillHome,
+    /// Runs in the foreground: it has the terminal.
     StartAgent,
-    /// TERM, three seconds, KILL.
-    StopAgent,
-    /// One inspect decides how it ended.
-    Inspect,
-    /// The transcript, as a tar stream on stdout. Works on a stopped container.
-    Snapshot,
-    RemoveGate,
-    RemoveAgent,
-    RemoveVolume,
 }
 
-impl What {
-    /// Is it only there to take something away?
-    pub fn removes(self) -> bool {
-        matches!(self, What::RemoveGate | What::RemoveAgent | What::RemoveVolume)
+/// The calls that end a session, in this order. The volume goes only where nothing in it needs to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Down {
+    /// Prints the state of the agent's container as JSON; it decides how the session ended.
+    pub inspect: Args,
+    /// Writes the transcript as a tar stream to stdout. It works on a stopped container.
+    pub snapshot: Args,
+    /// Each removes a container that served the agent's.
+    pub sidecars: Vec<Args>,
+    /// Removes the agent's container.
+    pub agent: Args,
+    /// Removes the home.
+    pub volume: Args,
+}
+
+impl Down {
+    /// Each removes a container; the home stays.
+    pub fn containers(&self) -> impl Iterator<Item = &Args> {
+        self.sidecars.iter().chain([&self.agent])
+    }
+
+    /// Each removes an object; nothing of the session stays on the engine.
+    pub fn everything(&self) -> impl Iterator<Item = &Args> {
+        self.containers().chain([&self.volume])
     }
 }
 
-/// What becomes of the home volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    Keep,
-    Drop,
+/// Removes a container and its anonymous volumes, running or not.
+pub fn remove_container(name: &str) -> Args {
+    args(&["rm", "-f", "-v", name])
+}
+
+/// Removes a volume that no container uses.
+pub fn remove_volume(name: &str) -> Args {
+    args(&["volume", "rm", name])
 }
 
 impl Plan {
     /// From nothing to a running session.
     ///
-    /// podman (4.3 was tried) fills a container's volumes from its image when it starts, not when it creates it. So an
-    /// agent that starts beside its gate finds no program in the gate's volume (125), and a home that is filled before
-    /// gets nothing of the image's. Its `init` does that part of a start alone. It cannot label a volume in `--mount`.
+    /// podman (4.3 was tried) fills a container's volumes from its image when it starts the container, not when it creates
+    /// it. So an agent that starts beside its gate would find no program in the gate's volume (125), and a home that is
+    /// filled before the start would get nothing of the image's. podman's `init` does that part of a start alone. podman
+    /// cannot label a volume in `--mount` either.
     pub fn up(&self) -> Vec<Step> {
         let podman = self.engine.kind == EngineKind::Podman;
-        let fill_volumes = |container: &str| podman.then(|| step(What::FillVolumes, &["init", container]));
         let (gate, agent) = (self.gate_container(), self.agent_container());
-        let mut steps = vec![Step { what: What::CreateGate, args: gate::create(self) }];
+        let step = |kind, args| Step { kind, args };
+        let fill_volumes = |container: &str| podman.then(|| step(StepKind::FillVolumes, args(&["init", container])));
+        let mut steps = vec![step(StepKind::CreateGate, gate::create(self))];
         steps.extend(fill_volumes(&gate));
-        steps.push(step(What::StartGate, &["start", "-ai", &gate]));
+        steps.push(step(StepKind::StartGate, args(&["start", "-ai", &gate])));
         if podman && self.spec.beginning != Beginning::Resume {
-            steps.push(Step { what: What::CreateVolume, args: self.create_volume() });
+            steps.push(step(StepKind::CreateVolume, self.create_volume()));
         }
-        steps.push(Step { what: What::CreateAgent, args: self.create_agent() });
-        if let Some(fill) = self.fill() {
+        steps.push(step(StepKind::CreateAgent, self.create_agent()));
+        if self.fills_home() {
             steps.extend(fill_volumes(&agent));
-            steps.push(fill);
+            steps.push(step(StepKind::FillHome, args(&["cp", "-", &format!("{agent}:{HOME}")])));
         }
-        steps.push(self.start_agent());
+        steps.push(step(StepKind::StartAgent, self.start_agent()));
         steps
     }
 
-    /// The last of [`Plan::up`].
-    pub fn start_agent(&self) -> Step {
-        step(What::StartAgent, &["start", "-ai", "--detach-keys", &self.detach_keys, &self.agent_container()])
+    /// The call of the last step of [`Plan::up`].
+    pub fn start_agent(&self) -> Args {
+        args(&["start", "-ai", "--detach-keys", &self.detach_keys, &self.agent_container()])
     }
 
     /// From an ended session to nothing but what is kept.
-    pub fn down(&self, fate: Fate) -> Vec<Step> {
-        let (agent, gate) = (self.agent_container(), self.gate_container());
-        let mut steps = vec![
-            step(What::Inspect, &["container", "inspect", "--format", "{{json .State}}", &agent]),
-            step(What::Snapshot, &["cp", &format!("{agent}:{HOME}/.claude/projects"), "-"]),
-            step(What::RemoveGate, &["rm", "-f", "-v", &gate]),
-            step(What::RemoveAgent, &["rm", "-f", "-v", &agent]),
-        ];
-        if fate == Fate::Drop {
-            steps.push(step(What::RemoveVolume, &["volume", "rm", "-f", &self.volume()]));
+    pub fn down(&self) -> Down {
+        let agent = self.agent_container();
+        Down {
+            inspect: args(&["container", "inspect", "--format", "{{json .State}}", &agent]),
+            snapshot: args(&["cp", &format!("{agent}:{HOME}/.claude/projects"), "-"]),
+            sidecars: vec![remove_container(&self.gate_container())],
+            agent: remove_container(&agent),
+            volume: args(&["volume", "rm", "-f", &self.volume()]),
         }
-        steps
     }
 
-    /// Something of the host into the home, between the agent's making and its start; names are relative to [`HOME`].
-    fn fill(&self) -> Option<Step> {
-        let wanted = match self.spec.beginning {
+    /// Does something of this machine go into the home, between the agent's making and its start?
+    fn fills_home(&self) -> bool {
+        match self.spec.beginning {
             Beginning::New => self.workspace.is_some(),
             Beginning::Transcript => true,
             Beginning::Resume => false,
-        };
-        wanted.then(|| step(What::Fill, &["cp", "-", &format!("{}:{HOME}", self.agent_container())]))
+        }
     }
 
-    /// Asks the agent to end: what the engine calls stop.
-    pub fn stop(&self) -> Step {
-        step(What::StopAgent, &["stop", "-t", "3", &self.agent_container()])
+    /// Sends the agent TERM, and KILL after three seconds.
+    pub fn stop(&self) -> Args {
+        args(&["stop", "-t", "3", &self.agent_container()])
     }
 
-    /// Ends the agent now.
-    pub fn kill(&self) -> Step {
-        step(What::StopAgent, &["kill", &self.agent_container()])
+    /// Sends the agent KILL.
+    pub fn kill(&self) -> Args {
+        args(&["kill", &self.agent_container()])
     }
 
-    /// This terminal to the running agent.
-    pub fn attach(&self) -> Step {
-        step(What::StartAgent, &["attach", "--detach-keys", &self.detach_keys, &self.agent_container()])
+    /// Attaches this terminal to the running agent.
+    pub fn attach(&self) -> Args {
+        args(&["attach", "--detach-keys", &self.detach_keys, &self.agent_container()])
     }
 
-    /// The reader: a throw-away container that looks at the home, whatever state the session is in, and can change
-    /// nothing. `image`: the gate's, which has git and `init`; `words` follow `init`.
-    pub fn reader(&self, image: &str, words: &[&str]) -> Vec<String> {
+    /// Runs `init` inside the running agent's container. `flags` are those of the engine's `exec`; `words` follow `init`.
+    pub fn exec(&self, flags: &str, words: &[&str]) -> Args {
+        let mut call = args(&["exec", flags, &self.agent_container(), GATE_BINARY, "init"]);
+        call.extend(words.iter().map(|word| (*word).to_owned()));
+        call
+    }
+
+    /// Runs the reader: a throw-away container that sees the home, whatever state the session is in, and can change
+    /// nothing of it. `image` is the gate's, which has git and `init`; `words` follow `init`.
+    pub fn reader(&self, image: &str, words: &[&str]) -> Args {
         let user = format!("{AGENT_UID}:{AGENT_UID}");
         let label = selinux(&self.identity);
         let mount = match self.engine.kind {
             EngineKind::Docker => format!("{},volume-nocopy,readonly", self.home_mount()),
-            // It knows neither word, and copies nothing into a volume that was used before.
+            // podman knows neither word, and copies nothing into a volume that was used before.
             EngineKind::Podman => format!("{},ro", self.home_mount()),
         };
         let mut args: Vec<String> = ["run", "--rm", "-i", "--pull", "never"].map(str::to_owned).into();
@@ -161,28 +182,29 @@ impl Plan {
         args
     }
 
-    /// Makes the program on the agent's terminal draw again.
-    pub fn redraw(&self) -> Vec<String> {
-        ["exec", &self.agent_container(), GATE_BINARY, "init", "redraw"].map(str::to_owned).into()
+    /// Makes the program on the agent's terminal draw its screen again.
+    pub fn redraw(&self) -> Args {
+        args(&["exec", &self.agent_container(), GATE_BINARY, "init", "redraw"])
     }
 
-    /// Asks the running gate, or tells it; what is secret goes into the call's stdin, never into these words.
-    pub fn ctl(&self, words: &[&str]) -> Vec<String> {
-        let call = ["exec", "-i", &self.gate_container(), "claude-bottle-gate", "ctl"];
-        call.iter().chain(words).map(|word| (*word).to_owned()).collect()
+    /// Talks to the running gate. A secret goes into the call's stdin, never into `words`, which every process can read.
+    pub fn ctl(&self, words: &[&str]) -> Args {
+        let mut call = args(&["exec", "-i", &self.gate_container(), "claude-bottle-gate", "ctl"]);
+        call.extend(words.iter().map(|word| (*word).to_owned()));
+        call
     }
 
-    /// The gate's lines from its first: the durable audit trail.
-    pub fn gate_log(&self) -> Vec<String> {
-        ["logs", &self.gate_container()].map(str::to_owned).into()
+    /// Prints the gate's lines from its first: the durable audit trail.
+    pub fn gate_log(&self) -> Args {
+        args(&["logs", &self.gate_container()])
     }
 
-    /// The same, and those that come.
-    pub fn follow_gate(&self) -> Vec<String> {
-        ["logs", "-f", &self.gate_container()].map(str::to_owned).into()
+    /// Prints the gate's lines from its first, and goes on with each new one.
+    pub fn follow_gate(&self) -> Args {
+        args(&["logs", "-f", &self.gate_container()])
     }
 
-    fn create_agent(&self) -> Vec<String> {
+    fn create_agent(&self) -> Args {
         let flags = match self.terminal {
             Terminal::Tty => "-it",
             Terminal::Pipes => "-i",
@@ -214,8 +236,8 @@ impl Plan {
             ["--entrypoint", GATE_BINARY],
         ];
         args.extend(fixed.into_iter().flatten().map(str::to_owned));
-        args.extend(self.names().iter().map(|arg| (*arg).to_owned()));
-        // A probe of the image's would run beside the agent, with nothing to reach.
+        args.extend(self.resolver().iter().map(|arg| (*arg).to_owned()));
+        // A health check of the image would run beside the agent, and could reach nothing.
         args.push("--no-healthcheck".to_owned());
         args.extend(no_proxies());
         if let Runtime::Gvisor { runtime } = &self.runtime {
@@ -225,17 +247,17 @@ impl Plan {
         args
     }
 
-    /// Every name is asked of the door.
-    fn names(&self) -> &'static [&'static str] {
+    /// How names are resolved: the agent's init answers every query on its loopback.
+    fn resolver(&self) -> &'static [&'static str] {
         match self.engine.kind {
             EngineKind::Docker => &["--dns", "127.0.0.1", "--dns-search", "."],
-            // It refuses `--dns` beside `--network none`, and leaves the image's `resolv.conf`, which says the same. Its
-            // `/etc/hosts` would have the host's own names.
+            // podman refuses `--dns` beside `--network none`, and leaves the image's `resolv.conf`, which says the same.
+            // Without the flag, `/etc/hosts` would have the host's own names.
             EngineKind::Podman => &["--no-hosts"],
         }
     }
 
-    fn create_volume(&self) -> Vec<String> {
+    fn create_volume(&self) -> Args {
         let mut args = ["volume", "create"].map(str::to_owned).to_vec();
         args.extend(labels(self, "home"));
         args.push(self.volume());
@@ -253,8 +275,8 @@ impl Plan {
     }
 }
 
-fn step(what: What, args: &[&str]) -> Step {
-    Step { what, args: args.iter().map(|arg| (*arg).to_owned()).collect() }
+fn args(words: &[&str]) -> Args {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn label_pairs<'a>(plan: &'a Plan, role: &'a str) -> [(&'static str, &'a str); 4] {
@@ -273,15 +295,16 @@ pub(super) fn labels(plan: &Plan, role: &str) -> Vec<String> {
         .collect()
 }
 
-/// Every spelling set to nothing; `init` takes the empty ones away as well. The docker client copies the proxies of its
-/// own configuration, passwords and all, into every container that does not set them: the agent could read them from its
-/// first process, and anyone from `inspect`.
+/// Sets every spelling of the proxy variables to nothing; `init` removes the empty ones. Docker's client copies the proxies
+/// of its own configuration, with their passwords, into every container that does not set them. The agent could read them
+/// from its first process, and every user of the engine from `inspect`.
 pub(super) fn no_proxies() -> impl Iterator<Item = String> {
     let spellings = PROXY_VARIABLES.iter().flat_map(|name| [(*name).to_owned(), name.to_ascii_uppercase()]);
     spellings.flat_map(|name| ["--env".to_owned(), format!("{name}=")])
 }
 
-/// Both containers get the same level, or SELinux denies the socket between them. Harmless elsewhere.
+/// The SELinux level of an identity. Both containers get the same one, because SELinux denies the socket between two levels.
+/// Engines without SELinux ignore it.
 pub(super) fn selinux(identity: &str) -> String {
     let digest = crate::facts::digest(identity.as_bytes());
     let low = digest % 1023;

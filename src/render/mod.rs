@@ -11,7 +11,7 @@ mod work;
 pub use answer::{Answer, Carried, Dial, Finding, Injected, Skipped, TokenPlace, answer};
 pub use changes::changes;
 pub use sh::sh;
-pub use text::{SMALL, about, age, copying, size, text, unmatched};
+pub use text::{CopyProgress, MIN_SHOWN_COPY_BYTES, about, age, copying, size, text, unmatched};
 pub use trail::{is_refused, seconds, trail};
 pub use work::work;
 

@@ -1,11 +1,11 @@
-//! The plan as a script for a POSIX shell that needs an engine and nothing of ours. It runs the plan's own steps.
+//! Renders the plan as a script for a POSIX shell that needs an engine and nothing of ours. It runs the plan's own steps.
 //!
-//! One function, called on the last line: a script cut short by a broken pipe does nothing. Secrets go from host
-//! variables through the shell's own `printf` into the gate's stdin: in no argument, no file.
+//! All of it is in functions, called on the last line: a script that a broken pipe cuts short does nothing. Secrets go from
+//! the host's variables through the shell's own `printf` into the gate's stdin: never into an argument or a file.
 
 use crate::exit::UserError;
 use crate::facts::Terminal;
-use crate::plan::{Fate, Plan, Source, Step, What};
+use crate::plan::{Args, Plan, Source, StepKind};
 use crate::spec::Beginning;
 use crate::text::shell_quoted;
 use std::fmt::Write;
@@ -47,20 +47,7 @@ pub fn sh(plan: &Plan) -> Result<String, UserError> {
     text.push_str("    printf '}}'\n}\n\n");
 
     text.push_str("take_down() {\n");
-    for step in &plan.down(Fate::Drop) {
-        let call = call(&engine, step);
-        let _ = match step.what {
-            What::Inspect => writeln!(text, "    state=$({call} 2>/dev/null) || state=unknown"),
-            What::Snapshot => writeln!(text, "    {call} >\"$folder/transcript.tar\" 2>/dev/null"),
-            What::RemoveVolume => {
-                text.push_str("    if [ \"$code\" = 0 ] || [ -z \"$began\" ]; then\n");
-                let _ = writeln!(text, "        {call} >/dev/null\n        rm -rf \"$folder\"\n    else");
-                let volume = plan.volume();
-                writeln!(text, "        echo \"kept: volume {volume}, $folder/transcript.tar; $state\" >&2\n    fi")
-            }
-            _ => writeln!(text, "    {call} >/dev/null 2>&1"),
-        };
-    }
+    text.push_str(&take_down(plan, &engine));
     text.push_str("}\n\nbottle() {\n");
     for name in plan.values.values().filter_map(|source| match source {
         Source::Env(name) => Some(name),
@@ -73,13 +60,13 @@ pub fn sh(plan: &Plan) -> Result<String, UserError> {
         "    trap 'exit 129' HUP\n    trap 'exit 130' INT\n    trap 'exit 143' TERM\n    trap take_down EXIT\n",
     );
     for step in &plan.up() {
-        let call = call(&engine, step);
-        match step.what {
-            What::StartGate => {
+        let call = call(&engine, &step.args);
+        match step.kind {
+            StepKind::StartGate => {
                 let _ = writeln!(text, "    document | {call} >\"$folder/gate\" 2>&1 &\n    gate=$!");
             }
-            What::StartAgent => text.push_str(&start_agent(plan, &call)),
-            // The client's warnings are of no use here; its error is.
+            StepKind::StartAgent => text.push_str(&start_agent(plan, &call)),
+            // The output of a call that succeeds is dropped: warnings of the client's are of no use here.
             _ => {
                 let _ = writeln!(text, "    words=$({call} 2>&1) || {{ echo \"$words\" >&2; return 125; }}");
             }
@@ -89,7 +76,22 @@ pub fn sh(plan: &Plan) -> Result<String, UserError> {
     Ok(text)
 }
 
-/// Once the gate is ready.
+/// The calls that end the session. The volume and the transcript stay where the agent ran and did not end with 0.
+fn take_down(plan: &Plan, engine: &str) -> String {
+    let down = plan.down();
+    let mut text = format!("    state=$({} 2>/dev/null) || state=unknown\n", call(engine, &down.inspect));
+    let _ = writeln!(text, "    {} >\"$folder/transcript.tar\" 2>/dev/null", call(engine, &down.snapshot));
+    for removal in down.containers() {
+        let _ = writeln!(text, "    {} >/dev/null 2>&1", call(engine, removal));
+    }
+    text.push_str("    if [ \"$code\" = 0 ] || [ -z \"$began\" ]; then\n");
+    let _ = writeln!(text, "        {} >/dev/null\n        rm -rf \"$folder\"\n    else", call(engine, &down.volume));
+    let volume = plan.volume();
+    let _ = writeln!(text, "        echo \"kept: volume {volume}, $folder/transcript.tar; $state\" >&2\n    fi");
+    text
+}
+
+/// Waits until the gate is ready, and runs the agent.
 fn start_agent(plan: &Plan, call: &str) -> String {
     let mut text =
         "    until [ -s \"$folder/gate\" ] || ! kill -0 \"$gate\" 2>/dev/null; do sleep 0.1; done\n".to_owned();
@@ -103,12 +105,12 @@ fn start_agent(plan: &Plan, call: &str) -> String {
     text
 }
 
-fn call(engine: &str, step: &Step) -> String {
-    let args: Vec<String> = step.args.iter().map(|arg| shell_quoted(arg)).collect();
+fn call(engine: &str, args: &Args) -> String {
+    let args: Vec<String> = args.iter().map(|arg| shell_quoted(arg)).collect();
     format!("{engine} {}", args.join(" "))
 }
 
-/// A pipeline's head that prints the value and nothing else, in base64.
+/// A shell pipeline that prints the value, and nothing else, in base64.
 fn encoded(source: &Source) -> String {
     match source {
         Source::Env(name) => format!("printf %s \"${name}\" | base64"),

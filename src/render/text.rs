@@ -219,13 +219,19 @@ pub fn size(count: u64) -> String {
     }
 }
 
-/// Less is copied before anyone has read how far it is. Bytes.
-pub const SMALL: u64 = 8 << 20;
+/// A smaller copy ends before its progress could be read. Bytes.
+pub const MIN_SHOWN_COPY_BYTES: u64 = 8 << 20;
 
-/// How far a copy is, for one that takes long enough. `read`, `all`: bytes that went, of how many; `size`: of what is
-/// copied.
-pub fn copying((read, all): (u64, u64), size: u64) -> Option<String> {
-    (all >= SMALL).then(|| format!("copying {} % of {}", (read * 100 / all).min(100), self::size(size)))
+/// How much of a copy was read, and how much there is in all. Bytes.
+pub struct CopyProgress {
+    pub read: u64,
+    pub all: u64,
+}
+
+/// How far a copy is; `None` for one that is too small to show it. `size`: the bytes of what is copied, without what the
+/// archive adds.
+pub fn copying(CopyProgress { read, all }: CopyProgress, size: u64) -> Option<String> {
+    (all >= MIN_SHOWN_COPY_BYTES).then(|| format!("copying {} % of {}", (read * 100 / all).min(100), self::size(size)))
 }
 
 /// `45s`, `12m`, `3h`, `8d`.

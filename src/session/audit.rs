@@ -1,4 +1,5 @@
-//! The gate's lines become `audit.jsonl`: as they come, and caught up from the engine's log where nobody was listening.
+//! Writes the gate's lines to `audit.jsonl`: as they come, and from the engine's log where no process was attached when
+//! they came. Every line is written once.
 
 use crate::docker::Docker;
 use crate::plan::Plan;
@@ -9,15 +10,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use wire::{Event, Line, Work};
 
-/// Longest line of a gate that is right in its mind, bytes.
-const LONGEST: u64 = 256 << 10;
+/// A longer line is cut into pieces that are not JSON, and so is left out. Bytes.
+const MAX_LINE_BYTES: u64 = 256 << 10;
 
-/// Appends to `audit` what it has not yet of these lines, and tells the caller of each, until they end. The engine's log
-/// begins with what is there already, and says some lines twice where it was rotated.
+/// Reads `lines` to their end: calls `tell` for each, and appends those to `audit` that are not in it yet. The engine's log
+/// begins with lines that are there already, and repeats some where it was rotated.
 pub fn follow(lines: impl Read, audit: &Path, mut tell: impl FnMut(Event)) {
     let have = std::fs::read(audit).unwrap_or_default();
     let mut file = append(audit);
-    each(lines, &have, |line, parsed, age| {
+    for_each_line(lines, &have, |line, parsed, age| {
         if age == Age::New {
             let _ = file.as_mut().map(|file| file.write_all(line));
         }
@@ -25,26 +26,26 @@ pub fn follow(lines: impl Read, audit: &Path, mut tell: impl FnMut(Event)) {
     });
 }
 
-/// Is a line of the engine's log in the trail already?
+/// Whether a line of the engine's log is in the trail already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Age {
     Known,
     New,
 }
 
-/// Tells of each of these lines, and whether it is among those that there are already.
-pub fn each(lines: impl Read, have: &[u8], mut tell: impl FnMut(&[u8], Line, Age)) {
+/// Calls `tell` for each line, with whether it is among those of `have`. What is not a gate's line is passed over.
+pub fn for_each_line(lines: impl Read, have: &[u8], mut tell: impl FnMut(&[u8], Line, Age)) {
     let mut lines = BufReader::new(lines);
     let (mut line, mut last) = (Vec::new(), None);
     loop {
         line.clear();
-        match (&mut lines).take(LONGEST).read_until(b'\n', &mut line) {
+        match (&mut lines).take(MAX_LINE_BYTES).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
         let Ok(parsed) = serde_json::from_slice::<Line>(&line) else { continue };
-        // A session that was resumed had gates before this one, whose lines are counted from 1, too; the first line is
-        // this gate's alone: it has a certificate's fingerprint.
+        // A resumed session had other gates before, and each counts its lines from 1. The first line belongs to this gate
+        // alone: it has the fingerprint of its certificate.
         let last = last.get_or_insert_with(|| last_since(have, line.trim_ascii_end()));
         let age = if parsed.seq > *last { Age::New } else { Age::Known };
         *last = parsed.seq.max(*last);
@@ -52,7 +53,7 @@ pub fn each(lines: impl Read, have: &[u8], mut tell: impl FnMut(&[u8], Line, Age
     }
 }
 
-/// The same from the engine's log; gives the last comparison of the work in it.
+/// Completes the trail from the engine's log; gives the last comparison of the work in it.
 pub fn catch_up(docker: &Docker, plan: &Plan, folder: &Folder) -> Option<Work> {
     let mut stream = docker.stream(&plan.gate_log()).ok()?;
     let mut work = None;
@@ -61,11 +62,11 @@ pub fn catch_up(docker: &Docker, plan: &Plan, folder: &Folder) -> Option<Work> {
             work = Some(found);
         }
     });
-    let _ = stream.end();
+    let _ = stream.wait();
     work
 }
 
-/// The number of the last line behind the one that is like `first`; 0 where that is not there.
+/// The highest number from the last line equal to `first` on; 0 where there is no such line.
 fn last_since(have: &[u8], first: &[u8]) -> u64 {
     let lines: Vec<&[u8]> = have.split(|byte| *byte == b'\n').collect();
     let Some(start) = lines.iter().rposition(|line| *line == first) else { return 0 };

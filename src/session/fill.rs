@@ -1,5 +1,5 @@
-//! The home is filled before the agent starts: one tar stream through the engine's client, with progress on a terminal.
-//! A signal ends it at any byte, also where the engine takes none.
+//! Fills the home before the agent starts: one tar stream through the engine's client, with progress on a terminal.
+//! A signal ends it at any byte, even while the engine reads none.
 
 use crate::docker::Docker;
 use crate::exit::EngineError;
@@ -15,49 +15,54 @@ use std::process::ChildStdin;
 use sys::net;
 use sys::signals::Signals;
 
-pub enum Content<'a> {
+/// What the home is filled with.
+pub enum HomeContent<'a> {
     Workspace(&'a Survey),
-    /// Its folder.
+    /// The transcript's folder on this disk.
     Transcript(PathBuf),
 }
 
+/// Copies `content` into the home by the call with these arguments.
+///
 /// # Errors
-/// The disk's, and the engine's own words, which come first: a pipe that broke says nothing.
-pub fn fill(docker: &Docker, args: &[String], content: Content, signals: &Signals) -> Result<()> {
-    let mut stream = docker.hold(args)?;
+/// The engine's own words where its client failed, since a broken pipe says nothing; else the disk's.
+pub fn fill(docker: &Docker, args: &[String], content: HomeContent, signals: &Signals) -> Result<()> {
+    let mut stream = docker.stream_with_input(args)?;
     let stdin = stream.child.stdin.take().context("no stdin")?;
     net::set_nonblocking(&stdin)?;
-    let pipe = |survey| Pipe { stdin, signals, written: 0, survey };
+    let pipe = |survey| CopyPipe { stdin, signals, written: 0, survey };
     let packed = match content {
-        Content::Workspace(survey) => survey.pack(pipe(Some(survey))),
-        Content::Transcript(folder) => {
+        HomeContent::Workspace(survey) => survey.pack(pipe(Some(survey))),
+        HomeContent::Transcript(folder) => {
             pack_folder(&folder, Path::new(".claude/projects"), pipe(None)).map(|()| Packed::default())
         }
     };
-    // It says nothing on its stdout, which ends when it does.
-    let ended = stream.child.stdout.as_ref().is_none_or(|stdout| signals.wait_fd(stdout.as_fd(), PollFlags::POLLIN));
+    // The client writes nothing to its stdout, which is closed when the client ends.
+    let has_ended =
+        stream.child.stdout.as_ref().is_none_or(|stdout| signals.wait_fd(stdout.as_fd(), PollFlags::POLLIN));
     say::no_progress();
-    if !ended {
+    if !has_ended {
         let _ = stream.child.kill();
-        let _ = stream.end();
+        let _ = stream.wait();
         return Ok(());
     }
-    let ended = stream.must("the engine's client failed");
-    ended.map_err(|error| EngineError::new(format!("the home could not be filled: {error}")))?;
-    told(packed.context("the copy could not be read")?);
+    stream
+        .expect_success("the engine's client failed")
+        .map_err(|error| EngineError::new(format!("the home could not be filled: {error}")))?;
+    tell_incomplete(&packed.context("the copy could not be read")?);
     Ok(())
 }
 
-/// To the client: a write waits for it, or fails when a signal comes.
-struct Pipe<'a> {
+/// The client's stdin. A write waits until the client reads, or fails when a signal comes.
+struct CopyPipe<'a> {
     stdin: ChildStdin,
     signals: &'a Signals,
     written: u64,
-    /// For how far it is.
+    /// For the progress: its size is the whole.
     survey: Option<&'a Survey>,
 }
 
-impl Write for Pipe<'_> {
+impl Write for CopyPipe<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             if !self.signals.wait_fd(self.stdin.as_fd(), PollFlags::POLLOUT) {
@@ -67,10 +72,12 @@ impl Write for Pipe<'_> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => {
                     self.written += *written.as_ref().unwrap_or(&0) as u64;
-                    let copying =
-                        |survey: &Survey| render::copying((self.written, survey.length()), survey.found.bytes);
-                    if let Some(far) = self.survey.and_then(copying) {
-                        say::progress(&far);
+                    let progress = |survey: &Survey| {
+                        let copied = render::CopyProgress { read: self.written, all: survey.length() };
+                        render::copying(copied, survey.found.bytes)
+                    };
+                    if let Some(text) = self.survey.and_then(progress) {
+                        say::progress(&text);
                     }
                     return written;
                 }
@@ -83,7 +90,8 @@ impl Write for Pipe<'_> {
     }
 }
 
-fn told(packed: Packed) {
+/// Tells what is not in the copy, or perhaps not whole.
+fn tell_incomplete(packed: &Packed) {
     for (count, what) in [
         (packed.changed, "changed while they were copied, and may be incomplete"),
         (packed.left_out, "were left out: neither files, folders nor links, or not readable"),

@@ -1,164 +1,192 @@
-//! Tokens of a running session, fetched anew when its gate asks for them: which, it is asked; the command runs on this
-//! host, once at a time for each; what it prints goes into the gate's `ctl` by stdin, never into an argument.
+//! Refreshes the tokens of a running session. When its gate wants tokens, the gate is asked which; the command of each runs
+//! on this host, at most once at a time; its output goes to the gate's `ctl` on stdin, never in an argument.
 //!
-//! Nothing here waits: the session looks in now and then, from the main thread, as long as something is under way.
+//! Nothing here waits: as long as something is under way, the main thread calls [`Refresh::advance`] at an interval.
 
 use crate::docker::{Call, Docker};
+use crate::exit::EngineError;
 use crate::facts::Terminal;
 use crate::plan::Plan;
 use crate::say;
-use crate::secrets::Fetching;
+use crate::secrets::TokenCommand;
 use crate::text;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use wire::{Blob, DueTokens, FreshToken};
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(50);
-/// For a call of the engine's.
-const BOUND: Duration = Duration::from_secs(60);
+/// Between two calls of [`Refresh::advance`].
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// After this long, a call of the engine is given up.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The state of all refreshes. The maps are by the name of the value.
 #[derive(Default)]
 pub struct Refresh {
-    /// The gate is to be asked what is due.
-    wanted: bool,
-    asking: Option<(Call, Instant)>,
-    /// By the name of the value.
-    fetching: BTreeMap<String, Fetching>,
-    handing: BTreeMap<String, (Call, Instant)>,
-    /// When the last run for a name was over: an older word of the gate's does not count.
-    over: BTreeMap<String, Instant>,
-    /// What went wrong last, of those that are not right since.
-    failed: BTreeMap<String, String>,
+    /// The gate is to be asked which tokens are due.
+    is_requested: bool,
+    /// Asks the gate.
+    query: Option<TimedCall>,
+    commands: BTreeMap<String, TokenCommand>,
+    /// Each hands a token to the gate.
+    deliveries: BTreeMap<String, TimedCall>,
+    /// When the last refresh of a value was over. What the gate said before that does not count.
+    finished: BTreeMap<String, Instant>,
+    /// Why the last refresh of a value failed; values that were refreshed since are not in it.
+    failures: BTreeMap<String, String>,
+}
+
+struct TimedCall {
+    call: Call,
+    began: Instant,
+}
+
+/// What came of a call.
+enum Answer {
+    /// Its stdout, and its error where it has failed.
+    Ended(String, Option<EngineError>),
+    /// It did not end in time, or could not be waited for.
+    None,
+}
+
+impl TimedCall {
+    fn new(call: Call) -> TimedCall {
+        TimedCall { call, began: Instant::now() }
+    }
+
+    /// Takes a call out of `slot` that has ended, or whose time is up; `None` while it runs.
+    fn take_answer(slot: &mut Option<TimedCall>) -> Option<Answer> {
+        let timed = slot.as_mut()?;
+        if timed.call.has_ended() {
+            let ended = slot.take()?.call.finish_with_output();
+            return Some(ended.map_or(Answer::None, |(stdout, error)| Answer::Ended(stdout, error)));
+        }
+        if timed.began.elapsed() < CALL_TIMEOUT {
+            return None;
+        }
+        slot.take()?.call.cancel();
+        Some(Answer::None)
+    }
 }
 
 impl Refresh {
-    pub fn want(&mut self) {
-        self.wanted = true;
+    /// Asks for a refresh of every token that is due.
+    pub fn request(&mut self) {
+        self.is_requested = true;
     }
 
-    /// When to look in again; none: when the gate has asked.
+    /// How long until the next call of [`Refresh::advance`]; `None`: not before the next request.
     pub fn pause(&self) -> Option<Duration> {
-        let idle = self.asking.is_none() && self.fetching.is_empty() && self.handing.is_empty();
-        match (self.wanted, idle) {
+        let is_idle = self.query.is_none() && self.commands.is_empty() && self.deliveries.is_empty();
+        match (self.is_requested, is_idle) {
             (true, true) => Some(Duration::ZERO),
             (false, true) => None,
-            _ => Some(PAUSE),
+            _ => Some(POLL_INTERVAL),
         }
     }
 
-    /// As far as it goes without waiting.
-    pub fn go_on(&mut self, docker: &Docker, plan: &Plan) {
-        let asked = self.asking.as_ref().map(|(_, began)| *began);
-        if let Some(due) = take_ended(&mut self.asking) {
-            // A gate that goes down just now has nothing due; an older one never has.
-            let due = due.and_then(|(text, _)| serde_json::from_str::<DueTokens>(&text).ok()).unwrap_or_default();
-            for name in due.due {
-                if self.over.get(&name).copied() < asked {
-                    self.fetch(plan, name);
-                }
-            }
-        }
-        let names: Vec<String> = self.fetching.keys().cloned().collect();
-        for name in names {
-            let Some(finished) = self.fetching.get_mut(&name).and_then(Fetching::finished) else { continue };
-            self.fetching.remove(&name);
-            match finished {
-                Ok(value) => self.hand_in(docker, plan, name, value),
-                Err(refused) => self.fail(plan, name, refused.to_string()),
-            }
-        }
-        let names: Vec<String> = self.handing.keys().cloned().collect();
-        for name in names {
-            let mut call = self.handing.remove(&name);
-            match take_ended(&mut call) {
-                None => drop(call.map(|call| self.handing.insert(name, call))),
-                Some(Some((_, None))) => {
-                    self.failed.remove(&name);
-                    self.over.insert(name, Instant::now());
-                }
-                Some(told) => {
-                    let why = told.map_or_else(
-                        || "the engine did not answer".to_owned(),
-                        |(text, error)| said(&text).or(error.map(|error| error.what)).unwrap_or_default(),
-                    );
-                    self.fail(plan, name, why);
-                }
-            }
-        }
-        if self.wanted && self.asking.is_none() {
-            self.wanted = false;
-            // No command, nothing to ask for.
+    /// Does what can be done without waiting. Call it from the main thread.
+    pub fn advance(&mut self, docker: &Docker, plan: &Plan) {
+        self.begin_commands(plan);
+        self.deliver(docker, plan);
+        self.end_deliveries(plan);
+        if self.is_requested && self.query.is_none() {
+            self.is_requested = false;
+            // Without commands there is nothing to ask for.
             if plan.printed().next().is_some() {
-                self.asking = docker.start(&plan.ctl(&["due"])).ok().map(|call| (call, Instant::now()));
+                self.query = docker.begin(&plan.ctl(&["due"])).ok().map(TimedCall::new);
             }
         }
     }
 
-    fn fetch(&mut self, plan: &Plan, name: String) {
+    /// Runs the commands of the tokens that the gate says are due.
+    fn begin_commands(&mut self, plan: &Plan) {
+        let asked = self.query.as_ref().map(|query| query.began);
+        // A gate that goes down at this moment has nothing due, and an older one never has.
+        let Some(Answer::Ended(text, _)) = TimedCall::take_answer(&mut self.query) else { return };
+        let due = serde_json::from_str::<DueTokens>(&text).unwrap_or_default();
+        for name in due.due {
+            if self.finished.get(&name).copied() < asked {
+                self.begin_command(plan, name);
+            }
+        }
+    }
+
+    fn begin_command(&mut self, plan: &Plan, name: String) {
         let Some((_, argv)) = plan.printed().find(|(printed, _)| *printed == name) else { return };
-        if self.fetching.contains_key(&name) || self.handing.contains_key(&name) {
+        if self.commands.contains_key(&name) || self.deliveries.contains_key(&name) {
             return;
         }
-        match Fetching::begin(argv, &plan.spec.cwd) {
-            Ok(fetching) => drop(self.fetching.insert(name, fetching)),
-            Err(refused) => self.fail(plan, name, refused.to_string()),
-        }
-    }
-
-    fn hand_in(&mut self, docker: &Docker, plan: &Plan, name: String, value: Vec<u8>) {
-        let told = serde_json::to_vec(&FreshToken { value: Blob(value) }).unwrap_or_default();
-        match docker.tell(&plan.ctl(&["token", &name]), told) {
-            Ok(call) => drop(self.handing.insert(name, (call, Instant::now()))),
+        match TokenCommand::begin(argv, &plan.spec.cwd) {
+            Ok(command) => drop(self.commands.insert(name, command)),
             Err(error) => self.fail(plan, name, error.to_string()),
         }
     }
 
-    /// Said at once where that spoils nothing: a full-screen program's terminal hears of it at the end.
-    fn fail(&mut self, plan: &Plan, name: String, why: String) {
-        self.over.insert(name.clone(), Instant::now());
-        let before = self.failed.insert(name, why.clone());
-        if plan.terminal == Terminal::Pipes && before.as_ref() != Some(&why) {
-            tell(&why);
+    /// Hands the gate the token of every command that has ended.
+    fn deliver(&mut self, docker: &Docker, plan: &Plan) {
+        let names: Vec<String> = self.commands.keys().cloned().collect();
+        for name in names {
+            let Some(token) = self.commands.get_mut(&name).and_then(TokenCommand::finished) else { continue };
+            self.commands.remove(&name);
+            let input = token.map(|value| serde_json::to_vec(&FreshToken { value: Blob(value) }).unwrap_or_default());
+            let call = match input {
+                Ok(input) => docker.begin_with_input(&plan.ctl(&["token", &name]), input).map_err(|e| e.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            match call {
+                Ok(call) => drop(self.deliveries.insert(name, TimedCall::new(call))),
+                Err(why) => self.fail(plan, name, why),
+            }
         }
     }
 
-    /// Nothing is fetched any more; what went wrong, and was not said, is.
-    pub fn end(&mut self, plan: &Plan) {
-        self.fetching.clear();
-        for (call, _) in self.asking.take().into_iter().chain(std::mem::take(&mut self.handing).into_values()) {
-            call.give_up();
+    fn end_deliveries(&mut self, plan: &Plan) {
+        let names: Vec<String> = self.deliveries.keys().cloned().collect();
+        for name in names {
+            let mut slot = self.deliveries.remove(&name);
+            match TimedCall::take_answer(&mut slot) {
+                None => drop(slot.map(|call| self.deliveries.insert(name, call))),
+                Some(Answer::Ended(_, None)) => {
+                    self.failures.remove(&name);
+                    self.finished.insert(name, Instant::now());
+                }
+                Some(Answer::Ended(text, Some(error))) => {
+                    self.fail(plan, name, gates_reason(&text).unwrap_or(error.what));
+                }
+                Some(Answer::None) => self.fail(plan, name, "the engine did not answer".to_owned()),
+            }
         }
-        let failed = std::mem::take(&mut self.failed);
+    }
+
+    /// Remembers a failure. It is told at once where the agent has pipes. A full-screen program's terminal would be spoilt,
+    /// so it is told at the session's end there.
+    fn fail(&mut self, plan: &Plan, name: String, why: String) {
+        self.finished.insert(name.clone(), Instant::now());
+        let before = self.failures.insert(name, why.clone());
+        if plan.terminal == Terminal::Pipes && before.as_ref() != Some(&why) {
+            tell_failure(&why);
+        }
+    }
+
+    /// Ends every refresh under way, and tells the failures that were not told yet.
+    pub fn finish(&mut self, plan: &Plan) {
+        self.commands.clear();
+        for timed in self.query.take().into_iter().chain(std::mem::take(&mut self.deliveries).into_values()) {
+            timed.call.cancel();
+        }
+        let failures = std::mem::take(&mut self.failures);
         if plan.terminal == Terminal::Tty {
-            failed.values().for_each(|why| tell(why));
+            failures.values().for_each(|why| tell_failure(why));
         }
     }
 }
 
-fn tell(why: &str) {
+fn tell_failure(why: &str) {
     say::line(&format!("a token was not fetched anew: {}", text::visible(why)));
 }
 
-type Told = (String, Option<crate::exit::EngineError>);
-
-/// A call that has ended, with what it told; or that never will, with nothing.
-fn take_ended(slot: &mut Option<(Call, Instant)>) -> Option<Option<Told>> {
-    let (call, began) = slot.as_mut()?;
-    if call.ended() {
-        return slot.take().map(|(call, _)| call.found().ok());
-    }
-    if began.elapsed() < BOUND {
-        return None;
-    }
-    slot.take().map(|(call, _)| {
-        call.give_up();
-        None
-    })
-}
-
-/// The gate's own reason.
-fn said(text: &str) -> Option<String> {
+/// The gate's own reason, in what it answered.
+fn gates_reason(text: &str) -> Option<String> {
     let answer: serde_json::Value = serde_json::from_str(text).ok()?;
     Some(answer.get("error")?.as_str()?.to_owned())
 }

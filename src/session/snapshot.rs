@@ -1,6 +1,8 @@
-//! The transcript comes home: a copy out of a running or stopped container, strictly unpacked, swapped in when whole.
+//! Brings the transcript home: a copy out of a running or stopped container, strictly unpacked beside the last copy, which
+//! it replaces once it is whole.
 
-use crate::docker::{Docker, Stream};
+use crate::docker::{self, Docker, Stream};
+use crate::plan::Args;
 use crate::state::{self, Folder};
 use anyhow::{Context as _, Result, bail};
 use std::fs;
@@ -8,17 +10,22 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 /// A copy under way.
-pub struct Copying {
+pub struct Snapshot {
     stream: Stream,
     unpacking: JoinHandle<Result<()>>,
+    /// Where it is unpacked.
     fresh: PathBuf,
-    place: PathBuf,
+    /// Where the last copy is.
+    transcript: PathBuf,
 }
 
-/// Starts the copy beside the last one, which stays until the new one is whole.
-pub fn start(docker: &Docker, args: &[String], folder: &Folder) -> Result<Copying> {
-    let place = folder.transcript();
-    let fresh = place.with_extension("new");
+/// Starts the copy.
+///
+/// # Errors
+/// The disk's, or the engine's program cannot be run.
+pub fn begin(docker: &Docker, args: &Args, folder: &Folder) -> Result<Snapshot> {
+    let transcript = folder.transcript();
+    let fresh = transcript.with_extension("new");
     if fresh.exists() {
         fs::remove_dir_all(&fresh)?;
     }
@@ -27,28 +34,28 @@ pub fn start(docker: &Docker, args: &[String], folder: &Folder) -> Result<Copyin
     let stdout = stream.child.stdout.take().context("no stream")?;
     let into = fresh.clone();
     let unpacking = std::thread::spawn(move || state::unpack(stdout, &into).map(drop));
-    Ok(Copying { stream, unpacking, fresh, place })
+    Ok(Snapshot { stream, unpacking, fresh, transcript })
 }
 
-impl Copying {
+impl Snapshot {
+    /// Waits for the copy, and replaces the last one.
+    ///
     /// # Errors
-    /// A copy that is not whole; the last good one stays. An agent that wrote no transcript is no error.
+    /// The copy is not whole; the last one stays. An agent that wrote no transcript is no error.
     pub fn finish(self) -> Result<()> {
         let unpacked = self.unpacking.join().unwrap_or_else(|_| bail!("the reader failed"));
-        let (status, words) = self.stream.end();
-        let nothing = ["could not find the file", "no such file or directory", "no such container"];
-        if status.is_none_or(|status| !status.success())
-            && nothing.iter().any(|said| words.to_lowercase().contains(said))
-        {
-            return fs::remove_dir_all(&self.fresh).map_err(Into::into);
-        }
+        let (status, stderr) = self.stream.wait();
         if status.is_none_or(|status| !status.success()) {
-            bail!("{}", words.lines().last().unwrap_or("the copy failed"));
+            if docker::has_nothing_to_copy(&stderr) {
+                return fs::remove_dir_all(&self.fresh).map_err(Into::into);
+            }
+            bail!("{}", stderr.lines().last().unwrap_or("the copy failed"));
         }
         unpacked?;
-        if self.place.exists() {
-            fs::remove_dir_all(&self.place)?;
+        if self.transcript.exists() {
+            fs::remove_dir_all(&self.transcript)?;
         }
-        fs::rename(&self.fresh, &self.place).with_context(|| format!("cannot place `{}`", self.place.display()))
+        fs::rename(&self.fresh, &self.transcript)
+            .with_context(|| format!("cannot place `{}`", self.transcript.display()))
     }
 }

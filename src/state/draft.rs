@@ -1,5 +1,5 @@
-//! A file of the user's while it is edited: the draft lies beside it, and takes its place whole or not at all. Nothing
-//! that somebody wrote is lost: where both changed, both stay.
+//! A file of the user's while it is edited: the draft is beside it, and replaces it whole or not at all. Nothing that was
+//! written is lost: where both have changed, both stay.
 
 use crate::exit::UserError;
 use std::fmt::Display;
@@ -8,28 +8,29 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
-/// What a draft's name begins with.
-pub const DRAFT: &str = ".claude-bottle-draft-";
+/// The beginning of a draft's name.
+pub const DRAFT_PREFIX: &str = ".claude-bottle-draft-";
 
 pub struct Draft {
-    /// The file itself, not a link to it.
+    /// The edited file itself, where the user named a link.
     target: PathBuf,
+    /// What was in it when the draft was made.
     found: Vec<u8>,
     path: TempPath,
 }
 
 impl Draft {
-    /// A copy of `file`, beside whatever it is a link to.
+    /// Copies `file` into a draft beside it; a link is followed first.
     ///
     /// # Errors
-    /// Where it cannot be read, or nothing can be made beside it.
+    /// The file cannot be read, or no file can be made beside it.
     pub fn of(file: &Path) -> Result<Draft, UserError> {
         let target = file.canonicalize().map_err(|e| cannot("read", file, &e))?;
         let found = fs::read(&target).map_err(|e| cannot("read", &target, &e))?;
         let folder = target.parent().unwrap_or(Path::new("/"));
         let make = || -> io::Result<TempPath> {
-            // Editors tell by the end of a name what is in it: JSON with comments.
-            let mut draft = tempfile::Builder::new().prefix(DRAFT).suffix(".jsonc").tempfile_in(folder)?;
+            // Editors know by the suffix that it is JSON with comments.
+            let mut draft = tempfile::Builder::new().prefix(DRAFT_PREFIX).suffix(".jsonc").tempfile_in(folder)?;
             draft.write_all(&found)?;
             Ok(draft.into_temp_path())
         };
@@ -41,22 +42,22 @@ impl Draft {
         &self.path
     }
 
-    /// As the editor left it; `None` where it is as it was found.
+    /// The draft as the editor left it; `None` where nothing was changed.
     ///
     /// # Errors
-    /// Where it is not there any more.
-    pub fn written(&self) -> Result<Option<Vec<u8>>, UserError> {
+    /// The draft is not there any more.
+    pub fn changed(&self) -> Result<Option<Vec<u8>>, UserError> {
         let bytes = fs::read(&self.path).map_err(|e| cannot("read", &self.path, &e))?;
         Ok((bytes != self.found).then_some(bytes))
     }
 
-    /// It takes the file's place.
+    /// Replaces the file by the draft.
     ///
     /// # Errors
-    /// Where the file was changed meanwhile, or cannot be written; then both are there.
-    pub fn settle(self) -> Result<(), UserError> {
+    /// The file was changed meanwhile, or cannot be written; then both are kept.
+    pub fn replace_target(self) -> Result<(), UserError> {
         let why = match fs::read(&self.target) {
-            Ok(now) if now == self.found => match self.replace() {
+            Ok(now) if now == self.found => match self.rename() {
                 Ok(()) => return Ok(()),
                 Err(error) => cannot("write", &self.target, &error).what,
             },
@@ -66,17 +67,17 @@ impl Draft {
         Err(UserError::new(why).hint(format!("what you wrote is in `{}`", kept.display())))
     }
 
-    fn replace(&self) -> io::Result<()> {
-        // An editor may have put another file in the draft's place.
+    fn rename(&self) -> io::Result<()> {
+        // An editor may have replaced the draft by another file, with another mode.
         fs::set_permissions(&self.path, fs::metadata(&self.target)?.permissions())?;
         File::open(&self.path)?.sync_data()?;
         fs::rename(&self.path, &self.target)
     }
 
-    /// It stays where it is.
+    /// Keeps the draft where it is; gives its path.
     ///
     /// # Errors
-    /// Of the file system.
+    /// The file system's.
     pub fn keep(self) -> Result<PathBuf, UserError> {
         let path = self.path.to_path_buf();
         self.path.keep().map_err(|e| cannot("keep", &path, &e))

@@ -2,10 +2,12 @@
 //! engine is never asked.
 
 mod draft;
+mod overview;
 mod prompt;
 mod unpack;
 
-pub use draft::{DRAFT, Draft};
+pub use draft::{DRAFT_PREFIX, Draft};
+pub use overview::Overview;
 pub use unpack::unpack;
 
 use crate::exit::UserError;
@@ -190,7 +192,7 @@ impl Home {
     }
 
     /// What this engine was seen to be.
-    pub fn seen(&self, engine: &Engine) -> Option<EngineFacts> {
+    pub fn known_engine(&self, engine: &Engine) -> Option<EngineFacts> {
         self.engines().remove(&engine.key())
     }
 
@@ -199,12 +201,12 @@ impl Home {
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
-    pub fn remember_engine(&self, engine: &Engine, seen: &EngineFacts) -> Result<()> {
+    pub fn remember_engine(&self, engine: &Engine, facts: &EngineFacts) -> Result<()> {
         let mut engines = self.engines();
-        if engines.get(&engine.key()) == Some(seen) {
+        if engines.get(&engine.key()) == Some(facts) {
             return Ok(());
         }
-        engines.insert(engine.key(), seen.clone());
+        engines.insert(engine.key(), facts.clone());
         make_folder(&self.root)?;
         write(&self.root.join("engines.json"), &serde_json::to_vec_pretty(&engines)?)
     }
@@ -343,7 +345,7 @@ pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<()> {
     let write = || -> Result<()> {
         // The umask has its say.
         let mode = fs::Permissions::from_mode(mode);
-        let mut file = tempfile::Builder::new().prefix(DRAFT).permissions(mode).tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new().prefix(DRAFT_PREFIX).permissions(mode).tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_data()?;
         file.persist_noclobber(path).map(drop)?;

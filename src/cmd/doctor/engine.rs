@@ -1,15 +1,13 @@
 //! What the engine says: of itself, of images, and of what this home has on it.
 
 use super::{Finding, Scene};
-use crate::cmd::cleanup;
 use crate::cmd::world::{self, Asking};
-use crate::docker::{About, Call, Docker, Info};
+use crate::docker::{Docker, EngineDetails, VolumeSizes};
 use crate::exit::EngineError;
 use crate::facts::{Engine, EngineKind};
 use crate::manifest::{Chosen, Manifest};
 use crate::probe::{self, Processor};
 use crate::render;
-use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -27,12 +25,11 @@ const GIB: u64 = 1 << 30;
 pub fn look(scene: &Scene) -> Result<Vec<Finding>, Finding> {
     let failed = |error| Finding::failed("engine", error);
     let engine = probe::engine().map_err(|refused| Finding::refused("engine", refused))?;
-    let docker = Docker::new(&engine).map_err(failed)?.until(Instant::now() + PATIENCE);
+    let docker = Docker::new(&engine).map_err(failed)?.with_deadline(Instant::now() + PATIENCE);
     // The slow one is on its way while the others come and go.
-    let sizes =
-        docker.start(&["system", "df", "-v", "--format", "{{json .Volumes}}"].map(str::to_owned)).map_err(failed)?;
+    let sizes = docker.begin_volume_sizes().map_err(failed)?;
     let before = now();
-    let about = docker.brief(&Info::ARGS.map(str::to_owned)).and_then(|text| About::read(&text)).map_err(failed)?;
+    let about = docker.details().map_err(failed)?;
     let after = now();
 
     let mut findings = itself(scene, &engine, &about);
@@ -41,16 +38,16 @@ pub fn look(scene: &Scene) -> Result<Vec<Finding>, Finding> {
     findings.extend(images(scene, &docker, &about));
     findings.extend(room(&about));
     findings.extend(left(scene, &docker));
-    if let (EngineKind::Docker, Some(id)) = (about.seen.kind, scene.home.id()) {
+    if let (EngineKind::Docker, Some(id)) = (about.facts.kind, scene.home.id()) {
         findings.push(volumes(sizes, &id));
     } else {
-        sizes.give_up();
+        sizes.cancel();
     }
     Ok(findings)
 }
 
-fn itself(scene: &Scene, engine: &Engine, about: &About) -> Vec<Finding> {
-    let seen = &about.seen;
+fn itself(scene: &Scene, engine: &Engine, about: &EngineDetails) -> Vec<Finding> {
+    let seen = &about.facts;
     let kind = match seen.kind {
         EngineKind::Docker => "docker",
         EngineKind::Podman => "podman",
@@ -58,7 +55,7 @@ fn itself(scene: &Scene, engine: &Engine, about: &About) -> Vec<Finding> {
     let rootless = if about.rootless { ", rootless" } else { "" };
     let place = engine.location();
     let what = format!("{kind} {} for {}{rootless}, by `{}` ({place})", seen.version, seen.arch, engine.program);
-    let mut findings = vec![match scene.home.seen(engine) {
+    let mut findings = vec![match scene.home.known_engine(engine) {
         // A plan believes what was seen then.
         Some(old) if old != *seen => {
             Finding::note("engine", format!("{what}; it was another when it was last looked at"))
@@ -82,7 +79,7 @@ fn now() -> f64 {
 }
 
 /// Certificates are judged by the engine's clock, and leases of tokens end by it.
-fn clock(about: &About, before: f64, after: f64) -> Option<Finding> {
+fn clock(about: &EngineDetails, before: f64, after: f64) -> Option<Finding> {
     let theirs = rfc3339(about.clock.as_deref()?)?;
     // It was read at some moment of the call.
     let (skew, how) = if theirs > after { (theirs - after, "ahead of") } else { (before - theirs, "behind") };
@@ -97,8 +94,8 @@ fn clock(about: &About, before: f64, after: f64) -> Option<Finding> {
 }
 
 /// Is the gate's program there, of this version, and for the engine's processor?
-fn gate(about: &About) -> Finding {
-    let arch = &about.seen.arch;
+fn gate(about: &EngineDetails) -> Finding {
+    let arch = &about.facts.arch;
     let binary = match probe::gate_binary(arch) {
         Ok(binary) => binary,
         Err(refused) => return Finding::refused("gate", refused),
@@ -116,11 +113,11 @@ fn gate(about: &About) -> Finding {
     }
 }
 
-fn images(scene: &Scene, docker: &Docker, about: &About) -> Vec<Finding> {
+fn images(scene: &Scene, docker: &Docker, about: &EngineDetails) -> Vec<Finding> {
     let mut missing = BTreeSet::new();
     let mut findings = Vec::new();
     for chosen in bottles(scene.manifest.as_ref().ok()) {
-        match world::of_images((docker, Asking::Known(docker, &about.seen)), &scene.home, &chosen) {
+        match world::of_images((docker, Asking::Known(docker, &about.facts)), &scene.home, &chosen) {
             Ok(plan) => missing.extend(plan.images.builds.into_iter().map(|build| build.tag)),
             Err(error) => match error.downcast::<EngineError>() {
                 Ok(error) => findings.push(Finding::failed("images", error)),
@@ -152,7 +149,7 @@ fn bottles(manifest: Option<&Manifest>) -> Vec<Chosen> {
 }
 
 /// Free on the disk that images and volumes are on, where that is a disk of this machine.
-fn room(about: &About) -> Option<Finding> {
+fn room(about: &EngineDetails) -> Option<Finding> {
     let root = about.root.as_deref()?;
     if about.machine != machine::host_and_kernel() {
         return Some(Finding::ok("disk", "not known: the engine is on another machine"));
@@ -173,33 +170,25 @@ fn existing(path: &Path) -> &Path {
 
 /// What nobody has any more.
 fn left(scene: &Scene, docker: &Docker) -> Vec<Finding> {
-    let Some(id) = scene.home.id() else { return Vec::new() };
-    match cleanup::orphans(docker, &scene.home, &id) {
-        Ok(items) if items.is_empty() => vec![Finding::ok("left", "nothing on the engine that no session names")],
-        Ok(items) => {
-            items.iter().map(|item| Finding::note("left", &item.shown).hint("claude-bottle cleanup")).collect()
+    if scene.home.id().is_none() {
+        return Vec::new();
+    }
+    match world::strays(docker, &scene.home) {
+        Ok(strays) if strays.is_empty() => vec![Finding::ok("left", "nothing on the engine that no session names")],
+        Ok(strays) => {
+            let note = |stray| Finding::note("left", format!("{stray}")).hint("claude-bottle cleanup");
+            strays.iter().map(note).collect()
         }
         Err(error) => vec![Finding::failed("left", error)],
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Volume {
-    name: String,
-    #[serde(default)]
-    size: String,
-    #[serde(default)]
-    labels: String,
-}
-
 /// The homes of this home's sessions, with their sizes.
-fn volumes(sizes: Call, id: &str) -> Finding {
-    let text = match sizes.finish() {
-        Ok(text) => text,
+fn volumes(sizes: VolumeSizes, id: &str) -> Finding {
+    let all = match sizes.finish() {
+        Ok(volumes) => volumes,
         Err(error) => return Finding::note("volumes", format!("sizes are not known: {}", error.what)),
     };
-    let all: Vec<Volume> = serde_json::from_str(&text).unwrap_or_default();
     let label = format!("claude-bottle.home={id}");
     let mine = all.iter().filter(|volume| volume.labels.split(',').any(|one| one == label));
     let shown: Vec<String> = mine.map(|volume| format!("`{}` {}", volume.name, volume.size)).collect();

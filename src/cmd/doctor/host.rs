@@ -9,7 +9,7 @@ use crate::manifest::Manifest;
 use crate::plan::Source;
 use crate::probe;
 use crate::secrets;
-use crate::state::{Condition, DRAFT};
+use crate::state::{Condition, DRAFT_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -172,7 +172,7 @@ fn leftovers(scene: &Scene) -> Vec<Finding> {
         let named = entries.filter(|entry| begins.iter().any(|b| entry.file_name().to_string_lossy().starts_with(b)));
         named.map(|entry| entry.path()).filter(mine).collect()
     };
-    let mut paths = found(scene.home.path(), &[".tmp", DRAFT]);
+    let mut paths = found(scene.home.path(), &[".tmp", DRAFT_PREFIX]);
     paths.extend(found(&std::env::temp_dir(), &["claude-bottle-build-"]));
     paths.sort();
     let note = |path: &PathBuf| {

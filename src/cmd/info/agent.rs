@@ -1,7 +1,6 @@
 //! `info AGENT`: what an agent would be started as, what it needs of this machine, and its sessions. No engine is asked.
 
 use crate::cli::{InfoArgs, ListFormat};
-use crate::cmd::list::Row;
 use crate::cmd::world;
 use crate::exit::{Exit, UserError};
 use crate::manifest::{self, Manifest};
@@ -9,7 +8,7 @@ use crate::plan::{Origin, PROXY_VARIABLE, Plan, Source};
 use crate::render;
 use crate::say;
 use crate::secrets;
-use crate::state::Home;
+use crate::state::{Home, Overview};
 use crate::text;
 use anyhow::{Context as _, Result};
 use policy::Policy;
@@ -30,7 +29,7 @@ struct Known<'a> {
     needs: Vec<Need>,
     #[serde(flatten)]
     policy: &'a Policy,
-    sessions: Vec<Row>,
+    sessions: Vec<Overview>,
     hints: Vec<String>,
 }
 
@@ -51,8 +50,8 @@ pub fn run(home: &Home, asked: &InfoArgs) -> Result<Exit> {
     let chosen = manifest.choose(&asked.name)?;
     let plan = world::unasked(home, &chosen)?;
     let folders = home.folders();
-    let rows = folders.iter().filter(|folder| folder.identity.starts_with(&asked.name)).map(Row::read);
-    let sessions: Vec<Row> = rows.filter(|row| row.agent.as_ref() == Some(&asked.name)).collect();
+    let rows = folders.iter().filter(|folder| folder.identity.starts_with(&asked.name)).map(Overview::read);
+    let sessions: Vec<Overview> = rows.filter(|row| row.agent.as_ref() == Some(&asked.name)).collect();
     let known = Known {
         agent: &asked.name,
         origin: &plan.origin,
@@ -115,7 +114,9 @@ fn text(known: &Known, plan: &Plan) -> String {
     };
     let lines = |lines: Vec<String>, none: &str| if lines.is_empty() { none.to_owned() } else { lines.join("\n") };
     more.push(("needs", lines(known.needs.iter().map(need).collect(), "nothing of this machine")));
-    let session = |row: &Row| format!("{} ({} for {})", row.identity, row.state, row.age());
+    let session = |row: &Overview| {
+        format!("{} ({} for {})", row.identity, row.state, row.age().map_or_else(String::new, render::age))
+    };
     more.push(("sessions", lines(known.sessions.iter().map(session).collect(), "none")));
     more.push(("try", known.hints.join("\n")));
     render::about(plan, more)

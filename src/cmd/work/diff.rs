@@ -30,7 +30,7 @@ pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
         }
         line.clear();
     }
-    stream.must(FAILED)?;
+    stream.expect_success(FAILED)?;
     if !any {
         say::note("nothing is there that is nowhere else");
     }

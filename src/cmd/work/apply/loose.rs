@@ -17,7 +17,7 @@ pub fn bring(subject: &Subject, reader: &Reader, wish: &mut Wish) -> Result<Exit
     let fresh = tempfile::tempdir_in(subject.folder.path())?;
     let mut stream = reader.stream(&["work", "files"], Vec::new())?;
     state::unpack(stream.child.stdout.take().context("no stdout")?, fresh.path())?;
-    stream.must("the files could not be read").map_err(|error| UserError::new(error.what))?;
+    stream.expect_success("the files could not be read").map_err(|error| UserError::new(error.what))?;
     // Not even by a yes: git's own files are not for an agent to write.
     let (own, paths): (Vec<_>, Vec<_>) = below(fresh.path())?.into_iter().partition(|path| is_gits(path));
     for path in own {

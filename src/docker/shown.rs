@@ -1,15 +1,15 @@
-//! A call of the engine's program as a person would type it, and in short.
+//! Shows a call of the engine's program: as it can be typed at a shell, and in short.
 
 use crate::text::shell_quoted;
 use std::process::Command;
 
-/// The words of `command`, quoted for a shell, behind the variables that this process has otherwise.
+/// The words of `command`, quoted for a shell, behind assignments of those variables that differ from this process's.
 pub(super) fn line(command: &Command) -> String {
     let (mut unset, mut set) = (Vec::new(), Vec::new());
     for (name, value) in command.get_envs() {
         let name = name.to_string_lossy();
         match (value, std::env::var_os(&*name)) {
-            // Empty is as good as not there for every engine's program, and the other way round.
+            // Every engine's program treats an empty variable as one that is not set.
             (None, Some(here)) if !here.is_empty() => unset.extend(["-u".to_owned(), name.into_owned()]),
             (Some(value), here) if here.as_deref() != Some(value) => {
                 set.push(format!("{name}={}", shell_quoted(&value.to_string_lossy())));
@@ -26,17 +26,17 @@ pub(super) fn line(command: &Command) -> String {
     words.join(" ")
 }
 
-/// `docker create fixer-a1b2c-gate`: the verb, and what it is about.
+/// The verb and the object's name: `docker create fixer-a1b2c-gate`.
 pub(super) fn short(program: &str, args: &[String]) -> String {
     let program = program.rsplit('/').next().unwrap_or(program);
-    let verb = args.iter().take_while(|arg| !arg.starts_with('-')).take(2).filter(|arg| ours(arg).is_none());
+    let verb = args.iter().take_while(|arg| !arg.starts_with('-')).take(2).filter(|arg| our_name(arg).is_none());
     let named = args.iter().position(|arg| arg == "--name").and_then(|at| args.get(at + 1));
-    let about = named.or_else(|| args.iter().find(|arg| ours(arg).is_some())).and_then(|name| ours(name));
+    let about = named.or_else(|| args.iter().find(|arg| our_name(arg).is_some())).and_then(|name| our_name(name));
     [program].into_iter().chain(verb.map(String::as_str)).chain(about).collect::<Vec<_>>().join(" ")
 }
 
-/// What the name of an object of ours says, without what follows a colon.
-fn ours(word: &str) -> Option<&str> {
+/// The name of one of our objects without its prefix and without what follows a colon; `None` for any other word.
+fn our_name(word: &str) -> Option<&str> {
     let name = word.split(':').next().unwrap_or(word);
     name.strip_prefix("claude-bottle-").filter(|name| !name.contains(['=', ',']))
 }

@@ -1,0 +1,253 @@
+//! Questions to an engine: what containers, images and volumes there are, and what it says of itself.
+
+use super::{Call, Docker, EngineDetails, info};
+use crate::exit::{EngineError, EngineErrorKind};
+use crate::facts::{EngineFacts, EngineKind};
+use crate::plan::{Plan, volume};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// What `inspect` says of a container's `.State`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerState {
+    /// created, running, exited, …
+    #[serde(default)]
+    pub status: String,
+    #[serde(default)]
+    pub running: bool,
+    #[serde(default)]
+    pub exit_code: i64,
+    #[serde(default, rename = "OOMKilled")]
+    pub oom_killed: bool,
+    /// Why the engine could not start it.
+    #[serde(default)]
+    pub error: String,
+    /// RFC 3339; a time in the year 1 for one that has not started.
+    #[serde(default)]
+    pub started_at: String,
+    #[serde(default)]
+    pub finished_at: String,
+}
+
+/// A container as `inspect` describes it.
+pub struct Container {
+    /// The image's id.
+    pub image: String,
+    pub state: ContainerState,
+}
+
+/// What the engine still has of a session's containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Containers {
+    None,
+    Stopped,
+    /// The agent's runs.
+    Running,
+}
+
+/// An object on the engine that belongs to this home and to no session on this disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    pub kind: StrayKind,
+    pub name: String,
+}
+
+/// As it is offered for removal.
+impl fmt::Display for Stray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: left on the engine by this home", self.name)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StrayKind {
+    Container,
+    Volume,
+}
+
+/// Where strays are looked for.
+pub struct StrayQuery<'a> {
+    /// The home's random id, on the label of every object.
+    pub home_id: &'a str,
+    /// The identities of all sessions on this disk.
+    pub known: &'a BTreeSet<String>,
+    /// The engine's kind decides how a label is spelled in a template.
+    pub kind: EngineKind,
+}
+
+/// The sizes of all volumes, asked for: on a full disk the engine takes seconds to add them up.
+pub struct VolumeSizes(Call);
+
+/// A volume as `system df` lists it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Volume {
+    pub name: String,
+    /// As the engine prints it: `1.2GB`.
+    #[serde(default)]
+    pub size: String,
+    /// `name=value`, with commas between.
+    #[serde(default)]
+    pub labels: String,
+}
+
+impl Docker {
+    /// What a plan needs to know of the engine.
+    ///
+    /// # Errors
+    /// The engine does not answer, or its answer is not understood.
+    pub fn facts(&self) -> Result<EngineFacts, EngineError> {
+        info::facts(&self.info()?)
+    }
+
+    /// What the engine tells of itself, to be checked.
+    ///
+    /// # Errors
+    /// The engine does not answer, or its answer is not understood.
+    pub fn details(&self) -> Result<EngineDetails, EngineError> {
+        EngineDetails::read(&self.info()?)
+    }
+
+    fn info(&self) -> Result<String, EngineError> {
+        self.run(&["info", "--format", "{{json .}}"].map(str::to_owned))
+    }
+
+    /// # Errors
+    /// The engine does not answer.
+    pub fn has_volume(&self, name: &str) -> Result<bool, EngineError> {
+        match self.run(&["volume", "inspect", "--format", "{{.Name}}", name].map(str::to_owned)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == EngineErrorKind::NoVolume => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does this container exist and run?
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn is_running(&self, container: &str) -> Result<bool, EngineError> {
+        let args = ["container", "inspect", "--format", "{{.State.Running}}", container];
+        match self.run(&args.map(str::to_owned)) {
+            Ok(running) => Ok(running == "true"),
+            Err(error) if error.kind == EngineErrorKind::Gone => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What there is of a session's two containers.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn containers_of(&self, plan: &Plan) -> Result<Containers, EngineError> {
+        let found = self.inspect("{{.Name}} {{.State.Running}}", [plan.agent_container(), plan.gate_container()])?;
+        Ok(match found.lines().any(|line| line.ends_with("-agent true")) {
+            true => Containers::Running,
+            false if found.trim().is_empty() => Containers::None,
+            false => Containers::Stopped,
+        })
+    }
+
+    /// These containers as the engine has them; `None` for one that does not exist.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn containers(&self, names: [String; 2]) -> Result<[Option<Container>; 2], EngineError> {
+        let found = self.inspect("{{.Name}} {{.Image}} {{json .State}}", names.clone())?;
+        Ok(names.map(|name| {
+            let prefix = format!("{name} ");
+            let words = found.lines().find_map(|line| line.trim_start_matches('/').strip_prefix(&prefix))?;
+            let (image, state) = words.split_once(' ')?;
+            Some(Container { image: image.to_owned(), state: serde_json::from_str(state).ok()? })
+        }))
+    }
+
+    /// A line for each of these containers that exists.
+    fn inspect(&self, format: &str, names: [String; 2]) -> Result<String, EngineError> {
+        let mut args: Vec<String> = ["container", "inspect", "--format", format].map(str::to_owned).into();
+        args.extend(names);
+        self.output_unless(&args, EngineErrorKind::Gone)
+    }
+
+    /// The id of an image; `None` where the engine does not have it, or does not answer.
+    pub fn image_id(&self, name: &str) -> Option<String> {
+        self.run(&["image", "inspect", "--format", "{{.Id}}", name].map(str::to_owned)).ok()
+    }
+
+    /// Those of the image tags that the engine lacks.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn missing_images(&self, tags: Vec<String>) -> Result<BTreeSet<String>, EngineError> {
+        let mut args: Vec<String> = ["image", "inspect", "--format", "{{json .RepoTags}}"].map(str::to_owned).into();
+        args.extend(tags.iter().cloned());
+        let found = self.output_unless(&args, EngineErrorKind::NoImage)?;
+        // podman puts its own registry's name in front.
+        Ok(tags.into_iter().filter(|tag| !found.contains(&format!("{tag}\""))).collect())
+    }
+
+    /// The stdout of a call that prints what it found and fails for each object that does not exist.
+    ///
+    /// # Errors
+    /// A failure of any kind but `missing`.
+    fn output_unless(&self, args: &[String], missing: EngineErrorKind) -> Result<String, EngineError> {
+        match self.begin(args).and_then(Call::finish_with_output)? {
+            (_, Some(error)) if error.kind != missing => Err(error),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// # Errors
+    /// The engine's program cannot be run.
+    pub fn begin_volume_sizes(&self) -> Result<VolumeSizes, EngineError> {
+        self.begin(&["system", "df", "-v", "--format", "{{json .Volumes}}"].map(str::to_owned)).map(VolumeSizes)
+    }
+
+    /// Objects with this home's label that belong to no session on this disk, and stopped readers.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn strays(&self, query: &StrayQuery) -> Result<Vec<Stray>, EngineError> {
+        let filter = format!("label=claude-bottle.home={}", query.home_id);
+        let label = match query.kind {
+            EngineKind::Docker => ".Label",
+            EngineKind::Podman => "index .Labels",
+        };
+        let identity = format!(r#"{{{{{label} "claude-bottle.identity"}}}}"#);
+        // A reader that runs answers a question about a session on this disk.
+        let reader =
+            format!(r#"{{{{if and (eq ({label} "claude-bottle.role") "reader") (ne .State "running")}}}}reader"#);
+        let containers = format!("{{{{.Names}}}} {reader}{{{{else}}}}{identity}{{{{end}}}}");
+        let containers = self.run(&["ps", "-a", "--filter", &filter, "--format", &containers].map(str::to_owned))?;
+        let volumes = format!("{{{{.Name}}}} {identity}");
+        let volumes = self.run(&["volume", "ls", "--filter", &filter, "--format", &volumes].map(str::to_owned))?;
+        // `NAME IDENTITY` a line.
+        let names = |text: &str, kind| -> Vec<Stray> {
+            let pairs = text.lines().filter_map(|line| line.split_once(' '));
+            let unknown = pairs.filter(|(_, identity)| !query.known.contains(*identity));
+            unknown.map(|(name, _)| Stray { kind, name: name.to_owned() }).collect()
+        };
+        let mut found = names(&containers, StrayKind::Container);
+        // An anonymous volume goes with its container.
+        let named = names(&volumes, StrayKind::Volume).into_iter().filter(|stray| stray.name.starts_with(&volume("")));
+        found.extend(named);
+        Ok(found)
+    }
+}
+
+impl VolumeSizes {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn finish(self) -> Result<Vec<Volume>, EngineError> {
+        Ok(serde_json::from_str(&self.0.finish()?).unwrap_or_default())
+    }
+
+    /// Kills the call.
+    pub fn cancel(self) {
+        self.0.cancel();
+    }
+}

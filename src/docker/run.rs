@@ -1,0 +1,270 @@
+//! Runs the engine's program: short calls whose output is captured, calls that stream, and the terminal's own child.
+
+use super::{errors, shown};
+use crate::exit::{EngineError, EngineErrorKind};
+use crate::facts::Engine;
+use crate::say;
+use std::io::{ErrorKind, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use sys::timings;
+use xshell::Shell;
+
+/// What is kept of one captured stream, bytes. The rest is read and dropped, so that the child never waits.
+const MAX_CAPTURED_BYTES: u64 = 8 << 20;
+
+/// One engine.
+pub struct Docker {
+    engine: Engine,
+    shell: Shell,
+    /// When a short call that has not ended is killed.
+    deadline: Option<Instant>,
+}
+
+impl Docker {
+    /// # Errors
+    /// The current directory is gone.
+    pub fn new(engine: &Engine) -> Result<Docker, EngineError> {
+        let shell = Shell::new().map_err(|e| EngineError::new(format!("no working directory: {e}")))?;
+        Ok(Docker { engine: engine.clone(), shell, deadline: None })
+    }
+
+    /// For callers that cannot wait without a bound: every short call that has not ended by then is killed, and fails.
+    pub fn with_deadline(self, deadline: Instant) -> Docker {
+        Docker { deadline: Some(deadline), ..self }
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Runs a short call to its end; gives its stdout, trimmed.
+    ///
+    /// # Errors
+    /// The program cannot be run, or ends with another code than 0.
+    pub fn run(&self, args: &[String]) -> Result<String, EngineError> {
+        self.begin(args)?.finish()
+    }
+
+    /// Starts a short call whose output is captured.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn begin(&self, args: &[String]) -> Result<Call, EngineError> {
+        self.capture(args, Stdio::null())
+    }
+
+    /// Starts a short call that reads `input` on its stdin.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn begin_with_input(&self, args: &[String], input: Vec<u8>) -> Result<Call, EngineError> {
+        let mut call = self.capture(args, Stdio::piped())?;
+        if let Some(mut stdin) = call.stream.child.stdin.take() {
+            // A client that does not read its input fails, and says why itself.
+            std::thread::spawn(move || drop(stdin.write_all(&input)));
+        }
+        Ok(call)
+    }
+
+    /// Starts a call that streams: its stdout is the caller's, its stderr is captured.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn stream(&self, args: &[String]) -> Result<Stream, EngineError> {
+        self.pipe(args, Stdio::null())
+    }
+
+    /// Starts a call that streams in both directions: its stdin and stdout are the caller's, its stderr is captured.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn stream_with_input(&self, args: &[String]) -> Result<Stream, EngineError> {
+        self.pipe(args, Stdio::piped())
+    }
+
+    /// Starts the terminal's own child: it shares our process group, our stdin, stdout and stderr.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn attach(&self, args: &[String]) -> Result<Child, EngineError> {
+        let mut command = self.command(args);
+        say::call(|| shown::line(&command));
+        command.spawn().map_err(|e| self.no_program(&e))
+    }
+
+    fn capture(&self, args: &[String], stdin: Stdio) -> Result<Call, EngineError> {
+        let mut stream = self.pipe(args, stdin)?;
+        let stdout = stream.child.stdout.take().map(drain);
+        let words = args.iter().take_while(|arg| !arg.starts_with('-')).take(2).cloned().collect::<Vec<_>>().join(" ");
+        let verb = format!("{} {words}", self.engine.program);
+        Ok(Call { stream, stdout, verb, deadline: self.deadline })
+    }
+
+    fn pipe(&self, args: &[String], stdin: Stdio) -> Result<Stream, EngineError> {
+        let mut command = self.command(args);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (mut child, timed) = self.spawn(&mut command, args)?;
+        let stderr = child.stderr.take().map(drain);
+        Ok(Stream { child, stderr, _timed: timed })
+    }
+
+    pub(super) fn command(&self, args: &[String]) -> Command {
+        let mut cmd = self.shell.cmd(&self.engine.program).args(args);
+        // The recorded engine counts, not the one that the environment of a later call names.
+        for (name, value) in self.engine.variables() {
+            cmd = match value {
+                Some(value) => cmd.env(name, value),
+                None => cmd.env_remove(name),
+            };
+        }
+        Command::from(cmd)
+    }
+
+    /// Spawns a child that is not the terminal's: shown to the user who wants to see calls, timed, and bound to this
+    /// process.
+    pub(super) fn spawn(&self, command: &mut Command, args: &[String]) -> Result<(Child, timings::Call), EngineError> {
+        say::call(|| shown::line(command));
+        let timed = timings::call(|| shown::short(&self.engine.program, args));
+        let child = sys::child::spawn(command).map_err(|e| self.no_program(&e))?;
+        Ok((child, timed))
+    }
+
+    fn no_program(&self, error: &std::io::Error) -> EngineError {
+        let program = &self.engine.program;
+        let what = EngineError::new(format!("cannot run `{program}`: {error}"));
+        match error.kind() {
+            ErrorKind::NotFound => {
+                what.hint("install Docker's command line, or name another program in `CLAUDE_BOTTLE_DOCKER`")
+            }
+            _ => what,
+        }
+    }
+}
+
+/// A short call under way. Threads drain its output, so that it never waits for us.
+pub struct Call {
+    stream: Stream,
+    stdout: Option<JoinHandle<Vec<u8>>>,
+    /// The program and its first words, for errors.
+    verb: String,
+    deadline: Option<Instant>,
+}
+
+impl Call {
+    /// Waits; gives its stdout, trimmed.
+    ///
+    /// # Errors
+    /// It ended with another code than 0, or not before the deadline.
+    pub fn finish(self) -> Result<String, EngineError> {
+        match self.finish_with_output()? {
+            (stdout, None) => Ok(stdout),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// Waits; gives its stdout, trimmed, whatever its exit code was, and the error of another code than 0. For calls that
+    /// print what they found and fail for the rest.
+    ///
+    /// # Errors
+    /// It did not end before the deadline.
+    pub fn finish_with_output(mut self) -> Result<(String, Option<EngineError>), EngineError> {
+        let status = self.wait()?;
+        let stdout = text_of(self.stdout.take());
+        let stderr = text_of(self.stream.stderr.take());
+        Ok((stdout, (!status.success()).then(|| errors::of_call(&self.verb, &stderr, status))))
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.stream.child.try_wait(), Ok(None))
+    }
+
+    /// Kills it; its output does not matter any more.
+    pub fn cancel(mut self) {
+        let _ = self.stream.child.kill();
+        let _ = self.stream.child.wait();
+    }
+
+    /// Waits for its end, and kills it at the deadline.
+    fn wait(&mut self) -> Result<ExitStatus, EngineError> {
+        let child = &mut self.stream.child;
+        let (ended, end) = mpsc::channel::<()>();
+        let watchdog = self.deadline.map(|deadline| {
+            let pid = child.id();
+            std::thread::spawn(move || {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let is_late = end.recv_timeout(left) == Err(RecvTimeoutError::Timeout);
+                if is_late {
+                    sys::child::kill_group(pid);
+                }
+                is_late
+            })
+        });
+        // Until the child is reaped, its number belongs to no other process that the watchdog could hit.
+        sys::child::await_end(child.id());
+        drop(ended);
+        let is_late = watchdog.is_some_and(|thread| thread.join().unwrap_or(false));
+        match child.wait() {
+            Ok(_) if is_late => Err(EngineError::new(format!("`{}`: no answer within seconds", self.verb))
+                .kind(EngineErrorKind::Unreachable)
+                .hint("the engine hangs, or its host is out of reach")),
+            status => status.map_err(|e| EngineError::new(format!("`{}`: {e}", self.verb))),
+        }
+    }
+}
+
+/// A call whose streams the caller holds.
+pub struct Stream {
+    pub child: Child,
+    stderr: Option<JoinHandle<Vec<u8>>>,
+    _timed: timings::Call,
+}
+
+impl Stream {
+    /// Waits for an end with 0.
+    ///
+    /// # Errors
+    /// The last line on its stderr; `fallback` where there is none.
+    pub fn expect_success(self, fallback: &str) -> Result<(), EngineError> {
+        let (status, stderr) = self.wait();
+        match status.is_some_and(|status| status.success()) {
+            true => Ok(()),
+            false => Err(errors::of_stream(&stderr, fallback)),
+        }
+    }
+
+    /// Waits; gives the status and what it wrote to stderr, trimmed.
+    pub fn wait(mut self) -> (Option<ExitStatus>, String) {
+        let status = self.child.wait().ok();
+        (status, text_of(self.stderr.take()))
+    }
+
+    /// Waits until it ends by itself, and kills it after `timeout`; gives what it wrote to stderr, trimmed.
+    pub fn wait_or_kill(mut self, timeout: Duration) -> String {
+        let (pid, (ended, end)) = (self.child.id(), mpsc::channel());
+        std::thread::spawn(move || {
+            sys::child::await_end(pid);
+            let _ = ended.send(());
+        });
+        if end.recv_timeout(timeout).is_err() {
+            let _ = self.child.kill();
+        }
+        self.wait().1
+    }
+}
+
+fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.by_ref().take(MAX_CAPTURED_BYTES).read_to_end(&mut bytes);
+        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        bytes
+    })
+}
+
+fn text_of(drained: Option<JoinHandle<Vec<u8>>>) -> String {
+    let bytes = drained.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim().to_owned()
+}

@@ -1,0 +1,214 @@
+//! Settles a session: asks how it ended, brings transcript and audit trail home, removes what need not stay, marks.
+//!
+//! The home is deleted only after an end with 0 and a comparison that found nothing in it that is nowhere else.
+
+use super::{Phase, Session, audit, snapshot};
+use crate::docker::{Call, ContainerState};
+use crate::exit::{EngineError, EngineErrorKind, Exit};
+use crate::render;
+use crate::say;
+use crate::state::{Kept, Mark};
+use crate::text;
+use anyhow::Result;
+use std::process::ExitStatus;
+use sys::{signals, timings};
+use wire::Work;
+
+/// The status of a container that does not exist; no engine uses the word.
+const GONE_STATUS: &str = "gone";
+
+/// Why the session ended, as far as this process knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The client came back by itself.
+    Ended,
+    Signal(i32),
+    /// Why, in the gate's own words.
+    GateDied(String),
+    /// The terminal was closed, and the session outlives it.
+    HungUp,
+    /// Its owner died; another process settles it.
+    Lost,
+}
+
+/// What became of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing of it is left.
+    Gone,
+    Kept(Kept),
+    /// It runs on without a terminal.
+    Detached,
+}
+
+impl Session<'_> {
+    /// Settles after the terminal's child has ended, and tells the user what became of the session.
+    pub(super) fn finish(mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<Exit> {
+        timings::phase("end");
+        self.refresh.finish(&self.plan);
+        let (outcome, exit) = self.settle(cause, status)?;
+        self.report(&outcome);
+        Ok(exit)
+    }
+
+    /// `status`: the terminal child's.
+    ///
+    /// # Errors
+    /// The disk's. An engine that fails is no error: the session is kept, and says so.
+    pub(super) fn settle(&mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<(Outcome, Exit)> {
+        self.phase = Phase::Settled;
+        let down = self.plan.down();
+        let inspect = self.docker.begin(&down.inspect);
+        let mut snapshot = snapshot::begin(self.docker, &down.snapshot, &self.folder);
+        let state = match inspect.and_then(Call::finish).and_then(|text| read_state(&text)) {
+            Ok(state) => state,
+            Err(error) if error.kind == EngineErrorKind::Gone => {
+                ContainerState { status: GONE_STATUS.to_owned(), ..ContainerState::default() }
+            }
+            Err(error) => {
+                let _ = snapshot.map(snapshot::Snapshot::finish);
+                return self.keep_unsettled(cause, &error);
+            }
+        };
+        let cause = &self.late_signal(cause).map_or_else(|| cause.clone(), |number| self.cause_of(number));
+        let may_run_on = match cause {
+            Cause::Ended => status.is_none_or(|status| status.success()),
+            Cause::HungUp => true,
+            _ => false,
+        };
+        if state.running {
+            let _ = snapshot.and_then(snapshot::Snapshot::finish);
+            if may_run_on {
+                self.folder.set_mark(&Mark::Detached)?;
+                return Ok((Outcome::Detached, Exit::OK));
+            }
+            // The agent was to end, and no request has reached it. What it writes last belongs into the copy as well.
+            let _ = self.docker.run(&self.plan.stop());
+            snapshot = snapshot::begin(self.docker, &down.snapshot, &self.folder);
+        }
+        let (failure, exit) = verdict(&state, cause);
+        let work = match &mut self.gate {
+            Some(gate) if failure.is_none() => gate.await_work(),
+            Some(gate) => gate.take_work(),
+            None => audit::catch_up(self.docker, &self.plan, &self.folder),
+        };
+        let why = failure.or_else(|| reason_to_keep(work.as_ref()));
+        // The sidecars go while the transcript still comes; the agent, once the transcript is here.
+        let sidecars = self.docker.begin_removal(&down.sidecars);
+        let copied = snapshot.and_then(snapshot::Snapshot::finish);
+        let agent = copied.is_ok().then(|| self.docker.begin_removal([&down.agent]));
+        let removed = sidecars.finish();
+        let mut removed = agent.map_or(Ok(()), |agent| agent.finish()).and(removed);
+        let why = match copied {
+            Err(error) => Some(format!("the transcript could not be copied: {error:#}")),
+            Ok(()) => why,
+        };
+        if why.is_none() && removed.is_ok() {
+            removed = self.docker.remove([&down.volume]);
+        }
+        match why.or(removed.err().map(|error| format!("not everything could be removed: {error}"))) {
+            Some(why) => {
+                if let Some(gate) = &self.gate {
+                    gate.await_last_lines();
+                }
+                let kept = Kept { work: work.filter(|work| work.complete), ..Kept::new(why) };
+                self.folder.set_mark(&Mark::Kept(kept.clone()))?;
+                Ok((Outcome::Kept(kept), exit))
+            }
+            None => {
+                self.folder.clear()?;
+                Ok((Outcome::Gone, exit))
+            }
+        }
+    }
+
+    /// A signal that reached this process and the client together, and whose client came back first: a client without a
+    /// terminal passes the signal on and ends with 0, as if it had been detached.
+    fn late_signal(&mut self, cause: &Cause) -> Option<i32> {
+        self.gate.as_mut().filter(|_| *cause == Cause::Ended)?.pending_signal()
+    }
+
+    /// Keeps everything, because the engine does not answer: the volume and the stopped container are the only copy.
+    fn keep_unsettled(&self, cause: &Cause, error: &EngineError) -> Result<(Outcome, Exit)> {
+        let why = format!("the engine could not be asked: {error}");
+        let kept = Kept { unsettled: true, ..Kept::new(why) };
+        self.folder.set_mark(&Mark::Kept(kept.clone()))?;
+        let exit = match cause {
+            Cause::Signal(number) => Exit::signal(*number),
+            _ => Exit::ENGINE,
+        };
+        Ok((Outcome::Kept(kept), exit))
+    }
+
+    /// Tells the user what became of a session that is not simply gone.
+    pub(super) fn report(&self, outcome: &Outcome) {
+        let identity = &self.plan.identity;
+        match outcome {
+            Outcome::Gone => {}
+            Outcome::Kept(kept) => {
+                say::line(&format!("kept `{identity}`: {}", text::visible(&kept.why)));
+                if kept.work.as_ref().is_some_and(|work| !work.is_none()) {
+                    say::hint(&format!("claude-bottle work diff {identity}"));
+                }
+                say::hint(&format!("claude-bottle resume {identity}"));
+            }
+            Outcome::Detached => {
+                say::note(&format!("detached from `{identity}`, which runs on"));
+                say::suggest(&format!("claude-bottle attach {identity}"));
+            }
+        }
+    }
+}
+
+fn read_state(text: &str) -> Result<ContainerState, EngineError> {
+    serde_json::from_str(text).map_err(|e| EngineError::new(format!("`inspect` is not understood: {e}")))
+}
+
+/// Why the session is kept, and its exit code. `None`: as far as its end goes, it need not be kept.
+fn verdict(state: &ContainerState, cause: &Cause) -> (Option<String>, Exit) {
+    let code = Exit(u8::try_from(state.exit_code).unwrap_or(u8::MAX));
+    match cause {
+        Cause::Signal(number) => (Some(format!("ended by {}", signals::name(*number))), Exit::signal(*number)),
+        Cause::GateDied(words) => (Some(format!("the gate died: {words}")), Exit::ENGINE),
+        Cause::Lost => (Some("its owner died".to_owned()), Exit::ENGINE),
+        // The terminal was closed, and the agent ended with it or before it: the agent's own end counts.
+        Cause::HungUp => verdict(state, &Cause::Ended),
+        Cause::Ended if state.running => (Some("the engine's client failed".to_owned()), Exit::ENGINE),
+        Cause::Ended if !state.error.is_empty() => (Some(format!("could not start: {}", state.error)), Exit::ENGINE),
+        Cause::Ended if ["created", "initialized"].contains(&&*state.status) => {
+            (Some("the agent did not start".to_owned()), Exit::ENGINE)
+        }
+        Cause::Ended if state.status == GONE_STATUS => (Some("the agent's container is gone".to_owned()), Exit::ENGINE),
+        Cause::Ended if state.exit_code == 137 && state.oom_killed => (Some("out of memory (137)".to_owned()), code),
+        Cause::Ended if state.exit_code == 137 => (Some("killed (137)".to_owned()), code),
+        Cause::Ended if state.exit_code != 0 => (Some(format!("the agent ended with {}", state.exit_code)), code),
+        Cause::Ended => (None, Exit::OK),
+    }
+}
+
+/// Why a session that ended well is kept all the same.
+fn reason_to_keep(work: Option<&Work>) -> Option<String> {
+    match work {
+        Some(work) if work.is_none() => None,
+        Some(work) if work.complete => Some(format!("work that is nowhere else: {}", render::work(work))),
+        _ => Some("what is in it could not be compared".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inspect_decides() {
+        let state = |json: &str| read_state(json).unwrap();
+        let ended = |json: &str| verdict(&state(json), &Cause::Ended);
+        assert_eq!(ended(r#"{"Status":"exited","ExitCode":0,"OOMKilled":true}"#), (None, Exit::OK));
+        assert_eq!(ended(r#"{"ExitCode":7}"#), (Some("the agent ended with 7".into()), Exit(7)));
+        assert_eq!(ended(r#"{"ExitCode":137,"OOMKilled":true}"#), (Some("out of memory (137)".into()), Exit(137)));
+        assert_eq!(ended(r#"{"ExitCode":137}"#), (Some("killed (137)".into()), Exit(137)));
+        assert_eq!(ended(r#"{"ExitCode":127,"Error":"no such runtime"}"#).1, Exit::ENGINE);
+        assert_eq!(verdict(&state("{}"), &Cause::Signal(15)), (Some("ended by SIGTERM".into()), Exit(143)));
+        assert_eq!(verdict(&state("{}"), &Cause::GateDied("boom".into())).1, Exit::ENGINE);
+    }
+}
