@@ -1,131 +1,86 @@
-//! The host's git on the host's repositories. Whatever a repository configures to run by itself (hooks, a file system
-//! monitor) stays off, and where the caller's environment points has no say.
+//! The host's git on the host's repositories. What a repository configures to run by itself (hooks, a file system
+//! monitor) stays off, and variables of the caller that lead git to another repository are removed.
 
 use crate::exit::{EngineError, UserError};
 use anyhow::Result;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Seek, SeekFrom};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+pub use sys::git::GitOutput;
 
-/// One call, to be given arguments.
-pub struct Git(Command);
+/// Longest output of git that is read, in bytes. The list of files of the largest known repositories is below it.
+const MAX_OUTPUT_BYTES: u64 = 1 << 30;
 
-/// How a call ended.
-pub struct Said {
-    pub code: Option<i32>,
-    pub stdout: Vec<u8>,
-    /// Lossy, trimmed.
-    pub stderr: String,
-}
-
-impl Said {
-    pub fn is_good(&self) -> bool {
-        self.code == Some(0)
-    }
-
-    /// Why it failed, in its words.
-    pub fn words(&self) -> &str {
-        let why = |line: &str| line.starts_with("fatal: ") || line.starts_with("error: ");
-        let line = self.stderr.lines().find(|line| why(line)).or(self.stderr.lines().last());
-        let line = line.unwrap_or("git said nothing");
-        line.split_once(": ").filter(|_| why(line)).map_or(line, |(_, rest)| rest)
-    }
-
-    pub fn lines(&self) -> Vec<String> {
-        String::from_utf8_lossy(&self.stdout).lines().map(str::to_owned).collect()
-    }
-
-    /// What ends in NUL.
-    pub fn fields(&self) -> impl Iterator<Item = &[u8]> {
-        self.stdout.split(|byte| *byte == 0).filter(|field| !field.is_empty())
-    }
-}
+/// One call of git, to be given its arguments and run. Its errors are the user's.
+pub struct Git(sys::git::Git);
 
 impl Git {
-    /// In this directory.
-    pub fn at(folder: &Path) -> Git {
-        let mut command = Command::new("git");
-        for name in [
-            "GIT_DIR",
-            "GIT_WORK_TREE",
-            "GIT_INDEX_FILE",
-            "GIT_COMMON_DIR",
-            "GIT_OBJECT_DIRECTORY",
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-            "GIT_NAMESPACE",
-            "GIT_PREFIX",
-            "GIT_EXTERNAL_DIFF",
-        ] {
-            command.env_remove(name);
-        }
-        command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
-        command.arg("-C").arg(folder);
-        command.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]);
-        Git(command)
+    /// git in this folder.
+    pub fn new(folder: &Path) -> Git {
+        Git(sys::git::Git::new(folder).max_output(MAX_OUTPUT_BYTES))
     }
 
-    /// In a directory that may be anybody's: to list it, git may want an object that is not there, and would fetch it by a
-    /// program that the repository names.
+    /// git in a folder that may come from anyone: no transport is allowed.
     pub fn offline(folder: &Path) -> Git {
-        let mut git = Git::at(folder);
-        git.0.env("GIT_ALLOW_PROTOCOL", "").env("GIT_NO_LAZY_FETCH", "1");
-        git
+        Git(Git::new(folder).0.offline())
     }
 
-    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Git {
-        self.0.args(args);
-        self
+    pub fn args<S: AsRef<OsStr>>(self, args: impl IntoIterator<Item = S>) -> Git {
+        Git(self.0.args(args))
     }
 
+    /// Runs git with `stdin` as its input.
+    ///
     /// # Errors
-    /// `UserError` where this host has no git.
-    pub fn ask(self, stdin: Vec<u8>) -> Result<Said, UserError> {
-        self.run(Stdio::piped(), stdin)
+    /// `UserError` if git is not installed, cannot be run, prints more than 1 GiB or takes longer than an hour.
+    pub fn run(self, stdin: Vec<u8>) -> Result<GitOutput, UserError> {
+        self.0.run(stdin).map_err(user_error)
     }
 
-    /// The same; it reads this file from where that stands.
-    pub fn read(self, file: File) -> Result<Said, UserError> {
-        self.run(Stdio::from(file), Vec::new())
-    }
-
-    fn run(mut self, stdin: Stdio, text: Vec<u8>) -> Result<Said, UserError> {
-        let spawned = self.0.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => UserError::new("no `git` on this machine").hint("install git"),
-            _ => UserError::new(format!("cannot run `git`: {error}")),
-        })?;
-        let pipe = child.stdin.take();
-        let writer = std::thread::spawn(move || pipe.map(|mut pipe| pipe.write_all(&text)));
-        let output = child.wait_with_output().map_err(|error| UserError::new(format!("`git`: {error}")))?;
-        let _ = writer.join();
-        let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Ok(Said { code: output.status.code(), stdout: output.stdout, stderr })
+    /// Runs git with an open file as its input, from the file's position.
+    ///
+    /// # Errors
+    /// As for [`Git::run`].
+    pub fn run_reading(self, stdin: File) -> Result<GitOutput, UserError> {
+        self.0.run_reading(stdin).map_err(user_error)
     }
 }
 
-/// The top directory of the repository that a directory lies in.
-pub fn top(folder: &Path) -> Result<Option<PathBuf>, UserError> {
-    let said = Git::at(folder).args(["rev-parse", "--show-toplevel"]).ask(Vec::new())?;
-    let mut path = said.stdout.clone();
-    path.pop();
-    Ok((said.is_good() && !path.is_empty()).then(|| PathBuf::from(OsString::from_vec(path))))
+fn user_error(error: io::Error) -> UserError {
+    match error.kind() {
+        ErrorKind::NotFound => UserError::new("no `git` on this machine").hint("install git"),
+        _ => UserError::new(format!("cannot run `git`: {error}")),
+    }
 }
 
-/// What all refs point at, a commit or tag a line.
-pub fn tips(repository: &Path) -> Result<Vec<u8>, UserError> {
-    Ok(Git::at(repository).args(["for-each-ref", "--format=%(objectname)"]).ask(Vec::new())?.stdout)
-}
-
-/// Takes the refs of a bundle of ours, `refs/bottle/…`, as `refs/bottles/IDENTITY/…`, and nothing else of it: no tag, no
-/// `FETCH_HEAD`; its objects are checked.
+/// The top directory of the repository that contains `folder`; `None` if there is none.
 ///
 /// # Errors
-/// git's own last line.
+/// As for [`Git::run`].
+pub fn top(folder: &Path) -> Result<Option<PathBuf>, UserError> {
+    let mut output = Git::new(folder).args(["rev-parse", "--show-toplevel"]).run(Vec::new())?;
+    output.stdout.pop();
+    let found = output.is_success() && !output.stdout.is_empty();
+    Ok(found.then(|| PathBuf::from(OsString::from_vec(output.stdout))))
+}
+
+/// The ids of the commits and tags that the refs point at, one on each line.
+///
+/// # Errors
+/// As for [`Git::run`].
+pub fn tips(repository: &Path) -> Result<Vec<u8>, UserError> {
+    Ok(Git::new(repository).args(["for-each-ref", "--format=%(objectname)"]).run(Vec::new())?.stdout)
+}
+
+/// Fetches the refs `refs/bottle/…` of a bundle as `refs/bottles/IDENTITY/…`, and nothing else: no tag, no `FETCH_HEAD`.
+/// The bundle's objects are checked first.
+///
+/// # Errors
+/// `EngineError` with git's own error line.
 pub fn fetch(repository: &Path, bundle: &Path, identity: &str) -> Result<()> {
-    taken(&check(repository, bundle)?)?;
+    expect_success(&check_objects(repository, bundle)?)?;
     let fixed = [
         "-c",
         "fetch.writeCommitGraph=false",
@@ -140,24 +95,24 @@ pub fn fetch(repository: &Path, bundle: &Path, identity: &str) -> Result<()> {
         "--no-show-forced-updates",
         "--refmap=",
     ];
-    let git = Git::at(repository).args(fixed);
-    taken(
-        &git.args([bundle.as_os_str(), format!("+refs/bottle/*:refs/bottles/{identity}/*").as_ref()]).ask(Vec::new())?,
+    let git = Git::new(repository).args(fixed);
+    expect_success(
+        &git.args([bundle.as_os_str(), format!("+refs/bottle/*:refs/bottles/{identity}/*").as_ref()]).run(Vec::new())?,
     )
 }
 
-fn taken(said: &Said) -> Result<()> {
-    match said.is_good() {
+fn expect_success(output: &GitOutput) -> Result<()> {
+    match output.is_success() {
         true => Ok(()),
-        false => Err(EngineError::new(format!("the commits were not taken: {}", said.words())).into()),
+        false => Err(EngineError::new(format!("the commits were not taken: {}", output.error_line())).into()),
     }
 }
 
-/// Unpacks a bundle beside the repository's objects and lets git check each that is new. A fetch does not, whatever
-/// `fetch.fsckObjects` says: git before 2.46 takes a bundle's objects as they are.
-fn check(repository: &Path, bundle: &Path) -> Result<Said> {
+/// Unpacks a bundle into an object folder beside the repository's and lets git check each new object. A fetch is not
+/// enough: git before 2.46 does not check a bundle's objects, whatever `fetch.fsckObjects` says.
+fn check_objects(repository: &Path, bundle: &Path) -> Result<GitOutput> {
     let mut file = BufReader::new(File::open(bundle)?);
-    // The pack begins behind the first empty line.
+    // The pack begins after the first empty line.
     let (mut line, mut start) = (Vec::new(), 0);
     while line != b"\n" {
         line.clear();
@@ -168,11 +123,10 @@ fn check(repository: &Path, bundle: &Path) -> Result<Said> {
     }
     let mut pack = file.into_inner();
     pack.seek(SeekFrom::Start(start))?;
-    let objects = Git::at(repository).args(["rev-parse", "--path-format=absolute", "--git-path", "objects"]);
+    let objects = Git::new(repository).args(["rev-parse", "--path-format=absolute", "--git-path", "objects"]);
     let aside = tempfile::tempdir_in(bundle.parent().unwrap_or(Path::new(".")))?;
     fs::create_dir(aside.path().join("info"))?;
-    fs::write(aside.path().join("info/alternates"), objects.ask(Vec::new())?.stdout)?;
-    let mut git = Git::at(repository).args(["index-pack", "--stdin", "--fix-thin", "--strict"]);
-    git.0.env("GIT_OBJECT_DIRECTORY", aside.path());
-    Ok(git.read(pack)?)
+    fs::write(aside.path().join("info/alternates"), objects.run(Vec::new())?.stdout)?;
+    let Git(git) = Git::new(repository).args(["index-pack", "--stdin", "--fix-thin", "--strict"]);
+    Ok(Git(git.env("GIT_OBJECT_DIRECTORY", aside.path())).run_reading(pack)?)
 }

@@ -6,7 +6,7 @@ mod config;
 
 use super::survey::{From, unreadable};
 use crate::exit::UserError;
-use crate::git::{Git, Said};
+use crate::git::{Git, GitOutput};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
@@ -99,15 +99,15 @@ fn contents(work: &Path, kind: Kind) -> Result<Exported, UserError> {
     Ok(exported)
 }
 
-fn ask(work: &Path, args: &[&str]) -> Result<Said, UserError> {
-    Git::offline(work).args(["-c", "safe.bareRepository=all"]).args(args).ask(Vec::new())
+fn ask(work: &Path, args: &[&str]) -> Result<GitOutput, UserError> {
+    Git::offline(work).args(["-c", "safe.bareRepository=all"]).args(args).run(Vec::new())
 }
 
-fn must(work: &Path, args: &[&str]) -> Result<Said, UserError> {
+fn must(work: &Path, args: &[&str]) -> Result<GitOutput, UserError> {
     let said = ask(work, args)?;
-    match said.is_good() {
+    match said.is_success() {
         true => Ok(said),
-        false => Err(UserError::new(format!("git does not read `{}`: {}", work.display(), said.words()))),
+        false => Err(UserError::new(format!("git does not read `{}`: {}", work.display(), said.error_line()))),
     }
 }
 
@@ -119,7 +119,7 @@ fn directory(work: &Path, which: &str) -> Result<PathBuf, UserError> {
 
 fn head(work: &Path) -> Result<Vec<u8>, UserError> {
     let branch = ask(work, &["symbolic-ref", "--quiet", "HEAD"])?;
-    Ok(match branch.is_good() {
+    Ok(match branch.is_success() {
         true => [b"ref: ", &branch.stdout[..]].concat(),
         false => must(work, &["rev-parse", "--verify", "HEAD"])?.stdout,
     })

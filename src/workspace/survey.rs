@@ -115,9 +115,9 @@ impl Survey {
     fn listed(&mut self, path: &Path) -> Result<(), UserError> {
         let folder = self.disk(path);
         let args = ["ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard"];
-        let said = Git::offline(&folder).args(args).ask(Vec::new())?;
-        if !said.is_good() {
-            return Err(UserError::new(format!("git does not read `{}`: {}", folder.display(), said.words())));
+        let said = Git::offline(&folder).args(args).run(Vec::new())?;
+        if !said.is_success() {
+            return Err(UserError::new(format!("git does not read `{}`: {}", folder.display(), said.error_line())));
         }
         // Files of one folder follow one another: one look is enough for them.
         let mut last = (PathBuf::from("/"), Place::Elsewhere);

@@ -1,9 +1,10 @@
-//! Files of the go, written below the home. On `resume` the home is the agent's: whatever lies there is hostile.
+//! Files of the go, written below the home. On `resume` the agent has had the home: anything in it may be hostile.
 //!
-//! Invariant: no symbolic link is followed, in any component, so nothing outside the home is read or written; a file
-//! is replaced whole (written beside, then renamed). What stands in the way is moved aside, never deleted.
+//! Invariant: no symbolic link is followed in any component, so nothing outside the home is read or written. A file is
+//! replaced whole (written beside, then renamed). What is in the way is moved aside, never deleted.
 
-use super::{Failure, complain, merge};
+use crate::failure::{Failure, print_error};
+use crate::merge;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
@@ -14,10 +15,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use wire::{File, GoMessage, Source, WriteMode};
 
-/// More than any settings file; an agent may have put anything there.
-const LARGEST: u64 = 64 << 20;
-const DIRECTORY: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_RDONLY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+/// Longest existing file that is read for a merge, in bytes. It is longer than any settings file; the agent may have put
+/// anything there.
+const MAX_EXISTING_BYTES: u64 = 64 << 20;
+const DIRECTORY_FLAGS: OFlag =
+    OFlag::O_DIRECTORY.union(OFlag::O_RDONLY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
+/// Writes all files of the go.
+///
+/// # Errors
+/// A path that is not below the home, a missing value, or a file that cannot be written.
 pub fn write_all(message: &GoMessage, home: &Path) -> Result<(), Failure> {
     for file in &message.go.files {
         let content = content(message, &file.source)?;
@@ -26,7 +33,10 @@ pub fn write_all(message: &GoMessage, home: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The bytes a source stands for.
+/// The bytes of a source.
+///
+/// # Errors
+/// The go does not contain the value that the source names.
 pub fn content<'a>(message: &'a GoMessage, source: &'a Source) -> Result<&'a [u8], Failure> {
     match source {
         Source::Text(text) => Ok(text.as_bytes()),
@@ -45,15 +55,15 @@ fn write(file: &File, content: &[u8], home: &Path) -> Result<(), Failure> {
     let Some((name, parents)) = names.split_last() else {
         return Err(Failure("no name".into()));
     };
-    // The home itself is the container's, and may be reached through links.
+    // The path of the home itself is not the agent's and may contain links.
     let mut directory: OwnedFd = std::fs::File::open(home)?.into();
     for parent in parents {
-        directory = enter(&directory, parent)?;
+        directory = open_or_make_directory(&directory, parent)?;
     }
     let merged = match file.how {
         WriteMode::Put => None,
         WriteMode::Merge => {
-            let theirs = read(&directory, name);
+            let theirs = read_regular(&directory, name);
             let merged = merge::merge_text(theirs.as_deref(), content);
             Some(merged.ok_or_else(|| Failure("the gate's go brings no JSON object for it".into()))?)
         }
@@ -61,41 +71,42 @@ fn write(file: &File, content: &[u8], home: &Path) -> Result<(), Failure> {
     replace(&directory, name, merged.as_deref().unwrap_or(content), file.mode)
 }
 
-/// The directory `name`, made if missing.
-fn enter(parent: &OwnedFd, name: &str) -> Result<OwnedFd, Failure> {
+/// Opens the directory `name`. Makes it if it is missing, and moves aside what is no directory.
+fn open_or_make_directory(parent: &OwnedFd, name: &str) -> Result<OwnedFd, Failure> {
     for _ in 0..2 {
-        match openat(parent, name, DIRECTORY, Mode::empty()) {
+        match openat(parent, name, DIRECTORY_FLAGS, Mode::empty()) {
             Err(Errno::ENOENT) => {}
             Err(Errno::ENOTDIR | Errno::ELOOP) => move_aside(parent, name)?,
             end => return Ok(end?),
         }
         mkdirat(parent, name, Mode::from_bits_truncate(0o755))?;
     }
-    Ok(openat(parent, name, DIRECTORY, Mode::empty())?)
+    Ok(openat(parent, name, DIRECTORY_FLAGS, Mode::empty())?)
 }
 
-/// A regular file's content; anything else there is as good as absent.
-fn read(parent: &OwnedFd, name: &str) -> Option<Vec<u8>> {
-    // Without O_NONBLOCK a named pipe would hold the start for ever.
+/// The content of a regular file; `None` if there is none or it cannot be read.
+fn read_regular(parent: &OwnedFd, name: &str) -> Option<Vec<u8>> {
+    // Without O_NONBLOCK the open of a named pipe would wait for ever.
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = openat(parent, name, flags, Mode::empty()).ok()?;
-    let is_regular = kind(fstat(&file).ok()?.st_mode) == SFlag::S_IFREG;
+    let is_regular = file_type(fstat(&file).ok()?.st_mode) == SFlag::S_IFREG;
     let mut content = Vec::new();
-    is_regular.then(|| std::fs::File::from(file).take(LARGEST).read_to_end(&mut content).ok()).flatten()?;
+    is_regular.then(|| std::fs::File::from(file).take(MAX_EXISTING_BYTES).read_to_end(&mut content).ok()).flatten()?;
     Some(content)
 }
 
+/// Writes the file under a temporary name and renames it over `name`.
 fn replace(parent: &OwnedFd, name: &str, content: &[u8], mode: u32) -> Result<(), Failure> {
-    if fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok_and(|stat| kind(stat.st_mode) == SFlag::S_IFDIR) {
+    if fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok_and(|stat| file_type(stat.st_mode) == SFlag::S_IFDIR) {
         move_aside(parent, name)?;
     }
-    let beside = format!(".claude-bottle-{}", std::process::id());
+    let temporary = format!(".claude-bottle-{}", std::process::id());
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let made = match openat(parent, beside.as_str(), flags, Mode::from_bits_truncate(0o600)) {
-        // Left by a start that was killed.
+    let made = match openat(parent, temporary.as_str(), flags, Mode::from_bits_truncate(0o600)) {
+        // A start that was killed left it.
         Err(Errno::EEXIST) => {
-            move_aside(parent, &beside)?;
-            openat(parent, beside.as_str(), flags, Mode::from_bits_truncate(0o600))?
+            move_aside(parent, &temporary)?;
+            openat(parent, temporary.as_str(), flags, Mode::from_bits_truncate(0o600))?
         }
         end => end?,
     };
@@ -104,15 +115,16 @@ fn replace(parent: &OwnedFd, name: &str, content: &[u8], mode: u32) -> Result<()
         .write_all(content)
         .map_err(Failure::from)
         .and_then(|()| Ok(fchmod(file.as_fd(), Mode::from_bits_truncate(mode & 0o7777))?))
-        .and_then(|()| Ok(renameat(parent, beside.as_str(), parent, name)?));
+        .and_then(|()| Ok(renameat(parent, temporary.as_str(), parent, name)?));
     if written.is_err() {
-        let _ = unlinkat(parent, beside.as_str(), UnlinkatFlags::NoRemoveDir);
+        let _ = unlinkat(parent, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
     }
     written
 }
 
+/// Renames `name` to the first free `name.aside-NUMBER` and tells the user.
 fn move_aside(parent: &OwnedFd, name: &str) -> Result<(), Failure> {
-    let taken = Dir::openat(parent, ".", DIRECTORY, Mode::empty()).map(|mut directory| {
+    let taken = Dir::openat(parent, ".", DIRECTORY_FLAGS, Mode::empty()).map(|mut directory| {
         directory.iter().flatten().map(|entry| entry.file_name().to_owned()).collect::<Vec<_>>()
     })?;
     for number in 1.. {
@@ -121,13 +133,13 @@ fn move_aside(parent: &OwnedFd, name: &str) -> Result<(), Failure> {
             continue;
         }
         renameat2(parent, name, parent, aside.as_str(), RenameFlags::RENAME_NOREPLACE)?;
-        complain(&format!("`{name}` in the bottle's home was no place for its settings: it is now `{aside}`"));
+        print_error(&format!("`{name}` in the bottle's home was no place for its settings: it is now `{aside}`"));
         return Ok(());
     }
     Ok(())
 }
 
-fn kind(mode: nix::libc::mode_t) -> SFlag {
+fn file_type(mode: nix::libc::mode_t) -> SFlag {
     SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits())
 }
 

@@ -1,9 +1,10 @@
-//! The go: asks the gate for it, and turns it into what a command starts with (environment, directory, arguments).
+//! The go: fetched from the gate, and turned into the environment, the directory and the arguments of a command.
 //!
-//! Invariant: fail closed. No answer, half an answer, or one that names a value it does not bring starts nothing.
+//! Invariant: it fails closed. Without an answer, with half an answer, or with one that names a value which it does not
+//! contain, no command starts.
 
-use super::Failure;
-use super::files::content;
+use crate::failure::Failure;
+use crate::files::content;
 use policy::PROXY_VARIABLES;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -14,38 +15,44 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use wire::GoMessage;
 
-const LARGEST: u64 = 64 << 20;
-/// Between two looks for the socket: the start waits for this, so it is short.
-const LOOK: Duration = Duration::from_millis(2);
+/// Longest answer to `GO`, in bytes.
+const MAX_GO_BYTES: u64 = 64 << 20;
+/// How long the gate may take to come up and answer.
+const GO_TIMEOUT: Duration = Duration::from_secs(30);
+/// Interval between two attempts to connect to the gate. The start of the bottle waits for it, so it is short.
+const CONNECT_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Waits for the gate to come up and asks for the go; `patience` bounds all of it.
-pub async fn fetch(socket: &Path, patience: Duration) -> Result<GoMessage, Failure> {
-    match tokio::time::timeout(patience, ask(socket)).await {
+/// Waits for the gate to come up and requests the go.
+///
+/// # Errors
+/// There is no valid answer within [`GO_TIMEOUT`].
+pub async fn fetch(socket: &Path) -> Result<GoMessage, Failure> {
+    match tokio::time::timeout(GO_TIMEOUT, request(socket)).await {
         Ok(answer) => parse(&answer?),
-        Err(_) => Err(Failure(format!("the gate gave no go within {} s", patience.as_secs()))),
+        Err(_) => Err(Failure(format!("the gate gave no go within {} s", GO_TIMEOUT.as_secs()))),
     }
 }
 
-async fn ask(socket: &Path) -> Result<Vec<u8>, Failure> {
+async fn request(socket: &Path) -> Result<Vec<u8>, Failure> {
     let mut gate = loop {
         match UnixStream::connect(socket).await {
             Ok(gate) => break gate,
-            // Not bound yet, bound and not listening yet, or its queue is full.
+            // The socket is not bound yet, is bound and not listening yet, or its queue is full.
             Err(e)
                 if matches!(
                     e.raw_os_error(),
                     Some(nix::libc::ENOENT | nix::libc::ECONNREFUSED | nix::libc::EAGAIN)
                 ) =>
             {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(CONNECT_INTERVAL).await;
             }
             Err(e) => return Err(Failure(format!("cannot reach the gate: {e}"))),
         }
     };
-    let unanswered = |e| Failure(format!("the gate broke off its go: {e}"));
-    gate.write_all(b"GO\n").await.map_err(unanswered)?;
+    let broken_off = |e| Failure(format!("the gate broke off its go: {e}"));
+    gate.write_all(b"GO\n").await.map_err(broken_off)?;
     let mut answer = Vec::new();
-    gate.take(LARGEST + 1).read_to_end(&mut answer).await.map_err(unanswered)?;
+    gate.take(MAX_GO_BYTES + 1).read_to_end(&mut answer).await.map_err(broken_off)?;
     Ok(answer)
 }
 
@@ -53,25 +60,29 @@ fn parse(answer: &[u8]) -> Result<GoMessage, Failure> {
     if answer.is_empty() {
         return Err(Failure("the gate refused the go".into()));
     }
-    if answer.len() as u64 > LARGEST {
-        return Err(Failure(format!("the gate's go is larger than {} MiB", LARGEST >> 20)));
+    if answer.len() as u64 > MAX_GO_BYTES {
+        return Err(Failure(format!("the gate's go is larger than {} MiB", MAX_GO_BYTES >> 20)));
     }
-    // serde_json's message may quote a value; the position is enough.
+    // Only the position, because serde_json's message may quote a secret value.
     serde_json::from_slice(answer).map_err(|e| {
         Failure(format!("cannot read the gate's go (line {}, column {}): gate and init differ?", e.line(), e.column()))
     })
 }
 
-/// What a command of the agent's starts with.
-pub struct Start {
+/// The agent's command, and the environment and directory in which it and later programs start.
+pub struct AgentCommand {
+    /// Program and arguments; not empty.
     pub command: Vec<String>,
     pub environment: BTreeMap<OsString, OsString>,
     pub directory: PathBuf,
 }
 
-impl Start {
-    /// Makes the directory; the environment is this process's own, without proxies, under the go's.
-    pub fn new(message: &GoMessage, home: &Path) -> Result<Start, Failure> {
+impl AgentCommand {
+    /// Makes the directory if it is missing. The environment is the go's over this process's own, without proxy variables.
+    ///
+    /// # Errors
+    /// The go has no command, no absolute directory, a variable that no environment can hold, or misses a value.
+    pub fn new(message: &GoMessage, home: &Path) -> Result<AgentCommand, Failure> {
         if message.go.command.is_empty() {
             return Err(Failure("the gate's go names no command".into()));
         }
@@ -82,7 +93,7 @@ impl Start {
         std::fs::create_dir_all(&directory)
             .map_err(|e| Failure(format!("cannot make the directory `{}`: {e}", directory.display())))?;
         let environment = environment(message, std::env::vars_os(), home)?;
-        Ok(Start { command: message.go.command.clone(), environment, directory })
+        Ok(AgentCommand { command: message.go.command.clone(), environment, directory })
     }
 }
 
@@ -91,7 +102,7 @@ fn environment(
     own: impl Iterator<Item = (OsString, OsString)>,
     home: &Path,
 ) -> Result<BTreeMap<OsString, OsString>, Failure> {
-    // The docker client puts them into containers by its own configuration; the door makes them wrong.
+    // The docker client may set proxy variables in every container. They are wrong here, where the door is the only way.
     let is_proxy = |key: &OsStr| PROXY_VARIABLES.iter().any(|proxy| key.eq_ignore_ascii_case(proxy));
     let mut environment: BTreeMap<OsString, OsString> = own.filter(|(key, _)| !is_proxy(key)).collect();
     environment.insert("HOME".into(), home.into());

@@ -1,123 +1,88 @@
 //! `init`: the first process of the agent's container. It is the door (names and connections), starts the agent's
-//! command once the gate lets it go, reaps what is orphaned, and ends with the command's own code.
+//! command once the gate lets it go, reaps orphaned processes, and ends with the command's exit code.
 //!
-//! Invariant: the command starts only after a whole, valid go; nothing the agent does afterwards makes this process
-//! panic or allocate without bound. One thread, made at start: a full process table cannot hurt it.
+//! Invariant: the command starts only after a whole, valid go. Nothing that the agent does afterwards makes this process
+//! panic or allocate without bound. It has one thread, made at start: a full process table cannot stop it.
 
 mod child;
+mod descriptors;
 mod dns;
 mod door;
+mod enter;
 mod exec;
+mod failure;
 mod files;
 mod go;
+mod listen;
 mod merge;
 mod names;
+mod options;
 mod pipe;
 mod redraw;
 mod relay;
+mod signals;
+mod size;
+mod subprocess;
+mod terminal;
 mod transfer;
 mod work;
 
-use child::{Child, End, Signals, Why};
-
+use child::{Child, End, EndedBy};
 use door::Door;
-use std::io::Write;
-use std::path::PathBuf;
-use std::time::Duration;
-
-/// What is wrong before the command runs.
-const FAILED: i32 = 125;
-/// How long the gate may take to come up and answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Why the command could not start; one line.
-#[derive(Debug)]
-struct Failure(String);
-
-impl<E: std::error::Error> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Failure(error.to_string())
-    }
-}
-
-/// Where things are; the options exist so that tests run without a container.
-struct Place {
-    socket: PathBuf,
-    home: PathBuf,
-}
+use failure::{EXIT_FAILED, Failure, print_error};
+use options::Options;
+use signals::Signals;
 
 /// `args` follow the verb: `[--socket PATH] [--home DIR]`, or `exec … [-- CMD…]`. Returns the exit code.
 pub fn run(args: &[String]) -> i32 {
     let ended = match args.first().map(String::as_str) {
         Some("exec") => exec::run(&args[1..]),
-        Some(child::ENTER) => return child::enter(&args[1..]),
-        _ => place(args).and_then(|(place, rest)| match rest {
-            [] => serve(&place),
+        Some(enter::VERB) => return enter::run(&args[1..]),
+        _ => Options::parse(args).and_then(|(options, rest)| match rest {
+            [] => serve(&options),
             [word] if word == "redraw" => redraw::run(),
             [word] if word == "pipe" => pipe::run(),
-            [word, rest @ ..] if word == "work" => work::run(&place.home, rest),
-            [word] if word == "size" => work::size(&place.home),
-            [word, path] if word == "put" => transfer::put(&place.home, path),
-            [word, path] if word == "get" => transfer::get(&place.home, path),
+            [word, rest @ ..] if word == "work" => work::run(&options.home, rest),
+            [word] if word == "size" => size::run(&options.home),
+            [word, path] if word == "put" => transfer::put(&options.home, path),
+            [word, path] if word == "get" => transfer::get(&options.home, path),
             [word, ..] => Err(Failure(format!("init does not know `{word}`"))),
         }),
     };
     ended.unwrap_or_else(|Failure(why)| {
-        complain(&why);
-        FAILED
+        print_error(&why);
+        EXIT_FAILED
     })
 }
 
-/// Stderr may be a terminal that is gone: `eprintln!` would panic.
-fn complain(why: &str) {
-    let _ = writeln!(std::io::stderr(), "claude-bottle: {why}");
-}
-
-/// Reads the options in front; what follows them is returned as it is.
-fn place(args: &[String]) -> Result<(Place, &[String]), Failure> {
-    let mut place = Place { socket: wire::GATE_SOCKET.into(), home: wire::HOME.into() };
-    let mut rest = args;
-    while let [option, tail @ ..] = rest {
-        let target = match option.as_str() {
-            "--socket" => &mut place.socket,
-            "--home" => &mut place.home,
-            _ => break,
-        };
-        let [value, tail @ ..] = tail else {
-            return Err(Failure(format!("`{option}` needs a value")));
-        };
-        *target = value.into();
-        rest = tail;
-    }
-    Ok((place, rest))
-}
-
-fn serve(place: &Place) -> Result<i32, Failure> {
-    let limit = child::raise_descriptors();
+/// The whole life of the first process. Returns the command's exit code.
+fn serve(options: &Options) -> Result<i32, Failure> {
+    let limit = descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let mut signals = Signals::catch()?;
-        let door = Door::open(&place.socket, limit.raised)?;
+        let door = Door::open(&options.socket, limit.raised)?;
         let message = tokio::select! {
-            message = go::fetch(&place.socket, PATIENCE) => message?,
-            signal = signals.ending() => return Ok(End::Signal(signal).code()),
+            message = go::fetch(&options.socket) => message?,
+            signal = signals.next_ending() => return Ok(End::Signal(signal).code()),
         };
-        let start = go::Start::new(&message, &place.home)?;
-        files::write_all(&message, &place.home)?;
+        let command = go::AgentCommand::new(&message, &options.home)?;
+        files::write_all(&message, &options.home)?;
         tokio::select! {
-            () = work::note(&place.home) => {}
-            signal = signals.ending() => return Ok(End::Signal(signal).code()),
+            () = work::record_if_new(&options.home) => {}
+            signal = signals.next_ending() => return Ok(End::Signal(signal).code()),
         }
         door.declare(&message.go.ports);
+        // It holds secrets.
         drop(message);
-        child::terminal_size().await;
-        let child = Child::start(&start, limit.soft)?;
-        let ended = child.attend(&mut signals).await;
-        child::end_the_rest(&mut signals).await;
-        if ended.why == Why::Itself {
+        terminal::await_size().await;
+        let child = Child::start(&command, limit.soft)?;
+        let ended = child.supervise(&mut signals).await;
+        child::end_remaining_processes(&mut signals).await;
+        if ended.by == EndedBy::Itself {
             tokio::select! {
-                () = work::tell(&place.socket, &place.home) => {}
-                _ = signals.ending() => {}
+                () = work::report_to_gate(&options.socket, &options.home) => {}
+                _ = signals.next_ending() => {}
             }
         }
         Ok(ended.end.code())

@@ -1,9 +1,9 @@
-//! Our JSON keys laid over the agent's own file. Pure.
+//! Merges JSON settings of ours into the agent's own file. Pure.
 
 use serde_json::{Map, Value};
 
-/// `ours` over `theirs`: objects merge key by key, anything else is ours.
-pub fn merge(theirs: Map<String, Value>, ours: Map<String, Value>) -> Map<String, Value> {
+/// Merges `ours` into `theirs`: objects key by key; for any other value, ours wins.
+fn merge(theirs: Map<String, Value>, ours: Map<String, Value>) -> Map<String, Value> {
     let mut merged = theirs;
     for (key, value) in ours {
         let value = match (merged.remove(&key), value) {
@@ -15,7 +15,7 @@ pub fn merge(theirs: Map<String, Value>, ours: Map<String, Value>) -> Map<String
     merged
 }
 
-/// The merged file; `theirs` that is absent or no JSON object counts as empty. `None` where ours is no object.
+/// The text of the merged file. `theirs` counts as empty if it is absent or no JSON object. `None` if `ours` is no object.
 pub fn merge_text(theirs: Option<&[u8]>, ours: &[u8]) -> Option<Vec<u8>> {
     let Value::Object(ours) = serde_json::from_slice(ours).ok()? else {
         return None;

@@ -1,11 +1,13 @@
-//! `init pipe`: the inner end of `forward`. Connections that were made on the host come in over stdin, and lead to the
-//! agent's own servers on loopback; it ends with its stdin.
+//! `init pipe`: the inner end of `forward`. Connections accepted on the host arrive over stdin and lead to the agent's own
+//! servers on loopback. It ends when stdin ends.
 
-use super::Failure;
+use crate::failure::Failure;
 use std::io;
 use std::os::fd::AsFd;
 use wire::mux::Mux;
 
+/// # Errors
+/// The other end breaks the protocol.
 pub fn run() -> Result<i32, Failure> {
     let input = io::stdin().as_fd().try_clone_to_owned()?;
     let output = io::stdout().as_fd().try_clone_to_owned()?;

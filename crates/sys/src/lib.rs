@@ -4,6 +4,7 @@
 
 pub mod child;
 pub mod clock;
+pub mod git;
 
 pub mod lock;
 pub mod machine;

@@ -196,7 +196,7 @@ fn environment() -> Vec<Finding> {
 }
 
 fn git() -> Finding {
-    match Git::at(Path::new("/")).args(["--version"]).ask(Vec::new()) {
+    match Git::new(Path::new("/")).args(["--version"]).run(Vec::new()) {
         Ok(said) => Finding::ok("git", String::from_utf8_lossy(&said.stdout).trim()),
         Err(refused) => {
             let text = format!("{}: `start --cwd` of a repository and `work` need it", refused.what);

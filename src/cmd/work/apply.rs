@@ -74,20 +74,22 @@ impl Patch {
     }
 
     /// `git apply` with these arguments, reading the patch.
-    fn git(&self, args: &[String]) -> Result<git::Said> {
+    fn git(&self, args: &[String]) -> Result<git::GitOutput> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(self.start))?;
         let quiet =
             ["-c", "apply.whitespace=nowarn", "-c", "apply.ignoreWhitespace=no", "apply", "--whitespace=nowarn"];
-        Ok(Git::at(&self.place).args(quiet).args(args).args(["-"]).read(file)?)
+        Ok(Git::new(&self.place).args(quiet).args(args).args(["-"]).run_reading(file)?)
     }
 
     /// # Errors
     /// `UserError` for a patch that git does not read, or that leaves the repository.
     fn touched(&self) -> Result<Vec<String>> {
         let said = self.git(&["--numstat".to_owned(), "-z".to_owned()])?;
-        if !said.is_good() {
-            return Err(UserError::new(format!("the changes cannot be read: {}", text::visible(said.words()))).into());
+        if !said.is_success() {
+            return Err(
+                UserError::new(format!("the changes cannot be read: {}", text::visible(said.error_line()))).into()
+            );
         }
         let path = |field: &[u8]| {
             let text = String::from_utf8(field.to_vec()).ok()?;
@@ -101,8 +103,8 @@ impl Patch {
     /// `UserError` where the repository here lacks the commit that the changes are made on.
     fn is_on_known_ground(&self, identity: &str) -> Result<()> {
         let Some(base) = &self.base else { return Ok(()) };
-        let known = Git::at(&self.place).args(["cat-file", "-e", &format!("{base}^{{commit}}")]).ask(Vec::new())?;
-        match known.is_good() {
+        let known = Git::new(&self.place).args(["cat-file", "-e", &format!("{base}^{{commit}}")]).run(Vec::new())?;
+        match known.is_success() {
             true => Ok(()),
             false => {
                 Err(UserError::new(format!("`{}` lacks the commit that the changes are made on", self.place.display()))
@@ -127,8 +129,8 @@ impl Patch {
         self.tell_modes(&with(&["--summary"]))?;
         let plain = self.git(&with(&["--check"]))?;
         // The last commits may have grown apart: by the blobs it names, the patch still finds its place.
-        let done = self.git(&with(if plain.is_good() { &[] } else { &["--3way"] }))?;
-        if done.is_good() {
+        let done = self.git(&with(if plain.is_success() { &[] } else { &["--3way"] }))?;
+        if done.is_success() {
             for path in &taken {
                 say::out(&format!("{}\n", text::one_line(path)))?;
             }
@@ -147,7 +149,7 @@ impl Patch {
         }
         // What lies in the way of a new file is said by the first alone.
         let said = if plain.stderr.contains("already exists") { &plain } else { &done };
-        Err(UserError::new(format!("not applied, and nothing changed: {}", text::one_line(said.words())))
+        Err(UserError::new(format!("not applied, and nothing changed: {}", text::one_line(said.error_line())))
             .hint("commit, stash or move away what is changed here, then type this again")
             .into())
     }

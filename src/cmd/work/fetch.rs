@@ -42,7 +42,7 @@ pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
 /// Refs of this session: name → commit and its subject.
 fn refs(place: &Path, identity: &str) -> Result<BTreeMap<String, String>, UserError> {
     let format = "--format=%(refname) %(objectname:short) %(subject)";
-    let said = Git::at(place).args(["for-each-ref", format, &format!("refs/bottles/{identity}/")]).ask(Vec::new())?;
+    let said = Git::new(place).args(["for-each-ref", format, &format!("refs/bottles/{identity}/")]).run(Vec::new())?;
     let pair = |line: &String| line.split_once(' ').map(|(name, told)| (name.to_owned(), told.to_owned()));
     Ok(said.lines().iter().filter_map(pair).collect())
 }

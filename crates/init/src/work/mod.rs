@@ -1,97 +1,75 @@
-//! What the agent made that is nowhere else: noted when its home is new, compared when its program has ended, and
-//! handed out, as text, bundle, patch or archive, to whoever asks for it inside the bottle or in a reader's container.
+//! The agent's work that exists nowhere else: recorded as a baseline when its home is new, compared when its program has
+//! ended, and exported as text, bundle, patch or archive inside the bottle or in a reader's container.
 //!
-//! A repository's own configuration has no say in what is handed out. A comparison that did not finish says so.
+//! Invariant: a repository's own configuration does not decide what is exported. A comparison that did not finish says so.
 
 mod baseline;
 mod clean;
 mod compare;
+mod export;
+mod file;
 mod git;
-mod hand;
+mod paths;
+mod record;
+mod report;
 mod repository;
 mod walk;
 
-pub use baseline::note;
-pub use compare::tell;
+pub use record::record_if_new;
+pub use report::report_to_gate;
 
-use super::Failure;
+use crate::failure::Failure;
+use paths::WorkPaths;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use wire::Work;
 
-/// Nothing new for whoever asks: no bundle.
-const NOTHING: i32 = 3;
-/// Of a reader's report; PID 1 waits less.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// For all else: a repository may make git wait for ever, and one of gigabytes takes its time.
-const LONGEST: Duration = Duration::from_secs(1200);
+/// Limit of `work report`. PID 1 waits less for it, a reader's container as long as this.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Limit of every other verb. A repository can make git wait for ever, and one of gigabytes takes long.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(1200);
 
-/// Where the agent works, and what was noted of it.
-struct Place {
-    workspace: PathBuf,
-    notes: PathBuf,
-}
-
-impl Place {
-    fn new(home: &Path) -> Place {
-        Place { workspace: home.join("workspace"), notes: home.join(".claude-bottle/baseline") }
-    }
-}
-
-/// `report`, `baseline`, `diff [--stat] [REPOSITORY]`, `bundle REPOSITORY`, `patch REPOSITORY`, `files`.
+/// `work report`, `baseline`, `diff [--stat] [REPOSITORY]`, `bundle REPOSITORY`, `patch REPOSITORY`, `files`.
+///
+/// # Errors
+/// Unknown arguments, a failed export, or one that took too long.
 pub fn run(home: &Path, args: &[String]) -> Result<i32, Failure> {
-    let place = Place::new(home);
+    let paths = WorkPaths::new(home);
     if args == ["report"] {
-        // One line of JSON, whatever happens in between.
-        let work = within(PATIENCE, move || compare::compare(&place)).and_then(Result::ok).unwrap_or_default();
-        return say(&work).map(|()| 0);
+        // Always one line of JSON: a comparison that failed is an incomplete one.
+        let work = run_within(REPORT_TIMEOUT, move || compare::compare(&paths)).and_then(Result::ok);
+        return print_work(&work.unwrap_or_default()).map(|()| 0);
     }
     let args = args.to_vec();
-    within(LONGEST, move || answer(&place, &args)).unwrap_or_else(|| Err(Failure("it took too long".into())))
+    let ended = run_within(EXPORT_TIMEOUT, move || dispatch(&paths, &args));
+    ended.unwrap_or_else(|| Err(Failure("it took too long".into())))
 }
 
-fn answer(place: &Place, args: &[String]) -> Result<i32, Failure> {
+fn dispatch(paths: &WorkPaths, args: &[String]) -> Result<i32, Failure> {
+    use export::Detail;
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
-        ["baseline"] => baseline::take(place).map(|()| 0),
-        ["diff", "--stat"] => hand::diff(place, None, hand::Detail::Stat),
-        ["diff", "--stat", only] => hand::diff(place, Some(only), hand::Detail::Stat),
-        ["diff"] => hand::diff(place, None, hand::Detail::Whole),
-        ["diff", only] => hand::diff(place, Some(only), hand::Detail::Whole),
-        ["bundle", only] => hand::bundle(place, only),
-        ["patch", only] => hand::patch(place, only),
-        ["files"] => hand::files(place),
+        ["baseline"] => record::record(paths).map(|()| 0),
+        ["diff", "--stat"] => export::diff(paths, None, Detail::Stat),
+        ["diff", "--stat", only] => export::diff(paths, Some(only), Detail::Stat),
+        ["diff"] => export::diff(paths, None, Detail::Whole),
+        ["diff", only] => export::diff(paths, Some(only), Detail::Whole),
+        ["bundle", only] => export::bundle(paths, only),
+        ["patch", only] => export::patch(paths, only),
+        ["files"] => export::files(paths),
         _ => Err(Failure("init work does not know these words".into())),
     }
 }
 
-/// `None` where it takes longer, or panics.
-fn within<T: Send + 'static>(patience: Duration, task: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (done, result) = std::sync::mpsc::channel();
-    std::thread::spawn(move || done.send(task()));
-    result.recv_timeout(patience).ok()
+/// Runs `task` on another thread. `None` if it takes longer than `timeout`, or panics.
+fn run_within<T: Send + 'static>(timeout: Duration, task: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, result) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(task()));
+    result.recv_timeout(timeout).ok()
 }
 
-/// `init size`: what the home takes, links not followed, as one line of JSON.
-pub fn size(home: &Path) -> Result<i32, Failure> {
-    let (mut files, mut bytes, mut folders) = (0u64, 0u64, vec![home.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.is_dir() {
-                folders.push(entry.path());
-            } else {
-                files += 1;
-                bytes += std::os::unix::fs::MetadataExt::blocks(&meta) * 512;
-            }
-        }
-    }
-    writeln!(std::io::stdout(), r#"{{"files":{files},"bytes":{bytes}}}"#)?;
-    Ok(0)
-}
-
-fn say(work: &Work) -> Result<(), Failure> {
+fn print_work(work: &Work) -> Result<(), Failure> {
     let mut line = serde_json::to_vec(work)?;
     line.push(b'\n');
     Ok(std::io::stdout().write_all(&line)?)

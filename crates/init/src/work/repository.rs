@@ -1,70 +1,72 @@
-//! One repository of the agent's, and what is asked of it: its commits, stashes and changes.
+//! One repository in the workspace: its commits, stashes and changed files.
 
-use super::super::Failure;
 use super::baseline::Baseline;
+use super::file::{ChangeTime, change_time};
 use super::git::{Git, fields, lines};
-use super::walk::{Found, Instant, changed, regular};
+use super::walk::WorkspaceListing;
+use crate::failure::Failure;
 use std::ffi::OsString;
-use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 pub struct Repository {
     /// Relative to the workspace.
     pub path: PathBuf,
-    pub work: PathBuf,
+    /// Absolute path of the worktree.
+    pub worktree: PathBuf,
     pub git_dir: PathBuf,
+    /// Folder of its objects.
     pub objects: PathBuf,
-    /// Worktrees of other repositories below it, relative to it.
+    /// Worktrees of other repositories below this one, relative to it.
     inner: Vec<PathBuf>,
 }
 
 impl Repository {
-    /// One of those that were found.
+    /// Opens the repository at `path`, one of those in the listing.
     ///
     /// # Errors
-    /// Where git does not take it for one.
-    pub fn open(workspace: &Path, path: &Path, found: &Found) -> Result<Repository, Failure> {
-        let work = workspace.join(path);
-        let git = || Git::of(Path::new(".git"), &work);
-        let asked = |what: &[&str]| -> Result<PathBuf, Failure> {
-            let mut answer = git().args(["rev-parse"]).args(what).must(b"")?;
+    /// git does not recognise it as a repository.
+    pub fn open(workspace: &Path, path: &Path, listing: &WorkspaceListing) -> Result<Repository, Failure> {
+        let worktree = workspace.join(path);
+        let resolve = |args: &[&str]| -> Result<PathBuf, Failure> {
+            let mut answer = Git::on(Path::new(".git"), &worktree).args(["rev-parse"]).args(args).stdout(b"")?;
             answer.pop();
-            // Relative to where git was run.
-            Ok(work.join(OsString::from_vec(answer)))
+            // git may answer with a path relative to the folder in which it runs.
+            Ok(worktree.join(OsString::from_vec(answer)))
         };
-        let (git_dir, objects) = (asked(&["--absolute-git-dir"])?, asked(&["--git-path", "objects"])?);
+        let (git_dir, objects) = (resolve(&["--absolute-git-dir"])?, resolve(&["--git-path", "objects"])?);
         let below = |other: &PathBuf| other.strip_prefix(path).ok().map(Path::to_owned);
-        let inner = found.repositories.iter().filter_map(below).filter(|path| !path.as_os_str().is_empty()).collect();
-        Ok(Repository { path: path.to_owned(), work, git_dir, objects, inner })
+        let inner = listing.repositories.iter().filter_map(below).filter(|path| !path.as_os_str().is_empty()).collect();
+        Ok(Repository { path: path.to_owned(), worktree, git_dir, objects, inner })
     }
 
     pub fn git(&self) -> Git {
-        Git::of(&self.git_dir, &self.work)
+        Git::on(&self.git_dir, &self.worktree)
     }
 
-    /// The commit that is checked out.
+    /// The commit that is checked out; `None` before the first commit.
     pub fn head(&self) -> Result<Option<String>, Failure> {
         self.git().args(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).line()
     }
 
+    /// The id of a tree without entries, in this repository's hash.
     pub fn empty_tree(&self) -> Result<String, Failure> {
         let id = self.git().args(["hash-object", "-t", "tree", "--stdin"]).line()?;
         id.ok_or_else(|| Failure("git knows no empty tree".into()))
     }
 
-    /// Newest first.
+    /// Commits of the stashes, newest first.
     pub fn stashes(&self) -> Result<Vec<String>, Failure> {
-        let said = self.git().args(["rev-list", "-g", "refs/stash", "--"]).ask(b"")?;
-        let mut stashes = lines(&said.stdout);
+        let mut stashes = self.git().args(["rev-list", "-g", "refs/stash", "--"]).run(b"")?.lines();
         if stashes.is_empty() {
-            // Older ones went with the log of this ref.
+            // Without the reflog only the newest stash is left.
             stashes.extend(self.git().args(["rev-parse", "--verify", "--quiet", "refs/stash"]).line()?);
         }
         Ok(stashes)
     }
 
-    /// Puts the worktree into this git's index, but for the repositories in it and what cannot be read; whether git did.
+    /// Adds the worktree to the index that `git` uses, except for inner repositories and files that cannot be read. False if
+    /// git failed.
     pub fn add(&self, git: Git) -> Result<bool, Failure> {
         let mut args: Vec<OsString> = ["add", "-A", "--ignore-errors", "--", "."].map(OsString::from).into();
         args.extend(self.inner.iter().map(|path| {
@@ -72,28 +74,28 @@ impl Repository {
             spec.push(path);
             spec
         }));
-        // 1: all but some.
-        Ok(matches!(git.args(args).ask(b"")?.status.code(), Some(0 | 1)))
+        // Status 1: some files could not be added.
+        Ok(matches!(git.args(args).run(b"")?.status.code(), Some(0 | 1)))
     }
 
-    /// Commits on no remote-tracking ref and on none of the baseline's, newest first.
-    pub fn commits(&self, baseline: &Baseline) -> Result<Vec<String>, Failure> {
+    /// Commits on no remote-tracking ref and no ref of the baseline, newest first.
+    pub fn new_commits(&self, baseline: &Baseline) -> Result<Vec<String>, Failure> {
         let mut args: Vec<String> =
             ["rev-list", "--ignore-missing", "--stdin", "--branches", "--tags"].map(str::to_owned).into();
         args.extend(self.head()?);
         args.push("--not".to_owned());
-        args.extend(self.remotes()?.iter().map(|name| format!("--remotes={name}")));
+        args.extend(self.external_remotes()?.iter().map(|name| format!("--remotes={name}")));
         let mut elsewhere = String::new();
-        // Of all repositories: one may be a clone of another, or its worktree.
+        // The tips of all repositories count, because one may be a clone or a worktree of another.
         for tip in baseline.repositories.values().flat_map(|known| &known.tips) {
             elsewhere.push_str(&format!("^{tip}\n"));
         }
-        Ok(lines(&self.git().args(args).must(elsewhere.as_bytes())?))
+        Ok(lines(&self.git().args(args).stdout(elsewhere.as_bytes())?))
     }
 
-    /// Remotes that are elsewhere: not a path in the bottle.
-    fn remotes(&self) -> Result<Vec<String>, Failure> {
-        let said = self.git().args(["config", "-z", "--get-regexp", r"^remote\..*\.url$"]).ask(b"")?;
+    /// Names of the remotes that are outside the bottle: their URL has a host and is no local path.
+    fn external_remotes(&self) -> Result<Vec<String>, Failure> {
+        let settings = self.git().args(["config", "-z", "--get-regexp", r"^remote\..*\.url$"]).run(b"")?;
         let remote = |field: &[u8]| {
             let text = String::from_utf8_lossy(field).into_owned();
             let (key, url) = text.split_once('\n')?;
@@ -102,17 +104,18 @@ impl Repository {
             let host = url.split_once(':').is_some_and(|(host, rest)| !host.contains('/') && !rest.starts_with("//"));
             (scheme || host).then(|| name.to_owned())
         };
-        Ok(fields(&said.stdout).filter_map(remote).collect())
+        Ok(settings.fields().filter_map(remote).collect())
     }
 
+    /// Stashes that no repository had at the baseline, newest first.
     pub fn new_stashes(&self, baseline: &Baseline) -> Result<Vec<String>, Failure> {
         let mut stashes = self.stashes()?;
         stashes.retain(|stash| baseline.repositories.values().all(|known| !known.stashes.contains(stash)));
         Ok(stashes)
     }
 
-    /// Changed and untracked files that are not ignored, but for those that were so at the baseline.
-    pub fn changes(&self, baseline: &Baseline) -> Result<Vec<PathBuf>, Failure> {
+    /// Changed and untracked files that are not ignored, except for those that were the same at the baseline.
+    pub fn changed_files(&self, baseline: &Baseline) -> Result<Vec<PathBuf>, Failure> {
         let known = baseline.repositories.get(&self.path);
         let args = [
             "status",
@@ -123,10 +126,11 @@ impl Repository {
             "--no-renames",
             "--no-ahead-behind",
         ];
-        let said = self.git().args(args).must(b"")?;
+        let status = self.git().args(args).stdout(b"")?;
         let mut changes = Vec::new();
-        for entry in fields(&said) {
-            // Words before the path, and whether the last commit has it: `1 XY …`, an unmerged one, an untracked one.
+        for entry in fields(&status) {
+            // Count of words before the path, and whether the last commit contains the file: a changed entry (`1 XY …`),
+            // an unmerged one, an untracked one.
             let (words, committed) = match entry[0] {
                 b'1' => (8, !entry.iter().take(4).any(|byte| *byte == b'A')),
                 b'u' => (10, true),
@@ -136,32 +140,23 @@ impl Repository {
             let Some(path) = entry.splitn(words + 1, |byte| *byte == b' ').nth(words) else { continue };
             let path = PathBuf::from(OsString::from_vec(path.to_vec()));
             let inner = path.as_os_str().as_bytes().ends_with(b"/") || self.inner.contains(&path);
-            let noted = known.and_then(|known| known.dirty.get(path.to_str()?));
-            let was_so = match noted {
-                Some(None) => changed(&self.work.join(&path)).is_err(),
-                // One that was not there under this name may have been moved here: that leaves its time as it is.
+            let at_baseline = known.and_then(|known| known.dirty.get(path.to_str()?));
+            let is_same = match at_baseline {
+                Some(None) => change_time(&self.worktree.join(&path)).is_err(),
+                // A file that did not have this name at the baseline may have been moved here, which may leave its change
+                // time as it is.
                 None if known.is_none() || !committed => false,
                 _ => self.is_untouched(&path, baseline.instant),
             };
-            if !inner && !was_so {
+            if !inner && !is_same {
                 changes.push(path);
             }
         }
         Ok(changes)
     }
 
-    /// Is this file there, and as it was at that time?
-    pub fn is_untouched(&self, path: &Path, since: Instant) -> bool {
-        changed(&self.work.join(path)).is_ok_and(|changed| changed < since)
-    }
-}
-
-/// A file with its time, by which git knows what it has to read again; only where there is a regular one.
-pub fn copy(from: &Path, to: &Path) {
-    if let Some((mut file, meta)) = regular(from)
-        && let Ok(mut copy) = fs::File::create(to)
-    {
-        let _ = std::io::copy(&mut file, &mut copy);
-        let _ = meta.modified().and_then(|time| copy.set_modified(time));
+    /// Whether this file exists and has not changed since that time. `path` is relative to the worktree.
+    pub fn is_untouched(&self, path: &Path, since: ChangeTime) -> bool {
+        change_time(&self.worktree.join(path)).is_ok_and(|changed| changed < since)
     }
 }

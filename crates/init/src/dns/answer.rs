@@ -1,54 +1,44 @@
-//! DNS for the agent: reads a query, asks the door what to say, writes the answer. No query ever leaves the container.
+//! Answers one DNS packet. Pure but for the lookup, which the caller brings.
 //!
-//! Invariant: a name handed to the door is lower case, without a final dot, and made of letters, digits, `-`, `_` and
-//! `.` alone, so that it can stand in the line `CONNECT name:port`. No packet makes this module panic.
+//! Invariant: a name in a [`Lookup`] is lower case, without a final dot, and made of letters, digits, `-`, `_` and `.` only,
+//! so that it can be part of the line `CONNECT name:port`. No packet makes this module panic.
 
+use super::MAX_UDP_BYTES;
 use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, PTR};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use nix::sys::socket::{setsockopt, sockopt};
-use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::rc::Rc;
-use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::Ipv4Addr;
 
-/// An address never changes hands while the container lives.
-const TTL: u32 = 3600;
-const HEADER: usize = 12;
-/// What a UDP query may hold, by EDNS.
-const LARGEST: usize = 4096;
-/// Queries taken and not yet answered.
-const MOST_WAITING: usize = 4096;
-/// Bytes; the kernel gives what it allows of it.
-const RECEIVE_BUFFER: usize = 4 << 20;
-/// A TCP client that says nothing is let go.
-const IDLE: Duration = Duration::from_secs(10);
-const AT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 53);
+/// Time to live of an answer, in seconds. An address keeps its name as long as the container lives.
+const TTL_SECONDS: u32 = 3600;
+/// Bytes of a packet's header.
+const HEADER_BYTES: usize = 12;
 
-/// What is asked of the door.
+/// A question to the door.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Lookup<'a> {
+    /// The address of this name.
     Address(&'a str),
+    /// The name of this address.
     Name(Ipv4Addr),
 }
 
-/// What the door knows.
+/// The door's answer to a [`Lookup`].
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum LookupResult {
     Address(Ipv4Addr),
     Name(String),
-    /// There is no such thing.
-    Nothing,
-    /// There could be, but not now.
+    /// There is no such name or address.
+    NotFound,
+    /// The door is full, or has no descriptor left.
     Failed,
 }
 
-/// The answer to one packet; `None` where silence is right (too short, or itself an answer).
-pub fn answer(packet: &[u8], find: impl FnOnce(Lookup<'_>) -> Found) -> Option<Vec<u8>> {
-    const IS_ANSWER: u8 = 0x80;
-    if packet.len() < HEADER || packet[2] & IS_ANSWER != 0 {
+/// The answer to one packet. `None` if there must be none, because the packet is too short or is itself an answer. `resolve`
+/// is called at most once.
+pub fn answer(packet: &[u8], resolve: impl FnOnce(Lookup<'_>) -> LookupResult) -> Option<Vec<u8>> {
+    const ANSWER_BIT: u8 = 0x80;
+    if packet.len() < HEADER_BYTES || packet[2] & ANSWER_BIT != 0 {
         return None;
     }
     let malformed = || {
@@ -60,18 +50,18 @@ pub fn answer(packet: &[u8], find: impl FnOnce(Lookup<'_>) -> Found) -> Option<V
     };
     let mut reply = Message::new(query.metadata.id, MessageType::Response, query.metadata.op_code);
     reply.metadata = Metadata::response_from_request(&query.metadata);
-    // Go's resolver takes an empty answer without this bit for a lame server and asks again.
+    // Go's resolver takes an empty answer without this bit for one of a lame server, and repeats the query.
     reply.metadata.recursion_available = true;
     if query.edns.is_some() {
         let mut edns = Edns::new();
-        edns.set_max_payload(LARGEST as u16);
+        edns.set_max_payload(MAX_UDP_BYTES as u16);
         reply.set_edns(edns);
     }
     reply.metadata.response_code = match (query.metadata.op_code, query.queries.as_slice()) {
         (OpCode::Query, [question]) => {
             reply.add_query(question.clone());
-            let (code, data) = decide(question, find);
-            reply.add_answers(data.map(|data| Record::from_rdata(question.name().clone(), TTL, data)));
+            let (code, data) = resolve_question(question, resolve);
+            reply.add_answers(data.map(|data| Record::from_rdata(question.name().clone(), TTL_SECONDS, data)));
             code
         }
         (OpCode::Query, _) => return malformed(),
@@ -80,39 +70,44 @@ pub fn answer(packet: &[u8], find: impl FnOnce(Lookup<'_>) -> Found) -> Option<V
     reply.to_vec().ok().or_else(malformed)
 }
 
-fn decide(question: &Query, find: impl FnOnce(Lookup<'_>) -> Found) -> (ResponseCode, Option<RData>) {
+/// The response code and the data of the one record, if there is one.
+fn resolve_question(
+    question: &Query,
+    resolve: impl FnOnce(Lookup<'_>) -> LookupResult,
+) -> (ResponseCode, Option<RData>) {
     if question.query_class() != DNSClass::IN {
         return (ResponseCode::Refused, None);
     }
-    let Some(name) = plain(question.name()) else {
+    let Some(name) = host_name(question.name()) else {
         let code = if question.name().is_root() { ResponseCode::NoError } else { ResponseCode::NXDomain };
         return (code, None);
     };
-    let found = if name == "arpa" || name.ends_with(".arpa") {
-        match (question.query_type(), reversed(&name)) {
-            (RecordType::PTR, Some(address)) => find(Lookup::Name(address)),
-            (RecordType::PTR, None) => Found::Nothing,
+    let result = if name == "arpa" || name.ends_with(".arpa") {
+        match (question.query_type(), address_of_reverse_name(&name)) {
+            (RecordType::PTR, Some(address)) => resolve(Lookup::Name(address)),
+            (RecordType::PTR, None) => LookupResult::NotFound,
             _ => return (ResponseCode::NoError, None),
         }
     } else {
         match question.query_type() {
-            RecordType::A | RecordType::ANY => find(Lookup::Address(&name)),
+            RecordType::A | RecordType::ANY => resolve(Lookup::Address(&name)),
             _ => return (ResponseCode::NoError, None),
         }
     };
-    match found {
-        Found::Address(address) => (ResponseCode::NoError, Some(RData::A(A(address)))),
-        Found::Name(name) => match Name::from_ascii(format!("{name}.")) {
+    match result {
+        LookupResult::Address(address) => (ResponseCode::NoError, Some(RData::A(A(address)))),
+        LookupResult::Name(name) => match Name::from_ascii(format!("{name}.")) {
             Ok(name) => (ResponseCode::NoError, Some(RData::PTR(PTR(name)))),
             Err(_) => (ResponseCode::ServFail, None),
         },
-        Found::Nothing => (ResponseCode::NXDomain, None),
-        Found::Failed => (ResponseCode::ServFail, None),
+        LookupResult::NotFound => (ResponseCode::NXDomain, None),
+        LookupResult::Failed => (ResponseCode::ServFail, None),
     }
 }
 
-/// The name as the invariant has it. `None` for what can be no host: other bytes, no label, an address literal.
-fn plain(name: &Name) -> Option<String> {
+/// The name in the form of the module's invariant. `None` for a name that no host can have: with other bytes, without a
+/// label, or an address literal.
+fn host_name(name: &Name) -> Option<String> {
     let mut text = String::new();
     for label in name.iter() {
         if !text.is_empty() {
@@ -131,8 +126,8 @@ fn plain(name: &Name) -> Option<String> {
     is_host.then_some(text)
 }
 
-/// The address that a name below `in-addr.arpa` (RFC 1035, section 3.5) or, for `::1` alone, `ip6.arpa` stands for.
-fn reversed(name: &str) -> Option<Ipv4Addr> {
+/// The address that a name below `in-addr.arpa` (RFC 1035, section 3.5) stands for. Below `ip6.arpa` only `::1` is known.
+fn address_of_reverse_name(name: &str) -> Option<Ipv4Addr> {
     if let Some(nibbles) = name.strip_suffix(".ip6.arpa") {
         let is_loopback =
             nibbles.len() == 63 && nibbles.starts_with("1.0.") && nibbles[2..].split('.').all(|n| n == "0");
@@ -144,70 +139,6 @@ fn reversed(name: &str) -> Option<Ipv4Addr> {
         *octet = labels.next()?.parse().ok()?;
     }
     labels.next().is_none().then(|| octets.into())
-}
-
-/// Binds both sockets and answers on them for as long as the runtime lives.
-pub fn serve(find: Rc<dyn Fn(Lookup<'_>) -> Found>) -> std::io::Result<()> {
-    let udp = std::net::UdpSocket::bind(AT)?;
-    let _ = setsockopt(&udp, sockopt::RcvBuf, &RECEIVE_BUFFER);
-    udp.set_nonblocking(true)?;
-    let udp = UdpSocket::from_std(udp)?;
-    let tcp = super::door::listen(AT)?;
-    tokio::task::spawn_local(serve_udp(udp, find.clone()));
-    tokio::task::spawn_local(serve_tcp(tcp, find));
-    Ok(())
-}
-
-/// Takes queries off the socket before it answers any: the kernel holds a few hundred and drops the rest, and each one
-/// lost costs a client of glibc's five seconds.
-async fn serve_udp(socket: UdpSocket, find: Rc<dyn Fn(Lookup<'_>) -> Found>) {
-    let mut packet = [0; LARGEST];
-    let mut waiting = VecDeque::new();
-    loop {
-        // A flood must not keep the thread from signals and connections.
-        tokio::task::coop::consume_budget().await;
-        if waiting.is_empty() && socket.readable().await.is_err() {
-            tokio::time::sleep(super::door::BACK_OFF).await;
-        }
-        while waiting.len() < MOST_WAITING
-            && let Ok((length, from)) = socket.try_recv_from(&mut packet)
-        {
-            waiting.push_back((packet[..length].to_vec(), from));
-        }
-        if let Some((query, from)) = waiting.pop_front()
-            && let Some(reply) = answer(&query, |lookup| find(lookup))
-        {
-            let _ = socket.send_to(&reply, from).await;
-        }
-    }
-}
-
-async fn serve_tcp(listener: TcpListener, find: Rc<dyn Fn(Lookup<'_>) -> Found>) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::task::spawn_local(converse(stream, find.clone()));
-            }
-            Err(_) => tokio::time::sleep(super::door::BACK_OFF).await,
-        }
-    }
-}
-
-/// Queries behind two bytes of length, any number on one connection (RFC 7766).
-async fn converse(mut stream: TcpStream, find: Rc<dyn Fn(Lookup<'_>) -> Found>) -> Option<()> {
-    loop {
-        let query = async {
-            let length = stream.read_u16().await.ok()?;
-            let mut packet = vec![0; usize::from(length)];
-            stream.read_exact(&mut packet).await.ok()?;
-            Some(packet)
-        };
-        let packet = tokio::time::timeout(IDLE, query).await.ok()??;
-        let reply = answer(&packet, |lookup| find(lookup))?;
-        let mut framed = u16::try_from(reply.len()).ok()?.to_be_bytes().to_vec();
-        framed.extend(reply);
-        tokio::time::timeout(IDLE, stream.write_all(&framed)).await.ok()?.ok()?;
-    }
 }
 
 #[cfg(test)]
@@ -224,9 +155,9 @@ mod tests {
         message
     }
 
-    fn ask(name: &str, kind: RecordType, found: Found) -> (ResponseCode, Vec<RData>) {
+    fn ask(name: &str, kind: RecordType, result: LookupResult) -> (ResponseCode, Vec<RData>) {
         let packet = query(name, kind).to_vec().unwrap();
-        let reply = Message::from_vec(&answer(&packet, |_| found).unwrap()).unwrap();
+        let reply = Message::from_vec(&answer(&packet, |_| result).unwrap()).unwrap();
         assert_eq!(reply.metadata.id, 7);
         assert!(reply.metadata.recursion_available && reply.metadata.recursion_desired);
         assert_eq!(reply.queries.len(), 1);
@@ -241,7 +172,7 @@ mod tests {
                 Lookup::Address(name) => name.to_owned(),
                 Lookup::Name(address) => address.to_string(),
             });
-            Found::Nothing
+            LookupResult::NotFound
         });
         asked
     }
@@ -249,12 +180,12 @@ mod tests {
     #[test]
     fn an_address_is_answered_and_other_types_are_empty() {
         let address = Ipv4Addr::new(127, 64, 0, 9);
-        let (code, data) = ask("Api.Example.ORG.", RecordType::A, Found::Address(address));
+        let (code, data) = ask("Api.Example.ORG.", RecordType::A, LookupResult::Address(address));
         assert_eq!((code, data), (ResponseCode::NoError, vec![RData::A(A(address))]));
         for kind in
             [RecordType::AAAA, RecordType::HTTPS, RecordType::MX, RecordType::TXT, RecordType::SRV, RecordType::PTR]
         {
-            assert_eq!(ask("api.example.org.", kind, Found::Failed), (ResponseCode::NoError, vec![]), "{kind}");
+            assert_eq!(ask("api.example.org.", kind, LookupResult::Failed), (ResponseCode::NoError, vec![]), "{kind}");
             assert_eq!(looked_up("api.example.org.", kind), None, "{kind}");
         }
     }
@@ -266,10 +197,10 @@ mod tests {
         assert_eq!(looked_up("single.", RecordType::A).as_deref(), Some("single"));
         for bad in ["192.0.2.1.", "1.", "a b.org.", "a\nb.org.", "a:b.org.", "\u{e4}.org.", "*.org."] {
             assert_eq!(looked_up(bad, RecordType::A), None, "{bad}");
-            assert_eq!(ask(bad, RecordType::A, Found::Failed).0, ResponseCode::NXDomain, "{bad}");
+            assert_eq!(ask(bad, RecordType::A, LookupResult::Failed).0, ResponseCode::NXDomain, "{bad}");
         }
-        assert_eq!(ask(".", RecordType::A, Found::Failed), (ResponseCode::NoError, vec![]));
-        assert_eq!(ask("x.org.", RecordType::A, Found::Failed).0, ResponseCode::ServFail);
+        assert_eq!(ask(".", RecordType::A, LookupResult::Failed), (ResponseCode::NoError, vec![]));
+        assert_eq!(ask("x.org.", RecordType::A, LookupResult::Failed).0, ResponseCode::ServFail);
     }
 
     #[test]
@@ -277,12 +208,12 @@ mod tests {
         assert_eq!(looked_up("9.0.64.127.in-addr.arpa.", RecordType::PTR).as_deref(), Some("127.64.0.9"));
         let one = format!("1.{}ip6.arpa.", "0.".repeat(31));
         assert_eq!(looked_up(&one, RecordType::PTR).as_deref(), Some("127.0.0.1"));
-        let name = Found::Name("api.example.org".into());
+        let name = LookupResult::Name("api.example.org".into());
         let (code, data) = ask("9.0.64.127.in-addr.arpa.", RecordType::PTR, name);
         assert_eq!(code, ResponseCode::NoError);
         assert_eq!(data, vec![RData::PTR(PTR(Name::from_ascii("api.example.org.").unwrap()))]);
         for bad in ["0.64.127.in-addr.arpa.", "9.9.0.64.127.in-addr.arpa.", "x.0.64.127.in-addr.arpa.", "ip6.arpa."] {
-            assert_eq!(ask(bad, RecordType::PTR, Found::Failed).0, ResponseCode::NXDomain, "{bad}");
+            assert_eq!(ask(bad, RecordType::PTR, LookupResult::Failed).0, ResponseCode::NXDomain, "{bad}");
         }
         assert_eq!(looked_up("9.0.64.127.in-addr.arpa.", RecordType::A), None);
     }
@@ -291,14 +222,14 @@ mod tests {
     fn edns_is_answered_in_kind() {
         let mut message = query("x.org.", RecordType::A);
         message.set_edns(Edns::new());
-        let reply = answer(&message.to_vec().unwrap(), |_| Found::Address(Ipv4Addr::LOCALHOST)).unwrap();
+        let reply = answer(&message.to_vec().unwrap(), |_| LookupResult::Address(Ipv4Addr::LOCALHOST)).unwrap();
         assert!(Message::from_vec(&reply).unwrap().edns.is_some());
     }
 
     #[test]
     fn what_is_no_query_gets_silence_or_an_error() {
         let code = |packet: &[u8]| {
-            let reply = answer(packet, |_| Found::Failed)?;
+            let reply = answer(packet, |_| LookupResult::Failed)?;
             Some(Message::from_vec(&reply).unwrap().metadata.response_code)
         };
         let good = query("x.org.", RecordType::A).to_vec().unwrap();
@@ -351,7 +282,7 @@ mod tests {
                     let in_shape = |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
                     assert!(!name.is_empty() && name.len() <= 253 && name.bytes().all(in_shape), "{name:?}");
                 }
-                Found::Failed
+                LookupResult::Failed
             });
         }
     }

@@ -1,0 +1,257 @@
+//! Exports the agent's work to stdout: differences as text, commits as a bundle, changes as a patch, files outside
+//! repositories as an archive.
+
+use super::baseline::Baseline;
+use super::clean::CleanRepository;
+use super::compare::repository_name;
+use super::file::open_regular;
+use super::git::{Git, lines};
+use super::paths::WorkPaths;
+use super::repository::Repository;
+use super::walk::{WorkspaceListing, walk};
+use crate::failure::Failure;
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use wire::nearest;
+
+/// Exit code of `work bundle` if the host has every commit already.
+const EXIT_NOTHING_NEW: i32 = 3;
+
+/// Longest list of the host's commits that `work bundle` reads, in bytes.
+const MAX_HAVE_BYTES: u64 = 16 << 20;
+
+/// How much a diff shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    Stat,
+    Whole,
+}
+
+/// The workspace, and the baseline with which it is compared.
+struct Comparison {
+    baseline: Baseline,
+    listing: WorkspaceListing,
+}
+
+impl Comparison {
+    fn load(paths: &WorkPaths) -> Result<Comparison, Failure> {
+        let baseline = Baseline::load(paths)?;
+        let listing = walk(&paths.workspace, baseline.instant)?;
+        Ok(Comparison { baseline, listing })
+    }
+}
+
+/// Runs `export` on the repository of this name.
+fn with_repository(
+    paths: &WorkPaths,
+    name: &str,
+    export: impl FnOnce(&CleanRepository) -> Result<i32, Failure>,
+) -> Result<i32, Failure> {
+    let Comparison { baseline, listing } = Comparison::load(paths)?;
+    let path = listing.repositories.iter().find(|path| repository_name(path) == name);
+    let path = path.ok_or_else(|| unknown_repository(name, &listing))?;
+    let repository = Repository::open(&paths.workspace, path, &listing)?;
+    export(&CleanRepository::new(&repository, &baseline, paths)?)
+}
+
+fn unknown_repository(name: &str, listing: &WorkspaceListing) -> Failure {
+    let names: Vec<String> = listing.repositories.iter().map(|path| repository_name(path)).collect();
+    let near = nearest(name, names.iter().map(String::as_str));
+    let meant = near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"));
+    Failure(format!("no repository `{name}` in the workspace{meant}"))
+}
+
+/// Prints a line `base COMMIT` or `base none`, then one patch of the changes in the worktree.
+///
+/// # Errors
+/// There is no such repository, or git fails.
+pub fn patch(paths: &WorkPaths, name: &str) -> Result<i32, Failure> {
+    with_repository(paths, name, |clean| {
+        let head = clean.repository.head()?;
+        writeln!(io::stdout(), "base {}", head.as_deref().unwrap_or("none"))?;
+        print_changes(clean, Detail::Whole).map(|()| 0)
+    })
+}
+
+/// Prints the changes in the worktree.
+fn print_changes(clean: &CleanRepository, detail: Detail) -> Result<(), Failure> {
+    let before = clean.tree_before()?;
+    let now = clean.tree_now(&before)?;
+    let fixed = [
+        "diff",
+        "--no-renames",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-color",
+        "--src-prefix=a/",
+        "--dst-prefix=b/",
+        "--ignore-submodules=all",
+    ];
+    let form: &[&str] = match detail {
+        Detail::Stat => &["--stat"],
+        Detail::Whole => &["--binary", "--full-index"],
+    };
+    let git = clean.git().args(fixed).args(form).args([&before, &now]);
+    match git.print(b"")?.success() {
+        true => Ok(()),
+        false => Err(Failure("git made no patch".into())),
+    }
+}
+
+/// Prints a bundle of the commits and stashes that the host lacks. Stdin lists the commits that it has, one on each line.
+/// Returns [`EXIT_NOTHING_NEW`] and prints nothing if the host has them all.
+///
+/// # Errors
+/// There is no such repository, or git fails.
+pub fn bundle(paths: &WorkPaths, name: &str) -> Result<i32, Failure> {
+    let mut have = Vec::new();
+    io::stdin().take(MAX_HAVE_BYTES).read_to_end(&mut have)?;
+    with_repository(paths, name, |clean| {
+        let mut wanted = String::new();
+        for (id, name) in exported_refs(clean)? {
+            // A commit whose objects are missing is left out; the others are exported.
+            if clean.git().args(["update-ref", &name, &id]).run(b"")?.is_success() {
+                wanted.push_str(&format!("{name}\n"));
+            }
+        }
+        let known = clean.git().args(["cat-file", "--batch-check=%(objectname) %(objecttype)"]).stdout(&have)?;
+        for line in lines(&known) {
+            if let Some((id, "commit")) = line.split_once(' ') {
+                wanted.push_str(&format!("^{id}\n"));
+            }
+        }
+        let count = clean.git().args(["rev-list", "--count", "--stdin"]).stdout(wanted.as_bytes())?;
+        if lines(&count).first().is_none_or(|count| count == "0") {
+            return Ok(EXIT_NOTHING_NEW);
+        }
+        let status = clean.git().args(["bundle", "create", "--quiet", "-", "--stdin"]).print(wanted.as_bytes())?;
+        match status.success() {
+            true => Ok(0),
+            false => Err(Failure("git made no bundle".into())),
+        }
+    })
+}
+
+/// The commits to export, each with the name of the ref that it gets in the bundle.
+fn exported_refs(clean: &CleanRepository) -> Result<Vec<(String, String)>, Failure> {
+    let repository = clean.repository;
+    let mut refs = Vec::new();
+    for line in
+        lines(&repository.git().args(["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads"]).stdout(b"")?)
+    {
+        if let Some((id, branch)) = line.split_once(" refs/heads/") {
+            refs.push((id.to_owned(), format!("refs/bottle/heads/{branch}")));
+        }
+    }
+    let head = repository.head()?;
+    if repository.git().args(["symbolic-ref", "--quiet", "HEAD"]).line()?.is_none() {
+        refs.extend(head.clone().map(|id| (id, "refs/bottle/HEAD".to_owned())));
+    }
+    let stashes = repository.new_stashes(clean.baseline)?.into_iter().enumerate();
+    refs.extend(stashes.map(|(number, id)| (id, format!("refs/bottle/stash/{number}"))));
+    // A tag is exported only if its commit is on no branch and not checked out.
+    let only_tagged = ["rev-list", "--tags", "--not", "--branches"].into_iter().chain(head.as_deref());
+    let only_tagged: HashSet<String> = lines(&repository.git().args(only_tagged).stdout(b"")?).into_iter().collect();
+    let format = "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)";
+    for line in lines(&repository.git().args(["for-each-ref", format, "refs/tags"]).stdout(b"")?) {
+        if let Some((id, tag)) = line.split_once(" refs/tags/")
+            && only_tagged.contains(id)
+        {
+            refs.push((id.to_owned(), format!("refs/bottle/tags/{tag}")));
+        }
+    }
+    Ok(refs)
+}
+
+/// Prints the new or changed files outside any repository as a tar stream, in one folder `files`.
+///
+/// # Errors
+/// There is no baseline, or stdout cannot be written.
+pub fn files(paths: &WorkPaths) -> Result<i32, Failure> {
+    let listing = Comparison::load(paths)?.listing;
+    let mut archive = tar::Builder::new(io::stdout());
+    for path in listing.files {
+        // Links, pipes and unreadable files are not exported; `work diff` lists them.
+        let Some((file, meta)) = open_regular(&paths.workspace.join(&path)) else { continue };
+        let mut header = tar::Header::new_gnu();
+        header.set_metadata(&meta);
+        // Exactly as many bytes as the header says, whatever another process writes to the file meanwhile.
+        let content = file.chain(io::repeat(0)).take(meta.len());
+        archive.append_data(&mut header, Path::new("files").join(&path), content)?;
+    }
+    archive.finish()?;
+    Ok(0)
+}
+
+/// Prints all work that exists nowhere else, readable for people and for programs that read patches. `only`: the name of
+/// one repository, without the others and without files outside repositories.
+///
+/// # Errors
+/// There is no baseline or no such repository, or stdout cannot be written.
+pub fn diff(paths: &WorkPaths, only: Option<&str>, detail: Detail) -> Result<i32, Failure> {
+    let Comparison { baseline, listing } = Comparison::load(paths)?;
+    let mut out = io::stdout();
+    let chosen = |path: &&std::path::PathBuf| only.is_none_or(|only| only == repository_name(path));
+    let repositories: Vec<_> = listing.repositories.iter().filter(chosen).collect();
+    if let (Some(only), true) = (only, repositories.is_empty()) {
+        return Err(unknown_repository(only, &listing));
+    }
+    for path in repositories {
+        let printed = Repository::open(&paths.workspace, path, &listing)
+            .and_then(|repository| print_repository(&CleanRepository::new(&repository, &baseline, paths)?, detail));
+        // A repository that cannot be read does not hide the others.
+        if let Err(Failure(why)) = printed {
+            writeln!(out, "# repository {}: cannot be read: {why}", repository_name(path))?;
+        }
+    }
+    if only.is_some() {
+        return Ok(0);
+    }
+    if !listing.files.is_empty() {
+        writeln!(out, "# files outside repositories")?;
+    }
+    for path in &listing.files {
+        match detail {
+            Detail::Stat => writeln!(out, " {}", path.display())?,
+            Detail::Whole => print_file(paths, path)?,
+        }
+    }
+    for path in &listing.unreadable {
+        writeln!(out, "# cannot be read: {}", repository_name(path))?;
+    }
+    Ok(0)
+}
+
+/// Prints the work in one repository; nothing if there is none.
+fn print_repository(clean: &CleanRepository, detail: Detail) -> Result<(), Failure> {
+    let (repository, baseline) = (clean.repository, clean.baseline);
+    let commits = repository.new_commits(baseline)?;
+    let stashes = repository.new_stashes(baseline)?;
+    if commits.is_empty() && stashes.is_empty() && repository.changed_files(baseline)?.is_empty() {
+        return Ok(());
+    }
+    let mut out = io::stdout();
+    writeln!(out, "# repository {}", repository_name(&repository.path))?;
+    for (what, ids) in [("commit", commits), ("stash", stashes)] {
+        let args = ["log", "--no-walk=unsorted", "--stdin", "--no-color", "--no-decorate"];
+        let format = format!("--format=# {what} %h %an: %s");
+        if !ids.is_empty() {
+            out.write_all(&clean.git().args(args).args([format]).stdout(ids.join("\n").as_bytes())?)?;
+        }
+    }
+    print_changes(clean, detail)
+}
+
+/// Prints one file outside any repository as a patch that creates it. Anything but a file or a link is only named.
+fn print_file(paths: &WorkPaths, path: &Path) -> Result<(), Failure> {
+    let kind = fs::symlink_metadata(paths.workspace.join(path)).map(|meta| meta.file_type());
+    if !kind.is_ok_and(|kind| kind.is_file() || kind.is_symlink()) {
+        return Ok(writeln!(io::stdout(), "# no regular file: {}", path.display())?);
+    }
+    let git = Git::without_repository(&paths.workspace);
+    let args = ["diff", "--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--", "/dev/null"];
+    // git ends with status 1 if there is a difference.
+    git.args(args).args([path]).print(b"").map(drop)
+}
