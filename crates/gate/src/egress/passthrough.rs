@@ -59,7 +59,7 @@ async fn connect(egress: &Egress, record: &mut AuditRecord, route: &MatchedRoute
         return None;
     }
     let found = match egress.connector.dialler.locate(snapshot, route.rule(), &record.audit.host).await {
-        Ok(target) => egress.connector.dialler.tunnel(snapshot, &target).await,
+        Ok(target) => egress.connector.dialler.tunnel(route.last_leg(), &target).await,
         Err(trouble) => Err(trouble),
     };
     record.allowed(index);

@@ -2,6 +2,7 @@
 //! request under way may do.
 
 use crate::egress::live::injection::Injection;
+use crate::egress::live::last_leg::LastLeg;
 use crate::egress::live::snapshot::PolicySnapshot;
 use policy::{Pass, Route};
 use std::ops::Deref;
@@ -17,6 +18,10 @@ pub struct MatchedRoute {
 impl MatchedRoute {
     pub fn rule(&self) -> &Route {
         self.snapshot.route(self.index)
+    }
+
+    pub fn last_leg(&self) -> &LastLeg {
+        self.snapshot.last_leg(self.index)
     }
 }
 
@@ -40,6 +45,10 @@ impl AllowedRequest {
 
     pub fn rule(&self) -> &Route {
         self.snapshot.route(self.pass.route)
+    }
+
+    pub fn last_leg(&self) -> &LastLeg {
+        self.snapshot.last_leg(self.pass.route)
     }
 
     pub fn injection(&self) -> Option<&Injection> {

@@ -6,6 +6,7 @@ pub mod canary;
 pub mod diff;
 pub mod go_message;
 pub mod injection;
+pub mod last_leg;
 pub mod lease;
 pub mod proxy;
 pub mod refresh;

@@ -48,7 +48,7 @@ pub struct SecretStore {
     /// The answer to `GO`.
     pub go: Bytes,
     pub roots: Arc<RootCertStore>,
-    pub proxy: Option<UpstreamProxy>,
+    pub proxy: Option<Arc<UpstreamProxy>>,
     /// All values but those in `seen`.
     values: Values,
     /// Values that the agent was given in the go message.
@@ -80,7 +80,7 @@ impl SecretStore {
         let mut base = RootCertStore::empty();
         add_certificates(&mut base, &roots, value(&values, &roots)?)?;
         let proxy = match &upstream_proxy {
-            Some(name) => Some(UpstreamProxy::parse(value(&values, name)?)?),
+            Some(name) => Some(Arc::new(UpstreamProxy::parse(value(&values, name)?)?)),
             None => None,
         };
         let tokens: BTreeSet<String> = token_names(&policy).map(str::to_owned).collect();

@@ -6,6 +6,7 @@
 use crate::audit::counters::RouteCounts;
 use crate::audit::record::AuditScope;
 use crate::egress::live::injection::Injection;
+use crate::egress::live::last_leg::LastLeg;
 use crate::egress::live::proxy::UpstreamProxy;
 use crate::egress::live::secrets::{Secret, SecretStore};
 use hyper::body::Bytes;
@@ -31,7 +32,9 @@ pub struct PolicySnapshot {
     pub own_headers: Arc<[HeaderName]>,
     /// By `upstream_ca`.
     tls: BTreeMap<Option<String>, Arc<ClientConfig>>,
-    pub proxy: Option<UpstreamProxy>,
+    /// One for each route of the policy.
+    last_legs: Vec<LastLeg>,
+    pub proxy: Option<Arc<UpstreamProxy>>,
     /// The answer to `GO`.
     pub go: Bytes,
     secrets: Vec<Secret>,
@@ -64,6 +67,7 @@ impl PolicySnapshot {
             generation: self.generation,
             own_headers: self.own_headers.clone(),
             tls: self.tls.clone(),
+            last_legs: self.last_legs.clone(),
             proxy: self.proxy.clone(),
             go: self.go.clone(),
             secrets: secrets.secrets(),
@@ -87,6 +91,8 @@ impl PolicySnapshot {
                 ));
             }
         }
+        let proxy = secrets.proxy.clone();
+        let last_legs = policy.routes.iter().map(|route| LastLeg::of(route, proxy.as_ref())).collect();
         let knowledge = Knowledge { vault: vault(&policy, secrets)?, rules: generation.rules.clone() };
         let routes = policy.routes.iter().map(|route| generation.counts(route)).collect();
         Ok(PolicySnapshot {
@@ -96,7 +102,8 @@ impl PolicySnapshot {
             own_headers: injections.iter().flatten().map(|injection| injection.name.clone()).collect(),
             injections,
             tls,
-            proxy: secrets.proxy.clone(),
+            last_legs,
+            proxy,
             go: secrets.go.clone(),
             secrets: secrets.secrets(),
             audit_scope: Arc::new(AuditScope { knowledge, routes }),
@@ -110,6 +117,11 @@ impl PolicySnapshot {
 
     pub fn injection(&self, index: usize) -> Option<&Injection> {
         self.injections[index].as_ref()
+    }
+
+    /// How bytes of this route reach where it leads.
+    pub fn last_leg(&self, index: usize) -> &LastLeg {
+        &self.last_legs[index]
     }
 
     pub fn counts(&self, index: usize) -> &RouteCounts {

@@ -87,7 +87,7 @@ impl Connector {
             None => self.dialler.locate(snapshot, route, &to.host).await?,
         };
         if plain(route) {
-            return Connection::http1(self.dialler.open(snapshot, &target).await?).await;
+            return Connection::http1(self.dialler.open(allowed.last_leg(), &target).await?).await;
         }
         let stream = match self.secure(to, allowed, offer, &target).await? {
             Err(error) if offer == Offer::Http1 && refuses_offer(&error) => {
@@ -110,7 +110,7 @@ impl Connector {
         offer: Offer,
         target: &Target,
     ) -> Result<std::io::Result<Secured>, Trouble> {
-        let stream = BulkReader::new(self.dialler.tunnel(&allowed.snapshot, target).await?);
+        let stream = BulkReader::new(self.dialler.tunnel(allowed.last_leg(), target).await?);
         let config = allowed.snapshot.tls(allowed.rule()).ok_or_else(|| tls_failed(to, "no trust store"))?;
         let name = ServerName::try_from(to.host.clone()).map_err(|_| tls_failed(to, "not a server's name"))?;
         let connector = TlsConnector::from(config);

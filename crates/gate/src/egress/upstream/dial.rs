@@ -7,6 +7,7 @@ use crate::egress::limits::{
     KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, MAX_PROXY_ANSWER_BYTES, PROXY_TIMEOUT, RESOLVE_CACHE_ENTRIES, RESOLVE_TIMEOUT,
     RESOLVE_TRIES, RESOLVE_TRY_TIMEOUT,
 };
+use crate::egress::live::last_leg::LastLeg;
 use crate::egress::live::proxy::UpstreamProxy;
 use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::peer::authority;
@@ -121,10 +122,10 @@ impl Dialler {
         Ok(found.iter().collect())
     }
 
-    /// A connection that carries bytes of our choice to the target, through the proxy's CONNECT if there is one.
-    pub async fn tunnel(&self, snapshot: &PolicySnapshot, target: &Target) -> Result<TcpStream, Trouble> {
-        match (target, &snapshot.proxy) {
-            (Target::Proxied { host, port }, Some(proxy)) => {
+    /// A connection that carries any bytes to the target, through the proxy's CONNECT where the last leg is the proxy.
+    pub async fn tunnel(&self, last_leg: &LastLeg, target: &Target) -> Result<TcpStream, Trouble> {
+        match (target, last_leg) {
+            (Target::Proxied { host, port }, LastLeg::Proxy(proxy)) => {
                 let mut stream = self.dial_proxy(proxy).await?;
                 match timeout(PROXY_TIMEOUT, request_tunnel(&mut stream, proxy, &authority(host, *port))).await {
                     Ok(Ok(200)) => Ok(stream),
@@ -133,18 +134,18 @@ impl Dialler {
                     Err(_) => Err(failed_proxy("the upstream proxy did not answer".to_owned())),
                 }
             }
-            (target, _) => self.open(snapshot, target).await,
+            (target, _) => self.open(last_leg, target).await,
         }
     }
 
-    /// A connection for plain HTTP: to the target itself, or to the proxy, which then wants absolute URIs.
-    pub async fn open(&self, snapshot: &PolicySnapshot, target: &Target) -> Result<TcpStream, Trouble> {
-        match (target, &snapshot.proxy) {
+    /// A connection for plain HTTP: to the target, or to the proxy, which wants absolute URIs.
+    pub async fn open(&self, last_leg: &LastLeg, target: &Target) -> Result<TcpStream, Trouble> {
+        match (target, last_leg) {
             (Target::Direct(addresses), _) => dial(addresses)
                 .await
                 .map_err(|error| Trouble::Failed("connect", format!("cannot connect to the upstream: {error}"))),
-            (Target::Proxied { .. }, Some(proxy)) => self.dial_proxy(proxy).await,
-            (Target::Proxied { .. }, None) => Err(failed_proxy("there is no upstream proxy".to_owned())),
+            (Target::Proxied { .. }, LastLeg::Proxy(proxy)) => self.dial_proxy(proxy).await,
+            (Target::Proxied { .. }, LastLeg::Direct) => Err(failed_proxy("there is no upstream proxy".to_owned())),
         }
     }
 

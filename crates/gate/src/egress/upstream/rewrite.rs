@@ -1,6 +1,7 @@
 //! A request in the form that its connection to the upstream wants: URI, host, cookies and coding of the body.
 
 use crate::egress::live::allowed::AllowedRequest;
+use crate::egress::live::last_leg::LastLeg;
 use crate::egress::live::snapshot::plain;
 use crate::egress::peer::{Peer, authority};
 use crate::egress::upstream::connection::Connection;
@@ -36,9 +37,9 @@ pub fn rewrite_for(
             }
             join_cookies(headers);
             headers.insert(HOST, HeaderValue::try_from(host).map_err(|_| failed("the host is not a header value"))?);
-            match &allowed.snapshot.proxy {
+            match allowed.last_leg() {
                 // A plain request through a proxy is the one place where the proxy reads it.
-                Some(proxy) if plain(allowed.rule()) && !allowed.rule().private => {
+                LastLeg::Proxy(proxy) if plain(allowed.rule()) => {
                     if let Some(credentials) = &proxy.credentials {
                         headers.insert(PROXY_AUTHORIZATION, credentials.clone());
                     }
@@ -49,7 +50,7 @@ pub fn rewrite_for(
                     };
                     Uri::builder().scheme("http").authority(authority(name, port)).path_and_query(path)
                 }
-                _ => Uri::builder().path_and_query(path),
+                LastLeg::Proxy(_) | LastLeg::Direct => Uri::builder().path_and_query(path),
             }
         }
     };
