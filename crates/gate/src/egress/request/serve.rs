@@ -213,3 +213,61 @@ impl AgentConnection {
         self.record().denied(&Denial::new(Reason::Malformed, why));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::Authority;
+    use crate::events::Events;
+    use bytes::Bytes;
+    use std::time::Duration;
+    use testing::gate::document;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::Semaphore;
+    use tokio::time::{Instant, interval};
+
+    /// A connection whose every request gets an empty page; the agent's end of it.
+    async fn open() -> DuplexStream {
+        let root = rcgen::CertificateParams::default().self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        let document = serde_json::from_value(document(&root.pem(), serde_json::json!([]))).unwrap();
+        let events = Arc::new(Events::unheard());
+        let egress = Arc::new(Egress::new(document, Authority::new().unwrap(), events).unwrap());
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let permit = ConnectionPermit::new(egress.clone(), permit);
+        let requests = ConnectionRequests::new(egress.requests.clone());
+        let connection = AgentConnection::new(egress, Peer { host: "a.test".to_owned(), port: 80 }, permit);
+        let respond = |_: Request<Incoming>, _: Sni| async { Response::new(Body::Page(Some(Bytes::new()))) };
+        let session = Session { connection, sni: None, ledger: Some(Arc::default()), requests, respond };
+        let (agent, gate) = duplex(64 * 1024);
+        tokio::spawn(serve_http1(gate, session));
+        agent
+    }
+
+    /// How long a connection is held on which `first` is sent at once, and `rest` again every second.
+    async fn held(first: &[u8], rest: &[u8]) -> Duration {
+        let mut agent = open().await;
+        let started = Instant::now();
+        agent.write_all(first).await.unwrap();
+        let mut second = interval(Duration::from_secs(1));
+        let mut answer = [0; 4096];
+        loop {
+            tokio::select! {
+                // The gate may say why before it closes.
+                read = agent.read(&mut answer) => if matches!(read, Ok(0) | Err(_)) { return started.elapsed() },
+                _ = second.tick() => drop(agent.write_all(rest).await),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_end_has_a_minute() {
+        let unfinished = b"GET / HTTP/1.1\r\nhost: a.test\r\nx: ";
+        for (first, rest) in [(&b""[..], &b""[..]), (unfinished, b""), (unfinished, b"x")] {
+            let elapsed = held(first, rest).await;
+            assert!(elapsed >= HEAD_TIMEOUT && elapsed < HEAD_TIMEOUT + Duration::from_secs(2), "{elapsed:?}");
+        }
+        // The minute of the next head begins when the request before it has its answer.
+        let elapsed = held(b"GET / HTTP/1.1\r\nhost: a.test\r\n\r\n", b"").await;
+        assert!(elapsed >= HEAD_TIMEOUT && elapsed < HEAD_TIMEOUT + Duration::from_secs(2), "{elapsed:?}");
+    }
+}
