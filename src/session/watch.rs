@@ -299,10 +299,11 @@ impl Session<'_> {
         let Some(restore) = restore.filter(|_| self.plan.terminal == Terminal::Tty) else { return };
         restore.resume();
         sys::child::send_signal(client, signals::SIGCONT);
-        // The terminal may have another size now. Where it has the same, the program inside would draw nothing, so it is
-        // asked to.
-        sys::child::send_signal(client, signals::SIGWINCH);
+        // Where the terminal has the size that it had, the program inside would draw nothing, so it is asked to.
         let _ = self.docker.run(&self.plan.redraw());
+        // The terminal may have another size now. The client passes it on only after the redraw, which puts back the size
+        // that it found: at the same time, it would undo the new one.
+        sys::child::send_signal(client, signals::SIGWINCH);
     }
 }
 

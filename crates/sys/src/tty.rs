@@ -24,7 +24,8 @@ pub fn stdin_has_no_size() -> bool {
 
 nix::ioctl_write_ptr_bad!(set_window_size, nix::libc::TIOCSWINSZ, nix::libc::winsize);
 
-/// Makes a terminal one row smaller and, after `pause`, as large as it was, so that the program on it draws again.
+/// Makes a terminal one row smaller and, after `pause`, as large as it was, so that the program on it draws again. A size
+/// that another process sets meanwhile stays.
 ///
 /// # Errors
 /// `terminal` is no terminal.
@@ -37,8 +38,13 @@ pub fn force_redraw(terminal: &impl AsFd, pause: std::time::Duration) -> io::Res
     // SAFETY: the kernel reads one `winsize`.
     unsafe { set_window_size(fd, &smaller) }?;
     std::thread::sleep(pause);
-    // SAFETY: the kernel reads one `winsize`.
-    unsafe { set_window_size(fd, &size) }?;
+    let mut now = size;
+    // SAFETY: the kernel writes one `winsize`.
+    unsafe { window_size(fd, &mut now) }?;
+    if (now.ws_row, now.ws_col) == (smaller.ws_row, smaller.ws_col) {
+        // SAFETY: the kernel reads one `winsize`.
+        unsafe { set_window_size(fd, &size) }?;
+    }
     Ok(())
 }
 

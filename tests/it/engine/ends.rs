@@ -11,6 +11,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -33,7 +34,7 @@ enum Done {
     Signal(Signal),
     /// Twice: who asks again does not wait.
     Twice(Signal),
-    /// Three times, and the agent listens to none.
+    /// Three times, and neither the agent nor the engine does anything about it.
     Thrice(Signal),
     TerminalClosed,
     GateKilled,
@@ -122,6 +123,7 @@ fn one(row: &Row, on: On) {
     let story = format!("{} ({on:?})", row.name);
     let rig = Rig::new(&shell(&format!("{BEGINS}{}", row.agent)));
     let relay = matches!(row.done, Done::EngineCut).then(Relay::start);
+    let stuck = matches!(row.done, Done::Thrice(_)).then(|| StuckEngine::in_folder(rig.path()));
     let args = ["start", "--yes", "a"];
     let mut command = match on {
         On::Terminal => rig.terminal_command(&args),
@@ -130,6 +132,9 @@ fn one(row: &Row, on: On) {
     if let Some(relay) = &relay {
         command.env("DOCKER_HOST", format!("tcp://127.0.0.1:{}", relay.port));
     }
+    if let Some(stuck) = &stuck {
+        command.env("CLAUDE_BOTTLE_DOCKER", &stuck.program);
+    }
     let mut going = Going::new(&mut command);
     going.until("READY");
     let identity = rig.sessions().remove(0);
@@ -137,7 +142,8 @@ fn one(row: &Row, on: On) {
         On::Terminal => child_of(going.pid()),
         On::Pipes => going.pid(),
     };
-    act(row.done, &mut going, process, &identity, relay.as_ref());
+    let session = Live { process, identity: &identity, relay: relay.as_ref(), stuck: stuck.as_ref() };
+    session.act(row.done, &mut going);
 
     let said = match row.code {
         None => {
@@ -155,6 +161,9 @@ fn one(row: &Row, on: On) {
     assert!(said.contains(row.says), "{story}: {said}");
     if let Some(relay) = &relay {
         relay.cut.store(false, Ordering::SeqCst);
+    }
+    if let Some(stuck) = &stuck {
+        stuck.release();
     }
     let listed: Value = serde_json::from_str(&rig.run(&["list", "--format", "json"], "").code(0).stdout).unwrap();
     let listed = &listed[0];
@@ -195,42 +204,71 @@ fn one(row: &Row, on: On) {
     rig.assert_nothing_left();
 }
 
-fn act(done: Done, going: &mut Going, process: i32, identity: &str, relay: Option<&Relay>) {
-    let send = |signal| kill(Pid::from_raw(process), signal).unwrap();
-    match done {
-        Done::Nothing => {}
-        Done::Signal(signal) => send(signal),
-        Done::Twice(signal) => {
-            send(signal);
-            send(signal);
-        }
-        // Each is heard before the next comes: two of a kind at once are one.
-        Done::Thrice(signal) => {
-            for _ in 0..3 {
+/// A session that runs, and what stands between it and its engine.
+struct Live<'a> {
+    process: i32,
+    identity: &'a str,
+    relay: Option<&'a Relay>,
+    stuck: Option<&'a StuckEngine>,
+}
+
+impl Live<'_> {
+    fn act(&self, done: Done, going: &mut Going) {
+        let send = |signal| kill(Pid::from_raw(self.process), signal).unwrap();
+        match done {
+            Done::Nothing => {}
+            Done::Signal(signal) => send(signal),
+            Done::Twice(signal) => {
                 send(signal);
-                heard(process);
+                send(signal);
             }
+            // Each is taken before the next comes: two of a kind at once are one.
+            Done::Thrice(signal) => {
+                let stuck = self.stuck.unwrap();
+                send(signal);
+                until("the first signal to be a `stop`", || stuck.was_asked("stop"));
+                send(signal);
+                until("the second signal to be a `kill`", || stuck.was_asked("kill"));
+                send(signal);
+            }
+            Done::TerminalClosed => going.signal(Signal::SIGKILL),
+            Done::GateKilled => drop(docker(&["kill", &format!("claude-bottle-{}-gate", self.identity)])),
+            Done::AgentKilled => drop(docker(&["kill", &format!("claude-bottle-{}-agent", self.identity)])),
+            Done::Detached => going.say("\u{1d}d"),
+            Done::EngineCut => self.relay.unwrap().cut(),
         }
-        Done::TerminalClosed => going.signal(Signal::SIGKILL),
-        Done::GateKilled => drop(docker(&["kill", &format!("claude-bottle-{identity}-gate")])),
-        Done::AgentKilled => drop(docker(&["kill", &format!("claude-bottle-{identity}-agent")])),
-        Done::Detached => going.say("\u{1d}d"),
-        Done::EngineCut => relay.unwrap().cut(),
     }
 }
 
-/// Waits until no signal is pending in a process, or it is gone.
-fn heard(process: i32) {
-    let pending = |status: &str| {
-        let bits = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0").trim().to_owned();
-            u64::from_str_radix(&line, 16).unwrap_or(0)
-        };
-        bits("SigPnd:") | bits("ShdPnd:") != 0
-    };
-    until("the program to take its signal", || {
-        !std::fs::read_to_string(format!("/proc/{process}/status")).is_ok_and(|status| pending(&status))
-    });
+/// An engine's client whose `stop` and `kill` are asked for, do nothing and do not end. An agent that nothing ends runs on
+/// for certain, however long the signals take.
+struct StuckEngine {
+    folder: PathBuf,
+    program: PathBuf,
+}
+
+impl StuckEngine {
+    fn in_folder(folder: &Path) -> StuckEngine {
+        let stuck = StuckEngine { folder: folder.to_owned(), program: folder.join("stuck-engine") };
+        let script = format!(
+            "#!/bin/sh\ncd '{}' || exit\ncase $1 in stop | kill) if [ -e stuck ]; then : >\"asked-$1\"; exec sleep 3600; fi ;; esac\n\
+             cd - >/dev/null || exit\nexec docker \"$@\"\n",
+            folder.display()
+        );
+        std::fs::write(&stuck.program, script).unwrap();
+        std::fs::set_permissions(&stuck.program, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::write(folder.join("stuck"), "").unwrap();
+        stuck
+    }
+
+    fn was_asked(&self, verb: &str) -> bool {
+        self.folder.join(format!("asked-{verb}")).exists()
+    }
+
+    /// From now on it does what it is asked.
+    fn release(&self) {
+        std::fs::remove_file(self.folder.join("stuck")).unwrap();
+    }
 }
 
 /// Waits until a process that is not our child is gone.
@@ -353,8 +391,9 @@ fn a_closed_terminal_may_detach() {
 /// terminal has now.
 #[test]
 fn stopped_and_continued_the_terminal_is_right() {
+    // A handler may interrupt itself, which `print` does not bear.
     let draws = "import os, signal, sys\n\
-        def draw(*_): print(*reversed(os.get_terminal_size()), flush=True)\n\
+        def draw(*_): os.write(1, b'%d %d\\n' % tuple(reversed(os.get_terminal_size())))\n\
         signal.signal(signal.SIGWINCH, draw); draw(); print('REA' + 'DY', flush=True)\n\
         for line in sys.stdin: print('got', line, flush=True)";
     let mut manifest = shell("");
