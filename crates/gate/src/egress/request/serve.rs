@@ -217,8 +217,9 @@ impl AgentConnection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::AuditTrail;
+    use crate::audit::events::Events;
     use crate::egress::Authority;
-    use crate::events::Events;
     use bytes::Bytes;
     use std::time::Duration;
     use testing::gate::document;
@@ -230,10 +231,10 @@ mod tests {
     async fn open() -> DuplexStream {
         let root = rcgen::CertificateParams::default().self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
         let document = serde_json::from_value(document(&root.pem(), serde_json::json!([]))).unwrap();
-        let events = Arc::new(Events::unheard());
-        let egress = Arc::new(Egress::new(document, Authority::new().unwrap(), events).unwrap());
+        let trail = AuditTrail::new(Arc::new(Events::without_writer()));
+        let egress = Arc::new(Egress::new(document, Authority::new().unwrap(), trail.clone()).unwrap());
         let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        let permit = ConnectionPermit::new(egress.clone(), permit);
+        let permit = ConnectionPermit::new(trail, permit);
         let requests = ConnectionRequests::new(egress.requests.clone());
         let connection = AgentConnection::new(egress, Peer { host: "a.test".to_owned(), port: 80 }, permit);
         let respond = |_: Request<Incoming>, _: Sni| async { Response::new(Body::Page(Some(Bytes::new()))) };
