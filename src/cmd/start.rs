@@ -10,7 +10,7 @@ use crate::exit::{Exit, UserError};
 use crate::manifest;
 use crate::probe;
 use crate::session::Session;
-use crate::spec::{Beginning, Copied};
+use crate::spec::{Beginning, CopyScope};
 use crate::state::Home;
 use crate::workspace::{Survey, survey};
 use anyhow::{Context as _, Result};
@@ -59,10 +59,10 @@ fn of_session(home: &Home, name: &str) -> Option<UserError> {
     Some(refused.hint(format!("claude-bottle resume {}", session.identity)))
 }
 
-fn copied(what: Cwd) -> Copied {
+fn copied(what: Cwd) -> CopyScope {
     match what {
-        Cwd::Unignored => Copied::Unignored,
-        Cwd::All => Copied::All,
+        Cwd::Unignored => CopyScope::Unignored,
+        Cwd::All => CopyScope::All,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::exit::UserError;
 use crate::facts::{EngineKind, Terminal, Workspace};
 use crate::plan::{Plan, Runtime, Source};
 
-use crate::spec::{Beginning, Copied, Mode};
+use crate::spec::{Beginning, CopyScope, Mode};
 use crate::text::{truncate, visible};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -103,7 +103,7 @@ fn agent(plan: &Plan) -> String {
 /// What of the host's directory goes in, or went in at the session's beginning.
 fn copied(plan: &Plan, workspace: &Workspace) -> String {
     let what = match (plan.spec.beginning, plan.spec.copy) {
-        (Beginning::New, Some(Copied::All)) => "all of it goes in",
+        (Beginning::New, Some(CopyScope::All)) => "all of it goes in",
         (Beginning::New, _) => "goes in, without what git ignores",
         _ => "went in at the beginning",
     };

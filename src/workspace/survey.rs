@@ -1,10 +1,11 @@
-//! What of a directory goes into a workspace: git's own list where there is a repository, everything elsewhere.
+//! Finds what goes from a directory into a workspace: git's own list in a repository, everything elsewhere.
 
+use super::content::{Content, unreadable};
 use super::export::{export, export_bare, is_git_directory};
 use crate::exit::UserError;
 use crate::facts::Workspace;
 use crate::git::{self, Git};
-use crate::spec::Copied;
+use crate::spec::CopyScope;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -12,32 +13,28 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Where an entry's content is.
-#[derive(Debug, Clone)]
-pub enum From {
-    Disk(PathBuf),
-    Text(Vec<u8>),
-}
-
-/// One entry: its path in the workspace.
+/// One entry of the workspace.
 pub struct Entry<'a> {
-    pub inside: &'a Path,
-    pub from: &'a From,
+    /// Relative to the workspace; empty for the workspace itself.
+    pub path: &'a Path,
+    pub content: &'a Content,
 }
 
+/// What goes into a workspace.
 #[derive(Debug)]
 pub struct Survey {
     pub found: Workspace,
-    what: Copied,
-    /// By path in the workspace: a folder comes before what is in it.
-    entries: BTreeMap<PathBuf, From>,
+    selection: CopyScope,
+    /// By path in the workspace, so that a folder comes before its content.
+    entries: BTreeMap<PathBuf, Content>,
 }
 
-/// Looks at a directory.
+/// Surveys a directory. `private`: folders that must not be copied as a part of it.
 ///
 /// # Errors
-/// `UserError` for a directory that is no project's, for one that cannot be read, for a repository that git does not read.
-pub fn survey(from: &Path, what: Copied, private: &[PathBuf]) -> Result<Survey, UserError> {
+/// `UserError` for a directory that contains a private folder or is inside a git directory, for one that cannot be read,
+/// and for a repository that git does not read.
+pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<Survey, UserError> {
     let from = from.canonicalize().map_err(|error| unreadable(from, &error))?;
     if let Some(path) = private.iter().find(|path| path.starts_with(&from)) {
         return Err(UserError::new(format!(
@@ -47,117 +44,118 @@ pub fn survey(from: &Path, what: Copied, private: &[PathBuf]) -> Result<Survey, 
         ))
         .hint("go to the directory of one project"));
     }
-    let mut to_top = from.ancestors().take_while(|path| path.join(".git").symlink_metadata().is_err());
-    if to_top.any(|path| path.ends_with(".git") || is_git_directory(path)) {
+    let mut ancestors = from.ancestors().take_while(|path| path.join(".git").symlink_metadata().is_err());
+    if ancestors.any(|path| path.ends_with(".git") || is_git_directory(path)) {
         return Err(UserError::new(format!("`{}` is inside a repository's own directory", from.display()))
             .hint("go to a worktree of it, or make one (`git worktree add`)"));
     }
     let found = Workspace { from: from.clone(), files: 0, bytes: 0, repositories: Vec::new(), within: None };
-    let mut survey = Survey { found, what, entries: BTreeMap::new() };
-    survey.entries.insert(PathBuf::new(), From::Disk(from.clone()));
+    let mut survey = Survey { found, selection, entries: BTreeMap::new() };
+    survey.entries.insert(PathBuf::new(), Content::File(from.clone()));
     if from.join(".git").symlink_metadata().is_ok() {
-        survey.repository(Path::new(""))?;
+        survey.add_repository(Path::new(""))?;
     } else {
         survey.found.within = git::top(&from).unwrap_or_default();
-        match (what, &survey.found.within) {
-            (Copied::Unignored, Some(_)) => survey.listed(Path::new(""))?,
-            _ => survey.walked(Path::new(""))?,
+        match (selection, &survey.found.within) {
+            (CopyScope::Unignored, Some(_)) => survey.add_listed(Path::new(""))?,
+            _ => survey.add_all(Path::new(""))?,
         }
     }
-    survey.count();
+    survey.count_files();
     Ok(survey)
 }
 
 impl Survey {
-    /// The same directory as it is now; `None` where it cannot be read any more.
-    pub fn again(&self) -> Option<Survey> {
-        survey(&self.found.from, self.what, &[]).ok()
+    /// Surveys the directory again, as it is now. `None` if it cannot be read any more.
+    pub fn repeat(&self) -> Option<Survey> {
+        survey(&self.found.from, self.selection, &[]).ok()
     }
 
+    /// All entries; a folder comes before its content.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.entries.iter().map(|(inside, from)| Entry { inside, from })
+        self.entries.iter().map(|(path, content)| Entry { path, content })
     }
 
-    /// Of what has no time of its own.
+    /// Modification time of entries that have none of their own: now, in seconds since 1970.
     pub fn time(&self) -> i64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         i64::try_from(now).unwrap_or(0)
     }
 
-    /// A repository's worktree and its `.git`.
-    fn repository(&mut self, path: &Path) -> Result<(), UserError> {
-        let Some(exported) = export(&self.disk(path))? else { return self.walked(path) };
-        match self.what {
-            Copied::Unignored => self.listed(path)?,
-            Copied::All => self.walked(path)?,
+    /// Adds a repository's worktree and its exported `.git`.
+    fn add_repository(&mut self, path: &Path) -> Result<(), UserError> {
+        let Some(exported) = export(&self.disk(path))? else { return self.add_all(path) };
+        match self.selection {
+            CopyScope::Unignored => self.add_listed(path)?,
+            CopyScope::All => self.add_all(path)?,
         }
         let name = if path.as_os_str().is_empty() { ".".to_owned() } else { path.to_string_lossy().into_owned() };
         self.found.repositories.push(name);
         let git = path.join(".git");
-        for (below, from) in exported {
-            self.put(git.join(below), from);
+        for (below, content) in exported {
+            self.add(git.join(below), content);
         }
         Ok(())
     }
 
-    /// A repository without a worktree, in its place.
-    fn bare(&mut self, path: &Path) -> Result<(), UserError> {
-        if matches!(self.entries.get(&path.join("config")), Some(From::Text(_))) {
+    /// Adds a repository without a worktree, exported, unless it is there already.
+    fn add_bare_repository(&mut self, path: &Path) -> Result<(), UserError> {
+        if matches!(self.entries.get(&path.join("config")), Some(Content::Bytes(_))) {
             return Ok(());
         }
-        for (below, from) in export_bare(&self.disk(path))? {
-            self.put(path.join(below), from);
+        for (below, content) in export_bare(&self.disk(path))? {
+            self.add(path.join(below), content);
         }
         Ok(())
     }
 
-    /// What git tracks, or does not ignore.
-    fn listed(&mut self, path: &Path) -> Result<(), UserError> {
+    /// Adds the files below `path` that git tracks or does not ignore.
+    fn add_listed(&mut self, path: &Path) -> Result<(), UserError> {
         let folder = self.disk(path);
         let args = ["ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard"];
-        let said = Git::offline(&folder).args(args).run(Vec::new())?;
-        if !said.is_success() {
-            return Err(UserError::new(format!("git does not read `{}`: {}", folder.display(), said.error_line())));
+        let listed = Git::offline(&folder).args(args).run(Vec::new())?;
+        if !listed.is_success() {
+            return Err(UserError::new(format!("git does not read `{}`: {}", folder.display(), listed.error_line())));
         }
-        // Files of one folder follow one another: one look is enough for them.
-        let mut last = (PathBuf::from("/"), Place::Elsewhere);
+        // git lists the files of one folder one after another, so the last folder's location is kept.
+        let mut last = (PathBuf::from("/"), Location::Outside);
         // A tag and a space stand before each name.
-        for field in said.fields().filter(|field| field.len() > 2) {
+        for field in listed.fields().filter(|field| field.len() > 2) {
             let path = path.join(OsString::from_vec(field[2..].to_vec()));
-            let above = path.parent().unwrap_or(Path::new(""));
-            if last.0 != above {
-                last = (above.to_owned(), self.place(above));
+            let folder = path.parent().unwrap_or(Path::new(""));
+            if last.0 != folder {
+                last = (folder.to_owned(), self.locate(folder));
             }
             match &last.1 {
-                Place::Elsewhere => {}
-                // What is tracked is in the history as it is.
-                Place::Bare(folder) if field[0] == b'?' => self.bare(folder)?,
-                _ => self.entry(&path)?,
+                Location::Outside => {}
+                // An untracked file. One that git tracks is in the repository's history anyway, and is copied as it is.
+                Location::BareRepository(folder) if field[0] == b'?' => self.add_bare_repository(folder)?,
+                _ => self.add_entry(&path)?,
             }
         }
         Ok(())
     }
 
-    /// One that git lists.
-    fn entry(&mut self, path: &Path) -> Result<(), UserError> {
-        if path.file_name().is_none_or(is_git) {
+    /// Adds one entry of git's list.
+    fn add_entry(&mut self, path: &Path) -> Result<(), UserError> {
+        if path.file_name().is_none_or(is_dot_git) {
             return Ok(());
         }
-        // A folder's has a slash at its end.
+        // The path of a folder ends in a slash, which this removes.
         let path: PathBuf = path.components().collect();
         let disk = self.disk(&path);
-        // Deleted, and not committed yet; or not checked out.
+        // The file is deleted and not committed yet, or not checked out.
         let Ok(meta) = disk.symlink_metadata() else { return Ok(()) };
-        self.put(path.clone(), From::Disk(disk.clone()));
-        // A submodule, or a repository that nobody tracks.
+        self.add(path.clone(), Content::File(disk.clone()));
+        // A submodule, or an untracked repository.
         if meta.is_dir() && disk.join(".git").symlink_metadata().is_ok() {
-            self.repository(&path)?;
+            self.add_repository(&path)?;
         }
         Ok(())
     }
 
-    /// All there is.
-    fn walked(&mut self, path: &Path) -> Result<(), UserError> {
+    /// Adds everything below `path`.
+    fn add_all(&mut self, path: &Path) -> Result<(), UserError> {
         let mut folders = vec![path.to_owned()];
         while let Some(folder) = folders.pop() {
             let disk = self.found.from.join(&folder);
@@ -167,13 +165,13 @@ impl Survey {
                 if entry.file_name() == ".git" {
                     continue;
                 }
-                self.put(path.clone(), From::Disk(entry.path()));
+                self.add(path.clone(), Content::File(entry.path()));
                 if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     continue;
                 }
                 match entry.path().join(".git").symlink_metadata() {
-                    Ok(_) => self.repository(&path)?,
-                    Err(_) if is_git_directory(&entry.path()) => self.bare(&path)?,
+                    Ok(_) => self.add_repository(&path)?,
+                    Err(_) if is_git_directory(&entry.path()) => self.add_bare_repository(&path)?,
                     Err(_) => folders.push(path),
                 }
             }
@@ -181,43 +179,45 @@ impl Survey {
         Ok(())
     }
 
-    /// Where a folder is that git lists something in. An index may list anything: git looks at its names when they are
-    /// added, not when they are read.
-    fn place(&self, folder: &Path) -> Place {
-        let plain = |part| matches!(part, Component::Normal(name) if !is_git(name));
+    /// Locates a folder in git's list. An index may contain any path, because git checks names when they are added and not
+    /// when they are read.
+    fn locate(&self, folder: &Path) -> Location {
+        let is_plain = |part| matches!(part, Component::Normal(name) if !is_dot_git(name));
         let is_folder = |path: &Path| self.disk(path).symlink_metadata().is_ok_and(|meta| meta.is_dir());
-        if !folder.components().all(plain) || !folder.ancestors().all(is_folder) {
-            return Place::Elsewhere;
+        if !folder.components().all(is_plain) || !folder.ancestors().all(is_folder) {
+            return Location::Outside;
         }
         let bare = folder.ancestors().find(|folder| is_git_directory(&self.disk(folder)));
-        bare.map_or(Place::Own, |bare| Place::Bare(bare.to_owned()))
+        bare.map_or(Location::Worktree, |bare| Location::BareRepository(bare.to_owned()))
     }
 
+    /// The path on the disk of a path in the workspace.
     fn disk(&self, path: &Path) -> PathBuf {
-        // Joined with nothing, a path would end in a slash.
+        // Joined with an empty path, the path would end in a slash.
         if path.as_os_str().is_empty() { self.found.from.clone() } else { self.found.from.join(path) }
     }
 
-    /// With the folders above it.
-    fn put(&mut self, inside: PathBuf, from: From) {
-        let above: Vec<PathBuf> = inside.ancestors().skip(1).map(Path::to_owned).collect();
-        for folder in above {
+    /// Adds an entry and the folders above it.
+    fn add(&mut self, path: PathBuf, content: Content) {
+        let parents: Vec<PathBuf> = path.ancestors().skip(1).map(Path::to_owned).collect();
+        for folder in parents {
             if self.entries.contains_key(&folder) {
                 break;
             }
-            // Those of an exported `.git` are like the directory that it is in.
+            // A folder of an exported `.git` may not exist on the disk: it gets the metadata of the surveyed directory.
             let disk = self.found.from.join(&folder);
             let disk = if disk.is_dir() { disk } else { self.found.from.clone() };
-            self.entries.insert(folder, From::Disk(disk));
+            self.entries.insert(folder, Content::File(disk));
         }
-        self.entries.insert(inside, from);
+        self.entries.insert(path, content);
     }
 
-    fn count(&mut self) {
-        for from in self.entries.values() {
-            let size = match from {
-                From::Text(text) => Some(text.len() as u64),
-                From::Disk(path) => {
+    /// Sets the counts of files and bytes in `found`.
+    fn count_files(&mut self) {
+        for content in self.entries.values() {
+            let size = match content {
+                Content::Bytes(bytes) => Some(bytes.len() as u64),
+                Content::File(path) => {
                     fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
                 }
             };
@@ -229,18 +229,16 @@ impl Survey {
     }
 }
 
-enum Place {
-    Own,
+/// Where a folder is.
+enum Location {
+    /// In the worktree that is surveyed.
+    Worktree,
     /// In this repository without a worktree.
-    Bare(PathBuf),
+    BareRepository(PathBuf),
     /// Not below the directory, behind a link, or in a `.git`.
-    Elsewhere,
+    Outside,
 }
 
-fn is_git(name: &OsStr) -> bool {
+fn is_dot_git(name: &OsStr) -> bool {
     name.eq_ignore_ascii_case(".git")
-}
-
-pub fn unreadable(path: &Path, error: &std::io::Error) -> UserError {
-    UserError::new(format!("cannot read `{}`: {error}", path.display()))
 }

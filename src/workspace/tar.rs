@@ -1,13 +1,15 @@
-//! A tar stream for the engine: regular files, folders and links, all of them the agent's. Long names in GNU's way, which
-//! the engine reads, and which keeps names that are no text.
+//! Writes a tar stream for the engine: regular files, folders and links, all owned by the agent. Long names are stored as
+//! GNU tar does, which the engine reads and which preserves names that are not UTF-8.
 
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use wire::AGENT_UID;
 
+/// Bytes of a block: a header is one, and content is padded to whole ones.
 const BLOCK: usize = 512;
-const PLACE: usize = 100;
+/// Bytes of a header's field for a name.
+const NAME_FIELD: usize = 100;
 
 /// Mode bits and the time of the last change (Unix, seconds).
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +18,7 @@ pub struct Stamp {
     pub time: i64,
 }
 
+/// An archive that is being written. [`Archive::finish`] ends it.
 pub struct Archive<W: Write>(W);
 
 impl<W: Write> Archive<W> {
@@ -23,20 +26,23 @@ impl<W: Write> Archive<W> {
         Archive(into)
     }
 
+    /// Adds a folder.
     pub fn folder(&mut self, path: &Path, stamp: Stamp) -> io::Result<()> {
         let mut name = path.as_os_str().as_bytes().to_vec();
         name.push(b'/');
         self.header(b'5', &name, 0, stamp)
     }
 
+    /// Adds a symbolic link.
     pub fn link(&mut self, path: &Path, target: &Path, stamp: Stamp) -> io::Result<()> {
         let target = target.as_os_str().as_bytes();
         let mut header = [0; BLOCK];
-        self.place(b'K', target, &mut header[157..157 + PLACE])?;
+        self.write_name(b'K', target, &mut header[157..157 + NAME_FIELD])?;
         self.finish_header(b'2', path.as_os_str().as_bytes(), 0, stamp, header)
     }
 
-    /// Exactly `size` bytes: what the file lacks is filled with zeros, what it has beyond is left. Gives what it lacked.
+    /// Adds a file of exactly `size` bytes: shorter content is padded with zeros, longer content is cut. Returns the count of
+    /// missing bytes.
     pub fn file(&mut self, path: &Path, size: u64, stamp: Stamp, content: impl Read) -> io::Result<u64> {
         self.header(b'0', path.as_os_str().as_bytes(), size, stamp)?;
         let missing = size - io::copy(&mut content.take(size), &mut self.0)?;
@@ -45,6 +51,7 @@ impl<W: Write> Archive<W> {
         Ok(missing)
     }
 
+    /// Writes the end of the archive.
     pub fn finish(mut self) -> io::Result<()> {
         self.0.write_all(&[0; 2 * BLOCK])?;
         self.0.flush()
@@ -62,16 +69,17 @@ impl<W: Write> Archive<W> {
         stamp: Stamp,
         mut header: [u8; BLOCK],
     ) -> io::Result<()> {
-        self.place(b'L', name, &mut header[..PLACE])?;
+        self.write_name(b'L', name, &mut header[..NAME_FIELD])?;
         fill(&mut header, kind, size, stamp);
         self.0.write_all(&header)
     }
 
-    /// Puts a name into its place; one that is too long for it goes ahead, as an entry of its own.
-    fn place(&mut self, kind: u8, name: &[u8], place: &mut [u8]) -> io::Result<()> {
-        let fits = name.len().min(PLACE);
-        place[..fits].copy_from_slice(&name[..fits]);
-        if name.len() <= PLACE {
+    /// Writes a name into its field of a header. A name that is too long for the field is written whole as an entry of its own,
+    /// of this kind, in front.
+    fn write_name(&mut self, kind: u8, name: &[u8], field: &mut [u8]) -> io::Result<()> {
+        let fits = name.len().min(NAME_FIELD);
+        field[..fits].copy_from_slice(&name[..fits]);
+        if name.len() <= NAME_FIELD {
             return Ok(());
         }
         let mut header = [0; BLOCK];
@@ -84,14 +92,14 @@ impl<W: Write> Archive<W> {
     }
 }
 
-/// All but the names.
+/// Fills in all fields of a header except the names; the checksum covers them, so it comes last.
 fn fill(header: &mut [u8; BLOCK], kind: u8, size: u64, stamp: Stamp) {
-    number(&mut header[100..108], u64::from(stamp.mode));
-    number(&mut header[108..116], u64::from(AGENT_UID));
-    number(&mut header[116..124], u64::from(AGENT_UID));
-    number(&mut header[124..136], size);
-    // A time before 1970 is of no use to anyone here.
-    number(&mut header[136..148], u64::try_from(stamp.time).unwrap_or(0));
+    write_number(&mut header[100..108], u64::from(stamp.mode));
+    write_number(&mut header[108..116], u64::from(AGENT_UID));
+    write_number(&mut header[116..124], u64::from(AGENT_UID));
+    write_number(&mut header[124..136], size);
+    // A time before 1970 becomes 1970.
+    write_number(&mut header[136..148], u64::try_from(stamp.time).unwrap_or(0));
     header[156] = kind;
     header[257..265].copy_from_slice(b"ustar  \0");
     header[148..156].fill(b' ');
@@ -99,8 +107,8 @@ fn fill(header: &mut [u8; BLOCK], kind: u8, size: u64, stamp: Stamp) {
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
-/// Octal digits and a NUL; in binary where there are too many.
-fn number(field: &mut [u8], value: u64) {
+/// Writes a number as octal digits and a NUL, or in GNU tar's binary form if there are too many digits.
+fn write_number(field: &mut [u8], value: u64) {
     let digits = field.len() - 1;
     let text = format!("{value:0digits$o}");
     if text.len() == digits {

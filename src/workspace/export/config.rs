@@ -1,11 +1,11 @@
-//! A repository's configuration, written anew from what is data in it. What names a program, a path of the host or a
-//! credential has no way in, as only what is named here goes.
+//! A new configuration for an exported repository, made from the settings that are data. A setting that names a program, a
+//! path of the host or a credential is not copied: only the settings listed here are.
 
-use super::{Kind, ask, must};
+use super::query::{Kind, query, try_query};
 use crate::exit::UserError;
 use std::path::Path;
 
-/// How files and objects are to be read.
+/// Settings that say how files and objects are read.
 const CORE: [&str; 17] = [
     "abbrev",
     "autocrlf",
@@ -25,26 +25,29 @@ const CORE: [&str; 17] = [
     "sparsecheckoutcone",
     "symlinks",
 ];
-/// How refs and worktrees were kept: the exported repository keeps them in the plain way.
-const NOT_EXTENSIONS: [&str; 3] = ["refstorage", "relativeworktrees", "worktreeconfig"];
+/// Extensions for the storage of refs and worktrees. They are not copied: the export stores both in the default way.
+const DROPPED_EXTENSIONS: [&str; 3] = ["refstorage", "relativeworktrees", "worktreeconfig"];
 const BRANCH: [&str; 3] = ["description", "merge", "rebase"];
 const REMOTE: [&str; 7] = ["fetch", "partialclonefilter", "promisor", "push", "pushurl", "tagopt", "url"];
 const SUBMODULE: [&str; 4] = ["active", "branch", "ignore", "url"];
 
+/// The text of the new configuration.
+///
 /// # Errors
-/// `UserError` where git does not read it.
-pub(super) fn config(work: &Path, kind: Kind) -> Result<Vec<u8>, UserError> {
+/// `UserError` if git does not read the repository.
+pub fn config(work: &Path, kind: Kind) -> Result<Vec<u8>, UserError> {
     let mut heading = "[core]\n".to_owned();
     let mut text = format!("{heading}\tbare = {}\n", kind == Kind::Bare);
-    let own = ask(work, &["config", "--get", "--type=bool", "extensions.worktreeConfig"])?.stdout == b"true\n";
-    let scopes: &[&str] = if own { &["--local", "--worktree"] } else { &["--local"] };
+    let has_worktree_config =
+        try_query(work, &["config", "--get", "--type=bool", "extensions.worktreeConfig"])?.stdout == b"true\n";
+    let scopes: &[&str] = if has_worktree_config { &["--local", "--worktree"] } else { &["--local"] };
     for scope in scopes {
-        let said = must(work, &["config", "--list", "-z", "--no-includes", scope])?;
-        for field in said.fields() {
+        let listed = query(work, &["config", "--list", "-z", "--no-includes", scope])?;
+        for field in listed.fields() {
             let field = String::from_utf8_lossy(field);
-            // A name without `=` is true.
+            // A setting without `=` means true.
             let (key, value) = field.split_once('\n').unwrap_or((&field, "true"));
-            if let Some((section, line)) = kept(key, value) {
+            if let Some((section, line)) = copied_setting(key, value) {
                 if section != heading {
                     text.push_str(&section);
                     heading = section;
@@ -56,15 +59,15 @@ pub(super) fn config(work: &Path, kind: Kind) -> Result<Vec<u8>, UserError> {
     Ok(text.into_bytes())
 }
 
-/// Heading and line of one setting that goes in. git gives section and name in small letters.
-fn kept(key: &str, value: &str) -> Option<(String, String)> {
+/// Heading and line of a setting that is copied; `None` for any other. git prints section and name in lower case.
+fn copied_setting(key: &str, value: &str) -> Option<(String, String)> {
     let (section, rest) = key.split_once('.')?;
     let (subsection, name) = rest.rsplit_once('.').map_or((None, rest), |(sub, name)| (Some(sub), name));
     let value = match (section, subsection, name) {
         ("core", None, name) if CORE.contains(&name) => value.to_owned(),
-        ("extensions", None, name) if !NOT_EXTENSIONS.contains(&name) => value.to_owned(),
+        ("extensions", None, name) if !DROPPED_EXTENSIONS.contains(&name) => value.to_owned(),
         ("user", None, "name" | "email") => value.to_owned(),
-        // It may be a URL, too.
+        // The value is the name of a remote, or a URL.
         ("branch", Some(_), "remote" | "pushremote") => without_userinfo(value)?,
         ("branch", Some(_), name) if BRANCH.contains(&name) => value.to_owned(),
         ("remote", Some(name), _) if name.contains("://") => return None,
@@ -81,7 +84,7 @@ fn kept(key: &str, value: &str) -> Option<(String, String)> {
     Some((heading, format!("\t{name} = \"{quoted}\"\n")))
 }
 
-/// A URL as anyone may know it: no user, but the one that ssh needs; no password, no query. `None`: it names a program.
+/// The URL without user (except for ssh, which needs one), password, query and fragment. `None` if it names a helper program.
 fn without_userinfo(url: &str) -> Option<String> {
     let helper = url.split_once("::").is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     if helper {
@@ -145,10 +148,13 @@ mod tests {
             "gpg.program",
             "user.signingkey",
         ] {
-            assert_eq!(kept(key, "value"), None, "{key}");
+            assert_eq!(copied_setting(key, "value"), None, "{key}");
         }
-        assert_eq!(kept("branch.b.pushremote", "https://t@x/a").unwrap().1, "\tpushremote = \"https://x/a\"\n");
-        let (heading, line) = kept("branch.a\"b.merge", "x\ty").unwrap();
+        assert_eq!(
+            copied_setting("branch.b.pushremote", "https://t@x/a").unwrap().1,
+            "\tpushremote = \"https://x/a\"\n"
+        );
+        let (heading, line) = copied_setting("branch.a\"b.merge", "x\ty").unwrap();
         assert_eq!((&heading[..], &line[..]), ("[branch \"a\\\"b\"]\n", "\tmerge = \"x\\ty\"\n"));
     }
 }

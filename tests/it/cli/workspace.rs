@@ -1,6 +1,6 @@
 //! A directory on its way into a workspace, without an engine: the archive is read by GNU tar and by git.
 
-use claude_bottle::spec::Copied;
+use claude_bottle::spec::CopyScope;
 use claude_bottle::workspace::{Archive, Stamp, Survey, survey};
 use std::fs;
 use std::io::Write;
@@ -54,7 +54,7 @@ fn packed(survey: &Survey) -> Vec<u8> {
 
 #[track_caller]
 fn look(path: &Path) -> Survey {
-    survey(path, Copied::Unignored, &[]).unwrap()
+    survey(path, CopyScope::Unignored, &[]).unwrap()
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_look_runs_nothing_of_the_repository() {
     ] {
         git(&host, &["config", key, value]);
     }
-    let _ = survey(&host, Copied::Unignored, &[]);
+    let _ = survey(&host, CopyScope::Unignored, &[]);
     assert!(!ran.exists());
 }
 
@@ -301,7 +301,7 @@ fn no_token_goes_in() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "S3CRET").unwrap();
     }
-    for what in [Copied::Unignored, Copied::All] {
+    for what in [CopyScope::Unignored, CopyScope::All] {
         let archive = packed(&survey(&host, what, &[]).unwrap());
         assert!(!holds(&archive, b"S3CRET"), "{what:?}");
         let inside = unpacked(&archive);
@@ -345,7 +345,7 @@ fn a_repository_without_a_worktree_is_exported_in_its_place() {
     assert_eq!(log(&inside.path().join("workspace/mirror")), "2\n1\n0\n");
     // And nobody is to be in one.
     for inside in ["mirror", "mirror/hooks", ".git", ".git/refs"] {
-        for what in [Copied::Unignored, Copied::All] {
+        for what in [CopyScope::Unignored, CopyScope::All] {
             let refused = survey(&host.join(inside), what, &[]).unwrap_err().to_string();
             assert!(refused.contains("is inside a repository's own directory"), "{refused}");
         }
@@ -357,7 +357,7 @@ fn a_repository_without_a_worktree_is_exported_in_its_place() {
 fn a_broken_repository_is_not_the_one_above() {
     let (_folder, host) = repository("--object-format=sha1");
     fs::create_dir_all(host.join("sub/.git")).unwrap();
-    let refused = survey(&host.join("sub"), Copied::All, &[]).unwrap_err().to_string();
+    let refused = survey(&host.join("sub"), CopyScope::All, &[]).unwrap_err().to_string();
     assert!(refused.contains("/sub/.git` is not a repository"), "{refused}");
 }
 
@@ -369,7 +369,7 @@ fn names_are_kept() {
     for name in [&b"-rf"[..], b"a\nb", b"\xff\xfe", b" ", b"\"q\"", b".gitmodules.bak", b"d\\e", long.as_bytes()] {
         fs::write(host.join(std::ffi::OsString::from_vec(name.to_vec())), name).unwrap();
     }
-    for what in [Copied::Unignored, Copied::All] {
+    for what in [CopyScope::Unignored, CopyScope::All] {
         let archive = packed(&survey(&host, what, &[]).unwrap());
         let inside = unpacked(&archive);
         for entry in fs::read_dir(&host).unwrap() {
