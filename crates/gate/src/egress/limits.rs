@@ -6,6 +6,7 @@
 //! 256 KiB for each request and direction. All of it stalled at once would be more than the container has: then the
 //! kernel ends the gate, and nothing leaves the bottle any more.
 
+use scan::codec::PART;
 use std::time::Duration;
 
 // Connections of the agent.
@@ -113,6 +114,15 @@ pub const MAX_PROXY_ANSWER_BYTES: usize = 8 * 1024;
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 /// Time between two probes.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+
+// Inspection and WebSockets.
+
+/// Bytes of an encoded answer that are decoded at once: what they decode to is held in memory.
+pub const DECODE_BYTES: usize = 8 * PART;
+/// Bytes of one read from either side of a WebSocket.
+pub const WEBSOCKET_READ_BYTES: usize = 16 * 1024;
+/// Time that one direction of a WebSocket may go on after the other has ended, and for the last frame to the agent.
+pub const WEBSOCKET_CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 // Connections that pass untouched.
 

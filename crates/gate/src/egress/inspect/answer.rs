@@ -4,6 +4,7 @@
 use crate::audit::record::AuditRecord;
 use crate::egress::inspect::headers::encodings;
 use crate::egress::inspect::watch::{InstructionWatch, UNREADABLE, refusal};
+use crate::egress::limits::DECODE_BYTES;
 use crate::egress::live::allowed::AllowedRequest;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
@@ -11,11 +12,8 @@ use hyper::http::response;
 use hyper::{HeaderMap, StatusCode};
 use policy::{Denial, Inspect};
 use scan::answers::Masked;
-use scan::codec::{Decoder, PART};
+use scan::codec::Decoder;
 use wire::Done;
-
-/// Bytes that are decoded at once.
-const DECODE_STEP: usize = 8 * PART;
 
 /// The default passes everything.
 #[derive(Default)]
@@ -93,7 +91,7 @@ impl AnswerFilter {
         while !self.input.is_empty() {
             let mut part = match &mut self.decoder {
                 Some(decoder) => {
-                    let part = self.input.split_to(self.input.len().min(DECODE_STEP));
+                    let part = self.input.split_to(self.input.len().min(DECODE_BYTES));
                     let mut decoded = Vec::new();
                     decoder.push(&part, &mut decoded).map_err(|broken| broken.0)?;
                     Bytes::from(decoded)

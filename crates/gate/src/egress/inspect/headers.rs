@@ -54,7 +54,7 @@ pub fn end_to_end(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
 }
 
 /// Removes the headers of one hop: some by name, others because `connection` lists them.
-pub fn strip_hop(headers: &mut HeaderMap) {
+fn strip_hop(headers: &mut HeaderMap) {
     let listed: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()

@@ -2,17 +2,15 @@
 //! warns of instructions, and does not pass on one that blocks them.
 
 use crate::egress::inspect::headers::encodings;
+use crate::egress::limits::DECODE_BYTES;
 use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
 use policy::{Denial, Inspect, Reason};
 use scan::answers::{Instructions, Kind};
-use scan::codec::{Decoder, PART};
+use scan::codec::Decoder;
 
 /// Why an answer does not pass that must be read.
 pub const UNREADABLE: &str = "the answer is encoded in a way that cannot be read";
-
-/// Bytes that are decoded at once.
-const DECODE_STEP: usize = 8 * PART;
 
 pub struct InstructionWatch {
     instructions: Instructions,
@@ -55,7 +53,7 @@ impl InstructionWatch {
     pub fn push(&mut self, bytes: &[u8]) -> Result<Option<&'static str>, String> {
         let Some(decoder) = &mut self.decoder else { return Ok(self.instructions.push(bytes)) };
         let mut decoded = Vec::new();
-        for part in bytes.chunks(DECODE_STEP) {
+        for part in bytes.chunks(DECODE_BYTES) {
             if self.instructions.is_done() {
                 break;
             }

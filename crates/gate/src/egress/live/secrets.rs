@@ -295,7 +295,7 @@ mod tests {
         store.renew("tok", b"third").unwrap();
         assert_eq!(known(&store).last(), Some(&is(Exposure::GateOnly, "second")));
         assert_eq!(known(&store).len(), 4);
-        // The agent was given the same: it cannot be kept from it.
+        // The agent was given this very value, so it is no secret of the gate's.
         store.renew("tok", b"1234").unwrap();
         assert_eq!(known(&store).iter().filter(|(_, text)| text == "1234").count(), 1);
         assert_eq!(known(&store)[0], is(Exposure::Seen, "1234"));

@@ -7,6 +7,7 @@ use crate::audit::record::AuditRecord;
 use crate::egress::inspect::answer::AnswerFinding;
 use crate::egress::inspect::headers;
 use crate::egress::inspect::request::RequestInspector;
+use crate::egress::limits::{WEBSOCKET_CLOSE_TIMEOUT, WEBSOCKET_READ_BYTES};
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::websocket::frames::{Frames, Part, Sender, policy_violation};
 use crate::egress::websocket::message_filters::MessageFilters;
@@ -19,14 +20,8 @@ use hyper_util::rt::TokioIo;
 use policy::{Denial, Reason};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::time::timeout;
-
-/// Bytes of one read.
-const READ_SIZE: usize = 16 * 1024;
-/// How long one direction may go on after the other has ended, and for the last frame to the agent.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A WebSocket that the agent has asked for, until the upstream agrees.
 pub struct WebSocketRequest {
@@ -105,8 +100,8 @@ impl Relay {
                 end = &mut down => (end, false),
             };
             match end {
-                End::Closed if is_up => timeout(CLOSE_TIMEOUT, down).await.unwrap_or(End::Closed),
-                End::Closed => timeout(CLOSE_TIMEOUT, up).await.unwrap_or(End::Closed),
+                End::Closed if is_up => timeout(WEBSOCKET_CLOSE_TIMEOUT, down).await.unwrap_or(End::Closed),
+                End::Closed => timeout(WEBSOCKET_CLOSE_TIMEOUT, up).await.unwrap_or(End::Closed),
                 end => end,
             }
         };
@@ -127,9 +122,9 @@ impl Relay {
         };
         if to_agent.is_between {
             let close = policy_violation(&format!("claude-bottle: {why}"));
-            let _ = timeout(CLOSE_TIMEOUT, to_agent.send(&close)).await;
+            let _ = timeout(WEBSOCKET_CLOSE_TIMEOUT, to_agent.send(&close)).await;
         }
-        let _ = timeout(CLOSE_TIMEOUT, to_agent.half.shutdown()).await;
+        let _ = timeout(WEBSOCKET_CLOSE_TIMEOUT, to_agent.half.shutdown()).await;
     }
 }
 
@@ -142,7 +137,8 @@ impl Inspectors {
         mut to: impl AsyncWrite + Unpin,
         sent: &AtomicU64,
     ) -> End {
-        let (mut frames, mut raw, mut unmasked) = (Frames::new(Sender::Agent), vec![0; READ_SIZE], Vec::new());
+        let (mut frames, mut raw, mut unmasked) =
+            (Frames::new(Sender::Agent), vec![0; WEBSOCKET_READ_BYTES], Vec::new());
         loop {
             let Ok(count @ 1..) = from.read(&mut raw).await else {
                 let _ = to.shutdown().await;
@@ -188,7 +184,7 @@ struct ToAgent<W> {
 impl<W: AsyncWrite + Unpin> ToAgent<W> {
     /// Relays from the upstream to the agent. Frames pass as they are, unless their messages are filtered.
     async fn relay(&mut self, mut from: impl AsyncRead + Unpin, filters: &MessageFilters) -> End {
-        let (mut frames, mut raw) = (Frames::new(Sender::Upstream), vec![0; READ_SIZE]);
+        let (mut frames, mut raw) = (Frames::new(Sender::Upstream), vec![0; WEBSOCKET_READ_BYTES]);
         let mut reframer = match filters.for_message() {
             Ok(filter) => (!filter.is_transparent()).then(|| Reframer::new(filters)),
             Err(why) => return End::Failed(why),
