@@ -4,4 +4,5 @@
 pub mod answers;
 pub mod codec;
 pub mod dlp;
+mod encode;
 pub mod messages;

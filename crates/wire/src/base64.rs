@@ -27,7 +27,8 @@ impl<'de> Deserialize<'de> for Blob {
     }
 }
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// The digits of standard base64, by their value.
+pub const BASE64_ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// `bytes` in padded standard base64.
 pub fn encode_base64(bytes: &[u8]) -> String {
@@ -36,7 +37,7 @@ pub fn encode_base64(bytes: &[u8]) -> String {
         let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for digit in 0..4 {
             let index = (word >> (18 - 6 * digit)) & 63;
-            text.push(if digit <= chunk.len() { ALPHABET[index as usize] as char } else { '=' });
+            text.push(if digit <= chunk.len() { BASE64_ALPHABET[index as usize] as char } else { '=' });
         }
     }
     text

@@ -15,7 +15,7 @@ mod places;
 mod token;
 mod work;
 
-pub use base64::{Blob, decode_base64, encode_base64};
+pub use base64::{BASE64_ALPHABET, Blob, decode_base64, encode_base64};
 pub use control::{DueTokens, FreshToken, Reload, Trial, TrialDenial, TrialFinding, TrialResult};
 pub use document::{DOCUMENT_VERSION, Document, GATE_VERSION, Values};
 pub use event::{Alarm, Audit, Done, Event, Line, Outcome, RouteSummary};

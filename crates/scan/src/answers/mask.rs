@@ -1,11 +1,11 @@
 //! Spellings of a secret, and a stream without them. Only what may still become one is held back, so that an event
 //! passes as soon as it is there.
 
+use crate::encode::{base64, base64_url, each, each_but_unreserved, hex, percent, reversed};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use wire::encode_base64;
 
 /// Bytes of a secret that is looked for: a shorter one stands in many honest texts.
 const SHORTEST: usize = 12;
@@ -151,40 +151,38 @@ impl Masked {
     }
 }
 
-/// As it is, and as programs write what they were sent.
+/// A secret as it is, and as programs write what they were sent.
 fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
-    let each = |spell: &dyn Fn(u8) -> String| secret.iter().map(|byte| spell(*byte)).collect::<String>().into_bytes();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let escaped = |byte: u8| match byte {
+    let quoted = |byte: u8| match byte {
         b'"' | b'\\' => format!("\\{}", char::from(byte)),
-        b'/' => "\\/".to_owned(),
         _ => char::from(byte).to_string(),
+    };
+    let replaced = |text: &[u8], byte: u8, with: &str| {
+        each(text, |b| if b == byte { with.to_owned() } else { char::from(b).to_string() })
     };
     let mut all = vec![
         secret.to_vec(),
-        secret.iter().rev().copied().collect(),
-        each(&|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }),
-        each(&|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") }),
-        each(&|byte| format!("%{byte:02X}")),
-        each(&|byte| format!("%{byte:02x}")),
-        each(&|byte| format!("{byte:02x}")),
-        each(&|byte| format!("{byte:02X}")),
-        each(&|byte| format!("\\u{byte:04x}")),
-        each(&|byte| format!("\\u{byte:04X}")),
-        each(&|byte| format!("\\x{byte:02x}")),
-        each(&|byte| format!("&#{byte};")),
-        each(&|byte| format!("&#x{byte:x};")),
-        each(&escaped),
-        each(&|byte| if byte == b'/' { "/".to_owned() } else { escaped(byte) }),
+        reversed(secret),
+        percent(secret),
+        each_but_unreserved(secret, |byte| format!("%{byte:02x}")),
+        each(secret, |byte| format!("%{byte:02X}")),
+        each(secret, |byte| format!("%{byte:02x}")),
+        hex(secret),
+        each(secret, |byte| format!("{byte:02X}")),
+        each(secret, |byte| format!("\\u{byte:04x}")),
+        each(secret, |byte| format!("\\u{byte:04X}")),
+        each(secret, |byte| format!("\\x{byte:02x}")),
+        each(secret, |byte| format!("&#{byte};")),
+        each(secret, |byte| format!("&#x{byte:x};")),
+        each(secret, |byte| if byte == b'/' { "\\/".to_owned() } else { quoted(byte) }),
+        each(secret, quoted),
     ];
     for phase in 0..3 {
-        // What stands before it in the same text decides the first digits, what follows decides the last.
-        let text = encode_base64(&[&vec![0; phase], secret].concat());
-        let inner = &text[(phase * 8).div_ceil(6)..(phase + secret.len()) * 8 / 6];
-        all.push(inner.as_bytes().to_vec());
-        all.push(inner.replace('+', "-").replace('/', "_").into_bytes());
-        all.push(inner.replace('/', "\\/").into_bytes());
-        all.push(inner.replace('+', "%2B").replace('/', "%2F").into_bytes());
+        let inner = base64(secret, phase);
+        all.push(base64_url(secret, phase));
+        all.push(replaced(&inner, b'/', "\\/"));
+        all.push(replaced(&replaced(&inner, b'/', "%2F"), b'+', "%2B"));
+        all.push(inner);
     }
     all
 }
@@ -193,6 +191,7 @@ fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use wire::encode_base64;
 
     const SECRET: &[u8] = b"tok/en+\"0f6d1c93b7a5";
 

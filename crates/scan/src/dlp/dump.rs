@@ -4,8 +4,8 @@ use memchr::memchr;
 
 /// Dumps as `hexdump -C`, `xxd` and `od -tx1` write them: a place, at most sixteen bytes in hex, and perhaps how they read.
 #[derive(Default)]
-pub struct Dump {
-    at: Column,
+pub struct DumpReader {
+    at: DumpColumn,
     /// Digits of the place, then bytes.
     count: usize,
     half: Option<u8>,
@@ -13,43 +13,43 @@ pub struct Dump {
 }
 
 #[derive(Default, PartialEq)]
-enum Column {
+enum DumpColumn {
     #[default]
     Place,
     Bytes,
     Rest,
 }
 
-impl Dump {
+impl DumpReader {
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
         let mut rest = bytes;
         while let Some((byte, behind)) = rest.split_first() {
             rest = behind;
-            if self.at == Column::Rest {
+            if self.at == DumpColumn::Rest {
                 // Most lines are no dump's.
                 if *byte != b'\n' {
                     let Some(end) = memchr(b'\n', behind) else { return };
                     rest = &behind[end + 1..];
                 }
-                *self = Dump::default();
+                *self = DumpReader::default();
                 continue;
             }
             let digit = char::from(*byte).to_digit(16).map(|digit| digit as u8);
             match (&self.at, byte, digit) {
-                (_, b'\n', _) => *self = Dump::default(),
-                (Column::Place, _, Some(_)) => self.count += 1,
-                (Column::Place, b':', _) if self.count >= 7 => {}
-                (Column::Place, b' ', _) if self.count >= 7 => {
-                    self.at = Column::Bytes;
+                (_, b'\n', _) => *self = DumpReader::default(),
+                (DumpColumn::Place, _, Some(_)) => self.count += 1,
+                (DumpColumn::Place, b':', _) if self.count >= 7 => {}
+                (DumpColumn::Place, b' ', _) if self.count >= 7 => {
+                    self.at = DumpColumn::Bytes;
                     self.count = 0;
                 }
-                (Column::Bytes, b' ', _) if self.half.is_none() => {
+                (DumpColumn::Bytes, b' ', _) if self.half.is_none() => {
                     self.blanks += 1;
                     if self.blanks > 2 {
-                        self.at = Column::Rest;
+                        self.at = DumpColumn::Rest;
                     }
                 }
-                (Column::Bytes, _, Some(digit)) => {
+                (DumpColumn::Bytes, _, Some(digit)) => {
                     self.blanks = 0;
                     match self.half.take() {
                         None => self.half = Some(digit),
@@ -57,12 +57,12 @@ impl Dump {
                             into.push(half << 4 | digit);
                             self.count += 1;
                             if self.count == 16 {
-                                self.at = Column::Rest;
+                                self.at = DumpColumn::Rest;
                             }
                         }
                     }
                 }
-                _ => self.at = Column::Rest,
+                _ => self.at = DumpColumn::Rest,
             }
         }
     }
@@ -78,7 +78,7 @@ mod tests {
         let xxd = "00000000: 6865 6c6c 6f2c 2074 6869 7320 6973 2061  hello, this is a\n00000010: 2064 756d 70                              dump\n";
         let od = "0000000 68 65 6c 6c 6f 2c 20 74 68 69 73 20 69 73 20 61\n0000020 20 64 75 6d 70\n";
         for text in [classic, xxd, od] {
-            let (mut dump, mut out) = (Dump::default(), Vec::new());
+            let (mut dump, mut out) = (DumpReader::default(), Vec::new());
             text.as_bytes().chunks(7).for_each(|part| dump.push(part, &mut out));
             assert_eq!(String::from_utf8_lossy(&out), "hello, this is a dump", "{text}");
         }

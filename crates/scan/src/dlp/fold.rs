@@ -102,7 +102,7 @@ impl Fold {
     }
 }
 
-/// What a character looks like, or stands for; 0: nothing of ours.
+/// Target a character looks like, or stands for; 0: nothing of ours.
 fn look(code: u32) -> u8 {
     let ascii = |code: u32| u8::try_from(code).ok().filter(u8::is_ascii).map_or(0, |b| ASCII[usize::from(b)]);
     let letter = |offset: u32| b'a' + (offset % 26) as u8;

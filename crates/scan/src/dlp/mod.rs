@@ -1,35 +1,35 @@
 //! Data loss prevention: what must not leave, found in what does. Pure: bytes in, findings out, in bounded memory; no
 //! finding ever holds what was found.
 //!
-//! What can be overwritten or blocked as it stands is held back while it may still be one (`front`); everything else is
-//! looked for in every reading of what then leaves (`layer`).
+//! What can be overwritten or blocked as it stands is held back while it may still become a finding (`hold_back`);
+//! everything that then leaves is searched in every way it may be meant (`text_scanner`).
 
-mod cover;
+mod byte_runs;
 mod dump;
-mod escapes;
+mod encoded_runs;
 mod fold;
 mod forms;
-mod front;
-mod layer;
+mod hold_back;
+mod multi_pattern;
 mod needles;
 mod pattern;
-mod rows;
-mod runs;
+mod piece_coverage;
+mod text_scanner;
+mod unescape;
 mod unpack;
-mod values;
+mod value_text;
 mod vault;
 mod view;
-mod web;
 
 #[cfg(test)]
 mod tests;
 
 use super::codec::{Decoder, PART};
-pub use front::Front;
-use layer::{Found, Hunt, Layer, Seat, What};
+use hold_back::HoldBack;
 pub use pattern::Rules;
-pub use policy::worth::Class;
+pub use policy::matchable::SecretClass as Class;
 use std::sync::Arc;
+use text_scanner::{Matches, ScanContext, Target, TextOrigin, TextScanner};
 use unpack::UnpackBudget;
 pub use vault::{Known, Vault};
 
@@ -37,20 +37,21 @@ pub use vault::{Known, Vault};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     Block,
-    /// Overwritten at the same length.
+    /// Overwrite it at the same length.
     Mask,
-    /// It passes, and is told.
+    /// Let it pass, and tell the operator.
     Warn,
     Off,
 }
 
-/// What is done on a route. What only the gate has is blocked on every one.
+/// What is done on a route. A value that only the gate has is blocked on every route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Orders {
-    /// About values that the agent was given.
+    /// About values that the agent was given, and the planted one.
     pub seen: Action,
     pub patterns: Action,
-    /// Where it should be overwritten, but cannot: it stands there in another form, or in what has no room for it.
+    /// About a finding that should be overwritten, but cannot: it stands in a form that has no room for it; and about a part
+    /// that cannot be read whole.
     pub stuck: Action,
 }
 
@@ -68,7 +69,7 @@ pub enum Subject {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub subject: Subject,
-    /// How it was written.
+    /// How it was written: its encodings, the innermost first.
     pub how: String,
     /// Never [`Action::Off`].
     pub done: Action,
@@ -78,123 +79,147 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
     Found(Finding),
-    /// It is not compressed as it says, so nobody can say what is in it.
+    /// The body is not compressed as it says, so what is in it is not known: the reason, for the agent.
     Unread(&'static str),
 }
 
-/// What is known, for all requests.
+/// What is looked for, shared by all requests.
 #[derive(Clone)]
 pub struct Knowledge {
     pub vault: Arc<Vault>,
     pub rules: Arc<Rules>,
 }
 
-/// One text on its way out.
+impl Knowledge {
+    fn context<'a>(
+        &'a self,
+        orders: Orders,
+        matches: &'a mut Matches,
+        budget: &'a mut UnpackBudget,
+    ) -> ScanContext<'a> {
+        let rules = (orders.patterns != Action::Off).then_some(&*self.rules);
+        ScanContext { vault: &self.vault, rules, matches, budget }
+    }
+}
+
+/// The scan of one text on its way out.
 pub struct Scan {
     knowledge: Knowledge,
     orders: Orders,
-    /// None: nothing is held back.
-    front: Option<Front>,
-    layer: Layer,
-    packed: Option<(Decoder, Layer)>,
-    found: Found,
+    /// `None`: nothing is held back, and nothing overwritten.
+    hold_back: Option<HoldBack>,
+    scanner: TextScanner,
+    /// For a body that says that it is compressed: its decoder, and the scanner of what that makes.
+    compressed: Option<(Decoder, TextScanner)>,
+    matches: Matches,
     budget: UnpackBudget,
-    /// Those that pass.
-    told: Vec<Subject>,
+    /// Subjects that were found, pass, and are in `notes` once.
+    noted: Vec<Subject>,
     notes: Vec<Finding>,
 }
 
 impl Scan {
-    /// A text that is passed on while it is read.
+    /// Scans a text that is passed on while it is read.
     pub fn passing(knowledge: &Knowledge, orders: Orders) -> Scan {
-        Scan::new(knowledge, orders, Some(Front::default()))
+        Scan::new(knowledge, orders, Some(HoldBack::default()))
     }
 
-    /// A text that is only looked at.
+    /// Scans a text that is only looked at.
     pub fn looking(knowledge: &Knowledge, orders: Orders) -> Scan {
         Scan::new(knowledge, orders, None)
     }
 
-    fn new(knowledge: &Knowledge, orders: Orders, front: Option<Front>) -> Scan {
-        let seat = if front.is_some() { Seat::Outer } else { Seat::Inner };
-        let layer = Layer::new(seat, 0, String::new());
-        let knowledge = knowledge.clone();
-        let (found, budget, told, notes) = (Found::new(), UnpackBudget::default(), Vec::new(), Vec::new());
-        Scan { knowledge, orders, front, layer, packed: None, found, budget, told, notes }
+    fn new(knowledge: &Knowledge, orders: Orders, hold_back: Option<HoldBack>) -> Scan {
+        let origin = if hold_back.is_some() { TextOrigin::HeldBack } else { TextOrigin::Inner };
+        Scan {
+            knowledge: knowledge.clone(),
+            orders,
+            hold_back,
+            scanner: TextScanner::new(origin, 0, String::new()),
+            compressed: None,
+            matches: Matches::new(),
+            budget: UnpackBudget::default(),
+            noted: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
-    /// The text says that it is compressed.
+    /// The text says that it is compressed: what `decoder` makes of it is scanned as well.
     pub fn unpacking(mut self, decoder: Decoder) -> Scan {
-        self.layer.leave_packed();
-        self.packed = Some((decoder, Layer::new(Seat::Inner, 0, "compressed".to_owned())));
+        self.scanner.skip_embedded_files();
+        self.compressed = Some((decoder, TextScanner::new(TextOrigin::Inner, 0, "compressed".to_owned())));
         self
     }
 
-    /// What may leave now goes to `into`.
+    /// Scans more of the text. What may leave now is appended to `into`.
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) -> Result<(), Stop> {
         let from = into.len();
-        match &mut self.front {
-            Some(front) => {
-                let passed = front.push((&self.knowledge, self.orders), bytes, into);
-                // What passes is met again where all readings are looked at.
-                let passing = front.notes.iter().filter(|note| note.done == Action::Warn);
-                self.told.extend(passing.map(|note| note.subject));
-                self.notes.append(&mut front.notes);
+        match &mut self.hold_back {
+            Some(hold_back) => {
+                let passed = hold_back.push(&self.knowledge, self.orders, bytes, into);
+                // What passes is met again by the scanner: it is not noted twice.
+                let passing = hold_back.notes.iter().filter(|note| note.done == Action::Warn);
+                self.noted.extend(passing.map(|note| note.subject));
+                self.notes.append(&mut hold_back.notes);
                 passed.map_err(Stop::Found)?;
             }
             None => into.extend_from_slice(bytes),
         }
         let text = into.split_off(from);
-        self.read(&text)?;
+        self.look(&text)?;
         into.extend_from_slice(&text);
-        let Some((decoder, layer)) = &mut self.packed else { return Ok(()) };
-        let rules = (self.orders.patterns != Action::Off).then_some(&*self.knowledge.rules);
-        let hunt = &mut Hunt { vault: &self.knowledge.vault, rules, found: &mut self.found, budget: &mut self.budget };
-        let mut broken = Ok(());
+        let Some((decoder, scanner)) = &mut self.compressed else { return Ok(()) };
+        let context = &mut self.knowledge.context(self.orders, &mut self.matches, &mut self.budget);
+        let mut decoded = Ok(());
         for part in bytes.chunks(PART) {
             let mut plain = Vec::new();
-            broken = broken.and(decoder.push(part, &mut plain));
-            layer.push(hunt, &plain);
+            decoded = decoded.and(decoder.push(part, &mut plain));
+            scanner.push(context, &plain);
         }
         self.judge()?;
-        broken.map_err(|broken| Stop::Unread(broken.0))
+        decoded.map_err(|broken| Stop::Unread(broken.0))
     }
 
-    /// The text is whole.
+    /// The text has ended: what was held back is decided. What of it may leave is appended to `into`.
     pub fn finish(&mut self, into: &mut Vec<u8>) -> Result<(), Stop> {
         let mut rest = Vec::new();
-        if let Some(front) = &mut self.front {
-            let passed = front.finish((&self.knowledge, self.orders), &mut rest);
-            self.notes.append(&mut front.notes);
+        if let Some(hold_back) = &mut self.hold_back {
+            let passed = hold_back.finish(&self.knowledge, self.orders, &mut rest);
+            self.notes.append(&mut hold_back.notes);
             passed.map_err(Stop::Found)?;
         }
-        self.read(&rest)?;
-        let rules = (self.orders.patterns != Action::Off).then_some(&*self.knowledge.rules);
-        let hunt = &mut Hunt { vault: &self.knowledge.vault, rules, found: &mut self.found, budget: &mut self.budget };
-        self.layer.finish(hunt);
-        let mut whole = Ok(());
-        if let Some((decoder, layer)) = &mut self.packed {
+        self.look(&rest)?;
+        let context = &mut self.knowledge.context(self.orders, &mut self.matches, &mut self.budget);
+        self.scanner.finish(context);
+        let mut decoded = Ok(());
+        if let Some((decoder, scanner)) = &mut self.compressed {
             let mut plain = Vec::new();
-            whole = decoder.finish(&mut plain);
-            layer.push(hunt, &plain);
-            layer.finish(hunt);
+            decoded = decoder.finish(&mut plain);
+            scanner.push(context, &plain);
+            scanner.finish(context);
         }
         self.judge()?;
-        whole.map_err(|broken| Stop::Unread(broken.0))?;
+        decoded.map_err(|broken| Stop::Unread(broken.0))?;
         into.append(&mut rest);
         Ok(())
     }
 
-    /// A whole text, at once.
+    /// Scans more of a text of which nothing is held back.
     pub fn look(&mut self, text: &[u8]) -> Result<(), Stop> {
-        self.read(text)
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.budget.add_outer(text.len());
+        let context = &mut self.knowledge.context(self.orders, &mut self.matches, &mut self.budget);
+        self.scanner.push(context, text);
+        self.judge()
     }
 
     pub fn has_notes(&self) -> bool {
         !self.notes.is_empty()
     }
 
-    /// What the value of a finding of this scan is called; patterns are no values.
+    /// What the value of a finding of this scan is called; only values have names.
     pub fn name_of(&self, finding: &Finding) -> Option<&str> {
         match finding.subject {
             Subject::Known(_, value) => Some(&self.knowledge.vault.names[value]),
@@ -202,28 +227,18 @@ impl Scan {
         }
     }
 
-    /// What was found and did not stop it, each once.
+    /// Takes what was found since the last call and did not stop the text, each subject once.
     pub fn notes(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.notes)
     }
 
-    fn read(&mut self, text: &[u8]) -> Result<(), Stop> {
-        if text.is_empty() {
-            return Ok(());
-        }
-        self.budget.add_outer(text.len());
-        let rules = (self.orders.patterns != Action::Off).then_some(&*self.knowledge.rules);
-        let hunt = &mut Hunt { vault: &self.knowledge.vault, rules, found: &mut self.found, budget: &mut self.budget };
-        self.layer.push(hunt, text);
-        self.judge()
-    }
-
+    /// Decides about what the scanners have found.
     fn judge(&mut self) -> Result<(), Stop> {
-        for (what, how) in std::mem::take(&mut self.found) {
-            let subject = match what {
-                What::Unit(unit) => self.knowledge.vault.subject(unit),
-                What::Pattern(name) => Subject::Pattern(name),
-                What::Unreadable(what) => Subject::Unreadable(what),
+        for (target, how) in std::mem::take(&mut self.matches) {
+            let subject = match target {
+                Target::Unit(unit) => self.knowledge.vault.subject(unit),
+                Target::Pattern(name) => Subject::Pattern(name),
+                Target::Unreadable(what) => Subject::Unreadable(what),
             };
             let done = match self.orders.about(subject) {
                 Action::Mask => self.orders.stuck,
@@ -232,9 +247,9 @@ impl Scan {
             let finding = Finding { subject, how, done };
             match done {
                 Action::Off => {}
-                Action::Warn if self.told.contains(&subject) => {}
+                Action::Warn if self.noted.contains(&subject) => {}
                 Action::Warn => {
-                    self.told.push(subject);
+                    self.noted.push(subject);
                     self.notes.push(finding);
                 }
                 Action::Block | Action::Mask => return Err(Stop::Found(Finding { done: Action::Block, ..finding })),

@@ -75,22 +75,22 @@ const ENCODINGS: &[Encoding] = &[
     ("base64 in lines", |t| lines(&base64(t), 8)),
     ("base64 twice", |t| base64(&base64(t))),
     ("base64 thrice", |t| base64(&base64(&base64(t)))),
-    ("base64 of hex", |t| base64(&super::forms::hex(t))),
+    ("base64 of hex", |t| base64(&crate::encode::hex(t))),
     ("base64 of percent", |t| base64(&each(t, |b| format!("%{b:02x}")))),
     ("percent of base64", |t| each(&base64(t), |b| format!("%{b:02X}"))),
-    ("hex", super::forms::hex),
-    ("hex, upper", |t| super::forms::hex(t).to_ascii_uppercase()),
+    ("hex", crate::encode::hex),
+    ("hex, upper", |t| crate::encode::hex(t).to_ascii_uppercase()),
     ("hex with colons", |t| each(t, |b| format!("{b:02x}:"))),
     ("hex with blanks", |t| each(t, |b| format!("{b:02x} "))),
     ("hex with 0x", |t| each(t, |b| format!("0x{b:02x}, "))),
     ("hex with backslashes", |t| each(t, |b| format!("\\x{b:02x}"))),
-    ("hex of base64", |t| super::forms::hex(&base64(t))),
+    ("hex of base64", |t| crate::encode::hex(&base64(t))),
     ("hexdump", dump),
     ("numbers", |t| each(t, |b| format!("{b}, "))),
     ("octal", |t| each(t, |b| format!("\\{b:03o}"))),
     ("bits", |t| each(t, |b| format!("{b:08b} "))),
-    ("reversed", super::forms::reversed),
-    ("rot13", |t| super::forms::all(&t[..t.len()]).into_iter().find(|form| form.0 == "rot13").unwrap().1),
+    ("reversed", crate::encode::reversed),
+    ("rot13", crate::encode::rot13),
     ("json", |t| each(t, |b| format!("\\u{b:04x}"))),
     ("html", |t| each(t, |b| format!("&#{b};"))),
     ("html hex", |t| each(t, |b| format!("&#x{b:x};"))),
@@ -104,7 +104,7 @@ const ENCODINGS: &[Encoding] = &[
     ("gzip", gzip),
     ("zlib", zlib),
     ("gzip, then base64", |t| base64(&gzip(t))),
-    ("gzip, then hex", |t| super::forms::hex(&gzip(t))),
+    ("gzip, then hex", |t| crate::encode::hex(&gzip(t))),
     ("base64, then gzip", |t| gzip(&base64(t))),
     ("parameters", |t| {
         let part = |(n, part): (usize, &[u8])| format!("&part{n}={}", String::from_utf8_lossy(part)).into_bytes();
@@ -170,7 +170,7 @@ fn what_is_overwritten_keeps_its_length_and_stays_readable() {
     let coded = encode_base64(format!("the pin is {PIN} indeed").as_bytes());
     let text = format!(
         "{{\"a\":\"{PIN}\",\"b\":\"{coded}\",\"c\":\"{}\"}}",
-        String::from_utf8(forms::hex(PIN.as_bytes())).unwrap()
+        String::from_utf8(crate::encode::hex(PIN.as_bytes())).unwrap()
     );
     for part in [1, 5, 64, 4096] {
         let chunks: Vec<&[u8]> = text.as_bytes().chunks(part).collect();
@@ -187,7 +187,7 @@ fn what_is_overwritten_keeps_its_length_and_stays_readable() {
         assert!(value["c"].as_str().unwrap().ends_with(&"0".repeat(2 * PIN.len() - 3)));
         assert!(notes.iter().all(|note| note.done == Action::Mask) && notes.len() == 3, "{notes:?}");
     }
-    // What cannot be overwritten: told on the model's host, stopped elsewhere; what only the gate has is stopped there, too.
+    // Target cannot be overwritten: told on the model's host, stopped elsewhere; what only the gate has is stopped there, too.
     let hidden = [b"x ".to_vec(), base64(&base64(PIN.as_bytes()))].concat();
     let (out, ended, notes) = run(&knowledge, MODEL, &[&hidden]);
     assert_eq!((out, ended, notes[0].done), (hidden.clone(), Ok(()), Action::Warn));
@@ -430,7 +430,7 @@ fn dlp_speed() {
         state
     };
     let size = 1 << 20;
-    let source = include_str!("layer.rs");
+    let source = include_str!("text_scanner.rs");
     let json = serde_json::to_string(&source.repeat(size / source.len())).unwrap();
     let binary: Vec<u8> = (0..size).map(|_| noise() as u8).collect();
     let hashes: String =

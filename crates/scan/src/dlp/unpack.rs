@@ -1,10 +1,10 @@
 //! Compressed files inside a text, wherever they begin: gzip, zlib, zstd and the entries of zip archives, known by their
 //! first bytes and unpacked as they stream.
 //!
-//! Every file that begins is read, so decoys in front of one do not hide it. What that may cost is bounded for the whole
+//! Every file that begins is read, so decoys in front of one do not hide it. Target that may cost is bounded for the whole
 //! text by an [`UnpackBudget`]; where it does not suffice, the text is reported as unreadable instead of being read in part.
 
-use super::layer::{Hunt, Layer, What, inner, note};
+use super::text_scanner::{ScanContext, Target, TextScanner, inner_scanner, record};
 use crate::codec::{Broken, Decoder, MAX_EXPANSION, PART, TOO_MUCH, UNMEASURED_BYTES};
 use memchr::{memchr_iter, memchr3_iter};
 
@@ -30,7 +30,7 @@ const ZIP_DEFLATE: u16 = 8;
 const TOO_MANY: &str = "more compressed files in one another than are read";
 const TOO_LARGE: &str = "compressed files that unpack to more than is read";
 
-/// What unpacking may cost, for one outermost text and all that is found inside it.
+/// Target unpacking may cost, for one outermost text and all that is found inside it.
 ///
 /// Open files hold at most [`MAX_HELD_BYTES`]; what all of them make is at most [`UNMEASURED_BYTES`], or
 /// [`MAX_EXPANSION`] times the outermost text where that is more.
@@ -86,7 +86,7 @@ impl Unpack {
         Unpack { path, depth, open: Vec::new(), tail: Vec::new() }
     }
 
-    pub fn push(&mut self, hunt: &mut Hunt, block: &[u8]) {
+    pub fn push(&mut self, context: &mut ScanContext, block: &[u8]) {
         let seam = self.tail.len();
         let mut text = std::mem::take(&mut self.tail);
         text.extend_from_slice(block);
@@ -102,59 +102,59 @@ impl Unpack {
                 && let Some(file) = OpenFile::recognise(rest)
             {
                 if at > fed {
-                    self.feed(hunt, &text[fed..at]);
+                    self.feed(context, &text[fed..at]);
                     fed = at;
                 }
                 // A file of many members is read by one decoder, so that a value cut in two by them is still one.
                 if !self.open.iter().any(|open| open.decoder.bytes_of_next_member() == Some(fed - at)) {
-                    self.begin(hunt, file, &text[at..fed]);
+                    self.begin(context, file, &text[at..fed]);
                 }
             }
             at += 1;
         }
-        self.feed(hunt, &text[fed..]);
+        self.feed(context, &text[fed..]);
         self.tail = text[text.len().saturating_sub(MAGIC_BYTES - 1)..].to_vec();
     }
 
     /// The text ends here: files that are still open end with it.
-    pub fn finish(&mut self, hunt: &mut Hunt) {
+    pub fn finish(&mut self, context: &mut ScanContext) {
         for mut file in std::mem::take(&mut self.open) {
             let mut out = Vec::new();
             // A file that was cut is read as far as it came.
             let _ = file.decoder.finish(&mut out);
-            self.scan(hunt, &mut file, &out);
-            file.close(hunt);
+            self.scan(context, &mut file, &out);
+            file.close(context);
         }
     }
 
-    fn begin(&mut self, hunt: &mut Hunt, mut file: OpenFile, first: &[u8]) {
-        if !hunt.budget.hold(OPEN_FILE_BYTES) {
-            self.report(hunt, TOO_MANY);
+    fn begin(&mut self, context: &mut ScanContext, mut file: OpenFile, first: &[u8]) {
+        if !context.budget.hold(OPEN_FILE_BYTES) {
+            self.report(context, TOO_MANY);
             return;
         }
         file.held = OPEN_FILE_BYTES;
-        if self.read(hunt, &mut file, first) {
+        if self.read(context, &mut file, first) {
             self.open.push(file);
         } else {
-            file.close(hunt);
+            file.close(context);
         }
     }
 
-    fn feed(&mut self, hunt: &mut Hunt, bytes: &[u8]) {
+    fn feed(&mut self, context: &mut ScanContext, bytes: &[u8]) {
         if self.open.is_empty() {
             return;
         }
         for mut file in std::mem::take(&mut self.open) {
-            if self.read(hunt, &mut file, bytes) {
+            if self.read(context, &mut file, bytes) {
                 self.open.push(file);
             } else {
-                file.close(hunt);
+                file.close(context);
             }
         }
     }
 
     /// False: it is no such file, it has ended, or it would cost too much.
-    fn read(&self, hunt: &mut Hunt, file: &mut OpenFile, bytes: &[u8]) -> bool {
+    fn read(&self, context: &mut ScanContext, file: &mut OpenFile, bytes: &[u8]) -> bool {
         let bytes = match &mut file.zip {
             None => bytes,
             Some(header) => match header.skip(bytes) {
@@ -174,23 +174,23 @@ impl Unpack {
             let decoded = file.decoder.push(part, &mut out);
             let window = OPEN_FILE_BYTES + file.decoder.window_bytes();
             if window > file.held {
-                if !hunt.budget.hold(window - file.held) {
-                    self.report(hunt, TOO_MANY);
+                if !context.budget.hold(window - file.held) {
+                    self.report(context, TOO_MANY);
                     return false;
                 }
                 file.held = window;
             }
-            if !hunt.budget.make(out.len()) {
-                self.report(hunt, TOO_LARGE);
+            if !context.budget.make(out.len()) {
+                self.report(context, TOO_LARGE);
                 return false;
             }
-            self.scan(hunt, file, &out);
+            self.scan(context, file, &out);
             match decoded {
                 Ok(()) if file.decoder.is_over() => return false,
                 Ok(()) => {}
-                // What made nothing was not a file, but bytes that begin like one.
+                // Target made nothing was not a file, but bytes that begin like one.
                 Err(TOO_MUCH) if file.scanner.is_some() => {
-                    self.report(hunt, TOO_LARGE);
+                    self.report(context, TOO_LARGE);
                     return false;
                 }
                 Err(Broken(_)) => return false,
@@ -199,15 +199,16 @@ impl Unpack {
         true
     }
 
-    fn scan(&self, hunt: &mut Hunt, file: &mut OpenFile, plain: &[u8]) {
+    fn scan(&self, context: &mut ScanContext, file: &mut OpenFile, plain: &[u8]) {
         if !plain.is_empty() {
-            let scanner = file.scanner.get_or_insert_with(|| Box::new(inner(&self.path, "compressed", self.depth)));
-            scanner.push(hunt, plain);
+            let scanner =
+                file.scanner.get_or_insert_with(|| Box::new(inner_scanner(&self.path, "compressed", self.depth)));
+            scanner.push(context, plain);
         }
     }
 
-    fn report(&self, hunt: &mut Hunt, why: &'static str) {
-        note(hunt.found, What::Unreadable(why), &self.path, "compressed");
+    fn report(&self, context: &mut ScanContext, why: &'static str) {
+        record(context.matches, Target::Unreadable(why), &self.path, "compressed");
     }
 }
 
@@ -221,7 +222,7 @@ struct OpenFile {
     /// Bytes of them that were tried.
     tried: usize,
     /// For what the decoder makes; `None`: it has made nothing yet.
-    scanner: Option<Box<Layer>>,
+    scanner: Option<Box<TextScanner>>,
     /// Bytes of the budget that it holds.
     held: usize,
 }
@@ -252,11 +253,11 @@ impl OpenFile {
         self.decoder.may_begin(&self.start)
     }
 
-    fn close(self, hunt: &mut Hunt) {
+    fn close(self, context: &mut ScanContext) {
         if let Some(mut scanner) = self.scanner {
-            scanner.finish(hunt);
+            scanner.finish(context);
         }
-        hunt.budget.release(self.held);
+        context.budget.release(self.held);
     }
 }
 

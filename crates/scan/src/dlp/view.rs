@@ -1,42 +1,44 @@
-//! A reading of a text that is a text again, and what it is read by.
+//! One way to read a text that gives a text again: a decoder, and the scanner of what it makes.
 
-use super::dump::Dump;
-use super::escapes::Escapes;
-use super::layer::Layer;
-use super::runs::Hex;
+use super::dump::DumpReader;
+use super::encoded_runs::HexRuns;
+use super::text_scanner::TextScanner;
+use super::unescape::Unescaper;
 
-/// A reading that is a text again.
 pub struct View {
+    /// What the encoding is called, for the agent.
     pub how: &'static str,
-    pub decoder: Decode,
-    /// What came while nothing called for it, and how much more is wanted of it.
-    pub quiet: Vec<u8>,
+    pub decoder: ViewDecoder,
+    /// The end of its text, as long as nothing is scanned.
+    pub before: Vec<u8>,
+    /// Bytes that are still scanned, though nothing was decoded in them.
     pub awake: usize,
-    pub inner: Option<Box<Layer>>,
+    /// `None`: nothing was decoded yet.
+    pub scanner: Option<Box<TextScanner>>,
 }
 
-pub enum Decode {
-    Escapes(Escapes),
-    /// Decoded for all such views at once.
+pub enum ViewDecoder {
+    Escapes(Unescaper),
+    /// Decoded for all views of base64 at once, by the scanner.
     Base64,
-    Hex(Hex),
-    Dump(Dump),
+    Hex(HexRuns),
+    Dump(DumpReader),
 }
 
 impl View {
-    pub fn new(how: &'static str, decoder: Decode) -> View {
-        View { how, decoder, quiet: Vec::new(), awake: 0, inner: None }
+    pub fn new(how: &'static str, decoder: ViewDecoder) -> View {
+        View { how, decoder, before: Vec::new(), awake: 0, scanner: None }
     }
 }
 
-impl Decode {
-    /// True: something in it calls for being read.
+impl ViewDecoder {
+    /// Appends the decoded text to `into`. True: something in these bytes was encoded.
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) -> bool {
         match self {
-            Decode::Escapes(escapes) => return escapes.push(bytes, into),
-            Decode::Base64 => {}
-            Decode::Hex(hex) => hex.push(bytes, into),
-            Decode::Dump(dump) => dump.push(bytes, into),
+            ViewDecoder::Escapes(unescaper) => return unescaper.push(bytes, into),
+            ViewDecoder::Base64 => {}
+            ViewDecoder::Hex(hex) => hex.push(bytes, into),
+            ViewDecoder::Dump(dump) => dump.push(bytes, into),
         }
         !into.is_empty()
     }

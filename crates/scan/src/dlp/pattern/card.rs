@@ -1,19 +1,20 @@
-//! Card numbers: an issuer's beginning and length, the sum right, written in groups or named as one, and none of those that
+//! CardReader numbers: an issuer's beginning and length, the sum right, written in groups or named as one, and none of those that
 //! handbooks print.
 
-use super::super::rows::{DIGITS, Kind, Rows, kind};
-use super::Hit;
+use super::super::byte_runs::{ByteClass, ByteRuns, DIGITS, byte_class};
+use super::PatternMatch;
 
 /// Bytes of the shortest one.
 const LEAST: usize = 15;
-static TEXT: Kind = kind(&[DIGITS, b" -"]);
+static TEXT: ByteClass = byte_class(&[DIGITS, b" -"]);
 
 /// Bytes behind a word such as `card` in which a number without groups counts, and bytes of both.
 const NEAR: usize = 64;
 pub const REACH: usize = NEAR + 20 + 4;
 
 /// Words that such numbers follow.
-const WORDS: [&[u8]; 10] = [b"card", b"Card", b"CARD", b"visa", b"Visa", b"VISA", b"cvv", b"CVV", b"cvc", b"pan\""];
+const WORDS: [&[u8]; 10] =
+    [b"card", b"CardReader", b"CARD", b"visa", b"Visa", b"VISA", b"cvv", b"CVV", b"cvc", b"pan\""];
 
 /// Printed in the documentation of payment services.
 const PRINTED: [&[u8]; 16] = [
@@ -36,41 +37,37 @@ const PRINTED: [&[u8]; 16] = [
 ];
 
 #[derive(Default)]
-pub struct Card {
+pub struct CardReader {
     digits: Vec<u8>,
     /// Lengths of the groups before the last one.
     groups: Vec<usize>,
     start: u64,
     last: u8,
-    /// What stood before the first digit.
+    /// Target stood before the first digit.
     joined: bool,
 }
 
-impl Card {
+impl CardReader {
     pub fn start(&self) -> Option<u64> {
         (self.digits.len() >= 8 && self.digits.len() <= 19).then_some(self.start)
     }
 
     /// `at`: bytes of the text before these; `before`: the last of them.
-    pub fn push(&mut self, bytes: &[u8], (before, at): (&[u8], u64), hits: &mut Vec<Hit>) {
-        let mut rows = Rows::new(bytes, &TEXT, LEAST);
+    pub fn push(&mut self, bytes: &[u8], before: &[u8], at: u64, hits: &mut Vec<PatternMatch>) {
+        let mut runs = ByteRuns::new(bytes, &TEXT, LEAST);
         let mut n = 0;
-        while n < bytes.len() {
+        loop {
             if self.digits.is_empty() {
-                let next = rows.from(n);
-                if next > n {
-                    self.last = bytes[next - 1];
-                    n = next;
-                    continue;
-                }
+                n = runs.skip_to_run_behind(n, &mut self.last);
             }
-            self.next((before, &bytes[..=n]), at + n as u64 + 1, hits);
+            let Some(read) = bytes.get(..=n) else { return };
+            self.next(before, read, at + n as u64 + 1, hits);
             n += 1;
         }
     }
 
     /// `before`, `read`: the last bytes of the text; `at`: how many it has.
-    fn next(&mut self, (before, read): (&[u8], &[u8]), at: u64, hits: &mut Vec<Hit>) {
+    fn next(&mut self, before: &[u8], read: &[u8], at: u64, hits: &mut Vec<PatternMatch>) {
         let byte = read[read.len() - 1];
         match byte {
             b'0'..=b'9' => {
@@ -94,7 +91,7 @@ impl Card {
                 if !joined && self.is_card() && (!self.groups.is_empty() || self.is_named(&[before, read].concat(), at))
                 {
                     let end = if self.last.is_ascii_digit() { at - 1 } else { at - 2 };
-                    hits.push(Hit { name: "a card number", start: self.start, end });
+                    hits.push(PatternMatch { name: "a card number", start: self.start, end });
                 }
                 self.digits.clear();
                 self.groups.clear();

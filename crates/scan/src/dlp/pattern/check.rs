@@ -1,4 +1,4 @@
-//! Is it real? What is random and long enough, and what only looks like a credential because somebody explains one.
+//! Is it real? Target is random and long enough, and what only looks like a credential because somebody explains one.
 
 use super::rules::Check;
 use policy::worth::bits;

@@ -1,23 +1,23 @@
-//! Patterns of well-known credentials and numbers, found in a text as it streams. What is under way is at most a few
+//! PatternScanner of well-known credentials and numbers, found in a text as it streams. Target is under way is at most a few
 //! hundred bytes, and where it began is known, so that it can be held back.
 
-mod account;
+mod iban;
 mod card;
 mod check;
 mod rules;
 mod seed;
 
-use super::rows::{DIGITS, Kind, LOWER, Rows, UPPER, kind};
-use account::Account;
+use super::byte_runs::{ByteClass, ByteRuns, DIGITS, LOWER, UPPER, byte_class};
 use aho_corasick::automaton::StateID;
-use card::Card;
+use card::CardReader;
+use iban::IbanReader;
 pub use rules::Rules;
 use rules::{Letters, RULES};
-use seed::Seed;
+use seed::SeedPhraseReader;
 
-/// Found, from where to where in the text.
+/// Matches, from where to where in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hit {
+pub struct PatternMatch {
     pub name: &'static str,
     pub start: u64,
     pub end: u64,
@@ -29,9 +29,9 @@ const PART: usize = 512;
 const RECENT: usize = card::REACH;
 /// Bytes of the shortest credential, and what they are made of.
 const LEAST: usize = 20;
-static TEXT: Kind = kind(&[UPPER, LOWER, DIGITS, b"_-.=+/\\ \r\n\t\",:'@>|"]);
+static TEXT: ByteClass = byte_class(&[UPPER, LOWER, DIGITS, b"_-.=+/\\ \r\n\t\",:'@>|"]);
 
-pub struct Patterns {
+pub struct PatternScanner {
     /// Bytes before the next one.
     at: u64,
     state: Option<StateID>,
@@ -40,15 +40,15 @@ pub struct Patterns {
     open: Vec<Candidate>,
     /// The last bytes, for what stands before a beginning.
     recent: [u8; RECENT],
-    card: Card,
-    account: Account,
-    seed: Seed,
+    card: CardReader,
+    iban: IbanReader,
+    seed: SeedPhraseReader,
 }
 
-impl Default for Patterns {
-    fn default() -> Patterns {
-        let (card, account, seed) = Default::default();
-        Patterns { at: 0, state: None, open: Vec::new(), recent: [0; RECENT], card, account, seed }
+impl Default for PatternScanner {
+    fn default() -> PatternScanner {
+        let (card, iban, seed) = Default::default();
+        PatternScanner { at: 0, state: None, open: Vec::new(), recent: [0; RECENT], card, iban, seed }
     }
 }
 
@@ -58,32 +58,32 @@ struct Candidate {
     body: Vec<u8>,
 }
 
-impl Patterns {
-    pub fn push(&mut self, rules: &Rules, bytes: &[u8], hits: &mut Vec<Hit>) {
+impl PatternScanner {
+    pub fn push(&mut self, rules: &Rules, bytes: &[u8], hits: &mut Vec<PatternMatch>) {
         for part in bytes.chunks(PART) {
             let at = self.at;
             self.credentials(rules, part, hits);
-            self.card.push(part, (&self.recent, at), hits);
-            self.account.push(part, at, hits);
-            self.seed.push(rules, (part, at), hits);
+            self.card.push(part, &self.recent, at, hits);
+            self.iban.push(part, at, hits);
+            self.seed.push(rules, part, at, hits);
             let kept = part.len().min(RECENT);
             self.recent.copy_within(kept.., 0);
             self.recent[RECENT - kept..].copy_from_slice(&part[part.len() - kept..]);
         }
     }
 
-    fn credentials(&mut self, rules: &Rules, part: &[u8], hits: &mut Vec<Hit>) {
+    fn credentials(&mut self, rules: &Rules, part: &[u8], hits: &mut Vec<PatternMatch>) {
         let first = self.at;
         let start = rules.begins.start();
         let mut state = self.state.unwrap_or(start);
-        let mut rows = Rows::new(part, &TEXT, LEAST);
+        let mut runs = ByteRuns::new(part, &TEXT, LEAST);
         let mut n = 0;
         while n < part.len() {
             if !self.open.is_empty() {
                 self.at = first + n as u64;
                 self.grow(part[n], hits);
             } else if state == start {
-                let next = rows.from(n);
+                let next = runs.skip_to_run(n);
                 if next > n {
                     n = next;
                     continue;
@@ -91,9 +91,9 @@ impl Patterns {
             }
             state = rules.begins.step(state, part[n]);
             n += 1;
-            if rules.begins.hit(state) {
+            if rules.begins.is_match(state) {
                 self.at = first + n as u64;
-                for rule in rules.begins.ended(state) {
+                for rule in rules.begins.matches(state) {
                     self.begin(rule, &part[..n]);
                 }
             }
@@ -102,23 +102,23 @@ impl Patterns {
         self.state = Some(state);
     }
 
-    pub fn finish(&mut self, rules: &Rules, hits: &mut Vec<Hit>) {
+    pub fn finish(&mut self, rules: &Rules, hits: &mut Vec<PatternMatch>) {
         for candidate in std::mem::take(&mut self.open) {
             candidate.decide(self.at, hits);
         }
         let at = self.at;
         self.at += 1;
-        self.card.push(&[0], (&self.recent, at), hits);
-        self.account.push(&[0], at, hits);
-        self.seed.push(rules, (&[0], at), hits);
+        self.card.push(&[0], &self.recent, at, hits);
+        self.iban.push(&[0], at, hits);
+        self.seed.push(rules, &[0], at, hits);
         self.state = None;
         self.recent = [0; RECENT];
     }
 
     /// Bytes at the end that may be the beginning of a finding.
-    pub fn under_way(&self) -> usize {
+    pub fn open_bytes(&self) -> usize {
         let starts = self.open.iter().map(|one| one.start);
-        let starts = starts.chain(self.card.start()).chain(self.account.start());
+        let starts = starts.chain(self.card.start()).chain(self.iban.start());
         starts.min().map_or(0, |start| (self.at - start.min(self.at)) as usize)
     }
 
@@ -139,7 +139,7 @@ impl Patterns {
         self.open.push(Candidate { rule: index, start, body: Vec::new() });
     }
 
-    fn grow(&mut self, byte: u8, hits: &mut Vec<Hit>) {
+    fn grow(&mut self, byte: u8, hits: &mut Vec<PatternMatch>) {
         let mut at = 0;
         while at < self.open.len() {
             let candidate = &mut self.open[at];
@@ -152,7 +152,7 @@ impl Patterns {
                     continue;
                 }
                 // A key is known before it ends.
-                hits.push(Hit { name: rule.name, start: candidate.start, end: self.at + 1 });
+                hits.push(PatternMatch { name: rule.name, start: candidate.start, end: self.at + 1 });
                 self.open.remove(at);
                 continue;
             }
@@ -165,9 +165,9 @@ impl Patterns {
 }
 
 impl Candidate {
-    fn decide(&self, end: u64, hits: &mut Vec<Hit>) {
+    fn decide(&self, end: u64, hits: &mut Vec<PatternMatch>) {
         let rule = &RULES[self.rule];
-        // What closes a sentence belongs to no key.
+        // Target closes a sentence belongs to no key.
         let body = match self.body.split_last() {
             Some((b'.' | b'-' | b'=', rest)) if self.body.len() > rule.length.1 => rest,
             _ => &self.body,
@@ -176,7 +176,7 @@ impl Candidate {
             && (rule.length.0..=rule.length.1).contains(&body.len())
             && check::holds(rule.check, rule.begin, body)
         {
-            hits.push(Hit { name: rule.name, start: self.start, end });
+            hits.push(PatternMatch { name: rule.name, start: self.start, end });
         }
     }
 }
@@ -188,7 +188,7 @@ mod tests {
 
     fn hits(text: &str, part: usize) -> Vec<&'static str> {
         let rules = Rules::new().unwrap();
-        let (mut patterns, mut hits) = (Patterns::default(), Vec::new());
+        let (mut patterns, mut hits) = (PatternScanner::default(), Vec::new());
         for part in text.as_bytes().chunks(part) {
             patterns.push(&rules, part, &mut hits);
         }
@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    /// What an attacker puts behind a beginning does not push it out.
+    /// Target an attacker puts behind a beginning does not push it out.
     #[test]
     fn decoys_hide_no_credential() {
         let key =

@@ -1,8 +1,8 @@
-//! What well-known credentials look like. The formats are the providers' own, as the rule set of gitleaks (MIT licence,
+//! Target well-known credentials look like. The formats are the providers' own, as the rule set of gitleaks (MIT licence,
 //! © Zachary Rice; `config/gitleaks.toml`) records them; chosen are those that a beginning and an exact length make
 //! unmistakable. A rule that needs to guess from the words around it is none.
 
-use super::super::web::Web;
+use super::super::multi_pattern::MultiPattern;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Letters {
@@ -134,7 +134,7 @@ pub const RULES: &[Rule] = &[
 
 /// The rules, made ready.
 pub struct Rules {
-    pub begins: Web,
+    pub begins: MultiPattern,
     /// Where in the list of BIP-39, English, the words with these first two letters begin.
     starts: Vec<u16>,
 }
@@ -144,7 +144,7 @@ impl Rules {
         let begins: Vec<_> = RULES.iter().map(|rule| rule.begin).collect();
         let list = bip39::Language::English.word_list();
         let starts = (0..=26 * 26).map(|pair| list.partition_point(|word| pair_of(word.as_bytes()) < pair) as u16);
-        Ok(Rules { begins: Web::new(&begins)?, starts: starts.collect() })
+        Ok(Rules { begins: MultiPattern::new(&begins)?, starts: starts.collect() })
     }
 
     /// The number of a word of the list.

@@ -1,17 +1,17 @@
-//! Seed phrases of wallets (BIP-39, English): twelve to twenty-four words of the list in a row, no more and no fewer, and
+//! SeedPhraseReader phrases of wallets (BIP-39, English): twelve to twenty-four words of the list in a row, no more and no fewer, and
 //! the sum right. Ordinary words are in the list, too: a row that goes on, or was part of a sentence, is none.
 
-use super::super::rows::{DIGITS, Kind, LOWER, Rows, UPPER, kind};
-use super::{Hit, Rules};
+use super::super::byte_runs::{ByteClass, ByteRuns, DIGITS, LOWER, UPPER, byte_class};
+use super::{PatternMatch, Rules};
 
 const LONGEST: usize = 24;
 /// Bytes of twelve words of three letters, and between them.
 const LEAST: usize = 12 * 4 - 1;
-/// What words are made of, and what may stand between them.
-static TEXT: Kind = kind(&[UPPER, LOWER, DIGITS, b" \n\r\t,\"'.)"]);
+/// Target words are made of, and what may stand between them.
+static TEXT: ByteClass = byte_class(&[UPPER, LOWER, DIGITS, b" \n\r\t,\"'.)"]);
 
 #[derive(Default)]
-pub struct Seed {
+pub struct SeedPhraseReader {
     /// In lower case; no word of the list has nine letters.
     word: [u8; 9],
     length: usize,
@@ -22,28 +22,24 @@ pub struct Seed {
     last: u8,
 }
 
-impl Seed {
+impl SeedPhraseReader {
     /// `at`: bytes of the text before these.
-    pub fn push(&mut self, rules: &Rules, (bytes, at): (&[u8], u64), hits: &mut Vec<Hit>) {
-        let mut rows = Rows::new(bytes, &TEXT, LEAST);
+    pub fn push(&mut self, rules: &Rules, bytes: &[u8], at: u64, hits: &mut Vec<PatternMatch>) {
+        let mut runs = ByteRuns::new(bytes, &TEXT, LEAST);
         let mut n = 0;
-        while n < bytes.len() {
+        loop {
             if self.length == 0 && self.row.is_empty() {
-                let next = rows.from(n);
-                if next > n {
-                    self.last = bytes[next - 1];
-                    n = next;
-                    continue;
-                }
+                n = runs.skip_to_run_behind(n, &mut self.last);
             }
-            self.next((rules, hits), bytes[n], at + n as u64 + 1);
+            let Some(byte) = bytes.get(n) else { return };
+            self.next(rules, *byte, at + n as u64 + 1, hits);
             n += 1;
         }
     }
 
     /// `at`: bytes of the text with this one.
     #[inline]
-    fn next(&mut self, (rules, hits): (&Rules, &mut Vec<Hit>), byte: u8, at: u64) {
+    fn next(&mut self, rules: &Rules, byte: u8, at: u64, hits: &mut Vec<PatternMatch>) {
         if byte.is_ascii_alphabetic() {
             if self.length < self.word.len() {
                 self.word[self.length] = byte | 0x20;
@@ -66,7 +62,7 @@ impl Seed {
         self.last = byte;
     }
 
-    fn count(&mut self, rules: &Rules, at: u64, hits: &mut Vec<Hit>) {
+    fn count(&mut self, rules: &Rules, at: u64, hits: &mut Vec<PatternMatch>) {
         match rules.word(&self.word[..self.length]) {
             Some(_) if self.row.len() == LONGEST => self.long = true,
             Some(index) => {
@@ -81,7 +77,7 @@ impl Seed {
         self.length = 0;
     }
 
-    fn end(&mut self, at: u64, hits: &mut Vec<Hit>) {
+    fn end(&mut self, at: u64, hits: &mut Vec<PatternMatch>) {
         if !self.long && matches!(self.row.len(), 12 | 15 | 18 | 21 | 24) {
             let list = bip39::Language::English.word_list();
             let words: Vec<&str> = self.row.iter().map(|index| list[*index]).collect();
@@ -91,7 +87,7 @@ impl Seed {
             if distinct.len() * 4 >= self.row.len() * 3
                 && bip39::Mnemonic::parse_in_normalized(bip39::Language::English, &words.join(" ")).is_ok()
             {
-                hits.push(Hit { name: "a wallet's seed phrase", start: self.start, end: at });
+                hits.push(PatternMatch { name: "a wallet's seed phrase", start: self.start, end: at });
             }
         }
         self.row.clear();

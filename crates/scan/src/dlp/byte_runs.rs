@@ -1,24 +1,24 @@
-//! Rows of bytes of one kind that are long enough to matter, found without a look at every byte: one that breaks a row
+//! ByteRuns of bytes of one kind that are long enough to matter, found without a look at every byte: one that breaks a row
 //! rules out all that begin before it.
 
 /// The rows of one text.
-pub struct Rows<'a> {
+pub struct ByteRuns<'a> {
     text: &'a [u8],
-    kind: &'static Kind,
+    class: &'static ByteClass,
     least: usize,
     /// No byte breaks a row between the last answer and here.
     clear: usize,
 }
 
 /// Which bytes a row is made of.
-pub type Kind = [bool; 256];
+pub type ByteClass = [bool; 256];
 
 pub const UPPER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 pub const LOWER: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
 pub const DIGITS: &[u8] = b"0123456789";
 
 /// All of these bytes.
-pub const fn kind(parts: &[&[u8]]) -> Kind {
+pub const fn byte_class(parts: &[&[u8]]) -> ByteClass {
     let mut kind = [false; 256];
     let mut part = 0;
     while part < parts.len() {
@@ -32,16 +32,27 @@ pub const fn kind(parts: &[&[u8]]) -> Kind {
     kind
 }
 
-impl<'a> Rows<'a> {
+impl<'a> ByteRuns<'a> {
     /// `least`: bytes of a row that matters.
-    pub fn new(text: &'a [u8], kind: &'static Kind, least: usize) -> Rows<'a> {
-        Rows { text, kind, least, clear: 0 }
+    pub fn new(text: &'a [u8], class: &'static ByteClass, least: usize) -> ByteRuns<'a> {
+        ByteRuns { text, class, least, clear: 0 }
     }
 
-    /// The first place from here on where a row begins that is long enough, or that the end of the text cuts off.
+    /// The first place from `at` on where a run begins that is long enough, or that the end of the text cuts off.
     #[inline]
-    pub fn from(&mut self, at: usize) -> usize {
+    pub fn skip_to_run(&mut self, at: usize) -> usize {
         if (at + self.least).min(self.text.len()) <= self.clear { at } else { self.search(at) }
+    }
+
+    /// Like [`skip_to_run`](ByteRuns::skip_to_run), for a reader that wants to know the byte before: it is put into `last`
+    /// where bytes are skipped.
+    #[inline]
+    pub fn skip_to_run_behind(&mut self, at: usize, last: &mut u8) -> usize {
+        let next = self.skip_to_run(at);
+        if next > at {
+            *last = self.text[next - 1];
+        }
+        next
     }
 
     fn search(&mut self, mut at: usize) -> usize {
@@ -49,7 +60,7 @@ impl<'a> Rows<'a> {
             let end = (at + self.least).min(self.text.len());
             let unseen = at.max(self.clear);
             let unseen = &self.text[unseen.min(end)..end];
-            match unseen.iter().rposition(|byte| !self.kind[usize::from(*byte)]) {
+            match unseen.iter().rposition(|byte| !self.class[usize::from(*byte)]) {
                 Some(last) => at = end - unseen.len() + last + 1,
                 None => {
                     self.clear = end.max(self.clear);
@@ -65,13 +76,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    static KIND: Kind = kind(&[b"ab"]);
+    static CLASS: ByteClass = byte_class(&[b"ab"]);
 
     #[test]
     fn rows_begin_behind_what_breaks_them() {
-        let mut rows = Rows::new(b"aab-ab-aaab--a", &KIND, 4);
-        assert_eq!((rows.from(0), rows.from(7), rows.from(8), rows.from(13)), (7, 7, 13, 13));
-        assert_eq!(rows.from(14), 14);
+        let mut runs = ByteRuns::new(b"aab-ab-aaab--a", &CLASS, 4);
+        assert_eq!(
+            (runs.skip_to_run(0), runs.skip_to_run(7), runs.skip_to_run(8), runs.skip_to_run(13)),
+            (7, 7, 13, 13)
+        );
+        assert_eq!(runs.skip_to_run(14), 14);
     }
 
     proptest! {
@@ -80,10 +94,10 @@ mod tests {
         #[test]
         fn no_row_is_missed(text in "[ab-]{0,40}|[ab]{0,9}-[ab]{0,9}-[ab]{0,9}", least in 1usize..9, step in 1usize..7) {
             let text = text.as_bytes();
-            let mut rows = Rows::new(text, &KIND, least);
+            let mut runs = ByteRuns::new(text, &CLASS, least);
             let mut at = 0;
             while at < text.len() {
-                let next = rows.from(at);
+                let next = runs.skip_to_run(at);
                 let long = |from: &usize| {
                     let end = (from + least).min(text.len());
                     text[*from..end].iter().all(|byte| *byte != b'-')

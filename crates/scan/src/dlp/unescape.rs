@@ -1,27 +1,27 @@
-//! Escapes taken out of a text as it streams: percent, backslashes of many languages, HTML, quoted-printable. Bytes in,
-//! bytes out, at most [`LONGEST`] of them kept.
+//! Unescaper taken out of a text as it streams: percent, backslashes of many languages, HTML, quoted-printable. Bytes in,
+//! bytes out, at most [`MAX_ESCAPE_BYTES`] of them kept.
 
 use memchr::{memchr, memchr3};
 
 /// Bytes of an escape.
-const LONGEST: usize = 12;
+const MAX_ESCAPE_BYTES: usize = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum EscapeSyntax {
     /// `%41`, `%u0041`, `\x41`, `\u0041`, `\U00000041`, `\u{41}`, `\101`, `\n`, `\/`, `&#65;`, `&#x41;`, `&amp;`.
-    Signs,
+    Code,
     /// `=41`, and `=` at the end of a line.
-    Printable,
+    QuotedPrintable,
 }
 
-pub struct Escapes {
-    kind: Kind,
+pub struct Unescaper {
+    syntax: EscapeSyntax,
     begun: Vec<u8>,
     /// The first half of a character outside the basic plane.
     high: u32,
 }
 
-enum Step {
+enum EscapeStep {
     More,
     /// None of ours.
     No,
@@ -31,9 +31,9 @@ enum Step {
     Nothing,
 }
 
-impl Escapes {
-    pub fn new(kind: Kind) -> Escapes {
-        Escapes { kind, begun: Vec::new(), high: 0 }
+impl Unescaper {
+    pub fn new(syntax: EscapeSyntax) -> Unescaper {
+        Unescaper { syntax, begun: Vec::new(), high: 0 }
     }
 
     /// Gives the text without escapes to `into`; true: there was one.
@@ -43,9 +43,9 @@ impl Escapes {
         while at < bytes.len() {
             if self.begun.is_empty() {
                 let rest = &bytes[at..];
-                let begins = match self.kind {
-                    Kind::Signs => memchr3(b'%', b'\\', b'&', rest),
-                    Kind::Printable => memchr(b'=', rest),
+                let begins = match self.syntax {
+                    EscapeSyntax::Code => memchr3(b'%', b'\\', b'&', rest),
+                    EscapeSyntax::QuotedPrintable => memchr(b'=', rest),
                 };
                 let plain = begins.unwrap_or(rest.len());
                 into.extend_from_slice(&rest[..plain]);
@@ -63,17 +63,17 @@ impl Escapes {
                 continue;
             }
             self.begun.push(byte);
-            changed |= self.settle(into);
+            changed |= self.resolve_escape(into);
         }
         changed
     }
 
-    /// What was begun and never became an escape.
+    /// Target was begun and never became an escape.
     pub fn finish(&mut self, into: &mut Vec<u8>) {
         into.append(&mut self.begun);
     }
 
-    fn settle(&mut self, into: &mut Vec<u8>) -> bool {
+    fn resolve_escape(&mut self, into: &mut Vec<u8>) -> bool {
         let step = match self.begun[0] {
             b'%' => percent(&self.begun[1..]),
             b'\\' => backslash(&self.begun[1..]),
@@ -81,20 +81,20 @@ impl Escapes {
             _ => printable(&self.begun[1..]),
         };
         match step {
-            Step::More if self.begun.len() < LONGEST => return false,
-            Step::More | Step::No => {
+            EscapeStep::More if self.begun.len() < MAX_ESCAPE_BYTES => return false,
+            EscapeStep::More | EscapeStep::No => {
                 // Its first byte is only itself; another escape may begin right behind it.
                 let rest = self.begun.split_off(1);
                 into.append(&mut self.begun);
                 return self.push(&rest, into);
             }
-            Step::Byte(byte) => into.push(byte),
-            Step::Char(code @ 0xd800..=0xdbff) => self.high = code,
-            Step::Char(code @ 0xdc00..=0xdfff) => {
+            EscapeStep::Byte(byte) => into.push(byte),
+            EscapeStep::Char(code @ 0xd800..=0xdbff) => self.high = code,
+            EscapeStep::Char(code @ 0xdc00..=0xdfff) => {
                 write(0x10000 + ((self.high.max(0xd800) - 0xd800) << 10) + (code - 0xdc00), into);
             }
-            Step::Char(code) => write(code, into),
-            Step::Nothing => {}
+            EscapeStep::Char(code) => write(code, into),
+            EscapeStep::Nothing => {}
         }
         self.begun.clear();
         true
@@ -108,73 +108,75 @@ fn write(code: u32, into: &mut Vec<u8>) {
 }
 
 /// Exactly `count` digits of hex.
-fn digits(text: &[u8], count: usize, done: fn(u32) -> Step) -> Step {
+fn digits(text: &[u8], count: usize, done: fn(u32) -> EscapeStep) -> EscapeStep {
     let mut code = 0;
     for byte in text.iter().take(count) {
         match char::from(*byte).to_digit(16) {
             Some(digit) => code = code << 4 | digit,
-            None => return Step::No,
+            None => return EscapeStep::No,
         }
     }
-    if text.len() < count { Step::More } else { done(code) }
+    if text.len() < count { EscapeStep::More } else { done(code) }
 }
 
-fn byte(code: u32) -> Step {
-    Step::Byte(code as u8)
+fn byte(code: u32) -> EscapeStep {
+    EscapeStep::Byte(code as u8)
 }
 
-fn percent(text: &[u8]) -> Step {
+fn percent(text: &[u8]) -> EscapeStep {
     match text {
-        [b'u' | b'U', rest @ ..] => digits(rest, 4, Step::Char),
+        [b'u' | b'U', rest @ ..] => digits(rest, 4, EscapeStep::Char),
         _ => digits(text, 2, byte),
     }
 }
 
-fn backslash(text: &[u8]) -> Step {
+fn backslash(text: &[u8]) -> EscapeStep {
     match text {
-        [] => Step::More,
-        [b'n', ..] => Step::Byte(b'\n'),
-        [b'r', ..] => Step::Byte(b'\r'),
-        [b't' | b'b' | b'f' | b'v', ..] => Step::Byte(b' '),
-        [c @ (b'"' | b'\'' | b'/' | b'\\' | b'`' | b'$'), ..] => Step::Byte(*c),
-        [b'\n', ..] => Step::Nothing,
+        [] => EscapeStep::More,
+        [b'n', ..] => EscapeStep::Byte(b'\n'),
+        [b'r', ..] => EscapeStep::Byte(b'\r'),
+        [b't' | b'b' | b'f' | b'v', ..] => EscapeStep::Byte(b' '),
+        [c @ (b'"' | b'\'' | b'/' | b'\\' | b'`' | b'$'), ..] => EscapeStep::Byte(*c),
+        [b'\n', ..] => EscapeStep::Nothing,
         [b'x', rest @ ..] => digits(rest, 2, byte),
         [b'u', b'{', rest @ ..] => match rest.split_last() {
-            Some((b'}', inner)) => digits(inner, inner.len(), Step::Char),
-            _ if rest.len() > 6 => Step::No,
-            _ => Step::More,
+            Some((b'}', inner)) => digits(inner, inner.len(), EscapeStep::Char),
+            _ if rest.len() > 6 => EscapeStep::No,
+            _ => EscapeStep::More,
         },
-        [b'u', rest @ ..] => digits(rest, 4, Step::Char),
-        [b'U', rest @ ..] => digits(rest, 8, Step::Char),
+        [b'u', rest @ ..] => digits(rest, 4, EscapeStep::Char),
+        [b'U', rest @ ..] => digits(rest, 8, EscapeStep::Char),
         [b'0'..=b'3', rest @ ..] => match rest {
-            [] => Step::More,
-            [b'0'..=b'7'] => Step::More,
-            [a @ b'0'..=b'7', b @ b'0'..=b'7', ..] => Step::Byte((text[0] - b'0') << 6 | (a - b'0') << 3 | (b - b'0')),
-            _ => Step::No,
+            [] => EscapeStep::More,
+            [b'0'..=b'7'] => EscapeStep::More,
+            [a @ b'0'..=b'7', b @ b'0'..=b'7', ..] => {
+                EscapeStep::Byte((text[0] - b'0') << 6 | (a - b'0') << 3 | (b - b'0'))
+            }
+            _ => EscapeStep::No,
         },
-        _ => Step::No,
+        _ => EscapeStep::No,
     }
 }
 
-fn html(text: &[u8]) -> Step {
-    const NAMES: [(&[u8], Step); 14] = [
-        (b"amp;", Step::Byte(b'&')),
-        (b"lt;", Step::Byte(b'<')),
-        (b"gt;", Step::Byte(b'>')),
-        (b"quot;", Step::Byte(b'"')),
-        (b"apos;", Step::Byte(b'\'')),
-        (b"lowbar;", Step::Byte(b'_')),
-        (b"hyphen;", Step::Byte(b'-')),
-        (b"dash;", Step::Byte(b'-')),
-        (b"period;", Step::Byte(b'.')),
-        (b"plus;", Step::Byte(b'+')),
-        (b"sol;", Step::Byte(b'/')),
-        (b"equals;", Step::Byte(b'=')),
-        (b"nbsp;", Step::Byte(b' ')),
-        (b"shy;", Step::Nothing),
+fn html(text: &[u8]) -> EscapeStep {
+    const NAMES: [(&[u8], EscapeStep); 14] = [
+        (b"amp;", EscapeStep::Byte(b'&')),
+        (b"lt;", EscapeStep::Byte(b'<')),
+        (b"gt;", EscapeStep::Byte(b'>')),
+        (b"quot;", EscapeStep::Byte(b'"')),
+        (b"apos;", EscapeStep::Byte(b'\'')),
+        (b"lowbar;", EscapeStep::Byte(b'_')),
+        (b"hyphen;", EscapeStep::Byte(b'-')),
+        (b"dash;", EscapeStep::Byte(b'-')),
+        (b"period;", EscapeStep::Byte(b'.')),
+        (b"plus;", EscapeStep::Byte(b'+')),
+        (b"sol;", EscapeStep::Byte(b'/')),
+        (b"equals;", EscapeStep::Byte(b'=')),
+        (b"nbsp;", EscapeStep::Byte(b' ')),
+        (b"shy;", EscapeStep::Nothing),
     ];
     match text {
-        [] | [b'#'] | [b'#', b'x' | b'X'] => Step::More,
+        [] | [b'#'] | [b'#', b'x' | b'X'] => EscapeStep::More,
         [b'#', number @ ..] => {
             let (radix, number) = match number {
                 [b'x' | b'X', rest @ ..] => (16, rest),
@@ -188,9 +190,9 @@ fn html(text: &[u8]) -> Step {
                 .iter()
                 .try_fold(0u32, |sum, byte| sum.checked_mul(radix)?.checked_add(char::from(*byte).to_digit(radix)?));
             match (code, closed) {
-                (None, _) => Step::No,
-                (Some(_), false) => Step::More,
-                (Some(code), true) => Step::Char(code),
+                (None, _) => EscapeStep::No,
+                (Some(_), false) => EscapeStep::More,
+                (Some(code), true) => EscapeStep::Char(code),
             }
         }
         _ => {
@@ -199,18 +201,18 @@ fn html(text: &[u8]) -> Step {
                     return step;
                 }
                 if name.starts_with(text) {
-                    return Step::More;
+                    return EscapeStep::More;
                 }
             }
-            Step::No
+            EscapeStep::No
         }
     }
 }
 
-fn printable(text: &[u8]) -> Step {
+fn printable(text: &[u8]) -> EscapeStep {
     match text {
-        [] | [b'\r'] => Step::More,
-        [b'\n', ..] | [b'\r', b'\n', ..] => Step::Nothing,
+        [] | [b'\r'] => EscapeStep::More,
+        [b'\n', ..] | [b'\r', b'\n', ..] => EscapeStep::Nothing,
         _ => digits(text, 2, byte),
     }
 }
@@ -219,8 +221,8 @@ fn printable(text: &[u8]) -> Step {
 mod tests {
     use super::*;
 
-    fn plain(kind: Kind, text: &str, part: usize) -> String {
-        let (mut escapes, mut out) = (Escapes::new(kind), Vec::new());
+    fn plain(syntax: EscapeSyntax, text: &str, part: usize) -> String {
+        let (mut escapes, mut out) = (Unescaper::new(syntax), Vec::new());
         for part in text.as_bytes().chunks(part) {
             escapes.push(part, &mut out);
         }
@@ -240,9 +242,9 @@ mod tests {
             (r"&#0000000000000065;&#x00000000000041;\u{00000000000041}", "AAA"),
         ] {
             for part in [1, 2, 3, 100] {
-                assert_eq!(plain(Kind::Signs, text, part), wanted, "{text} by {part}");
+                assert_eq!(plain(EscapeSyntax::Code, text, part), wanted, "{text} by {part}");
             }
         }
-        assert_eq!(plain(Kind::Printable, "a=41=\r\nb=\nc=zz=", 1), "aAbc=zz=");
+        assert_eq!(plain(EscapeSyntax::QuotedPrintable, "a=41=\r\nb=\nc=zz=", 1), "aAbc=zz=");
     }
 }

@@ -1,7 +1,7 @@
-//! A text without the names in it: parameters' names, keys, tags, the head of a form's part. What was cut up and sent as
+//! A text without the names in it: parameters' names, keys, tags, the head of a form's part. Target was cut up and sent as
 //! many values is one again.
 
-use super::rows::{DIGITS, Kind, LOWER, UPPER, kind};
+use super::byte_runs::{ByteClass, DIGITS, LOWER, UPPER, byte_class};
 use memchr::memchr;
 
 /// Bytes of a name; what is longer is a value.
@@ -9,16 +9,16 @@ const LONGEST: usize = 96;
 /// Bytes of a tag.
 const TAG: usize = 256;
 
-static NAME: Kind = kind(&[UPPER, LOWER, DIGITS, b"_.-[]+/"]);
-/// What may stand between a name and what says that it is one.
-static BLANK: Kind = kind(&[b"\"' \t"]);
-/// What is behind a name, before a tag, or at the end of a line.
-static SIGN: Kind = kind(&[b"=:<\n"]);
+static NAME: ByteClass = byte_class(&[UPPER, LOWER, DIGITS, b"_.-[]+/"]);
+/// Target may stand between a name and what says that it is one.
+static BLANK: ByteClass = byte_class(&[b"\"' \t"]);
+/// Target is behind a name, before a tag, or at the end of a line.
+static SIGN: ByteClass = byte_class(&[b"=:<\n"]);
 
-/// What it gives is to be folded: beside values, it has signs and blanks.
+/// Target it gives is to be folded: beside values, it has signs and blanks.
 #[derive(Default)]
-pub struct Values {
-    /// What came last, if it may be a name.
+pub struct ValueText {
+    /// Target came last, if it may be a name.
     word: Vec<u8>,
     /// Blanks followed it.
     closed: bool,
@@ -39,7 +39,7 @@ enum At {
     Line,
 }
 
-impl Values {
+impl ValueText {
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -66,7 +66,7 @@ impl Values {
 
     pub fn finish(&mut self, into: &mut Vec<u8>) {
         into.append(&mut self.word);
-        *self = Values::default();
+        *self = ValueText::default();
     }
 
     /// Is it a form's boundary?
@@ -150,7 +150,7 @@ mod tests {
             (&format!("<{}>one", "x".repeat(TAG)), "one"),
         ] {
             for part in [1, 4, 100, 1000] {
-                let (mut values, mut out) = (Values::default(), Vec::new());
+                let (mut values, mut out) = (ValueText::default(), Vec::new());
                 text.as_bytes().chunks(part).for_each(|part| values.push(part, &mut out));
                 values.finish(&mut out);
                 assert_eq!(String::from_utf8_lossy(&fold(&out)), wanted, "{text} by {part}");

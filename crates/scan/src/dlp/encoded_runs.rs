@@ -1,33 +1,33 @@
 //! Runs of base64 and of hex digits, decoded as they stream. A run that is too short to carry anything is none.
 
-use super::rows::{DIGITS as DECIMAL, Kind, LOWER, Rows, UPPER, kind};
+use super::byte_runs::{ByteClass, ByteRuns, DIGITS, LOWER, UPPER, byte_class};
 
 /// Digits before anything is decoded.
-const LEAST: usize = 24;
+const MIN_RUN_DIGITS: usize = 24;
 
 /// Digits of a run in which its text is looked for at every beginning: it may start later than the run does, but hardly
 /// much later.
-const NEAR: usize = 1024;
+const REALIGNED_DIGITS: usize = 1024;
 
-/// Base64 of both alphabets, runs of it: each is decoded from its first digit, and the beginning of each also from the
+/// Base64Runs of both alphabets, runs of it: each is decoded from its first digit, and the beginning of each also from the
 /// second, third and fourth.
-pub struct Base64 {
+pub struct Base64Runs {
     run: usize,
-    first: [u8; LEAST],
-    phases: Vec<Phase>,
+    first: [u8; MIN_RUN_DIGITS],
+    phases: Vec<PhaseDecoder>,
 }
 
 #[derive(Default, Clone)]
-struct Phase {
+struct PhaseDecoder {
     word: u32,
     have: u32,
 }
 
-const NONE: u8 = 255;
-const BREAK: u8 = 254;
+const OTHER: u8 = 255;
+const SEPARATOR: u8 = 254;
 
-const DIGITS: [u8; 256] = {
-    let mut table = [NONE; 256];
+const SEXTET_OF: [u8; 256] = {
+    let mut table = [OTHER; 256];
     let mut n = 0;
     while n < 26 {
         table[b'A' as usize + n] = n as u8;
@@ -44,38 +44,38 @@ const DIGITS: [u8; 256] = {
     table[b'/' as usize] = 63;
     table[b'_' as usize] = 63;
     // Lines are broken anywhere.
-    table[b'\r' as usize] = BREAK;
-    table[b'\n' as usize] = BREAK;
+    table[b'\r' as usize] = SEPARATOR;
+    table[b'\n' as usize] = SEPARATOR;
     table
 };
-static BASE64: Kind = kind(&[UPPER, LOWER, DECIMAL, b"+-/_\r\n"]);
+static BASE64: ByteClass = byte_class(&[UPPER, LOWER, DIGITS, b"+-/_\r\n"]);
 
-impl Base64 {
+impl Base64Runs {
     /// `phases`: from how many of a run's first digits it is decoded.
-    pub fn new(phases: usize) -> Base64 {
-        Base64 { run: 0, first: [0; LEAST], phases: vec![Phase::default(); phases] }
+    pub fn new(phases: usize) -> Base64Runs {
+        Base64Runs { run: 0, first: [0; MIN_RUN_DIGITS], phases: vec![PhaseDecoder::default(); phases] }
     }
 
     /// One text for each phase.
     pub fn push(&mut self, bytes: &[u8], into: &mut [Vec<u8>]) {
-        let mut rows = Rows::new(bytes, &BASE64, LEAST);
+        let mut runs = ByteRuns::new(bytes, &BASE64, MIN_RUN_DIGITS);
         let mut at = 0;
         loop {
             if self.run == 0 {
-                at = rows.from(at);
+                at = runs.skip_to_run(at);
             }
             let Some(byte) = bytes.get(at) else { return };
-            let digit = DIGITS[usize::from(*byte)];
-            if digit >= BREAK {
-                if digit == NONE && self.run > 0 {
+            let digit = SEXTET_OF[usize::from(*byte)];
+            if digit >= SEPARATOR {
+                if digit == OTHER && self.run > 0 {
                     self.run = 0;
-                    self.phases.fill(Phase::default());
+                    self.phases.fill(PhaseDecoder::default());
                 }
                 at += 1;
                 continue;
             }
             let rest = &bytes[at..];
-            let length = rest.iter().position(|byte| DIGITS[usize::from(*byte)] >= BREAK).unwrap_or(rest.len());
+            let length = rest.iter().position(|byte| SEXTET_OF[usize::from(*byte)] >= SEPARATOR).unwrap_or(rest.len());
             self.take(&rest[..length], into);
             at += length;
         }
@@ -83,13 +83,13 @@ impl Base64 {
 
     fn take(&mut self, digits: &[u8], into: &mut [Vec<u8>]) {
         let mut digits = digits;
-        if self.run < LEAST {
-            let (begun, rest) = digits.split_at(digits.len().min(LEAST - self.run));
+        if self.run < MIN_RUN_DIGITS {
+            let (begun, rest) = digits.split_at(digits.len().min(MIN_RUN_DIGITS - self.run));
             for byte in begun {
-                self.first[self.run] = DIGITS[usize::from(*byte)];
+                self.first[self.run] = SEXTET_OF[usize::from(*byte)];
                 self.run += 1;
             }
-            if self.run < LEAST {
+            if self.run < MIN_RUN_DIGITS {
                 return;
             }
             for (skip, (phase, into)) in self.phases.iter_mut().zip(&mut *into).enumerate() {
@@ -97,16 +97,16 @@ impl Base64 {
             }
             digits = rest;
         }
-        let near = digits.len().min(NEAR.saturating_sub(self.run));
+        let near = digits.len().min(REALIGNED_DIGITS.saturating_sub(self.run));
         self.run = self.run.saturating_add(digits.len());
         for (skip, (phase, into)) in self.phases.iter_mut().zip(into).enumerate() {
             let digits = if skip == 0 { digits } else { &digits[..near] };
-            phase.decode(digits.iter().map(|byte| DIGITS[usize::from(*byte)]), into);
+            phase.decode(digits.iter().map(|byte| SEXTET_OF[usize::from(*byte)]), into);
         }
     }
 }
 
-impl Phase {
+impl PhaseDecoder {
     fn decode(&mut self, digits: impl Iterator<Item = u8>, into: &mut Vec<u8>) {
         for digit in digits {
             self.word = self.word << 6 | u32::from(digit);
@@ -121,15 +121,15 @@ impl Phase {
 
 /// Pairs of hex digits, with what people put between them.
 #[derive(Default)]
-pub struct Hex {
+pub struct HexRuns {
     half: Option<u8>,
     pairs: usize,
-    first: [u8; LEAST / 2],
+    first: [u8; MIN_RUN_DIGITS / 2],
 }
 
 /// The value of a hex digit, or what else a byte is to a run of them.
-const NIBBLES: [u8; 256] = {
-    let mut table = [NONE; 256];
+const NIBBLE_OF: [u8; 256] = {
+    let mut table = [OTHER; 256];
     let mut n = 0;
     while n < 10 {
         table[b'0' as usize + n] = n as u8;
@@ -142,34 +142,34 @@ const NIBBLES: [u8; 256] = {
         n += 1;
     }
     n = 0;
-    while n < BETWEEN.len() {
-        table[BETWEEN[n] as usize] = BREAK;
+    while n < SEPARATORS.len() {
+        table[SEPARATORS[n] as usize] = SEPARATOR;
         n += 1;
     }
     // `0x41`: the nought is no digit.
-    table[b'x' as usize] = MARK;
-    table[b'X' as usize] = MARK;
+    table[b'x' as usize] = HEX_PREFIX;
+    table[b'X' as usize] = HEX_PREFIX;
     table
 };
-const MARK: u8 = 253;
-const BETWEEN: &[u8] = b" :-,\\\r\n\t;%\"'";
-static HEX: Kind = kind(&[DECIMAL, b"abcdefABCDEFxX", BETWEEN]);
+const HEX_PREFIX: u8 = 253;
+const SEPARATORS: &[u8] = b" :-,\\\r\n\t;%\"'";
+static HEX: ByteClass = byte_class(&[DIGITS, b"abcdefABCDEFxX", SEPARATORS]);
 
-impl Hex {
+impl HexRuns {
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
-        let mut rows = Rows::new(bytes, &HEX, LEAST);
+        let mut runs = ByteRuns::new(bytes, &HEX, MIN_RUN_DIGITS);
         let mut at = 0;
         loop {
             if self.pairs == 0 && self.half.is_none() {
-                at = rows.from(at);
+                at = runs.skip_to_run(at);
             }
             let Some(byte) = bytes.get(at) else { return };
             at += 1;
-            match (NIBBLES[usize::from(*byte)], self.half) {
-                (NONE, None) => self.pairs = 0,
-                (BREAK, None) => {}
-                (MARK, _) => self.half = None,
-                (NONE | BREAK, Some(_)) => {
+            match (NIBBLE_OF[usize::from(*byte)], self.half) {
+                (OTHER, None) => self.pairs = 0,
+                (SEPARATOR, None) => {}
+                (HEX_PREFIX, _) => self.half = None,
+                (OTHER | SEPARATOR, Some(_)) => {
                     self.half = None;
                     self.pairs = 0;
                 }
@@ -204,11 +204,11 @@ mod tests {
     fn runs_are_decoded_in_every_split() {
         let text = b"data: aGVsbG8sIHRoaXMgaXMgYSBsb25nIHRl\r\neHQ=, short aGVsbG8= x";
         for part in [1, 5, 100] {
-            let (mut base, mut out) = (Base64::new(1), vec![Vec::new()]);
+            let (mut base, mut out) = (Base64Runs::new(1), vec![Vec::new()]);
             text.chunks(part).for_each(|part| base.push(part, &mut out));
             assert!(out[0].starts_with(b"hello, this is a long te"), "{}", String::from_utf8_lossy(&out[0]));
         }
-        let (mut base, mut out) = (Base64::new(4), vec![Vec::new(); 4]);
+        let (mut base, mut out) = (Base64Runs::new(4), vec![Vec::new(); 4]);
         base.push(b"/xaGVsbG8sIHRoaXMgaXMgYSBsb25nIHRleHQ", &mut out);
         assert!(out[2].starts_with(b"hello, this"));
         for text in [
@@ -217,7 +217,7 @@ mod tests {
             "\\x68\\x65\\x6c\\x6c\\x6f\\x2c\\x20\\x74\\x68\\x69\\x73\\x20\\x69\\x73",
             "0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x2c, 0x20, 0x74, 0x68, 0x69, 0x73, 0x20, 0x69, 0x73",
         ] {
-            let (mut hex, mut out) = (Hex::default(), Vec::new());
+            let (mut hex, mut out) = (HexRuns::default(), Vec::new());
             text.as_bytes().chunks(3).for_each(|part| hex.push(part, &mut out));
             assert_eq!(out, b"hello, this is", "{text}");
         }

@@ -1,11 +1,11 @@
 //! Bank accounts (IBAN, ISO 13616): a country, its length, and the sum modulo 97; none of those that handbooks print.
 
-use super::super::rows::{DIGITS, Kind, Rows, UPPER, kind};
-use super::Hit;
+use super::super::byte_runs::{ByteClass, ByteRuns, DIGITS, UPPER, byte_class};
+use super::PatternMatch;
 
 /// Bytes of the shortest one.
 const LEAST: usize = 15;
-static TEXT: Kind = kind(&[UPPER, DIGITS, b" "]);
+static TEXT: ByteClass = byte_class(&[UPPER, DIGITS, b" "]);
 
 const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"AD", 24),
@@ -65,7 +65,7 @@ const PRINTED: [&[u8]; 8] = [
 /// Accounts under way. A letter may begin one behind any byte that is no part of a word, so also inside of what another
 /// one has begun: at most one for each group of four.
 #[derive(Default)]
-pub struct Account {
+pub struct IbanReader {
     open: Vec<Candidate>,
     last: u8,
 }
@@ -79,44 +79,40 @@ struct Candidate {
     group: usize,
 }
 
-/// What a byte makes of a candidate.
+/// Target a byte makes of a candidate.
 enum Next {
     Open,
     Over,
     Found,
 }
 
-impl Account {
+impl IbanReader {
     /// Where the first one begins that has more than its first group.
     pub fn start(&self) -> Option<u64> {
         self.open.iter().find(|candidate| candidate.text.len() >= 4).map(|candidate| candidate.start)
     }
 
     /// `at`: bytes of the text before these.
-    pub fn push(&mut self, bytes: &[u8], at: u64, hits: &mut Vec<Hit>) {
-        let mut rows = Rows::new(bytes, &TEXT, LEAST);
+    pub fn push(&mut self, bytes: &[u8], at: u64, hits: &mut Vec<PatternMatch>) {
+        let mut runs = ByteRuns::new(bytes, &TEXT, LEAST);
         let mut n = 0;
-        while n < bytes.len() {
+        loop {
             if self.open.is_empty() {
-                let next = rows.from(n);
-                if next > n {
-                    self.last = bytes[next - 1];
-                    n = next;
-                    continue;
-                }
+                n = runs.skip_to_run_behind(n, &mut self.last);
             }
-            self.next(bytes[n], at + n as u64, hits);
+            let Some(byte) = bytes.get(n) else { return };
+            self.next(*byte, at + n as u64, hits);
             n += 1;
         }
     }
 
     /// `at`: bytes of the text before this one.
-    fn next(&mut self, byte: u8, at: u64, hits: &mut Vec<Hit>) {
+    fn next(&mut self, byte: u8, at: u64, hits: &mut Vec<PatternMatch>) {
         self.open.retain_mut(|candidate| match candidate.push(byte) {
             Next::Open => true,
             Next::Over => false,
             Next::Found => {
-                hits.push(Hit { name: "a bank account", start: candidate.start, end: at });
+                hits.push(PatternMatch { name: "a bank account", start: candidate.start, end: at });
                 false
             }
         });

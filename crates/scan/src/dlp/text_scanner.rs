@@ -1,0 +1,270 @@
+//! The scanner of one text, in every way it may be meant: as it stands, folded, without names, without escapes, decoded,
+//! unpacked. A reading that nothing in the text calls for costs no more than the check for it.
+//!
+//! `text_scanner`, `view` and `unpack` use one another in a circle because the data is recursive: a decoded or unpacked text
+//! is a text again, with a scanner of its own, [`MAX_DEPTH`] deep.
+
+use super::dump::DumpReader;
+use super::encoded_runs::{Base64Runs, HexRuns};
+use super::needles::{NeedleMatch, SearchText};
+use super::pattern::{PatternScanner, Rules};
+use super::piece_coverage::{FoldedReader, PieceCoverage};
+use super::unescape::{EscapeSyntax, Unescaper};
+use super::unpack::{Unpack, UnpackBudget};
+use super::value_text::ValueText;
+use super::vault::Vault;
+use super::view::{View, ViewDecoder};
+
+/// Encodings in one another; what is encoded more often is not found.
+const MAX_DEPTH: usize = 3;
+/// Bytes of a view's text that are read before and behind what calls for it.
+const VIEW_CONTEXT_BYTES: usize = 256;
+/// Bytes that each reading is given at a time, before the next reading is.
+const BLOCK_BYTES: usize = 1024;
+/// Digits of a group of base64: a text may begin at each of them.
+const BASE64_PHASES: usize = 4;
+
+/// What a text was found to hold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A value or a part of one, by its number in the vault.
+    Unit(usize),
+    Pattern(&'static str),
+    /// What could hide anything, because it is not read whole: what it is.
+    Unreadable(&'static str),
+}
+
+/// Each target once, with how it was written, the innermost encoding first.
+pub type Matches = std::collections::BTreeMap<Target, String>;
+
+/// What is looked for, what was found, and what may still be unpacked.
+pub struct ScanContext<'a> {
+    pub vault: &'a Vault,
+    /// `None`: patterns are not looked for.
+    pub rules: Option<&'a Rules>,
+    pub matches: &'a mut Matches,
+    pub budget: &'a mut UnpackBudget,
+}
+
+/// Where a text comes from, which decides what is looked for in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextOrigin {
+    /// The outermost text, behind a [`HoldBack`](super::HoldBack) that looks for its values as they stand, and its patterns.
+    HeldBack,
+    Inner,
+    /// Decoded from base64 or hex. Any long word decodes to something, so fewer readings are tried.
+    Decoded,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EmbeddedFiles {
+    Unpack,
+    Skip,
+}
+
+pub struct TextScanner {
+    origin: TextOrigin,
+    depth: usize,
+    /// How this text was written in the one around it.
+    path: String,
+    folded: FoldedReader,
+    /// For what is left without names.
+    folded_values: FoldedReader,
+    values: ValueText,
+    coverage: PieceCoverage,
+    /// `None`: the text is held back, and searched as it stands there.
+    verbatim: Option<VerbatimSearch>,
+    views: Vec<View>,
+    /// The base64 in the text, and how many of the views are for it.
+    base64: Option<(Base64Runs, usize)>,
+    unpack: Unpack,
+    embedded_files: EmbeddedFiles,
+    scratch: Vec<u8>,
+}
+
+/// The search of a text as it stands.
+#[derive(Default)]
+struct VerbatimSearch {
+    text: SearchText,
+    found: Vec<NeedleMatch>,
+    patterns: PatternScanner,
+}
+
+/// A part of a view's text.
+#[derive(Clone, Copy)]
+struct ViewPart<'a> {
+    text: &'a [u8],
+    /// Something was decoded in it.
+    is_decoded: bool,
+}
+
+impl TextScanner {
+    /// `path`: how this text was written in the one around it.
+    pub fn new(origin: TextOrigin, depth: usize, path: String) -> TextScanner {
+        let mut views = Vec::new();
+        // A run of base64 may begin before its text does. Deeper down, that costs more than it is likely to find.
+        let phases = if depth < 2 && origin != TextOrigin::Decoded { BASE64_PHASES } else { 1 };
+        if depth < MAX_DEPTH {
+            views.push(View::new("with escapes", ViewDecoder::Escapes(Unescaper::new(EscapeSyntax::Code))));
+            if origin != TextOrigin::Decoded {
+                let unescaper = Unescaper::new(EscapeSyntax::QuotedPrintable);
+                views.push(View::new("quoted-printable", ViewDecoder::Escapes(unescaper)));
+                views.push(View::new("a dump", ViewDecoder::Dump(DumpReader::default())));
+            }
+            for _ in 0..phases {
+                views.push(View::new("base64", ViewDecoder::Base64));
+            }
+            views.push(View::new("hex", ViewDecoder::Hex(HexRuns::default())));
+        }
+        TextScanner {
+            origin,
+            depth,
+            unpack: Unpack::new(path.clone(), depth),
+            path,
+            folded: FoldedReader::default(),
+            folded_values: FoldedReader::default(),
+            values: ValueText::default(),
+            coverage: PieceCoverage::default(),
+            verbatim: (origin != TextOrigin::HeldBack).then(VerbatimSearch::default),
+            views,
+            base64: (depth < MAX_DEPTH).then(|| (Base64Runs::new(phases), phases)),
+            embedded_files: EmbeddedFiles::Unpack,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Compressed files in the text are not unpacked: all of it is one, which is decoded elsewhere.
+    pub fn skip_embedded_files(&mut self) {
+        self.embedded_files = EmbeddedFiles::Skip;
+    }
+
+    pub fn push(&mut self, context: &mut ScanContext, bytes: &[u8]) {
+        for block in bytes.chunks(BLOCK_BYTES) {
+            self.search(context, block);
+            let mut decoded = vec![Vec::new(); self.base64.as_ref().map_or(0, |(_, phases)| *phases)];
+            if let Some((base64, _)) = &mut self.base64 {
+                base64.push(block, &mut decoded);
+            }
+            let mut decoded = decoded.into_iter();
+            for view in 0..self.views.len() {
+                let mut out = std::mem::take(&mut self.scratch);
+                out.clear();
+                let is_decoded = match &mut self.views[view].decoder {
+                    ViewDecoder::Base64 => {
+                        out = decoded.next().unwrap_or_default();
+                        !out.is_empty()
+                    }
+                    decoder => decoder.push(block, &mut out),
+                };
+                self.push_view(context, view, ViewPart { text: &out, is_decoded });
+                self.scratch = out;
+            }
+            if self.depth < MAX_DEPTH && self.embedded_files == EmbeddedFiles::Unpack {
+                self.unpack.push(context, block);
+            }
+        }
+    }
+
+    /// The text ends here: what was still undecided is decided. More may be pushed, as another text.
+    pub fn finish(&mut self, context: &mut ScanContext) {
+        let mut out = std::mem::take(&mut self.scratch);
+        out.clear();
+        self.values.finish(&mut out);
+        self.search_values(context, &out);
+        if let (Some(verbatim), Some(rules)) = (&mut self.verbatim, context.rules) {
+            let mut found = Vec::new();
+            verbatim.patterns.finish(rules, &mut found);
+            for pattern in found {
+                record(context.matches, Target::Pattern(pattern.name), &self.path, "plain");
+            }
+        }
+        for view in 0..self.views.len() {
+            out.clear();
+            if let ViewDecoder::Escapes(unescaper) = &mut self.views[view].decoder {
+                unescaper.finish(&mut out);
+            }
+            let is_decoded = self.views[view].awake > 0;
+            self.push_view(context, view, ViewPart { text: &out, is_decoded });
+            if let Some(scanner) = &mut self.views[view].scanner {
+                scanner.finish(context);
+            }
+        }
+        self.unpack.finish(context);
+        self.scratch = out;
+    }
+
+    fn search(&mut self, context: &mut ScanContext, block: &[u8]) {
+        let (vault, rules) = (context.vault, context.rules);
+        if let Some(VerbatimSearch { text, found, patterns }) = &mut self.verbatim {
+            let mut hits = Vec::new();
+            if let Some(rules) = rules {
+                patterns.push(rules, block, &mut hits);
+            }
+            for hit in hits {
+                record(context.matches, Target::Pattern(hit.name), &self.path, "plain");
+            }
+            text.push_lower(block);
+            vault.verbatim.search(text, found);
+            for NeedleMatch { needle, .. } in found.drain(..) {
+                let needle = vault.verbatim_needles[needle];
+                record(context.matches, Target::Unit(needle.unit), &self.path, needle.how);
+            }
+        }
+        if vault.is_empty() {
+            return;
+        }
+        let found = |unit, how| record(context.matches, Target::Unit(unit), &self.path, how);
+        self.folded.read(vault, block, &mut self.coverage, found);
+        if self.origin != TextOrigin::Decoded {
+            let mut out = std::mem::take(&mut self.scratch);
+            out.clear();
+            self.values.push(block, &mut out);
+            self.search_values(context, &out);
+            self.scratch = out;
+        }
+    }
+
+    fn search_values(&mut self, context: &mut ScanContext, values: &[u8]) {
+        let found = |unit, how| record(context.matches, Target::Unit(unit), &self.path, how);
+        self.folded_values.read(context.vault, values, &mut self.coverage, found);
+    }
+
+    /// Scans a view's text near what was decoded in it; of the rest, the end is kept for what may be decoded next.
+    fn push_view(&mut self, context: &mut ScanContext, view: usize, part: ViewPart) {
+        let ViewPart { text, is_decoded } = part;
+        let view = &mut self.views[view];
+        if is_decoded {
+            view.awake = VIEW_CONTEXT_BYTES;
+        }
+        if view.awake > 0 {
+            let scanner = view.scanner.get_or_insert_with(|| Box::new(inner_scanner(&self.path, view.how, self.depth)));
+            if !view.before.is_empty() {
+                scanner.push(context, &std::mem::take(&mut view.before));
+            }
+            scanner.push(context, text);
+            if !is_decoded {
+                view.awake = view.awake.saturating_sub(text.len());
+            }
+        } else if !text.is_empty() {
+            view.before.extend_from_slice(&text[text.len().saturating_sub(VIEW_CONTEXT_BYTES)..]);
+            let surplus = view.before.len().saturating_sub(VIEW_CONTEXT_BYTES);
+            view.before.drain(..surplus);
+        }
+    }
+}
+
+/// The scanner of a text that was written `how` in a text at this path and depth.
+pub fn inner_scanner(path: &str, how: &str, depth: usize) -> TextScanner {
+    let path = if path.is_empty() { how.to_owned() } else { format!("{how}, {path}") };
+    let origin = if matches!(how, "base64" | "hex") { TextOrigin::Decoded } else { TextOrigin::Inner };
+    TextScanner::new(origin, depth + 1, path)
+}
+
+/// Adds a match, if it is the target's first. `path`: of the text that holds it; `how`: how it is written there.
+pub fn record(matches: &mut Matches, target: Target, path: &str, how: &str) {
+    matches.entry(target).or_insert_with(|| match (path, how) {
+        ("", how) => how.to_owned(),
+        (path, "plain" | "plain or in pieces") => path.to_owned(),
+        (path, how) => format!("{how}, {path}"),
+    });
+}
