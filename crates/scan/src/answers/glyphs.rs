@@ -1,14 +1,15 @@
-//! Bytes to characters, as they stream, for those who look at single characters; what is plain is skipped quickly.
+//! Characters from bytes as they stream, for the readers of single characters. ASCII is skipped quickly.
 
 use super::Sign;
 use super::invisible::Invisible;
 use super::terminal::Terminal;
 
+/// Reads characters for [`Invisible`] and [`Terminal`].
 #[derive(Debug, Default)]
 pub struct Glyphs {
     invisible: Invisible,
     terminal: Terminal,
-    /// A character that is not whole.
+    /// The beginning of a character that was cut.
     tail: Vec<u8>,
 }
 
@@ -22,7 +23,7 @@ impl Glyphs {
         }
         loop {
             if self.is_idle() {
-                // Nothing that matters is ASCII, but for the escape.
+                // Of ASCII, only the escape matters.
                 let plain = rest.iter().position(|byte| *byte >= 0x80 || *byte == 0x1b).unwrap_or(rest.len());
                 rest = &rest[plain..];
             }
@@ -55,7 +56,7 @@ impl Glyphs {
     }
 }
 
-/// A text that is there whole.
+/// Reads a whole text.
 pub fn read(text: &[u8]) -> Option<Sign> {
     let mut glyphs = Glyphs::default();
     glyphs.push(text).or_else(|| glyphs.finish())

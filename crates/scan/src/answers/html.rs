@@ -1,8 +1,9 @@
 //! HTML as it streams by, read for what a person does not see: comments, elements hidden by style or attribute, and
-//! attributes. Nothing is collected but a hidden text's latest part, a tag, and the names of open elements.
+//! attributes. Only the latest part of a hidden text, a tag, and the names of open elements are kept. Not known are style
+//! sheets of other files, scripts, and what a tag says behind its first 16 KiB.
 
 mod elements;
-mod piece;
+mod hidden_text;
 mod tag;
 
 use super::Sign;
@@ -10,43 +11,49 @@ use super::invisible::Invisible;
 use super::phrases;
 use super::style::{self, Sheet};
 use elements::Elements;
-use piece::{Piece, aside};
+use hidden_text::{HiddenText, attribute_sign};
 use tag::{RAW, Tag, VOID};
 
-/// Bytes of a tag.
-const TAG: usize = 16 << 10;
-/// Bytes of a numeric reference.
-const REFERENCE: usize = 10;
+/// Bytes of a tag that are read; the rest is skipped.
+const MAX_TAG_BYTES: usize = 16 << 10;
+/// Bytes of a numeric reference, without further zeros that it begins with.
+const MAX_REFERENCE_BYTES: usize = 10;
 
-/// Where HTML is met.
+/// What the HTML is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Markup {
+    /// A page that is all HTML.
     Page,
-    /// In a text, where what follows a quote or a backtick is an example.
+    /// A text with HTML in it, where a tag behind a quote or a backtick is an example.
     Within,
 }
 
+/// What the next byte stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
+enum HtmlState {
     Text,
-    /// After `<`
+    /// Behind `<`.
     Tag,
     Comment,
-    /// In an element whose content is no HTML, up to its end: so many bytes of that are there.
+    /// An element whose content is no HTML, and how many bytes of its end tag were read.
     Raw(usize),
 }
 
 pub struct Html {
     markup: Markup,
-    at: At,
+    state: HtmlState,
+    /// The tag so far, without `<`.
     tag: Vec<u8>,
+    /// The quote that is open in it.
     quote: Option<u8>,
-    /// `</script`
+    /// The end tag that is waited for, such as `</script`.
     end: Vec<u8>,
     elements: Elements,
-    piece: Piece,
-    /// The text's latest byte.
+    /// The hidden text or the comment.
+    piece: HiddenText,
+    /// The last byte of text.
     last: u8,
+    /// A numeric reference so far, without `&`.
     reference: Option<Vec<u8>>,
     invisible: Invisible,
     sheet: Sheet,
@@ -56,12 +63,12 @@ impl Html {
     pub fn new(markup: Markup) -> Html {
         Html {
             markup,
-            at: At::Text,
+            state: HtmlState::Text,
             tag: Vec::new(),
             quote: None,
             end: Vec::new(),
             elements: Elements::default(),
-            piece: Piece::default(),
+            piece: HiddenText::default(),
             last: b'\n',
             reference: None,
             invisible: Invisible::default(),
@@ -72,7 +79,7 @@ impl Html {
     pub fn push(&mut self, bytes: &[u8]) -> Option<Sign> {
         let mut at = 0;
         while at < bytes.len() {
-            if self.at == At::Text && self.reference.is_none() && self.invisible.is_idle() {
+            if self.state == HtmlState::Text && self.reference.is_none() && self.invisible.is_idle() {
                 let plain = bytes[at..].iter().position(|b| matches!(b, b'<' | b'&')).unwrap_or(bytes.len() - at);
                 if plain > 0 {
                     let text = &bytes[at..at + plain];
@@ -84,11 +91,11 @@ impl Html {
                     continue;
                 }
             }
-            let sign = match self.at {
-                At::Text => self.within_text(bytes[at]),
-                At::Tag => self.within_tag(bytes[at]),
-                At::Comment => self.within_comment(bytes[at]),
-                At::Raw(count) => self.within_raw(bytes[at], count),
+            let sign = match self.state {
+                HtmlState::Text => self.within_text(bytes[at]),
+                HtmlState::Tag => self.within_tag(bytes[at]),
+                HtmlState::Comment => self.within_comment(bytes[at]),
+                HtmlState::Raw(count) => self.within_raw(bytes[at], count),
             };
             at += 1;
             if sign.is_some() {
@@ -99,12 +106,12 @@ impl Html {
     }
 
     pub fn finish(&mut self) -> Option<Sign> {
-        self.piece.judge()
+        self.piece.finish()
     }
 
-    /// Of an element, as it is shown or not.
+    /// Reads an element's text, which is shown or not.
     fn text(&mut self, text: &[u8]) -> Option<Sign> {
-        if self.elements.hide() { self.piece.gather(text) } else { None }
+        if self.elements.is_hidden() { self.piece.push(text) } else { None }
     }
 
     fn within_text(&mut self, byte: u8) -> Option<Sign> {
@@ -116,7 +123,9 @@ impl Html {
             }
             // A number may begin with any number of zeros.
             Some(reference) if byte == b'0' && matches!(&reference[..], b"#0" | b"#x0" | b"#X0") => None,
-            Some(reference) if reference.len() < REFERENCE && byte.is_ascii_alphanumeric() | (byte == b'#') => {
+            Some(reference)
+                if reference.len() < MAX_REFERENCE_BYTES && byte.is_ascii_alphanumeric() | (byte == b'#') =>
+            {
                 reference.push(byte);
                 None
             }
@@ -127,7 +136,7 @@ impl Html {
         };
         let example = self.markup == Markup::Within && matches!(self.last, b'"' | b'\'' | b'`');
         if byte == b'<' && !example {
-            self.at = At::Tag;
+            self.state = HtmlState::Tag;
             self.tag.clear();
             self.quote = None;
             return sign;
@@ -138,7 +147,7 @@ impl Html {
 
     fn within_tag(&mut self, byte: u8) -> Option<Sign> {
         if self.tag.is_empty() && !(byte.is_ascii_alphabetic() || matches!(byte, b'/' | b'!' | b'?')) {
-            self.at = At::Text;
+            self.state = HtmlState::Text;
             self.last = b'<';
             let sign = self.text(b"<");
             return sign.or_else(|| self.within_text(byte));
@@ -147,63 +156,63 @@ impl Html {
             Some(quote) if quote == byte => self.quote = None,
             Some(_) => {}
             None if byte == b'>' => {
-                self.at = At::Text;
+                self.state = HtmlState::Text;
                 self.last = b'>';
-                return self.met();
+                return self.end_tag();
             }
-            // Of a tag that is too long, nobody looks for its end again and again.
+            // In a tag that is too long quotes are not followed: its end is the next `>`.
             None if matches!(byte, b'"' | b'\'')
-                && self.tag.len() < TAG
+                && self.tag.len() < MAX_TAG_BYTES
                 && self.tag.trim_ascii_end().ends_with(b"=") =>
             {
                 self.quote = Some(byte);
             }
             None => {}
         }
-        if self.tag.len() < TAG {
+        if self.tag.len() < MAX_TAG_BYTES {
             self.tag.push(byte);
         }
         if self.tag == b"!--" {
-            self.at = At::Comment;
-            // What was hidden before it is another text.
-            return self.piece.judge();
+            self.state = HtmlState::Comment;
+            // A hidden text before the comment ends here.
+            return self.piece.finish();
         }
         None
     }
 
     fn within_comment(&mut self, byte: u8) -> Option<Sign> {
         if byte == b'>' && self.piece.ends_with(b"--") {
-            self.at = At::Text;
-            return self.piece.judge();
+            self.state = HtmlState::Text;
+            return self.piece.finish();
         }
-        self.piece.gather(&[byte])
+        self.piece.push(&[byte])
     }
 
     fn within_raw(&mut self, byte: u8, count: usize) -> Option<Sign> {
         let byte = byte.to_ascii_lowercase();
         let count = if byte == self.end[count] { count + 1 } else { usize::from(byte == b'<') };
-        self.at = At::Raw(count);
+        self.state = HtmlState::Raw(count);
         if self.end == b"</style" {
             self.sheet.push(char::from(byte));
         }
         if count == self.end.len() {
             self.sheet.end();
             self.tag = self.end[1..].to_vec();
-            (self.at, self.quote) = (At::Tag, None);
+            (self.state, self.quote) = (HtmlState::Tag, None);
         }
         None
     }
 
-    /// A whole tag.
-    fn met(&mut self) -> Option<Sign> {
+    /// Reads a whole tag.
+    fn end_tag(&mut self) -> Option<Sign> {
         let raw = std::mem::take(&mut self.tag);
         match Tag::read(&raw)? {
             Tag::End(name) => {
                 let over = self.elements.close(&name);
-                self.seen(over)
+                self.end_hidden(over)
             }
             Tag::Start { name, attributes, closed } => {
-                let sign = attributes.iter().find_map(|(key, value)| aside(&name, key, value));
+                let sign = attributes.iter().find_map(|(key, value)| attribute_sign(&name, key, value));
                 if sign.is_some() {
                     return sign;
                 }
@@ -213,7 +222,7 @@ impl Html {
                 }
                 let hides = name == "template" || attributes.iter().any(|(key, value)| self.hides(key, value));
                 let over = self.elements.imply(&name);
-                let sign = self.seen(over);
+                let sign = self.end_hidden(over);
                 if !closed && !VOID.contains(&name.as_str()) {
                     self.enter(name, hides);
                 }
@@ -237,15 +246,15 @@ impl Html {
     fn enter(&mut self, name: String, hides: bool) {
         if RAW.contains(&name.as_str()) {
             self.end = format!("</{name}").into_bytes();
-            self.at = At::Raw(0);
+            self.state = HtmlState::Raw(0);
         } else {
             self.elements.enter(name, hides);
         }
     }
 
-    /// Over: the hidden text is whole.
-    fn seen(&mut self, over: bool) -> Option<Sign> {
-        if over { self.piece.judge() } else { None }
+    /// `is_over`: what was hidden ends here.
+    fn end_hidden(&mut self, is_over: bool) -> Option<Sign> {
+        if is_over { self.piece.finish() } else { None }
     }
 }
 

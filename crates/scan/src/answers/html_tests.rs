@@ -98,5 +98,5 @@ fn no_bytes_are_too_much() {
     {
         html.push(part);
     }
-    assert!(html.piece.is_bounded() && html.tag.len() <= TAG && html.elements.is_bounded());
+    assert!(html.piece.is_bounded() && html.tag.len() <= MAX_TAG_BYTES && html.elements.is_bounded());
 }

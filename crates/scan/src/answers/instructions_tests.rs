@@ -82,7 +82,7 @@ fn attacks_are_found_and_honest_texts_pass() {
 fn a_stream_is_read_up_to_a_bound() {
     let mut instructions = Instructions::new(Kind::Plain);
     let part = [b'x'; 1 << 16];
-    for _ in 0..READ / part.len() {
+    for _ in 0..MAX_READ_BYTES / part.len() {
         assert!(!instructions.is_done());
         assert_eq!(instructions.push(&part), None);
     }

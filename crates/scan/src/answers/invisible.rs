@@ -1,27 +1,32 @@
-//! Characters that nobody sees, where they carry a text: tags, variation selectors and zero-width characters in a row, and
-//! an order of writing that is turned around. What scripts, emoji and flags need passes.
+//! Invisible characters that carry a text: tags, variation selectors and zero-width characters in a row, and overrides of
+//! the direction of writing. What scripts, emoji and flags need passes.
 
 use super::Sign;
 
-/// A flag of a region has six after its black flag (Unicode TR 51).
-const FLAG: usize = 8;
-const TAGS: usize = 4;
-const SELECTORS: usize = 6;
-const WIDTHLESS: usize = 16;
-/// Letters after an override, up to the line's end or its own.
-const TURNED: usize = 16;
+/// Tags behind a black flag that are more than a region's flag has, which are six (Unicode TR 51).
+const MIN_FLAG_TAGS: usize = 8;
+/// Characters in a row that carry a text.
+const MIN_TAGS: usize = 4;
+const MIN_SELECTORS: usize = 6;
+const MIN_WIDTHLESS: usize = 16;
+/// Letters behind an override, up to the end of the line or of the override.
+const MIN_TURNED_LETTERS: usize = 16;
 
 /// Reads characters one by one.
 #[derive(Debug, Default)]
 pub struct Invisible {
     run: Run,
+    /// Characters of the run.
     count: usize,
-    /// Which of the zero-width characters are in this run, and how often the commonest may be.
+    /// How often each of the ten zero-width characters is in the run.
     kinds: [u32; 10],
+    /// The last visible character was a black flag.
     flag: bool,
+    /// Letters behind an override of direction.
     turned: Option<usize>,
 }
 
+/// What a row of invisible characters is made of.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Run {
     #[default]
@@ -61,12 +66,12 @@ impl Invisible {
     fn carries(&self) -> Option<Sign> {
         let enough = match self.run {
             Run::None => false,
-            Run::Tags => self.count >= if self.flag { FLAG } else { TAGS },
-            Run::Selectors => self.count >= SELECTORS,
-            // One kind alone says nothing: padding.
+            Run::Tags => self.count >= if self.flag { MIN_FLAG_TAGS } else { MIN_TAGS },
+            Run::Selectors => self.count >= MIN_SELECTORS,
+            // One character alone carries nothing: it is padding.
             Run::Widthless => {
                 let common = self.kinds.iter().max().map_or(0, |most| *most as usize);
-                self.count >= WIDTHLESS && self.count - common >= self.count / 8
+                self.count >= MIN_WIDTHLESS && self.count - common >= self.count / 8
             }
         };
         enough.then_some(match self.run {
@@ -82,7 +87,7 @@ impl Invisible {
             ('\u{202c}' | '\n', _) => self.turned = None,
             (c, Some(letters)) if c.is_ascii_alphabetic() => {
                 *letters += 1;
-                return (*letters >= TURNED).then_some("an override of the direction of writing");
+                return (*letters >= MIN_TURNED_LETTERS).then_some("an override of the direction of writing");
             }
             _ => {}
         }

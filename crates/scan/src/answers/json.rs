@@ -1,18 +1,18 @@
-//! JSON that an agent takes for descriptions of tools: lists of tools, prompts and skills, and agents' cards. What an API
-//! answers otherwise is content, which a person sees, and passes.
+//! JSON that an agent takes for descriptions of tools: lists of tools, prompts and skills, and agents' cards. Other answers
+//! of an API are content, which a person sees, and pass.
 
 use super::phrases;
 use super::{Sign, glyphs};
 use crate::messages::{Event, Json, Limits};
 
 /// Bytes of a string that are read.
-const STRING: usize = 32 << 10;
-/// Objects and arrays in one another. Behind more of them nothing is read: agents' parsers end earlier.
-const DEPTH: usize = 64 << 10;
+const MAX_STRING_BYTES: usize = 32 << 10;
+/// Objects and arrays in one another. What is behind more of them is not read.
+const MAX_DEPTH: usize = 64 << 10;
 /// Bytes of a number: as many as are read of an answer, so that none ends the reading.
-const NUMBER: usize = 8 << 20;
-/// Below one of these, texts describe.
-const LISTS: [&[u8]; 8] = [
+const MAX_NUMBER_BYTES: usize = 8 << 20;
+/// Keys below which texts describe something to an agent.
+const LIST_KEYS: [&[u8]; 8] = [
     b"tools",
     b"prompts",
     b"skills",
@@ -22,8 +22,8 @@ const LISTS: [&[u8]; 8] = [
     b"input_schema",
     b"outputSchema",
 ];
-/// The keys whose values do.
-const TEXTS: [&[u8]; 9] = [
+/// Keys whose values are such texts.
+const TEXT_KEYS: [&[u8]; 9] = [
     b"description",
     b"instructions",
     b"title",
@@ -37,23 +37,24 @@ const TEXTS: [&[u8]; 9] = [
 
 pub struct Descriptions {
     json: Option<Json>,
-    reader: Reader,
+    reader: DescriptionReader,
 }
 
 #[derive(Default)]
-struct Reader {
-    /// Every description is meant: a card.
+struct DescriptionReader {
+    /// Every description counts: the answer is a card.
     all: bool,
-    /// Open objects and arrays: is it below a list, and the key of the values in it.
-    open: Vec<(bool, Key)>,
+    /// Open objects and arrays: whether each is below a list, and the key of the values in it.
+    open: Vec<(bool, KeyKind)>,
     found: Option<Sign>,
 }
 
+/// What an object's key says of its value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Key {
+enum KeyKind {
     List,
     Text,
-    /// Of a server, to whoever uses it.
+    /// A server's instructions to its clients.
     Instructions,
     #[default]
     Other,
@@ -62,19 +63,19 @@ enum Key {
 impl Descriptions {
     pub fn new() -> Descriptions {
         Descriptions {
-            json: Some(Json::new(Limits { string: STRING, depth: DEPTH, number: NUMBER })),
-            reader: Reader::default(),
+            json: Some(Json::new(Limits { string: MAX_STRING_BYTES, depth: MAX_DEPTH, number: MAX_NUMBER_BYTES })),
+            reader: DescriptionReader::default(),
         }
     }
 
     pub fn of_a_card() -> Descriptions {
-        Descriptions { reader: Reader { all: true, ..Reader::default() }, ..Descriptions::new() }
+        Descriptions { reader: DescriptionReader { all: true, ..DescriptionReader::default() }, ..Descriptions::new() }
     }
 
-    /// What is no JSON is no list either.
+    /// Reads more of the answer. What is not JSON is not read on: it is no list of tools either.
     pub fn push(&mut self, bytes: &[u8]) -> Option<Sign> {
         let (json, reader) = (self.json.as_mut()?, &mut self.reader);
-        let read = json.push(bytes, |event| reader.meet(event).map_or(Ok(()), |_| Err(String::new())));
+        let read = json.push(bytes, |event| reader.read(event).map_or(Ok(()), |_| Err(String::new())));
         if read.is_err() {
             self.json = None;
         }
@@ -82,24 +83,24 @@ impl Descriptions {
     }
 }
 
-impl Reader {
-    fn meet(&mut self, event: Event) -> Option<Sign> {
+impl DescriptionReader {
+    fn read(&mut self, event: Event) -> Option<Sign> {
         match event {
             Event::Object | Event::Array => {
                 let (below, key) = self.open.last().copied().unwrap_or_default();
                 // The elements of an array are what its key says.
-                let inner = if event == Event::Array { key } else { Key::Other };
-                self.open.push((below || key == Key::List, inner));
+                let inner = if event == Event::Array { key } else { KeyKind::Other };
+                self.open.push((below || key == KeyKind::List, inner));
             }
             Event::End => {
                 self.open.pop();
             }
             Event::Key(key) => {
                 let kind = match key {
-                    b"instructions" => Key::Instructions,
-                    key if LISTS.contains(&key) => Key::List,
-                    key if TEXTS.contains(&key) => Key::Text,
-                    _ => Key::Other,
+                    b"instructions" => KeyKind::Instructions,
+                    key if LIST_KEYS.contains(&key) => KeyKind::List,
+                    key if TEXT_KEYS.contains(&key) => KeyKind::Text,
+                    _ => KeyKind::Other,
                 };
                 if let Some((_, last)) = self.open.last_mut() {
                     *last = kind;
@@ -108,9 +109,9 @@ impl Reader {
             Event::Text(text) => {
                 let (below, key) = self.open.last().copied().unwrap_or_default();
                 let describes = match key {
-                    Key::Instructions => true,
-                    Key::Text => below || self.all,
-                    Key::List | Key::Other => false,
+                    KeyKind::Instructions => true,
+                    KeyKind::Text => below || self.all,
+                    KeyKind::List | KeyKind::Other => false,
                 };
                 self.found = glyphs::read(text);
                 if self.found.is_none() && describes {

@@ -1,24 +1,24 @@
-//! What kind of text an answer is. Downloads are none: by what the server says, and by how the bytes begin.
+//! What kind of text an answer is, by what the server says and by how the bytes begin. Downloads are no text.
 
-/// Bytes by which text is told from what is not.
-const START: usize = 512;
+/// Bytes that tell text from other data.
+const SNIFFED_BYTES: usize = 512;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Html,
-    /// Markdown, too, in which there may be HTML.
+    /// Text without markup, or Markdown, in which there may be HTML.
     Plain,
     Json,
-    /// JSON in which every description is made for an agent: a card, or a plugin's manifest.
+    /// JSON in which every description is meant for an agent: a card, or a plugin's manifest.
     Card,
     /// `text/event-stream`
     Events,
-    /// Nobody said: the first bytes tell.
+    /// The server does not say: the first bytes tell.
     Unknown,
 }
 
 impl Kind {
-    /// By the header's value and the request's path. `None`: it is not looked into.
+    /// By the header's value and the request's path. `None`: the answer is not searched.
     pub fn of(content_type: Option<&str>, path: &str) -> Option<Kind> {
         let Some(said) = content_type else { return Some(Kind::Unknown) };
         let name = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -35,9 +35,9 @@ impl Kind {
         }
     }
 
-    /// By how it begins, too. `None`: these are no text's bytes.
+    /// Decides by the first bytes as well. `None`: they are no text.
     pub fn sniffed(self, start: &[u8]) -> Option<Kind> {
-        let start = &start[..start.len().min(START)];
+        let start = &start[..start.len().min(SNIFFED_BYTES)];
         let magic: [&[u8]; 4] = [b"%PDF-", b"\x1f\x8b", b"GIF8", b"!<arch>"];
         if start.contains(&0) || magic.iter().any(|magic| start.starts_with(magic)) {
             return None;

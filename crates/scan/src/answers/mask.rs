@@ -1,5 +1,5 @@
-//! Spellings of a secret, and a stream without them. Only what may still become one is held back, so that an event
-//! passes as soon as it is there.
+//! The spellings of a secret, and a stream in which they are overwritten. Only what may still become a spelling is held back,
+//! so that an event of a stream passes as soon as it is there.
 
 use crate::encode::{base64, base64_url, each, each_but_unreserved, hex, percent, reversed};
 use bytes::Bytes;
@@ -7,18 +7,18 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes of a secret that is looked for: a shorter one stands in many honest texts.
-const SHORTEST: usize = 12;
-/// Bytes that are looked at in one go.
-const GRAM: usize = 4;
+/// Bytes of the shortest secret that is looked for: a shorter one stands in many honest texts.
+const MIN_SECRET_BYTES: usize = 12;
+/// Bytes that are hashed together.
+const GRAM_BYTES: usize = 4;
 
-/// Every spelling of some secrets. No derived `Debug`.
+/// Every spelling of some secrets. There is no `Debug`: it would show them.
 pub struct Needles {
-    /// The longest first.
+    /// The spellings, the longest first.
     all: Vec<Vec<u8>>,
-    /// Bytes that one of them begins with.
+    /// Which bytes a spelling begins with.
     firsts: [bool; 256],
-    /// By their hash: the parts of the beginnings, as far as all have one.
+    /// Which hashes the grams in the spellings' beginnings have; each beginning is as long as the shortest spelling.
     grams: Box<[bool; 1 << 13]>,
     shortest: usize,
     longest: usize,
@@ -27,28 +27,29 @@ pub struct Needles {
 impl Needles {
     /// `None`: there is nothing to look for.
     pub fn of<'a>(secrets: impl Iterator<Item = &'a [u8]>) -> Option<Needles> {
-        let all: BTreeSet<Vec<u8>> = secrets.filter(|secret| secret.len() >= SHORTEST).flat_map(spellings).collect();
+        let all: BTreeSet<Vec<u8>> =
+            secrets.filter(|secret| secret.len() >= MIN_SECRET_BYTES).flat_map(spellings).collect();
         let mut all: Vec<Vec<u8>> = all.into_iter().collect();
         all.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
         let (longest, shortest) = (all.first()?.len(), all.last()?.len());
         let (mut firsts, mut grams) = ([false; 256], Box::new([false; 1 << 13]));
         for needle in &all {
             firsts[usize::from(needle[0])] = true;
-            for gram in needle[..shortest].windows(GRAM) {
+            for gram in needle[..shortest].windows(GRAM_BYTES) {
                 grams[hash(gram)] = true;
             }
         }
         Some(Needles { all, firsts, grams, shortest, longest })
     }
 
-    /// The first spelling from there on, as long as it may be taken for. Most of a text is stepped over: bytes that stand
-    /// in no beginning rule out all beginnings around them.
+    /// Finds the first spelling at or behind `from`, the longest if there are many. Most of a text is stepped over: a gram
+    /// that stands in no beginning rules out all beginnings around it.
     fn find(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
-        let reach = self.shortest - GRAM;
+        let reach = self.shortest - GRAM_BYTES;
         let mut at = from;
         while let Some(gram) = text.get(at + reach..at + self.shortest) {
             if self.grams[hash(gram)]
-                && let Some(found) = (at..=at + reach).find_map(|start| self.begins(text, start))
+                && let Some(found) = (at..=at + reach).find_map(|start| self.spelling_at(text, start))
             {
                 return Some(found);
             }
@@ -57,7 +58,7 @@ impl Needles {
         None
     }
 
-    fn begins(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
+    fn spelling_at(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
         if !self.firsts[usize::from(text[start])] {
             return None;
         }
@@ -75,9 +76,9 @@ impl Needles {
         masked
     }
 
-    /// Overwrites every spelling that stays one whatever follows, and says how much of the text is settled: the rest may be
-    /// the beginning of one, or of a longer one.
-    fn settle(&self, text: &[u8]) -> (Option<Vec<u8>>, usize) {
+    /// Overwrites every spelling that stays one whatever follows, and gives the bytes that are decided: the rest may be the
+    /// beginning of a spelling, or of a longer one.
+    fn mask_decided(&self, text: &[u8]) -> (Option<Vec<u8>>, usize) {
         let (mut masked, mut from): (Option<Vec<u8>>, _) = (None, 0);
         loop {
             let open = self.open(text, from);
@@ -91,7 +92,7 @@ impl Needles {
         }
     }
 
-    /// Where the end of the text begins that may be the beginning of a spelling.
+    /// Where the longest end of the text begins that may be the beginning of a spelling.
     fn open(&self, text: &[u8], from: usize) -> usize {
         let begins = |at: &usize| {
             let rest = &text[*at..];
@@ -107,9 +108,10 @@ fn hash(gram: &[u8]) -> usize {
     (word.wrapping_mul(0x9e37_79b9) >> 19) as usize
 }
 
-/// A stream on its way.
+/// A stream in which the spellings are overwritten.
 pub struct Masked {
     pub needles: Arc<Needles>,
+    /// Bytes that may be the beginning of a spelling.
     held: Vec<u8>,
     /// Something was overwritten.
     pub found: bool,
@@ -128,14 +130,14 @@ impl Masked {
             whole.extend_from_slice(&bytes);
             Bytes::from(whole)
         };
-        let (masked, settled) = self.needles.settle(&bytes);
-        self.held = bytes[settled..].to_vec();
+        let (masked, decided) = self.needles.mask_decided(&bytes);
+        self.held = bytes[decided..].to_vec();
         match masked {
             Some(masked) => {
                 self.found = true;
-                Bytes::from(masked).slice(..settled)
+                Bytes::from(masked).slice(..decided)
             }
-            None => bytes.slice(..settled),
+            None => bytes.slice(..decided),
         }
     }
 

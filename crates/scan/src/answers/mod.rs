@@ -1,6 +1,6 @@
-//! What comes back. The credential that the gate added never does: an answer is read as it streams, decoded where it is
-//! compressed, and every spelling of the credential is overwritten, at the same length. And text that hides instructions
-//! to the agent is found: a person who looks at the same page does not see them.
+//! What comes back. The credential that the gate added does not: every spelling of it in an answer is overwritten at the same
+//! length, as the answer streams. Text that hides instructions to the agent from a person who looks at the same page is
+//! found.
 
 mod glyphs;
 mod html;
@@ -18,5 +18,5 @@ pub use instructions::Instructions;
 pub use kind::Kind;
 pub use mask::{Masked, Needles};
 
-/// What was found, in words that a person reads: never the text itself.
+/// What was found, in words for a person: never the text itself.
 pub type Sign = &'static str;

@@ -1,16 +1,17 @@
-//! Plain text and Markdown, line by line: HTML that hides something in it, and Markdown's own comments. What stands in a
-//! fence or between backticks is an example.
+//! Plain text and Markdown, read line by line for HTML that hides something, and for Markdown's own comments. What stands in
+//! a fence or between backticks is an example.
 
 use super::Sign;
 use super::html::{Html, Markup};
 use super::phrases;
 
-/// Bytes of a line that are read at once.
-const LINE: usize = 4096;
+/// Bytes of a line that are read together; a longer line is read in parts.
+const MAX_LINE_BYTES: usize = 4096;
 
 pub struct Plain {
     html: Html,
     line: Vec<u8>,
+    /// The sign of the open fence.
     fence: Option<u8>,
 }
 
@@ -21,10 +22,10 @@ impl Plain {
 
     pub fn push(&mut self, bytes: &[u8]) -> Option<Sign> {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            for part in part.chunks(LINE) {
+            for part in part.chunks(MAX_LINE_BYTES) {
                 self.line.extend_from_slice(part);
-                if (self.line.len() >= LINE || part.ends_with(b"\n"))
-                    && let Some(sign) = self.read()
+                if (self.line.len() >= MAX_LINE_BYTES || part.ends_with(b"\n"))
+                    && let Some(sign) = self.end_line()
                 {
                     return Some(sign);
                 }
@@ -34,18 +35,18 @@ impl Plain {
     }
 
     pub fn finish(&mut self) -> Option<Sign> {
-        self.read().or_else(|| self.html.finish())
+        self.end_line().or_else(|| self.html.finish())
     }
 
-    fn read(&mut self) -> Option<Sign> {
+    fn end_line(&mut self) -> Option<Sign> {
         let mut line = std::mem::take(&mut self.line);
-        let sign = self.judge(&line);
+        let sign = self.read_line(&line);
         line.clear();
         self.line = line;
         sign
     }
 
-    fn judge(&mut self, line: &[u8]) -> Option<Sign> {
+    fn read_line(&mut self, line: &[u8]) -> Option<Sign> {
         let start = line.trim_ascii_start();
         if let Some(mark @ (b'`' | b'~')) = start.first().copied()
             && start.len() >= 3
@@ -65,7 +66,7 @@ impl Plain {
     }
 }
 
-/// `[//]: # (text)` or `[comment]: <> (text)`
+/// The text of a Markdown comment: `[//]: # (text)` or `[comment]: <> (text)`.
 fn comment(line: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(line).ok()?;
     let rest =
@@ -74,7 +75,7 @@ fn comment(line: &[u8]) -> Option<&str> {
     rest.starts_with(['(', '"', '\'']).then(|| rest[1..].trim_end().trim_end_matches([')', '"', '\'']))
 }
 
-/// What stands between backticks of one line.
+/// The line without what stands between its backticks.
 fn without_code(line: &[u8]) -> Vec<u8> {
     let mut parts = line.split(|byte| *byte == b'`');
     let mut kept = parts.next().unwrap_or_default().to_vec();

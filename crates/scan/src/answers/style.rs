@@ -1,25 +1,28 @@
-//! Does a style hide what it is for? By what it says in itself; what a script or a sheet elsewhere does is not known.
+//! Styles that hide the text they are for, by what they say themselves: what a script or another file does is not known.
 
 use regex_automata::meta::Regex;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-/// Bytes of a page's style sheets that are read, which bounds the names in them as well.
-const SHEET: usize = 256 << 10;
+/// Bytes of a page's style sheets that are read, which bounds the names in them as well; what is behind is not known.
+const MAX_SHEET_BYTES: usize = 256 << 10;
 
-/// Without spaces, in lower case.
+/// Bytes of one rule of a sheet; of a longer rule, the end is read.
+const MAX_RULE_BYTES: usize = 4096;
+
+/// What hides, in a style without spaces and in lower case.
 const HIDES: &str = r"(?:^|[;{])(?:display:none|visibility:(?:hidden|collapse)|opacity:0(?:\.0\d*)?(?:;|!|$)|font-size:(?:0(?:\.[0-2]\d*)?|\.[0-2]\d*|1px)(?:[a-z%]{0,3})(?:;|!|$)|(?:-webkit-text-fill-)?color:(?:transparent|rgba\([^)]*,0(?:\.0\d*)?\))|(?:left|top|right|bottom|text-indent|margin-left|margin-top):-\d{3,}|clip:rect\(0|clip:rect\(1px|clip-path:inset\((?:50|100)%|transform:scale\(0|(?:max-)?height:0(?:px)?(?:;|!|$))";
 
 static REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(HIDES).ok());
 
-/// The value of a `style`, or what stands between the braces of a rule.
+/// Does a style hide? `style`: the value of an attribute, or what stands between the braces of a rule.
 pub fn hides(style: &str) -> bool {
     let style: String = style.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
     let found = REGEX.as_ref().is_some_and(|regex| regex.is_match(&style));
     found || is_unreadable(&style)
 }
 
-/// Text of its background's colour.
+/// Is the text of its background's colour?
 fn is_unreadable(style: &str) -> bool {
     let value = |names: [&str; 2]| {
         let mut rules = style.split(';').filter_map(|rule| rule.split_once(':'));
@@ -38,14 +41,16 @@ fn is_unreadable(style: &str) -> bool {
 #[derive(Debug, Default)]
 pub struct Sheet {
     names: BTreeSet<String>,
+    /// The rule that is read.
     text: String,
+    /// Bytes read.
     read: usize,
 }
 
 impl Sheet {
     pub fn push(&mut self, c: char) {
         self.read += 1;
-        if self.read > SHEET {
+        if self.read > MAX_SHEET_BYTES {
             return;
         }
         match c {
@@ -54,10 +59,10 @@ impl Sheet {
                 if let Some((selectors, body)) = rule.rsplit_once('{')
                     && hides(body)
                 {
-                    self.names.extend(selectors.split(',').filter_map(name));
+                    self.names.extend(selectors.split(',').filter_map(name_alone));
                 }
             }
-            c if self.text.len() < 4096 => self.text.push(c),
+            c if self.text.len() < MAX_RULE_BYTES => self.text.push(c),
             _ => self.text.clear(),
         }
     }
@@ -66,7 +71,7 @@ impl Sheet {
         self.text.clear();
     }
 
-    /// `.class` or `#id`
+    /// Is this class or id hidden? `name`: `.class` or `#id`.
     pub fn hides(&self, name: &str) -> bool {
         self.names.contains(name)
     }
@@ -76,8 +81,8 @@ impl Sheet {
     }
 }
 
-/// A selector that is one name alone: with more around it, it may not be for the text in question.
-fn name(selector: &str) -> Option<String> {
+/// The name that a selector consists of. `None`: there is more in it, so it may be for other elements.
+fn name_alone(selector: &str) -> Option<String> {
     let selector = selector.trim().trim_start_matches(|c: char| c.is_ascii_alphanumeric());
     let rest = selector.strip_prefix(['.', '#'])?;
     let plain = !rest.is_empty() && rest.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_');

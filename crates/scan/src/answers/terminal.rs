@@ -4,108 +4,111 @@
 use super::Sign;
 use super::phrases;
 
-/// Characters of a sequence, of a link's text, or of concealed text that are kept.
-const KEPT: usize = 2048;
+/// Bytes of a sequence, of a link's text, or of concealed text that are kept. A longer sequence is not read.
+const MAX_KEPT_BYTES: usize = 2048;
 /// Characters of concealed text that are read again with what follows.
-const AGAIN: usize = 512;
+const OVERLAP_CHARS: usize = 512;
 
+/// The part of an escape sequence that the next character stands in.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum At {
+enum EscapeState {
     #[default]
     Text,
     Escape,
-    /// After `ESC ]`
+    /// Behind `ESC ]`.
     Osc,
-    /// Perhaps the end of one.
+    /// Behind an escape that may end it.
     OscEnd,
-    /// After `ESC P`
+    /// Behind `ESC P`.
     Dcs,
-    /// After `ESC [`
+    /// Behind `ESC [`.
     Csi,
 }
 
 /// Reads characters one by one.
 #[derive(Debug, Default)]
 pub struct Terminal {
-    at: At,
+    state: EscapeState,
+    /// The sequence so far.
     kept: String,
     /// Where an open link goes, and its text so far.
     link: Option<(String, String)>,
+    /// Text that is written concealed.
     concealed: Option<String>,
 }
 
 impl Terminal {
     pub fn is_idle(&self) -> bool {
-        self.at == At::Text && self.link.is_none() && self.concealed.is_none()
+        self.state == EscapeState::Text && self.link.is_none() && self.concealed.is_none()
     }
 
     pub fn step(&mut self, c: char) -> Option<Sign> {
-        match (self.at, c) {
-            (At::Text, '\u{1b}') => self.begin(At::Escape),
-            // One character instead of two; bad decoding makes it, too, so that only one kind of it counts.
-            (At::Text, '\u{9d}') => self.begin(At::Osc),
-            (At::Text, _) => return self.text(c),
-            (At::Escape, ']') => self.begin(At::Osc),
-            (At::Escape, 'P') => self.begin(At::Dcs),
-            (At::Escape, '[') => self.begin(At::Csi),
-            (At::Escape, _) => self.at = At::Text,
-            (At::Osc, '\u{7}' | '\u{9c}') | (At::OscEnd, '\\') => return self.osc(),
-            (At::Osc, '\u{1b}') => self.at = At::OscEnd,
-            (At::Osc, c) if c != '\n' && self.kept.len() < KEPT => {
+        match (self.state, c) {
+            (EscapeState::Text, '\u{1b}') => self.begin(EscapeState::Escape),
+            // One character instead of two. Text that was decoded badly has it as well, so only this one counts.
+            (EscapeState::Text, '\u{9d}') => self.begin(EscapeState::Osc),
+            (EscapeState::Text, _) => return self.text(c),
+            (EscapeState::Escape, ']') => self.begin(EscapeState::Osc),
+            (EscapeState::Escape, 'P') => self.begin(EscapeState::Dcs),
+            (EscapeState::Escape, '[') => self.begin(EscapeState::Csi),
+            (EscapeState::Escape, _) => self.state = EscapeState::Text,
+            (EscapeState::Osc, '\u{7}' | '\u{9c}') | (EscapeState::OscEnd, '\\') => return self.osc(),
+            (EscapeState::Osc, '\u{1b}') => self.state = EscapeState::OscEnd,
+            (EscapeState::Osc, c) if c != '\n' && self.kept.len() < MAX_KEPT_BYTES => {
                 self.kept.push(c);
-                // It need not end for a terminal to take it.
+                // A terminal may act before the sequence ends.
                 if self.kept.starts_with("52;") && self.kept.len() > 12 {
                     return self.osc();
                 }
             }
-            (At::Dcs, '0'..='9' | ';') => {}
-            (At::Dcs, _) => {
-                self.at = At::Text;
+            (EscapeState::Dcs, '0'..='9' | ';') => {}
+            (EscapeState::Dcs, _) => {
+                self.state = EscapeState::Text;
                 // Sixels are pictures.
                 return (c != 'q').then_some("a terminal escape that controls the device (DCS)");
             }
-            (At::Csi, '0'..='9' | ';' | '?' | '>' | ':') if self.kept.len() < 64 => self.kept.push(c),
-            (At::Csi, _) => return self.csi(c),
-            (At::OscEnd, c) => {
-                self.at = At::Escape;
+            (EscapeState::Csi, '0'..='9' | ';' | '?' | '>' | ':') if self.kept.len() < 64 => self.kept.push(c),
+            (EscapeState::Csi, _) => return self.csi(c),
+            (EscapeState::OscEnd, c) => {
+                self.state = EscapeState::Escape;
                 return self.step(c);
             }
-            (At::Osc, _) => self.at = At::Text,
+            (EscapeState::Osc, _) => self.state = EscapeState::Text,
         }
         None
     }
 
-    /// What was begun is at its end.
+    /// The text has ended.
     pub fn finish(&mut self) -> Option<Sign> {
         let concealed = self.concealed.take()?;
         phrases::hidden(&concealed).map(|_| CONCEALED)
     }
 
-    fn begin(&mut self, at: At) {
+    fn begin(&mut self, state: EscapeState) {
         self.kept.clear();
-        self.at = at;
+        self.state = state;
     }
 
     fn text(&mut self, c: char) -> Option<Sign> {
         if let Some((_, text)) = &mut self.link
-            && text.len() < KEPT
+            && text.len() < MAX_KEPT_BYTES
         {
             text.push(c);
         }
         let concealed = self.concealed.as_mut()?;
         concealed.push(c);
-        if concealed.len() < KEPT {
+        if concealed.len() < MAX_KEPT_BYTES {
             return None;
         }
         // Longer text is read part by part, each with the end of the one before.
         let sign = phrases::hidden(concealed).map(|_| CONCEALED);
-        let again = concealed.char_indices().rev().nth(AGAIN).map_or(0, |(at, _)| at);
+        let again = concealed.char_indices().rev().nth(OVERLAP_CHARS).map_or(0, |(at, _)| at);
         concealed.drain(..again);
         sign
     }
 
     fn osc(&mut self) -> Option<Sign> {
-        self.at = At::Text;
+        self.state = EscapeState::Text;
         let kept = std::mem::take(&mut self.kept);
         if kept.starts_with("52;") {
             return Some("a terminal escape that writes the clipboard (OSC 52)");
@@ -125,7 +128,7 @@ impl Terminal {
     }
 
     fn csi(&mut self, last: char) -> Option<Sign> {
-        self.at = At::Text;
+        self.state = EscapeState::Text;
         let numbers: Vec<&str> = self.kept.split(';').collect();
         match (last, &numbers[..]) {
             ('t', ["20" | "21", ..]) => Some("a terminal escape that makes the terminal type"),

@@ -1,7 +1,7 @@
 //! Deflate in its three formats, as it streams (RFC 1950, 1951, 1952). What follows the end of gzip's last member or of a
 //! zlib stream is not read.
 
-use super::{Broken, CUT, MAX_PUSH_OUTPUT, NOT, TOO_MUCH};
+use super::{Broken, MALFORMED, MAX_PUSH_OUTPUT, TOO_MUCH, TRUNCATED};
 use flate2::{Decompress, FlushDecompress, Status};
 
 /// Room for output that the decoder is given at one time.
@@ -19,7 +19,7 @@ pub enum Format {
 }
 
 /// Where in its format the next byte stands.
-enum Position {
+enum InflateState {
     Header(GzipHeader),
     Body,
     /// Gzip's trailer: bytes still to come.
@@ -30,7 +30,7 @@ enum Position {
 
 pub struct Inflate {
     format: Format,
-    position: Position,
+    state: InflateState,
     engine: Decompress,
     /// Gzip members that have ended.
     members: usize,
@@ -38,8 +38,9 @@ pub struct Inflate {
 
 impl Inflate {
     pub fn new(format: Format) -> Inflate {
-        let position = if format == Format::Gzip { Position::Header(GzipHeader::default()) } else { Position::Body };
-        Inflate { format, position, engine: Decompress::new(format == Format::Zlib), members: 0 }
+        let state =
+            if format == Format::Gzip { InflateState::Header(GzipHeader::default()) } else { InflateState::Body };
+        Inflate { format, state, engine: Decompress::new(format == Format::Zlib), members: 0 }
     }
 
     pub fn format(&self) -> Format {
@@ -48,73 +49,74 @@ impl Inflate {
 
     pub fn push(&mut self, mut bytes: &[u8], made: &mut Vec<u8>) -> Result<(), Broken> {
         while let Some((first, rest)) = bytes.split_first() {
-            match &mut self.position {
+            match &mut self.state {
                 // Behind a member, what does not begin another one is not gzip's.
-                Position::Header(header) if header.read == 0 && self.members > 0 && *first != GZIP_MAGIC[0] => {
-                    self.position = Position::End;
+                InflateState::Header(header) if header.read == 0 && self.members > 0 && *first != GZIP_MAGIC[0] => {
+                    self.state = InflateState::End;
                 }
-                Position::Header(header) => {
+                InflateState::Header(header) => {
                     bytes = rest;
                     if header.push(*first)? {
-                        self.position = Position::Body;
+                        self.state = InflateState::Body;
                     }
                 }
-                Position::Body => {
+                InflateState::Body => {
                     let (read, before) = (self.engine.total_in(), self.engine.total_out());
                     made.reserve(OUTPUT_ROOM);
-                    let status = self.engine.decompress_vec(bytes, made, FlushDecompress::None).map_err(|_| NOT)?;
+                    let status =
+                        self.engine.decompress_vec(bytes, made, FlushDecompress::None).map_err(|_| MALFORMED)?;
                     let read = usize::try_from(self.engine.total_in() - read).unwrap_or(bytes.len());
                     bytes = &bytes[read.min(bytes.len())..];
                     if made.len() > MAX_PUSH_OUTPUT {
                         return Err(TOO_MUCH);
                     }
                     if status == Status::StreamEnd {
-                        self.position = self.behind_body();
+                        self.state = self.behind_body();
                     } else if read == 0 && self.engine.total_out() == before {
-                        return Err(NOT);
+                        return Err(MALFORMED);
                     }
                 }
-                Position::Trailer(1) => {
+                InflateState::Trailer(1) => {
                     // Another member may follow.
-                    self.position = Position::Header(GzipHeader::default());
+                    self.state = InflateState::Header(GzipHeader::default());
                     self.engine.reset(false);
                     self.members += 1;
                     bytes = rest;
                 }
-                Position::Trailer(left) => {
+                InflateState::Trailer(left) => {
                     *left -= 1;
                     bytes = rest;
                 }
-                Position::End => return Ok(()),
+                InflateState::End => return Ok(()),
             }
         }
         self.drain(made)
     }
 
-    fn behind_body(&self) -> Position {
-        if self.format == Format::Gzip { Position::Trailer(GZIP_TRAILER_BYTES) } else { Position::End }
+    fn behind_body(&self) -> InflateState {
+        if self.format == Format::Gzip { InflateState::Trailer(GZIP_TRAILER_BYTES) } else { InflateState::End }
     }
 
     /// What was compressed has ended.
     pub fn is_over(&self) -> bool {
-        matches!(self.position, Position::End)
+        matches!(self.state, InflateState::End)
     }
 
     /// Bytes read of a gzip member that may follow the one before; `None`: this is not where one begins.
     pub fn bytes_of_next_member(&self) -> Option<usize> {
-        match &self.position {
-            Position::Header(header) if self.members > 0 => Some(header.read),
+        match &self.state {
+            InflateState::Header(header) if self.members > 0 => Some(header.read),
             _ => None,
         }
     }
 
     /// The engine may have more output from what it has read.
     fn drain(&mut self, made: &mut Vec<u8>) -> Result<(), Broken> {
-        while let Position::Body = self.position {
+        while let InflateState::Body = self.state {
             let before = self.engine.total_out();
             made.reserve(OUTPUT_ROOM);
             match self.engine.decompress_vec(&[], made, FlushDecompress::None) {
-                Ok(Status::StreamEnd) => self.position = self.behind_body(),
+                Ok(Status::StreamEnd) => self.state = self.behind_body(),
                 Ok(_) if self.engine.total_out() != before => {}
                 _ => return Ok(()),
             }
@@ -126,10 +128,10 @@ impl Inflate {
     }
 
     pub fn finish(&mut self) -> Result<(), Broken> {
-        match &self.position {
-            Position::End => Ok(()),
-            Position::Header(header) if header.read == 0 => Ok(()),
-            _ => Err(CUT),
+        match &self.state {
+            InflateState::End => Ok(()),
+            InflateState::Header(header) if header.read == 0 => Ok(()),
+            _ => Err(TRUNCATED),
         }
     }
 }
@@ -179,7 +181,7 @@ impl GzipHeader {
     /// True: the header is whole.
     fn push(&mut self, byte: u8) -> Result<bool, Broken> {
         if GZIP_MAGIC.get(self.read).is_some_and(|wanted| *wanted != byte) {
-            return Err(NOT);
+            return Err(MALFORMED);
         }
         if self.read == GZIP_FLAGS_AT {
             self.flags = byte;

@@ -1,7 +1,7 @@
-//! Compressed bodies, read as they stream: gzip, deflate, br and zstd, also one in the other.
+//! Compressed bodies, decoded as they stream: gzip, deflate, br and zstd, also one in the other.
 //!
-//! What it gives back is bounded, whatever comes in: a body that grows out of measure is broken. Feed it in parts of
-//! [`PART`] bytes where the result is not wanted at once.
+//! The output is bounded, whatever comes in: a body that expands beyond measure is an error. Where the output is not wanted
+//! at once, push the input in parts of [`PART`] bytes.
 
 mod inflate;
 mod zstd;
@@ -11,7 +11,7 @@ use inflate::{Format, Inflate};
 use std::io::{self, Write};
 use zstd::Zstd;
 
-/// Bytes of input whose output is surely small enough to hold.
+/// Bytes of input to push at a time: their output is small enough to hold.
 pub const PART: usize = 1024;
 /// Bytes that one push may make.
 const MAX_PUSH_OUTPUT: usize = 32 << 20;
@@ -19,21 +19,24 @@ const MAX_PUSH_OUTPUT: usize = 32 << 20;
 pub const UNMEASURED_BYTES: u64 = 64 << 20;
 /// Output beyond [`UNMEASURED_BYTES`] may be this many times the input.
 pub const MAX_EXPANSION: u64 = 400;
+/// Bytes of the buffer that a brotli decoder writes from.
+const BROTLI_BUFFER_BYTES: usize = 16 << 10;
 /// Encodings of one body, one in the other.
 const MAX_STAGES: usize = 3;
 
-/// It is not what it says, or it would be too much.
+/// A body that is not what it says, or would be too much: why, for the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken(pub &'static str);
 
-const NOT: Broken = Broken("it is not compressed as it says");
-const CUT: Broken = Broken("its compressed body ends too early");
+const MALFORMED: Broken = Broken("it is not compressed as it says");
+const TRUNCATED: Broken = Broken("its compressed body ends too early");
 pub const TOO_MUCH: Broken = Broken("it is compressed beyond measure");
 
-/// From a message's `content-encoding` back to what was encoded.
+/// Decodes a body by its `content-encoding`.
 pub struct Decoder {
     /// The outermost first.
     stages: Vec<Stage>,
+    /// Bytes in and out.
     read: u64,
     made: u64,
 }
@@ -42,15 +45,15 @@ enum Stage {
     Inflate(Box<Inflate>),
     /// `deflate`, before its first byte tells which of two formats it is.
     Undecided,
-    Brotli(Box<DecompressorWriter<Room>>),
+    Brotli(Box<DecompressorWriter<BoundedBuffer>>),
     Zstd(Box<Zstd>),
 }
 
-/// Bytes in, bytes out.
-type Step = fn(&mut Stage, &[u8], &mut Vec<u8>) -> Result<(), Broken>;
+/// What is done by each stage: bytes in, bytes out.
+type StageFn = fn(&mut Stage, &[u8], &mut Vec<u8>) -> Result<(), Broken>;
 
 impl Decoder {
-    /// `encodings`: the header's value. `None`: one of them is not known here.
+    /// `encodings`: the header's value. `None`: one of them is not known here, or there are more than [`MAX_STAGES`].
     pub fn new(encodings: &str) -> Option<Decoder> {
         let mut stages = Vec::new();
         for name in encodings.split(',').map(str::trim).filter(|name| !name.is_empty()).rev() {
@@ -58,7 +61,10 @@ impl Decoder {
                 "identity" => {}
                 "gzip" | "x-gzip" => stages.push(Stage::inflate(Format::Gzip)),
                 "deflate" => stages.push(Stage::Undecided),
-                "br" => stages.push(Stage::Brotli(Box::new(DecompressorWriter::new(Room::default(), 16 << 10)))),
+                "br" => stages.push(Stage::Brotli(Box::new(DecompressorWriter::new(
+                    BoundedBuffer::default(),
+                    BROTLI_BUFFER_BYTES,
+                )))),
                 "zstd" => stages.push(Stage::Zstd(Box::default())),
                 _ => return None,
             }
@@ -66,7 +72,8 @@ impl Decoder {
         (stages.len() <= MAX_STAGES).then_some(Decoder { stages, read: 0, made: 0 })
     }
 
-    /// By the first bytes of a file; `None`: they are no compressed file's. Raw deflate and br have no such bytes.
+    /// For a file, by its first bytes; `None`: they do not begin a gzip, zlib or zstd file. Raw deflate and br have no bytes
+    /// that they are known by.
     pub fn sniff(start: &[u8]) -> Option<Decoder> {
         let stage = match start {
             [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0 => Stage::inflate(Format::Gzip),
@@ -77,7 +84,7 @@ impl Decoder {
         Some(Decoder { stages: vec![stage], read: 0, made: 0 })
     }
 
-    /// Raw deflate, as archives have it.
+    /// For raw deflate, as zip archives have it.
     pub fn deflate() -> Decoder {
         Decoder { stages: vec![Stage::inflate(Format::Raw)], read: 0, made: 0 }
     }
@@ -104,8 +111,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Through all stages. What was made before something broke is not lost.
-    fn run(&mut self, mut data: Vec<u8>, step: Step) -> (Vec<u8>, Result<(), Broken>) {
+    /// Runs the data through all stages. What was made before an error is not lost.
+    fn run(&mut self, mut data: Vec<u8>, step: StageFn) -> (Vec<u8>, Result<(), Broken>) {
         let mut ended = Ok(());
         for stage in &mut self.stages {
             let mut made = Vec::new();
@@ -168,7 +175,7 @@ impl Stage {
 
     fn push(&mut self, bytes: &[u8], made: &mut Vec<u8>) -> Result<(), Broken> {
         if let (Stage::Undecided, Some(first)) = (&self, bytes.first()) {
-            // Of all that say `deflate`, some mean zlib's format, and some what is in it.
+            // Some servers that say `deflate` mean zlib's format, as the standard does, and some what is inside it.
             *self = Stage::inflate(if first & 0x0f == 8 && first >> 4 <= 7 { Format::Zlib } else { Format::Raw });
         }
         match self {
@@ -177,7 +184,7 @@ impl Stage {
             Stage::Brotli(decoder) => {
                 let wrote = decoder.write_all(bytes);
                 made.append(&mut decoder.get_mut().0);
-                wrote.map_err(|_| NOT)
+                wrote.map_err(|_| MALFORMED)
             }
             Stage::Zstd(decoder) => decoder.push(bytes, made),
         }
@@ -190,18 +197,18 @@ impl Stage {
             Stage::Brotli(decoder) => {
                 let closed = decoder.close();
                 made.append(&mut decoder.get_mut().0);
-                closed.map_err(|_| CUT)
+                closed.map_err(|_| TRUNCATED)
             }
             Stage::Zstd(decoder) => decoder.finish(),
         }
     }
 }
 
-/// Takes what a decoder makes, up to a bound.
+/// Takes what a decoder makes, up to [`MAX_PUSH_OUTPUT`].
 #[derive(Default)]
-struct Room(Vec<u8>);
+struct BoundedBuffer(Vec<u8>);
 
-impl Write for Room {
+impl Write for BoundedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.0.len() + bytes.len() > MAX_PUSH_OUTPUT {
             return Err(io::ErrorKind::OutOfMemory.into());

@@ -1,6 +1,6 @@
 //! Zstandard, frame by frame, as it streams (RFC 8878), with a bounded window (RFC 9659).
 
-use super::{Broken, CUT, MAX_PUSH_OUTPUT, NOT, TOO_MUCH};
+use super::{Broken, MALFORMED, MAX_PUSH_OUTPUT, TOO_MUCH, TRUNCATED};
 use ruzstd::decoding::FrameDecoder;
 use std::io::Read;
 
@@ -9,17 +9,19 @@ const MAX_WINDOW_BYTES: u64 = 8 << 20;
 /// Bytes of a block, its headers and its checksum.
 const MAX_BLOCK_BYTES: usize = (128 << 10) + 64;
 
-/// The decoder wants whole blocks, and one frame at a time.
+/// Decodes frames one after another; the decoder of a frame wants whole blocks.
 #[derive(Default)]
 pub struct Zstd {
+    /// Input that was not decoded yet.
     waiting: Vec<u8>,
     frame: Option<FrameDecoder>,
     /// The frame ends with a checksum of four bytes.
-    summed: bool,
+    has_checksum: bool,
+    /// Frames that have ended.
     frames: usize,
     /// Bytes of the frame's window.
     window: u64,
-    /// What follows the last frame is none.
+    /// Behind the last frame: what follows is no frame.
     pub over: bool,
 }
 
@@ -34,44 +36,45 @@ impl Zstd {
             let Some(frame) = &mut self.frame else {
                 let Some(length) = self.header()? else { return Ok(()) };
                 let mut frame = FrameDecoder::new();
-                frame.init(&self.waiting[..length]).map_err(|_| NOT)?;
+                frame.init(&self.waiting[..length]).map_err(|_| MALFORMED)?;
                 self.waiting.drain(..length);
                 self.frame = Some(frame);
                 continue;
             };
             if frame.is_finished() {
-                while let count @ 1.. = frame.read(&mut part).map_err(|_| NOT)? {
+                while let count @ 1.. = frame.read(&mut part).map_err(|_| MALFORMED)? {
                     made.extend_from_slice(&part[..count]);
                 }
                 self.frame = None;
                 self.frames += 1;
                 continue;
             }
-            // Asking costs: the decoder takes whole blocks only (RFC 8878, section 3.1.1.2).
+            // The decoder is asked only once a block is whole (RFC 8878, section 3.1.1.2): each call costs.
             let [a, b, c, content @ ..] = self.waiting.as_slice() else { return Ok(()) };
             let header = u32::from_le_bytes([*a, *b, *c, 0]);
             let length = if header >> 1 & 3 == 1 { 1 } else { (header >> 3) as usize };
             // With the last block comes its checksum, which the decoder takes only together with it.
-            let length = length + if header & 1 == 1 && self.summed { 4 } else { 0 };
+            let length = length + if header & 1 == 1 && self.has_checksum { 4 } else { 0 };
             if length > MAX_BLOCK_BYTES {
-                return Err(NOT);
+                return Err(MALFORMED);
             }
             if content.len() < length {
                 return Ok(());
             }
-            let (read, written) = frame.decode_from_to(&self.waiting[..3 + length], &mut part).map_err(|_| NOT)?;
+            let (read, written) =
+                frame.decode_from_to(&self.waiting[..3 + length], &mut part).map_err(|_| MALFORMED)?;
             self.waiting.drain(..read.min(self.waiting.len()));
             made.extend_from_slice(&part[..written]);
             let mut last = written;
             while last > 0 {
-                last = frame.read(&mut part).map_err(|_| NOT)?;
+                last = frame.read(&mut part).map_err(|_| MALFORMED)?;
                 made.extend_from_slice(&part[..last]);
             }
             if made.len() > MAX_PUSH_OUTPUT {
                 return Err(TOO_MUCH);
             }
             if read == 0 && written == 0 && !frame.is_finished() {
-                return Err(NOT);
+                return Err(MALFORMED);
             }
         }
     }
@@ -88,7 +91,7 @@ impl Zstd {
 
     pub fn finish(&mut self) -> Result<(), Broken> {
         if self.frame.is_some() || !self.waiting.is_empty() {
-            return Err(CUT);
+            return Err(TRUNCATED);
         }
         Ok(())
     }
@@ -98,7 +101,7 @@ impl Zstd {
         let [a, b, c, d, descriptor, rest @ ..] = self.waiting.as_slice() else { return Ok(None) };
         if [*a, *b, *c, *d] != [0x28, 0xb5, 0x2f, 0xfd] {
             if self.frames == 0 {
-                return Err(NOT);
+                return Err(MALFORMED);
             }
             self.over = true;
             self.waiting.clear();
@@ -124,7 +127,7 @@ impl Zstd {
             return Err(TOO_MUCH);
         }
         self.window = window;
-        self.summed = descriptor & 4 != 0;
+        self.has_checksum = descriptor & 4 != 0;
         Ok(Some(5 + head + size))
     }
 }

@@ -1,23 +1,23 @@
-//! ByteRuns of bytes of one kind that are long enough to matter, found without a look at every byte: one that breaks a row
-//! rules out all that begin before it.
+//! Runs of bytes of one class that are long enough to matter, found without looking at every byte: a byte that breaks a run
+//! rules out all runs that would begin shortly before it.
 
-/// The rows of one text.
+/// The runs in one text.
 pub struct ByteRuns<'a> {
     text: &'a [u8],
     class: &'static ByteClass,
     least: usize,
-    /// No byte breaks a row between the last answer and here.
+    /// No byte breaks a run between the last answer and here.
     clear: usize,
 }
 
-/// Which bytes a row is made of.
+/// Which bytes a run is made of.
 pub type ByteClass = [bool; 256];
 
 pub const UPPER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 pub const LOWER: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
 pub const DIGITS: &[u8] = b"0123456789";
 
-/// All of these bytes.
+/// The class of all these bytes.
 pub const fn byte_class(parts: &[&[u8]]) -> ByteClass {
     let mut kind = [false; 256];
     let mut part = 0;
@@ -33,7 +33,7 @@ pub const fn byte_class(parts: &[&[u8]]) -> ByteClass {
 }
 
 impl<'a> ByteRuns<'a> {
-    /// `least`: bytes of a row that matters.
+    /// `least`: bytes of the shortest run that matters.
     pub fn new(text: &'a [u8], class: &'static ByteClass, least: usize) -> ByteRuns<'a> {
         ByteRuns { text, class, least, clear: 0 }
     }

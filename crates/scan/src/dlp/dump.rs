@@ -2,21 +2,24 @@
 
 use memchr::memchr;
 
-/// Dumps as `hexdump -C`, `xxd` and `od -tx1` write them: a place, at most sixteen bytes in hex, and perhaps how they read.
+/// Reads lines of a dump: an offset, at most sixteen bytes in hex, and perhaps the bytes as text.
 #[derive(Default)]
 pub struct DumpReader {
-    at: DumpColumn,
-    /// Digits of the place, then bytes.
+    column: DumpColumn,
+    /// Digits of the offset so far, then bytes.
     count: usize,
+    /// The first digit of a byte.
     half: Option<u8>,
+    /// Blanks since the last byte.
     blanks: usize,
 }
 
 #[derive(Default, PartialEq)]
 enum DumpColumn {
     #[default]
-    Place,
+    Offset,
     Bytes,
+    /// Up to the end of the line, nothing is read.
     Rest,
 }
 
@@ -25,8 +28,8 @@ impl DumpReader {
         let mut rest = bytes;
         while let Some((byte, behind)) = rest.split_first() {
             rest = behind;
-            if self.at == DumpColumn::Rest {
-                // Most lines are no dump's.
+            if self.column == DumpColumn::Rest {
+                // Most lines belong to no dump: their rest is skipped at once.
                 if *byte != b'\n' {
                     let Some(end) = memchr(b'\n', behind) else { return };
                     rest = &behind[end + 1..];
@@ -35,18 +38,18 @@ impl DumpReader {
                 continue;
             }
             let digit = char::from(*byte).to_digit(16).map(|digit| digit as u8);
-            match (&self.at, byte, digit) {
+            match (&self.column, byte, digit) {
                 (_, b'\n', _) => *self = DumpReader::default(),
-                (DumpColumn::Place, _, Some(_)) => self.count += 1,
-                (DumpColumn::Place, b':', _) if self.count >= 7 => {}
-                (DumpColumn::Place, b' ', _) if self.count >= 7 => {
-                    self.at = DumpColumn::Bytes;
+                (DumpColumn::Offset, _, Some(_)) => self.count += 1,
+                (DumpColumn::Offset, b':', _) if self.count >= 7 => {}
+                (DumpColumn::Offset, b' ', _) if self.count >= 7 => {
+                    self.column = DumpColumn::Bytes;
                     self.count = 0;
                 }
                 (DumpColumn::Bytes, b' ', _) if self.half.is_none() => {
                     self.blanks += 1;
                     if self.blanks > 2 {
-                        self.at = DumpColumn::Rest;
+                        self.column = DumpColumn::Rest;
                     }
                 }
                 (DumpColumn::Bytes, _, Some(digit)) => {
@@ -57,12 +60,12 @@ impl DumpReader {
                             into.push(half << 4 | digit);
                             self.count += 1;
                             if self.count == 16 {
-                                self.at = DumpColumn::Rest;
+                                self.column = DumpColumn::Rest;
                             }
                         }
                     }
                 }
-                _ => self.at = DumpColumn::Rest,
+                _ => self.column = DumpColumn::Rest,
             }
         }
     }

@@ -1,17 +1,18 @@
-//! Runs of base64 and of hex digits, decoded as they stream. A run that is too short to carry anything is none.
+//! Runs of base64 and of hex digits, decoded as they stream. A run that is too short to carry a value is not decoded.
 
 use super::byte_runs::{ByteClass, ByteRuns, DIGITS, LOWER, UPPER, byte_class};
 
-/// Digits before anything is decoded.
+/// Digits that a run has before it is decoded.
 const MIN_RUN_DIGITS: usize = 24;
 
-/// Digits of a run in which its text is looked for at every beginning: it may start later than the run does, but hardly
-/// much later.
+/// Digits of a run that are decoded from each of its first digits, because its text may begin behind the run's beginning.
+/// Behind so many, a text that does not begin at a multiple of four digits is not found in encodings of its own.
 const REALIGNED_DIGITS: usize = 1024;
 
-/// Base64Runs of both alphabets, runs of it: each is decoded from its first digit, and the beginning of each also from the
-/// second, third and fourth.
+/// Decodes runs of base64 in both alphabets: each from its first digit, and the beginning of each also from the second,
+/// third and fourth.
 pub struct Base64Runs {
+    /// Digits of the run so far.
     run: usize,
     first: [u8; MIN_RUN_DIGITS],
     phases: Vec<PhaseDecoder>,
@@ -23,7 +24,9 @@ struct PhaseDecoder {
     have: u32,
 }
 
+/// A byte that ends a run.
 const OTHER: u8 = 255;
+/// A byte that may stand between digits.
 const SEPARATOR: u8 = 254;
 
 const SEXTET_OF: [u8; 256] = {
@@ -43,7 +46,7 @@ const SEXTET_OF: [u8; 256] = {
     table[b'-' as usize] = 62;
     table[b'/' as usize] = 63;
     table[b'_' as usize] = 63;
-    // Lines are broken anywhere.
+    // A line may end anywhere in a run.
     table[b'\r' as usize] = SEPARATOR;
     table[b'\n' as usize] = SEPARATOR;
     table
@@ -51,12 +54,12 @@ const SEXTET_OF: [u8; 256] = {
 static BASE64: ByteClass = byte_class(&[UPPER, LOWER, DIGITS, b"+-/_\r\n"]);
 
 impl Base64Runs {
-    /// `phases`: from how many of a run's first digits it is decoded.
+    /// `phases`: how many of a run's first digits it is decoded from.
     pub fn new(phases: usize) -> Base64Runs {
         Base64Runs { run: 0, first: [0; MIN_RUN_DIGITS], phases: vec![PhaseDecoder::default(); phases] }
     }
 
-    /// One text for each phase.
+    /// Appends what is decoded: one text for each phase.
     pub fn push(&mut self, bytes: &[u8], into: &mut [Vec<u8>]) {
         let mut runs = ByteRuns::new(bytes, &BASE64, MIN_RUN_DIGITS);
         let mut at = 0;
@@ -119,7 +122,7 @@ impl PhaseDecoder {
     }
 }
 
-/// Pairs of hex digits, with what people put between them.
+/// Decodes pairs of hex digits, with the separators that programs write between them.
 #[derive(Default)]
 pub struct HexRuns {
     half: Option<u8>,
@@ -127,7 +130,7 @@ pub struct HexRuns {
     first: [u8; MIN_RUN_DIGITS / 2],
 }
 
-/// The value of a hex digit, or what else a byte is to a run of them.
+/// The value of a hex digit, or one of the markers.
 const NIBBLE_OF: [u8; 256] = {
     let mut table = [OTHER; 256];
     let mut n = 0;
@@ -146,11 +149,12 @@ const NIBBLE_OF: [u8; 256] = {
         table[SEPARATORS[n] as usize] = SEPARATOR;
         n += 1;
     }
-    // `0x41`: the nought is no digit.
+    // `0x41`: the zero is no digit.
     table[b'x' as usize] = HEX_PREFIX;
     table[b'X' as usize] = HEX_PREFIX;
     table
 };
+/// The letter behind a zero that is no digit.
 const HEX_PREFIX: u8 = 253;
 const SEPARATORS: &[u8] = b" :-,\\\r\n\t;%\"'";
 static HEX: ByteClass = byte_class(&[DIGITS, b"abcdefABCDEFxX", SEPARATORS]);

@@ -1,9 +1,9 @@
-//! Text without what does not change its meaning to a reader: letters and digits only, in lower case, look-alikes and
-//! tiles of Unicode taken for what they look like. Separators, invisible characters and the NULs of UTF-16 fall out.
+//! Folded text: only letters and digits, in lower case; characters of Unicode that look like one of them are taken for it.
+//! Separators, invisible characters and the NULs of UTF-16 fall out.
 
 use std::sync::LazyLock;
 
-/// A byte of ASCII, folded; 0: it falls out.
+/// What each byte of ASCII is folded to; 0: it falls out.
 const ASCII: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -17,8 +17,8 @@ const ASCII: [u8; 256] = {
     table
 };
 
-/// Letters of other alphabets that look like Latin ones, and marked ones.
-const ALIKE: &[(&str, u8)] = &[
+/// Letters of other alphabets that look like Latin ones, and letters with marks.
+const LOOK_ALIKES: &[(&str, u8)] = &[
     ("ⱭɑаАàáâãäåÀÁÂÃÄÅαΑᴀ", b'a'),
     ("ВвΒβЬьʙ", b'b'),
     ("сСçÇϲϹᴄ", b'c'),
@@ -48,18 +48,19 @@ const ALIKE: &[(&str, u8)] = &[
     ("З", b'3'),
 ];
 
-/// Where in a text the fold stands: inside a character of UTF-8, or not.
+/// Folds one text as it streams.
 #[derive(Default, Clone)]
 pub struct Fold {
+    /// Of a character of UTF-8 that is not whole: its bits so far, and the bytes to come.
     code: u32,
     wanted: u8,
 }
 
 impl Fold {
-    /// Letters and digits that end in these bytes go to `into`.
+    /// Appends the letters and digits that end in these bytes to `into`.
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
         let mut end = into.len();
-        // Room for all: what falls out is written over by what comes next.
+        // Room for all of them: what falls out is written over by what comes next.
         into.resize(end + bytes.len(), 0);
         let mut put = |letter: u8| {
             into[end] = letter;
@@ -76,13 +77,13 @@ impl Fold {
                     at += 1;
                 }
             }
-            put(self.next(bytes[at]));
+            put(self.fold_byte(bytes[at]));
             at += 1;
         }
         into.truncate(end);
     }
 
-    fn next(&mut self, byte: u8) -> u8 {
+    fn fold_byte(&mut self, byte: u8) -> u8 {
         match byte {
             0..=0x7f => {
                 self.wanted = 0;
@@ -91,7 +92,7 @@ impl Fold {
             0x80..=0xbf if self.wanted > 0 => {
                 self.code = self.code << 6 | u32::from(byte & 0x3f);
                 self.wanted -= 1;
-                return if self.wanted == 0 { look(self.code) } else { 0 };
+                return if self.wanted == 0 { letter_of(self.code) } else { 0 };
             }
             0xc2..=0xdf => (self.code, self.wanted) = (u32::from(byte & 0x1f), 1),
             0xe0..=0xef => (self.code, self.wanted) = (u32::from(byte & 0x0f), 2),
@@ -102,8 +103,8 @@ impl Fold {
     }
 }
 
-/// Target a character looks like, or stands for; 0: nothing of ours.
-fn look(code: u32) -> u8 {
+/// The letter or digit that a character looks like or stands for; 0: none.
+fn letter_of(code: u32) -> u8 {
     let ascii = |code: u32| u8::try_from(code).ok().filter(u8::is_ascii).map_or(0, |b| ASCII[usize::from(b)]);
     let letter = |offset: u32| b'a' + (offset % 26) as u8;
     let digit = |offset: u32| b'0' + (offset % 10) as u8;
@@ -132,15 +133,15 @@ fn look(code: u32) -> u8 {
         0x660..=0x669 => digit(code - 0x660),
         0x6f0..=0x6f9 => digit(code - 0x6f0),
         // Most of what is not ASCII looks like nothing of it.
-        0x80..=0x1fff | 0x2c00..=0x2cff | 0xa700..=0xa7ff => alike(code),
+        0x80..=0x1fff | 0x2c00..=0x2cff | 0xa700..=0xa7ff => look_alike(code),
         _ => 0,
     }
 }
 
-fn alike(code: u32) -> u8 {
-    /// Of the codes up to the last one that looks like something.
+fn look_alike(code: u32) -> u8 {
+    /// Indexed by code, up to the last one that looks like something.
     static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let pairs = ALIKE.iter().flat_map(|(alike, letter)| alike.chars().map(|c| (c as usize, *letter)));
+        let pairs = LOOK_ALIKES.iter().flat_map(|(alike, letter)| alike.chars().map(|c| (c as usize, *letter)));
         let mut table = Vec::new();
         for (code, letter) in pairs {
             table.resize(table.len().max(code + 1), 0);
@@ -151,7 +152,7 @@ fn alike(code: u32) -> u8 {
     TABLE.get(code as usize).copied().unwrap_or(0)
 }
 
-/// A whole text, folded.
+/// Folds a whole text.
 pub fn fold(text: &[u8]) -> Vec<u8> {
     let mut letters = Vec::new();
     Fold::default().push(text, &mut letters);

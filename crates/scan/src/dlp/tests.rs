@@ -187,7 +187,7 @@ fn what_is_overwritten_keeps_its_length_and_stays_readable() {
         assert!(value["c"].as_str().unwrap().ends_with(&"0".repeat(2 * PIN.len() - 3)));
         assert!(notes.iter().all(|note| note.done == Action::Mask) && notes.len() == 3, "{notes:?}");
     }
-    // Target cannot be overwritten: told on the model's host, stopped elsewhere; what only the gate has is stopped there, too.
+    // What cannot be overwritten: told on the model's host, stopped elsewhere; what only the gate has is stopped there, too.
     let hidden = [b"x ".to_vec(), base64(&base64(PIN.as_bytes()))].concat();
     let (out, ended, notes) = run(&knowledge, MODEL, &[&hidden]);
     assert_eq!((out, ended, notes[0].done), (hidden.clone(), Ok(()), Action::Warn));

@@ -1,9 +1,9 @@
-//! Unescaper taken out of a text as it streams: percent, backslashes of many languages, HTML, quoted-printable. Bytes in,
-//! bytes out, at most [`MAX_ESCAPE_BYTES`] of them kept.
+//! Escapes taken out of a text as it streams: percent, backslashes of many languages, HTML, quoted-printable. At most
+//! [`MAX_ESCAPE_BYTES`] are kept of a text.
 
 use memchr::{memchr, memchr3};
 
-/// Bytes of an escape.
+/// Bytes of an escape, without further zeros that a number begins with.
 const MAX_ESCAPE_BYTES: usize = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,18 +16,20 @@ pub enum EscapeSyntax {
 
 pub struct Unescaper {
     syntax: EscapeSyntax,
+    /// An escape that has begun.
     begun: Vec<u8>,
-    /// The first half of a character outside the basic plane.
+    /// The first half of a surrogate pair; 0: there is none.
     high: u32,
 }
 
 enum EscapeStep {
+    /// More bytes decide.
     More,
-    /// None of ours.
+    /// It is no escape.
     No,
     Byte(u8),
     Char(u32),
-    /// It stands for nothing.
+    /// The escape stands for nothing.
     Nothing,
 }
 
@@ -36,7 +38,7 @@ impl Unescaper {
         Unescaper { syntax, begun: Vec::new(), high: 0 }
     }
 
-    /// Gives the text without escapes to `into`; true: there was one.
+    /// Appends the text without escapes to `into`. True: there was an escape.
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) -> bool {
         let mut changed = false;
         let mut at = 0;
@@ -68,7 +70,7 @@ impl Unescaper {
         changed
     }
 
-    /// Target was begun and never became an escape.
+    /// The text has ended: what had begun is no escape.
     pub fn finish(&mut self, into: &mut Vec<u8>) {
         into.append(&mut self.begun);
     }
@@ -83,7 +85,7 @@ impl Unescaper {
         match step {
             EscapeStep::More if self.begun.len() < MAX_ESCAPE_BYTES => return false,
             EscapeStep::More | EscapeStep::No => {
-                // Its first byte is only itself; another escape may begin right behind it.
+                // The first byte stands for itself; another escape may begin right behind it.
                 let rest = self.begun.split_off(1);
                 into.append(&mut self.begun);
                 return self.push(&rest, into);
@@ -91,9 +93,9 @@ impl Unescaper {
             EscapeStep::Byte(byte) => into.push(byte),
             EscapeStep::Char(code @ 0xd800..=0xdbff) => self.high = code,
             EscapeStep::Char(code @ 0xdc00..=0xdfff) => {
-                write(0x10000 + ((self.high.max(0xd800) - 0xd800) << 10) + (code - 0xdc00), into);
+                push_char(0x10000 + ((self.high.max(0xd800) - 0xd800) << 10) + (code - 0xdc00), into);
             }
-            EscapeStep::Char(code) => write(code, into),
+            EscapeStep::Char(code) => push_char(code, into),
             EscapeStep::Nothing => {}
         }
         self.begun.clear();
@@ -101,13 +103,13 @@ impl Unescaper {
     }
 }
 
-fn write(code: u32, into: &mut Vec<u8>) {
+fn push_char(code: u32, into: &mut Vec<u8>) {
     if let Some(c) = char::from_u32(code) {
         into.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
     }
 }
 
-/// Exactly `count` digits of hex.
+/// Reads exactly `count` hex digits.
 fn digits(text: &[u8], count: usize, done: fn(u32) -> EscapeStep) -> EscapeStep {
     let mut code = 0;
     for byte in text.iter().take(count) {
@@ -119,14 +121,14 @@ fn digits(text: &[u8], count: usize, done: fn(u32) -> EscapeStep) -> EscapeStep 
     if text.len() < count { EscapeStep::More } else { done(code) }
 }
 
-fn byte(code: u32) -> EscapeStep {
+fn byte_step(code: u32) -> EscapeStep {
     EscapeStep::Byte(code as u8)
 }
 
 fn percent(text: &[u8]) -> EscapeStep {
     match text {
         [b'u' | b'U', rest @ ..] => digits(rest, 4, EscapeStep::Char),
-        _ => digits(text, 2, byte),
+        _ => digits(text, 2, byte_step),
     }
 }
 
@@ -138,7 +140,7 @@ fn backslash(text: &[u8]) -> EscapeStep {
         [b't' | b'b' | b'f' | b'v', ..] => EscapeStep::Byte(b' '),
         [c @ (b'"' | b'\'' | b'/' | b'\\' | b'`' | b'$'), ..] => EscapeStep::Byte(*c),
         [b'\n', ..] => EscapeStep::Nothing,
-        [b'x', rest @ ..] => digits(rest, 2, byte),
+        [b'x', rest @ ..] => digits(rest, 2, byte_step),
         [b'u', b'{', rest @ ..] => match rest.split_last() {
             Some((b'}', inner)) => digits(inner, inner.len(), EscapeStep::Char),
             _ if rest.len() > 6 => EscapeStep::No,
@@ -213,7 +215,7 @@ fn printable(text: &[u8]) -> EscapeStep {
     match text {
         [] | [b'\r'] => EscapeStep::More,
         [b'\n', ..] | [b'\r', b'\n', ..] => EscapeStep::Nothing,
-        _ => digits(text, 2, byte),
+        _ => digits(text, 2, byte_step),
     }
 }
 

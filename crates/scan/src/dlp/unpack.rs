@@ -1,7 +1,7 @@
 //! Compressed files inside a text, wherever they begin: gzip, zlib, zstd and the entries of zip archives, known by their
 //! first bytes and unpacked as they stream.
 //!
-//! Every file that begins is read, so decoys in front of one do not hide it. Target that may cost is bounded for the whole
+//! Every file that begins is read, so decoys in front of one do not hide it. What that may cost is bounded for the whole
 //! text by an [`UnpackBudget`]; where it does not suffice, the text is reported as unreadable instead of being read in part.
 
 use super::text_scanner::{ScanContext, Target, TextScanner, inner_scanner, record};
@@ -30,7 +30,7 @@ const ZIP_DEFLATE: u16 = 8;
 const TOO_MANY: &str = "more compressed files in one another than are read";
 const TOO_LARGE: &str = "compressed files that unpack to more than is read";
 
-/// Target unpacking may cost, for one outermost text and all that is found inside it.
+/// What unpacking may cost, for one outermost text and all that is found inside it.
 ///
 /// Open files hold at most [`MAX_HELD_BYTES`]; what all of them make is at most [`UNMEASURED_BYTES`], or
 /// [`MAX_EXPANSION`] times the outermost text where that is more.
@@ -188,7 +188,7 @@ impl Unpack {
             match decoded {
                 Ok(()) if file.decoder.is_over() => return false,
                 Ok(()) => {}
-                // Target made nothing was not a file, but bytes that begin like one.
+                // What made nothing was not a file, but bytes that begin like one.
                 Err(TOO_MUCH) if file.scanner.is_some() => {
                     self.report(context, TOO_LARGE);
                     return false;

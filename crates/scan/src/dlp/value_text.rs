@@ -1,41 +1,41 @@
-//! A text without the names in it: parameters' names, keys, tags, the head of a form's part. Target was cut up and sent as
-//! many values is one again.
+//! A text without the names in it: parameters' names, keys, tags, the head of a form's part. A value that was cut up and
+//! sent as many values is whole again.
 
 use super::byte_runs::{ByteClass, DIGITS, LOWER, UPPER, byte_class};
 use memchr::memchr;
 
 /// Bytes of a name; what is longer is a value.
-const LONGEST: usize = 96;
-/// Bytes of a tag.
-const TAG: usize = 256;
+const MAX_NAME_BYTES: usize = 96;
+/// Bytes of a tag; behind them the text goes on.
+const MAX_TAG_BYTES: usize = 256;
 
 static NAME: ByteClass = byte_class(&[UPPER, LOWER, DIGITS, b"_.-[]+/"]);
-/// Target may stand between a name and what says that it is one.
+/// What may stand between a name and the sign behind it.
 static BLANK: ByteClass = byte_class(&[b"\"' \t"]);
-/// Target is behind a name, before a tag, or at the end of a line.
+/// The signs behind a name, before a tag, and at the end of a line.
 static SIGN: ByteClass = byte_class(&[b"=:<\n"]);
 
-/// Target it gives is to be folded: beside values, it has signs and blanks.
+/// Takes the names out. What it gives is meant to be folded: beside values, it has signs and blanks.
 #[derive(Default)]
 pub struct ValueText {
-    /// Target came last, if it may be a name.
+    /// The last word, while it may still be a name.
     word: Vec<u8>,
-    /// Blanks followed it.
+    /// Blanks followed the word.
     closed: bool,
-    /// Inside what is too long for a name.
+    /// Inside a word that is too long for a name.
     long: bool,
-    at: At,
+    position: LinePosition,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum At {
-    /// Behind the end of a line.
+enum LinePosition {
+    /// At the beginning of a line.
     #[default]
     Start,
     Text,
     /// Inside `<…>`: bytes so far.
     Tag(usize),
-    /// To the end of the line.
+    /// In a line that is left out up to its end.
     Line,
 }
 
@@ -43,23 +43,23 @@ impl ValueText {
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (count, next) = match self.at {
-                At::Start => self.begin(rest),
-                At::Text => self.text(rest, into),
-                At::Tag(before) => {
-                    let most = rest.len().min(TAG - before);
+            let (count, next) = match self.position {
+                LinePosition::Start => self.begin(rest),
+                LinePosition::Text => self.text(rest, into),
+                LinePosition::Tag(before) => {
+                    let most = rest.len().min(MAX_TAG_BYTES - before);
                     match memchr(b'>', &rest[..most]) {
-                        Some(end) => (end + 1, At::Text),
-                        None if before + most == TAG => (most, At::Text),
-                        None => (most, At::Tag(before + most)),
+                        Some(end) => (end + 1, LinePosition::Text),
+                        None if before + most == MAX_TAG_BYTES => (most, LinePosition::Text),
+                        None => (most, LinePosition::Tag(before + most)),
                     }
                 }
-                At::Line => match memchr(b'\n', rest) {
-                    Some(end) => (end + 1, At::Start),
-                    None => (rest.len(), At::Line),
+                LinePosition::Line => match memchr(b'\n', rest) {
+                    Some(end) => (end + 1, LinePosition::Start),
+                    None => (rest.len(), LinePosition::Line),
                 },
             };
-            self.at = next;
+            self.position = next;
             rest = &rest[count..];
         }
     }
@@ -69,31 +69,32 @@ impl ValueText {
         *self = ValueText::default();
     }
 
-    /// Is it a form's boundary?
-    fn begin(&mut self, text: &[u8]) -> (usize, At) {
+    /// Reads the beginning of a line, which may be a form's boundary. Gives the bytes read and the next position, as
+    /// `text` does.
+    fn begin(&mut self, text: &[u8]) -> (usize, LinePosition) {
         match (&self.word[..], text) {
             ([], [b'-']) => {
                 self.word.push(b'-');
-                (1, At::Start)
+                (1, LinePosition::Start)
             }
             ([], [b'-', b'-', ..]) | ([b'-'], [b'-', ..]) => {
                 self.word.clear();
-                (0, At::Line)
+                (0, LinePosition::Line)
             }
-            _ => (0, At::Text),
+            _ => (0, LinePosition::Text),
         }
     }
 
-    fn text(&mut self, rest: &[u8], into: &mut Vec<u8>) -> (usize, At) {
+    fn text(&mut self, rest: &[u8], into: &mut Vec<u8>) -> (usize, LinePosition) {
         let end = rest.iter().position(|byte| SIGN[usize::from(*byte)]);
         self.take(&rest[..end.unwrap_or(rest.len())], into);
-        let Some(end) = end else { return (rest.len(), At::Text) };
+        let Some(end) = end else { return (rest.len(), LinePosition::Text) };
         let next = match rest[end] {
-            b'<' => At::Tag(0),
-            b'\n' => At::Start,
+            b'<' => LinePosition::Tag(0),
+            b'\n' => LinePosition::Start,
             // The head of a form's part says nothing of its content.
-            _ if self.word.len() > 8 && self.word[..8].eq_ignore_ascii_case(b"content-") => At::Line,
-            _ => At::Text,
+            _ if self.word.len() > 8 && self.word[..8].eq_ignore_ascii_case(b"content-") => LinePosition::Line,
+            _ => LinePosition::Text,
         };
         if matches!(rest[end], b'=' | b':') {
             self.word.clear();
@@ -103,7 +104,7 @@ impl ValueText {
         (end + 1, next)
     }
 
-    /// No sign is in it.
+    /// Reads text without signs.
     fn take(&mut self, text: &[u8], into: &mut Vec<u8>) {
         let mut text = text;
         if self.long {
@@ -114,7 +115,7 @@ impl ValueText {
         }
         let end = text.iter().rposition(|byte| !BLANK[usize::from(*byte)]).map_or(0, |last| last + 1);
         let (before, blanks) = text.split_at(end);
-        let start = before.iter().rev().take(LONGEST + 1).take_while(|byte| NAME[usize::from(**byte)]).count();
+        let start = before.iter().rev().take(MAX_NAME_BYTES + 1).take_while(|byte| NAME[usize::from(**byte)]).count();
         let (before, word) = before.split_at(end - start);
         if !before.is_empty() || (self.closed && !word.is_empty()) {
             into.append(&mut self.word);
@@ -123,7 +124,7 @@ impl ValueText {
         }
         self.word.extend_from_slice(word);
         self.closed |= !blanks.is_empty() && !self.word.is_empty();
-        if self.word.len() > LONGEST {
+        if self.word.len() > MAX_NAME_BYTES {
             into.append(&mut self.word);
             (self.long, self.closed) = (!self.closed, false);
         }
@@ -147,7 +148,7 @@ mod tests {
             ("-one\n- two =three\n-=four", "onethreefour"),
             (&"long".repeat(25), &"long".repeat(25)),
             (&format!("{}=x&{}=y", "long".repeat(25), "name".repeat(24)), &format!("{}xy", "long".repeat(25))),
-            (&format!("<{}>one", "x".repeat(TAG)), "one"),
+            (&format!("<{}>one", "x".repeat(MAX_TAG_BYTES)), "one"),
         ] {
             for part in [1, 4, 100, 1000] {
                 let (mut values, mut out) = (ValueText::default(), Vec::new());

@@ -1,14 +1,14 @@
-//! JSON as it streams by, strictly read (RFC 8259): any split into parts gives the same events, nothing is collected but
-//! the beginning of a string, and what no parser should take is an error.
+//! A strict parser of JSON as it streams by (RFC 8259): any split into parts gives the same events, nothing is collected but
+//! the beginning of a string, and what no parser should accept is an error.
 
-/// Bytes of a string that are kept where it is only compared: with words that are shorter.
-const KEPT: usize = 96;
-/// Of objects and arrays in each other.
-const DEEPEST: usize = 512;
+/// Bytes of a string that are kept where it is only compared with words, all of which are shorter.
+const MAX_STRING_BYTES: usize = 96;
+/// Objects and arrays in one another.
+const MAX_DEPTH: usize = 512;
 /// Bytes of a number.
-const LONGEST_NUMBER: usize = 400;
+const MAX_NUMBER_BYTES: usize = 400;
 
-/// What was met. Strings are unescaped and may be cut: a cut one equals no word that anybody asks for.
+/// What was read. Strings are unescaped, and cut at [`Limits::string`]: a cut string equals no word that it is compared with.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     Object,
@@ -17,10 +17,11 @@ pub enum Event<'a> {
     Key(&'a [u8]),
     Text(&'a [u8]),
     Null,
-    /// A number, true or false.
+    /// A number, `true` or `false`.
     Scalar,
 }
 
+/// What may come next, between tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expect {
     Value,
@@ -34,12 +35,13 @@ enum Expect {
     Comma,
 }
 
+/// The token that the next byte stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Within {
+enum Inside {
     Nothing,
     String,
     Escape,
-    /// So many digits of `\u` are read.
+    /// So many digits of `\u` were read.
     Unicode(u8),
     /// A number or a name.
     Word,
@@ -60,25 +62,29 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Json {
     expect: Expect,
-    within: Within,
-    /// True: an object.
+    inside: Inside,
+    /// Objects (true) and arrays that are open.
     open: Vec<bool>,
+    /// The string is an object's key.
     is_key: bool,
+    /// The string or word that is read.
     text: Vec<u8>,
     limits: Limits,
+    /// The digits of `\u` so far.
     unit: u16,
-    /// The first half of a pair.
+    /// The first half of a surrogate pair.
     high: Option<u16>,
     /// An unfinished character of UTF-8.
     tail: Vec<u8>,
+    /// The value is whole.
     done: bool,
 }
 
-const WRONG: &str = "it is not JSON";
+const MALFORMED: &str = "it is not JSON";
 
 impl Default for Json {
     fn default() -> Json {
-        Json::new(Limits { string: KEPT, depth: DEEPEST, number: LONGEST_NUMBER })
+        Json::new(Limits { string: MAX_STRING_BYTES, depth: MAX_DEPTH, number: MAX_NUMBER_BYTES })
     }
 }
 
@@ -86,7 +92,7 @@ impl Json {
     pub fn new(limits: Limits) -> Json {
         Json {
             expect: Expect::Value,
-            within: Within::Nothing,
+            inside: Inside::Nothing,
             open: Vec::new(),
             is_key: false,
             text: Vec::new(),
@@ -98,7 +104,7 @@ impl Json {
         }
     }
 
-    /// Tells of each event in these bytes. The error says what is wrong, and stays.
+    /// Calls `tell` for each event in these bytes. The error says what is wrong; nothing may be pushed behind it.
     pub fn push<T>(&mut self, bytes: &[u8], mut tell: T) -> Result<(), String>
     where
         T: FnMut(Event) -> Result<(), String>,
@@ -106,8 +112,8 @@ impl Json {
         self.check_utf8(bytes)?;
         let mut at = 0;
         while at < bytes.len() {
-            if self.within == Within::String {
-                // What is neither an end nor an escape is most of a body.
+            if self.inside == Inside::String {
+                // Most of a body is neither the end of a string nor an escape.
                 let plain = bytes[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count();
                 self.keep(&bytes[at..at + plain]);
                 at += plain;
@@ -118,30 +124,30 @@ impl Json {
         Ok(())
     }
 
-    /// The body is at its end.
+    /// The body has ended: an error if the value is not whole.
     pub fn finish(&self) -> Result<(), String> {
         if self.done && self.tail.is_empty() { Ok(()) } else { Err("it ends too early".to_owned()) }
     }
 
-    /// False: the byte ended a word and is asked for again.
+    /// False: the byte ended a word, and is to be read again.
     fn step<T>(&mut self, byte: u8, tell: &mut T) -> Result<bool, String>
     where
         T: FnMut(Event) -> Result<(), String>,
     {
-        match self.within {
-            Within::Nothing => self.between(byte, tell)?,
-            Within::String => match byte {
+        match self.inside {
+            Inside::Nothing => self.between(byte, tell)?,
+            Inside::String => match byte {
                 b'"' => {
                     self.flush_high();
-                    self.within = Within::Nothing;
+                    self.inside = Inside::Nothing;
                     let event = if self.is_key { Event::Key(&self.text) } else { Event::Text(&self.text) };
                     tell(event)?;
-                    if self.is_key { self.expect = Expect::Colon } else { self.after() }
+                    if self.is_key { self.expect = Expect::Colon } else { self.end_value() }
                 }
-                b'\\' => self.within = Within::Escape,
+                b'\\' => self.inside = Inside::Escape,
                 _ => return Err("a string has a control character".to_owned()),
             },
-            Within::Escape => {
+            Inside::Escape => {
                 let plain = match byte {
                     b'"' | b'\\' | b'/' => byte,
                     b'b' => 8,
@@ -150,24 +156,24 @@ impl Json {
                     b'r' => b'\r',
                     b't' => b'\t',
                     b'u' => {
-                        (self.unit, self.within) = (0, Within::Unicode(0));
+                        (self.unit, self.inside) = (0, Inside::Unicode(0));
                         return Ok(true);
                     }
-                    _ => return Err(WRONG.to_owned()),
+                    _ => return Err(MALFORMED.to_owned()),
                 };
                 self.keep(&[plain]);
-                self.within = Within::String;
+                self.inside = Inside::String;
             }
-            Within::Unicode(count) => {
-                let digit = char::from(byte).to_digit(16).ok_or(WRONG)?;
+            Inside::Unicode(count) => {
+                let digit = char::from(byte).to_digit(16).ok_or(MALFORMED)?;
                 self.unit = self.unit << 4 | digit as u16;
-                self.within = Within::Unicode(count + 1);
+                self.inside = Inside::Unicode(count + 1);
                 if count == 3 {
-                    self.unicode();
-                    self.within = Within::String;
+                    self.end_unicode();
+                    self.inside = Inside::String;
                 }
             }
-            Within::Word => {
+            Inside::Word => {
                 if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
                     self.text.push(byte);
                     return if self.text.len() > self.limits.number {
@@ -176,14 +182,14 @@ impl Json {
                         Ok(true)
                     };
                 }
-                self.within = Within::Nothing;
+                self.inside = Inside::Nothing;
                 match &self.text[..] {
                     b"null" => tell(Event::Null)?,
                     b"true" | b"false" => tell(Event::Scalar)?,
                     text if is_number(text) => tell(Event::Scalar)?,
-                    _ => return Err(WRONG.to_owned()),
+                    _ => return Err(MALFORMED.to_owned()),
                 }
-                self.after();
+                self.end_value();
                 return Ok(false);
             }
         }
@@ -211,25 +217,25 @@ impl Json {
                 self.expect = if object { FirstKey } else { First };
                 tell(if object { Event::Object } else { Event::Array })?;
             }
-            (Value | First, b'"') => self.string(false),
+            (Value | First, b'"') => self.begin_string(false),
             (Value | First, b'-' | b'0'..=b'9' | b'a'..=b'z') => {
                 self.text.clear();
                 self.text.push(byte);
-                self.within = Within::Word;
+                self.inside = Inside::Word;
             }
-            (FirstKey | Key, b'"') => self.string(true),
+            (FirstKey | Key, b'"') => self.begin_string(true),
             (Colon, b':') => self.expect = Value,
             (Comma, b',') => self.expect = if self.open.last() == Some(&true) { Key } else { Value },
             (First | Comma, b']') if self.open.last() == Some(&false) => self.close(tell)?,
             (FirstKey | Comma, b'}') if self.open.last() == Some(&true) => self.close(tell)?,
-            _ => return Err(WRONG.to_owned()),
+            _ => return Err(MALFORMED.to_owned()),
         }
         Ok(())
     }
 
-    fn string(&mut self, is_key: bool) {
+    fn begin_string(&mut self, is_key: bool) {
         self.text.clear();
-        (self.is_key, self.within, self.high) = (is_key, Within::String, None);
+        (self.is_key, self.inside, self.high) = (is_key, Inside::String, None);
     }
 
     fn close<T>(&mut self, tell: &mut T) -> Result<(), String>
@@ -238,11 +244,11 @@ impl Json {
     {
         self.open.pop();
         tell(Event::End)?;
-        self.after();
+        self.end_value();
         Ok(())
     }
 
-    fn after(&mut self) {
+    fn end_value(&mut self) {
         self.done = self.open.is_empty();
         self.expect = Expect::Comma;
     }
@@ -255,14 +261,14 @@ impl Json {
         self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// Half a pair alone is no character.
+    /// A first half without its second is no character.
     fn flush_high(&mut self) {
         if self.high.take().is_some() {
             self.keep("\u{fffd}".as_bytes());
         }
     }
 
-    fn unicode(&mut self) {
+    fn end_unicode(&mut self) {
         let unit = self.unit;
         let character = match (self.high, unit) {
             (Some(high), 0xdc00..=0xdfff) => {
@@ -281,7 +287,7 @@ impl Json {
     }
 
     fn check_utf8(&mut self, bytes: &[u8]) -> Result<(), String> {
-        const WRONG: &str = "it is not UTF-8";
+        const NOT_UTF8: &str = "it is not UTF-8";
         let mut bytes = bytes;
         while !self.tail.is_empty() {
             let Some((first, rest)) = bytes.split_first() else { return Ok(()) };
@@ -290,13 +296,13 @@ impl Json {
             match std::str::from_utf8(&self.tail) {
                 Ok(_) => self.tail.clear(),
                 Err(error) if error.error_len().is_none() => {}
-                Err(_) => return Err(WRONG.to_owned()),
+                Err(_) => return Err(NOT_UTF8.to_owned()),
             }
         }
         match std::str::from_utf8(bytes) {
             Ok(_) => {}
             Err(error) if error.error_len().is_none() => self.tail.extend_from_slice(&bytes[error.valid_up_to()..]),
-            Err(_) => return Err(WRONG.to_owned()),
+            Err(_) => return Err(NOT_UTF8.to_owned()),
         }
         Ok(())
     }
@@ -406,7 +412,7 @@ mod tests {
         }
         assert!(read(&[b"\"\xc0\xae\""]).is_err());
         assert!(read(&[b"\"\xe2\x82\""]).is_err());
-        assert!(read(&["[".repeat(DEEPEST + 1).as_bytes()]).is_err());
+        assert!(read(&["[".repeat(MAX_DEPTH + 1).as_bytes()]).is_err());
     }
 
     proptest! {

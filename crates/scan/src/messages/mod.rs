@@ -1,15 +1,16 @@
 //! What a request to the model may ask of the model's own servers: they stand outside the bottle's allowlist, and what
-//! they fetch, run or call is fetched, run or called with our credential. Web search is allowed; the rest only by name.
+//! they fetch, run or call is fetched, run or called with the gate's credential. Web search is allowed; anything else only
+//! by name.
 //!
-//! The body is read as it streams; whoever forwards it keeps its end back until it was read whole.
+//! The body is read as it streams; the gate keeps its last part back until all of it was read.
 
 mod json;
 
 pub use json::{Event, Json, Limits};
 
-/// What a value is, by where it stands.
+/// Where in a request a value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Position {
     Top,
     Servers,
     Container,
@@ -23,99 +24,105 @@ enum Place {
     BlockType,
     Source,
     SourceType,
-    /// Nobody acts on it.
+    /// Where no server acts on it.
     Free,
 }
 
-/// Types of tools that run in the bottle, and the one of the model's servers that is always allowed; by their beginning.
-const TOOLS: [&str; 5] = ["bash_", "text_editor_", "computer_", "memory_", "web_search_"];
-/// Sources that lie in the request itself.
-const SOURCES: [&[u8]; 3] = [b"base64", b"text", b"content"];
+/// What the types of tools begin with that run in the bottle, and that of web search, which is always allowed.
+const LOCAL_TOOLS: [&str; 5] = ["bash_", "text_editor_", "computer_", "memory_", "web_search_"];
+/// Types of sources that are in the request itself.
+const INLINE_SOURCES: [&[u8]; 3] = [b"base64", b"text", b"content"];
 
 /// Reads one body.
 pub struct Messages {
     json: Json,
-    rule: Rule,
+    check: ServerToolsCheck,
 }
 
-struct Rule {
+/// What was read, and what is allowed.
+struct ServerToolsCheck {
     /// Objects and arrays that are open: what each is, and which of its keys were there.
-    open: Vec<(Place, u8)>,
-    next: Place,
+    open: Vec<(Position, u8)>,
+    /// Where the next value stands.
+    next: Position,
+    /// The route's `server_tools`.
     allowed: Vec<String>,
 }
 
 impl Messages {
     /// `allowed`: the route's `server_tools`.
     pub fn new(allowed: &[String]) -> Messages {
-        Messages { json: Json::default(), rule: Rule { open: Vec::new(), next: Place::Top, allowed: allowed.to_vec() } }
+        Messages {
+            json: Json::default(),
+            check: ServerToolsCheck { open: Vec::new(), next: Position::Top, allowed: allowed.to_vec() },
+        }
     }
 
-    /// The error is for the agent.
+    /// Reads more of the body. The error says for the agent why the request is denied.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let rule = &mut self.rule;
-        self.json.push(bytes, |event| rule.meet(event)).map_err(said)
+        let check = &mut self.check;
+        self.json.push(bytes, |event| check.read(event)).map_err(denial_text)
     }
 
     pub fn finish(&mut self) -> Result<(), String> {
-        self.json.finish().map_err(said)
+        self.json.finish().map_err(denial_text)
     }
 }
 
-fn said(why: String) -> String {
+fn denial_text(why: String) -> String {
     format!("the model's host gets no such request: {why}")
 }
 
-impl Rule {
-    fn meet(&mut self, event: Event) -> Result<(), String> {
+impl ServerToolsCheck {
+    fn read(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::End => {
                 self.open.pop();
-                self.settle();
+                self.expect_element();
                 Ok(())
             }
             Event::Key(key) => self.key(key),
             Event::Object | Event::Array => {
-                let place = self.opened(&event)?;
-                self.open.push((place, 0));
-                self.settle();
+                let position = self.position_in(&event)?;
+                self.open.push((position, 0));
+                self.expect_element();
                 Ok(())
             }
             Event::Text(_) | Event::Null | Event::Scalar => {
                 self.value(&event)?;
-                self.settle();
+                self.expect_element();
                 Ok(())
             }
         }
     }
 
-    /// What the next element is, if an array is open; a key says it in an object.
-    fn settle(&mut self) {
+    /// Sets where the next element of an open array stands; in an object, its key says that.
+    fn expect_element(&mut self) {
         self.next = match self.open.last() {
-            Some((Place::Tools, _)) => Place::Tool,
-            Some((Place::Turns, _)) => Place::Turn,
-            Some((Place::Content, _)) => Place::Block,
-            Some((Place::Servers, _)) => Place::Servers,
-            _ => Place::Free,
+            Some((Position::Tools, _)) => Position::Tool,
+            Some((Position::Turns, _)) => Position::Turn,
+            Some((Position::Content, _)) => Position::Block,
+            Some((Position::Servers, _)) => Position::Servers,
+            _ => Position::Free,
         };
     }
 
     fn key(&mut self, key: &[u8]) -> Result<(), String> {
-        let Some((place, seen)) = self.open.last_mut() else { return Ok(()) };
-        // Who compares without case must not be told otherwise.
+        let Some((position, seen)) = self.open.last_mut() else { return Ok(()) };
+        // A server that compares keys without case must not read another request.
         let key = key.to_ascii_lowercase();
-        let (next, bit) = match (*place, &key[..]) {
-            (Place::Top, b"mcp_servers") => (Place::Servers, 1),
-            (Place::Top, b"container") => (Place::Container, 2),
-            (Place::Top, b"tools") => (Place::Tools, 4),
-            (Place::Top, b"messages") => (Place::Turns, 8),
-            (Place::Top, b"system") => (Place::Content, 16),
-            (Place::Tool, b"type") => (Place::ToolType, 1),
-            (Place::Turn | Place::Block | Place::Source, b"content") => (Place::Content, 2),
-            (Place::Block, b"source") => (Place::Source, 4),
-            (Place::Block, b"type") => (Place::BlockType, 1),
-            (Place::Source, b"type") => (Place::SourceType, 1),
-            _ => (Place::Free, 0),
+        let (next, bit) = match (*position, &key[..]) {
+            (Position::Top, b"mcp_servers") => (Position::Servers, 1),
+            (Position::Top, b"container") => (Position::Container, 2),
+            (Position::Top, b"tools") => (Position::Tools, 4),
+            (Position::Top, b"messages") => (Position::Turns, 8),
+            (Position::Top, b"system") => (Position::Content, 16),
+            (Position::Tool, b"type") => (Position::ToolType, 1),
+            (Position::Turn | Position::Block | Position::Source, b"content") => (Position::Content, 2),
+            (Position::Block, b"source") => (Position::Source, 4),
+            (Position::Block, b"type") => (Position::BlockType, 1),
+            (Position::Source, b"type") => (Position::SourceType, 1),
+            _ => (Position::Free, 0),
         };
         if *seen & bit != 0 {
             return Err(format!("`{}` is there twice", String::from_utf8_lossy(&key)));
@@ -125,66 +132,74 @@ impl Rule {
         Ok(())
     }
 
-    /// What an object or an array at this place is.
-    fn opened(&self, event: &Event) -> Result<Place, String> {
+    /// Where the contents of an object or array stand that opens here.
+    fn position_in(&self, event: &Event) -> Result<Position, String> {
         let object = *event == Event::Object;
         match (self.next, object) {
-            (Place::Servers, false) if self.open.last().is_some_and(|(place, _)| *place == Place::Top) => {
-                Ok(if self.may("mcp_servers") { Place::Free } else { Place::Servers })
+            (Position::Servers, false) if self.open.last().is_some_and(|(position, _)| *position == Position::Top) => {
+                Ok(if self.is_allowed("mcp_servers") { Position::Free } else { Position::Servers })
             }
-            (Place::Servers, _) => self.asks("mcp_servers").map(|()| Place::Free),
-            (Place::Container, _) => self.asks("container").map(|()| Place::Free),
-            (Place::Content, true) => Ok(Place::Block),
-            (Place::Top | Place::Tool | Place::Turn | Place::Block | Place::Source, true) => Ok(self.next),
-            (Place::Tools | Place::Turns | Place::Content, false) | (Place::Free, _) => Ok(self.next),
+            (Position::Servers, _) => self.require("mcp_servers").map(|()| Position::Free),
+            (Position::Container, _) => self.require("container").map(|()| Position::Free),
+            (Position::Content, true) => Ok(Position::Block),
+            (Position::Top | Position::Tool | Position::Turn | Position::Block | Position::Source, true) => {
+                Ok(self.next)
+            }
+            (Position::Tools | Position::Turns | Position::Content, false) | (Position::Free, _) => Ok(self.next),
             _ => Err(self.misshapen()),
         }
     }
 
-    /// A value that is neither.
+    /// Checks a value that is neither an object nor an array.
     fn value(&self, event: &Event) -> Result<(), String> {
         match (self.next, event) {
-            // An element of what may only be empty.
-            (Place::Servers, Event::Null) if self.open.last().is_some_and(|(place, _)| *place == Place::Servers) => {
-                self.asks("mcp_servers")
+            // An element of a list that must be empty.
+            (Position::Servers, Event::Null)
+                if self.open.last().is_some_and(|(position, _)| *position == Position::Servers) =>
+            {
+                self.require("mcp_servers")
             }
-            (Place::Free, _) => Ok(()),
-            (Place::Top | Place::Turn, _) => Err(self.misshapen()),
+            (Position::Free, _) => Ok(()),
+            (Position::Top | Position::Turn, _) => Err(self.misshapen()),
             (_, Event::Null) => Ok(()),
-            (Place::Servers, _) => self.asks("mcp_servers"),
-            (Place::Container, _) => self.asks("container"),
-            (Place::ToolType, Event::Text(kind)) => self.tool(kind),
-            (Place::SourceType, Event::Text(kind)) => {
-                if SOURCES.contains(kind) {
+            (Position::Servers, _) => self.require("mcp_servers"),
+            (Position::Container, _) => self.require("container"),
+            (Position::ToolType, Event::Text(kind)) => self.require_tool(kind),
+            (Position::SourceType, Event::Text(kind)) => {
+                if INLINE_SOURCES.contains(kind) {
                     Ok(())
                 } else {
-                    self.asks(&String::from_utf8_lossy(kind))
+                    self.require(&String::from_utf8_lossy(kind))
                 }
             }
-            (Place::BlockType, Event::Text(kind)) => {
+            (Position::BlockType, Event::Text(kind)) => {
                 if *kind == b"container_upload" {
-                    self.asks("container")
+                    self.require("container")
                 } else {
                     Ok(())
                 }
             }
-            (Place::Content | Place::Block | Place::Source, Event::Text(_)) => Ok(()),
+            (Position::Content | Position::Block | Position::Source, Event::Text(_)) => Ok(()),
             _ => Err(self.misshapen()),
         }
     }
 
-    fn tool(&self, kind: &[u8]) -> Result<(), String> {
+    fn require_tool(&self, kind: &[u8]) -> Result<(), String> {
         let kind = String::from_utf8_lossy(kind);
-        if kind == "custom" || TOOLS.iter().any(|known| kind.starts_with(known)) { Ok(()) } else { self.asks(&kind) }
+        if kind == "custom" || LOCAL_TOOLS.iter().any(|known| kind.starts_with(known)) {
+            Ok(())
+        } else {
+            self.require(&kind)
+        }
     }
 
-    /// The route names it, or the beginning of it.
-    fn may(&self, what: &str) -> bool {
+    /// Does the route name it, or the beginning of it?
+    fn is_allowed(&self, what: &str) -> bool {
         self.allowed.iter().any(|allowed| what.starts_with(allowed.as_str()))
     }
 
-    fn asks(&self, what: &str) -> Result<(), String> {
-        if self.may(what) {
+    fn require(&self, what: &str) -> Result<(), String> {
+        if self.is_allowed(what) {
             return Ok(());
         }
         let what: String = what.chars().take(64).filter(|c| c.is_ascii_graphic()).collect();

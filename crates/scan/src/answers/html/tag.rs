@@ -1,11 +1,11 @@
-//! One tag: its name and attributes, as far as they matter; and references in a text.
+//! A tag's name and attributes, and the references in a text (`&amp;`).
 
 /// Elements without content or end.
 pub const VOID: [&str; 14] =
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"];
 /// Elements whose content is no HTML.
 pub const RAW: [&str; 8] = ["script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"];
-/// They end where the next of their kind begins.
+/// Elements that end where the next one of the same name begins.
 pub const CLOSES_ITSELF: [&str; 8] = ["p", "li", "option", "dt", "dd", "tr", "td", "th"];
 /// Where one of these begins, a paragraph ends.
 pub const BLOCKS: [&str; 27] = [
@@ -46,7 +46,7 @@ pub enum Tag {
 }
 
 impl Tag {
-    /// `raw`: between `<` and `>`. `None`: a declaration, or nothing.
+    /// `raw`: what stands between `<` and `>`. `None`: a declaration, or no tag.
     pub fn read(raw: &[u8]) -> Option<Tag> {
         let text = String::from_utf8_lossy(raw);
         let (end, text) = match text.strip_prefix('/') {
@@ -94,7 +94,7 @@ fn attributes(mut rest: &str) -> Vec<(String, String)> {
     found
 }
 
-/// References undone, as far as phrases need it.
+/// Resolves the references that matter to phrases.
 pub fn unescape(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     if !text.contains('&') {
@@ -128,7 +128,7 @@ pub fn unescape(text: &[u8]) -> String {
     plain
 }
 
-/// `#233` or `#xe9`
+/// The character of a numeric reference, without `&` and `;`: `#233` or `#xe9`.
 pub fn numeric(reference: &[u8]) -> Option<char> {
     let text = std::str::from_utf8(reference).ok()?.strip_prefix('#')?;
     let number = match text.strip_prefix(['x', 'X']) {

@@ -1,23 +1,27 @@
-//! CardReader numbers: an issuer's beginning and length, the sum right, written in groups or named as one, and none of those that
-//! handbooks print.
+//! Card numbers: an issuer's beginning and length, the sum right, and written in groups or behind a word that names a card.
+//! Those that handbooks print do not count, nor does a number that other digits stand beside: tables have many of those.
 
 use super::super::byte_runs::{ByteClass, ByteRuns, DIGITS, byte_class};
 use super::PatternMatch;
 
-/// Bytes of the shortest one.
-const LEAST: usize = 15;
-static TEXT: ByteClass = byte_class(&[DIGITS, b" -"]);
+/// Bytes of the shortest card number.
+const MIN_CARD_BYTES: usize = 15;
+/// Digits of the longest card number. Of a longer number nothing more is kept.
+const MAX_CARD_DIGITS: usize = 19;
+/// What card numbers are made of.
+static CARD: ByteClass = byte_class(&[DIGITS, b" -"]);
 
-/// Bytes behind a word such as `card` in which a number without groups counts, and bytes of both.
-const NEAR: usize = 64;
-pub const REACH: usize = NEAR + 20 + 4;
+/// Bytes behind a word such as `card` in which a number without groups counts.
+const NAMED_WITHIN_BYTES: usize = 64;
+/// Bytes of the word, the number and what is between.
+pub const WORD_REACH_BYTES: usize = NAMED_WITHIN_BYTES + 20 + 4;
 
-/// Words that such numbers follow.
+/// Words that name a card.
 const WORDS: [&[u8]; 10] =
     [b"card", b"CardReader", b"CARD", b"visa", b"Visa", b"VISA", b"cvv", b"CVV", b"cvc", b"pan\""];
 
-/// Printed in the documentation of payment services.
-const PRINTED: [&[u8]; 16] = [
+/// Card numbers that the documentation of payment services prints.
+const EXAMPLES: [&[u8]; 16] = [
     b"4111111111111111",
     b"4242424242424242",
     b"4012888888881881",
@@ -42,32 +46,34 @@ pub struct CardReader {
     /// Lengths of the groups before the last one.
     groups: Vec<usize>,
     start: u64,
+    /// The byte before the next one.
     last: u8,
-    /// Target stood before the first digit.
+    /// The first digit follows a letter, or a sign within a word.
     joined: bool,
 }
 
 impl CardReader {
+    /// Where an open number begins that may still be a card's.
     pub fn start(&self) -> Option<u64> {
-        (self.digits.len() >= 8 && self.digits.len() <= 19).then_some(self.start)
+        (self.digits.len() >= 8 && self.digits.len() <= MAX_CARD_DIGITS).then_some(self.start)
     }
 
-    /// `at`: bytes of the text before these; `before`: the last of them.
+    /// `before`: the last bytes of the text before these; `at`: how many bytes are before these.
     pub fn push(&mut self, bytes: &[u8], before: &[u8], at: u64, hits: &mut Vec<PatternMatch>) {
-        let mut runs = ByteRuns::new(bytes, &TEXT, LEAST);
+        let mut runs = ByteRuns::new(bytes, &CARD, MIN_CARD_BYTES);
         let mut n = 0;
         loop {
             if self.digits.is_empty() {
                 n = runs.skip_to_run_behind(n, &mut self.last);
             }
             let Some(read) = bytes.get(..=n) else { return };
-            self.next(before, read, at + n as u64 + 1, hits);
+            self.push_byte(before, read, at + n as u64 + 1, hits);
             n += 1;
         }
     }
 
-    /// `before`, `read`: the last bytes of the text; `at`: how many it has.
-    fn next(&mut self, before: &[u8], read: &[u8], at: u64, hits: &mut Vec<PatternMatch>) {
+    /// Reads the last byte of `read`, which follows `before`. `at`: bytes of the text, with this one.
+    fn push_byte(&mut self, before: &[u8], read: &[u8], at: u64, hits: &mut Vec<PatternMatch>) {
         let byte = read[read.len() - 1];
         match byte {
             b'0'..=b'9' => {
@@ -75,12 +81,12 @@ impl CardReader {
                     self.start = at - 1;
                     self.joined = self.last.is_ascii_alphanumeric() || matches!(self.last, b'.' | b'-' | b'_' | b'/');
                 }
-                if self.digits.len() <= 20 {
+                if self.digits.len() <= MAX_CARD_DIGITS + 1 {
                     self.digits.push(byte);
                 }
             }
-            // Of more digits than any card has, neither digits nor groups are kept.
-            b' ' | b'-' if self.last.is_ascii_digit() && self.digits.len() > 20 => {}
+            // More digits than any card has: neither digits nor groups are kept.
+            b' ' | b'-' if self.last.is_ascii_digit() && self.digits.len() > MAX_CARD_DIGITS + 1 => {}
             b' ' | b'-' if self.last.is_ascii_digit() => {
                 self.groups.push(self.digits.len() - self.groups.iter().sum::<usize>());
             }
@@ -107,13 +113,13 @@ impl CardReader {
             15 => groups.is_empty() || groups.starts_with(&[4, 6]),
             _ => false,
         };
-        fits && is_issued(&self.digits) && sums(&self.digits) && !PRINTED.contains(&self.digits.as_slice())
+        fits && is_issued(&self.digits) && has_luhn_sum(&self.digits) && !EXAMPLES.contains(&self.digits.as_slice())
     }
 
-    /// `text`: the last bytes, of `at`.
+    /// Does a word name it? `text`: the last bytes of the text, of which there are `at`.
     fn is_named(&self, text: &[u8], at: u64) -> bool {
         let behind = usize::try_from(at - self.start).unwrap_or(usize::MAX);
-        let text = &text[text.len().saturating_sub(REACH)..text.len().saturating_sub(behind)];
+        let text = &text[text.len().saturating_sub(WORD_REACH_BYTES)..text.len().saturating_sub(behind)];
         WORDS.iter().any(|word| text.windows(word.len()).any(|part| part == *word))
     }
 }
@@ -131,8 +137,8 @@ fn is_issued(digits: &[u8]) -> bool {
     }
 }
 
-/// Luhn's sum.
-fn sums(digits: &[u8]) -> bool {
+/// Is Luhn's sum right?
+fn has_luhn_sum(digits: &[u8]) -> bool {
     let doubled = |(n, digit): (usize, &u8)| match (n % 2, u32::from(digit - b'0')) {
         (0, digit) => digit,
         (_, digit) => digit * 2 / 10 + digit * 2 % 10,

@@ -1,11 +1,11 @@
-//! Is it real? Target is random and long enough, and what only looks like a credential because somebody explains one.
+//! Tells real credentials from those that a text shows as an example: by randomness, checksums, and words of examples.
 
 use super::rules::Check;
-use policy::worth::bits;
+use policy::matchable::entropy_bits;
 use sha2::{Digest, Sha256};
 
-/// Words and rows that real keys do not have in them.
-const FAKE: [&str; 14] = [
+/// Words and rows of letters that examples have in them, and random keys do not.
+const EXAMPLE_MARKS: [&str; 14] = [
     "example",
     "xxxx",
     "yyyy",
@@ -22,13 +22,13 @@ const FAKE: [&str; 14] = [
     "----",
 ];
 
-/// `body`: what follows the beginning, whose length fits.
-pub fn holds(check: Check, begin: &str, body: &[u8]) -> bool {
+/// Is this the rule's credential? `body`: what follows its beginning, of a length that fits.
+pub fn is_real(check: Check, begin: &str, body: &[u8]) -> bool {
     match check {
         Check::Random => is_random(body),
         Check::Ends(end) => body.ends_with(end.as_bytes()) && is_random(&body[..body.len() - end.len()]),
         Check::Holds(inner) => body.windows(inner.len()).any(|part| part == inner.as_bytes()) && is_random(body),
-        Check::Wallet => is_wallet(&[begin.as_bytes(), body].concat()),
+        Check::Wallet => is_wallet_key(&[begin.as_bytes(), body].concat()),
         Check::Key => false,
     }
 }
@@ -36,31 +36,31 @@ pub fn holds(check: Check, begin: &str, body: &[u8]) -> bool {
 fn is_random(body: &[u8]) -> bool {
     let lower = String::from_utf8_lossy(body).to_ascii_lowercase();
     let least = if body.iter().all(u8::is_ascii_hexdigit) { 2.8 } else { 3.2 };
-    bits(body) >= least * body.len().min(40) as f64 && !FAKE.iter().any(|fake| lower.contains(fake))
+    entropy_bits(body) >= least * body.len().min(40) as f64 && !EXAMPLE_MARKS.iter().any(|mark| lower.contains(mark))
 }
 
-/// The text behind `-----BEGIN `, as far as it came: is this a private key, with enough of it to be one?
-pub fn is_key(text: &[u8]) -> bool {
+/// Is this a private key, and enough of it to be one? `text`: what follows `-----BEGIN `, as far as it came.
+pub fn is_private_key(text: &[u8]) -> bool {
     const HEAD: &[u8] = b"PRIVATE KEY";
     let Some(at) = text.windows(HEAD.len()).take(40).position(|part| part == HEAD) else { return false };
     let body = &text[at + HEAD.len()..];
     let digit = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let escaped: Vec<u8> = String::from_utf8_lossy(body).replace("\\n", "").replace("\\r", "").into_bytes();
     let digits: Vec<u8> = escaped.iter().filter(digit).copied().collect();
-    digits.len() >= 64 && bits(&digits) >= 3.8 * digits.len() as f64 && is_random_row(&digits)
+    digits.len() >= 64 && entropy_bits(&digits) >= 3.8 * digits.len() as f64 && has_no_example_mark(&digits)
 }
 
-fn is_random_row(digits: &[u8]) -> bool {
+fn has_no_example_mark(digits: &[u8]) -> bool {
     let lower = String::from_utf8_lossy(digits).to_ascii_lowercase();
-    !["example", "xxxx", "yourprivate", "placeholder"].iter().any(|fake| lower.contains(fake))
+    !["example", "xxxx", "yourprivate", "placeholder"].iter().any(|mark| lower.contains(mark))
 }
 
-/// Base58 of a version, a key and the beginning of its hash, hashed twice.
-fn is_wallet(text: &[u8]) -> bool {
+/// Is this Base58 of a version, a key, and the first four bytes of its double hash?
+fn is_wallet_key(text: &[u8]) -> bool {
     const DIGITS: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
     let mut bytes = [0u8; 40];
     for digit in text {
-        let Some(value) = DIGITS.iter().position(|one| one == digit) else { return false };
+        let Some(value) = DIGITS.iter().position(|other| other == digit) else { return false };
         let mut carry = value;
         for byte in bytes.iter_mut().rev() {
             carry += usize::from(*byte) * 58;

@@ -1,12 +1,14 @@
-//! Bank accounts (IBAN, ISO 13616): a country, its length, and the sum modulo 97; none of those that handbooks print.
+//! Bank accounts (IBAN, ISO 13616): a country, its length, and the sum modulo 97. Those that handbooks print do not count.
 
 use super::super::byte_runs::{ByteClass, ByteRuns, DIGITS, UPPER, byte_class};
 use super::PatternMatch;
 
-/// Bytes of the shortest one.
-const LEAST: usize = 15;
-static TEXT: ByteClass = byte_class(&[UPPER, DIGITS, b" "]);
+/// Bytes of the shortest account.
+const MIN_IBAN_BYTES: usize = 15;
+/// What accounts are made of.
+static IBAN: ByteClass = byte_class(&[UPPER, DIGITS, b" "]);
 
+/// Letters and digits of an account, by its country.
 const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"AD", 24),
     (b"AE", 23),
@@ -50,8 +52,8 @@ const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"UA", 29),
 ];
 
-/// Printed as examples.
-const PRINTED: [&[u8]; 8] = [
+/// Accounts that handbooks print as examples.
+const EXAMPLES: [&[u8]; 8] = [
     b"DE89370400440532013000",
     b"GB82WEST12345698765432",
     b"GB29NWBK60161331926819",
@@ -62,69 +64,70 @@ const PRINTED: [&[u8]; 8] = [
     b"BE68539007547034",
 ];
 
-/// Accounts under way. A letter may begin one behind any byte that is no part of a word, so also inside of what another
-/// one has begun: at most one for each group of four.
+/// Finds accounts. A capital letter may begin one behind any byte that is no part of a word, so also inside another
+/// candidate: at most one for each of its groups of four.
 #[derive(Default)]
 pub struct IbanReader {
-    open: Vec<Candidate>,
+    open: Vec<IbanCandidate>,
+    /// The byte before the next one.
     last: u8,
 }
 
-struct Candidate {
+struct IbanCandidate {
     text: Vec<u8>,
-    /// By its country, once that is known.
+    /// Letters and digits of an account of its country; 0: the country is not known yet.
     length: usize,
     start: u64,
     /// Letters and digits since the last blank.
     group: usize,
 }
 
-/// Target a byte makes of a candidate.
-enum Next {
+/// What a byte makes of a candidate.
+enum CandidateState {
     Open,
     Over,
     Found,
 }
 
 impl IbanReader {
-    /// Where the first one begins that has more than its first group.
+    /// Where the first candidate begins that has its country and checksum.
     pub fn start(&self) -> Option<u64> {
         self.open.iter().find(|candidate| candidate.text.len() >= 4).map(|candidate| candidate.start)
     }
 
     /// `at`: bytes of the text before these.
     pub fn push(&mut self, bytes: &[u8], at: u64, hits: &mut Vec<PatternMatch>) {
-        let mut runs = ByteRuns::new(bytes, &TEXT, LEAST);
+        let mut runs = ByteRuns::new(bytes, &IBAN, MIN_IBAN_BYTES);
         let mut n = 0;
         loop {
             if self.open.is_empty() {
                 n = runs.skip_to_run_behind(n, &mut self.last);
             }
             let Some(byte) = bytes.get(n) else { return };
-            self.next(*byte, at + n as u64, hits);
+            self.push_byte(*byte, at + n as u64, hits);
             n += 1;
         }
     }
 
     /// `at`: bytes of the text before this one.
-    fn next(&mut self, byte: u8, at: u64, hits: &mut Vec<PatternMatch>) {
+    fn push_byte(&mut self, byte: u8, at: u64, hits: &mut Vec<PatternMatch>) {
         self.open.retain_mut(|candidate| match candidate.push(byte) {
-            Next::Open => true,
-            Next::Over => false,
-            Next::Found => {
+            CandidateState::Open => true,
+            CandidateState::Over => false,
+            CandidateState::Found => {
                 hits.push(PatternMatch { name: "a bank account", start: candidate.start, end: at });
                 false
             }
         });
         if byte.is_ascii_uppercase() && !self.last.is_ascii_alphanumeric() && self.last != b'_' {
-            self.open.push(Candidate { text: vec![byte], length: 0, start: at, group: 1 });
+            self.open.push(IbanCandidate { text: vec![byte], length: 0, start: at, group: 1 });
         }
         self.last = byte;
     }
 }
 
-impl Candidate {
-    fn push(&mut self, byte: u8) -> Next {
+impl IbanCandidate {
+    fn push(&mut self, byte: u8) -> CandidateState {
         let count = self.text.len();
         let fits = match count {
             1 => byte.is_ascii_uppercase(),
@@ -133,7 +136,7 @@ impl Candidate {
         };
         if count >= 4 && count == self.length {
             let ends = !byte.is_ascii_alphanumeric() && byte != b'_';
-            return if ends && is_account(&self.text) { Next::Found } else { Next::Over };
+            return if ends && is_iban(&self.text) { CandidateState::Found } else { CandidateState::Over };
         }
         if fits {
             self.text.push(byte);
@@ -141,25 +144,25 @@ impl Candidate {
             if count == 1 {
                 match LENGTHS.iter().find(|(country, _)| country[..] == self.text[..]) {
                     Some((_, length)) => self.length = *length,
-                    None => return Next::Over,
+                    None => return CandidateState::Over,
                 }
             }
-            return Next::Open;
+            return CandidateState::Open;
         }
         if byte == b' ' && self.group == 4 {
             self.group = 0;
-            return Next::Open;
+            return CandidateState::Open;
         }
-        Next::Over
+        CandidateState::Over
     }
 }
 
-fn is_account(text: &[u8]) -> bool {
+fn is_iban(text: &[u8]) -> bool {
     let turned = text[4..].iter().chain(&text[..4]);
     let rest = turned.fold(0u32, |rest, byte| match byte {
         b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
         _ => (rest * 100 + u32::from(byte - b'A') + 10) % 97,
     });
     let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
-    rest == 1 && digits * 2 > text.len() && !PRINTED.contains(&text)
+    rest == 1 && digits * 2 > text.len() && !EXAMPLES.contains(&text)
 }

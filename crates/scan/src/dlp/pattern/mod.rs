@@ -1,5 +1,5 @@
-//! PatternScanner of well-known credentials and numbers, found in a text as it streams. Target is under way is at most a few
-//! hundred bytes, and where it began is known, so that it can be held back.
+//! Patterns of well-known credentials and numbers, found in a text as it streams. An open match has at most a few hundred
+//! bytes, and where it began is known, so that it can be held back.
 
 mod iban;
 mod card;
@@ -15,7 +15,7 @@ pub use rules::Rules;
 use rules::{Letters, RULES};
 use seed::SeedPhraseReader;
 
-/// Matches, from where to where in the text.
+/// A pattern that was found, and its place in the text, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PatternMatch {
     pub name: &'static str,
@@ -23,23 +23,25 @@ pub struct PatternMatch {
     pub end: u64,
 }
 
-/// Bytes that each kind of pattern is looked for in, before the next kind is.
-const PART: usize = 512;
-/// Bytes before: more than any beginning has, and where a word may stand that names a number.
-const RECENT: usize = card::REACH;
-/// Bytes of the shortest credential, and what they are made of.
-const LEAST: usize = 20;
-static TEXT: ByteClass = byte_class(&[UPPER, LOWER, DIGITS, b"_-.=+/\\ \r\n\t\",:'@>|"]);
+/// Bytes that each reader is given at a time, before the next reader is.
+const PART_BYTES: usize = 512;
+/// Bytes of the text before that are kept: more than any beginning has, and those in which a word may name a number.
+const RECENT_BYTES: usize = card::WORD_REACH_BYTES;
+/// Bytes of the shortest credential.
+const MIN_CREDENTIAL_BYTES: usize = 20;
+/// What credentials are made of.
+static CREDENTIAL: ByteClass = byte_class(&[UPPER, LOWER, DIGITS, b"_-.=+/\\ \r\n\t\",:'@>|"]);
 
 pub struct PatternScanner {
-    /// Bytes before the next one.
-    at: u64,
+    /// Bytes read.
+    position: u64,
+    /// Of the automaton for beginnings; `None`: the text has not begun.
     state: Option<StateID>,
     /// Beginnings whose end has not come. No bound is needed: all that take a byte which another one can begin behind
     /// have beginnings of three bytes or more, and no rule reads more than 600, so that at most 200 are open at one time.
     open: Vec<Candidate>,
-    /// The last bytes, for what stands before a beginning.
-    recent: [u8; RECENT],
+    /// The last bytes read, for what stands before a beginning.
+    recent: [u8; RECENT_BYTES],
     card: CardReader,
     iban: IbanReader,
     seed: SeedPhraseReader,
@@ -48,11 +50,13 @@ pub struct PatternScanner {
 impl Default for PatternScanner {
     fn default() -> PatternScanner {
         let (card, iban, seed) = Default::default();
-        PatternScanner { at: 0, state: None, open: Vec::new(), recent: [0; RECENT], card, iban, seed }
+        PatternScanner { position: 0, state: None, open: Vec::new(), recent: [0; RECENT_BYTES], card, iban, seed }
     }
 }
 
+/// A beginning, and what follows it so far.
 struct Candidate {
+    /// Its index in [`RULES`].
     rule: usize,
     start: u64,
     body: Vec<u8>,
@@ -60,27 +64,27 @@ struct Candidate {
 
 impl PatternScanner {
     pub fn push(&mut self, rules: &Rules, bytes: &[u8], hits: &mut Vec<PatternMatch>) {
-        for part in bytes.chunks(PART) {
-            let at = self.at;
+        for part in bytes.chunks(PART_BYTES) {
+            let at = self.position;
             self.credentials(rules, part, hits);
             self.card.push(part, &self.recent, at, hits);
             self.iban.push(part, at, hits);
             self.seed.push(rules, part, at, hits);
-            let kept = part.len().min(RECENT);
+            let kept = part.len().min(RECENT_BYTES);
             self.recent.copy_within(kept.., 0);
-            self.recent[RECENT - kept..].copy_from_slice(&part[part.len() - kept..]);
+            self.recent[RECENT_BYTES - kept..].copy_from_slice(&part[part.len() - kept..]);
         }
     }
 
     fn credentials(&mut self, rules: &Rules, part: &[u8], hits: &mut Vec<PatternMatch>) {
-        let first = self.at;
+        let first = self.position;
         let start = rules.begins.start();
         let mut state = self.state.unwrap_or(start);
-        let mut runs = ByteRuns::new(part, &TEXT, LEAST);
+        let mut runs = ByteRuns::new(part, &CREDENTIAL, MIN_CREDENTIAL_BYTES);
         let mut n = 0;
         while n < part.len() {
             if !self.open.is_empty() {
-                self.at = first + n as u64;
+                self.position = first + n as u64;
                 self.grow(part[n], hits);
             } else if state == start {
                 let next = runs.skip_to_run(n);
@@ -92,47 +96,47 @@ impl PatternScanner {
             state = rules.begins.step(state, part[n]);
             n += 1;
             if rules.begins.is_match(state) {
-                self.at = first + n as u64;
+                self.position = first + n as u64;
                 for rule in rules.begins.matches(state) {
                     self.begin(rule, &part[..n]);
                 }
             }
         }
-        self.at = first + part.len() as u64;
+        self.position = first + part.len() as u64;
         self.state = Some(state);
     }
 
     pub fn finish(&mut self, rules: &Rules, hits: &mut Vec<PatternMatch>) {
         for candidate in std::mem::take(&mut self.open) {
-            candidate.decide(self.at, hits);
+            candidate.decide(self.position, hits);
         }
-        let at = self.at;
-        self.at += 1;
+        let at = self.position;
+        self.position += 1;
         self.card.push(&[0], &self.recent, at, hits);
         self.iban.push(&[0], at, hits);
         self.seed.push(rules, &[0], at, hits);
         self.state = None;
-        self.recent = [0; RECENT];
+        self.recent = [0; RECENT_BYTES];
     }
 
-    /// Bytes at the end that may be the beginning of a finding.
+    /// Bytes at the end of the text that may be the beginning of a finding.
     pub fn open_bytes(&self) -> usize {
-        let starts = self.open.iter().map(|one| one.start);
+        let starts = self.open.iter().map(|candidate| candidate.start);
         let starts = starts.chain(self.card.start()).chain(self.iban.start());
-        starts.min().map_or(0, |start| (self.at - start.min(self.at)) as usize)
+        starts.min().map_or(0, |start| (self.position - start.min(self.position)) as usize)
     }
 
-    /// `read`: of this part, as far as it was read.
+    /// `read`: this part of the text, as far as it was read.
     #[cold]
     fn begin(&mut self, index: usize, read: &[u8]) {
         let rule = &RULES[index];
         let length = rule.begin.len();
-        let start = self.at - length as u64;
+        let start = self.position - length as u64;
         let before = match read.len().checked_sub(length + 1) {
             Some(at) => read[at],
-            None => self.recent[RECENT + read.len() - length - 1],
+            None => self.recent[RECENT_BYTES + read.len() - length - 1],
         };
-        // A key's first line may follow anything; the rest are words of their own.
+        // A private key's first line may follow anything; other credentials are words of their own.
         if rule.letters != Letters::Lines && (before.is_ascii_alphanumeric() || before == b'_') {
             return;
         }
@@ -147,18 +151,18 @@ impl PatternScanner {
             let fits = rule.letters.has(byte);
             if fits && candidate.body.len() < rule.length.1 {
                 candidate.body.push(byte);
-                if rule.letters != Letters::Lines || !check::is_key(&candidate.body) {
+                if rule.letters != Letters::Lines || !check::is_private_key(&candidate.body) {
                     at += 1;
                     continue;
                 }
-                // A key is known before it ends.
-                hits.push(PatternMatch { name: rule.name, start: candidate.start, end: self.at + 1 });
+                // A private key is known before it ends.
+                hits.push(PatternMatch { name: rule.name, start: candidate.start, end: self.position + 1 });
                 self.open.remove(at);
                 continue;
             }
             let candidate = self.open.remove(at);
             if !fits {
-                candidate.decide(self.at, hits);
+                candidate.decide(self.position, hits);
             }
         }
     }
@@ -167,14 +171,14 @@ impl PatternScanner {
 impl Candidate {
     fn decide(&self, end: u64, hits: &mut Vec<PatternMatch>) {
         let rule = &RULES[self.rule];
-        // Target closes a sentence belongs to no key.
+        // A sign that closes a sentence is no part of a credential.
         let body = match self.body.split_last() {
             Some((b'.' | b'-' | b'=', rest)) if self.body.len() > rule.length.1 => rest,
             _ => &self.body,
         };
         if rule.letters != Letters::Lines
             && (rule.length.0..=rule.length.1).contains(&body.len())
-            && check::holds(rule.check, rule.begin, body)
+            && check::is_real(rule.check, rule.begin, body)
         {
             hits.push(PatternMatch { name: rule.name, start: self.start, end });
         }
@@ -215,9 +219,10 @@ mod tests {
     fn every_rule_finds_what_it_describes() {
         for rule in RULES {
             assert!(
-                rule.begin.len() + rule.length.0 >= LEAST && rule.begin.bytes().all(|byte| TEXT[usize::from(byte)])
+                rule.begin.len() + rule.length.0 >= MIN_CREDENTIAL_BYTES
+                    && rule.begin.bytes().all(|byte| CREDENTIAL[usize::from(byte)])
             );
-            assert!((0..=255).all(|byte| TEXT[usize::from(byte)] || !rule.letters.has(byte)));
+            assert!((0..=255).all(|byte| CREDENTIAL[usize::from(byte)] || !rule.letters.has(byte)));
             if matches!(rule.check, Check::Key | Check::Wallet) {
                 continue;
             }
@@ -242,7 +247,7 @@ mod tests {
         }
     }
 
-    /// Target an attacker puts behind a beginning does not push it out.
+    /// What an attacker puts behind a beginning does not push it out.
     #[test]
     fn decoys_hide_no_credential() {
         let key =

@@ -1,6 +1,6 @@
-//! Target well-known credentials look like. The formats are the providers' own, as the rule set of gitleaks (MIT licence,
+//! What well-known credentials look like. The formats are the providers' own, as the rule set of gitleaks (MIT licence,
 //! © Zachary Rice; `config/gitleaks.toml`) records them; chosen are those that a beginning and an exact length make
-//! unmistakable. A rule that needs to guess from the words around it is none.
+//! unmistakable. There is no rule that would have to guess from the words around a credential.
 
 use super::super::multi_pattern::MultiPattern;
 
@@ -8,26 +8,26 @@ use super::super::multi_pattern::MultiPattern;
 pub enum Letters {
     /// Letters and digits.
     Word,
-    /// The same, `_` and `-`.
+    /// Letters, digits, `_` and `-`.
     Dash,
-    /// The same, `.`, `=`, `+` and `/`.
+    /// Letters, digits, `_`, `-`, `.`, `=`, `+` and `/`.
     Dots,
     Hex,
     /// Upper case letters and digits.
     Upper,
-    /// Of Bitcoin's keys: no `0`, `O`, `I`, `l`.
+    /// The alphabet of Bitcoin's keys: no `0`, `O`, `I`, `l`.
     Base58,
-    /// A key in lines, with its head.
+    /// What a private key in lines is made of, and its headers.
     Lines,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// It is not of few letters, not a row of them, and does not say that it is an example.
+    /// It is random, and does not say that it is an example.
     Random,
-    /// The same, and it ends so.
+    /// It is random but for its end, which is this.
     Ends(&'static str),
-    /// The same, and it holds this.
+    /// It is random, and holds this.
     Holds(&'static str),
     /// A private key, and not only its first line.
     Key,
@@ -39,7 +39,7 @@ pub struct Rule {
     pub name: &'static str,
     pub begin: &'static str,
     pub letters: Letters,
-    /// Bytes behind the beginning: at least, at most.
+    /// Bytes behind the beginning: the fewest and the most.
     pub length: (usize, usize),
     pub check: Check,
 }
@@ -132,10 +132,11 @@ pub const RULES: &[Rule] = &[
     checked(rule("a wallet's private key", "L", Base58, (51, 51)), Check::Wallet),
 ];
 
-/// The rules, made ready.
+/// The rules, made ready to be looked for.
 pub struct Rules {
+    /// What the rules' credentials begin with.
     pub begins: MultiPattern,
-    /// Where in the list of BIP-39, English, the words with these first two letters begin.
+    /// Where in the English list of BIP-39 the words with these first two letters begin.
     starts: Vec<u16>,
 }
 
@@ -147,7 +148,7 @@ impl Rules {
         Ok(Rules { begins: MultiPattern::new(&begins)?, starts: starts.collect() })
     }
 
-    /// The number of a word of the list.
+    /// The number of a word in the list of BIP-39, if it is in there. `word`: in lower case.
     #[inline]
     pub fn word(&self, word: &[u8]) -> Option<usize> {
         if !(3..=8).contains(&word.len()) {
@@ -156,7 +157,7 @@ impl Rules {
         let pair = pair_of(word);
         let (start, end) = (usize::from(self.starts[pair]), usize::from(self.starts[pair + 1]));
         let list = &bip39::Language::English.word_list()[start..end];
-        list.iter().position(|one| one.as_bytes() == word).map(|at| start + at)
+        list.iter().position(|other| other.as_bytes() == word).map(|at| start + at)
     }
 }
 
