@@ -84,3 +84,23 @@ async fn serve_client(stream: UnixStream, verbs: &Verbs) -> std::io::Result<()> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verb_is_known_with_its_name_or_without_one() {
+        let mut verbs = Verbs::default();
+        verbs.add("echo", |body| Ok(body.clone()));
+        verbs.add_named("greet", |name, _| Ok(json!(name)));
+        let ask = |verb: &str, name: Option<&str>| {
+            verbs.answer(&Request { verb: verb.to_owned(), name: name.map(str::to_owned), body: json!(1) })
+        };
+        assert_eq!(ask("echo", None), Ok(json!(1)));
+        assert_eq!(ask("greet", Some("a")), Ok(json!("a")));
+        for (verb, name) in [("echo", Some("a")), ("greet", None), ("other", None)] {
+            assert_eq!(ask(verb, name), Err("unknown verb".to_owned()), "{verb}");
+        }
+    }
+}
