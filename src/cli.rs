@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "claude-bottle", version = VERSION, infer_subcommands = false)]
 #[command(disable_help_subcommand = true, disable_help_flag = true, disable_version_flag = true)]
-#[command(help_template = HELP, after_help = exits(), styles = Styles::plain())]
+#[command(help_template = HELP, after_help = exit_status_help(), styles = Styles::plain())]
 pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -96,13 +96,13 @@ pub enum Colour {
     Never,
 }
 
-/// With the commit it was built from, where `make build` knew one.
+/// The version, and the commit that it was built from where `make build` knew one.
 const VERSION: &str = match option_env!("BUILD_VERSION") {
     Some(version) => version,
     None => env!("CARGO_PKG_VERSION"),
 };
 
-fn exits() -> String {
+fn exit_status_help() -> String {
     let width = exit::CODES.iter().map(|code| code.code.len()).max().unwrap_or(0);
     let row = |code: &exit::Code| format!("\n  {:<width$}  {}", code.code, code.short.replace('`', ""));
     format!("Exit status:{}", exit::CODES.iter().map(row).collect::<String>())
@@ -499,7 +499,7 @@ pub enum Format {
     Sh,
 }
 
-/// What of the current directory goes in.
+/// Which files of the current directory are copied in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Cwd {
     /// All but what git ignores

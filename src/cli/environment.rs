@@ -1,12 +1,12 @@
-//! The variables of the environment that count: one definition for the manual and the README. A test holds that every
-//! variable that is read is here, and no other.
+//! The environment variables that the program reads: one definition for the manual and the README. A test holds that
+//! every variable that is read is here, and no other.
 
-/// Some variables that are told of together: what `` ` `` encloses is typed like that.
+/// Environment variables that are documented together. Text in backticks is shown as it is typed.
 pub struct Variable {
     pub names: &'static [&'static str],
-    /// A line or two.
+    /// One or two lines, for README and manual.
     pub short: &'static str,
-    /// What the manual adds.
+    /// What only the manual says.
     pub more: &'static str,
 }
 

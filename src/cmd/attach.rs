@@ -1,4 +1,4 @@
-//! `attach`: this terminal to a session that runs without one.
+//! `attach`: connects this terminal to a session that runs without one.
 
 use super::launch::{kept, recorded, still_runs};
 use crate::cli::AttachArgs;
@@ -12,7 +12,7 @@ use sys::signals;
 pub fn run(asked: &AttachArgs) -> Result<Exit> {
     let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
     let identity = &asked.identity;
-    // One whose engine did not answer at its end may run on.
+    // An unsettled session may still run: its engine did not answer at its end.
     if let Condition::Kept(rest) = folder.condition()
         && !rest.unsettled
     {

@@ -1,4 +1,4 @@
-//! `build`: the images that are missing; with an agent's name, those of its bottle too.
+//! `build`: builds the images that are missing; with an agent's name, that of its bottle too.
 
 use super::launch;
 use super::world::{self, Asking};

@@ -6,27 +6,30 @@ use crate::text;
 use sys::signals::Signals;
 use sys::tty::{Answer, Tty};
 
-/// What can be chosen.
+/// A question with numbered answers.
 pub struct Menu<'a> {
     /// `which agent?`
     pub question: &'a str,
-    /// What can be typed instead of a number.
+    /// The name of each answer, which can be typed instead of its number.
     pub names: Vec<&'a str>,
-    /// What is shown of each, in the same order.
+    /// The text that is shown of each answer, in the order of `names`.
     pub rows: Vec<String>,
-    /// What Enter takes.
+    /// Index of the answer that Enter gives.
     pub default: Option<usize>,
 }
 
+/// How the question ended.
 pub enum Choice {
-    Of(usize),
-    /// Ctrl-D: none of them.
+    /// The index of the answer.
+    Answer(usize),
+    /// Ctrl-D: no answer.
     Nothing,
+    /// The number of a signal.
     Signal(i32),
 }
 
 impl Menu<'_> {
-    /// Asks until one is named, by number or by name.
+    /// Asks until an answer is given, by its number or its name.
     pub fn ask(&self, tty: &mut Tty, signals: &Signals) -> Choice {
         for (number, row) in self.rows.iter().enumerate() {
             say::text(&format!("{:>3}  {}\n", number + 1, text::one_line(row)));
@@ -40,15 +43,19 @@ impl Menu<'_> {
                 Answer::Nothing => return Choice::Nothing,
                 Answer::Signal(number) => return Choice::Signal(number),
             };
-            match self.meant(typed.trim()) {
-                Ok(Some(index)) => return Choice::Of(index),
+            match self.index_of(typed.trim()) {
+                Ok(Some(index)) => return Choice::Answer(index),
                 Ok(None) => {}
-                Err(refused) => say::error(&refused.into()),
+                Err(error) => say::error(&error.into()),
             }
         }
     }
 
-    fn meant(&self, typed: &str) -> Result<Option<usize>, UserError> {
+    /// `None` for an empty line without a default.
+    ///
+    /// # Errors
+    /// `UserError` for an answer that is not among them.
+    fn index_of(&self, typed: &str) -> Result<Option<usize>, UserError> {
         if typed.is_empty() {
             return Ok(self.default);
         }
@@ -72,11 +79,14 @@ mod tests {
     fn a_name_counts_before_a_number() {
         let rows = vec![String::new(); 3];
         let menu = Menu { question: "", names: vec!["a", "b", "1"], rows, default: None };
-        assert_eq!([menu.meant("2"), menu.meant("b"), menu.meant("1")], [Ok(Some(1)), Ok(Some(1)), Ok(Some(2))]);
-        assert_eq!(menu.meant(""), Ok(None));
+        assert_eq!(
+            [menu.index_of("2"), menu.index_of("b"), menu.index_of("1")],
+            [Ok(Some(1)), Ok(Some(1)), Ok(Some(2))]
+        );
+        assert_eq!(menu.index_of(""), Ok(None));
         for wrong in ["0", "4", "-1", "c d"] {
-            assert!(menu.meant(wrong).is_err(), "{wrong}");
+            assert!(menu.index_of(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(Menu { default: Some(0), ..menu }.meant(""), Ok(Some(0)));
+        assert_eq!(Menu { default: Some(0), ..menu }.index_of(""), Ok(Some(0)));
     }
 }

@@ -3,8 +3,8 @@
 //! A session with work that is nowhere else goes only where a person says so to it alone: by a `y`, or by its name. Live
 //! and detached sessions are never touched, nor anything without this home's label.
 
+use super::home_reader::HomeReader;
 use super::launch::{asking_terminal, still_runs};
-use super::reader::Reader;
 use super::world;
 use crate::cli::{CleanupArgs, ListFormat};
 use crate::docker::{Docker, Stray, StrayKind};
@@ -216,8 +216,8 @@ fn settled(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<It
         Some(work) => Ok(Some(work)),
         None => {
             let reader = match asked.dry_run {
-                true => Reader::at_hand(&docker, home, &plan),
-                false => Reader::open(&docker, home, &plan),
+                true => HomeReader::open_without_build(&docker, home, &plan),
+                false => HomeReader::open(&docker, home, &plan),
             };
             reader.and_then(|reader| reader.map(|reader| reader.work()).transpose())
         }

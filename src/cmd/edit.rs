@@ -1,5 +1,5 @@
-//! `edit`: a manifest in the user's editor. What is edited is a copy; it takes the file's place when it was read and found
-//! right, or when the person says so.
+//! `edit`: opens a manifest in the user's editor. What is edited is a copy; it replaces the file when it has no error, or
+//! when the user says so.
 
 use crate::cli::EditArgs;
 use crate::exit::{Exit, UserError};
@@ -14,20 +14,20 @@ use sys::child;
 use sys::signals::{self, PromptReader, Signals};
 use sys::tty::{self, Answer, Tty};
 
-/// The manifest that is edited, and where the editor shall open it.
-struct Manifest {
+/// The manifest that is edited, and the line at which the editor opens it.
+struct EditedManifest {
     home: PathBuf,
     file: PathBuf,
     line: Option<u32>,
 }
 
 pub fn run(asked: &EditArgs) -> Result<Exit> {
-    let mut manifest = which(asked)?;
+    let mut manifest = edited(asked)?;
     let no_terminal = || UserError::new("no terminal to edit on").hint(format!("edit `{}`", manifest.file.display()));
     let mut tty = Tty::open().filter(|_| tty::attached()).ok_or_else(no_terminal)?;
     let editor = editor()?;
     let signals = signals::catch()?;
-    // Ctrl-C is a key of editors', however often it is pressed.
+    // Editors use Ctrl-C as a key: however often it is pressed, it does not end this program.
     let _listening = PromptReader::begin();
     let draft = Draft::of(&manifest.file)?;
     loop {
@@ -44,14 +44,14 @@ pub fn run(asked: &EditArgs) -> Result<Exit> {
         for fault in faults {
             say::error(&fault.into());
         }
-        match ask(&mut tty, &signals) {
-            Then::Edit => {}
-            Then::Keep => break,
-            Then::Back => {
+        match ask_next_step(&mut tty, &signals) {
+            NextStep::EditAgain => {}
+            NextStep::Keep => break,
+            NextStep::GoBack => {
                 say::note("nothing was changed");
                 return Ok(Exit::OK);
             }
-            Then::Leave(exit) => return leave(draft, exit),
+            NextStep::Leave(exit) => return leave(draft, exit),
         }
     }
     draft.replace_target()?;
@@ -61,38 +61,38 @@ pub fn run(asked: &EditArgs) -> Result<Exit> {
 
 /// # Errors
 /// `UserError` where there is no such manifest, or no such agent.
-fn which(asked: &EditArgs) -> Result<Manifest> {
+fn edited(asked: &EditArgs) -> Result<EditedManifest> {
     let home = Home::locate()?.path().to_owned();
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let Some(agent) = &asked.agent else {
         let file = home.join(FILE);
         if !file.exists() {
-            let refused = UserError::new(format!("there is no `{}`", file.display()));
-            return Err(refused.hint("`claude-bottle init` writes one to begin with").into());
+            let error = UserError::new(format!("there is no `{}`", file.display()));
+            return Err(error.hint("`claude-bottle init` writes one to begin with").into());
         }
-        return Ok(Manifest { home, file, line: None });
+        return Ok(EditedManifest { home, file, line: None });
     };
-    let known = manifest::load(&home, &cwd).map_err(|refused| match manifest::load(&home, &home) {
-        Err(_) if home.join(FILE).exists() => refused.hint("claude-bottle edit"),
-        _ => refused,
+    let known = manifest::load(&home, &cwd).map_err(|error| match manifest::load(&home, &home) {
+        Err(_) if home.join(FILE).exists() => error.hint("claude-bottle edit"),
+        _ => error,
     })?;
     let (file, line) = known.location(agent)?;
-    Ok(Manifest { file: file.to_owned(), line: Some(line), home })
+    Ok(EditedManifest { file: file.to_owned(), line: Some(line), home })
 }
 
-impl Manifest {
-    /// What is wrong with it, were this in it.
+impl EditedManifest {
+    /// The errors that the manifest would have with these bytes.
     fn faults(&self, bytes: &[u8]) -> Vec<UserError> {
         let folder = self.file.parent().unwrap_or(&self.home);
         let proposed = Proposed { file: self.file.clone(), bytes: bytes.to_owned() };
         match manifest::load_proposed(&self.home, folder, proposed) {
             Ok(manifest) => manifest.faults_in(&self.file),
-            Err(refused) => vec![refused],
+            Err(error) => vec![error],
         }
     }
 }
 
-/// The line that a fault of this file begins with.
+/// The line of an error that begins with this file.
 fn line_of(file: &Path, fault: &UserError) -> Option<u32> {
     let rest = fault.what.strip_prefix(&format!("{}:", file.display()))?;
     rest.split(':').next()?.parse().ok()
@@ -111,14 +111,14 @@ fn editor() -> Result<Vec<String>, UserError> {
     }
 }
 
-/// The words that open `file`, at `line` where this editor is known to be told so.
+/// The words that open `file`, at `line` for an editor whose notation for that is known.
 fn argv(editor: &[String], file: &Path, line: Option<u32>) -> Vec<String> {
     let program = Path::new(&editor[0]).file_name().unwrap_or_default().to_string_lossy();
     let file = file.display().to_string();
     let more = match (&*program, line) {
         ("vi" | "vim" | "nvim" | "nano" | "emacs" | "emacsclient", Some(line)) => vec![format!("+{line}"), file],
         ("hx" | "helix", Some(line)) => vec![format!("{file}:{line}")],
-        // It comes back at once, and would save into a draft that is gone.
+        // Without `--wait` it returns at once, and saves into a draft that is gone.
         ("code" | "codium", line) => {
             vec!["--wait".to_owned(), "-g".to_owned(), format!("{file}:{}", line.unwrap_or(1))]
         }
@@ -127,17 +127,17 @@ fn argv(editor: &[String], file: &Path, line: Option<u32>) -> Vec<String> {
     editor.iter().cloned().chain(more).collect()
 }
 
-/// Lets the person edit; how it ends where that did not end well.
+/// Runs the editor; an exit code where the editor failed or a signal ended it.
 fn open(editor: &[String], draft: &Draft, line: Option<u32>, signals: &Signals) -> Result<Option<Exit>> {
     let program = &editor[0];
     let failed = |why: &dyn std::fmt::Display| UserError::new(format!("the editor `{program}`: {why}"));
     let ended = child::foreground(&argv(editor, draft.path(), line))
         .map_err(|error| failed(&error).hint("name yours in `EDITOR`"))?;
-    // What the terminal's keys sent was the editor's.
+    // Signals of the terminal's keys were meant for the editor.
     let keys = [Exit::signal(nix::libc::SIGINT), Exit::signal(nix::libc::SIGQUIT)];
-    let told = std::iter::from_fn(|| signals.try_recv()).map(Exit::signal).find(|exit| !keys.contains(exit));
-    if told.is_some() || ended.success() {
-        return Ok(told);
+    let other = std::iter::from_fn(|| signals.try_recv()).map(Exit::signal).find(|exit| !keys.contains(exit));
+    if other.is_some() || ended.success() {
+        return Ok(other);
     }
     let why = match ended.signal() {
         Some(number) => format!("ended by {}", signals::name(number)),
@@ -147,29 +147,30 @@ fn open(editor: &[String], draft: &Draft, line: Option<u32>, signals: &Signals) 
     Ok(Some(Exit::REFUSED))
 }
 
-enum Then {
-    Edit,
+/// What follows after an edit with errors.
+enum NextStep {
+    EditAgain,
     Keep,
-    Back,
+    GoBack,
     Leave(Exit),
 }
 
-fn ask(tty: &mut Tty, signals: &Signals) -> Then {
+fn ask_next_step(tty: &mut Tty, signals: &Signals) -> NextStep {
     loop {
         match tty.ask("(e)dit again, (k)eep it as it is, go (b)ack to what was before? [E/k/b] ", signals) {
             Answer::Line(line) => match line.trim() {
-                "" | "e" | "E" => return Then::Edit,
-                "k" | "K" => return Then::Keep,
-                "b" | "B" => return Then::Back,
+                "" | "e" | "E" => return NextStep::EditAgain,
+                "k" | "K" => return NextStep::Keep,
+                "b" | "B" => return NextStep::GoBack,
                 _ => {}
             },
-            Answer::Nothing => return Then::Leave(Exit::REFUSED),
-            Answer::Signal(number) => return Then::Leave(Exit::signal(number)),
+            Answer::Nothing => return NextStep::Leave(Exit::REFUSED),
+            Answer::Signal(number) => return NextStep::Leave(Exit::signal(number)),
         }
     }
 }
 
-/// The manifest stays as it was; what was written so far stays, too.
+/// Ends without a change; what was written so far stays in the draft.
 fn leave(draft: Draft, exit: Exit) -> Result<Exit> {
     say::line("nothing was changed");
     if draft.changed().is_ok_and(|written| written.is_some()) {

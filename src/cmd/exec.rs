@@ -1,4 +1,4 @@
-//! `exec`: a command inside a live bottle, under the same confinement and with the agent's environment.
+//! `exec`: runs a command inside a live bottle, under the same confinement and with the agent's environment.
 
 use super::launch::inside;
 use crate::cli::ExecArgs;

@@ -1,4 +1,4 @@
-//! `forward`: a server of an agent's on this machine's loopback, for as long as the bottle runs.
+//! `forward`: makes a server of the agent reachable on this machine's loopback, for as long as the bottle runs.
 
 mod ports;
 
@@ -18,19 +18,21 @@ use std::time::{Duration, Instant};
 use sys::signals::{self, Signals};
 use wire::mux::Mux;
 
-/// How long the inner end may take to go, and its container after it.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a session's owner may take to say how it ended, and between two looks.
-const LAST_WORD: Duration = Duration::from_secs(10);
-const BREATH: Duration = Duration::from_millis(50);
+/// Time for the process inside to end, and for its container after it.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for the session's owner to record how it ended.
+const MARK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two looks at the container or the record.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// After an error that time may mend: no descriptor is left.
-const BACK_OFF: Duration = Duration::from_millis(20);
+/// Pause after an error of `accept` that may pass by itself, as when no descriptor is left.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
 
-const OLD: &str = "a bottle that an older claude-bottle started has no such way: end it and resume it";
+/// The hint for a bottle whose `init` does not know `pipe`.
+const OLD_BOTTLE_HINT: &str = "a bottle that an older claude-bottle started has no such way: end it and resume it";
 
 pub fn run(asked: &ForwardArgs) -> Result<Exit> {
-    let ports = asked.ports.iter().map(|text| Ports::read(text)).collect::<Result<Vec<_>, _>>()?;
+    let ports = asked.ports.iter().map(|text| Ports::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let inside = inside(&asked.identity)?;
     let listeners = ports.iter().map(|ports| ports.listen(asked)).collect::<Result<Vec<_>, _>>()?;
     let signals = signals::catch()?;
@@ -41,20 +43,20 @@ pub fn run(asked: &ForwardArgs) -> Result<Exit> {
     let was_up = mux.is_up();
     drop(listeners);
     drop(mux);
-    let said = stream.wait_or_kill(PATIENCE);
+    let said = stream.wait_or_kill(END_TIMEOUT);
     match served {
         Ok(Some(number)) => Ok(Exit::signal(number)),
-        Ok(None) => over(&inside, was_up, &said, &signals),
+        Ok(None) => after_end(&inside, was_up, &said, &signals),
         Err(error) => Err(broken(&inside, &format!("{error:#}")).into()),
     }
 }
 
-/// Until a signal comes, whose number it gives, or the other end is gone.
+/// Passes connections until a signal comes, whose number it returns, or the other end is gone.
 fn serve(mux: &mut Mux, listeners: &[Listener], signals: &Signals) -> Result<Option<i32>> {
     let sockets = listeners.iter().flat_map(|listener| listener.sockets.iter().map(|socket| (socket, listener.inside)));
     let sockets: Vec<(&TcpListener, u16)> = sockets.collect();
     let mut shown = false;
-    let mut silent = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     loop {
         let mut watched = vec![signals.as_fd()];
         if shown && mux.has_room() {
@@ -64,11 +66,11 @@ fn serve(mux: &mut Mux, listeners: &[Listener], signals: &Signals) -> Result<Opt
         if let Some(number) = signals.try_recv() {
             return Ok(Some(number));
         }
-        for (socket, inside) in turn.ready.iter().filter_map(|place| sockets.get(place.checked_sub(1)?)) {
+        for (socket, inside) in turn.ready.iter().filter_map(|index| sockets.get(index.checked_sub(1)?)) {
             accept(mux, socket, *inside);
         }
         for port in turn.refused {
-            if silent.insert(port) {
+            if reported.insert(port) {
                 say::note(&format!("nothing listens on {port} inside yet"));
             }
         }
@@ -76,7 +78,7 @@ fn serve(mux: &mut Mux, listeners: &[Listener], signals: &Signals) -> Result<Opt
             return Ok(None);
         }
         if mux.is_up() && !shown {
-            show(listeners)?;
+            print_addresses(listeners)?;
             shown = true;
         }
     }
@@ -89,11 +91,11 @@ fn accept(mux: &mut Mux, listener: &TcpListener, inside: u16) {
     }
     let accepted = listener.accept().and_then(|(socket, _)| mux.open(socket, inside));
     if accepted.is_err_and(|error| ![ConnectionAborted, Interrupted, WouldBlock].contains(&error.kind())) {
-        std::thread::sleep(BACK_OFF);
+        std::thread::sleep(ACCEPT_BACKOFF);
     }
 }
 
-fn show(listeners: &[Listener]) -> Result<()> {
+fn print_addresses(listeners: &[Listener]) -> Result<()> {
     for Listener { address, inside, .. } in listeners {
         if !address.ip().is_loopback() {
             let who = format!("whoever reaches this machine at `{address}` reaches {inside} inside");
@@ -104,18 +106,18 @@ fn show(listeners: &[Listener]) -> Result<()> {
     Ok(())
 }
 
-/// The inner end is gone. `said`: its last words.
-fn over(inside: &Inside, was_up: bool, said: &str, signals: &Signals) -> Result<Exit> {
-    // It ends a moment before its container does.
-    let until = Instant::now() + if was_up { PATIENCE } else { Duration::ZERO };
+/// Why the process inside is gone, and the exit code of that. `said`: its stderr.
+fn after_end(inside: &Inside, was_up: bool, said: &str, signals: &Signals) -> Result<Exit> {
+    // The process ends a moment before its container does.
+    let until = Instant::now() + if was_up { END_TIMEOUT } else { Duration::ZERO };
     loop {
         match inside.still_runs() {
-            Ok(()) if Instant::now() < until => std::thread::sleep(BREATH),
+            Ok(()) if Instant::now() < until => std::thread::sleep(POLL_INTERVAL),
             Ok(()) => {
                 let error = broken(inside, said.lines().last().unwrap_or("its inner end was ended"));
-                return Err(if said.contains("does not know") { error.hint(OLD) } else { error }.into());
+                return Err(if said.contains("does not know") { error.hint(OLD_BOTTLE_HINT) } else { error }.into());
             }
-            Err(refused) if was_up && refused.is::<UserError>() => return Ok(ended(inside, signals)),
+            Err(refused) if was_up && refused.is::<UserError>() => return Ok(report_end(inside, signals)),
             Err(error) => return Err(error),
         }
         if let Some(number) = signals.try_recv() {
@@ -129,14 +131,14 @@ fn broken(inside: &Inside, why: &str) -> EngineError {
     EngineError::new(format!("the way into `{}` is broken: {why}", inside.folder.identity))
 }
 
-/// How a session ended its owner says.
-fn ended(inside: &Inside, signals: &Signals) -> Exit {
-    let (folder, until) = (&inside.folder, Instant::now() + LAST_WORD);
+/// Says how the session ended, as soon as its owner has recorded that.
+fn report_end(inside: &Inside, signals: &Signals) -> Exit {
+    let (folder, until) = (&inside.folder, Instant::now() + MARK_TIMEOUT);
     while folder.condition() == Condition::Live && Instant::now() < until {
         if let Some(number) = signals.try_recv() {
             return Exit::signal(number);
         }
-        std::thread::sleep(BREATH);
+        std::thread::sleep(POLL_INTERVAL);
     }
     let identity = &folder.identity;
     match folder.condition() {

@@ -1,8 +1,8 @@
-//! `get`: a file out of a live bottle, read by the agent's own rights. Whole, or not there; never over another without
-//! `--force`.
+//! `get`: copies a file out of a live bottle, read with the agent's own rights. The file appears whole or not at all, and
+//! never over another one without `--force`.
 
-use super::copied::Told;
 use super::launch::inside;
+use super::progress_reader::ProgressReader;
 use crate::cli::GetArgs;
 use crate::docker;
 use crate::exit::{Exit, UserError};
@@ -46,7 +46,7 @@ pub fn run(asked: &GetArgs) -> Result<Exit> {
     }
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder).with_context(|| format!("cannot write to `{}`", folder.display()))?;
-    io::copy(&mut Told::new(stdout, None), &mut file)?;
+    io::copy(&mut ProgressReader::new(stdout, None), &mut file)?;
     match stream.wait() {
         (Some(status), _) if status.success() => {}
         (_, said) => return Err(docker::inside(&said).into()),

@@ -1,4 +1,4 @@
-//! `help`: the page of a verb or a topic, where man has it; else the verb's own `--help`.
+//! `help`: opens the manual page of a verb or a topic; where `man` has none, prints the verb's own `--help`.
 
 use super::usage;
 use crate::cli::{Cli, HelpArgs};
@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser};
 use std::io::IsTerminal;
 use sys::man;
 
-/// What has a page and is no verb: as it is asked for, its page, and the page's section.
+/// Manual pages that are not of a verb: the topic as it is typed, the page, and the page's section.
 const TOPICS: [(&str, &str, &str); 4] = [
     ("manifest", "claude-bottle.json", "5"),
     ("audit", "claude-bottle-audit", "5"),
@@ -28,7 +28,7 @@ pub fn run(asked: &HelpArgs) -> Result<Exit> {
     let program = Cli::command();
     let mut verb = &program;
     for word in &words {
-        verb = verb.find_subcommand(word).ok_or_else(|| unknown(word, verb))?;
+        verb = verb.find_subcommand(word).ok_or_else(|| unknown_topic(word, verb))?;
     }
     if std::io::stdout().is_terminal() {
         let page = if first.is_empty() { "claude-bottle".to_owned() } else { format!("claude-bottle-{first}") };
@@ -38,9 +38,9 @@ pub fn run(asked: &HelpArgs) -> Result<Exit> {
     Cli::try_parse_from(line).map_or_else(|error| usage::answer(&error), |_| Ok(Exit::OK))
 }
 
-fn unknown(word: &str, within: &clap::Command) -> UserError {
+fn unknown_topic(word: &str, within: &clap::Command) -> UserError {
     let verbs = within.get_subcommands().filter(|verb| !verb.is_hide_set()).map(clap::Command::get_name);
     let topics = TOPICS.iter().map(|(topic, _, _)| *topic).filter(|_| within.get_name() == "claude-bottle");
-    let refused = UserError::new(format!("no manual of `{word}`")).hint("claude-bottle --help");
-    refused.meant(word, verbs.chain(topics))
+    let error = UserError::new(format!("no manual of `{word}`")).hint("claude-bottle --help");
+    error.meant(word, verbs.chain(topics))
 }

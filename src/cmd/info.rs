@@ -5,8 +5,8 @@
 
 mod agent;
 
+use super::home_reader::{HomeReader, HomeSize};
 use super::launch;
-use super::reader::{Reader, Size};
 use crate::cli::{InfoArgs, ListFormat};
 use crate::docker::{self, ContainerState, Docker};
 use crate::exit::{EngineError, Exit};
@@ -65,7 +65,7 @@ struct Container {
 struct Volume {
     volume: String,
     /// Null where nobody could look.
-    size: Option<Size>,
+    size: Option<HomeSize>,
 }
 
 pub fn run(asked: &InfoArgs) -> Result<Exit> {
@@ -89,7 +89,7 @@ fn session(home: &Home, asked: &InfoArgs) -> Result<Exit> {
     let docker = Docker::new(&plan.engine)?;
     match containers(&docker, &plan) {
         Ok([agent, gate]) => {
-            let reader = Reader::at_hand(&docker, home, &plan);
+            let reader = HomeReader::open_without_build(&docker, home, &plan);
             // Without its image the volume may be there all the same.
             let there = match &reader {
                 Ok(reader) => reader.is_some(),

@@ -1,5 +1,5 @@
-//! `init`: a manifest to begin with, that works. Nothing that is there is touched, and nothing is written that the
-//! program's own reader does not take.
+//! `init`: writes a first manifest that works. No file that exists is changed, and nothing is written that the
+//! program's own reader does not accept.
 
 mod token;
 
@@ -16,50 +16,56 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use sys::signals::{self, Signals};
 use sys::tty::{Answer, Tty};
-use token::Place;
+use token::TokenSource;
 
 const SCHEMA: &str = include_str!("../../schema/claude-bottle.schema.json");
 
-/// The home's manifest, as it is written where nothing is found.
-const HOME: &str = include_str!("init/home.json");
-/// What of it says where the token is.
-const TOKEN: &str = r#"{ "token_ref": "CLAUDE_CODE_OAUTH_TOKEN" }"#;
-/// Its agent.
-const AGENT: &str = "claude";
+/// The home's manifest as it is written where no token is found.
+const TEMPLATE: &str = include_str!("init/home.json");
+/// The part of the template that names the token.
+const TEMPLATE_AUTH: &str = r#"{ "token_ref": "CLAUDE_CODE_OAUTH_TOKEN" }"#;
+/// The agent of the template.
+const TEMPLATE_AGENT: &str = "claude";
+
+/// Characters of a folder's name that become an agent's name.
+const MAX_FOLDER_NAME_CHARS: usize = 24;
 
 pub fn run(asked: &InitArgs) -> Result<Exit> {
     if asked.schema {
         say::out(SCHEMA)?;
         return Ok(Exit::OK);
     }
-    let person = match asked.yes {
-        true => Person::Nobody,
-        false => Person::At(asking_terminal("take what is found and the defaults")?, signals::catch()?),
+    let user = match asked.yes {
+        true => User::Defaults,
+        false => User::Asked(asking_terminal("take what is found and the defaults")?, signals::catch()?),
     };
     let home = Home::locate()?.path().to_owned();
     let here = std::env::current_dir().context("the current directory is gone")?;
-    match (Beginning { person, home, here }).write() {
+    match (Setup { user, home, here }).write() {
         Ok(()) => Ok(Exit::OK),
         Err(Stopped::Exit(exit)) => Ok(exit),
         Err(Stopped::Error(error)) => Err(error),
     }
 }
 
-struct Beginning {
-    person: Person,
+struct Setup {
+    user: User,
+    /// The folder of the home's manifest.
     home: PathBuf,
+    /// The current directory.
     here: PathBuf,
 }
 
-/// Who answers questions.
-enum Person {
-    /// The defaults are taken.
-    Nobody,
-    At(Tty, Signals),
+/// How questions are answered.
+enum User {
+    /// By their defaults.
+    Defaults,
+    Asked(Tty, Signals),
 }
 
+/// Why nothing more is written.
 enum Stopped {
-    /// By an answer that ends it, or by a signal.
+    /// An answer that ends it, or a signal.
     Exit(Exit),
     Error(anyhow::Error),
 }
@@ -70,40 +76,40 @@ impl<E: Into<anyhow::Error>> From<E> for Stopped {
     }
 }
 
-impl Beginning {
-    /// Asks everything, then writes.
+impl Setup {
+    /// Asks every question, then writes.
     fn write(&mut self) -> Result<(), Stopped> {
         let file = self.home.join(FILE);
         let is_new = file.symlink_metadata().is_err();
-        let asks_for_agent = matches!(self.person, Person::At(..)) && self.is_a_project();
+        let asks_for_agent = matches!(self.user, User::Asked(..)) && self.is_a_project();
         if !is_new && !asks_for_agent {
             return Err(is_there(&file).into());
         }
         let (token, manifest) = match is_new {
             true => {
-                let place = self.person.place()?;
-                let text = HOME.replacen(TOKEN, &spaced(&place.auth), 1);
+                let source = self.user.token_source()?;
+                let text = TEMPLATE.replacen(TEMPLATE_AUTH, &on_one_line(&source.auth), 1);
                 let manifest = manifest::load_proposed(&self.home, &self.home, proposed(&file, &text))?;
-                manifest.choose(AGENT)?;
-                (Some((place, text)), manifest)
+                manifest.choose(TEMPLATE_AGENT)?;
+                (Some((source, text)), manifest)
             }
             false => {
                 say::line(&format!("`{}` is there, and stays as it is", file.display()));
                 (None, manifest::load(&self.home, &self.home)?)
             }
         };
-        let agent = if asks_for_agent { self.agent(&manifest)? } else { None };
-        if let Some((place, text)) = &token {
+        let agent = if asks_for_agent { self.directory_agent(&manifest)? } else { None };
+        if let Some((source, text)) = &token {
             write_new(&file, text, 0o600)?;
-            say::note(&format!("wrote `{}`: agent `{AGENT}`, its token is {}", file.display(), place.shown));
+            say::note(&format!("wrote `{}`: agent `{TEMPLATE_AGENT}`, its token is {}", file.display(), source.shown));
         }
         if let Some((name, text)) = &agent {
             let file = self.here.join(FILE);
             write_new(&file, text, 0o666)?;
             say::note(&format!("wrote `{}`: agent `{name}`", file.display()));
         }
-        let todo = token.and_then(|(place, _)| place.todo);
-        let name = agent.map(|(name, _)| name).or(is_new.then(|| AGENT.to_owned()));
+        let todo = token.and_then(|(source, _)| source.todo);
+        let name = agent.map(|(name, _)| name).or(is_new.then(|| TEMPLATE_AGENT.to_owned()));
         if let Some(name) = name {
             say::note("next:");
             let dry_run = format!("claude-bottle start --dry-run {name}");
@@ -114,23 +120,23 @@ impl Beginning {
         Ok(())
     }
 
-    /// Is the current directory one that may have agents of its own, and has none?
+    /// May the current directory have agents of its own, and has no manifest yet?
     fn is_a_project(&self) -> bool {
         let same = |other: &Path| other.canonicalize().ok() == self.here.canonicalize().ok();
         let is_home = same(&self.home) || dirs::home_dir().is_some_and(|home| same(&home));
         !is_home && self.here.join(FILE).symlink_metadata().is_err()
     }
 
-    /// An agent of the current directory, where it is wanted: its name, and the manifest.
-    fn agent(&mut self, manifest: &Manifest) -> Result<Option<(String, String)>, Stopped> {
+    /// Asks for an agent of the current directory: its name, and the text of the manifest; `None` where none is wanted.
+    fn directory_agent(&mut self, manifest: &Manifest) -> Result<Option<(String, String)>, Stopped> {
         let Some(bottle) = manifest.bottles().first().copied() else { return Ok(None) };
         let question = format!("an agent for `{}`, too? [y/N] ", text::one_line(&self.here.display().to_string()));
-        if !self.person.says_yes(&question)? {
+        if !self.user.says_yes(&question)? {
             return Ok(None);
         }
         let folder = self.here.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut name = agent_name(&folder);
-        // One of the home's would be hidden.
+        // A directory's agent would hide one of the home with the same name.
         while manifest.location(&name).is_ok() {
             name.push_str("-here");
         }
@@ -139,35 +145,35 @@ impl Beginning {
             "// Agents for whoever works in this directory. Their bottles are defined at home: nothing here decides what\n\
              // gets out.\n{{\n  \"agents\": {{\n    \"{name}\": {{ \"bottle\": \"{bottle}\", \"prompt\": {prompt} }},\n  }},\n}}\n"
         );
-        // Its bottle may not be on the disk yet; what is said of the agent itself is read all the same.
+        // Read without the home's manifest, which may not be on the disk yet.
         let nowhere = self.here.join("nowhere");
         manifest::load_proposed(&nowhere, &self.here, proposed(&self.here.join(FILE), &text))?;
         Ok(Some((name, text)))
     }
 }
 
-impl Person {
-    /// Where the token comes from.
-    fn place(&mut self) -> Result<Place, Stopped> {
-        let mut places = token::places();
+impl User {
+    /// Asks where the token comes from.
+    fn token_source(&mut self) -> Result<TokenSource, Stopped> {
+        let mut sources = token::sources();
         let index = match self {
-            Person::At(tty, signals) if places.len() > 1 => {
-                let names = places.iter().map(|place| place.name.as_str()).collect();
-                let rows = places.iter().map(|place| place.shown.clone()).collect();
+            User::Asked(tty, signals) if sources.len() > 1 => {
+                let names = sources.iter().map(|source| source.name.as_str()).collect();
+                let rows = sources.iter().map(|source| source.shown.clone()).collect();
                 let menu = Menu { question: "the model's token?", names, rows, default: Some(0) };
                 match menu.ask(tty, signals) {
-                    Choice::Of(index) => index,
+                    Choice::Answer(index) => index,
                     Choice::Nothing => return Err(Stopped::Exit(Exit::OK)),
                     Choice::Signal(number) => return Err(Stopped::Exit(Exit::signal(number))),
                 }
             }
             _ => 0,
         };
-        Ok(places.swap_remove(index))
+        Ok(sources.swap_remove(index))
     }
 
     fn says_yes(&mut self, question: &str) -> Result<bool, Stopped> {
-        let Person::At(tty, signals) = self else { return Ok(false) };
+        let User::Asked(tty, signals) = self else { return Ok(false) };
         match tty.ask(question, signals) {
             Answer::Signal(number) => Err(Stopped::Exit(Exit::signal(number))),
             answer => Ok(answer.is_yes()),
@@ -179,24 +185,24 @@ fn proposed(file: &Path, text: &str) -> Proposed {
     Proposed { file: file.to_owned(), bytes: text.as_bytes().to_owned() }
 }
 
-/// A folder's name as an agent's.
+/// An agent's name made of a folder's.
 fn agent_name(folder: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = folder.chars().map(plain).collect();
     let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
-    let name = name[..name.len().min(24)].trim_end_matches('-');
+    let name = name[..name.len().min(MAX_FOLDER_NAME_CHARS)].trim_end_matches('-');
     if name.is_empty() { "project".to_owned() } else { name.to_owned() }
 }
 
-/// JSON on one line, as a person writes it.
-fn spaced(value: &Value) -> String {
+/// JSON on one line, with a blank after each comma and inside braces.
+fn on_one_line(value: &Value) -> String {
     let parts = |parts: Vec<String>| parts.join(", ");
     match value {
         Value::Object(members) => {
-            let members = members.iter().map(|(key, value)| format!("\"{key}\": {}", spaced(value)));
+            let members = members.iter().map(|(key, value)| format!("\"{key}\": {}", on_one_line(value)));
             format!("{{ {} }}", parts(members.collect()))
         }
-        Value::Array(values) => format!("[{}]", parts(values.iter().map(spaced).collect())),
+        Value::Array(values) => format!("[{}]", parts(values.iter().map(on_one_line).collect())),
         other => other.to_string(),
     }
 }
@@ -207,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_template_has_one_place_for_the_token() {
-        assert_eq!(HOME.matches(TOKEN).count(), 1);
+        assert_eq!(TEMPLATE.matches(TEMPLATE_AUTH).count(), 1);
     }
 
     #[test]
@@ -222,6 +228,6 @@ mod tests {
     #[test]
     fn a_value_is_written_as_a_person_would() {
         let auth = serde_json::json!({ "as": "A", "token_cmd": ["pass", "show", "x \"y\""] });
-        assert_eq!(spaced(&auth), r#"{ "as": "A", "token_cmd": ["pass", "show", "x \"y\""] }"#);
+        assert_eq!(on_one_line(&auth), r#"{ "as": "A", "token_cmd": ["pass", "show", "x \"y\""] }"#);
     }
 }

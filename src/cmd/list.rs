@@ -1,4 +1,4 @@
-//! `list`: the sessions on disk. Never asks the engine, never settles.
+//! `list`: lists the sessions on disk. Never asks the engine, never settles a session.
 
 use crate::cli::{ListArgs, ListFormat};
 use crate::exit::Exit;

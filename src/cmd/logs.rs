@@ -1,4 +1,5 @@
-//! `logs`: what the gate of a session decided, from its trail on disk, and from the engine's log where nobody writes that.
+//! `logs`: shows what the gate of a session decided, from the audit trail on disk, and from the engine's log where no
+//! process copies that to the trail.
 //!
 //! Nothing is changed: a line that is only on the engine stays there.
 
@@ -21,40 +22,40 @@ use sys::{clock, pipe};
 use wire::Line;
 
 /// Between two looks at a trail that another process writes.
-const BREATH: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Bytes of one look.
-const BLOCK: usize = 1 << 20;
+/// Bytes of the trail that are read at once.
+const MAX_READ_BYTES: usize = 1 << 20;
 
 pub fn run(asked: &LogsArgs) -> Result<Exit> {
     let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
     let mut page = Page { asked, day: String::new() };
-    let mut trail = Trail::of(&folder);
+    let mut trail = Trail::new(&folder);
     loop {
-        // First the mark, then the lines: those of a session's end are there before its mark says so.
+        // The mark is read first: the lines of a session's end are written before its mark.
         let condition = folder.condition();
-        while let Some(lines) = trail.news()? {
+        while let Some(lines) = trail.next_lines()? {
             if !page.show(&lines)? {
                 return Ok(Exit::OK);
             }
         }
         match condition {
             Condition::Live if !asked.follow || pipe::stdout_is_broken() => return Ok(Exit::OK),
-            Condition::Live => std::thread::sleep(BREATH),
+            Condition::Live => std::thread::sleep(POLL_INTERVAL),
             Condition::Kept(rest) if !rest.unsettled => return Ok(Exit::OK),
-            // It ended well, and nothing of it is left.
+            // The session ended with nothing to keep, and its folder is gone.
             _ if !folder.path().exists() => return Ok(Exit::OK),
-            _ => return from_engine(&mut page, &plan, &trail),
+            _ => return show_engine_log(&mut page, &plan, &trail),
         }
     }
 }
 
-/// What nobody has written down yet.
-fn from_engine(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> {
+/// Shows the lines of the engine's log that the trail lacks.
+fn show_engine_log(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> {
     let docker = Docker::new(&plan.engine)?;
     let call = if page.asked.follow { plan.follow_gate() } else { plan.gate_log() };
     let mut stream = docker.stream(&call)?;
-    let have = trail.shown();
+    let have = trail.lines_read();
     let (send, news) = channel();
     if let Some(stdout) = stream.child.stdout.take() {
         std::thread::spawn(move || {
@@ -66,7 +67,7 @@ fn from_engine(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> {
         });
     }
     loop {
-        let read = match news.recv_timeout(BREATH) {
+        let read = match news.recv_timeout(POLL_INTERVAL) {
             Ok(line) => page.show(&line)?,
             Err(RecvTimeoutError::Timeout) => !pipe::stdout_is_broken(),
             Err(RecvTimeoutError::Disconnected) => break,
@@ -76,44 +77,44 @@ fn from_engine(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> {
         }
     }
     match stream.expect_success("the engine ended its log") {
-        // Its gate is gone, and all it said is on disk.
+        // The gate's container is gone, and its whole log is on disk.
         Err(error) if error.kind != EngineErrorKind::Gone => Err(error.into()),
         _ => Ok(Exit::OK),
     }
 }
 
-/// The file, as far as it was read.
+/// The audit trail on disk, read as it grows.
 struct Trail {
     folder: Folder,
     file: Option<File>,
-    /// The beginning of a line.
+    /// The beginning of a line whose end is not written yet.
     rest: Vec<u8>,
-    /// Bytes of whole lines so far.
+    /// Bytes of the whole lines read so far.
     read: u64,
 }
 
 impl Trail {
-    fn of(folder: &Folder) -> Trail {
+    fn new(folder: &Folder) -> Trail {
         Trail { folder: folder.clone(), file: None, rest: Vec::new(), read: 0 }
     }
 
-    /// Whole lines that were not there before; no more than so many at a time.
-    fn news(&mut self) -> Result<Option<Vec<u8>>> {
+    /// The next whole lines, at most [`MAX_READ_BYTES`] of them; `None` at the end of what is written.
+    fn next_lines(&mut self) -> Result<Option<Vec<u8>>> {
         if self.file.is_none() {
-            // Its gate may not have said a word yet.
+            // The file is made with the gate's first line.
             self.file = File::open(self.folder.audit()).ok();
         }
         let Some(file) = &mut self.file else { return Ok(None) };
         let mut block = std::mem::take(&mut self.rest);
-        let read = file.take(BLOCK as u64).read_to_end(&mut block)?;
+        let read = file.take(MAX_READ_BYTES as u64).read_to_end(&mut block)?;
         let end = block.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         self.rest = block.split_off(end);
         self.read += end as u64;
         Ok((read > 0).then_some(block))
     }
 
-    /// What was given out: the trail may have grown since.
-    fn shown(&self) -> Vec<u8> {
+    /// The lines returned so far; the file may have grown since.
+    fn lines_read(&self) -> Vec<u8> {
         let mut have = Vec::new();
         let read = File::open(self.folder.audit()).and_then(|file| file.take(self.read).read_to_end(&mut have));
         if read.is_err() {
@@ -123,15 +124,15 @@ impl Trail {
     }
 }
 
-/// Where the lines go.
+/// The output: the lines that were asked for, in the format that was asked for.
 struct Page<'a> {
     asked: &'a LogsArgs,
-    /// Of the last line that was shown.
+    /// The day of the last line that was shown.
     day: String,
 }
 
 impl Page<'_> {
-    /// False: the reader has seen enough.
+    /// Shows these lines; false after a broken pipe, when the rest need not be shown.
     fn show(&mut self, lines: &[u8]) -> Result<bool> {
         let mut text = String::new();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -140,6 +141,7 @@ impl Page<'_> {
         Ok(text.is_empty() || say::stream_out(text.as_bytes())?)
     }
 
+    /// Adds one line to `text`, unless it was not asked for.
     fn add(&mut self, text: &mut String, line: &[u8]) {
         let parsed = serde_json::from_slice::<Line>(line);
         if self.asked.denied && parsed.as_ref().is_ok_and(|line| !render::is_refused(&line.event)) {

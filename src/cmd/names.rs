@@ -1,5 +1,5 @@
-//! `names`: what a shell completes, one a line, with what it is after a tab. Reads the disk, writes nothing, and never
-//! fails: whoever presses TAB asked for no error.
+//! `names`: prints names for completions, one on each line, with a description after a tab. Reads the disk, writes nothing,
+//! and never fails: an error has no place in a completion.
 
 use crate::cli::{NameKind, NamesArgs};
 use crate::exit::{Exit, UserError};
@@ -11,6 +11,8 @@ use crate::text;
 use anyhow::Result;
 use std::path::Path;
 
+const MAX_DESCRIPTION_CHARS: usize = 100;
+
 pub fn run(asked: &NamesArgs) -> Result<Exit> {
     let Ok(home) = Home::locate() else { return Ok(Exit::OK) };
     let lines = asked.of.iter().flat_map(|kind| match kind {
@@ -20,13 +22,13 @@ pub fn run(asked: &NamesArgs) -> Result<Exit> {
         NameKind::Detached => sessions(&home, &["detached"]),
         NameKind::Resting => sessions(&home, &["kept", "lost"]),
     });
-    let text: String = lines.map(|(name, what)| format!("{name}\t{}\n", short(&what))).collect();
-    // A shell that wants no more of it is gone.
+    let text: String = lines.map(|(name, what)| format!("{name}\t{}\n", describe(&what))).collect();
+    // A shell that closed the pipe needs no more.
     let _ = say::out(&text);
     Ok(Exit::OK)
 }
 
-/// Of the home and of the current directory; a broken one, too, with what is wrong: `start` says so at length.
+/// The agents of the home and of the current directory. A broken one is described by its error.
 fn agents(home: &Home) -> Vec<(String, String)> {
     let manifest = manifest::load_readable(home.path(), &std::env::current_dir().unwrap_or_default());
     let agents = manifest.agents().into_iter().map(|name| {
@@ -35,20 +37,20 @@ fn agents(home: &Home) -> Vec<(String, String)> {
                 Scope::Home => format!("agent in bottle {}", chosen.bottle.name),
                 Scope::Directory => format!("agent of this directory in bottle {}", chosen.bottle.name),
             },
-            Err(refused) => format!("broken: {}", bare(&manifest, &refused)),
+            Err(error) => format!("broken: {}", without_location(&manifest, &error)),
         };
         (name.to_owned(), what)
     });
     agents.collect()
 }
 
-/// Without the file and the line, which would be all there is room for.
-fn bare<'a>(manifest: &Manifest, refused: &'a UserError) -> &'a str {
-    let of = |file: &Path| refused.what.strip_prefix(&*file.to_string_lossy())?.split_once(": ");
-    manifest.sources().iter().find_map(|(_, file)| of(file)).map_or(&refused.what, |(_, what)| what)
+/// The error's text without file and line, which would fill the whole description.
+fn without_location<'a>(manifest: &Manifest, error: &'a UserError) -> &'a str {
+    let of = |file: &Path| error.what.strip_prefix(&*file.to_string_lossy())?.split_once(": ");
+    manifest.sources().iter().find_map(|(_, file)| of(file)).map_or(&error.what, |(_, what)| what)
 }
 
-/// Those in one of these states.
+/// The sessions in one of these states.
 fn sessions(home: &Home, states: &[&str]) -> Vec<(String, String)> {
     let all = home.folders().into_iter().filter(|folder| is_identity(&folder.identity));
     let rows = all.map(|folder| Overview::without_plan(&folder)).filter(|row| states.contains(&row.state));
@@ -59,12 +61,12 @@ fn sessions(home: &Home, states: &[&str]) -> Vec<(String, String)> {
     described.collect()
 }
 
-/// A folder that somebody else put there may have any name, and shells quote none of these.
+/// Is it a session's name? A folder that another program made may have any name, and shells do not quote completions.
 fn is_identity(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// One line without a tab, what hides made visible: it may be an agent's own words.
-fn short(what: &str) -> String {
-    text::truncate(&text::visible(what).replace(['\t', '\n'], " "), 100)
+/// The description on one line without a tab, hidden characters made visible: it may come from an agent.
+fn describe(what: &str) -> String {
+    text::truncate(&text::visible(what).replace(['\t', '\n'], " "), MAX_DESCRIPTION_CHARS)
 }

@@ -1,8 +1,8 @@
-//! `put`: a file into a live bottle, written by the agent's own rights. Prints its path inside, to be pasted into the
-//! conversation.
+//! `put`: copies a file into a live bottle, written with the agent's own rights. Prints its path inside, to be pasted into
+//! the conversation.
 
-use super::copied::Told;
 use super::launch::inside;
+use super::progress_reader::ProgressReader;
 use crate::cli::PutArgs;
 use crate::docker;
 use crate::exit::{EngineError, Exit, UserError};
@@ -22,27 +22,27 @@ pub fn run(asked: &PutArgs) -> Result<Exit> {
         _ => return Err(UserError::new("no name for the file").hint("name a path in the bottle behind it").into()),
     };
     let mut source: Box<dyn Read + Send> = match piped {
-        true => Box::new(Told::new(io::stdin(), None)),
+        true => Box::new(ProgressReader::new(io::stdin(), None)),
         false => {
             let file = open(&asked.file)?;
             let all = file.metadata().map(|meta| meta.len()).ok();
-            Box::new(Told::new(file, all))
+            Box::new(ProgressReader::new(file, all))
         }
     };
     let mut stream = inside.docker.stream_with_input(&inside.words("put", &path)?)?;
     let mut stdin = stream.child.stdin.take().context("no stdin")?;
     let sent = std::thread::spawn(move || io::copy(&mut source, &mut stdin));
-    let mut told = String::new();
-    stream.child.stdout.take().context("no stdout")?.take(1 << 16).read_to_string(&mut told)?;
+    let mut path_inside = String::new();
+    stream.child.stdout.take().context("no stdout")?.take(1 << 16).read_to_string(&mut path_inside)?;
     let (status, said) = stream.wait();
     say::no_progress();
     if !status.is_some_and(|status| status.success()) {
         return Err(docker::inside(&said).into());
     }
-    // A source that failed half way has put half a file.
+    // After an error of the source, the file inside is incomplete.
     let sent = sent.join().map_err(|_| EngineError::new("the file was not sent"))?;
     sent.with_context(|| format!("cannot read `{}`", asked.file.display()))?;
-    say::out(&text::visible(&told))?;
+    say::out(&text::visible(&path_inside))?;
     Ok(Exit::OK)
 }
 

@@ -1,4 +1,4 @@
-//! `shell`: what a shell evaluates at its start: completions, and what `shell/` has of it.
+//! `shell`: prints what a shell evaluates at its start: completions, and the prompt and short form of `shell/`.
 
 use crate::cli::{ShellArgs, ShellKind};
 use crate::exit::Exit;

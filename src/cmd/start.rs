@@ -1,6 +1,6 @@
-//! `start`: a new bottle for an agent.
+//! `start`: starts a new bottle for an agent.
 
-mod which;
+mod choose_agent;
 
 use super::launch::{self, Shown, launch};
 use super::world::{self, Asking, Subject};
@@ -14,20 +14,20 @@ use crate::spec::{Beginning, CopyScope};
 use crate::state::Home;
 use crate::workspace::{Survey, survey};
 use anyhow::{Context as _, Result};
+use choose_agent::choose_agent;
 use std::path::{Path, PathBuf};
 use sys::random;
-use which::which;
 
 pub fn run(asked: StartArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let manifest = manifest::load(home.path(), &cwd)?;
-    let agent = match asked.agent.map_or_else(|| which(&manifest), |agent| Ok(Ok(agent)))? {
+    let agent = match asked.agent.map_or_else(|| choose_agent(&manifest), |agent| Ok(Ok(agent)))? {
         Ok(agent) => agent,
         Err(exit) => return Ok(exit),
     };
-    let chosen = manifest.choose(&agent).map_err(|refused| of_session(&home, &agent).unwrap_or(refused))?;
-    let survey = asked.cwd.map(|what| look(&home, &cwd, what)).transpose()?;
+    let chosen = manifest.choose(&agent).map_err(|error| names_session(&home, &agent).unwrap_or(error))?;
+    let survey = asked.cwd.map(|what| survey_cwd(&home, &cwd, what)).transpose()?;
     let mut spec = asked.launch.spec(&agent, cwd, Beginning::New);
     spec.copy = asked.cwd.map(copied);
     let identity = format!("{agent}-{}", random::word(5)?);
@@ -52,11 +52,11 @@ pub fn run(asked: StartArgs) -> Result<Exit> {
     })
 }
 
-/// Where a session was named instead of an agent.
-fn of_session(home: &Home, name: &str) -> Option<UserError> {
+/// The error for the name of a session in place of an agent's; `None` for any other name.
+fn names_session(home: &Home, name: &str) -> Option<UserError> {
     let session = home.known(name).ok()?;
-    let refused = UserError::new(format!("`{}` is a session, not an agent", session.identity));
-    Some(refused.hint(format!("claude-bottle resume {}", session.identity)))
+    let error = UserError::new(format!("`{}` is a session, not an agent", session.identity));
+    Some(error.hint(format!("claude-bottle resume {}", session.identity)))
 }
 
 fn copied(what: Cwd) -> CopyScope {
@@ -66,8 +66,8 @@ fn copied(what: Cwd) -> CopyScope {
     }
 }
 
-/// What of the current directory goes in. A person's home, and ours, never do: they hold keys.
-fn look(home: &Home, cwd: &Path, what: Cwd) -> Result<Survey, UserError> {
+/// Which files of the current directory are copied in. The user's home and claude-bottle's own never are: they hold keys.
+fn survey_cwd(home: &Home, cwd: &Path, what: Cwd) -> Result<Survey, UserError> {
     let private: Vec<PathBuf> = dirs::home_dir().into_iter().chain([home.path().to_owned()]).collect();
     let private: Vec<PathBuf> = private.iter().map(|path| path.canonicalize().unwrap_or(path.clone())).collect();
     survey(cwd, copied(what), &private)

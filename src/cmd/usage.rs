@@ -1,4 +1,4 @@
-//! What clap has to say of a command line, in our own words: help on stdout, an error as every other error.
+//! clap's answers to a command line: help on stdout; its errors in the form of every other error.
 
 use crate::cli::Colour;
 use crate::exit::{Exit, UserError};
@@ -8,19 +8,19 @@ use clap::ValueEnum;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::{OsStr, OsString};
 
-/// Does `--format json` stand there? Asked of the words, for errors in the words have to know it, too.
+/// Is `--format json` among the words? Read from the words themselves, because errors in them need the answer too.
 pub fn asks_for_json(args: &[OsString]) -> bool {
-    last(args, "--format") == Some(OsStr::new("json"))
+    last_value(args, "--format") == Some(OsStr::new("json"))
 }
 
-/// The same of `--color`.
+/// The colour that `--color` asks for, read from the words as in [`asks_for_json`].
 pub fn colour(args: &[OsString]) -> Colour {
-    let typed = last(args, "--color").and_then(OsStr::to_str);
+    let typed = last_value(args, "--color").and_then(OsStr::to_str);
     typed.and_then(|typed| Colour::from_str(typed, false).ok()).unwrap_or(Colour::Auto)
 }
 
-/// The last value of a long flag; what follows `--` is somebody else's.
-fn last<'a>(args: &'a [OsString], flag: &str) -> Option<&'a OsStr> {
+/// The last value of a long flag. Words after `--` belong to another program.
+fn last_value<'a>(args: &'a [OsString], flag: &str) -> Option<&'a OsStr> {
     let mut own = args.iter().take_while(|arg| *arg != "--").peekable();
     let mut found = None;
     while let Some(arg) = own.next() {
@@ -33,7 +33,10 @@ fn last<'a>(args: &'a [OsString], flag: &str) -> Option<&'a OsStr> {
     found
 }
 
-/// Prints what was asked for, or refuses.
+/// Prints help or version.
+///
+/// # Errors
+/// `UserError` for a command line that is wrong.
 pub fn answer(error: &clap::Error) -> Result<Exit> {
     let text = error.render().to_string();
     match error.kind() {
@@ -45,35 +48,35 @@ pub fn answer(error: &clap::Error) -> Result<Exit> {
             say::text(&text);
             Ok(Exit::REFUSED)
         }
-        _ => Err(refused(error).into()),
+        _ => Err(user_error(error).into()),
     }
 }
 
-fn refused(error: &clap::Error) -> UserError {
-    let of = |kind| strings(error.get(kind));
-    let one = |kind| of(kind).first().map(|word| bare(word)).unwrap_or_default();
+fn user_error(error: &clap::Error) -> UserError {
+    let all = |kind| strings(error.get(kind));
+    let one = |kind| all(kind).first().map(|word| without_placeholder(word)).unwrap_or_default();
     let near = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
-    let near = near.into_iter().flat_map(of).next().map(|near| format!("did you mean `{near}`?"));
+    let near = near.into_iter().flat_map(all).next().map(|near| format!("did you mean `{near}`?"));
     let help = format!("{} --help", command(error));
     let (what, hint) = match error.kind() {
         ErrorKind::InvalidSubcommand => (format!("no command `{}`", one(ContextKind::InvalidSubcommand)), help),
         ErrorKind::UnknownArgument => (format!("unexpected argument `{}`", one(ContextKind::InvalidArg)), help),
         ErrorKind::MissingRequiredArgument => {
-            (format!("missing: {}", shell_quoted(&of(ContextKind::InvalidArg))), help)
+            (format!("missing: {}", in_backticks(&all(ContextKind::InvalidArg))), help)
         }
         ErrorKind::MissingSubcommand => ("missing: a command".to_owned(), help),
         ErrorKind::ArgumentConflict => {
-            let others = shell_quoted(&of(ContextKind::PriorArg));
+            let others = in_backticks(&all(ContextKind::PriorArg));
             (format!("`{}` cannot be used with {others}", one(ContextKind::InvalidArg)), help)
         }
         ErrorKind::InvalidValue => {
             let (value, arg) = (one(ContextKind::InvalidValue), one(ContextKind::InvalidArg));
-            let known = of(ContextKind::ValidValue);
+            let known = all(ContextKind::ValidValue);
             let what = match value.as_str() {
                 "" => format!("`{arg}` wants a value"),
                 value => format!("`{value}` is no value of `{arg}`"),
             };
-            (what, if known.is_empty() { help } else { format!("one of {}", shell_quoted(&known)) })
+            (what, if known.is_empty() { help } else { format!("one of {}", in_backticks(&known)) })
         }
         _ => {
             let text = error.render().to_string();
@@ -85,14 +88,14 @@ fn refused(error: &clap::Error) -> UserError {
 }
 
 /// `--format <FORMAT>` → `--format`; a positional stays as it is.
-fn bare(word: &str) -> String {
+fn without_placeholder(word: &str) -> String {
     match word.split_once([' ', '=', '[']) {
         Some((flag, _)) if flag.starts_with('-') => flag.to_owned(),
         _ => word.to_owned(),
     }
 }
 
-fn shell_quoted(words: &[String]) -> String {
+fn in_backticks(words: &[String]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
@@ -105,7 +108,7 @@ fn strings(value: Option<&ContextValue>) -> Vec<String> {
     }
 }
 
-/// `claude-bottle work diff`, as the usage of the error has it.
+/// The command of the error's usage line, as in `claude-bottle work diff`.
 fn command(error: &clap::Error) -> String {
     let usage = match error.get(ContextKind::Usage) {
         Some(ContextValue::StyledStr(usage)) => usage.to_string(),

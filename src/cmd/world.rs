@@ -112,7 +112,7 @@ pub fn gate_image(docker: &Docker, home: &Home) -> Result<String> {
 }
 
 /// The same where it is there.
-pub fn gate_image_at_hand(docker: &Docker, home: &Home) -> Result<String> {
+pub fn existing_gate_image(docker: &Docker, home: &Home) -> Result<String> {
     let plan = gate_alone(docker, home)?;
     match plan.images.builds.is_empty() {
         true => Ok(plan.images.gate),

@@ -1,17 +1,20 @@
-//! Which ports: as they are typed, and as they are listened on.
+//! The ports of `forward`: parsed, and bound.
 
 use crate::cli::ForwardArgs;
 use crate::exit::UserError;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-/// What was typed: `HERE:INSIDE`, or one port for both. `here` is 0 for a free one.
+/// Free ports that are tried.
+const MAX_FREE_PORT_TRIES: u32 = 16;
+
+/// `HERE:INSIDE`, or one port for both. `here` is 0 for a free port.
 pub struct Ports {
     here: u16,
     inside: u16,
 }
 
-/// What leads to one port inside.
+/// The sockets that lead to one port inside.
 pub struct Listener {
     pub address: SocketAddr,
     pub inside: u16,
@@ -20,8 +23,8 @@ pub struct Listener {
 
 impl Ports {
     /// # Errors
-    /// `UserError` for anything else.
-    pub fn read(text: &str) -> Result<Ports, UserError> {
+    /// `UserError` for text that is not one or two ports.
+    pub fn parse(text: &str) -> Result<Ports, UserError> {
         let (here, inside) = text.split_once(':').unwrap_or((text, text));
         match (here.parse(), inside.parse()) {
             (Ok(here), Ok(inside @ 1..)) => Ok(Ports { here, inside }),
@@ -31,15 +34,15 @@ impl Ports {
         }
     }
 
-    /// On both of loopback's addresses, since `localhost` is either; or on the one that was asked for.
+    /// Listens on both loopback addresses, because `localhost` may mean either; or on the address that was asked for.
     ///
     /// # Errors
-    /// `UserError` where that cannot be, with what could.
+    /// `UserError` where the port cannot be bound, with a port that could.
     pub fn listen(&self, asked: &ForwardArgs) -> Result<Listener, UserError> {
         let first = SocketAddr::from((asked.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), self.here));
-        // A free port of one may be taken on the other.
-        for _ in 0..16 {
-            let (socket, address) = bind(first).map_err(|error| self.refused(asked, first, &error))?;
+        // A port that is free on one address may be taken on the other.
+        for _ in 0..MAX_FREE_PORT_TRIES {
+            let (socket, address) = bind(first).map_err(|error| self.bind_error(asked, first, &error))?;
             let mut listener = Listener { address, inside: self.inside, sockets: vec![socket] };
             if asked.address.is_some() {
                 return Ok(listener);
@@ -49,14 +52,14 @@ impl Ports {
                 Ok((socket, _)) => listener.sockets.push(socket),
                 Err(error) if error.kind() != ErrorKind::AddrInUse => {}
                 Err(_) if self.here == 0 => continue,
-                Err(error) => return Err(self.refused(asked, second, &error)),
+                Err(error) => return Err(self.bind_error(asked, second, &error)),
             }
             return Ok(listener);
         }
         Err(UserError::new("no port is free on both of loopback's addresses"))
     }
 
-    fn refused(&self, asked: &ForwardArgs, address: SocketAddr, error: &io::Error) -> UserError {
+    fn bind_error(&self, asked: &ForwardArgs, address: SocketAddr, error: &io::Error) -> UserError {
         let free = format!("claude-bottle forward {} 0:{}", asked.identity, self.inside);
         let cannot = |why: &str| UserError::new(format!("cannot listen on `{address}`: {why}"));
         match error.kind() {

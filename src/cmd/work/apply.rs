@@ -1,10 +1,10 @@
-//! `work apply`: changes that no commit holds, onto the files here. Nothing that is here and nowhere else is overwritten,
-//! and what runs by itself is asked for separately.
+//! `work apply`: applies uncommitted changes to the files here. Nothing that exists only here is overwritten, and files
+//! that run by themselves are asked for separately.
 
 mod loose;
 
-use super::runs::by_itself;
-use super::{Subject, choose, nothing};
+use super::autorun::runs_by_itself;
+use super::{SessionWork, choose_repository, note_nothing};
 use crate::cli::WorkApplyArgs;
 use crate::exit::{Exit, UserError};
 use crate::git::{self, Git};
@@ -19,20 +19,20 @@ use sys::signals::{self, Signals};
 use sys::tty::{Answer, Tty};
 
 pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
-    let subject = Subject::of(&asked.identity)?;
-    let reader = subject.reader()?;
+    let session = SessionWork::open(&asked.identity)?;
+    let reader = session.reader()?;
     let found = reader.work()?;
-    let name = choose(&found, asked.repository.as_deref(), |one| one.files > 0)?;
+    let name = choose_repository(&found, asked.repository.as_deref(), |repository| repository.files > 0)?;
     let loose = asked.repository.is_none() && found.files > 0;
-    let mut wish = Wish { all: asked.all, signals: None };
+    let mut autorun = AutorunConsent { all: asked.all, signals: None };
     if let Some(name) = &name {
-        let place = subject.place(name)?;
-        let patch = reader.file(&["work", "patch", name], Vec::new(), subject.folder.path())?;
-        let patch = patch.map(|file| Patch::open(file.into_file(), place)).transpose()?;
+        let repository = session.local_repository(name)?;
+        let patch = reader.answer_in_file(&["work", "patch", name], Vec::new(), session.folder.path())?;
+        let patch = patch.map(|file| Patch::open(file.into_file(), repository)).transpose()?;
         match patch {
             Some(patch) if !patch.paths.is_empty() => {
-                patch.is_on_known_ground(&subject.plan.identity)?;
-                if let ControlFlow::Break(exit) = patch.apply(&mut wish)? {
+                patch.check_base(&session.plan.identity)?;
+                if let ControlFlow::Break(exit) = patch.apply(&mut autorun)? {
                     return Ok(exit);
                 }
             }
@@ -40,56 +40,57 @@ pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
         }
     }
     if loose {
-        return loose::bring(&subject, &reader, &mut wish);
+        return loose::apply(&session, &reader, &mut autorun);
     }
     if name.is_none() {
-        nothing("uncommitted changes", &found);
+        note_nothing("uncommitted changes", &found);
     }
     Ok(Exit::OK)
 }
 
-/// A patch, and where it goes. What it touches is git's own word for it.
+/// A patch of uncommitted changes, and the repository it is applied to.
 struct Patch {
     file: File,
-    /// Of the first byte that is the patch's.
+    /// Offset of the patch's first byte in the file.
     start: u64,
     /// The commit it is made on.
     base: Option<String>,
-    place: PathBuf,
+    repository: PathBuf,
+    /// The files it changes, as git reads it.
     paths: Vec<String>,
 }
 
 impl Patch {
-    fn open(mut file: File, place: PathBuf) -> Result<Patch> {
+    fn open(mut file: File, repository: PathBuf) -> Result<Patch> {
         file.seek(SeekFrom::Start(0))?;
         let mut first = String::new();
         BufReader::new(&file).read_line(&mut first)?;
         let base = first.strip_prefix("base ").context("the reader is not understood")?.trim_end();
         let base = (base != "none").then(|| base.to_owned());
-        let mut patch = Patch { file, start: first.len() as u64, base, place, paths: Vec::new() };
+        let mut patch = Patch { file, start: first.len() as u64, base, repository, paths: Vec::new() };
         if patch.file.metadata()?.len() > patch.start {
-            patch.paths = patch.touched()?;
+            patch.paths = patch.changed_paths()?;
         }
         Ok(patch)
     }
 
-    /// `git apply` with these arguments, reading the patch.
-    fn git(&self, args: &[String]) -> Result<git::GitOutput> {
+    /// Runs `git apply` with these arguments on the patch.
+    fn git_apply(&self, args: &[String]) -> Result<git::GitOutput> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(self.start))?;
         let quiet =
             ["-c", "apply.whitespace=nowarn", "-c", "apply.ignoreWhitespace=no", "apply", "--whitespace=nowarn"];
-        Ok(Git::new(&self.place).args(quiet).args(args).args(["-"]).run_reading(file)?)
+        Ok(Git::new(&self.repository).args(quiet).args(args).args(["-"]).run_reading(file)?)
     }
 
+    /// The files that the patch changes, as git reads it.
+    ///
     /// # Errors
     /// `UserError` for a patch that git does not read, or that leaves the repository.
-    fn touched(&self) -> Result<Vec<String>> {
-        let said = self.git(&["--numstat".to_owned(), "-z".to_owned()])?;
+    fn changed_paths(&self) -> Result<Vec<String>> {
+        let said = self.git_apply(&["--numstat".to_owned(), "-z".to_owned()])?;
         if !said.is_success() {
-            return Err(
-                UserError::new(format!("the changes cannot be read: {}", text::visible(said.error_line()))).into()
-            );
+            return Err(UserError::new(format!("the changes cannot be read: {}", text::visible(said.error_line()))).into());
         }
         let path = |field: &[u8]| {
             let text = String::from_utf8(field.to_vec()).ok()?;
@@ -101,21 +102,26 @@ impl Patch {
 
     /// # Errors
     /// `UserError` where the repository here lacks the commit that the changes are made on.
-    fn is_on_known_ground(&self, identity: &str) -> Result<()> {
+    fn check_base(&self, identity: &str) -> Result<()> {
         let Some(base) = &self.base else { return Ok(()) };
-        let known = Git::new(&self.place).args(["cat-file", "-e", &format!("{base}^{{commit}}")]).run(Vec::new())?;
+        let known = Git::new(&self.repository).args(["cat-file", "-e", &format!("{base}^{{commit}}")]).run(Vec::new())?;
         match known.is_success() {
             true => Ok(()),
-            false => {
-                Err(UserError::new(format!("`{}` lacks the commit that the changes are made on", self.place.display()))
-                    .hint(format!("claude-bottle work fetch {identity}, then merge it"))
-                    .into())
-            }
+            false => Err(UserError::new(format!(
+                "`{}` lacks the commit that the changes are made on",
+                self.repository.display()
+            ))
+            .hint(format!("claude-bottle work fetch {identity}, then merge it"))
+            .into()),
         }
     }
 
-    fn apply(&self, wish: &mut Wish) -> Result<ControlFlow<Exit>> {
-        let left_out = match wish.leaves_out(&self.paths)? {
+    /// Applies what has consent; breaks with an exit code after a signal.
+    ///
+    /// # Errors
+    /// `UserError` for changes that do not apply, or that conflict.
+    fn apply(&self, autorun: &mut AutorunConsent) -> Result<ControlFlow<Exit>> {
+        let left_out = match autorun.left_out(&self.paths)? {
             ControlFlow::Continue(left_out) => left_out,
             ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
         };
@@ -123,18 +129,18 @@ impl Patch {
         if taken.is_empty() {
             return Ok(ControlFlow::Continue(()));
         }
-        let except: Vec<String> = left_out.iter().map(|path| format!("--exclude={}", escaped(path))).collect();
+        let except: Vec<String> = left_out.iter().map(|path| format!("--exclude={}", glob_literal(path))).collect();
         let with =
             |words: &[&str]| words.iter().map(|word| (*word).to_owned()).chain(except.clone()).collect::<Vec<_>>();
-        self.tell_modes(&with(&["--summary"]))?;
-        let plain = self.git(&with(&["--check"]))?;
-        // The last commits may have grown apart: by the blobs it names, the patch still finds its place.
-        let done = self.git(&with(if plain.is_success() { &[] } else { &["--3way"] }))?;
+        self.note_modes(&with(&["--summary"]))?;
+        let plain = self.git_apply(&with(&["--check"]))?;
+        // Where the commits differ by now, a three-way merge by the blobs that the patch names may still succeed.
+        let done = self.git_apply(&with(if plain.is_success() { &[] } else { &["--3way"] }))?;
         if done.is_success() {
             for path in &taken {
                 say::out(&format!("{}\n", text::one_line(path)))?;
             }
-            say::note(&format!("applied to `{}`", self.place.display()));
+            say::note(&format!("applied to `{}`", self.repository.display()));
             return Ok(ControlFlow::Continue(()));
         }
         let words: Vec<String> = done.stderr.lines().map(text::visible).collect();
@@ -142,21 +148,21 @@ impl Patch {
             say::text(&format!("{}\n", words.join("\n")));
             return Err(UserError::new(format!(
                 "applied to `{}` with conflicts, marked as git marks them",
-                self.place.display()
+                self.repository.display()
             ))
             .hint("git status")
             .into());
         }
-        // What lies in the way of a new file is said by the first alone.
+        // Only the check without a merge tells that a new file exists already.
         let said = if plain.stderr.contains("already exists") { &plain } else { &done };
         Err(UserError::new(format!("not applied, and nothing changed: {}", text::one_line(said.error_line())))
             .hint("commit, stash or move away what is changed here, then type this again")
             .into())
     }
 
-    /// Links and programs that it makes, in git's words: a name alone does not tell.
-    fn tell_modes(&self, args: &[String]) -> Result<()> {
-        let said = self.git(args)?.lines();
+    /// Notes symlinks and executable files that the patch makes: their names do not show it.
+    fn note_modes(&self, args: &[String]) -> Result<()> {
+        let said = self.git_apply(args)?.lines();
         for line in said.iter().filter(|line| line.split(' ').take(6).any(|word| word == "120000" || word == "100755"))
         {
             say::line(&format!("note: {}", text::visible(line.trim_start())));
@@ -165,17 +171,19 @@ impl Patch {
     }
 }
 
-/// Is what runs by itself wanted here?
-struct Wish {
+/// Consent to files that run by themselves.
+struct AutorunConsent {
+    /// Given for all files.
     all: bool,
-    /// Caught at the first question, once for all of them.
+    /// Caught at the first question, for all questions.
     signals: Option<Signals>,
 }
 
-impl Wish {
-    /// Of these paths the ones that nobody said yes to; or the whole run ends, as a person wants it to.
-    fn leaves_out(&mut self, paths: &[String]) -> Result<ControlFlow<Exit, Vec<String>>> {
-        let run: Vec<String> = paths.iter().filter(|path| by_itself(path)).cloned().collect();
+impl AutorunConsent {
+    /// Asks for those of these paths that run by themselves; the ones without consent. Breaks with an exit code after a
+    /// signal.
+    fn left_out(&mut self, paths: &[String]) -> Result<ControlFlow<Exit, Vec<String>>> {
+        let run: Vec<String> = paths.iter().filter(|path| runs_by_itself(path)).cloned().collect();
         if run.is_empty() || self.all {
             return Ok(ControlFlow::Continue(Vec::new()));
         }
@@ -199,13 +207,13 @@ impl Wish {
     }
 }
 
-/// A pattern that only this path fits.
-fn escaped(path: &str) -> String {
+/// The glob pattern that matches this path alone.
+fn glob_literal(path: &str) -> String {
     let special = |c: char| matches!(c, '*' | '?' | '[' | ']' | '\\');
     path.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
-/// Is this directory what it seems, and no link to elsewhere, below `root`?
+/// Is every existing component of the path `below` under `root` a directory, and none a symlink?
 fn is_plain(root: &Path, below: &Path) -> bool {
     below.ancestors().filter(|path| !path.as_os_str().is_empty()).all(|path| {
         let found = std::fs::symlink_metadata(root.join(path));

@@ -1,8 +1,9 @@
-//! `work diff`: all that is nowhere else, as text. On a terminal what hides is made visible; into a pipe it goes as it is.
+//! `work diff`: prints all work that is nowhere else. On a terminal hidden characters are made visible; a pipe gets the
+//! bytes as they are.
 
-use super::Subject;
+use super::SessionWork;
 use crate::cli::{ListFormat, WorkDiffArgs};
-use crate::cmd::reader::FAILED;
+use crate::cmd::home_reader::FAILED;
 use crate::exit::{Exit, UserError};
 use crate::say;
 use crate::text;
@@ -11,19 +12,19 @@ use std::io::{BufRead, BufReader, IsTerminal};
 use wire::Work;
 
 pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
-    let subject = Subject::of(&asked.identity)?;
+    let session = SessionWork::open(&asked.identity)?;
     if asked.format == ListFormat::Json {
-        return counts(asked, subject.reader()?.work()?);
+        return print_counts(asked, session.reader()?.work()?);
     }
     let mut words = vec!["work", "diff"];
     words.extend(asked.stat.then_some("--stat"));
     words.extend(asked.repository.as_deref());
-    let mut stream = subject.reader()?.stream(&words, Vec::new())?;
+    let mut stream = session.reader()?.stream(&words, Vec::new())?;
     let mut text = BufReader::new(stream.child.stdout.take().context("no stdout")?);
     let terminal = std::io::stdout().is_terminal();
-    let (mut line, mut any) = (Vec::new(), false);
+    let (mut line, mut is_empty) = (Vec::new(), true);
     while text.read_until(b'\n', &mut line)? > 0 {
-        any = true;
+        is_empty = false;
         match terminal {
             true => say::out(&text::visible(&String::from_utf8_lossy(&line)))?,
             false => say::bytes(&line)?,
@@ -31,16 +32,16 @@ pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
         line.clear();
     }
     stream.expect_success(FAILED)?;
-    if !any {
+    if is_empty {
         say::note("nothing is there that is nowhere else");
     }
     Ok(Exit::OK)
 }
 
-/// How much of what there is, in all or in one repository.
-fn counts(asked: &WorkDiffArgs, mut found: Work) -> Result<Exit> {
+/// Prints the counts as JSON, of all repositories or of one.
+fn print_counts(asked: &WorkDiffArgs, mut found: Work) -> Result<Exit> {
     if let Some(only) = asked.repository.as_deref().map(|only| only.trim_end_matches('/')) {
-        found.repositories.retain(|one| one.path == only);
+        found.repositories.retain(|repository| repository.path == only);
         found.files = 0;
         if found.repositories.is_empty() {
             return Err(UserError::new(format!("nothing in `{only}` is nowhere else, or there is no such repository"))

@@ -1,6 +1,6 @@
-//! `work fetch`: commits and stashes of a bottle become refs of their own in a repository here, and nothing else does.
+//! `work fetch`: fetches a bottle's commits and stashes into refs of their own in a repository here; nothing else changes.
 
-use super::{Subject, choose, nothing};
+use super::{SessionWork, choose_repository, note_nothing};
 use crate::cli::WorkFetchArgs;
 use crate::exit::{Exit, UserError};
 use crate::git::{self, Git};
@@ -11,27 +11,30 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
-    let subject = Subject::of(&asked.identity)?;
-    let reader = subject.reader()?;
+    let session = SessionWork::open(&asked.identity)?;
+    let reader = session.reader()?;
     let found = reader.work()?;
-    let Some(name) = choose(&found, asked.repository.as_deref(), |one| one.commits + one.stashes > 0)? else {
-        nothing("commits", &found);
+    let Some(name) = choose_repository(&found, asked.repository.as_deref(), |repository| {
+        repository.commits + repository.stashes > 0
+    })?
+    else {
+        note_nothing("commits", &found);
         return Ok(Exit::OK);
     };
-    let place = subject.place(&name)?;
-    let bundle = reader.file(&["work", "bundle", &name], git::tips(&place)?, subject.folder.path())?;
+    let target = session.local_repository(&name)?;
+    let bundle = reader.answer_in_file(&["work", "bundle", &name], git::tips(&target)?, session.folder.path())?;
     let Some(bundle) = bundle else {
-        say::note(&format!("`{}` has all commits of `{}` already", place.display(), text::one_line(&name)));
+        say::note(&format!("`{}` has all commits of `{}` already", target.display(), text::one_line(&name)));
         return Ok(Exit::OK);
     };
-    let identity = &subject.plan.identity;
-    let before = refs(&place, identity)?;
-    git::fetch(&place, bundle.path(), identity)?;
-    let after = refs(&place, identity)?;
-    let new: Vec<_> = after.iter().filter(|(name, told)| before.get(*name) != Some(told)).collect();
-    say::note(&format!("into `{}`:", place.display()));
-    for (name, told) in &new {
-        say::out(&format!("{}  {}\n", text::visible(name), text::visible(told)))?;
+    let identity = &session.plan.identity;
+    let before = bottle_refs(&target, identity)?;
+    git::fetch(&target, bundle.path(), identity)?;
+    let after = bottle_refs(&target, identity)?;
+    let new: Vec<_> = after.iter().filter(|(name, commit)| before.get(*name) != Some(commit)).collect();
+    say::note(&format!("into `{}`:", target.display()));
+    for (name, commit) in &new {
+        say::out(&format!("{}  {}\n", text::visible(name), text::visible(commit)))?;
     }
     if let Some((name, _)) = new.first() {
         say::suggest(&format!("git log {}", text::visible(name)));
@@ -39,10 +42,11 @@ pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
     Ok(Exit::OK)
 }
 
-/// Refs of this session: name → commit and its subject.
-fn refs(place: &Path, identity: &str) -> Result<BTreeMap<String, String>, UserError> {
+/// The refs of this session in a repository: name → commit and its subject line.
+fn bottle_refs(repository: &Path, identity: &str) -> Result<BTreeMap<String, String>, UserError> {
     let format = "--format=%(refname) %(objectname:short) %(subject)";
-    let said = Git::new(place).args(["for-each-ref", format, &format!("refs/bottles/{identity}/")]).run(Vec::new())?;
-    let pair = |line: &String| line.split_once(' ').map(|(name, told)| (name.to_owned(), told.to_owned()));
+    let said =
+        Git::new(repository).args(["for-each-ref", format, &format!("refs/bottles/{identity}/")]).run(Vec::new())?;
+    let pair = |line: &String| line.split_once(' ').map(|(name, commit)| (name.to_owned(), commit.to_owned()));
     Ok(said.lines().iter().filter_map(pair).collect())
 }

@@ -1,13 +1,13 @@
-//! `work`: what an agent made, shown and brought home. It is read in a container of its own, whatever state the session
-//! is in, and changes nothing of it.
+//! `work`: shows what an agent made, and brings it home. It is read in a container of its own, whatever state the session
+//! is in; the session itself is not changed.
 
 mod apply;
 mod diff;
 mod fetch;
-mod runs;
+mod autorun;
 
+use super::home_reader::HomeReader;
 use super::launch::recorded;
-use super::reader::Reader;
 use crate::cli::{WorkArgs, WorkVerb};
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
@@ -19,7 +19,7 @@ use crate::state::{Folder, Home};
 use crate::text;
 use anyhow::{Context as _, Result};
 use std::path::PathBuf;
-use wire::{Repository, Work as Found};
+use wire::{Repository, Work};
 
 pub fn run(asked: &WorkArgs) -> Result<Exit> {
     match &asked.verb {
@@ -29,49 +29,51 @@ pub fn run(asked: &WorkArgs) -> Result<Exit> {
     }
 }
 
-/// A session, and who reads its home.
-struct Subject {
+/// A session whose work is asked for.
+struct SessionWork {
     home: Home,
     folder: Folder,
     plan: Plan,
     docker: Docker,
 }
 
-impl Subject {
-    fn of(identity: &str) -> Result<Subject> {
+impl SessionWork {
+    fn open(identity: &str) -> Result<SessionWork> {
         let home = Home::locate()?;
         let (folder, plan) = recorded(&home, identity)?;
         let docker = Docker::new(&plan.engine)?;
-        Ok(Subject { home, folder, plan, docker })
+        Ok(SessionWork { home, folder, plan, docker })
     }
 
-    fn reader(&self) -> Result<Reader<'_>> {
+    /// # Errors
+    /// `UserError` where the session's home is gone.
+    fn reader(&self) -> Result<HomeReader<'_>> {
         let gone = || UserError::new(format!("the home of `{}` is gone", self.plan.identity));
-        Ok(Reader::open(&self.docker, &self.home, &self.plan)?.ok_or_else(gone)?)
+        Ok(HomeReader::open(&self.docker, &self.home, &self.plan)?.ok_or_else(gone)?)
     }
 
-    /// Where a repository of the bottle's belongs on this machine: where it was copied from, else here.
-    fn place(&self, repository: &str) -> Result<PathBuf> {
+    /// The repository on this machine to which one of the bottle belongs: the one it was copied from, else the one here.
+    fn local_repository(&self, repository: &str) -> Result<PathBuf> {
         let known = self.plan.workspace.as_ref();
         let known = known.filter(|workspace| workspace.repositories.iter().any(|path| path == repository));
         let (folder, hint) = match known {
             Some(workspace) => (workspace.from.join(repository), "it was copied from there"),
-            None => (here()?, "go to the repository that it belongs to, and type this again"),
+            None => (current_dir()?, "go to the repository that it belongs to, and type this again"),
         };
         git::top(&folder)?
             .ok_or_else(|| UserError::new(format!("`{}` is in no git repository", folder.display())).hint(hint).into())
     }
 }
 
-fn here() -> Result<PathBuf> {
+fn current_dir() -> Result<PathBuf> {
     std::env::current_dir().context("the current directory is gone")
 }
 
-/// The repository that was named, else the one that has what is wanted.
+/// The repository that was named, else the only one that has what is `wanted`; `None` where none has it.
 ///
 /// # Errors
-/// `UserError` where there are several, or where it is not known.
-fn choose(found: &Found, named: Option<&str>, wanted: fn(&Repository) -> bool) -> Result<Option<String>> {
+/// `UserError` where several have it, and where the workspace could not be compared.
+fn choose_repository(found: &Work, named: Option<&str>, wanted: fn(&Repository) -> bool) -> Result<Option<String>> {
     if let Some(named) = named {
         return Ok(Some(named.trim_end_matches('/').to_owned()));
     }
@@ -79,7 +81,7 @@ fn choose(found: &Found, named: Option<&str>, wanted: fn(&Repository) -> bool) -
     match have[..] {
         [] if found.complete => Ok(None),
         [] => Err(UserError::new("what is in the workspace could not be compared").hint("name a repository").into()),
-        [one] => Ok(Some(one.to_owned())),
+        [name] => Ok(Some(name.to_owned())),
         _ if have.contains(&".") => Ok(Some(".".to_owned())),
         _ => {
             let names: Vec<String> = have.iter().map(|name| format!("`{}`", text::one_line(name))).collect();
@@ -88,8 +90,8 @@ fn choose(found: &Found, named: Option<&str>, wanted: fn(&Repository) -> bool) -
     }
 }
 
-/// Told where there was nothing to do.
-fn nothing(what: &str, found: &Found) {
+/// Says that there was nothing to do, and what else there is.
+fn note_nothing(what: &str, found: &Work) {
     say::note(&match found.is_none() {
         true => format!("no {what}: nothing is there that is nowhere else"),
         false => format!("no {what}; there is: {}", render::work(found)),

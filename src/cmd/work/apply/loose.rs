@@ -1,8 +1,8 @@
-//! Files outside repositories: placed where nothing is, or where what is here was not touched since the bottle got it.
+//! Files outside repositories: written where no file is, or over one that did not change since the bottle got it.
 
-use super::{Wish, is_plain};
-use crate::cmd::reader::Reader;
-use crate::cmd::work::{Subject, here};
+use super::{AutorunConsent, is_plain};
+use crate::cmd::home_reader::HomeReader;
+use crate::cmd::work::{SessionWork, current_dir};
 use crate::exit::{Exit, UserError};
 use crate::say;
 use crate::state;
@@ -13,31 +13,36 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub fn bring(subject: &Subject, reader: &Reader, wish: &mut Wish) -> Result<Exit> {
-    let fresh = tempfile::tempdir_in(subject.folder.path())?;
+/// Copies the bottle's files that are in no repository.
+///
+/// # Errors
+/// `UserError` where files here were changed by themselves; those stay as they are.
+pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunConsent) -> Result<Exit> {
+    let fresh = tempfile::tempdir_in(session.folder.path())?;
     let mut stream = reader.stream(&["work", "files"], Vec::new())?;
     state::unpack(stream.child.stdout.take().context("no stdout")?, fresh.path())?;
     stream.expect_success("the files could not be read").map_err(|error| UserError::new(error.what))?;
-    // Not even by a yes: git's own files are not for an agent to write.
-    let (own, paths): (Vec<_>, Vec<_>) = below(fresh.path())?.into_iter().partition(|path| is_gits(path));
-    for path in own {
+    // An agent may not write git's own files, whatever the user consents to.
+    let (gits, paths): (Vec<_>, Vec<_>) =
+        files_below(fresh.path())?.into_iter().partition(|path| is_in_git_folder(path));
+    for path in gits {
         say::line(&format!("stays in the bottle: {}", text::one_line(&path.to_string_lossy())));
     }
     let names: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let unwanted = match wish.leaves_out(&names)? {
+    let unwanted = match autorun.left_out(&names)? {
         ControlFlow::Continue(unwanted) => unwanted,
         ControlFlow::Break(exit) => return Ok(exit),
     };
-    let copied = subject.plan.workspace.as_ref();
-    let place = copied.map_or_else(here, |workspace| Ok(workspace.from.clone()))?;
-    // What changed here after that time is not what the agent began with.
-    let since = copied.and_then(|_| subject.folder.born());
-    let mut refused = 0;
+    let copied = session.plan.workspace.as_ref();
+    let place = copied.map_or_else(current_dir, |workspace| Ok(workspace.from.clone()))?;
+    // A file that changed here after that time is not the one that the agent began with.
+    let since = copied.and_then(|_| session.folder.born());
+    let mut skipped = 0;
     for (path, name) in paths.iter().zip(&names).filter(|(_, name)| !unwanted.contains(name)) {
         let (from, to) = (fresh.path().join(path), place.join(path));
         if !is_plain(&place, path.parent().unwrap_or(Path::new(""))) || !may_be_replaced(&from, &to, since)? {
             say::line(&format!("not overwritten: {}", text::one_line(name)));
-            refused += 1;
+            skipped += 1;
             continue;
         }
         let folder = to.parent().unwrap_or(&place);
@@ -49,21 +54,21 @@ pub fn bring(subject: &Subject, reader: &Reader, wish: &mut Wish) -> Result<Exit
         file.persist(&to).with_context(|| format!("cannot write `{}`", to.display()))?;
         say::out(&format!("{}\n", text::one_line(name)))?;
     }
-    match refused {
+    match skipped {
         0 => Ok(Exit::OK),
         _ => {
-            Err(UserError::new(format!("{refused} of the files are here already, and other than the agent found them"))
+            Err(UserError::new(format!("{skipped} of the files are here already, and other than the agent found them"))
                 .hint("move them away, then type this again")
                 .into())
         }
     }
 }
 
-fn is_gits(path: &Path) -> bool {
+fn is_in_git_folder(path: &Path) -> bool {
     path.iter().any(|part| part.eq_ignore_ascii_case(".git"))
 }
 
-/// Nothing is there, or the same, or what went into the bottle.
+/// May `to` be written? Yes where no file is there, one with the same content, or one unchanged since the bottle got it.
 fn may_be_replaced(from: &Path, to: &Path, since: Option<std::time::SystemTime>) -> Result<bool> {
     let Ok(meta) = fs::symlink_metadata(to) else { return Ok(true) };
     if !meta.is_file() {
@@ -71,15 +76,15 @@ fn may_be_replaced(from: &Path, to: &Path, since: Option<std::time::SystemTime>)
     }
     let changed =
         std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(u64::MAX));
-    // Seconds alone count: one that changed in the second of the copy is not touched.
+    // Times are in whole seconds: a file that changed in the second of the copy counts as changed.
     if since.is_some_and(|since| changed + std::time::Duration::from_secs(1) <= since) {
         return Ok(true);
     }
     Ok(fs::read(from)? == fs::read(to)?)
 }
 
-/// Files below a folder of ours, relative, sorted.
-fn below(root: &Path) -> Result<Vec<PathBuf>> {
+/// The files below a folder, relative to it, sorted.
+fn files_below(root: &Path) -> Result<Vec<PathBuf>> {
     let (mut files, mut folders) = (Vec::new(), vec![PathBuf::new()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(root.join(&folder))?.collect::<std::io::Result<Vec<_>>>()? {

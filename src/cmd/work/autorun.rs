@@ -1,7 +1,7 @@
-//! Which files run by themselves on the machine they come to: opened by an editor, entered by a shell, built, tested or
-//! pushed, without anybody meaning to run them. They are asked for separately. Pure.
+//! Files that run by themselves on the machine they are copied to: when a folder is opened in an editor or entered by a
+//! shell, at a build, a test or a push. `work apply` asks for them separately. Pure.
 
-/// Directories, at any depth.
+/// Names of directories whose files run by themselves, at any depth.
 const FOLDERS: [&str; 20] = [
     ".buildkite",
     ".cargo",
@@ -25,7 +25,7 @@ const FOLDERS: [&str; 20] = [
     ".zed",
 ];
 
-/// Files, at any depth.
+/// Names of such files, at any depth.
 const FILES: [&str; 57] = [
     ".bazelrc",
     ".drone.yml",
@@ -86,9 +86,8 @@ const FILES: [&str; 57] = [
     "usercustomize.py",
 ];
 
-/// Of a path with `/`, relative to where it goes. Letters count the same, large or small: some disks do not tell them
-/// apart.
-pub fn by_itself(path: &str) -> bool {
+/// Does the file at this relative path run by itself? Case does not count, because some disks ignore it.
+pub fn runs_by_itself(path: &str) -> bool {
     let path = path.to_lowercase();
     let (folders, file) = path.rsplit_once('/').unwrap_or(("", &path));
     folders.split('/').any(|folder| FOLDERS.contains(&folder))
@@ -122,10 +121,10 @@ mod tests {
             ".git",
             "sub/.git/config",
         ] {
-            assert!(by_itself(path), "{path}");
+            assert!(runs_by_itself(path), "{path}");
         }
         for path in ["src/main.rs", "README.md", "envrc", "package.json.md", "github/ci.yml", "src/build.rs.txt", ""] {
-            assert!(!by_itself(path), "{path}");
+            assert!(!runs_by_itself(path), "{path}");
         }
     }
 

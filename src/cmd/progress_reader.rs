@@ -1,24 +1,24 @@
-//! How far a copy is, on a terminal: told of what takes long enough to be asked for.
+//! A reader that shows on the terminal how far a copy is, once it takes long enough.
 
 use crate::render;
 use crate::say;
 use std::io::{self, Read};
 
-/// A source that tells how much of it was read.
-pub struct Told<R> {
+/// Reads from `source`, and shows how much of it was read.
+pub struct ProgressReader<R> {
     source: R,
     read: u64,
-    /// Of the whole, where that is known.
+    /// Bytes of the whole, where that is known.
     all: Option<u64>,
 }
 
-impl<R: Read> Told<R> {
-    pub fn new(source: R, all: Option<u64>) -> Told<R> {
-        Told { source, read: 0, all }
+impl<R: Read> ProgressReader<R> {
+    pub fn new(source: R, all: Option<u64>) -> ProgressReader<R> {
+        ProgressReader { source, read: 0, all }
     }
 }
 
-impl<R: Read> Read for Told<R> {
+impl<R: Read> Read for ProgressReader<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(into)?;
         self.read += count as u64;
@@ -45,7 +45,7 @@ mod tests {
         let bytes: Vec<u8> = (0..20 << 20).map(|at: u32| at.to_le_bytes()[1]).collect();
         for all in [None, Some(bytes.len() as u64), Some(1)] {
             let mut read = Vec::new();
-            Told::new(&bytes[..], all).read_to_end(&mut read).unwrap();
+            ProgressReader::new(&bytes[..], all).read_to_end(&mut read).unwrap();
             assert_eq!(read, bytes);
         }
     }

@@ -1,4 +1,4 @@
-//! Which agent, where `start` was not told: a choice on the terminal, of the agents of home and directory.
+//! The choice of an agent on the terminal, where `start` was given none: those of the home and of the directory.
 
 use crate::cmd::choice::{Choice, Menu};
 use crate::exit::{Exit, UserError};
@@ -8,14 +8,14 @@ use anyhow::Result;
 use sys::signals;
 use sys::tty::Tty;
 
-/// Characters of a prompt that are shown.
-const WORDS: usize = 48;
+/// Characters of a prompt that a row shows.
+const MAX_PROMPT_CHARS: usize = 48;
 
-/// The agent's name, or how the choice ended.
+/// The agent's name, or the exit code of a choice that ended without one.
 ///
 /// # Errors
-/// `UserError` without a terminal, or without an agent.
-pub fn which(manifest: &Manifest) -> Result<Result<String, Exit>> {
+/// `UserError` without a terminal, and where no agent is defined.
+pub fn choose_agent(manifest: &Manifest) -> Result<Result<String, Exit>> {
     let names = manifest.agents();
     let Some(first) = names.first() else {
         return Err(UserError::new("no agent is defined").hint("claude-bottle edit").into());
@@ -29,30 +29,30 @@ pub fn which(manifest: &Manifest) -> Result<Result<String, Exit>> {
     let default = (names.len() == 1).then_some(0);
     let menu = Menu { question: "which agent?", rows: rows(manifest, &names), names, default };
     Ok(match menu.ask(&mut tty, &signals::catch()?) {
-        Choice::Of(index) => Ok(menu.names[index].to_owned()),
+        Choice::Answer(index) => Ok(menu.names[index].to_owned()),
         Choice::Nothing => Err(Exit::OK),
         Choice::Signal(number) => Err(Exit::signal(number)),
     })
 }
 
-/// Name, bottle, and the first words of the prompt.
+/// A row of each agent: its name, its bottle, the first words of its prompt or what is wrong with it.
 fn rows(manifest: &Manifest, names: &[&str]) -> Vec<String> {
     let about = |name: &str| match manifest.choose(name) {
-        Ok(chosen) => (chosen.agent.bottle.clone(), words(&chosen.agent)),
-        Err(refused) => ("?".to_owned(), refused.what),
+        Ok(chosen) => (chosen.agent.bottle.clone(), prompt_line(&chosen.agent)),
+        Err(error) => ("?".to_owned(), error.what),
     };
     let known: Vec<(String, String)> = names.iter().map(|name| about(name)).collect();
-    let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or_default();
-    let name = longest(&mut names.iter().map(|name| name.len()));
-    let bottle = longest(&mut known.iter().map(|(bottle, _)| bottle.len()));
+    let name = names.iter().map(|name| name.len()).max().unwrap_or_default();
+    let bottle = known.iter().map(|(bottle, _)| bottle.len()).max().unwrap_or_default();
     let rows = names.iter().zip(&known).map(|(n, (b, words))| format!("{n:<name$}  {b:<bottle$}  {words}"));
     rows.map(|row| row.trim_end().to_owned()).collect()
 }
 
-fn words(agent: &Agent) -> String {
+/// The first line of the agent's prompt that is not blank, cut.
+fn prompt_line(agent: &Agent) -> String {
     let prompt = agent.prompt.as_ref().and_then(|prompt| manifest::read_prompt(prompt, agent.scope).ok());
     let line = prompt.unwrap_or_default().lines().map(str::trim).find(|line| !line.is_empty()).map(text::one_line);
-    let shown = text::truncate(&line.unwrap_or_default(), WORDS);
+    let shown = text::truncate(&line.unwrap_or_default(), MAX_PROMPT_CHARS);
     match agent.scope {
         Scope::Directory => format!("(of this directory) {shown}"),
         Scope::Home => shown,
