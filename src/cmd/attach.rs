@@ -1,6 +1,6 @@
 //! `attach`: connects this terminal to a session that runs without one.
 
-use super::launch::{kept, recorded, still_runs};
+use super::live::{check_running, not_running, recorded};
 use crate::cli::AttachArgs;
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
@@ -16,10 +16,10 @@ pub fn run(asked: &AttachArgs) -> Result<Exit> {
     if let Condition::Kept(rest) = folder.condition()
         && !rest.unsettled
     {
-        return Err(kept(identity, &rest.why).into());
+        return Err(not_running(identity, &rest.why).into());
     }
     let lock = folder.lock()?.ok_or_else(|| UserError::new(format!("`{identity}` is attached to another terminal")))?;
     let docker = Docker::new(&plan.engine)?;
-    still_runs(&docker, &plan)?;
+    check_running(&docker, &plan)?;
     Session::adopt(&docker, folder, plan, lock).attach(signals::catch()?)
 }

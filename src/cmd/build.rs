@@ -1,7 +1,7 @@
 //! `build`: builds the images that are missing; with an agent's name, that of its bottle too.
 
-use super::launch;
-use super::world::{self, Asking};
+use super::images;
+use super::planning::{self, EngineAccess};
 use crate::cli::BuildArgs;
 use crate::docker::Docker;
 use crate::exit::Exit;
@@ -20,11 +20,12 @@ pub fn run(asked: &BuildArgs) -> Result<Exit> {
         None => Chosen::plain(),
     };
     let docker = Docker::new(&probe::engine()?)?;
-    world::look(&docker, &home)?;
-    let asking = if asked.force { Asking::Nobody } else { Asking::Engine(&docker) };
-    let plan = world::of_images((&docker, asking), &home, &chosen)?;
+    planning::ask_engine(&docker, &home)?;
+    // A plan without access to the engine builds every image.
+    let access = if asked.force { EngineAccess::None } else { EngineAccess::Ask(&docker) };
+    let plan = planning::plan_images(&home, &chosen, docker.engine(), access)?;
     if plan.images.builds.is_empty() {
         say::note("all images are there");
     }
-    Ok(launch::build(&docker, &plan, &signals::catch()?)?.unwrap_or(Exit::OK))
+    Ok(images::build(&docker, &plan, &signals::catch()?)?.unwrap_or(Exit::OK))
 }

@@ -1,11 +1,12 @@
 //! `cleanup`: settles what is not at rest, then removes kept sessions and what else of this home is left on the engine.
 //!
-//! A session with work that is nowhere else goes only where a person says so to it alone: by a `y`, or by its name. Live
-//! and detached sessions are never touched, nor anything without this home's label.
+//! A session with work that is nowhere else is removed only by an answer about it alone, or by its name. Live and detached
+//! sessions are never touched, nor anything without this home's label.
 
+use super::consent::terminal_to_ask_on;
 use super::home_reader::HomeReader;
-use super::launch::{asking_terminal, still_runs};
-use super::world;
+use super::live::check_running;
+use super::strays::strays;
 use crate::cli::{CleanupArgs, ListFormat};
 use crate::docker::{Docker, Stray, StrayKind};
 use crate::exit::{EngineError, Exit, UserError};
@@ -24,56 +25,57 @@ use sys::signals::{self, Signals};
 use sys::tty::{Answer, Tty};
 use wire::Work;
 
-/// What may be removed, and what a person is told of it.
-struct Item {
-    what: What,
+/// Something that may be removed.
+struct Candidate {
+    target: Target,
+    /// Its description.
     shown: String,
-    /// In the words of the reason why it is not simply removed.
+    /// Why an answer about all does not remove it: the work that it has, or could have.
     work: Option<String>,
-    /// Nobody could look whether there is work.
+    /// Its work could not be read.
     unread: bool,
-    row: Listed,
+    row: CandidateRow,
 }
 
-/// The same for a program. What is not known is null.
+/// A candidate in JSON. What is not known is null.
 #[derive(Serialize)]
-struct Listed {
+struct CandidateRow {
     /// session, container, volume
     kind: &'static str,
     name: String,
-    /// kept, lost, detached; null on the engine.
+    /// kept, lost, detached; null for an object of the engine.
     state: Option<&'static str>,
     since: Option<u64>,
     why: Option<String>,
-    /// It is not at rest yet.
+    /// It is not at rest yet: removing it settles it first.
     settled_first: bool,
     work: Option<Work>,
-    /// Removed only where it is named, or by a `y`.
+    /// Removed only by its name, or by an answer about it alone.
     by_name_only: bool,
 }
 
-enum What {
+enum Target {
     Session(Folder, Box<Plan>),
     Stray(Stray),
 }
 
-/// Who decides about the next item.
-enum Consent {
+/// How the next candidate is decided.
+enum RemovalConsent {
     Ask(Tty, Signals),
-    /// All but those with work.
-    Harmless,
-    /// The same, and these sessions in any case.
+    /// All without work are removed.
+    WithoutWork,
+    /// All without work are removed, and these sessions in any case.
     Named(BTreeSet<String>),
 }
 
 pub fn run(asked: &CleanupArgs) -> Result<Exit> {
     let home = Home::locate()?;
-    let picked = picked(&home, asked)?;
+    let sessions = select_sessions(&home, asked)?;
     let mut failed = false;
-    let mut items = Vec::new();
-    for folder in picked {
-        match settled(&home, folder, asked) {
-            Ok(item) => items.extend(item),
+    let mut candidates = Vec::new();
+    for folder in sessions {
+        match candidate(&home, folder, asked) {
+            Ok(found) => candidates.extend(found),
             Err(error) => {
                 say::error(&error);
                 failed = true;
@@ -82,8 +84,8 @@ pub fn run(asked: &CleanupArgs) -> Result<Exit> {
     }
     if asked.identities.is_empty() && home.id().is_some() {
         let docker = Docker::new(&probe::engine()?)?;
-        match orphans(&docker, &home) {
-            Ok(found) => items.extend(found),
+        match stray_candidates(&docker, &home) {
+            Ok(found) => candidates.extend(found),
             Err(error) => {
                 say::error(&error.into());
                 failed = true;
@@ -93,33 +95,35 @@ pub fn run(asked: &CleanupArgs) -> Result<Exit> {
     let exit = |failed| if failed { Exit::ENGINE } else { Exit::OK };
     if asked.dry_run {
         match asked.format {
-            ListFormat::Json => say::json(&items.iter().map(|item| &item.row).collect::<Vec<_>>())?,
-            ListFormat::Text => say::out(&items.iter().map(|item| format!("{}\n", item.shown)).collect::<String>())?,
+            ListFormat::Json => say::json(&candidates.iter().map(|candidate| &candidate.row).collect::<Vec<_>>())?,
+            ListFormat::Text => {
+                say::out(&candidates.iter().map(|candidate| format!("{}\n", candidate.shown)).collect::<String>())?
+            }
         }
         return Ok(exit(failed));
     }
-    if items.is_empty() {
+    if candidates.is_empty() {
         if !failed {
             say::note("nothing to remove");
         }
         return Ok(exit(failed));
     }
     let mut consent = match asked.yes {
-        true => Consent::Named(asked.identities.iter().cloned().collect()),
-        false => Consent::Ask(asking_terminal("remove")?, signals::catch()?),
+        true => RemovalConsent::Named(asked.identities.iter().cloned().collect()),
+        false => RemovalConsent::Ask(terminal_to_ask_on("remove")?, signals::catch()?),
     };
-    for item in items {
+    for candidate in candidates {
         match consent {
-            Consent::Ask(..) => say::line(&item.shown),
-            _ => say::note(&item.shown),
+            RemovalConsent::Ask(..) => say::line(&candidate.shown),
+            _ => say::note(&candidate.shown),
         }
-        let removed = match consent.to(&item) {
-            Verdict::Remove => remove(&item),
-            Verdict::Leave => {
-                failed |= item.unread;
+        let removed = match consent.decide(&candidate) {
+            Decision::Remove => remove(&candidate),
+            Decision::Leave => {
+                failed |= candidate.unread;
                 Ok(())
             }
-            Verdict::End(exit) => return Ok(exit),
+            Decision::End(exit) => return Ok(exit),
         };
         if let Err(error) = removed {
             say::error(&error);
@@ -132,27 +136,27 @@ pub fn run(asked: &CleanupArgs) -> Result<Exit> {
 /// The sessions that were asked for.
 ///
 /// # Errors
-/// `UserError` for a name that is none, or of a session that runs; before anything is done.
-fn picked(home: &Home, asked: &CleanupArgs) -> Result<Vec<Folder>> {
+/// `UserError` for an unknown session, and for one that runs; before anything is done.
+fn select_sessions(home: &Home, asked: &CleanupArgs) -> Result<Vec<Folder>> {
     let mut picked = match asked.identities.is_empty() {
         true => home.folders(),
         false => asked.identities.iter().map(|name| home.known(name)).collect::<Result<_, _>>()?,
     };
     if let Some(age) = &asked.older_than {
-        let before = SystemTime::now() - seconds(age)?;
+        let before = SystemTime::now() - parse_age(age)?;
         picked.retain(|folder| folder.since().is_none_or(|since| since <= before));
     }
     if !asked.identities.is_empty()
-        && let Some((folder, what)) = picked.iter().find_map(|folder| Some((folder, busy(folder)?)))
+        && let Some((folder, what)) = picked.iter().find_map(|folder| Some((folder, running_state(folder)?)))
     {
-        let refused = UserError::new(format!("`{}` is {what}, and nothing of it is removed", folder.identity));
-        return Err(refused.hint(format!("claude-bottle info {}", folder.identity)).into());
+        let error = UserError::new(format!("`{}` is {what}, and nothing of it is removed", folder.identity));
+        return Err(error.hint(format!("claude-bottle info {}", folder.identity)).into());
     }
     Ok(picked)
 }
 
-/// `90m`, `12h`, `30d`
-fn seconds(age: &str) -> Result<Duration, UserError> {
+/// An age as in `90m`, `12h`, `30d`.
+fn parse_age(age: &str) -> Result<Duration, UserError> {
     let wrong =
         || UserError::new(format!("`{age}` is no age")).hint("a number and one of `s`, `m`, `h`, `d`, as in `30d`");
     let unit = match age.chars().last() {
@@ -163,35 +167,36 @@ fn seconds(age: &str) -> Result<Duration, UserError> {
         _ => return Err(wrong()),
     };
     let number: u64 = age[..age.len() - 1].parse().map_err(|_| wrong())?;
-    // No session is older than the clock.
+    // Capped, because a time before the clock's first second does not exist.
     Ok(Duration::from_secs(number.saturating_mul(unit).min(u64::from(u32::MAX) / 4)))
 }
 
-/// Does somebody have it, or does it run without a terminal?
-fn busy(folder: &Folder) -> Option<&'static str> {
+/// The state of a session that runs, with or without a terminal; `None` for one at rest.
+fn running_state(folder: &Folder) -> Option<&'static str> {
     match folder.condition() {
         Condition::Live => Some("live"),
-        Condition::Detached if !ended(folder) => Some("detached"),
+        Condition::Detached if !has_ended(folder) => Some("detached"),
         _ => None,
     }
 }
 
-/// A detached one whose engine says that it ended; one that cannot be asked runs on for all we know.
-fn ended(folder: &Folder) -> bool {
-    let ask = || -> Result<()> {
+/// Does the engine say that this detached session has ended? Where it does not answer, the session counts as running.
+fn has_ended(folder: &Folder) -> bool {
+    let running = || -> Result<()> {
         let plan = folder.plan()?;
-        still_runs(&Docker::new(&plan.engine)?, &plan)
+        check_running(&Docker::new(&plan.engine)?, &plan)
     };
-    ask().is_err_and(|error| error.is::<UserError>())
+    running().is_err_and(|error| error.is::<UserError>())
 }
 
-/// The session at rest, to be offered; nothing where it runs, or where there was nothing of it.
-fn settled(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<Item>> {
-    if busy(&folder).is_some() {
+/// The session as a candidate, settled first unless this is a dry run. `None` where it runs, and where nothing of it is
+/// left.
+fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<Candidate>> {
+    if running_state(&folder).is_some() {
         return Ok(None);
     }
     let Ok(plan) = folder.plan() else {
-        // Its start died before the plan was written: before the first engine call.
+        // Its start was killed before the plan was written, and so before the first call of the engine.
         return match (folder.condition(), asked.dry_run) {
             (Condition::Lost, false) => folder.remove().map(|()| None),
             (Condition::Lost, true) => Ok(None),
@@ -200,11 +205,11 @@ fn settled(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<It
     };
     let docker = Docker::new(&plan.engine)?;
     let row = Overview::read(&folder);
-    let mut first = "";
+    let mut settled_first = "";
     let kept = match folder.condition() {
         Condition::Kept(kept) if !kept.unsettled => kept,
         _ if asked.dry_run => {
-            first = ", would be settled first";
+            settled_first = ", would be settled first";
             Kept::default()
         }
         before => match settle(&docker, &folder, &plan, before)? {
@@ -224,16 +229,20 @@ fn settled(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<It
     };
     let unread = found.is_err();
     let (work, found) = match found {
-        Ok(found) => (found.as_ref().and_then(told), found),
+        Ok(found) => (found.as_ref().and_then(work_warning), found),
         Err(error) => (Some(format!("it could have work that is nowhere else: {error:#}")), None),
     };
     let why = match kept.why.as_str() {
         "" => row.why(),
         why => text::visible(why).replace('\n', " "),
     };
-    let mut shown =
-        format!("`{}` ({} for {}{first}", row.identity, row.state, row.age().map_or_else(String::new, render::age));
-    // What kept it may be its work, which is told below.
+    let mut shown = format!(
+        "`{}` ({} for {}{settled_first}",
+        row.identity,
+        row.state,
+        row.age().map_or_else(String::new, render::age)
+    );
+    // Work as the reason is shown below, in full.
     if !why.is_empty() && !why.starts_with("work that is nowhere else") {
         shown.push_str(&format!(": {why}"));
     }
@@ -241,24 +250,28 @@ fn settled(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<It
     if let Some(work) = &work {
         shown.push_str(&format!("\n  {work}"));
     }
-    let row = Listed {
+    let row = CandidateRow {
         kind: "session",
         name: row.identity,
         state: Some(row.state),
         since: row.since,
         why: Some(why).filter(|why| !why.is_empty()),
-        settled_first: !first.is_empty(),
+        settled_first: !settled_first.is_empty(),
         work: found,
         by_name_only: work.is_some(),
     };
-    Ok(Some(Item { what: What::Session(folder, Box::new(plan)), shown, work, unread, row }))
+    Ok(Some(Candidate { target: Target::Session(folder, Box::new(plan)), shown, work, unread, row }))
 }
 
-fn told(work: &Work) -> Option<String> {
+/// The warning about work that would be lost.
+fn work_warning(work: &Work) -> Option<String> {
     (!work.is_none()).then(|| format!("WORK that is nowhere else: {}", render::work(work)))
 }
 
-/// A lost session, one that ended while it was detached, or one whose end its engine did not answer, comes to rest.
+/// Settles a session that is lost, unsettled, or ended while it was detached. `None` where nothing of it is left.
+///
+/// # Errors
+/// `EngineError` where it stays unsettled.
 fn settle(docker: &Docker, folder: &Folder, plan: &Plan, before: Condition) -> Result<Option<Kept>> {
     let Some(lock) = folder.lock()? else { return Ok(None) };
     Session::rescue(docker, folder.clone(), plan.clone(), lock)?;
@@ -276,43 +289,43 @@ fn settle(docker: &Docker, folder: &Folder, plan: &Plan, before: Condition) -> R
     Ok(Some(now))
 }
 
-enum Verdict {
+enum Decision {
     Remove,
     Leave,
     End(Exit),
 }
 
-impl Consent {
-    /// Decides about one item; an answer may decide about those that follow.
-    fn to(&mut self, item: &Item) -> Verdict {
-        if let Consent::Ask(tty, signals) = self {
+impl RemovalConsent {
+    /// Decides about one candidate; an answer may decide about those that follow.
+    fn decide(&mut self, candidate: &Candidate) -> Decision {
+        if let RemovalConsent::Ask(tty, signals) = self {
             let words = match tty.ask("remove it? [y/N/a (all without work)/q] ", signals) {
                 Answer::Line(words) => words,
-                Answer::Nothing => return Verdict::End(Exit::OK),
-                Answer::Signal(number) => return Verdict::End(Exit::signal(number)),
+                Answer::Nothing => return Decision::End(Exit::OK),
+                Answer::Signal(number) => return Decision::End(Exit::signal(number)),
             };
             match words.trim() {
-                "y" | "Y" | "yes" | "YES" => return Verdict::Remove,
-                "q" => return Verdict::End(Exit::OK),
-                "a" => *self = Consent::Harmless,
-                _ => return Verdict::Leave,
+                "y" | "Y" | "yes" | "YES" => return Decision::Remove,
+                "q" => return Decision::End(Exit::OK),
+                "a" => *self = RemovalConsent::WithoutWork,
+                _ => return Decision::Leave,
             }
         }
-        let What::Session(folder, _) = &item.what else { return Verdict::Remove };
-        let named = matches!(self, Consent::Named(names) if names.contains(&folder.identity));
-        if item.work.is_none() || named {
-            return Verdict::Remove;
+        let Target::Session(folder, _) = &candidate.target else { return Decision::Remove };
+        let named = matches!(self, RemovalConsent::Named(names) if names.contains(&folder.identity));
+        if candidate.work.is_none() || named {
+            return Decision::Remove;
         }
         say::line("  left: only by its name, or by a `y`");
         say::hint(&format!("claude-bottle cleanup {}", folder.identity));
-        Verdict::Leave
+        Decision::Leave
     }
 }
 
-fn remove(item: &Item) -> Result<()> {
-    match &item.what {
-        What::Session(folder, plan) => remove_session(folder, plan),
-        What::Stray(Stray { kind, name }) => {
+fn remove(candidate: &Candidate) -> Result<()> {
+    match &candidate.target {
+        Target::Session(folder, plan) => remove_session(folder, plan),
+        Target::Stray(Stray { kind, name }) => {
             let removal = match kind {
                 StrayKind::Container => remove_container(name),
                 StrayKind::Volume => remove_volume(name),
@@ -322,10 +335,10 @@ fn remove(item: &Item) -> Result<()> {
     }
 }
 
-/// One kept session: what its plan made, then its folder.
+/// Removes a kept session: what its plan made on the engine, then its folder.
 fn remove_session(folder: &Folder, plan: &Plan) -> Result<()> {
     let Some(_lock) = folder.lock()? else { return Ok(()) };
-    // It may have been resumed while the person read.
+    // It may have been resumed while the question was open.
     if !matches!(folder.condition(), Condition::Kept(_)) {
         return Ok(());
     }
@@ -334,10 +347,10 @@ fn remove_session(folder: &Folder, plan: &Plan) -> Result<()> {
     folder.remove()
 }
 
-/// What is on the engine and belongs to no session of this home, to be offered.
-fn orphans(docker: &Docker, home: &Home) -> Result<Vec<Item>, EngineError> {
-    let item = |stray: Stray| {
-        let row = Listed {
+/// What is on the engine and belongs to no session of this home, as candidates.
+fn stray_candidates(docker: &Docker, home: &Home) -> Result<Vec<Candidate>, EngineError> {
+    let candidate = |stray: Stray| {
+        let row = CandidateRow {
             kind: match stray.kind {
                 StrayKind::Container => "container",
                 StrayKind::Volume => "volume",
@@ -350,9 +363,9 @@ fn orphans(docker: &Docker, home: &Home) -> Result<Vec<Item>, EngineError> {
             work: None,
             by_name_only: false,
         };
-        Item { shown: stray.to_string(), what: What::Stray(stray), work: None, unread: false, row }
+        Candidate { shown: stray.to_string(), target: Target::Stray(stray), work: None, unread: false, row }
     };
-    Ok(world::strays(docker, home)?.into_iter().map(item).collect())
+    Ok(strays(docker, home)?.into_iter().map(candidate).collect())
 }
 
 #[cfg(test)]
@@ -362,11 +375,11 @@ mod tests {
     #[test]
     fn ages() {
         for (age, wanted) in [("0s", 0), ("90m", 5400), ("12h", 43200), ("30d", 2_592_000)] {
-            assert_eq!(seconds(age).unwrap().as_secs(), wanted, "{age}");
+            assert_eq!(parse_age(age).unwrap().as_secs(), wanted, "{age}");
         }
-        assert!(seconds("99999999999999d").unwrap() < Duration::from_secs(1 << 31));
+        assert!(parse_age("99999999999999d").unwrap() < Duration::from_secs(1 << 31));
         for wrong in ["", "d", "30", "30 d", "-1d", "1w", "1é"] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
+            assert!(parse_age(wrong).is_err(), "{wrong}");
         }
     }
 }

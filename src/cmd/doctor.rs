@@ -1,5 +1,5 @@
-//! `doctor`: is everything there that a start needs, and what to type where it is not. Changes nothing, and waits for no
-//! engine for ever.
+//! `doctor`: checks whether everything is there that a start needs, and says what to type where it is not. Changes nothing,
+//! and waits for an engine only so long.
 
 mod engine;
 mod host;
@@ -16,9 +16,9 @@ use std::collections::BTreeSet;
 
 /// What one check found.
 #[derive(Serialize)]
-struct Finding {
+struct Diagnosis {
     check: &'static str,
-    state: State,
+    state: Severity,
     text: String,
     /// What to type.
     hint: Option<String>,
@@ -26,44 +26,44 @@ struct Finding {
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum Severity {
     Ok,
-    /// Worth knowing; stops no start.
+    /// Worth knowing; a start works.
     Note,
-    /// Stops a start, or spoils it.
+    /// A start fails, or does not do what it should.
     Problem,
 }
 
-impl Finding {
-    fn ok(check: &'static str, text: impl Into<String>) -> Finding {
-        Finding { check, state: State::Ok, text: text.into(), hint: None }
+impl Diagnosis {
+    fn ok(check: &'static str, text: impl Into<String>) -> Diagnosis {
+        Diagnosis { check, state: Severity::Ok, text: text.into(), hint: None }
     }
 
-    fn note(check: &'static str, text: impl Into<String>) -> Finding {
-        Finding { state: State::Note, ..Finding::ok(check, text) }
+    fn note(check: &'static str, text: impl Into<String>) -> Diagnosis {
+        Diagnosis { state: Severity::Note, ..Diagnosis::ok(check, text) }
     }
 
-    fn problem(check: &'static str, text: impl Into<String>) -> Finding {
-        Finding { state: State::Problem, ..Finding::ok(check, text) }
+    fn problem(check: &'static str, text: impl Into<String>) -> Diagnosis {
+        Diagnosis { state: Severity::Problem, ..Diagnosis::ok(check, text) }
     }
 
-    fn hint(self, hint: impl Into<String>) -> Finding {
-        Finding { hint: Some(hint.into()), ..self }
+    fn hint(self, hint: impl Into<String>) -> Diagnosis {
+        Diagnosis { hint: Some(hint.into()), ..self }
     }
 
-    fn refused(check: &'static str, refused: UserError) -> Finding {
-        Finding { hint: refused.hint, ..Finding::problem(check, refused.what) }
+    fn user_error(check: &'static str, error: UserError) -> Diagnosis {
+        Diagnosis { hint: error.hint, ..Diagnosis::problem(check, error.what) }
     }
 
-    fn failed(check: &'static str, error: EngineError) -> Finding {
-        Finding { hint: error.hint, ..Finding::problem(check, error.what) }
+    fn engine_error(check: &'static str, error: EngineError) -> Diagnosis {
+        Diagnosis { hint: error.hint, ..Diagnosis::problem(check, error.what) }
     }
 }
 
-/// Where it is looked.
-struct Scene {
+/// What is checked.
+struct Surroundings {
     home: Home,
-    /// As a start from here would read it.
+    /// The manifest that a start from the current directory would read.
     manifest: Result<Manifest, UserError>,
 }
 
@@ -71,34 +71,34 @@ pub fn run(asked: &DoctorArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let manifest = manifest::load(home.path(), &cwd);
-    let scene = Scene { home, manifest };
-    let (mut findings, engine_answers) = match engine::look(&scene) {
-        Ok(findings) => (findings, true),
-        Err(finding) => (vec![finding], false),
+    let around = Surroundings { home, manifest };
+    let (mut diagnoses, engine_answers) = match engine::check(&around) {
+        Ok(diagnoses) => (diagnoses, true),
+        Err(diagnosis) => (vec![diagnosis], false),
     };
-    findings.extend(host::look(&scene));
-    // What stops several agents is one thing to mend.
-    let mut told = BTreeSet::new();
-    findings.retain(|finding| told.insert(finding.text.clone()));
+    diagnoses.extend(host::check(&around));
+    // A problem of several agents is shown once.
+    let mut seen = BTreeSet::new();
+    diagnoses.retain(|diagnosis| seen.insert(diagnosis.text.clone()));
     match asked.format {
-        ListFormat::Json => say::json(&findings)?,
-        ListFormat::Text => say::out(&findings.iter().map(line).collect::<String>())?,
+        ListFormat::Json => say::json(&diagnoses)?,
+        ListFormat::Text => say::out(&diagnoses.iter().map(line).collect::<String>())?,
     }
-    Ok(match findings.iter().any(|finding| finding.state == State::Problem) {
+    Ok(match diagnoses.iter().any(|diagnosis| diagnosis.state == Severity::Problem) {
         _ if !engine_answers => Exit::ENGINE,
         true => Exit::REFUSED,
         false => Exit::OK,
     })
 }
 
-fn line(finding: &Finding) -> String {
-    let state = match finding.state {
-        State::Ok => "ok",
-        State::Note => "note",
-        State::Problem => "PROBLEM",
+fn line(diagnosis: &Diagnosis) -> String {
+    let state = match diagnosis.state {
+        Severity::Ok => "ok",
+        Severity::Note => "note",
+        Severity::Problem => "PROBLEM",
     };
-    let mut text = format!("{state:<8} {:<10} {}\n", finding.check, text::one_line(&finding.text));
-    if let Some(hint) = &finding.hint {
+    let mut text = format!("{state:<8} {:<10} {}\n", diagnosis.check, text::one_line(&diagnosis.text));
+    if let Some(hint) = &diagnosis.hint {
         text.push_str(&format!("{:<19} {}\n", "", text::one_line(hint)));
     }
     text

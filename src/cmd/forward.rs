@@ -2,7 +2,7 @@
 
 mod ports;
 
-use super::launch::{Inside, inside};
+use super::live::LiveBottle;
 use crate::cli::ForwardArgs;
 use crate::exit::{EngineError, Exit, UserError};
 use crate::say::{self, Tone};
@@ -33,10 +33,10 @@ const OLD_BOTTLE_HINT: &str = "a bottle that an older claude-bottle started has 
 
 pub fn run(asked: &ForwardArgs) -> Result<Exit> {
     let ports = asked.ports.iter().map(|text| Ports::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let inside = inside(&asked.identity)?;
+    let bottle = LiveBottle::open(&asked.identity)?;
     let listeners = ports.iter().map(|ports| ports.listen(asked)).collect::<Result<Vec<_>, _>>()?;
     let signals = signals::catch()?;
-    let mut stream = inside.docker.stream_with_input(&inside.exec("-i", &["pipe"]))?;
+    let mut stream = bottle.docker.stream_with_input(&bottle.exec("-i", &["pipe"]))?;
     let (stdin, stdout) = (stream.child.stdin.take(), stream.child.stdout.take());
     let mut mux = Mux::here(stdout.context("no stdout")?, stdin.context("no stdin")?)?;
     let served = serve(&mut mux, &listeners, &signals);
@@ -46,8 +46,8 @@ pub fn run(asked: &ForwardArgs) -> Result<Exit> {
     let said = stream.wait_or_kill(END_TIMEOUT);
     match served {
         Ok(Some(number)) => Ok(Exit::signal(number)),
-        Ok(None) => after_end(&inside, was_up, &said, &signals),
-        Err(error) => Err(broken(&inside, &format!("{error:#}")).into()),
+        Ok(None) => after_end(&bottle, was_up, &said, &signals),
+        Err(error) => Err(broken_pipe(&bottle, &format!("{error:#}")).into()),
     }
 }
 
@@ -107,17 +107,17 @@ fn print_addresses(listeners: &[Listener]) -> Result<()> {
 }
 
 /// Why the process inside is gone, and the exit code of that. `said`: its stderr.
-fn after_end(inside: &Inside, was_up: bool, said: &str, signals: &Signals) -> Result<Exit> {
+fn after_end(bottle: &LiveBottle, was_up: bool, said: &str, signals: &Signals) -> Result<Exit> {
     // The process ends a moment before its container does.
     let until = Instant::now() + if was_up { END_TIMEOUT } else { Duration::ZERO };
     loop {
-        match inside.still_runs() {
+        match bottle.check_running() {
             Ok(()) if Instant::now() < until => std::thread::sleep(POLL_INTERVAL),
             Ok(()) => {
-                let error = broken(inside, said.lines().last().unwrap_or("its inner end was ended"));
+                let error = broken_pipe(bottle, said.lines().last().unwrap_or("its inner end was ended"));
                 return Err(if said.contains("does not know") { error.hint(OLD_BOTTLE_HINT) } else { error }.into());
             }
-            Err(refused) if was_up && refused.is::<UserError>() => return Ok(report_end(inside, signals)),
+            Err(error) if was_up && error.is::<UserError>() => return Ok(report_end(bottle, signals)),
             Err(error) => return Err(error),
         }
         if let Some(number) = signals.try_recv() {
@@ -126,14 +126,14 @@ fn after_end(inside: &Inside, was_up: bool, said: &str, signals: &Signals) -> Re
     }
 }
 
-fn broken(inside: &Inside, why: &str) -> EngineError {
+fn broken_pipe(bottle: &LiveBottle, why: &str) -> EngineError {
     let why = why.strip_prefix("claude-bottle: ").unwrap_or(why);
-    EngineError::new(format!("the way into `{}` is broken: {why}", inside.folder.identity))
+    EngineError::new(format!("the way into `{}` is broken: {why}", bottle.folder.identity))
 }
 
 /// Says how the session ended, as soon as its owner has recorded that.
-fn report_end(inside: &Inside, signals: &Signals) -> Exit {
-    let (folder, until) = (&inside.folder, Instant::now() + MARK_TIMEOUT);
+fn report_end(bottle: &LiveBottle, signals: &Signals) -> Exit {
+    let (folder, until) = (&bottle.folder, Instant::now() + MARK_TIMEOUT);
     while folder.condition() == Condition::Live && Instant::now() < until {
         if let Some(number) = signals.try_recv() {
             return Exit::signal(number);

@@ -1,7 +1,7 @@
 //! `get`: copies a file out of a live bottle, read with the agent's own rights. The file appears whole or not at all, and
 //! never over another one without `--force`.
 
-use super::launch::inside;
+use super::live::LiveBottle;
 use super::progress_reader::ProgressReader;
 use crate::cli::GetArgs;
 use crate::docker;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 pub fn run(asked: &GetArgs) -> Result<Exit> {
-    let inside = inside(&asked.identity)?;
+    let bottle = LiveBottle::open(&asked.identity)?;
     let to = match (&asked.file, asked.path.file_name()) {
         (Some(file), Some(name)) if file.is_dir() => file.join(name),
         (Some(file), _) => file.clone(),
@@ -29,7 +29,7 @@ pub fn run(asked: &GetArgs) -> Result<Exit> {
             .hint("`--force` overwrites it")
             .into());
     }
-    let mut stream = inside.docker.stream(&inside.words("get", &asked.path)?)?;
+    let mut stream = bottle.docker.stream(&bottle.exec_on_file("get", &asked.path)?)?;
     let mut stdout = stream.child.stdout.take().context("no stdout")?;
     if piped {
         let mut piece = vec![0; 64 << 10];

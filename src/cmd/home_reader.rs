@@ -2,7 +2,7 @@
 //!
 //! Every call of git on a repository of a bottle runs in there, because its `.git` may be hostile.
 
-use super::world;
+use super::images;
 use crate::docker::{Docker, Stream};
 use crate::exit::{EngineError, UserError};
 use crate::plan::Plan;
@@ -41,7 +41,7 @@ impl<'a> HomeReader<'a> {
     /// A reader of the session's home; the gate's image, in which it runs, is built where it is missing. `None` where the
     /// home is not on its engine.
     pub fn open(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Option<HomeReader<'a>>> {
-        HomeReader::in_image(docker, plan, || world::gate_image(docker, home))
+        HomeReader::in_image(docker, plan, || images::gate_image(docker, home))
     }
 
     /// A reader as [`HomeReader::open`] makes it, without building an image.
@@ -49,7 +49,7 @@ impl<'a> HomeReader<'a> {
     /// # Errors
     /// `UserError` where the gate's image is missing.
     pub fn open_without_build(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Option<HomeReader<'a>>> {
-        HomeReader::in_image(docker, plan, || world::existing_gate_image(docker, home))
+        HomeReader::in_image(docker, plan, || images::existing_gate_image(docker, home))
     }
 
     fn in_image(

@@ -1,12 +1,12 @@
-//! `info`: what is known of a session, on disk and on the engine, or of an agent. Changes nothing, not even the mark of a
-//! lost one.
+//! `info`: shows what is known of a session, on disk and on the engine, or of an agent. Changes nothing, not even the mark
+//! of a lost session.
 //!
-//! An engine that does not answer is told of, and the rest is shown: the question was what is known.
+//! Where the engine does not answer, that is reported and the rest is shown.
 
 mod agent;
 
 use super::home_reader::{HomeReader, HomeSize};
-use super::launch;
+use super::live::recorded;
 use crate::cli::{InfoArgs, ListFormat};
 use crate::docker::{self, ContainerState, Docker};
 use crate::exit::{EngineError, Exit};
@@ -21,36 +21,36 @@ use std::fs;
 use std::path::Path;
 
 #[derive(Serialize)]
-struct Known {
+struct SessionReport {
     #[serde(flatten)]
     row: Overview,
-    transcript: Place,
-    audit: Place,
+    transcript: DiskUsage,
+    audit: DiskUsage,
     /// What the session's engine says; null where it does not answer.
-    on_engine: Option<OnEngine>,
+    on_engine: Option<EngineObjects>,
     engine_error: Option<String>,
-    /// What can be typed.
+    /// Commands that can be typed next.
     hints: Vec<String>,
 }
 
-/// Of the disk.
+/// A file or a folder of this machine, and its size.
 #[derive(Serialize)]
-struct Place {
+struct DiskUsage {
     path: String,
     files: u64,
     bytes: u64,
 }
 
-/// What is not there is null.
+/// The session's objects on the engine. One that is missing is null.
 #[derive(Serialize)]
-struct OnEngine {
-    agent: Option<Container>,
-    gate: Option<Container>,
-    home: Option<Volume>,
+struct EngineObjects {
+    agent: Option<ContainerReport>,
+    gate: Option<ContainerReport>,
+    home: Option<HomeVolume>,
 }
 
 #[derive(Serialize)]
-struct Container {
+struct ContainerReport {
     /// created, running, exited, …
     status: String,
     /// The image's id.
@@ -62,26 +62,26 @@ struct Container {
 }
 
 #[derive(Serialize)]
-struct Volume {
+struct HomeVolume {
     volume: String,
-    /// Null where nobody could look.
+    /// Null where it could not be read.
     size: Option<HomeSize>,
 }
 
 pub fn run(asked: &InfoArgs) -> Result<Exit> {
     let home = Home::locate()?;
     match home.known(&asked.name) {
-        Ok(_) => session(&home, asked),
+        Ok(_) => show_session(&home, asked),
         Err(_) => agent::run(&home, asked),
     }
 }
 
-fn session(home: &Home, asked: &InfoArgs) -> Result<Exit> {
-    let (folder, plan) = launch::recorded(home, &asked.name)?;
-    let mut known = Known {
+fn show_session(home: &Home, asked: &InfoArgs) -> Result<Exit> {
+    let (folder, plan) = recorded(home, &asked.name)?;
+    let mut report = SessionReport {
         row: Overview::read(&folder),
-        transcript: measured(&folder.transcript()),
-        audit: measured(&folder.audit()),
+        transcript: measure(&folder.transcript()),
+        audit: measure(&folder.audit()),
         on_engine: None,
         engine_error: None,
         hints: Vec::new(),
@@ -90,59 +90,60 @@ fn session(home: &Home, asked: &InfoArgs) -> Result<Exit> {
     match containers(&docker, &plan) {
         Ok([agent, gate]) => {
             let reader = HomeReader::open_without_build(&docker, home, &plan);
-            // Without its image the volume may be there all the same.
+            // Without the reader's image, the volume may still exist.
             let there = match &reader {
                 Ok(reader) => reader.is_some(),
                 Err(_) => docker.has_volume(&plan.volume()).is_ok_and(|there| there),
             };
             let reader = reader.ok().flatten();
             let size = reader.as_ref().and_then(|reader| reader.size().ok());
-            known.row.work = known.row.work.or_else(|| reader?.work().ok());
-            let home = there.then(|| Volume { volume: plan.volume(), size });
-            known.on_engine = Some(OnEngine { agent, gate, home });
+            report.row.work = report.row.work.or_else(|| reader?.work().ok());
+            let home = there.then(|| HomeVolume { volume: plan.volume(), size });
+            report.on_engine = Some(EngineObjects { agent, gate, home });
         }
-        Err(error) => known.engine_error = Some(error.what),
+        Err(error) => report.engine_error = Some(error.what),
     }
-    known.hints = hints(&known);
+    report.hints = hints(&report);
     match asked.format {
-        ListFormat::Json => say::json(&known)?,
-        ListFormat::Text => say::out(&text(&known))?,
+        ListFormat::Json => say::json(&report)?,
+        ListFormat::Text => say::out(&text(&report))?,
     }
     Ok(Exit::OK)
 }
 
-/// Files and bytes at or below a path.
-fn measured(path: &Path) -> Place {
-    let mut place = Place { path: path.display().to_string(), files: 0, bytes: 0 };
+/// Counts files and bytes at or below a path.
+fn measure(path: &Path) -> DiskUsage {
+    let mut usage = DiskUsage { path: path.display().to_string(), files: 0, bytes: 0 };
     let mut paths = vec![path.to_owned()];
     while let Some(path) = paths.pop() {
         let Ok(meta) = fs::symlink_metadata(&path) else { continue };
         if meta.is_dir() {
             paths.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
         } else {
-            place.files += 1;
-            place.bytes += meta.len();
+            usage.files += 1;
+            usage.bytes += meta.len();
         }
     }
-    place
+    usage
 }
 
-/// The agent's and the gate's, in one call.
-fn containers(docker: &Docker, plan: &Plan) -> Result<[Option<Container>; 2], EngineError> {
+/// The containers of agent and gate, in one call of the engine.
+fn containers(docker: &Docker, plan: &Plan) -> Result<[Option<ContainerReport>; 2], EngineError> {
     let found = docker.containers([plan.agent_container(), plan.gate_container()])?;
     let time = |text: String| Some(text).filter(|text| !text.is_empty() && !text.starts_with("0001-"));
     Ok(found.map(|container| {
         let docker::Container { image, state } = container?;
         let ContainerState { status, exit_code, started_at, finished_at, .. } = state;
-        Some(Container { status, image, exit_code, started: time(started_at), ended: time(finished_at) })
+        Some(ContainerReport { status, image, exit_code, started: time(started_at), ended: time(finished_at) })
     }))
 }
 
-fn hints(known: &Known) -> Vec<String> {
-    let identity = &known.row.identity;
-    let runs = known.on_engine.as_ref().and_then(|on| on.agent.as_ref()).is_some_and(|agent| agent.status == "running");
-    let work = known.row.work.as_ref().is_none_or(|work| !work.is_none());
-    let verbs: &[&str] = match known.row.state {
+fn hints(report: &SessionReport) -> Vec<String> {
+    let identity = &report.row.identity;
+    let runs =
+        report.on_engine.as_ref().and_then(|on| on.agent.as_ref()).is_some_and(|agent| agent.status == "running");
+    let work = report.row.work.as_ref().is_none_or(|work| !work.is_none());
+    let verbs: &[&str] = match report.row.state {
         "live" => &["exec"],
         "detached" | "lost" if runs => &["attach", "exec"],
         _ if work => &["resume", "work diff", "cleanup"],
@@ -151,8 +152,8 @@ fn hints(known: &Known) -> Vec<String> {
     verbs.iter().map(|verb| format!("claude-bottle {verb} {identity}")).collect()
 }
 
-fn text(known: &Known) -> String {
-    let row = &known.row;
+fn text(report: &SessionReport) -> String {
+    let row = &report.row;
     let word = |text: &Option<String>| text::visible(text.as_deref().unwrap_or("?"));
     let mut state = format!("{} for {}", row.state, row.age().map_or_else(String::new, render::age));
     if row.why.is_some() {
@@ -161,10 +162,10 @@ fn text(known: &Known) -> String {
     if row.unsettled {
         state.push_str("\nnot settled: its engine did not answer at its end");
     }
-    let place = |place: &Place| match place.files {
+    let usage = |usage: &DiskUsage| match usage.files {
         0 => "none".to_owned(),
-        1 => format!("{} ({})", place.path, render::size(place.bytes)),
-        files => format!("{} ({files} files, {})", place.path, render::size(place.bytes)),
+        1 => format!("{} ({})", usage.path, render::size(usage.bytes)),
+        files => format!("{} ({files} files, {})", usage.path, render::size(usage.bytes)),
     };
     let mut rows = vec![
         ("session", row.identity.clone()),
@@ -172,8 +173,8 @@ fn text(known: &Known) -> String {
         ("agent", format!("{}, in bottle {}, from {}", word(&row.agent), word(&row.bottle), word(&row.cwd))),
         ("engine", word(&row.engine)),
     ];
-    match &known.on_engine {
-        None => rows.push(("", format!("DOES NOT ANSWER: {}", word(&known.engine_error)))),
+    match &report.on_engine {
+        None => rows.push(("", format!("DOES NOT ANSWER: {}", word(&report.engine_error)))),
         Some(on) => rows.extend([
             ("", format!("agent's container: {}", container(on.agent.as_ref()))),
             ("", format!("gate's container: {}", container(on.gate.as_ref()))),
@@ -184,14 +185,14 @@ fn text(known: &Known) -> String {
     if row.rebuilt {
         rows.push(("image", "its own: packages were added while it ran".to_owned()));
     }
-    rows.push(("transcript", place(&known.transcript)));
-    rows.push(("audit", place(&known.audit)));
-    rows.push(("try", known.hints.join("\n")));
+    rows.push(("transcript", usage(&report.transcript)));
+    rows.push(("audit", usage(&report.audit)));
+    rows.push(("try", report.hints.join("\n")));
     let line = |(name, value): (&str, String)| format!("{name:<10} {}\n", value.replace('\n', "\n           "));
     rows.into_iter().map(line).collect()
 }
 
-fn container(of: Option<&Container>) -> String {
+fn container(of: Option<&ContainerReport>) -> String {
     let Some(of) = of else { return "gone".to_owned() };
     let mut text = match of.status.as_str() {
         "exited" => format!("ended with {}", of.exit_code),
@@ -206,7 +207,7 @@ fn container(of: Option<&Container>) -> String {
     format!("{text}\n  image {}", of.image)
 }
 
-fn volume(of: &Volume) -> String {
+fn volume(of: &HomeVolume) -> String {
     match &of.size {
         Some(size) => format!("{} ({} files, {})", of.volume, size.files, render::size(size.bytes)),
         None => of.volume.clone(),

@@ -4,7 +4,7 @@
 mod token;
 
 use super::choice::{Choice, Menu};
-use super::launch::asking_terminal;
+use super::consent::terminal_to_ask_on;
 use crate::cli::InitArgs;
 use crate::exit::Exit;
 use crate::manifest::{self, FILE, Manifest, Proposed};
@@ -37,7 +37,7 @@ pub fn run(asked: &InitArgs) -> Result<Exit> {
     }
     let user = match asked.yes {
         true => User::Defaults,
-        false => User::Asked(asking_terminal("take what is found and the defaults")?, signals::catch()?),
+        false => User::Asked(terminal_to_ask_on("take what is found and the defaults")?, signals::catch()?),
     };
     let home = Home::locate()?.path().to_owned();
     let here = std::env::current_dir().context("the current directory is gone")?;

@@ -3,7 +3,7 @@
 //!
 //! Nothing is changed: a line that is only on the engine stays there.
 
-use super::launch::recorded;
+use super::live::recorded;
 use crate::cli::{ListFormat, LogsArgs};
 use crate::docker::Docker;
 use crate::exit::{EngineErrorKind, Exit};

@@ -1,7 +1,7 @@
 //! `put`: copies a file into a live bottle, written with the agent's own rights. Prints its path inside, to be pasted into
 //! the conversation.
 
-use super::launch::inside;
+use super::live::LiveBottle;
 use super::progress_reader::ProgressReader;
 use crate::cli::PutArgs;
 use crate::docker;
@@ -14,7 +14,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 pub fn run(asked: &PutArgs) -> Result<Exit> {
-    let inside = inside(&asked.identity)?;
+    let bottle = LiveBottle::open(&asked.identity)?;
     let piped = asked.file == Path::new("-");
     let path = match (&asked.path, asked.file.file_name()) {
         (Some(path), _) => path.clone(),
@@ -29,7 +29,7 @@ pub fn run(asked: &PutArgs) -> Result<Exit> {
             Box::new(ProgressReader::new(file, all))
         }
     };
-    let mut stream = inside.docker.stream_with_input(&inside.words("put", &path)?)?;
+    let mut stream = bottle.docker.stream_with_input(&bottle.exec_on_file("put", &path)?)?;
     let mut stdin = stream.child.stdin.take().context("no stdin")?;
     let sent = std::thread::spawn(move || io::copy(&mut source, &mut stdin));
     let mut path_inside = String::new();

@@ -1,8 +1,10 @@
-//! `resume`: new containers on the same home, and the conversation goes on. Where the home is gone, on a new one, from the
-//! transcript.
+//! `resume`: makes new containers on the session's home, and the conversation continues. Where the home is gone, it
+//! continues from the transcript on a new one.
 
-use super::launch::{self, Shown, launch, recorded};
-use super::world::{self, Asking, Subject};
+use super::consent::consent;
+use super::launch::{self, PlanView, launch};
+use super::live::recorded;
+use super::planning::{self, EngineAccess, PlanRequest};
 use crate::cli::ResumeArgs;
 use crate::docker::{Containers, Docker};
 use crate::exit::{EngineError, Exit, UserError};
@@ -21,17 +23,17 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let (folder, old) = recorded(&home, &asked.identity)?;
     let chosen = manifest::load(home.path(), &old.spec.cwd)?.choose(&old.spec.agent)?;
-    let recorded = Docker::new(&old.engine)?;
+    let old_docker = Docker::new(&old.engine)?;
     let here = if asked.here { probe::engine()? } else { old.engine.clone() };
-    let ground = match asked.preview.is_wanted() {
-        // Nobody is asked: a home on another engine is believed to be gone.
-        true if !here.is_same(&old.engine) => Ground::Nothing,
-        true => Ground::Home,
-        false => ground(&recorded, &old, &here)?,
+    let old_home = match asked.preview.is_wanted() {
+        // A dry run asks no engine: a home on another engine counts as gone.
+        true if !here.is_same(&old.engine) => HomeState::Gone,
+        true => HomeState::Present,
+        false => find_home(&old_docker, &old, &here)?,
     };
-    let beginning = match ground {
-        Ground::Home => Beginning::Resume,
-        Ground::Nothing | Ground::Silence => Beginning::Transcript,
+    let beginning = match old_home {
+        HomeState::Present => Beginning::Resume,
+        HomeState::Gone | HomeState::Unreachable => Beginning::Transcript,
     };
     if beginning == Beginning::Transcript && !folder.has_transcript() {
         return Err(UserError::new(format!(
@@ -48,7 +50,7 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
         spec.args.clone_from(&old.spec.args);
     }
     let docker = Docker::new(&here)?;
-    let subject = Subject {
+    let request = PlanRequest {
         home: &home,
         home_id: old.home_id.clone(),
         identity: old.identity.clone(),
@@ -57,49 +59,48 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
         workspace: old.workspace.clone(),
     };
     if asked.preview.is_wanted() {
-        let (plan, gate) = world::plan(subject, &chosen, &spec, Asking::Nobody)?;
-        return launch::print(&Shown::since(&old, &plan), gate.as_ref(), asked.preview.format);
+        let planned = planning::plan(request, &chosen, &spec, EngineAccess::None)?;
+        return launch::print(&PlanView::since(&old, &planned.plan), planned.no_gate.as_ref(), asked.preview.format);
     }
-    let (plan, gate) = world::plan(subject, &chosen, &spec, Asking::Engine(&docker))?;
-    if let Some(missing) = gate {
-        return Err(missing.into());
-    }
-    let consent = launch::consent(&asked.launch, &plan)?;
-    let lock = match ground {
-        Ground::Silence => taken(&folder)?,
-        Ground::Home | Ground::Nothing => rest(&recorded, &folder, &old)?,
+    let plan = planning::plan(request, &chosen, &spec, EngineAccess::Ask(&docker))?.complete()?;
+    let consent = consent(&asked.launch, &plan)?;
+    let lock = match old_home {
+        HomeState::Unreachable => lock_session(&folder)?,
+        HomeState::Present | HomeState::Gone => bring_to_rest(&old_docker, &folder, &old)?,
     };
-    if let Ground::Silence = ground {
-        let (place, identity) = (old.engine.location(), &old.identity);
-        say::line(&format!("left behind on `{place}`, which does not answer: the home of `{identity}`"));
+    if let HomeState::Unreachable = old_home {
+        let (engine, identity) = (old.engine.location(), &old.identity);
+        say::line(&format!("left behind on `{engine}`, which does not answer: the home of `{identity}`"));
     }
-    launch(&docker, &Shown::since(&old, &plan), consent, || Session::reopen(&docker, folder, plan.clone(), lock))
+    launch(&docker, &PlanView::since(&old, &plan), consent, || Session::reopen(&docker, folder, plan.clone(), lock))
 }
 
-/// What a resumed session stands on.
+/// The home of a session that is resumed.
 #[derive(Clone, Copy)]
-enum Ground {
-    Home,
-    /// Its engine answers, and has no home of it.
-    Nothing,
-    /// Its engine does not answer, and it is to go on elsewhere.
-    Silence,
+enum HomeState {
+    Present,
+    /// The session's engine answers, and does not have the home.
+    Gone,
+    /// The session's engine does not answer, and the session is to continue on another one.
+    Unreachable,
 }
 
+/// Looks for the session's home on its engine.
+///
 /// # Errors
-/// `UserError` where a session is to leave a home that is there; the engine's where it does not answer and nobody said
-/// that it may go on elsewhere.
-fn ground(recorded: &Docker, old: &Plan, here: &Engine) -> Result<Ground> {
+/// `UserError` for `--here` while the home is present on another engine; `EngineError` where the session's engine does not
+/// answer and there is no `--here`.
+fn find_home(old_docker: &Docker, old: &Plan, here: &Engine) -> Result<HomeState> {
     let moves = !here.is_same(&old.engine);
-    match recorded.has_volume(&old.volume()) {
+    match old_docker.has_volume(&old.volume()) {
         Ok(true) if moves => {
             Err(UserError::new(format!("the home of `{}` is on `{}`", old.identity, old.engine.location()))
                 .hint("that engine answers: resume it without `--here`")
                 .into())
         }
-        Ok(true) => Ok(Ground::Home),
-        Ok(false) => Ok(Ground::Nothing),
-        Err(_) if moves => Ok(Ground::Silence),
+        Ok(true) => Ok(HomeState::Present),
+        Ok(false) => Ok(HomeState::Gone),
+        Err(_) if moves => Ok(HomeState::Unreachable),
         Err(error) if !probe::engine()?.is_same(&old.engine) => Err(EngineError::new(error.what)
             .hint(format!(
                 "start that engine (`{}`); or go on without its home, from the transcript, on this environment's: \
@@ -112,19 +113,24 @@ fn ground(recorded: &Docker, old: &Plan, here: &Engine) -> Result<Ground> {
     }
 }
 
+/// Takes the session's lock.
+///
 /// # Errors
-/// `UserError` where another process has it.
-fn taken(folder: &Folder) -> Result<Lock> {
+/// `UserError` where another process holds it.
+fn lock_session(folder: &Folder) -> Result<Lock> {
     let busy = || UserError::new(format!("`{}` is live: another process has it", folder.identity));
     Ok(folder.lock()?.ok_or_else(busy)?)
 }
 
-/// The session at rest, ours, and nothing of it on its engine but its home. A lost one is settled first, and so is a kept
-/// one whose end the engine did not answer; one that runs on without an owner is refused.
-fn rest(docker: &Docker, folder: &Folder, old: &Plan) -> Result<Lock> {
+/// Brings the session to rest: locked by this process, and without anything on its engine but its home. A lost or an
+/// unsettled session is settled first.
+///
+/// # Errors
+/// `UserError` where another process holds the session or its agent still runs, and where nothing of it is left.
+fn bring_to_rest(docker: &Docker, folder: &Folder, old: &Plan) -> Result<Lock> {
     let identity = &folder.identity;
     let condition = folder.condition();
-    let lock = taken(folder)?;
+    let lock = lock_session(folder)?;
     let containers = docker.containers_of(old)?;
     let kept = match condition {
         Condition::Kept(kept) => Some(kept),
@@ -142,11 +148,11 @@ fn rest(docker: &Docker, folder: &Folder, old: &Plan) -> Result<Lock> {
     let Outcome::Kept(now) = Session::rescue(docker, folder.clone(), old.clone(), lock)? else {
         return Err(UserError::new(format!("nothing of `{identity}` is left to resume")).into());
     };
-    let lock = taken(folder)?;
+    let lock = lock_session(folder)?;
     if let Some(before) = before {
         folder.set_mark(&Mark::Kept(Kept { why: before.why, ..now }))?;
     }
-    // What could not be copied is in the home, which stays.
+    // Whatever could not be copied out is in the home, which stays.
     docker.remove(old.down().containers())?;
     Ok(lock)
 }

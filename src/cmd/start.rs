@@ -2,8 +2,9 @@
 
 mod choose_agent;
 
-use super::launch::{self, Shown, launch};
-use super::world::{self, Asking, Subject};
+use super::consent::consent;
+use super::launch::{self, PlanView, launch};
+use super::planning::{self, EngineAccess, PlanRequest};
 use crate::cli::{Cwd, StartArgs};
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
@@ -35,19 +36,16 @@ pub fn run(asked: StartArgs) -> Result<Exit> {
     let docker = Docker::new(&engine)?;
     let terminal = asked.preview.terminal();
     let workspace = survey.as_ref().map(|survey| survey.found.clone());
-    let subject = |home_id| Subject { home: &home, home_id, identity, engine, terminal, workspace };
+    let request = |home_id| PlanRequest { home: &home, home_id, identity, engine, terminal, workspace };
     if asked.preview.is_wanted() {
         let home_id = home.id().map_or_else(|| random::word(16), Ok)?;
-        let (plan, gate) = world::plan(subject(home_id), &chosen, &spec, Asking::Nobody)?;
-        return launch::print(&Shown::new(&plan), gate.as_ref(), asked.preview.format);
+        let planned = planning::plan(request(home_id), &chosen, &spec, EngineAccess::None)?;
+        return launch::print(&PlanView::new(&planned.plan), planned.no_gate.as_ref(), asked.preview.format);
     }
-    let subject = subject(home.make_id()?);
-    let (plan, gate) = world::plan(subject, &chosen, &spec, Asking::Engine(&docker))?;
-    if let Some(missing) = gate {
-        return Err(missing.into());
-    }
-    let consent = launch::consent(&asked.launch, &plan)?;
-    launch(&docker, &Shown::new(&plan), consent, || {
+    let request = request(home.make_id()?);
+    let plan = planning::plan(request, &chosen, &spec, EngineAccess::Ask(&docker))?.complete()?;
+    let consent = consent(&asked.launch, &plan)?;
+    launch(&docker, &PlanView::new(&plan), consent, || {
         Session::claim(&docker, &home, plan.clone()).map(|session| session.with_survey(survey))
     })
 }

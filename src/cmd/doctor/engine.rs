@@ -1,7 +1,8 @@
-//! What the engine says: of itself, of images, and of what this home has on it.
+//! Checks of the engine: what it says of itself, its images, and what this home has on it.
 
-use super::{Finding, Scene};
-use crate::cmd::world::{self, Asking};
+use super::{Diagnosis, Surroundings};
+use crate::cmd::planning::{self, EngineAccess};
+use crate::cmd::strays::strays;
 use crate::docker::{Docker, EngineDetails, VolumeSizes};
 use crate::exit::EngineError;
 use crate::facts::{Engine, EngineKind};
@@ -15,38 +16,47 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sys::machine;
 use wire::{GATE_VERSION, rfc3339};
 
-/// For all that is asked of it together.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// For all calls of the engine together.
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 
-const GIB: u64 = 1 << 30;
+/// Free bytes below which images cannot be built.
+const MIN_FREE_BYTES: u64 = 1 << 30;
+/// Free bytes below which space is short.
+const LOW_FREE_BYTES: u64 = 5 << 30;
+
+/// Seconds between both clocks that are worth a note.
+const NOTED_SKEW: f64 = 60.0;
+/// Seconds between both clocks that are a problem.
+const MAX_SKEW: f64 = 600.0;
 
 /// # Errors
-/// The one finding where it does not answer at all.
-pub fn look(scene: &Scene) -> Result<Vec<Finding>, Finding> {
-    let failed = |error| Finding::failed("engine", error);
-    let engine = probe::engine().map_err(|refused| Finding::refused("engine", refused))?;
-    let docker = Docker::new(&engine).map_err(failed)?.with_deadline(Instant::now() + PATIENCE);
-    // The slow one is on its way while the others come and go.
+/// The only diagnosis, where the engine does not answer at all.
+pub fn check(around: &Surroundings) -> Result<Vec<Diagnosis>, Diagnosis> {
+    let failed = |error| Diagnosis::engine_error("engine", error);
+    let engine = probe::engine().map_err(|error| Diagnosis::user_error("engine", error))?;
+    let docker = Docker::new(&engine).map_err(failed)?.with_deadline(Instant::now() + ENGINE_TIMEOUT);
+    // The slow call runs while the others are made.
     let sizes = docker.begin_volume_sizes().map_err(failed)?;
     let before = now();
     let about = docker.details().map_err(failed)?;
     let after = now();
 
-    let mut findings = itself(scene, &engine, &about);
-    findings.extend(clock(&about, before, after));
-    findings.push(gate(&about));
-    findings.extend(images(scene, &docker, &about));
-    findings.extend(room(&about));
-    findings.extend(left(scene, &docker));
-    if let (EngineKind::Docker, Some(id)) = (about.facts.kind, scene.home.id()) {
-        findings.push(volumes(sizes, &id));
+    let mut diagnoses = identity(around, &engine, &about);
+    diagnoses.extend(clock(&about, before, after));
+    diagnoses.push(gate(&about));
+    diagnoses.extend(images(around, &docker, &about));
+    diagnoses.extend(free_space(&about));
+    diagnoses.extend(left_behind(around, &docker));
+    if let (EngineKind::Docker, Some(id)) = (about.facts.kind, around.home.id()) {
+        diagnoses.push(volumes(sizes, &id));
     } else {
         sizes.cancel();
     }
-    Ok(findings)
+    Ok(diagnoses)
 }
 
-fn itself(scene: &Scene, engine: &Engine, about: &EngineDetails) -> Vec<Finding> {
+/// The engine's program, version and processor, its runtime, and the limits that it cannot set.
+fn identity(around: &Surroundings, engine: &Engine, about: &EngineDetails) -> Vec<Diagnosis> {
     let seen = &about.facts;
     let kind = match seen.kind {
         EngineKind::Docker => "docker",
@@ -54,54 +64,55 @@ fn itself(scene: &Scene, engine: &Engine, about: &EngineDetails) -> Vec<Finding>
     };
     let rootless = if about.rootless { ", rootless" } else { "" };
     let place = engine.location();
-    let what = format!("{kind} {} for {}{rootless}, by `{}` ({place})", seen.version, seen.arch, engine.program);
-    let mut findings = vec![match scene.home.known_engine(engine) {
-        // A plan believes what was seen then.
+    let text = format!("{kind} {} for {}{rootless}, by `{}` ({place})", seen.version, seen.arch, engine.program);
+    let mut diagnoses = vec![match around.home.known_engine(engine) {
+        // Plans are made by the facts of the last start.
         Some(old) if old != *seen => {
-            Finding::note("engine", format!("{what}; it was another when it was last looked at"))
+            Diagnosis::note("engine", format!("{text}; it was another when it was last looked at"))
                 .hint("claude-bottle build")
         }
-        _ => Finding::ok("engine", what),
+        _ => Diagnosis::ok("engine", text),
     }];
-    findings.push(match &seen.gvisor {
-        Ok(runtime) => Finding::ok("runtime", format!("gVisor (`{runtime}`)")),
-        Err(why) => Finding::note("runtime", format!("the engine's default: {why}")),
+    diagnoses.push(match &seen.gvisor {
+        Ok(runtime) => Diagnosis::ok("runtime", format!("gVisor (`{runtime}`)")),
+        Err(why) => Diagnosis::note("runtime", format!("the engine's default: {why}")),
     });
     if !about.unlimited.is_empty() {
         let text = format!("the engine cannot limit {}", about.unlimited.join(", "));
-        findings.push(Finding::note("limits", text).hint("docker info"));
+        diagnoses.push(Diagnosis::note("limits", text).hint("docker info"));
     }
-    findings
+    diagnoses
 }
 
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// Certificates are judged by the engine's clock, and leases of tokens end by it.
-fn clock(about: &EngineDetails, before: f64, after: f64) -> Option<Finding> {
+/// Compares the clocks: certificates and leases of tokens are judged by the engine's. `before`, `after`: this machine's time
+/// around the call, Unix seconds.
+fn clock(about: &EngineDetails, before: f64, after: f64) -> Option<Diagnosis> {
     let theirs = rfc3339(about.clock.as_deref()?)?;
-    // It was read at some moment of the call.
+    // The engine read its clock at some moment of the call.
     let (skew, how) = if theirs > after { (theirs - after, "ahead of") } else { (before - theirs, "behind") };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let words = || format!("the engine's is {} {how} this machine's", render::age(skew as u64));
     let hint = "set the clock of the one that is wrong (`timedatectl set-ntp true`)";
     Some(match skew {
-        60.0.. if skew >= 600.0 => Finding::problem("clock", words()).hint(hint),
-        60.0.. => Finding::note("clock", words()).hint(hint),
-        _ => Finding::ok("clock", "the engine's is this machine's"),
+        MAX_SKEW.. => Diagnosis::problem("clock", words()).hint(hint),
+        NOTED_SKEW.. => Diagnosis::note("clock", words()).hint(hint),
+        _ => Diagnosis::ok("clock", "the engine's is this machine's"),
     })
 }
 
 /// Is the gate's program there, of this version, and for the engine's processor?
-fn gate(about: &EngineDetails) -> Finding {
+fn gate(about: &EngineDetails) -> Diagnosis {
     let arch = &about.facts.arch;
     let binary = match probe::gate_binary(arch) {
         Ok(binary) => binary,
-        Err(refused) => return Finding::refused("gate", refused),
+        Err(error) => return Diagnosis::user_error("gate", error),
     };
     let path = binary.path.display();
-    let problem = |what: String| Finding::problem("gate", format!("`{path}` is {what}")).hint("make build");
+    let problem = |what: String| Diagnosis::problem("gate", format!("`{path}` is {what}")).hint("make build");
     let bytes = fs::read(&binary.path).unwrap_or_default();
     match Processor::of(&binary.path).ok().flatten().map(Processor::name) {
         None => problem("no program for Linux".to_owned()),
@@ -109,88 +120,89 @@ fn gate(about: &EngineDetails) -> Finding {
         Some(_) if !bytes.windows(GATE_VERSION.len()).any(|part| part == GATE_VERSION.as_bytes()) => {
             problem("of another version than this program".to_owned())
         }
-        Some(_) => Finding::ok("gate", format!("`{path}`")),
+        Some(_) => Diagnosis::ok("gate", format!("`{path}`")),
     }
 }
 
-fn images(scene: &Scene, docker: &Docker, about: &EngineDetails) -> Vec<Finding> {
+/// The images that are missing.
+fn images(around: &Surroundings, docker: &Docker, about: &EngineDetails) -> Vec<Diagnosis> {
     let mut missing = BTreeSet::new();
-    let mut findings = Vec::new();
-    for chosen in bottles(scene.manifest.as_ref().ok()) {
-        match world::of_images((docker, Asking::Known(docker, &about.facts)), &scene.home, &chosen) {
+    let mut diagnoses = Vec::new();
+    for chosen in bottles(around.manifest.as_ref().ok()) {
+        match planning::plan_images(&around.home, &chosen, docker.engine(), EngineAccess::Known(docker, &about.facts)) {
             Ok(plan) => missing.extend(plan.images.builds.into_iter().map(|build| build.tag)),
             Err(error) => match error.downcast::<EngineError>() {
-                Ok(error) => findings.push(Finding::failed("images", error)),
-                // What the manifest lacks is told of its agents, and the gate's program has a line of its own.
-                Err(_) => return findings,
+                Ok(error) => diagnoses.push(Diagnosis::engine_error("images", error)),
+                // Errors of the manifest and of the gate's program have diagnoses of their own.
+                Err(_) => return diagnoses,
             },
         }
     }
-    if missing.is_empty() && findings.is_empty() {
-        findings.push(Finding::ok("images", "all are built"));
+    if missing.is_empty() && diagnoses.is_empty() {
+        diagnoses.push(Diagnosis::ok("images", "all are built"));
     } else if !missing.is_empty() {
         let names: Vec<String> = missing.iter().map(|tag| format!("`{tag}`")).collect();
         let text = format!("built at the first start: {}", names.join(", "));
-        findings.push(Finding::note("images", text).hint("claude-bottle build"));
+        diagnoses.push(Diagnosis::note("images", text).hint("claude-bottle build"));
     }
-    findings
+    diagnoses
 }
 
-/// One agent of each bottle; the plain one where there is none.
+/// One agent of each bottle; Claude Code alone where there is no bottle.
 fn bottles(manifest: Option<&Manifest>) -> Vec<Chosen> {
     let agents = manifest.map(Manifest::agents).unwrap_or_default();
     let chosen = agents.into_iter().filter_map(|agent| manifest?.choose(agent).ok());
-    let mut told = BTreeSet::new();
-    let mut bottles: Vec<Chosen> = chosen.filter(|chosen| told.insert(chosen.bottle.name.clone())).collect();
+    let mut seen = BTreeSet::new();
+    let mut bottles: Vec<Chosen> = chosen.filter(|chosen| seen.insert(chosen.bottle.name.clone())).collect();
     if bottles.is_empty() {
         bottles.push(Chosen::plain());
     }
     bottles
 }
 
-/// Free on the disk that images and volumes are on, where that is a disk of this machine.
-fn room(about: &EngineDetails) -> Option<Finding> {
+/// Free bytes of the disk that images and volumes are on, where that is a disk of this machine.
+fn free_space(about: &EngineDetails) -> Option<Diagnosis> {
     let root = about.root.as_deref()?;
     if about.machine != machine::host_and_kernel() {
-        return Some(Finding::ok("disk", "not known: the engine is on another machine"));
+        return Some(Diagnosis::ok("disk", "not known: the engine is on another machine"));
     }
     let free = machine::free_bytes(existing(root))?;
     let text = format!("{} free at `{}`", render::size(free), root.display());
     Some(match free {
-        ..GIB => Finding::problem("disk", text).hint("docker system df"),
-        GIB..=5_368_709_119 => Finding::note("disk", text).hint("docker system df"),
-        _ => Finding::ok("disk", text),
+        ..MIN_FREE_BYTES => Diagnosis::problem("disk", text).hint("docker system df"),
+        MIN_FREE_BYTES..LOW_FREE_BYTES => Diagnosis::note("disk", text).hint("docker system df"),
+        _ => Diagnosis::ok("disk", text),
     })
 }
 
-/// The nearest folder that this user may look at.
+/// The nearest folder above `path` that exists and that this user may read.
 fn existing(path: &Path) -> &Path {
     path.ancestors().find(|path| path.exists()).unwrap_or(path)
 }
 
-/// What nobody has any more.
-fn left(scene: &Scene, docker: &Docker) -> Vec<Finding> {
-    if scene.home.id().is_none() {
+/// What is on the engine and belongs to no session.
+fn left_behind(around: &Surroundings, docker: &Docker) -> Vec<Diagnosis> {
+    if around.home.id().is_none() {
         return Vec::new();
     }
-    match world::strays(docker, &scene.home) {
-        Ok(strays) if strays.is_empty() => vec![Finding::ok("left", "nothing on the engine that no session names")],
-        Ok(strays) => {
-            let note = |stray| Finding::note("left", format!("{stray}")).hint("claude-bottle cleanup");
-            strays.iter().map(note).collect()
+    match strays(docker, &around.home) {
+        Ok(found) if found.is_empty() => vec![Diagnosis::ok("left", "nothing on the engine that no session names")],
+        Ok(found) => {
+            let note = |stray| Diagnosis::note("left", format!("{stray}")).hint("claude-bottle cleanup");
+            found.iter().map(note).collect()
         }
-        Err(error) => vec![Finding::failed("left", error)],
+        Err(error) => vec![Diagnosis::engine_error("left", error)],
     }
 }
 
 /// The homes of this home's sessions, with their sizes.
-fn volumes(sizes: VolumeSizes, id: &str) -> Finding {
+fn volumes(sizes: VolumeSizes, id: &str) -> Diagnosis {
     let all = match sizes.finish() {
         Ok(volumes) => volumes,
-        Err(error) => return Finding::note("volumes", format!("sizes are not known: {}", error.what)),
+        Err(error) => return Diagnosis::note("volumes", format!("sizes are not known: {}", error.what)),
     };
     let label = format!("claude-bottle.home={id}");
-    let mine = all.iter().filter(|volume| volume.labels.split(',').any(|one| one == label));
+    let mine = all.iter().filter(|volume| volume.labels.split(',').any(|word| word == label));
     let shown: Vec<String> = mine.map(|volume| format!("`{}` {}", volume.name, volume.size)).collect();
-    Finding::ok("volumes", if shown.is_empty() { "none".to_owned() } else { shown.join(", ") })
+    Diagnosis::ok("volumes", if shown.is_empty() { "none".to_owned() } else { shown.join(", ") })
 }

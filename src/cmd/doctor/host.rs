@@ -1,8 +1,8 @@
-//! What this machine has: manifest, variables, files, programs, the state's folder.
+//! Checks of this machine: manifest, variables, files, programs, the state's folder.
 
-use super::{Finding, Scene};
+use super::{Diagnosis, Surroundings};
 use crate::cli::VARIABLES;
-use crate::cmd::world;
+use crate::cmd::planning;
 use crate::exit::UserError;
 use crate::git::Git;
 use crate::manifest::Manifest;
@@ -16,66 +16,66 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub fn look(scene: &Scene) -> Vec<Finding> {
-    // What every agent would stumble over comes first.
-    let mut findings = environment();
-    findings.push(roots());
-    findings.extend(match &scene.manifest {
-        Ok(manifest) => of_manifest(scene, manifest),
-        Err(refused) => vec![Finding::refused("manifest", refused.clone())],
+pub fn check(around: &Surroundings) -> Vec<Diagnosis> {
+    // Problems of every agent come first.
+    let mut diagnoses = environment();
+    diagnoses.push(roots());
+    diagnoses.extend(match &around.manifest {
+        Ok(manifest) => manifest_and_agents(around, manifest),
+        Err(error) => vec![Diagnosis::user_error("manifest", error.clone())],
     });
-    findings.extend(sessions(scene));
-    findings.push(state(scene));
-    findings.extend(leftovers(scene));
-    findings.push(git());
-    findings.extend(shell());
-    findings
+    diagnoses.extend(sessions(around));
+    diagnoses.push(state_folder(around));
+    diagnoses.extend(leftovers(around));
+    diagnoses.push(git());
+    diagnoses.extend(shell());
+    diagnoses
 }
 
-/// `1 agent`, `2 agents`
+/// A count with its noun, as in `1 agent`, `2 agents`.
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Agents, and what each needs of this machine.
-fn of_manifest(scene: &Scene, manifest: &Manifest) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// The manifest's errors, its agents, and what each needs of this machine.
+fn manifest_and_agents(around: &Surroundings, manifest: &Manifest) -> Vec<Diagnosis> {
+    let mut diagnoses = Vec::new();
     for fault in manifest.sources().iter().flat_map(|(_, file)| manifest.faults_in(file)) {
-        findings.push(Finding::refused("manifest", fault));
+        diagnoses.push(Diagnosis::user_error("manifest", fault));
     }
-    if findings.is_empty() {
+    if diagnoses.is_empty() {
         let (agents, bottles) = (manifest.agents().len(), manifest.bottles().len());
         let text = format!("{} in {}", counted(agents, "agent"), counted(bottles, "bottle"));
-        findings.push(match agents {
-            0 => Finding::problem("manifest", "no agent is defined").hint("claude-bottle edit"),
-            _ => Finding::ok("manifest", text),
+        diagnoses.push(match agents {
+            0 => Diagnosis::problem("manifest", "no agent is defined").hint("claude-bottle edit"),
+            _ => Diagnosis::ok("manifest", text),
         });
     }
     let mut needs = Needs::new();
     for name in manifest.agents() {
         let Ok(chosen) = manifest.choose(name) else { continue };
-        match world::unasked(&scene.home, &chosen) {
+        match planning::plan_offline(&around.home, &chosen) {
             Ok(plan) => {
                 for source in plan.values.into_values() {
                     needs.entry(source).or_default().insert(name);
                 }
             }
-            Err(error) => findings.push(match error.downcast::<UserError>() {
-                Ok(refused) => Finding::refused("agents", refused),
-                Err(error) => Finding::problem("agents", format!("{error:#}")),
+            Err(error) => diagnoses.push(match error.downcast::<UserError>() {
+                Ok(error) => Diagnosis::user_error("agents", error),
+                Err(error) => Diagnosis::problem("agents", format!("{error:#}")),
             }),
         }
     }
-    findings.extend(lacking(&needs));
-    findings
+    diagnoses.extend(missing_values(&needs));
+    diagnoses
 }
 
-/// Where a value comes from, and the agents that want it.
+/// The sources of values, each with the agents that need it.
 type Needs<'a> = BTreeMap<Source, BTreeSet<&'a str>>;
 
-/// What is not there of what agents need; no value is looked at.
-fn lacking(needs: &Needs) -> Vec<Finding> {
-    let lack = |source: &Source| match source {
+/// The sources that are missing. No value is read.
+fn missing_values(needs: &Needs) -> Vec<Diagnosis> {
+    let missing = |source: &Source| match source {
         Source::Env(name) => secrets::is_there(name).err(),
         Source::Command(argv) if !probe::is_on_path(&argv[0]) => {
             Some(UserError::new(format!("no program `{}`, which prints a token", argv[0])))
@@ -85,48 +85,48 @@ fn lacking(needs: &Needs) -> Vec<Finding> {
         }
         Source::Command(_) | Source::Ask(_) => None,
     };
-    let mut findings = Vec::new();
+    let mut diagnoses = Vec::new();
     for (source, agents) in needs {
-        if let Some(refused) = lack(source) {
+        if let Some(error) = missing(source) {
             let agents: Vec<String> = agents.iter().map(|agent| format!("`{agent}`")).collect();
-            let text = format!("{}, for {}", refused.what, agents.join(", "));
-            findings.push(Finding { hint: refused.hint, ..Finding::problem("values", text) });
+            let text = format!("{}, for {}", error.what, agents.join(", "));
+            diagnoses.push(Diagnosis { hint: error.hint, ..Diagnosis::problem("values", text) });
         }
     }
-    if findings.is_empty() {
-        findings.push(Finding::ok("values", "whatever agents need of this machine is there"));
+    if diagnoses.is_empty() {
+        diagnoses.push(Diagnosis::ok("values", "whatever agents need of this machine is there"));
     }
-    findings
+    diagnoses
 }
 
-/// The roots that the gate trusts, as it will read them.
-fn roots() -> Finding {
+/// The root certificates that the gate trusts, read as it will read them.
+fn roots() -> Diagnosis {
     let path = match probe::roots() {
         Ok(path) => path,
-        Err(refused) => return Finding::refused("roots", refused),
+        Err(error) => return Diagnosis::user_error("roots", error),
     };
     let shown = path.display();
     match fs::read(&path) {
-        Err(error) => Finding::problem("roots", format!("cannot read `{shown}`: {error}")),
-        // What stands between certificates may be in any encoding.
+        Err(error) => Diagnosis::problem("roots", format!("cannot read `{shown}`: {error}")),
+        // Comments between certificates may be in any encoding.
         Ok(bytes) => match String::from_utf8_lossy(&bytes).matches("-----BEGIN CERTIFICATE-----").count() {
-            0 => Finding::problem("roots", format!("no certificate in `{shown}`")),
-            count => Finding::ok("roots", format!("{} in `{shown}`", counted(count, "certificate"))),
+            0 => Diagnosis::problem("roots", format!("no certificate in `{shown}`")),
+            count => Diagnosis::ok("roots", format!("{} in `{shown}`", counted(count, "certificate"))),
         },
     }
 }
 
-/// How many there are; and those whose program was killed.
-fn sessions(scene: &Scene) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// How many sessions there are, and which are lost or unsettled.
+fn sessions(around: &Surroundings) -> Vec<Diagnosis> {
+    let mut diagnoses = Vec::new();
     let [mut live, mut detached, mut kept] = [0; 3];
-    for folder in scene.home.folders() {
+    for folder in around.home.folders() {
         let identity = &folder.identity;
         let why = match folder.condition() {
             Condition::Kept(rest) if rest.unsettled => "is not settled: its engine did not answer at its end",
             Condition::Lost => "is lost: the program that had it was killed",
-            at_ease => {
-                match at_ease {
+            in_order => {
+                match in_order {
                     Condition::Live => live += 1,
                     Condition::Detached => detached += 1,
                     _ => kept += 1,
@@ -134,37 +134,37 @@ fn sessions(scene: &Scene) -> Vec<Finding> {
                 continue;
             }
         };
-        let note = Finding::note("sessions", format!("`{identity}` {why}"));
-        findings.push(note.hint(format!("claude-bottle resume {identity}")));
+        let note = Diagnosis::note("sessions", format!("`{identity}` {why}"));
+        diagnoses.push(note.hint(format!("claude-bottle resume {identity}")));
     }
-    findings.insert(0, Finding::ok("sessions", format!("{live} live, {detached} detached, {kept} kept")));
-    findings
+    diagnoses.insert(0, Diagnosis::ok("sessions", format!("{live} live, {detached} detached, {kept} kept")));
+    diagnoses
 }
 
-/// Transcripts and trails lie in it: it is its owner's alone.
-fn state(scene: &Scene) -> Finding {
-    let path = scene.home.path();
+/// The folder of the state, which no other user may read: transcripts and audit trails are in it.
+fn state_folder(around: &Surroundings) -> Diagnosis {
+    let path = around.home.path();
     let shown = path.display();
     match fs::metadata(path) {
-        Err(_) => Finding::ok("state", format!("`{shown}` is made by the first start")),
-        Ok(meta) if !meta.is_dir() => Finding::problem("state", format!("`{shown}` is not a folder")),
+        Err(_) => Diagnosis::ok("state", format!("`{shown}` is made by the first start")),
+        Ok(meta) if !meta.is_dir() => Diagnosis::problem("state", format!("`{shown}` is not a folder")),
         Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
-            Finding::note("state", format!("others of this machine may look into `{shown}`"))
+            Diagnosis::note("state", format!("others of this machine may look into `{shown}`"))
                 .hint(format!("chmod 700 {shown}"))
         }
         Ok(meta) if meta.uid() != nix::unistd::geteuid().as_raw() => {
-            Finding::problem("state", format!("`{shown}` is another user's"))
+            Diagnosis::problem("state", format!("`{shown}` is another user's"))
         }
-        Ok(_) => Finding::ok("state", format!("`{shown}` is yours alone")),
+        Ok(_) => Diagnosis::ok("state", format!("`{shown}` is yours alone")),
     }
 }
 
-/// Files that a killed program left: older than anything that is under way.
-fn leftovers(scene: &Scene) -> Vec<Finding> {
-    const OLD: Duration = Duration::from_secs(3600);
+/// Temporary files of killed programs: older than any that may be in use.
+fn leftovers(around: &Surroundings) -> Vec<Diagnosis> {
+    const MIN_AGE: Duration = Duration::from_secs(3600);
     let mine = |path: &PathBuf| {
         let meta = path.symlink_metadata().ok();
-        let old = |meta: &fs::Metadata| meta.modified().ok()?.elapsed().ok().map(|age| age > OLD);
+        let old = |meta: &fs::Metadata| meta.modified().ok()?.elapsed().ok().map(|age| age > MIN_AGE);
         meta.is_some_and(|meta| meta.uid() == nix::unistd::geteuid().as_raw() && old(&meta) == Some(true))
     };
     let found = |folder: &Path, begins: &[&str]| -> Vec<PathBuf> {
@@ -172,41 +172,42 @@ fn leftovers(scene: &Scene) -> Vec<Finding> {
         let named = entries.filter(|entry| begins.iter().any(|b| entry.file_name().to_string_lossy().starts_with(b)));
         named.map(|entry| entry.path()).filter(mine).collect()
     };
-    let mut paths = found(scene.home.path(), &[".tmp", DRAFT_PREFIX]);
+    let mut paths = found(around.home.path(), &[".tmp", DRAFT_PREFIX]);
     paths.extend(found(&std::env::temp_dir(), &["claude-bottle-build-"]));
     paths.sort();
     let note = |path: &PathBuf| {
         let text = format!("`{}` was left behind by a program that was killed: look into it", path.display());
-        Finding::note("leftovers", text).hint(format!("rm -r {}", path.display()))
+        Diagnosis::note("leftovers", text).hint(format!("rm -r {}", path.display()))
     };
     paths.iter().map(note).collect()
 }
 
-/// Variables of ours that say what they should not, or that nobody reads.
-fn environment() -> Vec<Finding> {
-    let mut findings = Vec::new();
-    findings.extend(probe::detach_keys().err().map(|refused| Finding::refused("environment", refused)));
+/// Variables of claude-bottle with a wrong value, or with a name that no part of it reads.
+fn environment() -> Vec<Diagnosis> {
+    let mut diagnoses = Vec::new();
+    diagnoses.extend(probe::detach_keys().err().map(|error| Diagnosis::user_error("environment", error)));
     let known = || VARIABLES.iter().flat_map(|variable| variable.names.iter().copied());
-    let ours = |name: &String| name.starts_with("CLAUDE_BOTTLE_") && !known().any(|one| one == name);
+    let ours = |name: &String| name.starts_with("CLAUDE_BOTTLE_") && !known().any(|known| known == name);
     for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours) {
-        let refused = UserError::new(format!("`{name}` is set, and nobody reads it")).meant(&name, known());
-        findings.push(Finding { hint: refused.hint, ..Finding::note("environment", refused.what) });
+        let error = UserError::new(format!("`{name}` is set, and nobody reads it")).meant(&name, known());
+        diagnoses.push(Diagnosis { hint: error.hint, ..Diagnosis::note("environment", error.what) });
     }
-    findings
+    diagnoses
 }
 
-fn git() -> Finding {
+/// Is git there?
+fn git() -> Diagnosis {
     match Git::new(Path::new("/")).args(["--version"]).run(Vec::new()) {
-        Ok(said) => Finding::ok("git", String::from_utf8_lossy(&said.stdout).trim()),
-        Err(refused) => {
-            let text = format!("{}: `start --cwd` of a repository and `work` need it", refused.what);
-            Finding { hint: refused.hint, ..Finding::note("git", text) }
+        Ok(said) => Diagnosis::ok("git", String::from_utf8_lossy(&said.stdout).trim()),
+        Err(error) => {
+            let text = format!("{}: `start --cwd` of a repository and `work` need it", error.what);
+            Diagnosis { hint: error.hint, ..Diagnosis::note("git", text) }
         }
     }
 }
 
-/// Does the user's shell read what `shell` prints?
-fn shell() -> Option<Finding> {
+/// Does the start file of the user's shell evaluate `claude-bottle shell`?
+fn shell() -> Option<Diagnosis> {
     let shell = PathBuf::from(probe::variable("SHELL")?);
     let home = dirs::home_dir()?;
     let zsh = probe::variable("ZDOTDIR").map_or(home.clone(), PathBuf::from);
@@ -218,8 +219,8 @@ fn shell() -> Option<Finding> {
     };
     let shown = file.display();
     Some(match fs::read_to_string(&file).is_ok_and(|text| text.contains("claude-bottle shell")) {
-        true => Finding::ok("shell", format!("`{shown}` brings completions and the prompt")),
-        false => Finding::note("shell", format!("no completions and no prompt by `{shown}`"))
+        true => Diagnosis::ok("shell", format!("`{shown}` brings completions and the prompt")),
+        false => Diagnosis::note("shell", format!("no completions and no prompt by `{shown}`"))
             .hint(format!("add to it: {line}")),
     })
 }

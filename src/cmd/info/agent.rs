@@ -1,7 +1,8 @@
-//! `info AGENT`: what an agent would be started as, what it needs of this machine, and its sessions. No engine is asked.
+//! `info AGENT`: shows the plan by which an agent would be started, what it needs of this machine, and its sessions. No
+//! engine is asked.
 
 use crate::cli::{InfoArgs, ListFormat};
-use crate::cmd::world;
+use crate::cmd::planning;
 use crate::exit::{Exit, UserError};
 use crate::manifest::{self, Manifest};
 use crate::plan::{Origin, PROXY_VARIABLE, Plan, Source};
@@ -15,13 +16,13 @@ use policy::Policy;
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Known<'a> {
+struct AgentReport<'a> {
     agent: &'a str,
     #[serde(flatten)]
     origin: &'a Origin,
     command: &'a [String],
     bottle: &'a str,
-    /// The bottles it takes over from, nearest first.
+    /// The bottles that its bottle inherits from, nearest first.
     extends: &'a [String],
     /// `default`, a name or a Dockerfile.
     image: &'a str,
@@ -45,14 +46,14 @@ pub fn run(home: &Home, asked: &InfoArgs) -> Result<Exit> {
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let manifest = manifest::load(home.path(), &cwd)?;
     if manifest.location(&asked.name).is_err() {
-        return Err(unknown(home, &manifest, &asked.name).into());
+        return Err(unknown_name(home, &manifest, &asked.name).into());
     }
     let chosen = manifest.choose(&asked.name)?;
-    let plan = world::unasked(home, &chosen)?;
+    let plan = planning::plan_offline(home, &chosen)?;
     let folders = home.folders();
     let rows = folders.iter().filter(|folder| folder.identity.starts_with(&asked.name)).map(Overview::read);
     let sessions: Vec<Overview> = rows.filter(|row| row.agent.as_ref() == Some(&asked.name)).collect();
-    let known = Known {
+    let report = AgentReport {
         agent: &asked.name,
         origin: &plan.origin,
         command: &plan.go.command,
@@ -65,23 +66,25 @@ pub fn run(home: &Home, asked: &InfoArgs) -> Result<Exit> {
         hints: ["start", "start --dry-run", "edit"].map(|verb| format!("claude-bottle {verb} {}", asked.name)).into(),
     };
     match asked.format {
-        ListFormat::Json => say::json(&known)?,
-        ListFormat::Text => say::out(&text(&known, &plan))?,
+        ListFormat::Json => say::json(&report)?,
+        ListFormat::Text => say::out(&text(&report, &plan))?,
     }
     Ok(Exit::OK)
 }
 
-fn unknown(home: &Home, manifest: &Manifest, name: &str) -> UserError {
+/// The error for a name that is neither a session nor an agent.
+fn unknown_name(home: &Home, manifest: &Manifest, name: &str) -> UserError {
     let folders = home.folders();
     let sessions = folders.iter().map(|folder| folder.identity.as_str());
-    let refused = UserError::new(format!("no session and no agent `{}`", text::one_line(name)));
-    refused.hint("`claude-bottle list` shows the sessions").meant(name, sessions.chain(manifest.agents()))
+    let error = UserError::new(format!("no session and no agent `{}`", text::one_line(name)));
+    error.hint("`claude-bottle list` shows the sessions").meant(name, sessions.chain(manifest.agents()))
 }
 
+/// What a start takes from this machine, without repetitions.
 fn needs(plan: &Plan) -> Vec<Need> {
     let mut sources: Vec<&Source> = Vec::new();
     for source in plan.values.values() {
-        if !is_the_hosts(source) && !sources.contains(&source) {
+        if !is_of_host(source) && !sources.contains(&source) {
             sources.push(source);
         }
     }
@@ -94,15 +97,15 @@ fn needs(plan: &Plan) -> Vec<Need> {
     sources.into_iter().filter_map(need).collect()
 }
 
-/// Not asked for by the manifest.
-fn is_the_hosts(source: &Source) -> bool {
+/// Is it a value of the host's own, which no manifest asked for?
+fn is_of_host(source: &Source) -> bool {
     matches!(source, Source::Env(name) if name == PROXY_VARIABLE)
 }
 
-fn text(known: &Known, plan: &Plan) -> String {
+fn text(report: &AgentReport, plan: &Plan) -> String {
     let mut more = Vec::new();
-    if !known.extends.is_empty() {
-        more.push(("extends", known.extends.join(", ")));
+    if !report.extends.is_empty() {
+        more.push(("extends", report.extends.join(", ")));
     }
     let need = |need: &Need| match need {
         Need::Env { name, set: true } => format!("{name}, which is set"),
@@ -113,11 +116,11 @@ fn text(known: &Known, plan: &Plan) -> String {
         Need::Ask { text } => format!("an answer: {text}"),
     };
     let lines = |lines: Vec<String>, none: &str| if lines.is_empty() { none.to_owned() } else { lines.join("\n") };
-    more.push(("needs", lines(known.needs.iter().map(need).collect(), "nothing of this machine")));
+    more.push(("needs", lines(report.needs.iter().map(need).collect(), "nothing of this machine")));
     let session = |row: &Overview| {
         format!("{} ({} for {})", row.identity, row.state, row.age().map_or_else(String::new, render::age))
     };
-    more.push(("sessions", lines(known.sessions.iter().map(session).collect(), "none")));
-    more.push(("try", known.hints.join("\n")));
+    more.push(("sessions", lines(report.sessions.iter().map(session).collect(), "none")));
+    more.push(("try", report.hints.join("\n")));
     render::about(plan, more)
 }

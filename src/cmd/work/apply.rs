@@ -90,7 +90,9 @@ impl Patch {
     fn changed_paths(&self) -> Result<Vec<String>> {
         let said = self.git_apply(&["--numstat".to_owned(), "-z".to_owned()])?;
         if !said.is_success() {
-            return Err(UserError::new(format!("the changes cannot be read: {}", text::visible(said.error_line()))).into());
+            return Err(
+                UserError::new(format!("the changes cannot be read: {}", text::visible(said.error_line()))).into()
+            );
         }
         let path = |field: &[u8]| {
             let text = String::from_utf8(field.to_vec()).ok()?;
@@ -104,7 +106,8 @@ impl Patch {
     /// `UserError` where the repository here lacks the commit that the changes are made on.
     fn check_base(&self, identity: &str) -> Result<()> {
         let Some(base) = &self.base else { return Ok(()) };
-        let known = Git::new(&self.repository).args(["cat-file", "-e", &format!("{base}^{{commit}}")]).run(Vec::new())?;
+        let known =
+            Git::new(&self.repository).args(["cat-file", "-e", &format!("{base}^{{commit}}")]).run(Vec::new())?;
         match known.is_success() {
             true => Ok(()),
             false => Err(UserError::new(format!(

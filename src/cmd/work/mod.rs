@@ -7,7 +7,7 @@ mod fetch;
 mod autorun;
 
 use super::home_reader::HomeReader;
-use super::launch::recorded;
+use super::live::recorded;
 use crate::cli::{WorkArgs, WorkVerb};
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};

@@ -1,0 +1,40 @@
+//! Consent, before anything is made or removed: `--yes`, or a terminal to ask on.
+
+use crate::cli::LaunchArgs;
+use crate::exit::UserError;
+use crate::plan::Plan;
+use sys::tty::Tty;
+
+/// The user's consent to a launch.
+pub enum Consent {
+    Given,
+    /// It is asked for on this terminal.
+    Ask(Tty),
+}
+
+/// # Errors
+/// `UserError` without a terminal to ask on, and where `--yes` does not count.
+pub fn consent(launch: &LaunchArgs, plan: &Plan) -> Result<Consent, UserError> {
+    if launch.yes {
+        return match &plan.origin.hides {
+            Some(hidden) => Err(UserError::new(format!(
+                "`--yes` does not launch agent `{}` of this directory, which hides your own ({hidden})",
+                plan.spec.agent
+            ))
+            .hint("rename one of them, or leave `--yes` away and look at the plan")),
+            None => Ok(Consent::Given),
+        };
+    }
+    terminal_to_ask_on("launch").map(Consent::Ask)
+}
+
+/// The terminal for a question that `--yes` would have answered. `verb`: what `--yes` does without the question.
+///
+/// # Errors
+/// `UserError` without a terminal.
+pub fn terminal_to_ask_on(verb: &str) -> Result<Tty, UserError> {
+    Tty::open().ok_or_else(|| {
+        UserError::new("no terminal to ask on, and no `--yes`")
+            .hint(format!("add `--yes` to {verb} without the question"))
+    })
+}

@@ -1,0 +1,78 @@
+//! A session that exists, and a bottle that runs: what every verb on one of them begins with.
+
+use crate::docker::Docker;
+use crate::exit::UserError;
+use crate::plan::{Args, Plan};
+use crate::state::{Condition, Folder, Home};
+use anyhow::Result;
+use std::path::Path;
+
+/// The folder and the plan of a session.
+///
+/// # Errors
+/// `UserError` for an unknown session, and for a plan that cannot be read.
+pub fn recorded(home: &Home, identity: &str) -> Result<(Folder, Plan)> {
+    let folder = home.known(identity)?;
+    let plan = folder.plan()?;
+    Ok((folder, plan))
+}
+
+/// The error for a kept session, in which nothing can be done.
+pub fn not_running(identity: &str, why: &str) -> UserError {
+    UserError::new(format!("`{identity}` does not run: {why}")).hint(format!("claude-bottle resume {identity}"))
+}
+
+/// A bottle that runs.
+pub struct LiveBottle {
+    pub docker: Docker,
+    pub folder: Folder,
+    plan: Plan,
+}
+
+impl LiveBottle {
+    /// # Errors
+    /// `UserError` for a session that does not run.
+    pub fn open(identity: &str) -> Result<LiveBottle> {
+        let (folder, plan) = recorded(&Home::locate()?, identity)?;
+        let docker = Docker::new(&plan.engine)?;
+        match folder.condition() {
+            Condition::Live => {}
+            Condition::Kept(rest) if !rest.unsettled => return Err(not_running(identity, &rest.why).into()),
+            // No owner would have recorded its end, and the exit code with which the engine's program reports that could
+            // be a command's own.
+            Condition::Detached | Condition::Lost | Condition::Kept(_) => check_running(&docker, &plan)?,
+        }
+        Ok(LiveBottle { docker, folder, plan })
+    }
+
+    /// # Errors
+    /// `UserError` where it has ended since.
+    pub fn check_running(&self) -> Result<()> {
+        check_running(&self.docker, &self.plan)
+    }
+
+    /// The arguments that run `init` inside, with these words; `flags` are those of the engine's `exec`.
+    pub fn exec(&self, flags: &str, words: &[&str]) -> Args {
+        self.plan.exec(flags, words)
+    }
+
+    /// The arguments that run a verb of `init` on one file inside.
+    ///
+    /// # Errors
+    /// `UserError` for a path that is not UTF-8.
+    pub fn exec_on_file(&self, verb: &str, path: &Path) -> Result<Args, UserError> {
+        let text = path.to_str().ok_or_else(|| UserError::new(format!("`{}` is not UTF-8", path.display())))?;
+        Ok(self.exec("-i", &[verb, text]))
+    }
+}
+
+/// # Errors
+/// `UserError` where the session's agent does not run any more.
+pub fn check_running(docker: &Docker, plan: &Plan) -> Result<()> {
+    match docker.is_running(&plan.agent_container())? {
+        true => Ok(()),
+        false => Err(UserError::new(format!("`{}` does not run any more", plan.identity))
+            .hint(format!("claude-bottle resume {}", plan.identity))
+            .into()),
+    }
+}

@@ -1,0 +1,146 @@
+//! Plans of launches: the facts are probed, the host's first, then the engine's where it may be asked.
+
+use crate::docker::Docker;
+use crate::exit::UserError;
+use crate::facts::{Engine, EngineFacts, Facts, ImageFacts, NetworkFacts, Proxy, Terminal, Workspace};
+use crate::manifest::{Chosen, Image};
+use crate::plan::{self, Plan};
+use crate::probe;
+use crate::spec::{Beginning, Mode, Spec};
+use crate::state::Home;
+use anyhow::Result;
+
+/// May the engine be asked? A dry run never asks it.
+#[derive(Clone, Copy)]
+pub enum EngineAccess<'a> {
+    None,
+    /// Yes, and what it says of itself is remembered on disk.
+    Ask(&'a Docker),
+    /// Yes, but not for its facts, which are these. Nothing is written.
+    Known(&'a Docker, &'a EngineFacts),
+}
+
+/// The session that is planned.
+pub struct PlanRequest<'a> {
+    pub home: &'a Home,
+    pub home_id: String,
+    pub identity: String,
+    pub engine: Engine,
+    pub terminal: Terminal,
+    /// What is copied into the workspace, or was at the first start.
+    pub workspace: Option<Workspace>,
+}
+
+/// A plan, which may lack the gate's program.
+pub struct Planned {
+    pub plan: Plan,
+    /// Why the gate's program was not found.
+    pub no_gate: Option<UserError>,
+}
+
+impl Planned {
+    /// # Errors
+    /// `UserError` where the gate's program was not found.
+    pub fn complete(self) -> Result<Plan, UserError> {
+        self.no_gate.map_or(Ok(self.plan), Err)
+    }
+}
+
+/// Probes host and engine, and builds the plan.
+///
+/// # Errors
+/// `UserError` for what the host lacks or what does not fit the agent; `EngineError` where the engine fails.
+pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAccess) -> Result<Planned> {
+    let mut seen = request.home.known_engine(&request.engine);
+    let docker = match access {
+        EngineAccess::Ask(docker) | EngineAccess::Known(docker, _) => Some(docker),
+        EngineAccess::None => None,
+    };
+    match access {
+        EngineAccess::Ask(docker) if seen.is_none() => seen = Some(ask_engine(docker, request.home)?),
+        EngineAccess::Known(_, known) => seen = Some(known.clone()),
+        _ => {}
+    }
+    let arch = seen.as_ref().map_or(std::env::consts::ARCH, |seen| &seen.arch);
+    let roots = probe::roots()?;
+    let mut facts = Facts {
+        identity: request.identity,
+        home_id: request.home_id,
+        engine: Engine { kind: seen.as_ref().map_or(request.engine.kind, |seen| seen.kind), ..request.engine },
+        missing: None,
+        terminal: match spec.mode {
+            Mode::Headless => Terminal::Pipes,
+            Mode::Interactive => request.terminal,
+        },
+        images: ImageFacts {
+            base: probe::variable("CLAUDE_BOTTLE_BASE_IMAGE").unwrap_or_else(|| "debian:trixie-slim".to_owned()),
+            gate: probe::gate_binary(arch),
+            source: probe::image_source(&chosen.bottle.image)?,
+            roots: roots.clone(),
+        },
+        agent: probe::agent(&chosen.agent)?,
+        network: NetworkFacts {
+            roots,
+            proxy: match probe::variable(plan::PROXY_VARIABLE) {
+                Some(_) => Proxy::Upstream,
+                None => Proxy::Direct,
+            },
+        },
+        detach_keys: probe::detach_keys()?,
+        workspace: request.workspace,
+        seen,
+    };
+    plan::check(&chosen.agent, spec)?;
+    if let Some(docker) = docker {
+        if let Image::Name(name) = &chosen.bottle.image {
+            facts.images.source = docker.image_id(name).unwrap_or_else(|| name.clone());
+        }
+        facts.missing = Some(docker.missing_images(plan::chain(&chosen.bottle, &facts.images).tags())?);
+    }
+    Ok(Planned { plan: plan::build(chosen, spec, &facts)?, no_gate: facts.images.gate.err() })
+}
+
+/// Asks the engine for its facts, and remembers them on disk.
+pub fn ask_engine(docker: &Docker, home: &Home) -> Result<EngineFacts> {
+    let seen = docker.facts()?;
+    home.remember_engine(docker.engine(), &seen)?;
+    Ok(seen)
+}
+
+/// A plan for its images alone: no session is made of it.
+///
+/// # Errors
+/// As for [`plan`], and `UserError` where the gate's program was not found.
+pub fn plan_images(home: &Home, chosen: &Chosen, engine: &Engine, access: EngineAccess) -> Result<Plan> {
+    Ok(plan_without_session(home, chosen, engine, access)?.complete()?)
+}
+
+/// The plan by which an agent would be started, without asking the engine. No session is made of it.
+///
+/// # Errors
+/// `UserError` for what the host lacks.
+pub fn plan_offline(home: &Home, chosen: &Chosen) -> Result<Plan> {
+    Ok(plan_without_session(home, chosen, &probe::engine()?, EngineAccess::None)?.plan)
+}
+
+fn plan_without_session(home: &Home, chosen: &Chosen, engine: &Engine, access: EngineAccess) -> Result<Planned> {
+    let spec = Spec {
+        agent: chosen.agent.name.clone(),
+        cwd: home.path().to_owned(),
+        mode: Mode::Interactive,
+        prompt: None,
+        remote_control: false,
+        args: Vec::new(),
+        beginning: Beginning::New,
+        copy: None,
+    };
+    let request = PlanRequest {
+        home,
+        home_id: String::new(),
+        identity: chosen.agent.name.clone(),
+        engine: engine.clone(),
+        terminal: Terminal::Tty,
+        workspace: None,
+    };
+    plan(request, chosen, &spec, access)
+}
