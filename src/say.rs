@@ -144,7 +144,7 @@ pub fn out(text: &str) -> io::Result<()> {
 /// Writes what was asked for, as bytes on stdout.
 ///
 /// # Errors
-/// As for [`out`].
+/// Those of [`out`].
 pub fn bytes(bytes: &[u8]) -> io::Result<()> {
     stream_out(bytes).map(drop)
 }
@@ -152,7 +152,7 @@ pub fn bytes(bytes: &[u8]) -> io::Result<()> {
 /// Writes one part of a longer output on stdout; false after a broken pipe, when the rest need not be produced.
 ///
 /// # Errors
-/// As for [`out`].
+/// Those of [`out`].
 pub fn stream_out(bytes: &[u8]) -> io::Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -164,7 +164,7 @@ pub fn stream_out(bytes: &[u8]) -> io::Result<bool> {
 /// Writes a value as indented JSON on stdout.
 ///
 /// # Errors
-/// As for [`out`].
+/// Those of [`out`].
 pub fn json(value: &impl serde::Serialize) -> io::Result<()> {
     out(&(escape_json(&serde_json::to_string_pretty(value)?) + "\n"))
 }

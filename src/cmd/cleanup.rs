@@ -47,7 +47,7 @@ struct CandidateRow {
     state: Option<&'static str>,
     since: Option<u64>,
     why: Option<String>,
-    /// It is not at rest yet: removing it settles it first.
+    /// The session is not at rest yet: it would be settled first.
     settled_first: bool,
     work: Option<Work>,
     /// Removed only by its name, or by an answer about it alone.
@@ -338,7 +338,7 @@ fn remove(candidate: &Candidate) -> Result<()> {
 /// Removes a kept session: what its plan made on the engine, then its folder.
 fn remove_session(folder: &Folder, plan: &Plan) -> Result<()> {
     let Some(_lock) = folder.lock()? else { return Ok(()) };
-    // It may have been resumed while the question was open.
+    // The session may have been resumed while the question was open.
     if !matches!(folder.condition(), Condition::Kept(_)) {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use sys::tty::Tty;
 /// The user's consent to a launch.
 pub enum Consent {
     Given,
-    /// It is asked for on this terminal.
+    /// The question is asked on this terminal.
     Ask(Tty),
 }
 

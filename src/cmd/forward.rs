@@ -43,10 +43,10 @@ pub fn run(asked: &ForwardArgs) -> Result<Exit> {
     let was_up = mux.is_up();
     drop(listeners);
     drop(mux);
-    let said = stream.wait_or_kill(END_TIMEOUT);
+    let stderr = stream.wait_or_kill(END_TIMEOUT);
     match served {
         Ok(Some(number)) => Ok(Exit::signal(number)),
-        Ok(None) => after_end(&bottle, was_up, &said, &signals),
+        Ok(None) => after_end(&bottle, was_up, &stderr, &signals),
         Err(error) => Err(broken_pipe(&bottle, &format!("{error:#}")).into()),
     }
 }
@@ -84,6 +84,7 @@ fn serve(mux: &mut Mux, listeners: &[Listener], signals: &Signals) -> Result<Opt
     }
 }
 
+/// Accepts one connection and opens its channel; after an error that may pass, waits a little.
 fn accept(mux: &mut Mux, listener: &TcpListener, inside: u16) {
     use ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
     if !mux.has_room() {
@@ -106,16 +107,19 @@ fn print_addresses(listeners: &[Listener]) -> Result<()> {
     Ok(())
 }
 
-/// Why the process inside is gone, and the exit code of that. `said`: its stderr.
-fn after_end(bottle: &LiveBottle, was_up: bool, said: &str, signals: &Signals) -> Result<Exit> {
+/// The exit code after the process inside has ended, and why it has. `stderr`: its own.
+///
+/// # Errors
+/// `EngineError` where it ended although the bottle still runs.
+fn after_end(bottle: &LiveBottle, was_up: bool, stderr: &str, signals: &Signals) -> Result<Exit> {
     // The process ends a moment before its container does.
-    let until = Instant::now() + if was_up { END_TIMEOUT } else { Duration::ZERO };
+    let deadline = Instant::now() + if was_up { END_TIMEOUT } else { Duration::ZERO };
     loop {
         match bottle.check_running() {
-            Ok(()) if Instant::now() < until => std::thread::sleep(POLL_INTERVAL),
+            Ok(()) if Instant::now() < deadline => std::thread::sleep(POLL_INTERVAL),
             Ok(()) => {
-                let error = broken_pipe(bottle, said.lines().last().unwrap_or("its inner end was ended"));
-                return Err(if said.contains("does not know") { error.hint(OLD_BOTTLE_HINT) } else { error }.into());
+                let error = broken_pipe(bottle, stderr.lines().last().unwrap_or("its inner end was ended"));
+                return Err(if stderr.contains("does not know") { error.hint(OLD_BOTTLE_HINT) } else { error }.into());
             }
             Err(error) if was_up && error.is::<UserError>() => return Ok(report_end(bottle, signals)),
             Err(error) => return Err(error),
@@ -126,6 +130,7 @@ fn after_end(bottle: &LiveBottle, was_up: bool, said: &str, signals: &Signals) -
     }
 }
 
+/// The error for a way into the bottle that broke.
 fn broken_pipe(bottle: &LiveBottle, why: &str) -> EngineError {
     let why = why.strip_prefix("claude-bottle: ").unwrap_or(why);
     EngineError::new(format!("the way into `{}` is broken: {why}", bottle.folder.identity))
@@ -133,8 +138,8 @@ fn broken_pipe(bottle: &LiveBottle, why: &str) -> EngineError {
 
 /// Says how the session ended, as soon as its owner has recorded that.
 fn report_end(bottle: &LiveBottle, signals: &Signals) -> Exit {
-    let (folder, until) = (&bottle.folder, Instant::now() + MARK_TIMEOUT);
-    while folder.condition() == Condition::Live && Instant::now() < until {
+    let (folder, deadline) = (&bottle.folder, Instant::now() + MARK_TIMEOUT);
+    while folder.condition() == Condition::Live && Instant::now() < deadline {
         if let Some(number) = signals.try_recv() {
             return Exit::signal(number);
         }

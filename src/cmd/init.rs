@@ -43,8 +43,8 @@ pub fn run(asked: &InitArgs) -> Result<Exit> {
     let here = std::env::current_dir().context("the current directory is gone")?;
     match (Setup { user, home, here }).write() {
         Ok(()) => Ok(Exit::OK),
-        Err(Stopped::Exit(exit)) => Ok(exit),
-        Err(Stopped::Error(error)) => Err(error),
+        Err(SetupEnd::Exit(exit)) => Ok(exit),
+        Err(SetupEnd::Error(error)) => Err(error),
     }
 }
 
@@ -63,22 +63,22 @@ enum User {
     Asked(Tty, Signals),
 }
 
-/// Why nothing more is written.
-enum Stopped {
+/// Why the setup ended before it wrote anything.
+enum SetupEnd {
     /// An answer that ends it, or a signal.
     Exit(Exit),
     Error(anyhow::Error),
 }
 
-impl<E: Into<anyhow::Error>> From<E> for Stopped {
-    fn from(error: E) -> Stopped {
-        Stopped::Error(error.into())
+impl<E: Into<anyhow::Error>> From<E> for SetupEnd {
+    fn from(error: E) -> SetupEnd {
+        SetupEnd::Error(error.into())
     }
 }
 
 impl Setup {
     /// Asks every question, then writes.
-    fn write(&mut self) -> Result<(), Stopped> {
+    fn write(&mut self) -> Result<(), SetupEnd> {
         let file = self.home.join(FILE);
         let is_new = file.symlink_metadata().is_err();
         let asks_for_agent = matches!(self.user, User::Asked(..)) && self.is_a_project();
@@ -128,7 +128,7 @@ impl Setup {
     }
 
     /// Asks for an agent of the current directory: its name, and the text of the manifest; `None` where none is wanted.
-    fn directory_agent(&mut self, manifest: &Manifest) -> Result<Option<(String, String)>, Stopped> {
+    fn directory_agent(&mut self, manifest: &Manifest) -> Result<Option<(String, String)>, SetupEnd> {
         let Some(bottle) = manifest.bottles().first().copied() else { return Ok(None) };
         let question = format!("an agent for `{}`, too? [y/N] ", text::one_line(&self.here.display().to_string()));
         if !self.user.says_yes(&question)? {
@@ -154,7 +154,7 @@ impl Setup {
 
 impl User {
     /// Asks where the token comes from.
-    fn token_source(&mut self) -> Result<TokenSource, Stopped> {
+    fn token_source(&mut self) -> Result<TokenSource, SetupEnd> {
         let mut sources = token::sources();
         let index = match self {
             User::Asked(tty, signals) if sources.len() > 1 => {
@@ -163,8 +163,8 @@ impl User {
                 let menu = Menu { question: "the model's token?", names, rows, default: Some(0) };
                 match menu.ask(tty, signals) {
                     Choice::Answer(index) => index,
-                    Choice::Nothing => return Err(Stopped::Exit(Exit::OK)),
-                    Choice::Signal(number) => return Err(Stopped::Exit(Exit::signal(number))),
+                    Choice::Nothing => return Err(SetupEnd::Exit(Exit::OK)),
+                    Choice::Signal(number) => return Err(SetupEnd::Exit(Exit::signal(number))),
                 }
             }
             _ => 0,
@@ -172,10 +172,10 @@ impl User {
         Ok(sources.swap_remove(index))
     }
 
-    fn says_yes(&mut self, question: &str) -> Result<bool, Stopped> {
+    fn says_yes(&mut self, question: &str) -> Result<bool, SetupEnd> {
         let User::Asked(tty, signals) = self else { return Ok(false) };
         match tty.ask(question, signals) {
-            Answer::Signal(number) => Err(Stopped::Exit(Exit::signal(number))),
+            Answer::Signal(number) => Err(SetupEnd::Exit(Exit::signal(number))),
             answer => Ok(answer.is_yes()),
         }
     }

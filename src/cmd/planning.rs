@@ -110,7 +110,7 @@ pub fn ask_engine(docker: &Docker, home: &Home) -> Result<EngineFacts> {
 /// A plan for its images alone: no session is made of it.
 ///
 /// # Errors
-/// As for [`plan`], and `UserError` where the gate's program was not found.
+/// Those of [`plan`], and `UserError` where the gate's program was not found.
 pub fn plan_images(home: &Home, chosen: &Chosen, engine: &Engine, access: EngineAccess) -> Result<Plan> {
     Ok(plan_without_session(home, chosen, engine, access)?.complete()?)
 }

@@ -68,7 +68,7 @@ pub fn load(home: &Path, cwd: &Path) -> Result<Manifest, UserError> {
 /// [`load`] with the proposed content in place of what its file holds now.
 ///
 /// # Errors
-/// As for [`load`].
+/// Those of [`load`].
 pub fn load_proposed(home: &Path, cwd: &Path, proposed: Proposed) -> Result<Manifest, UserError> {
     Manifest { proposed: Some(proposed), ..Manifest::new(home) }.filled(cwd)
 }

@@ -94,6 +94,7 @@ fn clock(about: &EngineDetails, before: f64, after: f64) -> Option<Diagnosis> {
     let theirs = rfc3339(about.clock.as_deref()?)?;
     // The engine read its clock at some moment of the call.
     let (skew, how) = if theirs > after { (theirs - after, "ahead of") } else { (before - theirs, "behind") };
+    // The cast is of a difference that is not negative, to whole seconds.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let words = || format!("the engine's is {} {how} this machine's", render::age(skew as u64));
     let hint = "set the clock of the one that is wrong (`timedatectl set-ntp true`)";
