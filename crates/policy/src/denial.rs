@@ -19,7 +19,7 @@ impl Denial {
         Denial { reason, text: text.into(), route: None }
     }
 
-    /// The same denial, with `route` as the deciding one.
+    /// This denial, with `route` as the deciding one.
     pub fn with_route(mut self, route: usize) -> Self {
         self.route = Some(route);
         self

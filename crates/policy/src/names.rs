@@ -11,9 +11,9 @@ const MAX_SHOWN_NAME_CHARS: usize = 253;
 pub struct Names<'a> {
     /// Server name in the TLS hello (SNI). `None`: there is no TLS, or its hello has no name.
     pub server_name: Option<&'a str>,
-    /// Of an absolute request target, or HTTP/2's `:scheme`; lower case.
+    /// Scheme of an absolute request target, or HTTP/2's `:scheme`; lower case.
     pub scheme: Option<&'a str>,
-    /// Of an absolute request target, or HTTP/2's `:authority`.
+    /// Host and port of an absolute request target, or HTTP/2's `:authority`.
     pub authority: Option<Authority<'a>>,
     /// Whether the version of HTTP demands a host header of this request.
     pub needs_host_header: bool,

@@ -23,7 +23,7 @@ impl PathReadings {
         &self.all
     }
 
-    /// Of `OPTIONS *`, which asks the server as a whole.
+    /// The one reading of `OPTIONS *`, which asks the server as a whole.
     pub(super) fn whole_server() -> PathReadings {
         PathReadings { all: vec!["/".to_owned()] }
     }

@@ -51,8 +51,9 @@ const LOOK_ALIKES: &[(&str, u8)] = &[
 /// Folds one text as it streams.
 #[derive(Default, Clone)]
 pub struct Fold {
-    /// Of a character of UTF-8 that is not whole: its bits so far, and the bytes to come.
+    /// Bits so far of a character of UTF-8 that is not whole.
     code: u32,
+    /// Bytes of it that are still to come.
     wanted: u8,
 }
 

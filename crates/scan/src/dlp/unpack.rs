@@ -214,7 +214,7 @@ impl Unpack {
 
 /// A compressed file whose end has not come.
 struct OpenFile {
-    /// Of a zip entry, until its content begins.
+    /// Header of a zip entry, until its content begins.
     zip: Option<ZipHeader>,
     decoder: Decoder,
     /// Its first bytes, as long as they are tried.

@@ -38,7 +38,7 @@ impl AllowedRequest {
         AllowedRequest { snapshot, pass }
     }
 
-    /// The same request by a later snapshot of the same policy, which may hold another token.
+    /// This request by a later snapshot of the same policy, which may hold another token.
     pub fn with_snapshot(&self, snapshot: Arc<PolicySnapshot>) -> AllowedRequest {
         AllowedRequest { snapshot, pass: self.pass.clone() }
     }

@@ -22,7 +22,7 @@ const REPLACED_LIFETIME: Duration = Duration::from_secs(600);
 /// Replaced values that are kept; the oldest goes first.
 const MAX_REPLACED: usize = 64;
 
-/// Who has a secret.
+/// Where a secret is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exposure {

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 pub struct Dialler {
     resolver: TokioResolver,
-    /// Of /etc/hosts, read once: it is the engine's, and does not change while a container runs.
+    /// Names of /etc/hosts, read once: the engine writes it, and does not change it while a container runs.
     hosts: HashMap<String, Vec<IpAddr>>,
 }
 

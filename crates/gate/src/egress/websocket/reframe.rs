@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 
 pub struct Reframer<'a> {
     filters: &'a MessageFilters,
-    /// Of the message under way.
+    /// Inspects the message under way.
     filter: Option<AnswerFilter>,
     /// The opcode of the next frame of the message: text or binary for the first one, then continuation.
     opcode: u8,

@@ -35,7 +35,7 @@ static CREDENTIAL: ByteClass = byte_class(&[UPPER, LOWER, DIGITS, b"_-.=+/\\ \r\
 pub struct PatternScanner {
     /// Bytes read.
     position: u64,
-    /// Of the automaton for beginnings; `None`: the text has not begun.
+    /// State of the automaton for beginnings; `None`: the text has not begun.
     state: Option<StateID>,
     /// Beginnings whose end has not come. No bound is needed: all that take a byte which another one can begin behind
     /// have beginnings of three bytes or more, and no rule reads more than 600, so that at most 200 are open at one time.
