@@ -152,7 +152,7 @@ fn carried(program: &str, printed: &[u8]) -> Result<Vec<u8>, UserError> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     match Token::read(printed, now) {
         Ok(token) if token.has_ended() => Err(failed(program, "the token that it printed has expired")),
-        Ok(token) => Ok(token.carry()),
+        Ok(token) => Ok(token.encode()),
         Err(why) => Err(failed(program, why)),
     }
 }

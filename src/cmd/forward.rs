@@ -38,7 +38,7 @@ pub fn run(asked: &ForwardArgs) -> Result<Exit> {
     let signals = signals::catch()?;
     let mut stream = bottle.docker.stream_with_input(&bottle.exec("-i", &["pipe"]))?;
     let (stdin, stdout) = (stream.child.stdin.take(), stream.child.stdout.take());
-    let mut mux = Mux::here(stdout.context("no stdout")?, stdin.context("no stdin")?)?;
+    let mut mux = Mux::on_host(stdout.context("no stdout")?, stdin.context("no stdin")?)?;
     let served = serve(&mut mux, &listeners, &signals);
     let was_up = mux.is_up();
     drop(listeners);
@@ -62,19 +62,19 @@ fn serve(mux: &mut Mux, listeners: &[Listener], signals: &Signals) -> Result<Opt
         if shown && mux.has_room() {
             watched.extend(sockets.iter().map(|(socket, _)| socket.as_fd()));
         }
-        let turn = mux.turn(&watched)?;
+        let round = mux.run_once(&watched)?;
         if let Some(number) = signals.try_recv() {
             return Ok(Some(number));
         }
-        for (socket, inside) in turn.ready.iter().filter_map(|index| sockets.get(index.checked_sub(1)?)) {
+        for (socket, inside) in round.ready.iter().filter_map(|index| sockets.get(index.checked_sub(1)?)) {
             accept(mux, socket, *inside);
         }
-        for port in turn.refused {
+        for port in round.without_listener {
             if reported.insert(port) {
                 say::note(&format!("nothing listens on {port} inside yet"));
             }
         }
-        if turn.over {
+        if round.is_over {
             return Ok(None);
         }
         if mux.is_up() && !shown {

@@ -11,7 +11,7 @@ const BACKLOG: u32 = 1024;
 /// How long a loop waits after an error that may pass: no descriptor, no memory, no room in a queue.
 pub const ERROR_BACKOFF: Duration = Duration::from_millis(20);
 
-/// Binds and listens at once, not in a task: whoever is told the address afterwards can connect to it.
+/// Binds and listens at once, not in a task: a program that learns the address afterwards can connect to it.
 ///
 /// # Errors
 /// The address is taken, or no descriptor is left.

@@ -11,7 +11,7 @@ use wire::mux::Mux;
 pub fn run() -> Result<i32, Failure> {
     let input = io::stdin().as_fd().try_clone_to_owned()?;
     let output = io::stdout().as_fd().try_clone_to_owned()?;
-    let mut mux = Mux::inside(input, output)?;
-    while !mux.turn(&[])?.over {}
+    let mut mux = Mux::in_bottle(input, output)?;
+    while !mux.run_once(&[])?.is_over {}
     Ok(0)
 }

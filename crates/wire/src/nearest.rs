@@ -1,16 +1,16 @@
-//! Which name was meant: the nearest of those that there are.
+//! Finds the name that the user probably meant, for suggestions in error messages.
 
-/// The name nearest to `wrong`, where it is near enough to be meant.
+/// The name with the fewest edits from `wrong`; `None` if even that one differs in more than a third of its characters.
 pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
         .map(|name| (distance(wrong, name), name))
-        .filter(|(far, name)| *far <= (name.len().max(wrong.len())).div_ceil(3))
+        .filter(|(edits, name)| *edits <= (name.len().max(wrong.len())).div_ceil(3))
         .min()
         .map(|(_, name)| name)
 }
 
-/// Edits (insert, delete, replace, swap neighbours) between two short words.
+/// Count of edits (insert, delete, replace, swap two neighbours) between two short words.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];

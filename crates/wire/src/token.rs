@@ -1,6 +1,6 @@
-//! What a `token_cmd` prints: the token and nothing else, or a JSON object that says until when it is good.
+//! The output of a `token_cmd`: only the token, or a JSON object with the token and its expiry.
 //!
-//! Pure: the time comes in. No error quotes what was printed.
+//! Invariant: no error quotes the output. Pure: the caller passes the time.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -8,46 +8,51 @@ use std::time::Duration;
 /// Longest output of a `token_cmd`, in bytes: a message that carries it must fit into a pipe's buffer.
 pub const MAX_TOKEN_BYTES: usize = 32 << 10;
 
-/// A century: nothing ends later, it never ends.
-const NEVER: f64 = 100.0 * 366.0 * 86400.0;
+/// Seconds of a century. A token that lives longer never expires.
+const NEVER_EXPIRES_SECONDS: f64 = 100.0 * 366.0 * 86400.0;
 
-/// No `Debug`: it is a secret.
+/// A token. It has no `Debug`, because it is a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     pub value: Vec<u8>,
-    /// How long it is good from now on; `None`: for ever.
+    /// How long it is still valid; `None`: for ever.
     pub life: Option<Duration>,
 }
 
+/// The JSON object that a `token_cmd` may print. Other fields are ignored.
 #[derive(Deserialize)]
-struct Printed {
+struct PrintedToken {
     token: String,
     #[serde(default)]
-    expires_at: Option<Moment>,
-    /// Seconds from now on.
+    expires_at: Option<Expiry>,
+    /// Seconds from now.
     #[serde(default)]
     expires_in: Option<f64>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Moment {
+enum Expiry {
+    /// Seconds since 1970.
     Unix(f64),
-    Written(String),
+    /// RFC 3339.
+    Text(String),
 }
 
+/// What [`Token::encode`] writes: an object that [`Token::read`] accepts.
 #[derive(Serialize)]
-struct Carried<'a> {
+struct EncodedToken<'a> {
     token: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in: Option<f64>,
 }
 
 impl Token {
-    /// `now`: since the beginning of 1970, UTC. The earlier of two ends counts; one that is past leaves no life.
+    /// Reads the output of a `token_cmd`. `now`: time since the beginning of 1970, UTC. Of two expiries the earlier counts; one
+    /// in the past leaves a life of zero.
     ///
     /// # Errors
-    /// One line, for the operator: nothing, too much, or an object that is no token.
+    /// One line for the user: the output is empty, longer than [`MAX_TOKEN_BYTES`], or an object that is no token.
     pub fn read(printed: &[u8], now: Duration) -> Result<Token, &'static str> {
         let printed = printed.trim_ascii_end();
         if printed.is_empty() {
@@ -56,12 +61,12 @@ impl Token {
         if printed.len() > MAX_TOKEN_BYTES {
             return Err("it printed more than a token");
         }
-        // What only begins like JSON is a token that begins so.
+        // A token may start with `{` without being JSON.
         let is_object = printed.starts_with(b"{") && serde_json::from_slice::<serde_json::Map<_, _>>(printed).is_ok();
         if !is_object {
             return Ok(Token { value: printed.to_vec(), life: None });
         }
-        let Printed { token, expires_at, expires_in } = serde_json::from_slice(printed).map_err(|_| {
+        let PrintedToken { token, expires_at, expires_in } = serde_json::from_slice(printed).map_err(|_| {
             "the JSON that it printed is not `token` with `expires_at` (RFC 3339 or seconds since 1970) or `expires_in` \
              (seconds)"
         })?;
@@ -70,55 +75,59 @@ impl Token {
         }
         let at = match expires_at {
             None => None,
-            Some(Moment::Unix(seconds)) => Some(seconds),
-            Some(Moment::Written(text)) => Some(rfc3339(&text).ok_or("`expires_at` is not a time of RFC 3339")?),
+            Some(Expiry::Unix(seconds)) => Some(seconds),
+            Some(Expiry::Text(text)) => Some(rfc3339(&text).ok_or("`expires_at` is not a time of RFC 3339")?),
         };
         let left = [at.map(|at| at - now.as_secs_f64()), expires_in].into_iter().flatten().reduce(f64::min);
         let life = match left {
             None => None,
             Some(left) if !left.is_finite() => return Err("its end is not a number"),
-            Some(left) if left >= NEVER => None,
+            Some(left) if left >= NEVER_EXPIRES_SECONDS => None,
             Some(left) => Some(Duration::from_secs_f64(left.max(0.0))),
         };
         Ok(Token { value: token.into_bytes(), life })
     }
 
-    /// Has it no life left?
+    /// Whether it has expired.
     pub fn has_ended(&self) -> bool {
         self.life.is_some_and(|life| life.is_zero())
     }
 
-    /// As [`Token::read`] reads it again, elsewhere: with the time that is left, since clocks differ.
-    pub fn carry(&self) -> Vec<u8> {
+    /// Encodes the token so that [`Token::read`] in another process returns the same. It states the remaining time and no
+    /// point in time, because clocks differ.
+    pub fn encode(&self) -> Vec<u8> {
         let text = std::str::from_utf8(&self.value).ok();
         match text.filter(|text| self.life.is_some() || text.starts_with('{')) {
             Some(token) => {
-                let carried = Carried { token, expires_in: self.life.map(|life| life.as_secs_f64()) };
-                serde_json::to_vec(&carried).unwrap_or_default()
+                let encoded = EncodedToken { token, expires_in: self.life.map(|life| life.as_secs_f64()) };
+                serde_json::to_vec(&encoded).unwrap_or_default()
             }
             None => self.value.clone(),
         }
     }
 }
 
-/// Seconds since 1970 of `2026-11-25T13:00:00.5+01:00` and the like; a leap second is the one before.
+/// Parses a time such as `2026-11-25T13:00:00.5+01:00` into seconds since 1970. A leap second counts as the second before.
+/// `None` if the text is not RFC 3339.
 pub fn rfc3339(text: &str) -> Option<f64> {
     let number = |range: std::ops::Range<usize>| {
         let digits = text.get(range)?;
         digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<i64>().ok())?
     };
-    let mark = |at: usize, marks: &str| text.as_bytes().get(at).is_some_and(|byte| marks.contains(char::from(*byte)));
+    let has_mark =
+        |at: usize, marks: &str| text.as_bytes().get(at).is_some_and(|byte| marks.contains(char::from(*byte)));
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    let fits = mark(4, "-") && mark(7, "-") && mark(10, "Tt ") && mark(13, ":") && mark(16, ":");
-    let days_of = match month {
+    let has_marks =
+        has_mark(4, "-") && has_mark(7, "-") && has_mark(10, "Tt ") && has_mark(13, ":") && has_mark(16, ":");
+    let days_in_month = match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         1..=12 => 31,
         _ => return None,
     };
-    if !fits || !(1..=days_of).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+    if !has_marks || !(1..=days_in_month).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     let rest = text.get(19..)?;
@@ -129,11 +138,11 @@ pub fn rfc3339(text: &str) -> Option<f64> {
         }
         None => (0.0, rest),
     };
-    let ahead = match zone.as_bytes() {
+    let offset = match zone.as_bytes() {
         b"Z" | b"z" => 0,
         [sign @ (b'+' | b'-'), a, b, b':', c, d] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => {
-            let two = |tens: &u8, ones: &u8| i64::from(tens - b'0') * 10 + i64::from(ones - b'0');
-            let (hours, minutes) = (two(a, b), two(c, d));
+            let two_digits = |tens: &u8, ones: &u8| i64::from(tens - b'0') * 10 + i64::from(ones - b'0');
+            let (hours, minutes) = (two_digits(a, b), two_digits(c, d));
             if hours > 23 || minutes > 59 {
                 return None;
             }
@@ -141,14 +150,14 @@ pub fn rfc3339(text: &str) -> Option<f64> {
         }
         _ => return None,
     };
-    // Days since 1970 of the Gregorian calendar, counted from 1 March of the year 0.
+    // Days since 1970 in the Gregorian calendar, counted from 1 March of the year 0 so that a leap day ends a year.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days =
         year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (month * 153 + 2) / 5 + day
             - 1
             - 719_468;
-    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second.min(59) - ahead;
-    // Below the year 10000 a double keeps microseconds.
+    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second.min(59) - offset;
+    // Before the year 10000 a double is exact to microseconds.
     #[allow(clippy::cast_precision_loss)]
     Some(seconds as f64 + fraction)
 }
@@ -229,10 +238,10 @@ mod tests {
     fn what_is_carried_is_read_as_it_was() {
         for printed in ["abc", "{abc", r#"{"token":"{\"token\":\"x\"}"}"#, r#"{"token":"a","expires_in":5.5}"#] {
             let token = Token::read(printed.as_bytes(), NOW).unwrap_or_else(|why| panic!("{why}"));
-            let again = Token::read(&token.carry(), NOW * 2).unwrap_or_else(|why| panic!("{why}"));
+            let again = Token::read(&token.encode(), NOW * 2).unwrap_or_else(|why| panic!("{why}"));
             assert!(token == again, "{printed}");
         }
         let token = Token { value: vec![b'{', 0xff], life: None };
-        assert!(Token::read(&token.carry(), NOW).ok() == Some(token));
+        assert!(Token::read(&token.encode(), NOW).ok() == Some(token));
     }
 }

@@ -9,7 +9,7 @@ use wire::mux::Mux;
 pub fn run(input: &[u8]) {
     let (said, mut says) = pipe().unwrap();
     let (_heard, hears) = pipe().unwrap();
-    let mut mux = Mux::here(said, hears).unwrap();
+    let mut mux = Mux::on_host(said, hears).unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let clients = [1, 2].map(|port| {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -20,7 +20,7 @@ pub fn run(input: &[u8]) {
     // As much as a pipe holds.
     says.write_all(&input[..input.len().min(4096)]).unwrap();
     drop(says);
-    while mux.turn(&[]).is_ok_and(|turn| !turn.over) {}
+    while mux.run_once(&[]).is_ok_and(|round| !round.is_over) {}
     drop(mux);
     let mut heard = Vec::new();
     for mut client in clients {

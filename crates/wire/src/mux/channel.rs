@@ -1,10 +1,10 @@
-//! One connection of a stream: a socket on this side, frames to and from the other. What one end of it does (half a close,
-//! a close, a reset) the other end sees.
+//! One connection of the stream: a socket on this side, frames to and from the other side. A half-close, a close or a reset
+//! of one side's socket becomes the same on the other side's.
 //!
-//! Invariant: no more than a window is held for a socket that does not take it.
+//! Invariant: at most one window of data is held for a socket that does not take it.
 
-use super::frame::{Broken, Frame, LONGEST, WINDOW};
-use super::out::Out;
+use super::frame::{Frame, MAX_DATA_BYTES, ProtocolError, WINDOW_BYTES};
+use super::send_buffer::SendBuffer;
 use nix::poll::PollFlags;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -12,44 +12,52 @@ use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 use sys::net;
 
-/// How long a socket is heard whose words nobody wants: closed sooner, a reset could overtake the last answer to it.
+/// How long a socket is still read after its data is no longer wanted. If it were closed earlier, a reset could overtake the
+/// last data on its way to the socket's peer.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A side's last word so far.
+/// How far one side has closed the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
-    More,
+enum Sent {
+    /// Neither `End` nor `Close`.
+    Data,
     End,
+    /// `Close` or `NoListener`.
     Close,
 }
 
 pub struct Channel {
+    /// The port inside the bottle.
     pub port: u16,
-    /// `None`: all is done on this side.
+    /// `None` once this side is done with it.
     socket: Option<TcpStream>,
-    /// While it is not connected: where else it may be.
+    /// While the socket is not connected: the addresses that were not tried yet.
     dialling: Option<Vec<SocketAddr>>,
 
-    /// By the other side; and was it all of it?
-    heard: Said,
-    whole: bool,
-    /// For the socket.
+    /// What the other side has sent so far.
+    received: Sent,
+    /// The other side's data has come to its end.
+    is_complete: bool,
+    /// Data for the socket.
     queue: VecDeque<u8>,
-    /// What the other side may send still, and what it has not been told of yet.
-    allowed: u32,
-    owed: u32,
-    /// The socket was told the end, or takes no more.
-    shut: bool,
-    deaf: bool,
+    /// Bytes that the other side may still send.
+    receive_window: u32,
+    /// Bytes that were delivered to the socket and not reported to the other side yet.
+    unreported: u32,
+    /// The socket was closed for writing.
+    is_shut: bool,
+    /// A write to the socket has failed.
+    write_failed: bool,
 
-    /// To the other side.
-    told: Said,
-    credit: u32,
-    /// The socket has ended.
-    ended: bool,
+    /// What this side has sent so far.
+    sent: Sent,
+    /// Bytes that this side may still send.
+    send_window: u32,
+    /// The socket's data has come to its end.
+    is_read_to_end: bool,
 
-    /// When waiting for the socket is over.
-    until: Option<Instant>,
+    /// When the socket is closed, done or not.
+    deadline: Option<Instant>,
 }
 
 impl Channel {
@@ -58,28 +66,31 @@ impl Channel {
             port,
             socket,
             dialling: None,
-            heard: Said::More,
-            whole: false,
+            received: Sent::Data,
+            is_complete: false,
             queue: VecDeque::new(),
-            allowed: WINDOW,
-            owed: 0,
-            shut: false,
-            deaf: false,
-            told: Said::More,
-            credit: WINDOW,
-            ended: false,
-            until: None,
+            receive_window: WINDOW_BYTES,
+            unreported: 0,
+            is_shut: false,
+            write_failed: false,
+            sent: Sent::Data,
+            send_window: WINDOW_BYTES,
+            is_read_to_end: false,
+            deadline: None,
         }
     }
 
-    /// For a connection that was made here.
+    /// A channel for a connection that was accepted on this side.
+    ///
+    /// # Errors
+    /// The socket is closed already.
     pub fn accepted(socket: TcpStream, port: u16) -> std::io::Result<Channel> {
         net::set_nonblocking(&socket)?;
         let _ = socket.set_nodelay(true);
         Ok(Channel::new(port, Some(socket)))
     }
 
-    /// For one to a port of this side: a server binds one of loopback's addresses, or both.
+    /// A channel that connects to a port of this side. It tries both loopback addresses, because a server may bind only one.
     pub fn dial(port: u16) -> Channel {
         let mut channel = Channel::new(port, None);
         let addresses = [SocketAddr::from((Ipv6Addr::LOCALHOST, port)), SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
@@ -88,95 +99,109 @@ impl Channel {
         channel
     }
 
+    /// Starts to connect to the next address that can be tried.
     fn dial_next(&mut self) {
         let left = self.dialling.iter_mut().flat_map(|addresses| std::iter::from_fn(|| addresses.pop()));
         self.socket = left.filter_map(|address| net::start_connect(address).ok()).next();
     }
 
-    /// The socket, and what is waited for on it; `None` where that is nothing.
-    pub fn interest(&self, out: &Out) -> Option<(&TcpStream, PollFlags)> {
+    /// The socket, and the events to wait for; `None` if there are none.
+    pub fn interest(&self, out: &SendBuffer) -> Option<(&TcpStream, PollFlags)> {
         let mut flags = PollFlags::empty();
         if self.dialling.is_some() || !self.queue.is_empty() {
             flags |= PollFlags::POLLOUT;
         }
-        if self.dialling.is_none() && self.wants_words(out) {
+        if self.dialling.is_none() && self.wants_data(out) {
             flags |= PollFlags::POLLIN;
         }
-        // Not even an error: one that is there would be told again and again.
+        // With no events a socket is not polled at all: poll(2) would report an error on it again and again.
         self.socket.as_ref().filter(|_| !flags.is_empty()).map(|socket| (socket, flags))
     }
 
-    fn wants_words(&self, out: &Out) -> bool {
-        !self.ended && (self.heard == Said::Close || (self.credit > 0 && out.has_room()))
+    /// Whether the socket should be read.
+    fn wants_data(&self, out: &SendBuffer) -> bool {
+        !self.is_read_to_end && (self.received == Sent::Close || (self.send_window > 0 && out.has_room()))
     }
 
-    pub fn until(&self) -> Option<Instant> {
-        self.until
+    /// When [`Channel::advance`] must be called at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
-    /// Both sides have said all, and are done with their sockets.
+    /// Whether both sides have sent their last frame.
     pub fn is_over(&self) -> bool {
-        self.heard == Said::Close && self.told == Said::Close
+        self.received == Sent::Close && self.sent == Sent::Close
     }
 
-    pub fn hear(&mut self, frame: Frame) -> Result<(), Broken> {
-        match (frame, self.heard) {
-            (Frame::Data(bytes), Said::More) => {
-                let count = u32::try_from(bytes.len()).map_err(|_| Broken)?;
-                self.allowed = self.allowed.checked_sub(count).ok_or(Broken)?;
-                if self.told != Said::Close && !self.deaf {
+    /// Takes a frame of the other side.
+    ///
+    /// # Errors
+    /// The frame is not allowed here.
+    pub fn receive(&mut self, frame: Frame) -> Result<(), ProtocolError> {
+        match (frame, self.received) {
+            (Frame::Data(bytes), Sent::Data) => {
+                let count = u32::try_from(bytes.len()).map_err(|_| ProtocolError)?;
+                self.receive_window = self.receive_window.checked_sub(count).ok_or(ProtocolError)?;
+                if self.sent != Sent::Close && !self.write_failed {
                     self.queue.extend(bytes);
                 }
             }
-            (Frame::End, Said::More) => (self.heard, self.whole) = (Said::End, true),
-            (Frame::Window(count @ 1..), Said::More | Said::End) => {
-                self.credit = self.credit.checked_add(count).filter(|credit| *credit <= WINDOW).ok_or(Broken)?;
+            (Frame::End, Sent::Data) => (self.received, self.is_complete) = (Sent::End, true),
+            (Frame::Window(count @ 1..), Sent::Data | Sent::End) => {
+                self.send_window = self
+                    .send_window
+                    .checked_add(count)
+                    .filter(|credit| *credit <= WINDOW_BYTES)
+                    .ok_or(ProtocolError)?;
             }
-            (Frame::Close, Said::More | Said::End) => self.heard = Said::Close,
-            // It has nothing to say, and that is all of it.
-            (Frame::Refused, Said::More) if self.allowed == WINDOW => (self.heard, self.whole) = (Said::Close, true),
-            _ => return Err(Broken),
+            (Frame::Close, Sent::Data | Sent::End) => self.received = Sent::Close,
+            // No data was sent, and that is all of it.
+            (Frame::NoListener, Sent::Data) if self.receive_window == WINDOW_BYTES => {
+                (self.received, self.is_complete) = (Sent::Close, true)
+            }
+            _ => return Err(ProtocolError),
         }
         Ok(())
     }
 
-    /// Whoever has the socket's other end learns that it does not have all.
-    pub fn cut(&mut self) {
+    /// Closes the socket with a reset, so that its peer does not take the data for complete.
+    pub fn abort(&mut self) {
         self.queue.clear();
         if let Some(socket) = self.socket.take() {
             net::reset(socket);
         }
     }
 
-    /// Goes on as far as it can without waiting. `number`: the channel's; `came`: of what was waited for.
-    pub fn tend(&mut self, number: u32, came: PollFlags, out: &mut Out) {
-        let torn = self.heard == Said::Close && !self.whole;
-        if self.dialling.is_some() && !self.is_connected(came) {
-            if torn {
-                self.cut();
+    /// Reads, writes and closes as far as possible without waiting. `number` is the channel's, `events` those that poll(2)
+    /// reported for its socket.
+    pub fn advance(&mut self, number: u32, events: PollFlags, out: &mut SendBuffer) {
+        let is_aborted = self.received == Sent::Close && !self.is_complete;
+        if self.dialling.is_some() && !self.is_connected(events) {
+            if is_aborted {
+                self.abort();
             }
             if self.socket.is_none() {
-                // A connection that is closed meanwhile was not refused.
-                let word = if self.heard == Said::Close { Frame::Close } else { Frame::Refused };
-                self.last_word(word, number, out);
+                // A connection that the other side has closed meanwhile needs no `NoListener`.
+                let frame = if self.received == Sent::Close { Frame::Close } else { Frame::NoListener };
+                self.close(frame, number, out);
             }
             return;
         }
-        self.pass_on();
-        if torn {
-            self.cut();
+        self.write_socket();
+        if is_aborted {
+            self.abort();
         }
-        if came.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) && self.wants_words(out) {
-            self.listen(number, out);
+        if events.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) && self.wants_data(out) {
+            self.read_socket(number, out);
         }
-        self.end(number, out);
-        self.grant(number, out);
+        self.finish(number, out);
+        self.extend_window(number, out);
     }
 
-    /// A socket that is being connected; where it cannot be, the next one.
-    fn is_connected(&mut self, came: PollFlags) -> bool {
+    /// Whether the connect has succeeded. Where it has failed, the next address is tried.
+    fn is_connected(&mut self, events: PollFlags) -> bool {
         let Some(socket) = &self.socket else { return false };
-        if came.is_empty() {
+        if events.is_empty() {
             return false;
         }
         match socket.take_error() {
@@ -192,88 +217,93 @@ impl Channel {
         }
     }
 
-    fn last_word(&mut self, word: Frame, number: u32, out: &mut Out) {
-        if self.told != Said::Close {
-            self.told = Said::Close;
-            out.put(number, word);
+    /// Sends the last frame of this side, once.
+    fn close(&mut self, frame: Frame, number: u32, out: &mut SendBuffer) {
+        if self.sent != Sent::Close {
+            self.sent = Sent::Close;
+            out.push(number, frame);
         }
     }
 
-    /// What was heard, to the socket.
-    fn pass_on(&mut self) {
+    /// Writes the queue to the socket.
+    fn write_socket(&mut self) {
         let Some(socket) = &mut self.socket else { return };
         while !self.queue.is_empty() {
             match socket.write(self.queue.as_slices().0) {
                 Ok(count) => {
                     self.queue.drain(..count);
-                    self.owed += u32::try_from(count).unwrap_or(0);
+                    self.unreported += u32::try_from(count).unwrap_or(0);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(_) => {
                     self.queue.clear();
-                    self.deaf = true;
-                    // It may have said something before, which is waiting to be read: a server that has refused an
-                    // upload is such a one. Its reset only says that it left bytes unread, and counts as its end.
-                    self.until = Some(Instant::now() + LINGER);
+                    self.write_failed = true;
+                    // Data that the peer sent before may still wait to be read, for example the answer of a server that
+                    // rejects an upload. Its reset only means that it left bytes unread, and counts as its end.
+                    self.deadline = Some(Instant::now() + LINGER);
                 }
             }
         }
-        // One that had much to carry once does not keep room for it.
-        self.queue.shrink_to(4 * LONGEST);
-        if self.whole && !self.shut && !self.deaf {
+        // A queue that was long once does not keep its memory.
+        self.queue.shrink_to(4 * MAX_DATA_BYTES);
+        if self.is_complete && !self.is_shut && !self.write_failed {
             let _ = socket.shutdown(Shutdown::Write);
-            self.shut = true;
+            self.is_shut = true;
         }
     }
 
-    /// What the socket says, to the other side.
-    fn listen(&mut self, number: u32, out: &mut Out) {
+    /// Reads the socket and sends the data to the other side, or throws it away if the other side has closed.
+    fn read_socket(&mut self, number: u32, out: &mut SendBuffer) {
         let Some(socket) = &mut self.socket else { return };
-        let wanted = self.heard != Said::Close;
-        let most = if wanted { LONGEST.min(self.credit as usize) } else { LONGEST };
-        let read = match wanted {
-            true => out.put_read(number, most, |room| socket.read(room)),
-            false => socket.read(&mut [0; LONGEST][..most]),
+        let is_wanted = self.received != Sent::Close;
+        let max = if is_wanted { MAX_DATA_BYTES.min(self.send_window as usize) } else { MAX_DATA_BYTES };
+        let read = match is_wanted {
+            true => out.push_read(number, max, |buffer| socket.read(buffer)),
+            false => socket.read(&mut [0; MAX_DATA_BYTES][..max]),
         };
         match read {
             Ok(0) => {
-                self.ended = true;
-                if self.told == Said::More {
-                    self.told = Said::End;
-                    out.put(number, Frame::End);
+                self.is_read_to_end = true;
+                if self.sent == Sent::Data {
+                    self.sent = Sent::End;
+                    out.push(number, Frame::End);
                 }
             }
-            Ok(count) if wanted => self.credit -= u32::try_from(count).unwrap_or(0),
+            Ok(count) if is_wanted => self.send_window -= u32::try_from(count).unwrap_or(0),
             Ok(_) => {}
             Err(error) if [ErrorKind::Interrupted, ErrorKind::WouldBlock].contains(&error.kind()) => {}
-            Err(_) => self.cut(),
+            Err(_) => self.abort(),
         }
     }
 
-    /// Lets the socket go when it is time, and says the last word when it is gone.
-    fn end(&mut self, number: u32, out: &mut Out) {
-        let told_all = self.shut || self.deaf;
-        if self.heard == Said::Close && told_all && self.until.is_none() {
-            self.until = Some(Instant::now() + LINGER);
+    /// Closes the socket once both directions have ended or its deadline has passed, then sends the last frame.
+    fn finish(&mut self, number: u32, out: &mut SendBuffer) {
+        let is_written = self.is_shut || self.write_failed;
+        if self.received == Sent::Close && is_written && self.deadline.is_none() {
+            self.deadline = Some(Instant::now() + LINGER);
         }
-        if told_all && self.ended {
+        if is_written && self.is_read_to_end {
             self.socket = None;
-        } else if self.until.is_some_and(|until| until <= Instant::now()) {
-            self.cut();
+        } else if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.abort();
         }
         if self.socket.is_none() {
-            self.until = None;
-            self.last_word(Frame::Close, number, out);
+            self.deadline = None;
+            self.close(Frame::Close, number, out);
         }
     }
 
-    /// Room for more, told in large pieces.
-    fn grant(&mut self, number: u32, out: &mut Out) {
-        if self.owed >= WINDOW / 4 && self.heard == Said::More && self.told != Said::Close && out.has_room() {
-            out.put(number, Frame::Window(self.owed));
-            self.allowed += self.owed;
-            self.owed = 0;
+    /// Reports delivered bytes, so that the other side may send as many more; in pieces of at least a quarter of the window.
+    fn extend_window(&mut self, number: u32, out: &mut SendBuffer) {
+        if self.unreported >= WINDOW_BYTES / 4
+            && self.received == Sent::Data
+            && self.sent != Sent::Close
+            && out.has_room()
+        {
+            out.push(number, Frame::Window(self.unreported));
+            self.receive_window += self.unreported;
+            self.unreported = 0;
         }
     }
 }

@@ -1,37 +1,43 @@
-//! Frames on their way into the stream, as far as it does not take them yet.
+//! Frames that wait until the stream takes them.
 
-use super::frame::{Frame, HEAD, data_head};
+use super::frame::{Frame, HEAD_BYTES, data_head};
 use std::io::{self, ErrorKind, Write};
 
-/// With so many bytes waiting nothing is read that would make them more.
-const ROOM: usize = 64 << 10;
+/// While this many bytes wait, no socket is read, because its data would wait, too.
+const MAX_WAITING_BYTES: usize = 64 << 10;
 
+/// Encoded frames, in order.
 #[derive(Default)]
-pub struct Out(Vec<u8>);
+pub struct SendBuffer(Vec<u8>);
 
-impl Out {
+impl SendBuffer {
+    /// Whether data may be added.
     pub fn has_room(&self) -> bool {
-        self.0.len() < ROOM
+        self.0.len() < MAX_WAITING_BYTES
     }
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub fn put(&mut self, channel: u32, frame: Frame) {
+    /// Appends a frame.
+    pub fn push(&mut self, channel: u32, frame: Frame) {
         frame.write(channel, &mut self.0);
     }
 
-    /// A frame of data, of what `read` puts into `most` bytes; none where that is nothing.
-    pub fn put_read(
+    /// Appends a frame with the data that `read` puts into a buffer of `max` bytes. Appends nothing if it reads nothing.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn push_read(
         &mut self,
         channel: u32,
-        most: usize,
+        max: usize,
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let head = self.0.len();
-        let body = head + HEAD;
-        self.0.resize(body + most, 0);
+        let body = head + HEAD_BYTES;
+        self.0.resize(body + max, 0);
         let read = read(&mut self.0[body..]);
         match read {
             Ok(count @ 1..) => {
@@ -43,10 +49,13 @@ impl Out {
         read
     }
 
-    /// As much as `stream` takes without waiting.
-    pub fn send(&mut self, stream: &mut impl Write) -> io::Result<()> {
+    /// Writes as much as `stream` takes without waiting.
+    ///
+    /// # Errors
+    /// Those of `stream` except `WouldBlock` and `Interrupted`.
+    pub fn write_to(&mut self, stream: &mut impl Write) -> io::Result<()> {
         let mut sent = 0;
-        let ended = loop {
+        let result = loop {
             if sent == self.0.len() {
                 break Ok(());
             }
@@ -58,6 +67,6 @@ impl Out {
             }
         };
         self.0.drain(..sent);
-        ended
+        result
     }
 }
