@@ -1,6 +1,6 @@
-//! Values, fetched at the last moment: from the host's environment, from commands, from the terminal, from files.
+//! Fetches values at the last moment: from the host's environment, from commands, from the terminal, from files.
 //!
-//! They live in memory only, and leave it only through the gate's stdin. No error text holds one.
+//! Values are in memory only, and leave it only through the gate's stdin. No error text holds one.
 
 use crate::exit::UserError;
 use crate::plan::{PROXY_VARIABLE, Plan, Source};
@@ -17,26 +17,26 @@ use std::time::{Duration, Instant, SystemTime};
 use sys::signals::Signals;
 use sys::tty::{Answer, Tty};
 
-/// What stopped the collection.
-pub enum Stopped {
+/// Why the values were not collected.
+pub enum NotCollected {
     Refused(UserError),
     Signal(i32),
 }
 
-impl From<UserError> for Stopped {
+impl From<UserError> for NotCollected {
     fn from(refused: UserError) -> Self {
-        Stopped::Refused(refused)
+        NotCollected::Refused(refused)
     }
 }
 
-/// Are the variables there, and a terminal for what must be asked? Before anything starts.
+/// Checks before anything starts that the variables are set, and that there is a terminal where the plan asks for a value.
 ///
 /// # Errors
-/// `UserError` with the first that is missing or empty, by name.
+/// `UserError` with the name of the first that is missing or empty.
 pub fn check(plan: &Plan) -> Result<(), UserError> {
     for source in plan.values.values() {
         match source {
-            Source::Env(name) => is_there(name)?,
+            Source::Env(name) => check_variable(name)?,
             Source::Ask(text) => drop(terminal(text)?),
             Source::Command(_) | Source::File(_) => {}
         }
@@ -44,8 +44,11 @@ pub fn check(plan: &Plan) -> Result<(), UserError> {
     Ok(())
 }
 
-/// All values of the plan.
-pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, Stopped> {
+/// Fetches all values of the plan.
+///
+/// # Errors
+/// A value cannot be fetched, or a signal came at a question.
+pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, NotCollected> {
     let mut values = Values::new();
     for (name, source) in &plan.values {
         let value = match source {
@@ -53,7 +56,7 @@ pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, Stopped> {
             Source::File(path) => {
                 fs::read(path).map_err(|e| UserError::new(format!("cannot read `{}`: {e}", path.display())))?
             }
-            Source::Command(argv) => output(argv)?,
+            Source::Command(argv) => run_token_command(argv)?,
             Source::Ask(text) => ask(text, signals)?,
         };
         values.insert(name.clone(), Blob(value));
@@ -61,37 +64,38 @@ pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, Stopped> {
     Ok(values)
 }
 
-/// The host's variables whose values are not looked for in what leaves, and why: known before anything starts.
+/// The host's variables whose values the gate does not look for in what leaves, and why. It is known before anything starts.
 pub fn unmatched(plan: &Plan) -> BTreeMap<String, &'static str> {
     let given: BTreeSet<&str> = plan.go.env.values().filter_map(wire::Source::value).collect();
     let tokens: BTreeSet<&str> =
         plan.policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| auth.token.as_str()).collect();
     let why = |(name, source): (&String, &Source)| {
         let Source::Env(variable) = source else { return None };
-        // What the agent was given is no secret of the gate's.
+        // A value that the agent has as well is weighed as one that it knows.
         let class = match name.as_str() {
             name if given.contains(name) => Class::Seen,
             name if tokens.contains(name) => Class::GateOnly,
             _ => return None,
         };
-        let value = look_up(variable).ok()?;
+        let value = read_variable(variable).ok()?;
         Some((variable.clone(), worth::unfit(class, value.as_bytes().trim_ascii())?))
     };
     plan.values.iter().filter_map(why).collect()
 }
 
 /// # Errors
-/// `UserError` where a start would miss this variable.
-pub fn is_there(name: &str) -> Result<(), UserError> {
+/// `UserError` where the host's variable is not set, or is empty.
+pub fn check_variable(name: &str) -> Result<(), UserError> {
     variable(name).map(drop)
 }
 
-/// Those that nobody has to be asked for, and why the others are not among them. Files are no secrets.
-pub fn at_hand(sources: &BTreeMap<String, Source>) -> (Values, BTreeMap<String, &'static str>) {
+/// The values that need neither a command nor a question, and why each of the others is missing. Files are left out: they
+/// are no secrets.
+pub fn available(sources: &BTreeMap<String, Source>) -> (Values, BTreeMap<String, &'static str>) {
     let (mut values, mut missing) = (Values::new(), BTreeMap::new());
     for (name, source) in sources {
         let value = match source {
-            Source::Env(variable) => look_up(variable),
+            Source::Env(variable) => read_variable(variable),
             Source::Command(_) => Err("no command is run for this"),
             Source::Ask(_) => Err("asked for at start"),
             Source::File(_) => continue,
@@ -105,7 +109,7 @@ pub fn at_hand(sources: &BTreeMap<String, Source>) -> (Values, BTreeMap<String, 
 }
 
 fn variable(name: &str) -> Result<String, UserError> {
-    look_up(name).map_err(|why| {
+    read_variable(name).map_err(|why| {
         let refused = UserError::new(format!("the host's variable `{name}` is {why}"));
         match name {
             PROXY_VARIABLE => refused,
@@ -114,7 +118,7 @@ fn variable(name: &str) -> Result<String, UserError> {
     })
 }
 
-fn look_up(name: &str) -> Result<String, &'static str> {
+fn read_variable(name: &str) -> Result<String, &'static str> {
     match std::env::var(name) {
         Ok(value) if !value.trim().is_empty() => Ok(value),
         Ok(_) => Err("empty"),
@@ -123,10 +127,11 @@ fn look_up(name: &str) -> Result<String, &'static str> {
     }
 }
 
-/// What it prints, to be carried to the gate. It may ask on the terminal, as password managers do.
-fn output(argv: &[String]) -> Result<Vec<u8>, UserError> {
+/// Runs a `token_cmd` and gives its token, to be sent to the gate. The command may ask on the terminal, as password
+/// managers do.
+fn run_token_command(argv: &[String]) -> Result<Vec<u8>, UserError> {
     let (program, args) = split(argv);
-    let failed = |why: String| failed(program, &why);
+    let failed = |why: String| command_error(program, &why);
     let output = Command::new(program)
         .args(args)
         .stdin(Stdio::inherit())
@@ -136,36 +141,36 @@ fn output(argv: &[String]) -> Result<Vec<u8>, UserError> {
     if !output.status.success() {
         return Err(failed(output.status.to_string()));
     }
-    carried(program, &output.stdout)
+    token_for_gate(program, &output.stdout)
 }
 
 fn split(argv: &[String]) -> (&str, &[String]) {
     argv.split_first().map_or(("", &[]), |(program, args)| (program, args))
 }
 
-fn failed(program: &str, why: &str) -> UserError {
+fn command_error(program: &str, why: &str) -> UserError {
     UserError::new(format!("`token_cmd` `{program}`: {why}"))
 }
 
-/// The token in what was printed, as the gate reads it: with the time that is left to it, since clocks differ.
-fn carried(program: &str, printed: &[u8]) -> Result<Vec<u8>, UserError> {
+/// The token that was printed, in the form that the gate reads: with the time left to it, because the clocks may differ.
+fn token_for_gate(program: &str, printed: &[u8]) -> Result<Vec<u8>, UserError> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     match Token::read(printed, now) {
-        Ok(token) if token.has_ended() => Err(failed(program, "the token that it printed has expired")),
+        Ok(token) if token.has_ended() => Err(command_error(program, "the token that it printed has expired")),
         Ok(token) => Ok(token.encode()),
-        Err(why) => Err(failed(program, why)),
+        Err(why) => Err(command_error(program, why)),
     }
 }
 
-/// A `token_cmd` that is run again, beside a session. It has no terminal: that is the agent's.
+/// A `token_cmd` that is run again while the session runs. It has no terminal, because the agent has it.
 pub struct TokenCommand {
     program: String,
     child: Child,
-    /// Once it was reaped.
+    /// Set once the child was reaped.
     status: Option<ExitStatus>,
     began: Instant,
-    stdout: Pipe,
-    stderr: Pipe,
+    stdout: DrainedPipe,
+    stderr: DrainedPipe,
 }
 
 impl TokenCommand {
@@ -174,47 +179,51 @@ impl TokenCommand {
     /// What is read of one of its streams, bytes.
     const MAX_OUTPUT_BYTES: u64 = 64 << 10;
 
-    /// From the main thread only. `cwd`: where it ran before, as far as that is there.
+    /// Call it from the main thread. `cwd` is where the command ran before; it is ignored where it does not exist any more.
+    ///
+    /// # Errors
+    /// `UserError` where the program cannot be run.
     pub fn begin(argv: &[String], cwd: &Path) -> Result<TokenCommand, UserError> {
         let (program, args) = split(argv);
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // By its name, too, nobody finds the terminal and asks there.
+        // Programs that would find the terminal by this variable must not ask on it.
         command.env_remove("GPG_TTY");
         if cwd.is_dir() {
             command.current_dir(cwd);
         }
-        let mut child = sys::child::spawn_in_new_session(&mut command).map_err(|e| failed(program, &e.to_string()))?;
-        let (stdout, stderr) = (Pipe::drain(child.stdout.take()), Pipe::drain(child.stderr.take()));
+        let mut child =
+            sys::child::spawn_in_new_session(&mut command).map_err(|e| command_error(program, &e.to_string()))?;
+        let (stdout, stderr) = (DrainedPipe::new(child.stdout.take()), DrainedPipe::new(child.stderr.take()));
         Ok(TokenCommand { program: program.to_owned(), child, status: None, began: Instant::now(), stdout, stderr })
     }
 
-    /// What it printed, to be carried to the gate; `None` while it runs.
+    /// The token that it printed, to be sent to the gate; `None` while it runs.
     ///
     /// # Errors
-    /// `UserError` with the last line of what it said.
+    /// `UserError` with the last line of its stderr.
     pub fn finished(&mut self) -> Option<Result<Vec<u8>, UserError>> {
-        // Somebody that it left behind may hold its pipes.
+        // The pipes first: a process that the command left behind may hold them open.
         if self.stdout.is_whole() & self.stderr.is_whole() {
             self.status = self.child.try_wait().ok().flatten();
         }
         match self.status {
-            Some(status) => Some(self.verdict(status)),
+            Some(status) => Some(self.read_output(status)),
             None if self.began.elapsed() < TokenCommand::TIMEOUT => None,
-            None => Some(Err(failed(&self.program, "it did not end within a minute"))),
+            None => Some(Err(command_error(&self.program, "it did not end within a minute"))),
         }
     }
 
-    fn verdict(&self, status: ExitStatus) -> Result<Vec<u8>, UserError> {
+    fn read_output(&self, status: ExitStatus) -> Result<Vec<u8>, UserError> {
         if status.success() {
-            return carried(&self.program, &self.stdout.bytes);
+            return token_for_gate(&self.program, &self.stdout.bytes);
         }
         let said = String::from_utf8_lossy(&self.stderr.bytes);
         let printed = String::from_utf8_lossy(&self.stdout.bytes);
         let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-        // What it printed may be the token, whatever its end.
+        // What it printed may be the token, even where it has failed.
         let secret = printed.lines().map(str::trim).any(|line| !line.is_empty() && last.contains(line));
-        Err(failed(
+        Err(command_error(
             &self.program,
             &if last.is_empty() || secret { status.to_string() } else { format!("{status}: {last}") },
         ))
@@ -223,7 +232,7 @@ impl TokenCommand {
 
 impl Drop for TokenCommand {
     fn drop(&mut self) {
-        // Not reaped yet, so its number is nobody else's.
+        // The child was not reaped yet, so its number belongs to no other process.
         if self.status.is_none() {
             sys::child::kill_group(self.child.id());
             let _ = self.child.wait();
@@ -231,14 +240,14 @@ impl Drop for TokenCommand {
     }
 }
 
-/// What comes out of a child, collected by a thread.
-struct Pipe {
+/// One stream of a child, collected by a thread.
+struct DrainedPipe {
     arriving: Option<Receiver<Vec<u8>>>,
     bytes: Vec<u8>,
 }
 
-impl Pipe {
-    fn drain(pipe: Option<impl Read + Send + 'static>) -> Pipe {
+impl DrainedPipe {
+    fn new(pipe: Option<impl Read + Send + 'static>) -> DrainedPipe {
         let (tell, arriving) = channel();
         std::thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -248,9 +257,10 @@ impl Pipe {
             }
             let _ = tell.send(bytes);
         });
-        Pipe { arriving: Some(arriving), bytes: Vec::new() }
+        DrainedPipe { arriving: Some(arriving), bytes: Vec::new() }
     }
 
+    /// Has the stream ended? Then `bytes` is what came.
     fn is_whole(&mut self) -> bool {
         match self.arriving.as_ref().map(Receiver::try_recv) {
             Some(Err(TryRecvError::Empty)) => return false,
@@ -269,11 +279,11 @@ fn terminal(text: &str) -> Result<Tty, UserError> {
     })
 }
 
-fn ask(text: &str, signals: &Signals) -> Result<Vec<u8>, Stopped> {
+fn ask(text: &str, signals: &Signals) -> Result<Vec<u8>, NotCollected> {
     let mut tty = terminal(text)?;
     match tty.ask_silently(&format!("{text}: "), signals) {
         Answer::Line(line) if !line.is_empty() => Ok(line.into_bytes()),
-        Answer::Signal(number) => Err(Stopped::Signal(number)),
+        Answer::Signal(number) => Err(NotCollected::Signal(number)),
         _ => Err(UserError::new(format!("no answer to `?{text}`")).into()),
     }
 }

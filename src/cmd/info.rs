@@ -132,7 +132,7 @@ fn containers(docker: &Docker, plan: &Plan) -> Result<[Option<ContainerReport>; 
     let found = docker.containers([plan.agent_container(), plan.gate_container()])?;
     let time = |text: String| Some(text).filter(|text| !text.is_empty() && !text.starts_with("0001-"));
     Ok(found.map(|container| {
-        let docker::Container { image, state } = container?;
+        let docker::InspectedContainer { image, state } = container?;
         let ContainerState { status, exit_code, started_at, finished_at, .. } = state;
         Some(ContainerReport { status, image, exit_code, started: time(started_at), ended: time(finished_at) })
     }))

@@ -9,7 +9,7 @@ use crate::cli::InitArgs;
 use crate::exit::Exit;
 use crate::manifest::{self, FILE, Manifest, Proposed};
 use crate::say;
-use crate::state::{Home, is_there, write_new};
+use crate::state::{Home, exists_error, write_new};
 use crate::text;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -83,7 +83,7 @@ impl Setup {
         let is_new = file.symlink_metadata().is_err();
         let asks_for_agent = matches!(self.user, User::Asked(..)) && self.is_a_project();
         if !is_new && !asks_for_agent {
-            return Err(is_there(&file).into());
+            return Err(exists_error(&file).into());
         }
         let (token, manifest) = match is_new {
             true => {

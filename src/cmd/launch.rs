@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::probe;
 use crate::render;
 use crate::say;
-use crate::secrets::{self, Stopped};
+use crate::secrets::{self, NotCollected};
 use crate::session::Session;
 use crate::spec::{Beginning, Mode, Spec};
 use anyhow::Result;
@@ -141,13 +141,13 @@ fn run(session: Session, signals: Signals) -> Result<Exit> {
     timings::phase("until the agent's start");
     let values = secrets::collect(session.plan(), &signals);
     // After a signal that came during the preparation, the agent need not start.
-    match signals.try_recv().map_or(values, |number| Err(Stopped::Signal(number))) {
+    match signals.try_recv().map_or(values, |number| Err(NotCollected::Signal(number))) {
         Ok(values) => session.run(values, signals),
-        Err(Stopped::Refused(error)) => {
+        Err(NotCollected::Refused(error)) => {
             session.abandon()?;
             Err(error.into())
         }
-        Err(Stopped::Signal(number)) => {
+        Err(NotCollected::Signal(number)) => {
             session.abandon()?;
             Ok(Exit::signal(number))
         }

@@ -32,7 +32,7 @@ pub struct ContainerState {
 }
 
 /// A container as `inspect` describes it.
-pub struct Container {
+pub struct InspectedContainer {
     /// The image's id.
     pub image: String,
     pub state: ContainerState,
@@ -83,7 +83,7 @@ pub struct VolumeSizes(Call);
 /// A volume as `system df` lists it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Volume {
+pub struct SizedVolume {
     pub name: String,
     /// As the engine prints it: `1.2GB`.
     #[serde(default)]
@@ -154,13 +154,13 @@ impl Docker {
     ///
     /// # Errors
     /// The engine does not answer.
-    pub fn containers(&self, names: [String; 2]) -> Result<[Option<Container>; 2], EngineError> {
+    pub fn containers(&self, names: [String; 2]) -> Result<[Option<InspectedContainer>; 2], EngineError> {
         let found = self.inspect("{{.Name}} {{.Image}} {{json .State}}", names.clone())?;
         Ok(names.map(|name| {
             let prefix = format!("{name} ");
             let words = found.lines().find_map(|line| line.trim_start_matches('/').strip_prefix(&prefix))?;
             let (image, state) = words.split_once(' ')?;
-            Some(Container { image: image.to_owned(), state: serde_json::from_str(state).ok()? })
+            Some(InspectedContainer { image: image.to_owned(), state: serde_json::from_str(state).ok()? })
         }))
     }
 
@@ -242,7 +242,7 @@ impl VolumeSizes {
     ///
     /// # Errors
     /// The engine does not answer.
-    pub fn finish(self) -> Result<Vec<Volume>, EngineError> {
+    pub fn finish(self) -> Result<Vec<SizedVolume>, EngineError> {
         Ok(serde_json::from_str(&self.0.finish()?).unwrap_or_default())
     }
 

@@ -47,8 +47,8 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<BuildE
     let (mut output, input) = std::io::pipe().map_err(cannot_prepare)?;
     match log.shown {
         // A client that draws progress needs the terminal itself.
-        Shown::All => command.stderr(Stdio::inherit()),
-        Shown::Steps | Shown::Nothing => command.stderr(input.try_clone().map_err(cannot_prepare)?),
+        ShownOutput::All => command.stderr(Stdio::inherit()),
+        ShownOutput::Steps | ShownOutput::Nothing => command.stderr(input.try_clone().map_err(cannot_prepare)?),
     };
     let (mut child, _timed) = docker.spawn(command.stdout(input), &args)?;
     // The command holds the child's ends of the pipe open in this process.
@@ -75,7 +75,7 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<BuildE
 
 /// What is shown of a build's output while it comes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
+enum ShownOutput {
     All,
     Steps,
     Nothing,
@@ -83,7 +83,7 @@ enum Shown {
 
 /// A build's output so far.
 struct BuildLog {
-    shown: Shown,
+    shown: ShownOutput,
     /// The last part of it, at most twice [`BuildLog::MAX_KEPT_BYTES`].
     kept: Vec<u8>,
     /// Where in `kept` the search for the next step begins.
@@ -95,22 +95,22 @@ impl BuildLog {
 
     fn new() -> BuildLog {
         let shown = match std::io::stderr().is_terminal() {
-            _ if say::is_quiet() => Shown::Nothing,
-            true => Shown::All,
-            false => Shown::Steps,
+            _ if say::is_quiet() => ShownOutput::Nothing,
+            true => ShownOutput::All,
+            false => ShownOutput::Steps,
         };
         BuildLog { shown, kept: Vec::new(), read: 0 }
     }
 
     fn add(&mut self, bytes: &[u8]) {
         self.kept.extend_from_slice(bytes);
-        if self.shown == Shown::All {
+        if self.shown == ShownOutput::All {
             let _ = std::io::stderr().write_all(bytes);
             self.read = self.kept.len();
         }
         while let Some(length) = self.kept[self.read..].iter().position(|byte| *byte == b'\n') {
             let line = String::from_utf8_lossy(&self.kept[self.read..self.read + length]);
-            if self.shown == Shown::Steps && is_step(&line) {
+            if self.shown == ShownOutput::Steps && is_step(&line) {
                 // A step may be a whole script.
                 say::line(&text::truncate(&text::visible(line.trim_end()), 100));
             }
@@ -125,7 +125,7 @@ impl BuildLog {
 
     /// Shows what was not shown while it came.
     fn show_hidden(&self) {
-        if self.shown != Shown::All {
+        if self.shown != ShownOutput::All {
             let _ = std::io::stderr().write_all(&self.kept);
         }
     }
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_a_long_build_is_bounded() {
-        let mut log = BuildLog { shown: Shown::Nothing, kept: Vec::new(), read: 0 };
+        let mut log = BuildLog { shown: ShownOutput::Nothing, kept: Vec::new(), read: 0 };
         for at in 0..200_000 {
             log.add(format!("line {at}\n").as_bytes());
         }

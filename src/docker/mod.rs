@@ -9,7 +9,7 @@ mod remove;
 mod run;
 mod shown;
 
-pub use ask::{Container, ContainerState, Containers, Stray, StrayKind, StrayQuery, Volume, VolumeSizes};
+pub use ask::{ContainerState, Containers, InspectedContainer, SizedVolume, Stray, StrayKind, StrayQuery, VolumeSizes};
 pub use build::{BuildEnd, build};
 pub use errors::{has_nothing_to_copy, inside};
 pub use info::EngineDetails;

@@ -1,19 +1,19 @@
-//! The gate: how its container is made.
+//! How the gate's container is made.
 
-use super::{Plan, step::labels};
+use super::{Args, Plan, step::labels};
 use crate::facts::EngineKind;
 use wire::{GATE_UID, PRIVATE_DIR};
 
-/// Above what its connections can hold together.
-const MEMORY: &str = "1g";
+/// More than what all connections can hold at once.
+const GATE_MEMORY: &str = "1g";
 
-/// Arguments of `docker` that create it, with its stdin held open.
-pub fn create(plan: &Plan) -> Vec<String> {
+/// The call that creates the container, with its stdin held open.
+pub fn create(plan: &Plan) -> Args {
     let name = plan.gate_container();
     let user = format!("{GATE_UID}:{GATE_UID}");
     let owner = match plan.engine.kind {
         EngineKind::Docker => format!("uid={GATE_UID},gid={GATE_UID}"),
-        // Its own word for `--user`'s: it knows neither of the others.
+        // podman knows neither option; this one means the user of `--user`.
         EngineKind::Podman => "U".to_owned(),
     };
     let private = format!("{PRIVATE_DIR}:rw,noexec,nosuid,nodev,size=16m,mode=0700,{owner}");
@@ -28,9 +28,9 @@ pub fn create(plan: &Plan) -> Vec<String> {
         ["--tmpfs", &private],
         ["--tmpfs", "/tmp:rw,noexec,nosuid,nodev,size=64m,mode=1777"],
         ["--pids-limit", "256"],
-        // The agent decides how much the gate holds in buffers: outside of its own limit, but not without one.
-        ["--memory", MEMORY],
-        ["--memory-swap", MEMORY],
+        // The agent decides how much the gate buffers. That does not count to the agent's limit, so the gate has its own.
+        ["--memory", GATE_MEMORY],
+        ["--memory-swap", GATE_MEMORY],
         ["--log-driver", "json-file"],
         ["--log-opt", "max-size=10m"],
         ["--log-opt", "max-file=3"],
@@ -38,7 +38,7 @@ pub fn create(plan: &Plan) -> Vec<String> {
     args.extend(fixed.into_iter().flatten().map(str::to_owned));
     args.push("--read-only".to_owned());
     args.extend(super::step::no_proxies());
-    // The name means nothing to the engine's resolver until it is mapped.
+    // The engine resolves the name only where it is mapped.
     let to_host = |route: &policy::Route| route.connect_to.as_ref().is_some_and(|to| to.host == "host-gateway");
     if plan.policy.routes.iter().any(to_host) {
         args.extend(["--add-host", "host-gateway:host-gateway"].map(str::to_owned));

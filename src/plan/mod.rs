@@ -1,6 +1,6 @@
-//! A plan is a value: what would run, whole, versioned, without a secret. Pure: built from Manifest, Spec and Facts.
+//! A plan is a value: all that would run, versioned, without a secret. It is built from manifest, spec and facts alone.
 //!
-//! Preview, script, driver and the record in the state are all this one value; old plans must parse for ever.
+//! Preview, script, driver and the record on disk are this one value. Every plan that was ever written must still parse.
 
 mod agent;
 mod gate;
@@ -25,7 +25,7 @@ use wire::{self, Document, Go, Values};
 
 pub const VERSION: u32 = 1;
 
-/// One bottle.
+/// The plan of one bottle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub version: u32,
@@ -44,7 +44,7 @@ pub struct Plan {
     pub images: Images,
     pub policy: Policy,
     pub go: Go,
-    /// Where each value that policy and go name comes from, at the last moment.
+    /// Where each value that `policy` and `go` name is fetched from at the last moment.
     pub values: BTreeMap<String, Source>,
     pub proxy: bool,
     /// What is copied into the workspace before the agent starts.
@@ -52,7 +52,7 @@ pub struct Plan {
     pub workspace: Option<Workspace>,
 }
 
-/// Where the agent came from, and what of the host goes in with it.
+/// Where the agent is defined, and what of the host goes into its home.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// `file:line`
@@ -70,13 +70,13 @@ pub struct Origin {
     pub git_user: Option<String>,
 }
 
-/// The place of a value, never the value.
+/// Where a value is fetched from; never the value itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// A variable of the host.
     Env(String),
-    /// Program and arguments; its output without the last line end.
+    /// Program and arguments; the value is what it prints.
     Command(Vec<String>),
     /// Asked on the terminal without echo: the question.
     Ask(String),
@@ -93,14 +93,14 @@ pub enum Runtime {
     Gvisor {
         runtime: String,
     },
-    /// This engine was never seen.
+    /// This engine was never asked.
     Undecided,
 }
 
 /// Builds the plan.
 ///
 /// # Errors
-/// `UserError` where what is asked does not fit the agent.
+/// As [`check`].
 pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserError> {
     let Chosen { agent, bottle } = chosen;
     let mut values = values(bottle, facts);
@@ -151,7 +151,7 @@ fn values(bottle: &Bottle, facts: &Facts) -> BTreeMap<String, Source> {
     values
 }
 
-/// Where the values come from that the bottle itself names.
+/// Where each value that the bottle itself names is fetched from.
 pub fn sources(bottle: &Bottle, proxy: Proxy) -> BTreeMap<String, Source> {
     let mut values = BTreeMap::new();
     if proxy == Proxy::Upstream {
@@ -179,8 +179,8 @@ pub fn sources(bottle: &Bottle, proxy: Proxy) -> BTreeMap<String, Source> {
     values
 }
 
-/// What a gate is told that only judges a request: of this bottle, with these values, which are not all.
-pub fn trial(bottle: &Bottle, values: Values) -> Document {
+/// The document for a gate that only judges one request: this bottle, and those values that are at hand.
+pub fn trial_document(bottle: &Bottle, values: Values) -> Document {
     let given = bottle.env.keys().map(|name| (name, format!("env:{name}")));
     let given = given.filter(|(_, value)| values.contains_key(value));
     let env = given.map(|(name, value)| (name.clone(), wire::Source::Value(value))).collect();
@@ -210,12 +210,12 @@ impl Plan {
         volume(&self.identity)
     }
 
-    /// Does a closed terminal leave the session running? Pipes could not be attached to again.
+    /// Does the session run on where its terminal is closed? With pipes it cannot: they could not be attached again.
     pub fn outlives_its_terminal(&self) -> bool {
         self.on_hangup == OnHangup::Detach && self.terminal == Terminal::Tty
     }
 
-    /// What the gate is told, with these values.
+    /// The document that the gate is sent, with these values.
     pub fn document(&self, values: Values) -> Document {
         Document {
             version: wire::DOCUMENT_VERSION,
@@ -230,7 +230,7 @@ impl Plan {
         }
     }
 
-    /// The values that a command prints, with the command.
+    /// The names of the values that a command prints, each with the command.
     pub fn printed(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.values.iter().filter_map(|(name, source)| match source {
             Source::Command(argv) => Some((name.as_str(), argv.as_slice())),
@@ -238,7 +238,7 @@ impl Plan {
         })
     }
 
-    /// The document up to its values: JSON that ends in `"values":{`, to be followed by `"name":"base64"`, … and `}}`.
+    /// The document up to its values: JSON that ends in `"values":{`. `"name":"base64"`, … and `}}` are to follow.
     pub fn document_head(&self) -> String {
         let mut text = serde_json::to_string(&self.document(Values::new())).unwrap_or_default();
         text.truncate(text.len().saturating_sub(2));

@@ -1,4 +1,4 @@
-//! What `check` found, as a value and for a person. It holds no value of a token, and of a URL neither user nor query.
+//! What `check` has found, as a value and as text. It holds no token, and of a URL neither user nor query.
 
 use super::size;
 use crate::plan::Source;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::fmt::Write;
 use wire::{Done, TrialDenial};
 
-/// Of one request. What was not decided is null.
+/// The answer about one request. What was not decided is null.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Answer {
     /// `allow` or `deny`.
@@ -16,9 +16,9 @@ pub struct Answer {
     pub method: String,
     /// Without user, query and fragment.
     url: String,
-    /// Normalised, where it is allowed and looked at.
+    /// Normalised, where it is allowed and the gate reads it.
     pub path: String,
-    /// The machine's word for a refusal.
+    /// The reason of a denial, as a word for programs.
     reason: Option<String>,
     /// What the agent would be told.
     text: Option<String>,
@@ -29,12 +29,12 @@ pub struct Answer {
     pub reads: Reads,
     pub git_fetch: bool,
     pub adds: Option<Injected>,
-    /// Headers of the agent's that stay behind.
+    /// The agent's own headers that the gate removes.
     pub takes_off: Vec<String>,
     pub dials: Option<Dial>,
     /// What may be asked of the same host.
     pub allowed_there: Vec<String>,
-    /// Where a body was given, and the gate would read it.
+    /// What the body carries; null where none was given, or the gate would not read it.
     pub carries: Option<Carried>,
 }
 
@@ -56,25 +56,25 @@ pub enum TokenPlace {
     Command(Vec<String>),
 }
 
-/// What the gate would find in a request, and what it was not asked to find.
+/// What the gate would find in a request, and which values it does not look for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Carried {
     /// Bytes of the body, as far as it would be read.
     pub read: u64,
-    pub findings: Vec<Finding>,
+    pub findings: Vec<BodyFinding>,
     pub skipped: Vec<Skipped>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// As the audit trail would say it: what kind of thing, in which part, in what encoding.
+pub struct BodyFinding {
+    /// In the audit trail's words: what was found, in which part, in which encoding.
     pub finding: String,
-    /// Where the value comes from, where it is one.
+    /// Where the value comes from; null where a pattern was found.
     pub value: Option<Source>,
     pub done: Done,
 }
 
-/// A value that is not looked for.
+/// A value that the gate does not look for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skipped {
     pub value: Source,
@@ -96,8 +96,8 @@ pub struct Dial {
 }
 
 impl Answer {
-    /// Nothing is decided yet: a refusal.
-    pub fn of(method: &str, url: &RequestUrl) -> Answer {
+    /// An answer that denies, until it is decided.
+    pub fn new(method: &str, url: &RequestUrl) -> Answer {
         let RequestUrl { scheme, host, port, path, .. } = url;
         let usual = matches!((scheme.name(), port), ("http" | "ws", 80) | ("https" | "wss", 443));
         let port = if usual { String::new() } else { format!(":{port}") };
@@ -105,7 +105,7 @@ impl Answer {
         Answer { verdict: "deny", method: method.to_owned(), url, path: path.clone(), ..Answer::default() }
     }
 
-    /// Of what is no request at all.
+    /// The answer about a URL that no request can have.
     pub fn denied(method: &str, denial: &Denial) -> Answer {
         Answer { verdict: "deny", method: method.to_owned(), ..Answer::default() }.refuse(denial)
     }
@@ -122,12 +122,13 @@ impl Answer {
         self
     }
 
+    /// Allowed: the gate itself answers.
     pub fn by_the_gate_itself(mut self) -> Answer {
         self.gate = true;
         self.allow()
     }
 
-    /// Of an allowed one: it carries this, and is refused for it or not.
+    /// Adds what an allowed request carries; `refusal` is why it is denied for that.
     pub fn carrying(self, carries: Carried, refusal: Option<TrialDenial>) -> Answer {
         let answer = Answer { carries: Some(carries), ..self };
         match refusal {
@@ -144,7 +145,7 @@ impl Answer {
         }
     }
 
-    /// Would the gate read what such a request carries?
+    /// Would the gate read what the request carries?
     pub fn is_read(&self) -> bool {
         self.is_allowed() && !self.gate && self.reads == Reads::Http
     }
@@ -154,6 +155,7 @@ impl Answer {
     }
 }
 
+/// The answer for a person.
 pub fn answer(answer: &Answer) -> String {
     let asked = [answer.method.as_str(), answer.url.as_str()].join(" ");
     let mut rows: Vec<(&str, String)> = Vec::new();
@@ -167,15 +169,15 @@ pub fn answer(answer: &Answer) -> String {
         }
         _ => {
             rows.push(("allowed", asked));
-            rows.extend(allowed(answer));
-            rows.extend(answer.carries.as_ref().map(|carries| ("carries", load(carries))));
+            rows.extend(allowed_rows(answer));
+            rows.extend(answer.carries.as_ref().map(|carries| ("carries", carried_text(carries))));
         }
     }
-    rows.extend(answer.carries.iter().flat_map(found));
+    rows.extend(answer.carries.iter().flat_map(finding_rows));
     let mut text = String::new();
     let mut last = "";
     for (title, value) in rows {
-        // A list has its name once.
+        // A list has its title once.
         let shown = if title == last { "" } else { title };
         let _ = writeln!(text, "{shown:<8} {}", one_line(&value));
         last = title;
@@ -183,7 +185,7 @@ pub fn answer(answer: &Answer) -> String {
     text
 }
 
-fn load(carries: &Carried) -> String {
+fn carried_text(carries: &Carried) -> String {
     let found = match carries.findings.iter().map(|finding| finding.done).collect::<Vec<_>>() {
         done if done.is_empty() => "and nothing that must not leave",
         done if done.contains(&Done::Masked) => "and leaves with what was found overwritten",
@@ -192,20 +194,21 @@ fn load(carries: &Carried) -> String {
     format!("{}, {found}", size(carries.read))
 }
 
-fn found(carries: &Carried) -> Vec<(&'static str, String)> {
-    let findings = carries.findings.iter().map(|Finding { finding, value, done }| {
+fn finding_rows(carries: &Carried) -> Vec<(&'static str, String)> {
+    let findings = carries.findings.iter().map(|BodyFinding { finding, value, done }| {
         let done = match done {
             Done::Blocked => "blocked",
             Done::Masked => "masked",
             Done::Passed => "warned",
         };
-        (done, value.as_ref().map_or_else(|| finding.clone(), |value| format!("{finding}: {}", place(value))))
+        (done, value.as_ref().map_or_else(|| finding.clone(), |value| format!("{finding}: {}", source_text(value))))
     });
-    let skipped = carries.skipped.iter().map(|Skipped { value, why }| ("skipped", format!("{}: {why}", place(value))));
+    let skipped =
+        carries.skipped.iter().map(|Skipped { value, why }| ("skipped", format!("{}: {why}", source_text(value))));
     findings.chain(skipped).collect()
 }
 
-fn place(value: &Source) -> String {
+fn source_text(value: &Source) -> String {
     match value {
         Source::Env(name) => format!("the host's `{name}`"),
         Source::Command(argv) => {
@@ -217,7 +220,7 @@ fn place(value: &Source) -> String {
     }
 }
 
-fn allowed(answer: &Answer) -> Vec<(&'static str, String)> {
+fn allowed_rows(answer: &Answer) -> Vec<(&'static str, String)> {
     if answer.gate {
         return vec![("by", "the gate itself answers".to_owned())];
     }
@@ -244,11 +247,11 @@ fn allowed(answer: &Answer) -> Vec<(&'static str, String)> {
     if !answer.takes_off.is_empty() {
         rows.push(("removes", format!("{}: the agent's own credentials", answer.takes_off.join(", "))));
     }
-    rows.extend(answer.dials.as_ref().map(|dial| ("dials", dialled(dial, answer.reads))));
+    rows.extend(answer.dials.as_ref().map(|dial| ("dials", dial_text(dial, answer.reads))));
     rows
 }
 
-fn dialled(dial: &Dial, reads: Reads) -> String {
+fn dial_text(dial: &Dial, reads: Reads) -> String {
     let host = if dial.host.contains(':') { format!("[{}]", dial.host) } else { dial.host.clone() };
     let mut words = vec![format!("{host}:{}", dial.port)];
     if reads == Reads::Http {

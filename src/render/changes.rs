@@ -1,4 +1,4 @@
-//! What became different between two plans of one session: the lines of their text that are not in both. Pure.
+//! The difference between two plans of one session: the lines of their text that are not in both.
 
 use super::text;
 use crate::facts::Terminal;
@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use crate::spec::{Beginning, Mode};
 use std::fmt::Write;
 
-/// Empty where nothing changed. How each of them begins does not count, nor the terminal it was asked on.
+/// The changed lines; empty where nothing has changed. How each session begins, and on which terminal, does not count.
 pub fn changes(old: &Plan, new: &Plan) -> String {
     let (old, new) = (comparable(old), comparable(new));
     let changed = difference(&old.lines().collect::<Vec<_>>(), &new.lines().collect::<Vec<_>>());
@@ -20,10 +20,10 @@ pub fn changes(old: &Plan, new: &Plan) -> String {
     shown
 }
 
-/// The text of a plan without what belongs to one launch: images by their tags, whether they are built yet or not.
+/// The text of a plan without what belongs to one launch. Images count by their tags, whether they are built or not.
 fn comparable(plan: &Plan) -> String {
     let mut plan = plan.clone();
-    // Behind everything else, after a `--`.
+    // The prompt is the last word, behind a `--`.
     if plan.spec.prompt.take().is_some() {
         plan.go.command.truncate(plan.go.command.len().saturating_sub(2));
     }
@@ -45,9 +45,9 @@ fn comparable(plan: &Plan) -> String {
     text(&plan, None)
 }
 
-/// Lines that went (`-`) and came (`+`), in order; what stayed is the longest common subsequence.
+/// The removed (`-`) and added (`+`) lines, in order. The lines that stay are the longest common subsequence.
 fn difference<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(char, &'a str)> {
-    // `common[i][j]`: how much of `old[i..]` and `new[j..]` is common.
+    // `common[i][j]`: the length of the longest common subsequence of `old[i..]` and `new[j..]`.
     let mut common = vec![vec![0; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
         for j in (0..new.len()).rev() {

@@ -1,5 +1,4 @@
-//! What gets out, for the preflight: routes that only read, those that can write in a block of their own, and what of both
-//! deserves a second look.
+//! The plan's routes as text: those that only read, then those that can write, then the warnings about both.
 
 use crate::plan::{Plan, Source, warnings};
 use crate::text::visible;
@@ -14,10 +13,10 @@ pub fn egress(plan: &Plan) -> String {
         (0, _) => "only what is listed as writable\n".to_owned(),
         _ => "first match decides, all else is refused\n".to_owned(),
     });
-    block(&mut text, plan, &readable);
+    push_block(&mut text, plan, &readable);
     if !writable.is_empty() {
         text.push_str("WRITABLE what the agent can send, and where\n");
-        block(&mut text, plan, &writable);
+        push_block(&mut text, plan, &writable);
     }
     let warnings = warnings(plan);
     if !warnings.is_empty() {
@@ -29,15 +28,15 @@ pub fn egress(plan: &Plan) -> String {
     text
 }
 
-fn block(text: &mut String, plan: &Plan, routes: &[&Route]) {
-    let width = routes.iter().map(|route| place(route).len()).max().unwrap_or_default();
+fn push_block(text: &mut String, plan: &Plan, routes: &[&Route]) {
+    let width = routes.iter().map(|route| host_and_port(route).len()).max().unwrap_or_default();
     for route in routes {
-        let line = format!("  {:<width$}  {}", place(route), rights(plan, route));
+        let line = format!("  {:<width$}  {}", host_and_port(route), rights(plan, route));
         let _ = writeln!(text, "{}", line.trim_end());
     }
 }
 
-fn place(route: &Route) -> String {
+fn host_and_port(route: &Route) -> String {
     match route.port {
         443 => route.host.as_str().to_owned(),
         port => format!("{}:{port}", route.host.as_str()),

@@ -1,4 +1,4 @@
-//! Plans as text. Pure: a plan in, a string out; no rendering shows what a plan does not hold.
+//! Renders values as text: a plan or an answer in, a string out. No rendering shows what the value does not hold.
 
 mod answer;
 mod changes;
@@ -8,7 +8,7 @@ mod text;
 mod trail;
 mod work;
 
-pub use answer::{Answer, Carried, Dial, Finding, Injected, Skipped, TokenPlace, answer};
+pub use answer::{Answer, BodyFinding, Carried, Dial, Injected, Skipped, TokenPlace, answer};
 pub use changes::changes;
 pub use sh::sh;
 pub use text::{CopyProgress, MIN_SHOWN_COPY_BYTES, about, age, copying, size, text, unmatched};

@@ -1,4 +1,4 @@
-//! The preflight: what a person must see before saying yes. Names of variables only.
+//! A plan as text: what the user must see before saying yes. Of variables it shows the names only.
 
 use super::egress::egress;
 use crate::exit::UserError;
@@ -10,7 +10,7 @@ use crate::text::{truncate, visible};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The plan for a person. `gate`: why its program was not found.
+/// The whole plan. `gate`: why the gate's program was not found.
 pub fn text(plan: &Plan, gate: Option<&UserError>) -> String {
     let mut rows: Vec<(&str, String)> = vec![("agent", agent(plan)), ("session", session(plan))];
     if plan.spec.beginning == Beginning::Transcript {
@@ -19,7 +19,7 @@ pub fn text(plan: &Plan, gate: Option<&UserError>) -> String {
     if let Some(workspace) = &plan.workspace {
         rows.push(("cwd", copied(plan, workspace)));
     }
-    rows.extend(inside(plan));
+    rows.extend(bottle_rows(plan));
     rows.push(("image", image(plan, gate)));
     rows.push(("runtime", runtime(plan)));
     rows.push(("limits", limits(plan)));
@@ -34,10 +34,10 @@ pub fn text(plan: &Plan, gate: Option<&UserError>) -> String {
     lay_out(rows) + &egress(plan)
 }
 
-/// What is known of an agent before it is started; `more` comes before the routes.
+/// An agent that was not started; `more` are rows that come before the routes.
 pub fn about(plan: &Plan, more: Vec<(&str, String)>) -> String {
     let mut rows = vec![("agent", agent(plan))];
-    rows.extend(inside(plan));
+    rows.extend(bottle_rows(plan));
     rows.extend([("image", plan.images.source.clone()), ("limits", limits(plan))]);
     rows.extend(more);
     lay_out(rows) + &egress(plan)
@@ -46,16 +46,16 @@ pub fn about(plan: &Plan, more: Vec<(&str, String)>) -> String {
 fn lay_out(rows: Vec<(&str, String)>) -> String {
     let mut text = String::new();
     for (name, value) in rows {
-        // A cloned repository's words must not redraw what is agreed to.
+        // Words of a cloned repository must not change what the user sees and agrees to.
         let _ = writeln!(text, "{name:<8} {}", visible(&value).replace('\n', "\n         "));
     }
     text
 }
 
 /// What runs, with what, in which bottle.
-fn inside(plan: &Plan) -> Vec<(&'static str, String)> {
+fn bottle_rows(plan: &Plan) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
-    // A long prompt by its beginning.
+    // A long prompt is cut.
     let words: Vec<String> = plan.go.command.iter().map(|word| truncate(word, 60)).collect();
     rows.push(("runs", shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()));
     let env = names(plan);
@@ -77,10 +77,10 @@ fn inside(plan: &Plan) -> Vec<(&'static str, String)> {
 }
 
 fn limits(plan: &Plan) -> String {
-    format!("{} memory, {} CPUs, {} processes", bytes(plan.limits.memory), plan.limits.cpus, plan.limits.pids)
+    format!("{} memory, {} CPUs, {} processes", exact_size(plan.limits.memory), plan.limits.cpus, plan.limits.pids)
 }
 
-/// The host's variables whose values are not searched for, and why; nothing where there is none.
+/// The host's variables whose values are not looked for, and why; empty where there is none.
 pub fn unmatched(names: &BTreeMap<String, &str>) -> String {
     let each: Vec<String> = names.iter().map(|(name, why)| format!("{name} ({why})")).collect();
     match each.is_empty() {
@@ -100,7 +100,7 @@ fn agent(plan: &Plan) -> String {
     text
 }
 
-/// What of the host's directory goes in, or went in at the session's beginning.
+/// What of the host's directory goes into the workspace, or went in at the session's beginning.
 fn copied(plan: &Plan, workspace: &Workspace) -> String {
     let what = match (plan.spec.beginning, plan.spec.copy) {
         (Beginning::New, Some(CopyScope::All)) => "all of it goes in",
@@ -137,7 +137,7 @@ fn session(plan: &Plan) -> String {
     }
 }
 
-/// Names only; where a value is not literal, where it comes from.
+/// The names of the agent's variables; where a value is not literal, also where it comes from.
 fn names(plan: &Plan) -> String {
     let committer = plan.origin.git_user.is_some();
     let ours = |name: &str| name == "CLAUDE_BOTTLE" || (committer && name.starts_with("GIT_CONFIG_"));
@@ -180,7 +180,7 @@ fn image(plan: &Plan, gate: Option<&UserError>) -> String {
     text
 }
 
-/// Its kind, where it is not Docker, or not what the program's name says.
+/// The engine; also its kind, where that is not the one of the program's name, or was not asked yet.
 fn engine(plan: &Plan) -> String {
     let engine = &plan.engine;
     let guessed = plan.runtime == Runtime::Undecided;
@@ -203,15 +203,15 @@ fn runtime(plan: &Plan) -> String {
 
 const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
 
-/// Exactly, for what was asked for.
-fn bytes(count: u64) -> String {
+/// An exact size, for limits: `2 GiB`, or bytes where no unit fits.
+fn exact_size(count: u64) -> String {
     match UNITS.iter().find(|(size, _)| count >= *size && count.is_multiple_of(*size)) {
         Some((size, unit)) => format!("{} {unit}", count / size),
         None => format!("{count} bytes"),
     }
 }
 
-/// About, for what was found: `1.5 MiB`.
+/// A rounded size, for what was measured: `1.5 MiB`.
 pub fn size(count: u64) -> String {
     match UNITS.iter().find(|(size, _)| count >= *size) {
         Some((size, unit)) => format!("{:.1} {unit}", count as f64 / *size as f64),

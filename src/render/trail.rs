@@ -1,32 +1,32 @@
-//! Lines of the audit trail for a person. Hosts, paths and reasons come from inside a bottle: each stays on its line, with
-//! what hides made visible.
+//! Lines of the audit trail as text. Hosts, paths and reasons come from inside a bottle: each stays on its line, and hidden
+//! characters are made visible.
 
 use super::size;
 use crate::text::one_line;
 use serde_json::Value;
 use wire::{Alarm, Audit, Done, Event, Line, Outcome};
 
-/// One line without its time. A gate of another version may have events that this one has no words for.
+/// One line without its time. An event that only gates of other versions write is shown by its fields.
 pub fn trail(line: &Line) -> String {
     match &line.event {
-        Event::Request(audit) | Event::Connection(audit) => decision(audit),
-        Event::Alarm(alarm) => self::alarm(alarm),
+        Event::Request(audit) | Event::Connection(audit) => decision_text(audit),
+        Event::Alarm(alarm) => alarm_text(alarm),
         Event::Dropped { count } => format!("!!    {count} lines are missing here: nobody read them in time"),
         event => plain(&serde_json::to_value(event).unwrap_or_default()),
     }
 }
 
-/// Is it about something that did not pass, or should not have?
+/// Is the event about something that did not pass, or should not have passed?
 pub fn is_refused(event: &Event) -> bool {
     match event {
         Event::Request(audit) | Event::Connection(audit) => audit.verdict == Outcome::Deny,
-        // What is missing may have been a refusal.
+        // The missing lines may have been denials.
         Event::Alarm(_) | Event::Dropped { .. } | Event::Failed { .. } => true,
         _ => false,
     }
 }
 
-/// Seconds since 1970 of `2026-01-31T20:04:59.042Z`, which is how a gate writes a time.
+/// Seconds since 1970 of a time as gates write it: `2026-01-31T20:04:59.042Z`. `None` for any other text.
 pub fn seconds(time: &str) -> Option<i64> {
     let (date, clock) = time.strip_suffix('Z')?.split_once('T')?;
     let numbers = |text: &str, by: char| -> Option<[i64; 3]> {
@@ -39,19 +39,19 @@ pub fn seconds(time: &str) -> Option<i64> {
     if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    // Days from civil: years that begin in March have their leap day at the end.
+    // The year is taken to begin in March, so that a leap day is its last day.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
 
-fn decision(audit: &Audit) -> String {
+fn decision_text(audit: &Audit) -> String {
     let verdict = match audit.verdict {
         Outcome::Allow => "allow",
         Outcome::Deny => "DENY ",
         Outcome::Error => "error",
     };
-    let mut words = vec![verdict.to_owned(), asked(&audit.method, &audit.host, audit.port, &audit.path)];
+    let mut words = vec![verdict.to_owned(), request_text(&audit.method, &audit.host, audit.port, &audit.path)];
     words.extend(audit.status.map(|status| status.to_string()));
     let bytes = |count| size(count).replace("bytes", "B");
     words.push(format!("sent {}, received {}, {} ms", bytes(audit.sent), bytes(audit.received), audit.ms));
@@ -63,29 +63,29 @@ fn decision(audit: &Audit) -> String {
         text.push_str(&format!("; found: {}", one_line(finding)));
     }
     if let Some(rule) = &audit.rule {
-        // The whole path would be the same in every line.
+        // Only the file's name: the whole path would be the same in every line.
         text.push_str(&format!(" [{}]", one_line(rule.rsplit('/').next().unwrap_or(rule))));
     }
     text
 }
 
-fn alarm(alarm: &Alarm) -> String {
+fn alarm_text(alarm: &Alarm) -> String {
     let done = match alarm.done {
         Done::Blocked => "blocked",
         Done::Masked => "masked",
         Done::Passed => "PASSED",
     };
-    let asked = asked(&alarm.method, &alarm.host, alarm.port, &alarm.path);
-    format!("ALARM {asked}: {}: {done}", one_line(&alarm.finding))
+    let request = request_text(&alarm.method, &alarm.host, alarm.port, &alarm.path);
+    format!("ALARM {request}: {}: {done}", one_line(&alarm.finding))
 }
 
-fn asked(method: &str, host: &str, port: u16, path: &str) -> String {
+fn request_text(method: &str, host: &str, port: u16, path: &str) -> String {
     let port = if matches!(port, 443 | 0) { String::new() } else { format!(":{port}") };
     let method = if method.is_empty() { String::new() } else { format!("{} ", one_line(method)) };
     format!("{method}{}{port}{}", one_line(host), one_line(path))
 }
 
-/// `ready version=0.1.0 fingerprint=ab`
+/// An event by its fields: `ready version=0.1.0 fingerprint=ab`.
 fn plain(event: &Value) -> String {
     let mut text = event["event"].as_str().unwrap_or("?").to_owned();
     let told = |key: &str, value: &Value| key != "event" && value.as_array().is_none_or(|all| !all.is_empty());

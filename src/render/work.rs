@@ -1,9 +1,9 @@
-//! Work in words: what is in a bottle and nowhere else. Pure.
+//! Work as text: what is in a bottle and nowhere else.
 
 use crate::text::visible;
 use wire::{Repository, Work};
 
-/// `3 commits and 1 changed file in app, 2 files outside repositories`; what was not compared is said, too.
+/// `3 commits and 1 changed file in app, 2 files outside repositories`; it says as well where the comparison is not whole.
 pub fn work(work: &Work) -> String {
     let mut parts: Vec<String> = work.repositories.iter().map(repository).collect();
     if work.files > 0 {

@@ -41,11 +41,11 @@ struct TimedCall {
 }
 
 /// What came of a call.
-enum Answer {
+enum CallResult {
     /// Its stdout, and its error where it has failed.
     Ended(String, Option<EngineError>),
     /// It did not end in time, or could not be waited for.
-    None,
+    NoAnswer,
 }
 
 impl TimedCall {
@@ -54,17 +54,17 @@ impl TimedCall {
     }
 
     /// Takes a call out of `slot` that has ended, or whose time is up; `None` while it runs.
-    fn take_answer(slot: &mut Option<TimedCall>) -> Option<Answer> {
+    fn take_result(slot: &mut Option<TimedCall>) -> Option<CallResult> {
         let timed = slot.as_mut()?;
         if timed.call.has_ended() {
             let ended = slot.take()?.call.finish_with_output();
-            return Some(ended.map_or(Answer::None, |(stdout, error)| Answer::Ended(stdout, error)));
+            return Some(ended.map_or(CallResult::NoAnswer, |(stdout, error)| CallResult::Ended(stdout, error)));
         }
         if timed.began.elapsed() < CALL_TIMEOUT {
             return None;
         }
         slot.take()?.call.cancel();
-        Some(Answer::None)
+        Some(CallResult::NoAnswer)
     }
 }
 
@@ -102,7 +102,7 @@ impl Refresh {
     fn begin_commands(&mut self, plan: &Plan) {
         let asked = self.query.as_ref().map(|query| query.began);
         // A gate that goes down at this moment has nothing due, and an older one never has.
-        let Some(Answer::Ended(text, _)) = TimedCall::take_answer(&mut self.query) else { return };
+        let Some(CallResult::Ended(text, _)) = TimedCall::take_result(&mut self.query) else { return };
         let due = serde_json::from_str::<DueTokens>(&text).unwrap_or_default();
         for name in due.due {
             if self.finished.get(&name).copied() < asked {
@@ -144,16 +144,16 @@ impl Refresh {
         let names: Vec<String> = self.deliveries.keys().cloned().collect();
         for name in names {
             let mut slot = self.deliveries.remove(&name);
-            match TimedCall::take_answer(&mut slot) {
+            match TimedCall::take_result(&mut slot) {
                 None => drop(slot.map(|call| self.deliveries.insert(name, call))),
-                Some(Answer::Ended(_, None)) => {
+                Some(CallResult::Ended(_, None)) => {
                     self.failures.remove(&name);
                     self.finished.insert(name, Instant::now());
                 }
-                Some(Answer::Ended(text, Some(error))) => {
+                Some(CallResult::Ended(text, Some(error))) => {
                     self.fail(plan, name, gates_reason(&text).unwrap_or(error.what));
                 }
-                Some(Answer::None) => self.fail(plan, name, "the engine did not answer".to_owned()),
+                Some(CallResult::NoAnswer) => self.fail(plan, name, "the engine did not answer".to_owned()),
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What is on disk: `~/.claude-bottle/`, one folder a session. Every write is atomic; the disk alone is read here, the
-//! engine is never asked.
+//! What is on disk: `~/.claude-bottle/`, with one folder for each session. Every write is atomic. Nothing here asks the
+//! engine.
 
 mod draft;
 mod overview;
@@ -33,26 +33,26 @@ pub struct Home {
     root: PathBuf,
 }
 
-/// What a session's end left, written before the first engine call and at every change.
+/// What a session is, as it was recorded last: before the first engine call, and at every change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mark", rename_all = "lowercase")]
 pub enum Mark {
     Live,
     Detached,
     Kept(Kept),
-    /// Everything is safe or gone; the folder goes next.
+    /// Everything is safe or gone; the folder is removed next.
     Clean,
 }
 
-/// A session at rest.
+/// Why and how a session at rest was kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     pub why: String,
-    /// What is in it and nowhere else; `None` where nobody could look.
+    /// What is in its home and nowhere else; `None` where it could not be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<Work>,
-    /// The engine did not answer at its end: containers and volume are as they were, and the next verb that asks the
-    /// engine settles it.
+    /// The engine did not answer at the session's end: containers and volume are as they were, and the next verb that
+    /// reaches the engine settles the session.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsettled: bool,
 }
@@ -63,17 +63,17 @@ impl Kept {
     }
 }
 
-/// A mark and its owner, together.
+/// What a session is: its mark, and whether a process owns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     Live,
     Detached,
     Kept(Kept),
-    /// Marked live, and nobody holds the lock.
+    /// Marked live, and no process holds the lock.
     Lost,
 }
 
-/// A session's mark, its age, and its plan as they are on disk: put back if nothing comes of going on with it.
+/// A kept session's mark, the mark's time, and its plan, to be put back if its agent does not start again.
 #[derive(Debug)]
 pub struct Saved {
     mark: Vec<u8>,
@@ -81,7 +81,7 @@ pub struct Saved {
     plan: Vec<u8>,
 }
 
-/// What a list says of a session's plan.
+/// The part of a session's plan that a list shows.
 #[derive(Debug, Deserialize)]
 pub struct Summary {
     pub spec: SummarySpec,
@@ -95,13 +95,13 @@ pub struct SummarySpec {
     pub cwd: PathBuf,
 }
 
-/// What a plan of any version has.
+/// The part that plans of all versions have.
 #[derive(Debug, Deserialize)]
 struct Version {
     version: u32,
 }
 
-/// A session's folder. Whatever changes its mark counts anew for the prompt.
+/// A session's folder. Every change of its mark updates the counts of the prompt's file.
 #[derive(Debug, Clone)]
 pub struct Folder {
     pub identity: String,
@@ -111,7 +111,7 @@ pub struct Folder {
 
 impl Home {
     /// # Errors
-    /// Without a home directory.
+    /// The user has no home directory.
     pub fn locate() -> Result<Home> {
         let root = match probe::variable("CLAUDE_BOTTLE_HOME") {
             Some(path) => PathBuf::from(path),
@@ -132,7 +132,10 @@ impl Home {
         probe::home_id(&self.root.join("id"))
     }
 
-    /// The same, made now if need be.
+    /// This home's random id, made now where it has none.
+    ///
+    /// # Errors
+    /// The disk's.
     pub fn make_id(&self) -> Result<String> {
         if let Some(id) = self.id() {
             return Ok(id);
@@ -140,7 +143,7 @@ impl Home {
         make_folder(&self.root)?;
         let id = random::word(16)?;
         let path = self.root.join("id");
-        // Two first starts at once: the first one's id counts.
+        // Of two first starts at the same time, the one that writes first decides.
         let mut file = tempfile::NamedTempFile::new_in(&self.root)?;
         file.write_all(format!("{id}\n").as_bytes())?;
         match file.persist_noclobber(&path) {
@@ -154,7 +157,7 @@ impl Home {
         Folder { identity: identity.to_owned(), home: self.clone(), path }
     }
 
-    /// All sessions, by identity.
+    /// The folders of all sessions, sorted by identity.
     pub fn folders(&self) -> Vec<Folder> {
         let Ok(entries) = fs::read_dir(self.root.join("state")) else { return Vec::new() };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
@@ -163,10 +166,10 @@ impl Home {
         folders
     }
 
-    /// The session of this identity.
+    /// The folder of the session of this identity.
     ///
     /// # Errors
-    /// `UserError` with the nearest one.
+    /// `UserError` where there is none, with the nearest one as a hint.
     pub fn known(&self, identity: &str) -> Result<Folder, UserError> {
         let folders = self.folders();
         if let Some(folder) = folders.iter().find(|folder| folder.identity == identity) {
@@ -174,13 +177,16 @@ impl Home {
         }
         let refused = UserError::new(format!("no session `{}`", text::one_line(identity)))
             .hint("`claude-bottle list` shows the sessions");
-        // Whoever types an agent's name means its session.
+        // An agent's name is taken for its session's.
         let of_agent = |folder: &&Folder| folder.identity.rsplit_once('-').is_some_and(|(agent, _)| agent == identity);
         let named = folders.iter().find(of_agent).map_or(identity, |folder| &folder.identity);
         Err(refused.meant(named, folders.iter().map(|folder| folder.identity.as_str())))
     }
 
     /// Makes the folder of a new session.
+    ///
+    /// # Errors
+    /// The folder exists, or the disk's error.
     pub fn claim(&self, identity: &str) -> Result<Folder> {
         make_folder(&self.root.join("state"))?;
         let folder = self.folder(identity);
@@ -191,7 +197,7 @@ impl Home {
         Ok(folder)
     }
 
-    /// What this engine was seen to be.
+    /// What was found when this engine was asked last.
     pub fn known_engine(&self, engine: &Engine) -> Option<EngineFacts> {
         self.engines().remove(&engine.key())
     }
@@ -225,7 +231,7 @@ impl Folder {
         self.path.join("audit.jsonl")
     }
 
-    /// `None` where another process holds it.
+    /// Takes the session's lock; `None` where another process holds it.
     pub fn lock(&self) -> Result<Option<Lock>> {
         lock::try_lock(&self.path.join("lock")).with_context(|| format!("cannot lock `{}`", self.path.display()))
     }
@@ -240,8 +246,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Everything is safe or gone: the folder goes. After a power loss it may be there again, marked live; then it is
-    /// lost, and `cleanup` finds nothing to settle. So nothing waits for the disk here.
+    /// Removes the folder of a session of which everything is safe or gone. It does not wait for the disk: a power loss may
+    /// bring the folder back, marked live; then the session is lost, and `cleanup` finds nothing to settle.
     pub fn clear(&self) -> Result<()> {
         fs::write(self.path.join("mark"), serde_json::to_vec(&Mark::Clean)?)?;
         self.remove()
@@ -251,7 +257,7 @@ impl Folder {
         match self.mark() {
             Some(Mark::Detached) => Condition::Detached,
             Some(Mark::Kept(kept)) => Condition::Kept(kept),
-            // No mark: its start died between making the folder and writing it.
+            // Without a mark: the start died after it had made the folder, and before it wrote the mark.
             Some(Mark::Live | Mark::Clean) | None => match lock::is_locked(&self.path.join("lock")) {
                 true => Condition::Live,
                 false => Condition::Lost,
@@ -259,7 +265,7 @@ impl Folder {
         }
     }
 
-    /// When the session was first claimed: nothing is ever written to its lock.
+    /// When the session was claimed: the time of its lock, which is never written again.
     pub fn born(&self) -> Option<SystemTime> {
         fs::metadata(self.path.join("lock")).and_then(|meta| meta.modified()).ok()
     }
@@ -270,7 +276,7 @@ impl Folder {
     }
 
     /// # Errors
-    /// `UserError` where there is none, or it is of a later version.
+    /// `UserError` where the plan cannot be read, or is of a later version.
     pub fn plan(&self) -> Result<Plan> {
         let path = self.path.join("plan.json");
         let bytes = fs::read(&path).map_err(|e| UserError::new(format!("cannot read `{}`: {e}", path.display())))?;
@@ -288,7 +294,7 @@ impl Folder {
             .map_err(|e| UserError::new(format!("`{}` is not a plan of this version: {e}", path.display())).into())
     }
 
-    /// The few words of the plan that a list shows; the rest is not even read.
+    /// The part of the plan that a list shows; the rest is not parsed.
     pub fn summary(&self) -> Option<Summary> {
         serde_json::from_slice(&fs::read(self.path.join("plan.json")).ok()?).ok()
     }
@@ -311,17 +317,17 @@ impl Folder {
         fs::File::options().write(true).open(&mark)?.set_modified(saved.since).map_err(Into::into)
     }
 
-    /// Is there a conversation to go on with?
+    /// Is there a transcript that a new home could go on with?
     pub fn has_transcript(&self) -> bool {
         fs::read_dir(self.transcript()).is_ok_and(|mut entries| entries.next().is_some())
     }
 
-    /// Did neither an agent nor a gate leave anything here? The trail is opened before its first line comes.
+    /// Did neither an agent nor a gate leave anything here? An empty trail is nothing: it is opened before its first line comes.
     pub fn is_bare(&self) -> bool {
         !self.has_transcript() && !fs::metadata(self.audit()).is_ok_and(|trail| trail.len() > 0)
     }
 
-    /// An image of its own: packages that were approved while it ran.
+    /// Does the session have an image of its own, with packages that were approved while it ran?
     pub fn is_rebuilt(&self) -> bool {
         self.path.join("Dockerfile").exists()
     }
@@ -334,16 +340,16 @@ impl Folder {
     }
 }
 
-/// Writes a file that is not there yet, whole or not at all; a folder that is missing is made private.
+/// Writes a new file, whole or not at all; missing folders are made, for this user alone.
 ///
 /// # Errors
-/// `UserError` where it is there.
+/// `UserError` where the file exists.
 pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let folder = path.parent().unwrap_or(Path::new("/"));
     make_folder(folder)?;
     let write = || -> Result<()> {
-        // The umask has its say.
+        // The umask applies to this mode.
         let mode = fs::Permissions::from_mode(mode);
         let mut file = tempfile::Builder::new().prefix(DRAFT_PREFIX).permissions(mode).tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
@@ -352,18 +358,18 @@ pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<()> {
         Ok(())
     };
     match write() {
-        Err(_) if path.symlink_metadata().is_ok() => Err(is_there(path).into()),
+        Err(_) if path.symlink_metadata().is_ok() => Err(exists_error(path).into()),
         written => written.with_context(|| format!("cannot write `{}`", path.display())),
     }
 }
 
-/// Of a file that somebody has already.
-pub fn is_there(path: &Path) -> UserError {
+/// The error for a file that the user has already.
+pub fn exists_error(path: &Path) -> UserError {
     let refused = UserError::new(format!("`{}` is there, and nothing of it is changed", path.display()));
     refused.hint("`claude-bottle edit` opens it")
 }
 
-/// Makes a private folder and what is missing above it.
+/// Makes a folder and the missing ones above it, for this user alone.
 fn make_folder(path: &Path) -> Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -372,7 +378,7 @@ fn make_folder(path: &Path) -> Result<()> {
         .with_context(|| format!("cannot make `{}`", path.display()))
 }
 
-/// The one atomic writer: whole and on disk, or not at all. Mode 0600.
+/// Replaces a file atomically: the new one is whole and on disk, or the old one stays. Mode 0600.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let written = || -> Result<()> {

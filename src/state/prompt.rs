@@ -1,32 +1,34 @@
-//! `prompt`: one line, `LIVE DETACHED PENDING`, which a shell's prompt reads by itself; no file where all are none.
+//! Writes the file `prompt`, which shells read for their prompt: one line, `LIVE DETACHED PENDING`; no file where all are 0.
 //!
-//! It is counted anew at every change of a mark, by whoever changed it. An owner that was killed changes nothing any more:
-//! its session is counted as live until the next change of any. A prompt is no reason for a session to fail, so nothing
-//! here does.
+//! The process that changes a mark counts again. An owner that was killed changes nothing any more: its session counts as
+//! live until the next change of any mark. No session may fail because of a prompt, so nothing here returns an error.
 
 use super::{Condition, Home};
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
+/// How often one process counts again.
+const MAX_RECOUNTS: u32 = 100;
+
 impl Home {
-    /// Writes what is there now.
+    /// Counts the sessions and writes the file.
     ///
-    /// Several may count at once. Whoever has written looks again, so the last one to write has seen every change that
-    /// was made before.
+    /// Several processes may count at once. Each counts again after it has written, so the last one to write has seen every
+    /// change that was made before.
     pub(super) fn recount(&self) {
         let path = self.path().join("prompt");
-        // An end where others never cease to change something: the last of them is right.
-        for _ in 0..100 {
-            let counted = self.counted();
-            if fs::read_to_string(&path).unwrap_or_default() == counted || put(&path, &counted).is_err() {
+        // Other processes may change marks all the time; the last of them writes the right counts.
+        for _ in 0..MAX_RECOUNTS {
+            let counted = self.count_line();
+            if fs::read_to_string(&path).unwrap_or_default() == counted || replace(&path, &counted).is_err() {
                 return;
             }
         }
     }
 
-    /// The file's text.
-    fn counted(&self) -> String {
+    /// The file's text; empty where there is to be no file.
+    fn count_line(&self) -> String {
         let (mut live, mut detached) = (0, 0);
         for folder in self.folders() {
             match folder.condition() {
@@ -35,7 +37,7 @@ impl Home {
                 Condition::Kept(_) | Condition::Lost => {}
             }
         }
-        // Nobody can propose anything yet.
+        // Nothing can be proposed yet.
         let pending = 0;
         match (live, detached, pending) {
             (0, 0, 0) => String::new(),
@@ -44,10 +46,10 @@ impl Home {
     }
 }
 
-/// In one move. Nothing waits for the disk: after a power loss, too, it is only a number in a prompt.
-fn put(path: &Path, text: &str) -> io::Result<()> {
+/// Replaces the file, or removes it. It does not wait for the disk: a power loss costs no more than a number in a prompt.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
     if text.is_empty() {
-        // Another one may have been quicker.
+        // Another process may have removed it.
         return fs::remove_file(path).or_else(|e| if e.kind() == ErrorKind::NotFound { Ok(()) } else { Err(e) });
     }
     let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
@@ -85,7 +87,7 @@ mod tests {
         assert_eq!(shown(&home).as_deref(), Some("2 0 0\n"));
         one.set_mark(&Mark::Detached).unwrap();
         assert_eq!(shown(&home).as_deref(), Some("1 1 0\n"));
-        // The owner of the second is killed: nobody says so, until anything else changes.
+        // The owner of the second is killed: that shows at the next change of any mark.
         drop(second);
         assert_eq!(shown(&home).as_deref(), Some("1 1 0\n"));
         one.set_mark(&Mark::Detached).unwrap();
@@ -122,7 +124,7 @@ mod tests {
         }
     }
 
-    /// Not as root, whom no mode stops: a folder is in its place.
+    /// A folder is in the file's place, because no mode would stop a test that runs as root.
     #[test]
     fn a_prompt_that_cannot_be_written_stops_nothing() {
         let (_root, home) = home();

@@ -1,5 +1,5 @@
-//! A strict reader of what comes out of a container, as a tar stream: regular files and directories only, bounded
-//! sizes and counts, no path that climbs, modes masked. Anything else is passed over and counted, never made.
+//! Unpacks the tar stream that comes out of a container, strictly: regular files and directories only, bounded sizes and
+//! counts, no path that leaves the folder, masked modes. Every other entry is skipped and counted.
 
 use anyhow::{Context as _, Result, bail};
 use std::fs::{self, File, OpenOptions};
@@ -7,42 +7,48 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
-const BLOCK: usize = 512;
-const FILES: u64 = 100_000;
-const BYTES: u64 = 8 << 30;
-const NAME: u64 = 64 << 10;
+/// The size of a header, and what entries are padded to. Bytes.
+const BLOCK_BYTES: usize = 512;
+/// An archive with more entries is an error.
+const MAX_ENTRIES: u64 = 100_000;
+/// An archive whose entries claim more bytes is an error.
+const MAX_TOTAL_BYTES: u64 = 8 << 30;
+/// A longer name, or extended header, is cut.
+const MAX_NAME_BYTES: u64 = 64 << 10;
+/// What is read behind the archive's end.
+const MAX_TRAILING_BYTES: u64 = 1 << 20;
 
-/// What was found.
+/// What was in the archive.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Unpacked {
     pub files: u64,
-    /// Entries that are neither files nor directories, or whose path climbs.
-    pub passed_over: u64,
+    /// Entries that are neither files nor directories, or whose path leaves the folder.
+    pub skipped: u64,
 }
 
-/// Unpacks what lies below the archive's first directory into `into`, an empty folder nobody else writes to.
+/// Unpacks what is below the archive's first directory into `into`: an empty folder that no other process writes to.
 ///
 /// # Errors
-/// A broken or too large archive, or a disk that fails.
+/// The archive is broken or too large, or the disk's error.
 pub fn unpack(mut tar: impl Read, into: &Path) -> Result<Unpacked> {
     let mut found = Unpacked::default();
     let mut bytes = 0;
     let mut long_name: Option<String> = None;
     let mut entries: u64 = 0;
     loop {
-        let mut header = [0; BLOCK];
+        let mut header = [0; BLOCK_BYTES];
         if !read_block(&mut tar, &mut header)? || header.iter().all(|byte| *byte == 0) {
-            // What follows the end is padding; the sender must be able to finish writing it.
-            io::copy(&mut tar.take(1 << 20), &mut io::sink())?;
+            // Padding follows the end. The sender must be able to finish writing it.
+            io::copy(&mut tar.take(MAX_TRAILING_BYTES), &mut io::sink())?;
             return Ok(found);
         }
         check_sum(&header)?;
         let size = number(&header[124..136])?;
         entries += 1;
-        // A size near the largest number would come round to a small sum.
+        // The sum must not overflow: a size near the largest number would make it small.
         bytes = size.saturating_add(bytes);
-        if entries > FILES || bytes > BYTES {
-            bail!("more than {FILES} entries or {BYTES} bytes");
+        if entries > MAX_ENTRIES || bytes > MAX_TOTAL_BYTES {
+            bail!("more than {MAX_ENTRIES} entries or {MAX_TOTAL_BYTES} bytes");
         }
         let mut body = (&mut tar).take(size);
         match header[156] {
@@ -57,20 +63,20 @@ pub fn unpack(mut tar: impl Read, into: &Path) -> Result<Unpacked> {
                 };
                 let mode = number(&header[100..108])? as u32 & 0o700;
                 match (kind, below_first(&name)) {
-                    (b'5', Some(path)) => make(&into.join(path))?,
-                    (b'0' | 0, Some(path)) if path.as_os_str().is_empty() => found.passed_over += 1,
+                    (b'5', Some(path)) => make_folder(&into.join(path))?,
+                    (b'0' | 0, Some(path)) if path.as_os_str().is_empty() => found.skipped += 1,
                     (b'0' | 0, Some(path)) => {
                         let path = into.join(path);
                         write(&mut body, &path, mode | 0o600).with_context(|| shown(&path))?;
                         found.files += 1;
                     }
-                    _ => found.passed_over += 1,
+                    _ => found.skipped += 1,
                 }
             }
         }
         io::copy(&mut body, &mut io::sink())?;
         let missing = body.limit();
-        let mut padding = (&mut tar).take(missing + size.next_multiple_of(BLOCK as u64) - size);
+        let mut padding = (&mut tar).take(missing + size.next_multiple_of(BLOCK_BYTES as u64) - size);
         io::copy(&mut padding, &mut io::sink())?;
         if padding.limit() > 0 {
             bail!("the archive ends in the middle of an entry");
@@ -78,10 +84,10 @@ pub fn unpack(mut tar: impl Read, into: &Path) -> Result<Unpacked> {
     }
 }
 
-/// False at a clean end.
-fn read_block(tar: &mut impl Read, block: &mut [u8; BLOCK]) -> Result<bool> {
+/// Reads one block; false where the archive has ended before it.
+fn read_block(tar: &mut impl Read, block: &mut [u8; BLOCK_BYTES]) -> Result<bool> {
     let mut filled = 0;
-    while filled < BLOCK {
+    while filled < BLOCK_BYTES {
         match tar.read(&mut block[filled..]) {
             Ok(0) if filled == 0 => return Ok(false),
             Ok(0) => bail!("the archive ends in the middle of a header"),
@@ -93,7 +99,7 @@ fn read_block(tar: &mut impl Read, block: &mut [u8; BLOCK]) -> Result<bool> {
     Ok(true)
 }
 
-fn check_sum(header: &[u8; BLOCK]) -> Result<()> {
+fn check_sum(header: &[u8; BLOCK_BYTES]) -> Result<()> {
     let sum = |(at, byte): (usize, &u8)| if (148..156).contains(&at) { 32 } else { u64::from(*byte) };
     let counted: u64 = header.iter().enumerate().map(sum).sum();
     if number(&header[148..156])? != counted {
@@ -102,7 +108,7 @@ fn check_sum(header: &[u8; BLOCK]) -> Result<()> {
     Ok(())
 }
 
-/// Octal text, or GNU's binary form for large numbers.
+/// A number of a header: octal text, or GNU's binary form for large numbers.
 fn number(field: &[u8]) -> Result<u64> {
     if field[0] & 0x80 != 0 {
         let mut digits = field.iter().enumerate().map(|(at, byte)| if at == 0 { byte & 0x7f } else { *byte });
@@ -120,11 +126,11 @@ fn number(field: &[u8]) -> Result<u64> {
 
 fn text(body: &mut impl Read) -> Result<String> {
     let mut bytes = Vec::new();
-    body.take(NAME).read_to_end(&mut bytes)?;
+    body.take(MAX_NAME_BYTES).read_to_end(&mut bytes)?;
     String::from_utf8(bytes).context("a name is not UTF-8")
 }
 
-/// The record `path` of an extended header: `LENGTH path=VALUE\n`.
+/// The value of the record `path` of an extended header: `LENGTH path=VALUE\n`.
 fn pax_path(records: &str) -> Option<String> {
     let mut rest = records;
     let mut path = None;
@@ -140,7 +146,7 @@ fn pax_path(records: &str) -> Option<String> {
     path
 }
 
-fn short_name(header: &[u8; BLOCK]) -> Result<String> {
+fn short_name(header: &[u8; BLOCK_BYTES]) -> Result<String> {
     let field = |bytes: &[u8]| {
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
         String::from_utf8(bytes[..end].to_vec()).context("a name is not UTF-8")
@@ -154,7 +160,7 @@ fn short_name(header: &[u8; BLOCK]) -> Result<String> {
     Ok(if prefix.is_empty() { name } else { format!("{prefix}/{name}") })
 }
 
-/// The path below the first component, or `None` for one that climbs or starts at the root.
+/// The path below its first component; `None` for an absolute path, or one with `..`.
 fn below_first(name: &str) -> Option<PathBuf> {
     let mut parts = Path::new(name).components().filter(|part| !matches!(part, Component::CurDir));
     match parts.next() {
@@ -171,20 +177,21 @@ fn below_first(name: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-fn make(path: &Path) -> Result<()> {
+fn make_folder(path: &Path) -> Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| shown(path))
 }
 
-/// The name is the agent's: it must not begin a line of its own, nor be longer than one.
+/// A path in an error. The agent chose the name: it must neither break the line nor be longer than one.
 fn shown(path: &Path) -> String {
     let text: String = path.to_string_lossy().chars().take(200).collect();
     format!("`{}`", text.escape_debug())
 }
 
-/// Nothing here follows or replaces: the folder was empty, and only files and directories are ever made in it.
+/// Writes one file. It follows no link and replaces nothing: the folder was empty, and only files and directories are made
+/// in it.
 fn write(body: &mut impl Read, path: &Path, mode: u32) -> Result<()> {
     if let Some(folder) = path.parent() {
-        make(folder)?;
+        make_folder(folder)?;
     }
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     io::copy(body, &mut file)?;
@@ -230,7 +237,7 @@ mod tests {
             tar.append_data(&mut gnu, &deep, &b"de"[..]).unwrap();
         });
         let into = tempfile::tempdir().unwrap();
-        assert_eq!(unpack(&bytes[..], into.path()).unwrap(), Unpacked { files: 2, passed_over: 0 });
+        assert_eq!(unpack(&bytes[..], into.path()).unwrap(), Unpacked { files: 2, skipped: 0 });
         assert_eq!(fs::read(into.path().join("a/s.jsonl")).unwrap(), b"abc");
         assert_eq!(fs::read(into.path().join(&deep["projects/".len()..])).unwrap(), b"de");
         assert_eq!(fs::metadata(into.path().join("a/s.jsonl")).unwrap().permissions().mode() & 0o7777, 0o700);
@@ -255,7 +262,7 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let into = outer.path().join("into");
         fs::create_dir(&into).unwrap();
-        assert_eq!(unpack(&bytes[..], &into).unwrap(), Unpacked { files: 1, passed_over: 7 });
+        assert_eq!(unpack(&bytes[..], &into).unwrap(), Unpacked { files: 1, skipped: 7 });
         assert!(into.join("link").is_dir() && fs::read_dir(outer.path()).unwrap().count() == 1);
     }
 
@@ -336,7 +343,7 @@ mod tests {
 
     /// Kinds that say more than their size does, or that this reader does not know.
     #[test]
-    fn what_is_not_known_is_passed_over() {
+    fn what_is_not_known_is_skipped() {
         let kinds = [tar::EntryType::GNUSparse, tar::EntryType::Continuous, tar::EntryType::new(b'V')];
         let bytes = archive(|tar| {
             for kind in kinds {
@@ -344,7 +351,7 @@ mod tests {
             }
         });
         let into = tempfile::tempdir().unwrap();
-        assert_eq!(unpack(&bytes[..], into.path()).unwrap(), Unpacked { files: 0, passed_over: 3 });
+        assert_eq!(unpack(&bytes[..], into.path()).unwrap(), Unpacked { files: 0, skipped: 3 });
         assert_eq!(fs::read_dir(into.path()).unwrap().count(), 0);
     }
 
@@ -356,7 +363,7 @@ mod tests {
             let into = tempfile::tempdir().unwrap();
             unpack(Endless { entry, at: 0 }, into.path()).map(drop)
         };
-        assert!(endless(&[0; BLOCK]).is_ok(), "an end that is never over");
+        assert!(endless(&[0; BLOCK_BYTES]).is_ok(), "an end that is never over");
         // Names of what never comes.
         let mut header = raw("projects/a", tar::EntryType::XHeader);
         header.set_size(0);
@@ -365,7 +372,7 @@ mod tests {
         assert!(error.to_string().starts_with("more than"), "{error:#}");
     }
 
-    /// The same entry for ever.
+    /// Repeats one entry without an end.
     struct Endless {
         entry: Vec<u8>,
         at: usize,

@@ -22,7 +22,7 @@ pub struct CheckedRequest {
 /// `via`: how the gate reaches upstreams that are not `private`.
 pub fn judge(bottle: &Bottle, asked: &CheckedRequest, via: Via) -> Answer {
     let RequestUrl { scheme, host, port, path, query, .. } = &asked.url;
-    let mut answer = Answer::of(&asked.method, &asked.url);
+    let mut answer = Answer::new(&asked.method, &asked.url);
     if host == GATE_HOST {
         return match (scheme.is_plain(), port) {
             (true, 80) => answer.by_the_gate_itself(),

@@ -7,7 +7,7 @@ use crate::facts::Proxy;
 use crate::manifest::Bottle;
 use crate::plan;
 use crate::probe::{self, Processor};
-use crate::render::{Answer, Carried, Finding, Skipped};
+use crate::render::{Answer, BodyFinding, Carried, Skipped};
 use crate::secrets;
 use anyhow::Result;
 use std::env::consts::ARCH;
@@ -44,14 +44,14 @@ fn unreadable(path: &Path, error: &io::Error) -> UserError {
 pub fn scan_body(bottle: &Bottle, asked: CheckedRequest, body: Body, answer: Answer) -> Result<Answer> {
     let proxy = probe::variable(plan::PROXY_VARIABLE).map_or(Proxy::Direct, |_| Proxy::Upstream);
     let sources = plan::sources(bottle, proxy);
-    let (values, missing) = secrets::at_hand(&sources);
-    let document = serde_json::to_string(&plan::trial(bottle, values))?;
+    let (values, missing) = secrets::available(&sources);
+    let document = serde_json::to_string(&plan::trial_document(bottle, values))?;
     let head = format!("{document}\n{}\n", serde_json::to_string(&trial(asked))?);
     let tried = run_gate(head, body)?;
     let source = |name: &str| sources.get(name).cloned();
     let findings = tried.findings.into_iter().map(|TrialFinding { finding, value, done }| {
         let value = value.as_deref().and_then(source);
-        Finding { finding, value, done }
+        BodyFinding { finding, value, done }
     });
     let why = missing.into_iter().map(|(name, why)| (name, why.to_owned())).chain(tried.unmatched);
     let skipped = why.filter_map(|(name, why)| Some(Skipped { value: source(&name)?, why }));

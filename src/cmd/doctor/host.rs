@@ -76,7 +76,7 @@ type Needs<'a> = BTreeMap<Source, BTreeSet<&'a str>>;
 /// The sources that are missing. No value is read.
 fn missing_values(needs: &Needs) -> Vec<Diagnosis> {
     let missing = |source: &Source| match source {
-        Source::Env(name) => secrets::is_there(name).err(),
+        Source::Env(name) => secrets::check_variable(name).err(),
         Source::Command(argv) if !probe::is_on_path(&argv[0]) => {
             Some(UserError::new(format!("no program `{}`, which prints a token", argv[0])))
         }
