@@ -1,4 +1,5 @@
-//! The verbs: one file each, each a recipe.
+//! The verbs: one file each, each a recipe. What several verbs need has a module of its own beside them; no verb uses
+//! another one.
 
 mod attach;
 mod build;

@@ -111,7 +111,7 @@ mod tests {
         fs::write(folder.path().join("secret"), "s3cret").unwrap();
         let names = || -> Result<Vec<String>, String> {
             let mut files = Vec::new();
-            collect(&Skill { name: "review", root: &root }, &root, &mut files).map_err(|refused| refused.what)?;
+            collect(&Skill { name: "review", root: &root }, &root, &mut files).map_err(|error| error.what)?;
             Ok(files.into_iter().map(|file| file.path).collect())
         };
         symlink("SKILL.md", root.join("again")).unwrap();

@@ -1,9 +1,10 @@
 //! The command line tool's modules use what is below them only. Crates are held by the compiler.
 
 use super::sources::{Source, assert_none, sources, text};
+use clap::CommandFactory;
 use std::path::Path;
 
-/// Highest first. A module may use what stands in a later row, and never its own row but for `BESIDE`.
+/// Highest first. A module may use what stands in a later row, and none of its own row.
 const LAYERS: &[&[&str]] = &[
     &["main"],
     &["cmd"],
@@ -76,4 +77,32 @@ fn the_library_lists_its_modules_in_the_order_of_the_layers() {
     for module in sources().iter().filter_map(Source::module).filter(|m| !["main", "lib", "images"].contains(m)) {
         assert!(modules.contains(&module), "src/lib.rs does not list `{module}`");
     }
+}
+
+/// What several verbs need has a module of its own beside them.
+#[test]
+fn no_verb_uses_another_verb() {
+    let program = claude_bottle::cli::Cli::command();
+    let verbs: Vec<&str> = program.get_subcommands().map(|verb| verb.get_name()).collect();
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for source in sources() {
+        let Some(path) = source.path.strip_prefix("src/cmd/").filter(|path| *path != "mod.rs") else { continue };
+        let first = path.split('/').next().unwrap();
+        let module = first.strip_suffix(".rs").unwrap_or(first);
+        // `super` is `cmd` in the files that stand directly in it.
+        let roots: &[&str] = if first == path { &["crate::cmd::", "super::"] } else { &["crate::cmd::"] };
+        for (n, line) in &source.code {
+            for (root, at) in roots.iter().flat_map(|root| line.match_indices(root).map(move |(at, _)| (root, at))) {
+                let rest = &line[at + root.len()..];
+                let name = rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap();
+                seen += 1;
+                if verbs.contains(&name) && name != module {
+                    wrong.push(format!("{}: `{module}` uses `{name}`", source.at(*n)));
+                }
+            }
+        }
+    }
+    assert!(seen > 20, "{seen}: where do verbs name what they share?");
+    assert_none(&wrong, "a verb uses no other verb");
 }
