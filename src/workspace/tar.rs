@@ -18,6 +18,14 @@ pub struct Stamp {
     pub time: i64,
 }
 
+/// What the header of an entry says.
+struct EntryHead<'a> {
+    kind: u8,
+    name: &'a [u8],
+    size: u64,
+    stamp: Stamp,
+}
+
 /// An archive that is being written. [`Archive::finish`] ends it.
 pub struct Archive<W: Write>(W);
 
@@ -30,7 +38,7 @@ impl<W: Write> Archive<W> {
     pub fn folder(&mut self, path: &Path, stamp: Stamp) -> io::Result<()> {
         let mut name = path.as_os_str().as_bytes().to_vec();
         name.push(b'/');
-        self.header(b'5', &name, 0, stamp)
+        self.write_header(EntryHead { kind: b'5', name: &name, size: 0, stamp }, [0; BLOCK])
     }
 
     /// Adds a symbolic link.
@@ -38,13 +46,13 @@ impl<W: Write> Archive<W> {
         let target = target.as_os_str().as_bytes();
         let mut header = [0; BLOCK];
         self.write_name(b'K', target, &mut header[157..157 + NAME_FIELD])?;
-        self.finish_header(b'2', path.as_os_str().as_bytes(), 0, stamp, header)
+        self.write_header(EntryHead { kind: b'2', name: path.as_os_str().as_bytes(), size: 0, stamp }, header)
     }
 
     /// Adds a file of exactly `size` bytes: shorter content is padded with zeros, longer content is cut. Returns the count of
     /// missing bytes.
     pub fn file(&mut self, path: &Path, size: u64, stamp: Stamp, content: impl Read) -> io::Result<u64> {
-        self.header(b'0', path.as_os_str().as_bytes(), size, stamp)?;
+        self.write_header(EntryHead { kind: b'0', name: path.as_os_str().as_bytes(), size, stamp }, [0; BLOCK])?;
         let missing = size - io::copy(&mut content.take(size), &mut self.0)?;
         let padding = size.next_multiple_of(BLOCK as u64) - size;
         io::copy(&mut io::repeat(0).take(missing + padding), &mut self.0)?;
@@ -57,20 +65,10 @@ impl<W: Write> Archive<W> {
         self.0.flush()
     }
 
-    fn header(&mut self, kind: u8, name: &[u8], size: u64, stamp: Stamp) -> io::Result<()> {
-        self.finish_header(kind, name, size, stamp, [0; BLOCK])
-    }
-
-    fn finish_header(
-        &mut self,
-        kind: u8,
-        name: &[u8],
-        size: u64,
-        stamp: Stamp,
-        mut header: [u8; BLOCK],
-    ) -> io::Result<()> {
-        self.write_name(b'L', name, &mut header[..NAME_FIELD])?;
-        fill(&mut header, kind, size, stamp);
+    /// Writes the header of an entry over `header`, which may hold the target of a link already.
+    fn write_header(&mut self, entry: EntryHead, mut header: [u8; BLOCK]) -> io::Result<()> {
+        self.write_name(b'L', entry.name, &mut header[..NAME_FIELD])?;
+        fill(&mut header, entry.kind, entry.size, entry.stamp);
         self.0.write_all(&header)
     }
 
