@@ -1,12 +1,12 @@
-//! An answer with a credential in it, and where it is cut. In whatever parts it comes, the same is overwritten, at its
-//! length, and nothing else; and what reads answers for instructions does not break.
+//! An answer with a credential in it, and where it is cut. In whatever parts it comes, the credential is overwritten at its
+//! length, and nothing else is; and the reader of hidden instructions does not panic.
 
 use bytes::Bytes;
 use scan::answers::{Instructions, Kind, Masked, Needles};
 use std::sync::Arc;
 use testing::encodings::{base64, each, hex};
 
-/// Those that come back as they went, in whatever stands around them.
+/// Spellings that do not depend on what stands around them.
 const SPELLINGS: [fn(&str) -> String; 6] = [
     |text| text.to_owned(),
     hex,
@@ -21,7 +21,7 @@ const KINDS: [Kind; 6] = [Kind::Html, Kind::Plain, Kind::Json, Kind::Card, Kind:
 pub fn run(input: &[u8]) {
     let Some((&[length, kind, spelling, part, at], rest)) = input.split_first_chunk() else { return };
     let (token, text) = rest.split_at((12 + usize::from(length) % 40).min(rest.len()));
-    // What a header can carry; a star is what it is overwritten with.
+    // Bytes that a header can carry, without the star that overwrites.
     let token: String = token.iter().map(|byte| char::from(b'+' + byte % 80)).collect();
     let spelled = SPELLINGS[usize::from(spelling) % SPELLINGS.len()](&token);
     let (before, after) = text.split_at(usize::from(at).min(text.len()));

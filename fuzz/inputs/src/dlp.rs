@@ -1,5 +1,6 @@
 //! A body, where it is cut, and a value planted in it. In whatever parts it comes, the verdict is one, no more leaves than
-//! came, little is kept back, and no value leaves whole. A value on a line of its own is found in every encoding.
+//! came, at most [`MAX_HELD_BYTES`] are held back, and no value leaves whole. A value on a line of its own is found in every
+//! encoding.
 
 use scan::dlp::{Action, Class, Finding, Knowledge, Known, Orders, Rules, Scan, Stop, Subject, Vault};
 use std::sync::{Arc, LazyLock};
@@ -11,7 +12,7 @@ const VALUES: [(&str, Class); 3] = [
     ("bkp_Q7JX2MZP4KLW6TNB", Class::Canary),
 ];
 
-/// As on a route by default, by `redact`, by `warn`, and on the model's host.
+/// The orders of a route by default, with `redact`, with `warn`, and on the model's host.
 const ORDERS: [Orders; 4] = [
     Orders { seen: Action::Block, patterns: Action::Block, stuck: Action::Block },
     Orders { seen: Action::Mask, patterns: Action::Mask, stuck: Action::Block },
@@ -19,8 +20,8 @@ const ORDERS: [Orders; 4] = [
     Orders { seen: Action::Mask, patterns: Action::Off, stuck: Action::Warn },
 ];
 
-/// Bytes that may be kept back: no spelling of a value or pattern is longer.
-const KEPT: usize = 1024;
+/// Bytes that may be held back: no spelling of a value and no pattern is longer.
+const MAX_HELD_BYTES: usize = 1024;
 
 static KNOWLEDGE: LazyLock<Knowledge> = LazyLock::new(|| {
     let known = |(text, class): (&str, Class)| Known { name: text.to_owned(), class, bytes: text.into() };
@@ -38,7 +39,7 @@ pub fn run(input: &[u8]) {
     let whole = send(orders, &[&text]);
     let parts: Vec<&[u8]> = text.chunks(usize::from(part).max(1)).collect();
     let split = send(orders, &parts);
-    // Of what is overwritten, the first bytes may have left before it was the beginning of anything: then two texts leave.
+    // The first bytes of what is overwritten may have left before they were the beginning of anything, so the parts matter.
     if ![&whole, &split].iter().any(|sent| sent.masked()) {
         assert_eq!(whole.ended.is_ok(), split.ended.is_ok(), "in parts: {:?}, {:?}", whole.ended, split.ended);
     }
@@ -67,7 +68,7 @@ impl Sent {
         self.notes.iter().any(|note| note.done == Action::Mask)
     }
 
-    /// Stopped for something else, it was not looked for to the end.
+    /// Was a value of this class found? A text that was stopped for something else was not searched to its end.
     fn found(&self, class: Class) -> bool {
         let is = |finding: &Finding| matches!(finding.subject, Subject::Known(whose, _) if whose == class);
         self.ended.is_err() || self.notes.iter().any(is)
@@ -84,7 +85,7 @@ fn send(orders: Orders, parts: &[&[u8]]) -> Sent {
         if ended.is_err() {
             break;
         }
-        assert!(left.len() <= came && came - left.len() <= KEPT, "{} of {came} bytes left", left.len());
+        assert!(left.len() <= came && came - left.len() <= MAX_HELD_BYTES, "{} of {came} bytes left", left.len());
     }
     let ended = ended.and_then(|()| scan.finish(&mut left));
     Sent { left, ended, notes: scan.notes() }

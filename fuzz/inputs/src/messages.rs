@@ -14,18 +14,18 @@ pub fn run(input: &[u8]) {
     let (a, b) = body.split_at(usize::from(*cut).min(body.len()));
     let pieces: Vec<&[u8]> = body.chunks(1).collect();
     for parts in [&[a, b][..], &pieces] {
-        // Which of two faults is met first, and so the words, may depend on the parts.
+        // Which of two faults is found first, and so the text, may depend on the parts.
         assert_eq!(judge(parts).is_ok(), verdict.is_ok(), "not the same in parts: {verdict:?}");
     }
     if verdict.is_ok() {
-        // What it cannot read for its depth or its numbers' size is no smaller a body.
+        // The other parser does not read every depth and every number; such bodies are not compared.
         if let Ok(value) = serde_json::from_slice::<Value>(body) {
             assert!(value.is_object() && !acts(&value), "it passes");
         }
     }
 }
 
-/// As the API's own words have it.
+/// Does a body make the model's servers act, by what the API documents?
 fn acts(body: &Value) -> bool {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let servers = body.get("mcp_servers").is_some_and(|servers| !servers.is_null() && servers != &Value::Array(vec![]));

@@ -23,7 +23,7 @@ impl Glyphs {
         }
         loop {
             if self.is_idle() {
-                // Of ASCII, only the escape matters.
+                // The only byte of ASCII that matters is the escape.
                 let plain = rest.iter().position(|byte| *byte >= 0x80 || *byte == 0x1b).unwrap_or(rest.len());
                 rest = &rest[plain..];
             }

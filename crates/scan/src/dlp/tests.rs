@@ -115,7 +115,7 @@ const ENCODINGS: &[Encoding] = &[
     ("without its ends", |t| t[2..t.len() - 2].to_vec()),
 ];
 
-/// Texts to hide in, with a place for it.
+/// Texts that a value may be hidden in: what stands before it and behind it.
 const PLACES: &[(&str, &[u8], &[u8])] = &[
     ("nowhere", b"", b""),
     ("a path", b"/v1/upload/", b"/end?x=1"),
@@ -187,7 +187,8 @@ fn what_is_overwritten_keeps_its_length_and_stays_readable() {
         assert!(value["c"].as_str().unwrap().ends_with(&"0".repeat(2 * PIN.len() - 3)));
         assert!(notes.iter().all(|note| note.done == Action::Mask) && notes.len() == 3, "{notes:?}");
     }
-    // What cannot be overwritten: told on the model's host, stopped elsewhere; what only the gate has is stopped there, too.
+    // What cannot be overwritten passes with a note on the model's host, and is stopped elsewhere. A gate-only value is
+    // stopped there as well.
     let hidden = [b"x ".to_vec(), base64(&base64(PIN.as_bytes()))].concat();
     let (out, ended, notes) = run(&knowledge, MODEL, &[&hidden]);
     assert_eq!((out, ended, notes[0].done), (hidden.clone(), Ok(()), Action::Warn));
@@ -411,7 +412,7 @@ proptest! {
     }
 }
 
-/// `cargo test --release --features gate --bin claude-bottle-gate -- --ignored --nocapture dlp_speed`
+/// `cargo test -p claude-bottle-scan --profile gate -- --ignored --nocapture dlp_speed`
 #[test]
 #[ignore = "a measurement"]
 fn dlp_speed() {
