@@ -80,8 +80,9 @@ pub(super) fn overriding(headers: HeaderFields) -> Option<&'static str> {
 }
 
 /// Whether `connection` lists this token: an option, or the name of a header that ends with this hop.
-pub fn is_listed<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>, token: &str) -> bool {
+fn is_listed(headers: HeaderFields, token: &str) -> bool {
     headers
+        .iter()
         .filter(|(name, _)| name.eq_ignore_ascii_case("connection"))
         .filter_map(|(_, value)| visible_text(value))
         .flat_map(|value| value.split(','))
@@ -90,8 +91,8 @@ pub fn is_listed<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>, token: 
 
 /// Whether these headers ask for a WebSocket: `connection` lists `upgrade`, and the only `upgrade` is `websocket`. No
 /// other upgrade passes: HTTP/2 in plain text would carry requests past the policy.
-pub fn is_websocket_upgrade<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> bool {
-    let mut upgrades = headers.clone().filter(|(name, _)| name.eq_ignore_ascii_case("upgrade"));
+pub fn is_websocket_upgrade(headers: HeaderFields) -> bool {
+    let mut upgrades = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("upgrade"));
     is_listed(headers, "upgrade")
         && upgrades.next().is_some_and(|(_, value)| value.eq_ignore_ascii_case(b"websocket"))
         && upgrades.next().is_none()
@@ -99,8 +100,9 @@ pub fn is_websocket_upgrade<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8]
 
 /// The headers that go on to the upstream as far as `connection` has a say: those that it does not list.
 pub(super) fn going_on<'a>(headers: HeaderFields<'a>) -> Cow<'a, [(&'a str, &'a [u8])]> {
-    let listed = |name: &str| is_listed(headers.iter().copied(), name);
-    if !headers.iter().any(|(name, _)| listed(name)) {
+    let listed = |name: &str| is_listed(headers, name);
+    let has_list = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection"));
+    if !has_list || !headers.iter().any(|(name, _)| listed(name)) {
         return Cow::Borrowed(headers);
     }
     headers.iter().filter(|(name, _)| !listed(name)).copied().collect()
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_websocket_is_asked_for_by_both_headers() {
-        let asks = |headers: HeaderFields| is_websocket_upgrade(headers.iter().copied());
+        let asks = is_websocket_upgrade;
         assert!(asks(&[("connection", b"keep-alive, Upgrade"), ("upgrade", b"WebSocket")]));
         assert!(!asks(&[("upgrade", b"websocket")]));
         assert!(!asks(&[("connection", b"upgrade"), ("upgrade", b"h2c")]));

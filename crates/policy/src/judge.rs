@@ -111,7 +111,7 @@ impl<'a> Judge<'a> {
             return Err(Denial::new(Reason::Method, format!("header `{header}` is never allowed")));
         }
         let pass = self.policy.decide_from(route, request)?;
-        let websocket = is_websocket_url || is_websocket_upgrade(request.headers.iter().copied());
+        let websocket = is_websocket_url || is_websocket_upgrade(request.headers);
         if websocket && !self.policy.routes[pass.route].allows_websockets() {
             let text = format!("a WebSocket to `{}` could send anything, which its route does not allow", request.host);
             return Err(Denial::new(Reason::Method, text).with_route(pass.route));

@@ -32,7 +32,7 @@ pub use denial::{Denial, Reason};
 pub use destination::{Destination, DialTo, Via};
 pub use header_names::{
     CONNECTION_HEADERS, CREDENTIAL_HEADERS, FORWARDING_HEADERS, HeaderFields, OVERRIDE_HEADERS, is_gate_controlled,
-    is_listed, is_websocket_upgrade, same_header,
+    is_websocket_upgrade, same_header,
 };
 pub use header_rules::HeaderRules;
 pub use host::plain_name;

@@ -73,8 +73,8 @@ fn without_repeats(all: impl Iterator<Item = Skipped>) -> Vec<Skipped> {
 /// The head as a program would send it. A WebSocket's URL has the headers that ask for one.
 fn trial(asked: CheckedRequest) -> Trial {
     let CheckedRequest { method, url, mut headers } = asked;
-    let fields = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    if url.scheme.is_websocket() && !policy::is_websocket_upgrade(fields) {
+    let fields: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    if url.scheme.is_websocket() && !policy::is_websocket_upgrade(&fields) {
         headers
             .extend([("connection", "upgrade"), ("upgrade", "websocket")].map(|(n, v)| (n.to_owned(), v.to_owned())));
     }

@@ -4,7 +4,7 @@ use crate::egress::live::allowed::MatchedRoute;
 use crate::egress::passthrough;
 use crate::egress::request::conversation::Conversation;
 use crate::egress::request::serve::AgentConnection;
-use policy::{Policy, Protocol};
+use policy::{Policy, Protocol, Reads};
 use std::sync::Arc;
 use tokio::net::UnixStream;
 
@@ -12,12 +12,12 @@ use tokio::net::UnixStream;
 pub async fn connect(connection: Arc<AgentConnection>, stream: UnixStream) {
     let egress = &connection.egress;
     let (snapshot, peer) = (egress.live.snapshot(), &connection.peer);
-    match snapshot.policy.at(&peer.host, peer.port) {
-        Ok(index) if snapshot.route(index).protocol == Protocol::Tcp => {
+    match snapshot.policy.route_for(&peer.host, peer.port) {
+        Ok(index) if snapshot.route(index).reads() == Reads::Nothing => {
             let route = MatchedRoute { snapshot, index };
             return passthrough::tcp(egress, connection.record_by(&route.snapshot), stream, route).await;
         }
-        Ok(index) if !snapshot.route(index).intercept => {
+        Ok(index) if snapshot.route(index).reads() == Reads::Names => {
             let route = MatchedRoute { snapshot, index };
             return passthrough::tls(egress, connection.record_by(&route.snapshot), stream, route).await;
         }

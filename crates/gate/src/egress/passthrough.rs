@@ -7,8 +7,10 @@ use crate::egress::delegate::delegate_write;
 use crate::egress::inspect::leaks;
 use crate::egress::limits::{GREETING_TIMEOUT, MAX_HELLO_BYTES, PASSTHROUGH_BUFFER_BYTES};
 use crate::egress::live::allowed::MatchedRoute;
-use crate::egress::upstream::dial::Trouble;
-use policy::{Denial, Reason, plain_name};
+use crate::egress::live::snapshot::PolicySnapshot;
+use crate::egress::upstream::dial::{Trouble, via};
+use policy::judge::{Judge, Seen, Step};
+use policy::{Denial, Reason};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,54 +23,68 @@ use tokio_rustls::rustls::server::Acceptor;
 
 /// Passes raw bytes.
 pub async fn tcp(egress: &Egress, mut record: AuditRecord, stream: UnixStream, route: MatchedRoute) {
-    if let Some(upstream) = connect(egress, &mut record, &route).await {
+    let (host, port) = (record.audit.host.clone(), record.audit.port);
+    let connection = Passthrough { egress, snapshot: &route.snapshot, seen: Seen::Bytes { host: &host, port } };
+    if let Some(upstream) = connection.connect(&mut record).await {
         relay(stream, upstream, &mut record, &[]).await;
     }
 }
 
 /// Passes TLS as it is, once its hello names the host of the connection.
 pub async fn tls(egress: &Egress, mut record: AuditRecord, mut stream: UnixStream, route: MatchedRoute) {
-    let index = route.index;
-    let host = record.audit.host.clone();
+    let (host, port) = (record.audit.host.clone(), record.audit.port);
+    let malformed = |why: &str| Denial::new(Reason::Malformed, why).with_route(route.index);
     let hello = match timeout(GREETING_TIMEOUT, read_hello(&mut stream)).await {
         Ok(Ok(hello)) => hello,
-        Ok(Err(why)) => return record.denied(&Denial::new(Reason::Malformed, why).near(index)),
-        Err(_) => return record.denied(&Denial::new(Reason::Malformed, "the TLS hello did not come").near(index)),
+        Ok(Err(why)) => return record.denied(&malformed(why)),
+        Err(_) => return record.denied(&malformed("the TLS hello did not come")),
     };
-    let text = match hello.name {
-        Some(name) if plain_name(&name).as_ref() == Some(&host) => None,
-        Some(name) => Some(format!("TLS asks for `{name}`, the connection for `{host}`")),
-        // Nothing else says which server the client means.
-        None => Some("TLS names no server, and passes untouched only where it does".to_owned()),
-    };
-    if let Some(text) = text {
-        return record.denied(&Denial::new(Reason::Name, text).near(index));
-    }
-    if let Some(upstream) = connect(egress, &mut record, &route).await {
+    let seen = Seen::Tls { host: &host, port, server_name: hello.name.as_deref() };
+    let connection = Passthrough { egress, snapshot: &route.snapshot, seen };
+    if let Some(upstream) = connection.connect(&mut record).await {
         relay(stream, upstream, &mut record, &hello.bytes).await;
     }
 }
 
-/// Connects to where the route leads. `None`: the record says why not.
-async fn connect(egress: &Egress, record: &mut AuditRecord, route: &MatchedRoute) -> Option<TcpStream> {
-    let (snapshot, index) = (&route.snapshot, route.index);
-    if route.rule().host.is_wildcard()
-        && let Err(denial) = leaks::inspect_host(snapshot, index, record)
-    {
-        record.denied(&denial.near(index));
-        return None;
+/// A connection that is to pass, and the snapshot that judges it.
+struct Passthrough<'a> {
+    egress: &'a Egress,
+    snapshot: &'a PolicySnapshot,
+    seen: Seen<'a>,
+}
+
+impl Passthrough<'_> {
+    /// Connects to where the route leads, if the connection may pass. `None`: the record says why not.
+    async fn connect(&self, record: &mut AuditRecord) -> Option<TcpStream> {
+        match self.judge(record).await {
+            Ok(upstream) => return upstream,
+            Err(Trouble::Denied(denial)) => record.denied(&denial),
+            Err(Trouble::Failed(_, why)) => record.failed(why),
+        }
+        None
     }
-    let found = match egress.connector.dialler.locate(snapshot, route.rule(), &record.audit.host).await {
-        Ok(target) => egress.connector.dialler.tunnel(route.last_leg(), &target).await,
-        Err(trouble) => Err(trouble),
-    };
-    record.allowed(index);
-    match found {
-        Ok(upstream) => return Some(upstream),
-        Err(Trouble::Denied(denial)) => record.denied(&denial.near(index)),
-        Err(Trouble::Failed(_, why)) => record.failed(why),
+
+    async fn judge(&self, record: &mut AuditRecord) -> Result<Option<TcpStream>, Trouble> {
+        let Passthrough { egress, snapshot, seen } = *self;
+        let dialler = &egress.connector.dialler;
+        let mut judge = Judge::new(&snapshot.policy, seen, via(snapshot));
+        let mut upstream = None;
+        loop {
+            match judge.advance().map_err(Trouble::Denied)? {
+                Step::InspectName { route } => leaks::inspect_host(snapshot, route, record)
+                    .map_err(|denial| Trouble::Denied(denial.or_route(route)))?,
+                Step::Locate { route, destination } => {
+                    let connected = match dialler.locate(&destination).await {
+                        Ok(target) => dialler.tunnel(snapshot.last_leg(route), &target).await,
+                        Err(trouble) => Err(trouble),
+                    };
+                    record.allowed(route);
+                    upstream = Some(connected.map_err(|trouble| trouble.or_route(route))?);
+                }
+                Step::Pass(_) => return Ok(upstream),
+            }
+        }
     }
-    None
 }
 
 /// Sends `first`, which was read from the agent already, and then copies both ways.

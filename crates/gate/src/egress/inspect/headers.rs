@@ -7,18 +7,13 @@ use hyper::header::{
     ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_ENCODING, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, RANGE, SEC_WEBSOCKET_EXTENSIONS, TE, TRANSFER_ENCODING, UPGRADE,
 };
-use policy::{CLAIMS, CREDENTIALS, Inspect, OVERRIDES, Route, same_header};
+use policy::{CLAIMS, CREDENTIALS, Inspect, OVERRIDES, Route, is_websocket_upgrade, same_header};
 use scan::codec::Decoder;
 
 /// Set on every answer that the gate itself makes, and on no other.
 pub const MARK: HeaderName = HeaderName::from_static("x-claude-bottle");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-
-/// The first header that would override the method, if there is one; no request may carry it.
-pub fn overriding(headers: &HeaderMap) -> Option<&'static str> {
-    headers.keys().find_map(|name| OVERRIDES.into_iter().find(|known| same_header(name.as_str(), known)))
-}
 
 /// Removes every spelling of these names.
 fn remove<'a>(headers: &mut HeaderMap, names: impl Iterator<Item = &'a str> + Clone) {
@@ -39,18 +34,14 @@ pub fn is_credential(name: &HeaderName, own: &[HeaderName]) -> bool {
     credentials(own).any(|known| same_header(name.as_str(), known))
 }
 
-/// Does the agent ask for a WebSocket? No other upgrade passes, because h2c would carry requests past the policy.
-pub fn is_websocket(headers: &HeaderMap) -> bool {
-    let mut upgrades = headers.get_all(UPGRADE).iter();
-    connection_lists(headers, "upgrade")
-        && upgrades.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-        && upgrades.next().is_none()
+/// Names and values, as the policy takes them.
+pub fn fields(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
-/// The headers that a route's rules see: all but those that are removed because `connection` lists them.
-pub fn end_to_end(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
-    let passed = headers.iter().filter(|(name, _)| !connection_lists(headers, name.as_str()));
-    passed.map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
+/// Whether the agent asks for a WebSocket, the only upgrade that passes.
+pub fn is_websocket(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE) && is_websocket_upgrade(&fields(headers))
 }
 
 /// Removes the headers of one hop: some by name, others because `connection` lists them.
@@ -135,16 +126,6 @@ pub fn upgrade_to_websocket(headers: &mut HeaderMap) {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-/// Does `connection` list this token?
-fn connection_lists(headers: &HeaderMap, token: &str) -> bool {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|listed| listed.trim().eq_ignore_ascii_case(token))
-}
-
 /// Appends `name: value` and a newline.
 pub fn append_line(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
     for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"] {
@@ -170,14 +151,5 @@ mod tests {
         {
             assert!(is_ours(name), "{name}");
         }
-    }
-
-    #[test]
-    fn what_connection_lists_does_not_go_on() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [("connection", "close, X-A"), ("x-a", "1"), ("x-b", "2")] {
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        assert_eq!(end_to_end(&headers), [("connection", &b"close, X-A"[..]), ("x-b", b"2")]);
     }
 }

@@ -1,18 +1,19 @@
 //! A request that is not sent, put through what every request of an agent goes through: for `check --body`. No name is
-//! resolved and no address is dialled; the rest of the decision comes as on a connection that is already there.
+//! resolved and no address is dialled; every other question is asked as of a request that came.
 
 use crate::egress::Authority;
 use crate::egress::Egress;
-use crate::egress::inspect::leaks;
+use crate::egress::inspect::{headers, leaks};
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::canary;
 use crate::egress::peer::Peer;
 use crate::egress::request::forward::inspect_head;
-use crate::egress::request::judge::decide;
-
+use crate::egress::request::judge::judged;
+use crate::egress::upstream::dial::via;
 use hyper::Request;
 use hyper::body::Bytes;
-use policy::Denial;
+use policy::judge::{Judge, Seen, Step};
+use policy::{Denial, Names};
 use std::io::Read;
 use std::sync::Arc;
 use wire::{Alarm, Blob, Document, Event, Trial, TrialDenial, TrialFinding, TrialResult};
@@ -78,11 +79,17 @@ fn inspect(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read, count: &mu
     let snapshot = egress.live.snapshot();
     let mut record = egress.trail.request(&snapshot.audit_scope, &trial.host, trial.port);
     record.set_request(&trial.method, request.uri().path());
-    let first = snapshot.policy.at(&trial.host, trial.port)?;
-    if snapshot.route(first).host.is_wildcard() {
-        leaks::inspect_host(&snapshot, first, &mut record)?;
-    }
-    let pass = decide(&snapshot, &peer, &request)?;
+    let fields = headers::fields(request.headers());
+    let seen = Seen::Http { request: judged(&peer, &request, &fields), names: Names::default() };
+    let mut judge = Judge::new(&snapshot.policy, seen, via(&snapshot));
+    let pass = loop {
+        match judge.advance()? {
+            Step::InspectName { route } => leaks::inspect_host(&snapshot, route, &mut record)?,
+            // No name server is asked about a request that is not sent.
+            Step::Locate { .. } => {}
+            Step::Pass(pass) => break pass,
+        }
+    };
     let (mut head, ()) = request.into_parts();
     let (mut inspector, control) = inspect_head(&AllowedRequest::new(snapshot, pass), &mut head, &mut record)?;
     let mut part = vec![0; READ_BYTES];

@@ -5,13 +5,13 @@ use crate::egress::limits::{
     NARROW_WINDOW, UPSTREAM_SEND_BYTES, WIDE_WINDOW,
 };
 use crate::egress::live::allowed::AllowedRequest;
-use crate::egress::live::snapshot::plain;
 use crate::egress::peer::Peer;
 use crate::egress::upstream::bulk_read::BulkReader;
-use crate::egress::upstream::dial::{Dialler, Target, Trouble};
+use crate::egress::upstream::dial::{Dialler, Target, Trouble, via};
 use crate::egress::upstream::upload::Upload;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use policy::Destination;
 use std::error::Error as _;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -84,9 +84,12 @@ impl Connector {
         let (snapshot, route) = (&allowed.snapshot, allowed.rule());
         let target = match target {
             Some(target) => target,
-            None => self.dialler.locate(snapshot, route, &to.host).await?,
+            None => {
+                let destination = Destination::of(route, &to.host, via(snapshot)).map_err(Trouble::Denied)?;
+                self.dialler.locate(&destination).await?
+            }
         };
-        if plain(route) {
+        if route.is_upstream_plain() {
             return Connection::http1(self.dialler.open(allowed.last_leg(), &target).await?).await;
         }
         let stream = match self.secure(to, allowed, offer, &target).await? {

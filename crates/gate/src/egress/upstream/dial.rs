@@ -1,7 +1,5 @@
-//! From a route to a connection. Names are resolved once, here; the address that was checked is the one that is dialled.
-//!
-//! Behind an upstream proxy the proxy resolves; private names and literals are refused all the same. Routes that are
-//! `private` lie on this side of it and are dialled directly.
+//! From a destination to a connection. Names are resolved once, here; the address that was checked is the one that is
+//! dialled. Behind an upstream proxy the proxy resolves, but for routes that are `private`.
 
 use crate::egress::limits::{
     KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, MAX_PROXY_ANSWER_BYTES, PROXY_TIMEOUT, RESOLVE_CACHE_ENTRIES, RESOLVE_TIMEOUT,
@@ -15,7 +13,7 @@ use crate::egress::upstream::happy_eyeballs;
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{Resolver, TokioResolver};
-use policy::{Denial, Reason, Route, local_name, nowhere, private_name, special};
+use policy::{Denial, Destination, DialTo, Via};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -48,6 +46,21 @@ pub enum Trouble {
     Failed(&'static str, String),
 }
 
+impl Trouble {
+    /// A denial names `route` where it names none yet.
+    pub fn or_route(self, route: usize) -> Trouble {
+        match self {
+            Trouble::Denied(denial) => Trouble::Denied(denial.or_route(route)),
+            failed @ Trouble::Failed(..) => failed,
+        }
+    }
+}
+
+/// How this snapshot's upstreams are reached.
+pub fn via(snapshot: &PolicySnapshot) -> Via {
+    if snapshot.proxy.is_some() { Via::Proxy } else { Via::Direct }
+}
+
 impl Dialler {
     pub fn new() -> Result<Dialler, String> {
         let failed = |error| format!("no resolver: {error}");
@@ -67,49 +80,20 @@ impl Dialler {
         Ok(Dialler { resolver: builder.build().map_err(failed)?, hosts })
     }
 
-    /// Where does this route lead for this host? Asks DNS at most once.
-    pub async fn locate(&self, snapshot: &PolicySnapshot, route: &Route, host: &str) -> Result<Target, Trouble> {
-        let (name, port) = match &route.connect_to {
-            Some(to) => (to.host.as_str(), to.port),
-            None => (host, route.port),
-        };
-        let literal = name.parse::<IpAddr>().ok();
-        let refused = |why: &str| {
-            // The name that the agent used: where a route leads is the operator's business.
-            Trouble::Denied(Denial::new(Reason::Address, format!("`{host}` leads to {why}, which is not allowed")))
-        };
-        if !route.private && local_name(name) {
-            return Err(refused("a loopback address"));
-        }
-        if snapshot.proxy.is_some() && !route.private {
-            if let Some(why) = literal.and_then(special) {
-                return Err(refused(why));
-            }
-            if literal.is_none() && private_name(name) {
-                return Err(refused("a private name"));
-            }
-            return Ok(Target::Proxied { host: name.to_owned(), port });
-        }
-        let found = match literal {
-            Some(address) => vec![address],
-            None => self
+    /// Resolves a destination, where it is a name. Asks DNS at most once.
+    pub async fn locate(&self, destination: &Destination<'_>) -> Result<Target, Trouble> {
+        let Destination { host, to, port, .. } = *destination;
+        let found = match to {
+            DialTo::ThroughProxy(name) => return Ok(Target::Proxied { host: name.to_owned(), port }),
+            DialTo::Address(address) => vec![address],
+            DialTo::Name(name) => self
                 .resolve(name)
                 .await
                 .map_err(|()| Trouble::Failed("resolve", format!("cannot resolve the name behind `{host}`")))?,
         };
-        let mut why = "no address";
-        let mut good: Vec<SocketAddr> = Vec::new();
-        for address in found {
-            match special(address) {
-                _ if nowhere(address) => why = "no usable address",
-                Some(reason) if !route.private => why = reason,
-                _ => good.push(SocketAddr::new(address, port)),
-            }
-        }
-        if good.is_empty() {
-            return Err(refused(why));
-        }
-        Ok(Target::Direct(happy_eyeballs::interleave(good)))
+        let usable = destination.usable(&found).map_err(Trouble::Denied)?;
+        let usable = usable.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+        Ok(Target::Direct(happy_eyeballs::interleave(usable)))
     }
 
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ()> {

@@ -17,7 +17,7 @@ use hyper::client::conn::http2;
 use hyper::header::UPGRADE;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Version};
-use policy::{Denial, Route};
+use policy::Destination;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -71,12 +71,12 @@ impl Upstream {
         Upstream { connector, state: Mutex::default(), permits: Arc::new(Semaphore::new(MAX_POOLED)) }
     }
 
-    /// Finds out where `route` leads, once per policy generation and before anything is sent.
-    pub async fn locate(&self, to: &Peer, snapshot: &PolicySnapshot, route: &Route) -> Result<(), Trouble> {
+    /// Finds out where `destination` leads, once per policy generation and before anything is sent.
+    pub async fn locate(&self, snapshot: &PolicySnapshot, destination: &Destination<'_>) -> Result<(), Trouble> {
         let mut state = self.state(snapshot).await;
         if state.target.is_none() {
             // Boxed, because it is rare: unboxed, every request's future would have room for it.
-            state.target = Some(Box::pin(self.connector.dialler.locate(snapshot, route, &to.host)).await?);
+            state.target = Some(Box::pin(self.connector.dialler.locate(destination)).await?);
         }
         Ok(())
     }
@@ -124,9 +124,7 @@ impl Upstream {
                 }
                 _ => {
                     return Err(match denial.get() {
-                        Some(denial) => {
-                            Trouble::Denied(Denial { route: denial.route.or(Some(allowed.route)), ..denial.clone() })
-                        }
+                        Some(denial) => Trouble::Denied(denial.clone().or_route(allowed.route)),
                         None => broke_off(error.error()),
                     });
                 }

@@ -2,7 +2,6 @@
 
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::last_leg::LastLeg;
-use crate::egress::live::snapshot::plain;
 use crate::egress::peer::{Peer, authority};
 use crate::egress::upstream::connection::Connection;
 use crate::egress::upstream::dial::Trouble;
@@ -39,15 +38,11 @@ pub fn rewrite_for(
             headers.insert(HOST, HeaderValue::try_from(host).map_err(|_| failed("the host is not a header value"))?);
             match allowed.last_leg() {
                 // A plain request through a proxy is the one place where the proxy reads it.
-                LastLeg::Proxy(proxy) if plain(allowed.rule()) => {
+                LastLeg::Proxy(proxy) if allowed.rule().is_upstream_plain() => {
                     if let Some(credentials) = &proxy.credentials {
                         headers.insert(PROXY_AUTHORIZATION, credentials.clone());
                     }
-                    let route = allowed.rule();
-                    let (name, port) = match &route.connect_to {
-                        Some(to) => (to.host.as_str(), to.port),
-                        None => (to.host.as_str(), route.port),
-                    };
+                    let (name, port) = allowed.rule().upstream(&to.host);
                     Uri::builder().scheme("http").authority(authority(name, port)).path_and_query(path)
                 }
                 LastLeg::Proxy(_) | LastLeg::Direct => Uri::builder().path_and_query(path),
