@@ -4,7 +4,7 @@
 
 use crate::exit::UserError;
 use crate::plan::{PROXY_VARIABLE, Plan, Source};
-use policy::worth::{self, Class};
+use policy::matchable::{self, SecretClass};
 use wire::{self, Blob, Token, Values};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,12 +73,12 @@ pub fn unmatched(plan: &Plan) -> BTreeMap<String, &'static str> {
         let Source::Env(variable) = source else { return None };
         // A value that the agent has as well is weighed as one that it knows.
         let class = match name.as_str() {
-            name if given.contains(name) => Class::Seen,
-            name if tokens.contains(name) => Class::GateOnly,
+            name if given.contains(name) => SecretClass::AgentVisible,
+            name if tokens.contains(name) => SecretClass::GateOnly,
             _ => return None,
         };
         let value = read_variable(variable).ok()?;
-        Some((variable.clone(), worth::unfit(class, value.as_bytes().trim_ascii())?))
+        Some((variable.clone(), matchable::unmatchable_because(class, value.as_bytes().trim_ascii())?))
     };
     plan.values.iter().filter_map(why).collect()
 }

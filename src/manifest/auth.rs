@@ -8,7 +8,7 @@ use super::json::{Member, Value, excerpt};
 use super::keys;
 use super::route::is_header;
 use crate::exit::UserError;
-use policy::{HOPS, Role, Scheme};
+use policy::{AuthScheme, CONNECTION_HEADERS, Role};
 
 /// The variables in which Claude Code looks for its credential. The scheme follows from the variable.
 const PLACEHOLDERS: [&str; 3] = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"];
@@ -18,7 +18,7 @@ const NO_CREDENTIAL_HEADERS: [&str; 2] = ["content-type", "proxy-authorization"]
 /// A credential as written; its token has no name yet.
 #[derive(Debug, Clone)]
 pub struct Credential {
-    pub scheme: Scheme,
+    pub scheme: AuthScheme,
     pub token: Token,
     /// `role: "claude"`: the variable that holds the placeholder inside the bottle.
     pub placeholder: Option<String>,
@@ -48,8 +48,8 @@ pub fn read(block: &Block, role: Option<Role>) -> Result<Credential, UserError> 
     block.forbid(&["scheme", "user"], "not beside `role: \"claude\"`: the scheme follows the variable")?;
     let placeholder = placeholder(block, &token)?;
     let scheme = match placeholder.as_str() {
-        "ANTHROPIC_API_KEY" => Scheme::Header { header: "x-api-key".into() },
-        _ => Scheme::Bearer,
+        "ANTHROPIC_API_KEY" => AuthScheme::Header { header: "x-api-key".into() },
+        _ => AuthScheme::Bearer,
     };
     Ok(Credential { scheme, token, placeholder: Some(placeholder) })
 }
@@ -90,11 +90,11 @@ fn placeholder(block: &Block, token: &Token) -> Result<String, UserError> {
     })
 }
 
-fn scheme(block: &Block) -> Result<Scheme, UserError> {
+fn scheme(block: &Block) -> Result<AuthScheme, UserError> {
     let user = block.optional_string("user")?;
     let Some(member) = block.get("scheme") else {
         block.forbid(&["user"], "belongs to `scheme: \"Basic\"`")?;
-        return Ok(Scheme::Bearer);
+        return Ok(AuthScheme::Bearer);
     };
     if let Value::Object(_) = member.node.value {
         block.forbid(&["user"], "belongs to `scheme: \"Basic\"`")?;
@@ -104,13 +104,13 @@ fn scheme(block: &Block) -> Result<Scheme, UserError> {
         if !is_header(&header) {
             return Err(form.error(written, "not the name of a header"));
         }
-        if HOPS.into_iter().chain(NO_CREDENTIAL_HEADERS).any(|name| name == header) {
+        if CONNECTION_HEADERS.into_iter().chain(NO_CREDENTIAL_HEADERS).any(|name| name == header) {
             return Err(form.error(written, format_args!("`{header}` carries no credential")));
         }
-        return Ok(Scheme::Header { header });
+        return Ok(AuthScheme::Header { header });
     }
     let (bearer, token, basic) =
-        (Scheme::Bearer, Scheme::Token, Scheme::Basic { user: user.unwrap_or_default().into() });
+        (AuthScheme::Bearer, AuthScheme::Token, AuthScheme::Basic { user: user.unwrap_or_default().into() });
     let scheme = match &member.node.value {
         Value::String(_) => block.choice("scheme", &[("Bearer", &bearer), ("token", &token), ("Basic", &basic)])?,
         _ => {
@@ -120,11 +120,11 @@ fn scheme(block: &Block) -> Result<Scheme, UserError> {
         }
     };
     match (scheme, user) {
-        (Some(Scheme::Basic { .. }), None) => Err(block.error(member, "`Basic` needs `user`")),
-        (Some(Scheme::Basic { .. }), Some(user)) if user.contains(':') || user.chars().any(char::is_control) => {
+        (Some(AuthScheme::Basic { .. }), None) => Err(block.error(member, "`Basic` needs `user`")),
+        (Some(AuthScheme::Basic { .. }), Some(user)) if user.contains(':') || user.chars().any(char::is_control) => {
             Err(error_at(block.file, member.at.line, "`user` in `auth`: no `:` and no control character"))
         }
-        (Some(Scheme::Basic { .. }), Some(_)) | (_, None) => Ok(scheme.cloned().unwrap_or(Scheme::Bearer)),
+        (Some(AuthScheme::Basic { .. }), Some(_)) | (_, None) => Ok(scheme.cloned().unwrap_or(AuthScheme::Bearer)),
         (_, Some(_)) => Err(error_at(block.file, member.at.line, "`user` in `auth`: belongs to `scheme: \"Basic\"`")),
     }
 }

@@ -6,6 +6,7 @@ use super::json::{Member, Value, excerpt};
 use crate::exit::UserError;
 use policy::PROXY_VARIABLES;
 use std::path::Path;
+use wire::{CA_FOLDER_VARIABLE, CA_VARIABLES};
 
 /// Reads one variable of `env`. No error quotes its value: a literal may be a secret of the user's.
 pub fn read(file: &Path, member: &Member) -> Result<EnvValue, UserError> {
@@ -50,19 +51,7 @@ fn reserved(name: &str) -> Option<&'static str> {
     if PROXY_VARIABLES.contains(&lower.as_str()) {
         return Some("a bottle has no proxy: names just work, and `routes` decide what they reach");
     }
-    let stores = [
-        "NODE_EXTRA_CA_CERTS",
-        "REQUESTS_CA_BUNDLE",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "CURL_CA_BUNDLE",
-        "GIT_SSL_CAINFO",
-        "PIP_CERT",
-        "CARGO_HTTP_CAINFO",
-        "AWS_CA_BUNDLE",
-        "DENO_CERT",
-    ];
-    if stores.contains(&name) {
+    if CA_VARIABLES.contains(&name) || name == CA_FOLDER_VARIABLE {
         return Some("points at the bottle's own certificates; for an upstream's CA a route has `upstream_ca`");
     }
     (name == "HOME").then_some("is always the bottle's own home")

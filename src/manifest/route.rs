@@ -8,8 +8,8 @@ use super::json::{Member, Node, Position, Value, excerpt, printable};
 use super::{keys, resolve_path};
 use crate::exit::UserError;
 use policy::{
-    self, ConnectTo, Dlp, GitAccess, HeaderRules, HostPattern, Inspect, NO_OTHER, PathPattern, Protocol, QueryRules,
-    Role, Scheme, ValuePattern,
+    self, AuthScheme, ConnectTo, Dlp, GitAccess, HeaderRules, HostPattern, Inspect, NO_OTHER_PARAMETER, PathPattern,
+    Protocol, QueryRules, Reads, Role, ValuePattern,
 };
 use std::path::{Path, PathBuf};
 
@@ -98,7 +98,7 @@ pub fn read(file: &Path, node: &Node) -> Result<RouteDraft, UserError> {
     check_agreement(&block, &route)?;
     route.upstream_ca = upstream_ca(&block)?;
     route.credential = block.object("auth", &keys::AUTH)?.map(|auth| auth::read(&auth, route.role)).transpose()?;
-    if let Some(Credential { scheme: Scheme::Header { header }, .. }) = &route.credential
+    if let Some(Credential { scheme: AuthScheme::Header { header }, .. }) = &route.credential
         && route.headers.contains_key(header)
     {
         let what = format!("`{header}` is the header of `auth`, which the gate writes");
@@ -235,8 +235,10 @@ fn query(block: &Block) -> Result<QueryRules, UserError> {
     let deny = block.boolean("deny")?.is_some_and(|(_, deny)| deny);
     for (member, pattern) in rules(block, "query")? {
         let why = match (member.key.as_str(), pattern.as_str()) {
-            (NO_OTHER, _) if deny => Some("`*` belongs to a route that allows"),
-            (NO_OTHER, text) if !text.is_empty() => Some("`*` takes only `\"\"`: no parameter beside those named"),
+            (NO_OTHER_PARAMETER, _) if deny => Some("`*` belongs to a route that allows"),
+            (NO_OTHER_PARAMETER, text) if !text.is_empty() => {
+                Some("`*` takes only `\"\"`: no parameter beside those named")
+            }
             _ => None,
         };
         let Some(why) = why else {
@@ -259,7 +261,7 @@ fn headers(block: &Block) -> Result<HeaderRules, UserError> {
         if !is_header(&name) {
             return bad("is not the name of a header");
         }
-        if policy::is_ours(&name) {
+        if policy::is_gate_controlled(&name) {
             return bad("is the gate's own: it writes it or takes it off, whatever the agent sends");
         }
         if headers.insert(name, pattern).is_some() {
@@ -330,8 +332,8 @@ fn check_agreement(block: &Block, route: &RouteDraft) -> Result<(), UserError> {
 /// `UserError` for what the connection from the gate to the upstream cannot carry, or must not.
 fn check_upstream(block: &Block, route: &RouteDraft) -> Result<(), UserError> {
     let to = route.connect_to.as_ref();
-    let untouched = route.protocol == Protocol::Tcp || !route.intercept;
-    let plain = route.port == 80 || to.is_some_and(|to| to.plain);
+    let untouched = Reads::of(route.protocol, route.intercept) != Reads::Http;
+    let plain = policy::is_upstream_plain(route.port, to);
     if untouched && to.is_some_and(|to| to.plain) {
         block.forbid(&["connect_to"], "`http://` wants a route whose HTTP the gate reads; write `host:port`")?;
     }
@@ -342,23 +344,8 @@ fn check_upstream(block: &Block, route: &RouteDraft) -> Result<(), UserError> {
         let why = "the credential would leave the gate unencrypted; only a `private` route may do that";
         block.forbid(&["auth"], why)?;
     }
-    if !route.private && to.is_some_and(|to| is_near(&to.host)) {
+    if !route.private && to.is_some_and(|to| policy::needs_private(&to.host)) {
         block.forbid(&["connect_to"], "a private address: the route needs `\"private\": true`")?;
     }
     Ok(())
-}
-
-/// Is it an address literal of a private network, or a name of this machine? The gate dials those only for a `private`
-/// route.
-fn is_near(host: &str) -> bool {
-    if host == "host-gateway" || host == "localhost" {
-        return true;
-    }
-    match host.parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V4(ip)) => {
-            ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified()
-        }
-        Ok(std::net::IpAddr::V6(ip)) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
-        Err(_) => false,
-    }
 }

@@ -24,7 +24,7 @@ pub fn complete(file: &Path, drafts: Vec<RouteDraft>) -> Result<Vec<Route>, User
     let routes: Vec<Route> = drafts.into_iter().map(|draft| completion.complete(draft)).collect();
     for (n, later) in routes.iter().enumerate() {
         for (first, position) in routes[..n].iter().zip(&positions) {
-            if let Some(key) = difference(first, later) {
+            if let Some(key) = first.policy.conflicting_key(&later.policy) {
                 let what = format!(
                     "`{key}` differs from the route in line {}: both can match {}:{}, and it acts before the path is known",
                     position.line,
@@ -57,22 +57,6 @@ fn without_hidden_roles(file: &Path, drafts: Vec<RouteDraft>) -> Result<Vec<Rout
         }
     }
     Ok(kept)
-}
-
-/// The first key that must be equal and is not, for two routes that can match one host and port.
-fn difference(a: &Route, b: &Route) -> Option<&'static str> {
-    let (p, q) = (&a.policy, &b.policy);
-    if p.port != q.port || !p.host.overlaps(&q.host) {
-        return None;
-    }
-    let unequal = [
-        ("protocol", p.protocol != q.protocol),
-        ("intercept", p.intercept != q.intercept),
-        ("private", p.private != q.private),
-        ("connect_to", p.connect_to != q.connect_to),
-        ("upstream_ca", a.upstream_ca != b.upstream_ca),
-    ];
-    unequal.into_iter().find(|(_, differs)| *differs).map(|(key, _)| key)
 }
 
 /// The usual methods, and those that the routes list.

@@ -1,5 +1,6 @@
 //! What a manifest means: defaults filled in, `extends` merged, paths absolute. How it was written is not in here.
 
+use super::limits::LimitsDraft;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -161,7 +162,7 @@ impl Chosen {
                 image: Image::Default,
                 env: BTreeMap::new(),
                 routes: Vec::new(),
-                limits: Limits { memory: 4 << 30, cpus: 2.0, pids: 2048 },
+                limits: LimitsDraft::default().complete(),
                 on_hangup: OnHangup::Stop,
             },
         }

@@ -9,7 +9,7 @@ pub fn warnings(plan: &Plan) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = routes
         .flat_map(|route| {
             let given = exposed_token(plan, route.auth.as_ref().map(|auth| auth.token.as_str()));
-            risks(route).into_iter().chain(given).map(|risk| (route.place(), risk))
+            risks(route).into_iter().chain(given).map(|risk| (route.base_url(), risk))
         })
         .collect();
     let mut told = Vec::new();

@@ -2,11 +2,12 @@
 
 use crate::plan::{Plan, Source, warnings};
 use crate::text::visible;
-use policy::{GitAccess, NO_OTHER, Protocol, Role, Route, Scheme};
+use policy::{AuthScheme, GitAccess, NO_OTHER_PARAMETER, Protocol, Role, Route};
 use std::fmt::Write;
 
 pub fn egress(plan: &Plan) -> String {
-    let (writable, readable): (Vec<&Route>, Vec<&Route>) = plan.policy.routes.iter().partition(|route| route.writes());
+    let (writable, readable): (Vec<&Route>, Vec<&Route>) =
+        plan.policy.routes.iter().partition(|route| route.can_write());
     let mut text = "egress   ".to_owned();
     text.push_str(&match (readable.len(), writable.len()) {
         (0, 0) => "nothing gets out\n".to_owned(),
@@ -58,7 +59,7 @@ fn rights(plan: &Plan, route: &Route) -> String {
         }
     }
     words.extend(route.query.iter().map(|(name, pattern)| match name.as_str() {
-        NO_OTHER => "[no other query]".to_owned(),
+        NO_OTHER_PARAMETER => "[no other query]".to_owned(),
         name => format!("[?{name}={}]", pattern.as_str()),
     }));
     words.extend(route.headers.iter().map(|(name, pattern)| format!("[{name}: {}]", pattern.as_str())));
@@ -86,11 +87,11 @@ fn rights(plan: &Plan, route: &Route) -> String {
     words.join(" ")
 }
 
-fn scheme(scheme: &Scheme) -> &str {
+fn scheme(scheme: &AuthScheme) -> &str {
     match scheme {
-        Scheme::Bearer => "Bearer",
-        Scheme::Token => "token",
-        Scheme::Basic { .. } => "Basic",
-        Scheme::Header { header } => header,
+        AuthScheme::Bearer => "Bearer",
+        AuthScheme::Token => "token",
+        AuthScheme::Basic { .. } => "Basic",
+        AuthScheme::Header { header } => header,
     }
 }

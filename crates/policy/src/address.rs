@@ -69,12 +69,12 @@ fn private_v6_because(address: Ipv6Addr) -> Option<&'static str> {
 }
 
 /// Names that mean this machine, whatever address they resolve to.
-pub fn is_local_name(name: &str) -> bool {
+pub(super) fn is_local_name(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost") || name.ends_with(".localdomain")
 }
 
 /// Names that only a private network resolves. They are denied where a proxy resolves in the gate's place.
-pub fn is_private_name(name: &str) -> bool {
+pub(super) fn is_private_name(name: &str) -> bool {
     const ZONES: [&str; 6] = [".local", ".internal", ".home.arpa", ".lan", ".intranet", ".private"];
     is_local_name(name) || !name.contains('.') || ZONES.iter().any(|zone| name.ends_with(zone))
 }

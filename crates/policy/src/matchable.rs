@@ -12,12 +12,6 @@ pub enum SecretClass {
     Canary,
 }
 
-impl SecretClass {
-    /// Former name.
-    #[allow(non_upper_case_globals)] // It stands for the variant.
-    pub const Seen: SecretClass = SecretClass::AgentVisible;
-}
-
 /// A shorter value is not looked for.
 pub const MIN_VALUE_BYTES: usize = 12;
 

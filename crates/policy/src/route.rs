@@ -71,11 +71,7 @@ pub struct Route {
 impl Route {
     /// What the gate reads of a connection on this route.
     pub fn reads(&self) -> Reads {
-        match (self.protocol, self.intercept) {
-            (Protocol::Tcp, _) => Reads::Nothing,
-            (Protocol::Http, false) => Reads::Names,
-            (Protocol::Http, true) => Reads::Http,
-        }
+        Reads::of(self.protocol, self.intercept)
     }
 
     /// Whether something can be sent that stays there. Bytes that the gate does not read can.
@@ -100,7 +96,7 @@ impl Route {
 
     /// Whether the gate's own connection to the upstream goes without TLS.
     pub fn is_upstream_plain(&self) -> bool {
-        self.port == 80 || self.connect_to.as_ref().is_some_and(|to| to.plain)
+        is_upstream_plain(self.port, self.connect_to.as_ref())
     }
 
     /// The first key in which two routes differ although it acts before the path of a request is known. `None`: there is no
@@ -120,6 +116,11 @@ impl Route {
     }
 }
 
+/// Whether the gate's own connection to the upstream goes without TLS, for a route with these keys.
+pub fn is_upstream_plain(port: u16, connect_to: Option<&ConnectTo>) -> bool {
+    port == 80 || connect_to.is_some_and(|to| to.plain)
+}
+
 /// How much of a connection's traffic the gate reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -131,6 +132,17 @@ pub enum Reads {
     Names,
     /// Nothing: the bytes pass as they are.
     Nothing,
+}
+
+impl Reads {
+    /// What is read on a route with these keys.
+    pub fn of(protocol: Protocol, intercept: bool) -> Reads {
+        match (protocol, intercept) {
+            (Protocol::Tcp, _) => Reads::Nothing,
+            (Protocol::Http, false) => Reads::Names,
+            (Protocol::Http, true) => Reads::Http,
+        }
+    }
 }
 
 fn yes() -> bool {

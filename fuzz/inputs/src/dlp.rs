@@ -2,14 +2,14 @@
 //! came, at most [`MAX_HELD_BYTES`] are held back, and no value leaves whole. A value on a line of its own is found in every
 //! encoding.
 
-use scan::dlp::{Action, Class, Finding, Knowledge, Known, Orders, Rules, Scan, Stop, Subject, Vault};
+use scan::dlp::{Action, Finding, Knowledge, Known, Orders, Rules, Scan, SecretClass, Stop, Subject, Vault};
 use std::sync::{Arc, LazyLock};
 use testing::encodings::ENCODINGS;
 
-const VALUES: [(&str, Class); 3] = [
-    ("gt_Xk29fLq8/Wm4+Zr7bN1cQ5", Class::GateOnly),
-    ("zx-api03-q8Rt2LmPw9Xk4Zc7", Class::Seen),
-    ("bkp_Q7JX2MZP4KLW6TNB", Class::Canary),
+const VALUES: [(&str, SecretClass); 3] = [
+    ("gt_Xk29fLq8/Wm4+Zr7bN1cQ5", SecretClass::GateOnly),
+    ("zx-api03-q8Rt2LmPw9Xk4Zc7", SecretClass::AgentVisible),
+    ("bkp_Q7JX2MZP4KLW6TNB", SecretClass::Canary),
 ];
 
 /// The orders of a route by default, with `redact`, with `warn`, and on the model's host.
@@ -24,7 +24,7 @@ const ORDERS: [Orders; 4] = [
 const MAX_HELD_BYTES: usize = 1024;
 
 static KNOWLEDGE: LazyLock<Knowledge> = LazyLock::new(|| {
-    let known = |(text, class): (&str, Class)| Known { name: text.to_owned(), class, bytes: text.into() };
+    let known = |(text, class): (&str, SecretClass)| Known { name: text.to_owned(), class, bytes: text.into() };
     Knowledge { vault: Arc::new(Vault::new(&VALUES.map(known))), rules: Arc::new(Rules::new().expect("rules")) }
 });
 
@@ -45,7 +45,7 @@ pub fn run(input: &[u8]) {
     }
     for Sent { left, ended, .. } in [&whole, &split] {
         for (value, class) in VALUES {
-            let passes = class != Class::GateOnly && orders.seen == Action::Warn;
+            let passes = class != SecretClass::GateOnly && orders.seen == Action::Warn;
             assert!(passes || !left.windows(value.len()).any(|part| part == value.as_bytes()), "a value leaves");
         }
         assert!(ended.is_err() || left.len() == text.len(), "{} of {} leave", left.len(), text.len());
@@ -69,7 +69,7 @@ impl Sent {
     }
 
     /// Was a value of this class found? A text that was stopped for something else was not searched to its end.
-    fn found(&self, class: Class) -> bool {
+    fn found(&self, class: SecretClass) -> bool {
         let is = |finding: &Finding| matches!(finding.subject, Subject::Known(whose, _) if whose == class);
         self.ended.is_err() || self.notes.iter().any(is)
     }

@@ -1,7 +1,7 @@
 //! A request's first line is the input's first line, its headers are those below. What passes must be covered in every
 //! way that a server may read it; no input panics.
 
-use policy::{Ask, PathPattern, Policy, plain_name};
+use policy::{PathPattern, Policy, Request, plain_name};
 use serde_json::json;
 use std::sync::LazyLock;
 use testing::oracle;
@@ -33,9 +33,9 @@ pub fn run(input: &[u8]) {
     let headers: Vec<(&str, &[u8])> =
         lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name, value.as_bytes())).collect();
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let ask = Ask { host: "x.test", port: 443, method: "GET", path, query, headers: &headers };
-    let answer = POLICY.decide(&ask);
-    assert_eq!(answer, POLICY.decide(&ask), "not the same twice");
+    let request = Request { host: "x.test", port: 443, method: "GET", path, query, headers: &headers };
+    let answer = POLICY.decide(&request);
+    assert_eq!(answer, POLICY.decide(&request), "not the same twice");
     match &answer {
         Ok(pass) => {
             let escape = oracle::escape(&POLICY, target, pass);

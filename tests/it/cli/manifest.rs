@@ -4,7 +4,7 @@
 
 use claude_bottle::exit::UserError;
 use claude_bottle::manifest::{self, Chosen, EnvValue, Image, Manifest, OnHangup, Prompt, Scope, Token, keys};
-use policy::{Protocol, Role, Scheme};
+use policy::{AuthScheme, Protocol, Role};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::{create_dir_all, write};
@@ -156,7 +156,7 @@ const GOOD: &[(Level, &str)] = &[
     (Route, r#"{"host":"x.org","auth":{"token_ref":"T","scheme":{"header":"X-Api-Key"}}}"#),
     (Route, r#"{"host":"x.org","auth":{"token_ref":"T"},"port":80,"private":true}"#),
     (Route, r#"{"host":"x.org","auth":{"token_ref":"T"},"connect_to":"http://host-gateway:11434","private":true}"#),
-    (Route, r#"{"host":"x.org","connect_to":"[2001:db8::1]:443","upstream_ca":"ca.pem"}"#),
+    (Route, r#"{"host":"x.org","connect_to":"[2606:4700::1]:443","upstream_ca":"ca.pem"}"#),
     (Route, r#"{"host":"x.org","port":80,"agent_auth":true}"#),
     (Route, r#"{"host":"x.org","paths":["/team/**"],"git":"fetch"}"#),
     (Route, r#"{"host":"x.org","intercept":false,"connect_to":"y.org:443"}"#),
@@ -959,10 +959,10 @@ fn a_route_has_every_default_filled_in() {
     assert_eq!(routes[0].placeholder.as_deref(), Some("ANTHROPIC_API_KEY"));
     assert_eq!(routes[0].token, Some(Token::Env("KEY".into())));
     let auth = |n: usize| route(n).auth.as_ref().map(|a| (a.scheme.clone(), a.token.as_str())).unwrap();
-    assert_eq!(auth(0), (Scheme::Header { header: "x-api-key".into() }, "token:env:KEY"));
-    assert_eq!(auth(1), (Scheme::Token, "token:cmd:1"));
-    assert_eq!(auth(2), (Scheme::Header { header: "x-key".into() }, "token:cmd:2"));
-    assert_eq!(auth(3), (Scheme::Basic { user: "me".into() }, "token:cmd:1"));
+    assert_eq!(auth(0), (AuthScheme::Header { header: "x-api-key".into() }, "token:env:KEY"));
+    assert_eq!(auth(1), (AuthScheme::Token, "token:cmd:1"));
+    assert_eq!(auth(2), (AuthScheme::Header { header: "x-key".into() }, "token:cmd:2"));
+    assert_eq!(auth(3), (AuthScheme::Basic { user: "me".into() }, "token:cmd:1"));
     assert_eq!(route(1).methods, ["POST", "PURGE"]);
     assert_eq!(route(2).methods, ["GET", "HEAD", "OPTIONS"]);
     assert_eq!(route(2).paths.iter().map(|p| p.as_str()).collect::<Vec<_>>(), ["/**"]);

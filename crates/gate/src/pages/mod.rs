@@ -11,7 +11,7 @@ use crate::egress::upstream::dial::Trouble;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ALLOW, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use policy::{GitAccess, NO_OTHER, Route, plain_name};
+use policy::{GitAccess, NO_OTHER_PARAMETER, Route, plain_name};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::net::UnixStream;
@@ -71,14 +71,14 @@ fn overview(egress: &Egress) -> String {
 
 /// One route as text, a line for each pair of methods and paths.
 fn route_lines(route: &Route) -> String {
-    let place = format!("{} {}", if route.deny { "deny " } else { "allow" }, route.place());
+    let place = format!("{} {}", if route.deny { "deny " } else { "allow" }, route.base_url());
     let notes = [
         (route.git == Some(GitAccess::Fetch)).then_some("git clone and fetch"),
         route.auth.is_some().then_some("the gate adds the credential"),
     ];
     let mut notes: Vec<_> = notes.into_iter().flatten().map(str::to_owned).collect();
     notes.extend(route.query.iter().map(|(name, pattern)| match name.as_str() {
-        NO_OTHER => "no other query".to_owned(),
+        NO_OTHER_PARAMETER => "no other query".to_owned(),
         name => format!("with ?{name}={}", pattern.as_str()),
     }));
     notes.extend(route.headers.iter().map(|(name, pattern)| format!("with {name}: {}", pattern.as_str())));

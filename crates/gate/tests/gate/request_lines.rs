@@ -1,7 +1,7 @@
 //! The same decision through the gate's own program: a raw request line reaches the origin exactly when the policy lets it
 //! pass, and byte for byte. One kept-alive plain connection; a new one only where the gate has ended it.
 
-use policy::{Ask, Policy};
+use policy::{Policy, Request};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
@@ -142,8 +142,8 @@ fn judged(target: &str) -> Option<&str> {
 fn expected(policy: &Policy, method: &str, target: &str) -> Option<String> {
     let target = judged(target)?;
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let ask = Ask { host: "x.test", port: 80, method, path, query, headers: &[("host", b"x.test")] };
-    policy.decide(&ask).ok().map(|_| format!("{method} {target} HTTP/1.1"))
+    let request = Request { host: "x.test", port: 80, method, path, query, headers: &[("host", b"x.test")] };
+    policy.decide(&request).ok().map(|_| format!("{method} {target} HTTP/1.1"))
 }
 
 fn target() -> impl Strategy<Value = String> {

@@ -27,7 +27,7 @@ mod tests;
 use super::codec::{Decoder, PART};
 use hold_back::HoldBack;
 pub use pattern::Rules;
-pub use policy::matchable::SecretClass as Class;
+pub use policy::matchable::SecretClass;
 use std::sync::Arc;
 use text_scanner::{Matches, ScanContext, Target, TextOrigin, TextScanner};
 use unpack::UnpackBudget;
@@ -59,7 +59,7 @@ pub struct Orders {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     /// A value, by its number in the vault.
-    Known(Class, usize),
+    Known(SecretClass, usize),
     Pattern(&'static str),
     /// A part that is not read whole, and so may hold anything: what it is.
     Unreadable(&'static str),
@@ -262,7 +262,7 @@ impl Scan {
 impl Orders {
     pub fn about(self, subject: Subject) -> Action {
         match subject {
-            Subject::Known(Class::GateOnly, _) => Action::Block,
+            Subject::Known(SecretClass::GateOnly, _) => Action::Block,
             Subject::Known(..) => self.seen,
             Subject::Pattern(_) => self.patterns,
             Subject::Unreadable(_) => self.stuck,

@@ -14,7 +14,7 @@ const MODEL: Orders = Orders { seen: Action::Mask, patterns: Action::Off, stuck:
 
 fn knowledge() -> Knowledge {
     let known = |name: &str, class, text: &str| Known { name: name.to_owned(), class, bytes: text.into() };
-    let values = [known("token", Class::GateOnly, TOKEN), known("pin", Class::Seen, PIN)];
+    let values = [known("token", SecretClass::GateOnly, TOKEN), known("pin", SecretClass::AgentVisible, PIN)];
     Knowledge { vault: Arc::new(Vault::new(&values)), rules: Arc::new(Rules::new().unwrap()) }
 }
 
@@ -137,7 +137,7 @@ fn run(knowledge: &Knowledge, orders: Orders, chunks: &[&[u8]]) -> (Vec<u8>, Res
 fn every_encoding_in_every_place_in_every_split() {
     let knowledge = knowledge();
     let mut missed = Vec::new();
-    for (secret, class) in [(TOKEN, Class::GateOnly), (PIN, Class::Seen)] {
+    for (secret, class) in [(TOKEN, SecretClass::GateOnly), (PIN, SecretClass::AgentVisible)] {
         for (encoding, encode) in ENCODINGS {
             for (place, before, after) in PLACES {
                 let text = [before, &encode(secret.as_bytes())[..], after].concat();
@@ -369,7 +369,7 @@ fn a_long_value_is_found_by_a_part_of_it() {
     };
     let body: Vec<String> = (0..20).map(|_| (0..64).map(|_| noise()).collect()).collect();
     let key = format!("-----BEGIN SECRET THING-----\n{}\n-----END SECRET THING-----\n", body.join("\n"));
-    let known = Known { name: "key".into(), class: Class::GateOnly, bytes: key.clone().into() };
+    let known = Known { name: "key".into(), class: SecretClass::GateOnly, bytes: key.clone().into() };
     let knowledge = Knowledge { vault: Arc::new(Vault::new(&[known])), rules: Arc::new(Rules::new().unwrap()) };
     let part = &key[300..460];
     for text in [part.as_bytes().to_vec(), base64(part.as_bytes()), gzip(part.as_bytes())] {
@@ -419,7 +419,7 @@ fn dlp_speed() {
     let values: Vec<Known> = (0..6u64)
         .map(|n| {
             let text = encode_base64(&(n + 3).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes().repeat(3));
-            Known { name: n.to_string(), class: Class::Seen, bytes: format!("{n}{text}").into() }
+            Known { name: n.to_string(), class: SecretClass::AgentVisible, bytes: format!("{n}{text}").into() }
         })
         .collect();
     let knowledge = Knowledge { vault: Arc::new(Vault::new(&values)), rules: Arc::new(Rules::new().unwrap()) };

@@ -2,7 +2,7 @@
 
 use super::forms::{self, Form};
 use super::needles::{NEEDLE_SUFFIX_BYTES, NeedleSet};
-use super::{Class, Subject, fold};
+use super::{SecretClass, Subject, fold};
 use policy::matchable::{MIN_VALUE_BYTES, unmatchable_because};
 
 /// Letters and digits of a value that are looked for together, wherever the others are.
@@ -20,7 +20,7 @@ const CORE_BYTES: usize = 16;
 /// A value and what it is called.
 pub struct Known {
     pub name: String,
-    pub class: Class,
+    pub class: SecretClass,
     pub bytes: Vec<u8>,
 }
 
@@ -28,7 +28,7 @@ pub struct Known {
 pub struct Unit {
     /// The value's number.
     pub value: usize,
-    pub class: Class,
+    pub class: SecretClass,
     /// Letters and digits in it.
     pub length: usize,
 }
@@ -125,7 +125,7 @@ impl Vault {
 
 /// The parts that a long value is looked for by. Those that honest texts have in them are left out: a private key's first
 /// line says only that it is one.
-fn parts_of(class: Class, value: &[u8]) -> Vec<&[u8]> {
+fn parts_of(class: SecretClass, value: &[u8]) -> Vec<&[u8]> {
     if value.len() <= MAX_WHOLE_BYTES {
         return vec![value];
     }

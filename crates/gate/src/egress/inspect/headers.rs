@@ -7,7 +7,9 @@ use hyper::header::{
     ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_ENCODING, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, RANGE, SEC_WEBSOCKET_EXTENSIONS, TE, TRANSFER_ENCODING, UPGRADE,
 };
-use policy::{CLAIMS, CREDENTIALS, Inspect, OVERRIDES, Route, is_websocket_upgrade, same_header};
+use policy::{
+    CREDENTIAL_HEADERS, FORWARDING_HEADERS, Inspect, OVERRIDE_HEADERS, Route, is_websocket_upgrade, same_header,
+};
 use scan::codec::Decoder;
 
 /// Set on every answer that the gate itself makes, and on no other.
@@ -26,7 +28,7 @@ fn remove<'a>(headers: &mut HeaderMap, names: impl Iterator<Item = &'a str> + Cl
 
 /// Headers that carry a credential. `own`: those that the gate injects on any route.
 fn credentials(own: &[HeaderName]) -> impl Iterator<Item = &str> + Clone {
-    CREDENTIALS.into_iter().chain(own.iter().map(HeaderName::as_str))
+    CREDENTIAL_HEADERS.into_iter().chain(own.iter().map(HeaderName::as_str))
 }
 
 /// Is this a header that passes only on routes with `agent_auth`?
@@ -72,7 +74,7 @@ pub fn outgoing(headers: &mut HeaderMap, route: &Route, own: &[HeaderName], inje
     // The gate itself answers `100 Continue`, as soon as it reads the body.
     headers.remove(EXPECT);
     headers.remove(PROXY_AUTHORIZATION);
-    remove(headers, CLAIMS.into_iter());
+    remove(headers, FORWARDING_HEADERS.into_iter());
     if !route.agent_auth {
         remove(headers, credentials(own));
     }
@@ -106,7 +108,7 @@ fn accept_readable(headers: &mut HeaderMap) {
 /// Removes from a request's trailers what must not be there, because some servers merge trailers into the headers:
 /// credentials on any route, and headers that override or claim something (RFC 9110, section 6.5.1).
 pub fn clean_trailers(trailers: &mut HeaderMap, own: &[HeaderName]) {
-    remove(trailers, credentials(own).chain(OVERRIDES).chain(CLAIMS));
+    remove(trailers, credentials(own).chain(OVERRIDE_HEADERS).chain(FORWARDING_HEADERS));
 }
 
 /// Turns the upstream's headers into those for the agent.
@@ -142,14 +144,14 @@ pub fn encodings(headers: &HeaderMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use policy::is_ours;
+    use policy::is_gate_controlled;
 
     #[test]
     fn headers_that_are_removed_have_no_rule() {
-        let names = credentials(&[]).chain(OVERRIDES).chain(CLAIMS);
+        let names = credentials(&[]).chain(OVERRIDE_HEADERS).chain(FORWARDING_HEADERS);
         for name in names.chain(["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"])
         {
-            assert!(is_ours(name), "{name}");
+            assert!(is_gate_controlled(name), "{name}");
         }
     }
 }

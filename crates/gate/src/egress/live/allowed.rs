@@ -15,16 +15,6 @@ pub struct MatchedRoute {
     pub index: usize,
 }
 
-impl MatchedRoute {
-    pub fn rule(&self) -> &Route {
-        self.snapshot.route(self.index)
-    }
-
-    pub fn last_leg(&self) -> &LastLeg {
-        self.snapshot.last_leg(self.index)
-    }
-}
-
 /// A request that the policy allows.
 #[derive(Clone)]
 pub struct AllowedRequest {

@@ -5,7 +5,7 @@
 use crate::egress::live::lease::Lease;
 use crate::egress::live::secrets::SecretStore;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use policy::{Auth, Policy, Route, Scheme};
+use policy::{Auth, AuthScheme, Policy, Route};
 use scan::answers::Needles;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -40,14 +40,14 @@ impl Injection {
         let prefixed = |prefix: &str| [prefix.as_bytes(), secret].concat();
         let mut hidden = vec![secret.to_vec()];
         let (name, bytes) = match scheme {
-            Scheme::Bearer => (AUTHORIZATION, prefixed("Bearer ")),
-            Scheme::Token => (AUTHORIZATION, prefixed("token ")),
-            Scheme::Basic { user } => {
+            AuthScheme::Bearer => (AUTHORIZATION, prefixed("Bearer ")),
+            AuthScheme::Token => (AUTHORIZATION, prefixed("token ")),
+            AuthScheme::Basic { user } => {
                 let pair = encode_base64(&prefixed(&format!("{user}:")));
                 hidden.push(pair.clone().into_bytes());
                 (AUTHORIZATION, format!("Basic {pair}").into_bytes())
             }
-            Scheme::Header { header } => {
+            AuthScheme::Header { header } => {
                 let name =
                     HeaderName::try_from(header.as_str()).map_err(|_| format!("`{header}` is not a header name"))?;
                 (name, secret.to_vec())

@@ -77,7 +77,7 @@ impl Live {
                 true => "token expired: its operator's command gave no other yet; ask again in a while",
                 false => "token expired, attach: only while the operator is attached can another be had",
             };
-            Denial::new(Reason::Token, text).near(allowed.route)
+            Denial::new(Reason::Token, text).with_route(allowed.route)
         })
     }
 

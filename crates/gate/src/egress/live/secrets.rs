@@ -186,18 +186,18 @@ impl SecretStore {
             .filter(is_scanned_for)
             .map(|Secret { name, exposure, bytes }| {
                 let class = match exposure {
-                    Exposure::GateOnly => dlp::Class::GateOnly,
-                    Exposure::Seen => dlp::Class::Seen,
+                    Exposure::GateOnly => dlp::SecretClass::GateOnly,
+                    Exposure::Seen => dlp::SecretClass::AgentVisible,
                 };
                 dlp::Known { name, class, bytes }
             })
             .collect();
         if let Some(pair) = self.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref()) {
             let bytes = pair.as_bytes().trim_ascii_start().strip_prefix(b"Basic ").unwrap_or_default().to_vec();
-            known.push(dlp::Known { name: "proxy".to_owned(), class: dlp::Class::GateOnly, bytes });
+            known.push(dlp::Known { name: "proxy".to_owned(), class: dlp::SecretClass::GateOnly, bytes });
         }
         let bytes = self.canary.clone().into_bytes();
-        known.push(dlp::Known { name: "canary".to_owned(), class: dlp::Class::Canary, bytes });
+        known.push(dlp::Known { name: "canary".to_owned(), class: dlp::SecretClass::Canary, bytes });
         known
     }
 

@@ -11,8 +11,8 @@ use crate::egress::live::proxy::UpstreamProxy;
 use crate::egress::live::secrets::{Secret, SecretStore};
 use hyper::body::Bytes;
 use hyper::header::HeaderName;
-use policy::{Auth, Policy, Protocol, Route, Scheme};
-use scan::dlp::{Class, Knowledge, Known, Rules, Vault};
+use policy::{Auth, AuthScheme, Policy, Reads, Route};
+use scan::dlp::{Knowledge, Known, Rules, SecretClass, Vault};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_rustls::rustls::crypto::ring;
@@ -166,9 +166,9 @@ impl Generation<'_> {
 fn vault(policy: &Policy, secrets: &SecretStore) -> Result<Arc<Vault>, String> {
     let mut known = secrets.known();
     for Auth { scheme, token } in policy.routes.iter().filter_map(|route| route.auth.as_ref()) {
-        if let Scheme::Basic { user } = scheme {
+        if let AuthScheme::Basic { user } = scheme {
             let pair = [user.as_bytes(), b":", secrets.value(token)?].concat();
-            known.push(Known { name: token.clone(), class: Class::GateOnly, bytes: encode_base64(&pair).into() });
+            known.push(Known { name: token.clone(), class: SecretClass::GateOnly, bytes: encode_base64(&pair).into() });
         }
     }
     Ok(Arc::new(Vault::new(&known)))
@@ -186,25 +186,16 @@ fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
 
 /// Rules for one route. The manifest's reader checks them too, and explains them better; the gate does not rely on it.
 fn check(route: &Route) -> Result<(), String> {
-    let untouched = route.protocol == Protocol::Tcp || !route.intercept;
-    if untouched && (route.auth.is_some() || route.role.is_some() || route.git.is_some()) {
+    if route.reads() != Reads::Http && (route.auth.is_some() || route.role.is_some() || route.git.is_some()) {
         return Err(format!("{}: bytes that pass untouched get no auth, role or git", route.origin));
     }
-    if route.auth.is_some() && plain(route) && !route.private {
+    if route.auth.is_some() && route.is_upstream_plain() && !route.private {
         return Err(format!("{}: a token would leave the gate unencrypted", route.origin));
     }
     Ok(())
 }
 
-/// Is the connection to the upstream without TLS?
-pub fn plain(route: &Route) -> bool {
-    route.port == 80 || route.connect_to.as_ref().is_some_and(|to| to.plain)
-}
-
-/// Do two routes that can match the same connection disagree on a setting that is used before the path is known?
+/// Whether two routes that can match the same connection are dialled differently. A route with `deny` is never dialled.
 fn clash(a: &Route, b: &Route) -> bool {
-    let settings = |route: &Route| {
-        (route.private, route.connect_to.clone(), route.upstream_ca.clone(), route.intercept, route.protocol)
-    };
-    !a.deny && !b.deny && a.port == b.port && a.host.overlaps(&b.host) && settings(a) != settings(b)
+    !a.deny && !b.deny && a.conflicting_key(b).is_some()
 }

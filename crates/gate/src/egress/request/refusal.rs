@@ -29,7 +29,7 @@ impl Audience {
         let Peer { host, port } = peer;
         let is_model = policy.routes.iter().any(|route| route.role == Some(Role::Claude) && route.host.matches(host));
         let format = if is_model { ErrorFormat::Anthropic } else { ErrorFormat::Text };
-        Audience { format, allowed: policy.allowed_at(host, *port) }
+        Audience { format, allowed: policy.allowed_requests(host, *port) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::audit::alarms::AlarmSender;
 use policy::{Denial, Reason};
-use scan::dlp::{Action, Class, Finding, Scan, Stop, Subject};
+use scan::dlp::{Action, Finding, Scan, SecretClass, Stop, Subject};
 use wire::Done;
 
 /// Raises an alarm for each finding of `scan`. `part`: the part of the request that was scanned last. The error is the
@@ -25,7 +25,7 @@ fn denial(stop: &Stop, part: &str) -> Denial {
         Stop::Unread(why) => format!("{part} cannot be read: {why}"),
         Stop::Found(Finding { subject, how, .. }) => {
             let what = match subject {
-                Subject::Known(Class::GateOnly, _) => "a credential that only the gate may send",
+                Subject::Known(SecretClass::GateOnly, _) => "a credential that only the gate may send",
                 Subject::Known(..) => "a secret that this bottle was given",
                 Subject::Pattern(name) | Subject::Unreadable(name) => name,
             };
@@ -38,9 +38,9 @@ fn denial(stop: &Stop, part: &str) -> Denial {
 fn for_operator(finding: &Finding, part: &str) -> String {
     let Finding { subject, how, .. } = finding;
     let what = match subject {
-        Subject::Known(Class::GateOnly, _) => "a value of the gate's alone",
-        Subject::Known(Class::Seen, _) => "a value that the agent was given",
-        Subject::Known(Class::Canary, _) => "the planted credential",
+        Subject::Known(SecretClass::GateOnly, _) => "a value of the gate's alone",
+        Subject::Known(SecretClass::AgentVisible, _) => "a value that the agent was given",
+        Subject::Known(SecretClass::Canary, _) => "the planted credential",
         Subject::Pattern(name) | Subject::Unreadable(name) => name,
     };
     format!("{what} in {part} ({how})")
