@@ -138,7 +138,7 @@ delegate_write!(CountedStream, stream, |counted, count| counted.written += count
 
 /// The first message of a TLS client.
 struct Hello {
-    /// The record as it was read: the upstream has to see it, too.
+    /// All bytes that were read: the upstream has to see them, too.
     bytes: Vec<u8>,
     /// The server's name (SNI).
     name: Option<String>,
