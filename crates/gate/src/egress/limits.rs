@@ -2,9 +2,9 @@
 //!
 //! The gate's container has 1 GiB of memory. HTTP/1 on all connections, with both sides stalled, holds at most
 //! [`MAX_CONNECTIONS`] × 772 KiB = 772 MiB (hyper's four buffers, a head, and what TLS holds on both sides; half a MiB was
-//! measured). HTTP/2 holds at most 1 MiB of windows per pair of connections, 128 MiB for the wide ones, and 64 KiB or
-//! 256 KiB for each request and direction. All of it stalled at once would be more than the container has: then the
-//! kernel ends the gate, and nothing leaves the bottle any more.
+//! measured). HTTP/2 holds at most 1 MiB of windows per pair of connections, 128 MiB for the wide ones, 64 KiB or 256 KiB
+//! for each request and direction, and 354 KiB for each extra HTTP/1 upstream. All of it stalled at once would be more
+//! than the container has: then the kernel ends the gate, and nothing leaves the bottle any more.
 
 use scan::codec::PART;
 use std::time::Duration;
