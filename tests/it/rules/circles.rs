@@ -13,7 +13,6 @@ const CIRCLES: &[(&str, &str, &[&str], &str)] = &[
         "`auth` is a key of a route, and what is a header's name is the route's",
     ),
     ("claude-bottle", "plan", &["gate", "step"], "the gate's container is one of the steps, and has the labels of all"),
-    ("gate", "egress::request", &["conversation", "judge"], "a verdict needs what the connection already resolved"),
     ("scan", "dlp", &["text_scanner", "unpack", "view"], "a text may hold a file, which holds texts"),
 ];
 

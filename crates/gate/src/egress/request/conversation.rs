@@ -1,11 +1,17 @@
 //! A connection of the agent to an upstream whose requests are judged one by one.
 
+use crate::audit::record::AuditRecord;
+use crate::egress::inspect::{headers, leaks};
+use crate::egress::live::allowed::AllowedRequest;
+use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::request::body::Body;
-use crate::egress::request::judge::{ReceivedRequest, judge};
+use crate::egress::request::judge::{judged, names};
 use crate::egress::request::serve::{AgentConnection, Sni, serve};
+use crate::egress::upstream::dial::{Trouble, via};
 use crate::egress::upstream::pool::Upstream;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use policy::judge::{Judge, Seen, Step};
 use std::sync::Arc;
 use tokio::net::UnixStream;
 
@@ -26,13 +32,39 @@ impl Conversation {
     async fn respond(self: Arc<Self>, request: Request<Incoming>, sni: Sni) -> Response<Body> {
         let snapshot = self.connection.egress.live.snapshot();
         let mut record = self.connection.record_request(&snapshot, &request);
-        let received = ReceivedRequest { request: &request, sni: sni.as_deref() };
-        match judge(&self, snapshot, received, &mut record).await {
+        match self.judge(snapshot, &request, sni.as_deref(), &mut record).await {
             Ok(allowed) => {
                 record.allowed(allowed.route);
                 self.forward(request, &allowed, record).await
             }
             Err(trouble) => self.connection.respond_unsent(trouble, record, request).await,
         }
+    }
+    /// The whole decision about one request. The order of questions is the policy's; between its steps this does what only
+    /// the gate can: look for secrets in a name, and resolve it. `record`: of a request that `snapshot` judges.
+    async fn judge(
+        &self,
+        snapshot: Arc<PolicySnapshot>,
+        request: &Request<Incoming>,
+        sni: Option<&str>,
+        record: &mut AuditRecord,
+    ) -> Result<AllowedRequest, Trouble> {
+        let fields = headers::fields(request.headers());
+        let seen = Seen::Http { request: judged(&self.connection.peer, request, &fields), names: names(request, sni) };
+        let mut judge = Judge::new(&snapshot.policy, seen, via(&snapshot));
+        let pass = loop {
+            match judge.advance().map_err(Trouble::Denied)? {
+                Step::InspectName { route } => leaks::inspect_host(&snapshot, route, record)
+                    .map_err(|denial| Trouble::Denied(denial.or_route(route)))?,
+                Step::Locate { route, destination } => {
+                    let located = self.upstream.locate(&snapshot, &destination).await;
+                    located.map_err(|trouble| trouble.or_route(route))?;
+                }
+                Step::Pass(pass) => break pass,
+            }
+        };
+        record.set_path(&pass.path);
+        let live = &self.connection.egress.live;
+        live.with_valid_token(AllowedRequest::new(snapshot, pass)).await.map_err(Trouble::Denied)
     }
 }
