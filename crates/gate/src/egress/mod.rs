@@ -13,6 +13,7 @@ pub mod passthrough;
 pub mod peer;
 pub mod permit;
 pub mod request;
+pub mod serve_error;
 pub mod upstream;
 pub mod websocket;
 

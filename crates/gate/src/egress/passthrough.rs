@@ -8,7 +8,8 @@ use crate::egress::inspect::leaks;
 use crate::egress::limits::{GREETING_TIMEOUT, MAX_HELLO_BYTES, PASSTHROUGH_BUFFER_BYTES};
 use crate::egress::live::allowed::MatchedRoute;
 use crate::egress::live::snapshot::PolicySnapshot;
-use crate::egress::upstream::dial::{Trouble, via};
+use crate::egress::serve_error::ServeError;
+use crate::egress::upstream::dial::via;
 use policy::judge::{Judge, Seen, Step};
 use policy::{Denial, Reason};
 use std::io;
@@ -58,28 +59,28 @@ impl Passthrough<'_> {
     async fn connect(&self, record: &mut AuditRecord) -> Option<TcpStream> {
         match self.judge(record).await {
             Ok(upstream) => return upstream,
-            Err(Trouble::Denied(denial)) => record.denied(&denial),
-            Err(Trouble::Failed(_, why)) => record.failed(why),
+            Err(ServeError::Denied(denial)) => record.denied(&denial),
+            Err(ServeError::Failed(_, why)) => record.failed(why),
         }
         None
     }
 
-    async fn judge(&self, record: &mut AuditRecord) -> Result<Option<TcpStream>, Trouble> {
+    async fn judge(&self, record: &mut AuditRecord) -> Result<Option<TcpStream>, ServeError> {
         let Passthrough { egress, snapshot, seen } = *self;
         let dialler = &egress.connector.dialler;
         let mut judge = Judge::new(&snapshot.policy, seen, via(snapshot));
         let mut upstream = None;
         loop {
-            match judge.advance().map_err(Trouble::Denied)? {
+            match judge.advance().map_err(ServeError::Denied)? {
                 Step::InspectName { route } => leaks::inspect_host(snapshot, route, record)
-                    .map_err(|denial| Trouble::Denied(denial.or_route(route)))?,
+                    .map_err(|denial| ServeError::Denied(denial.or_route(route)))?,
                 Step::Locate { route, destination } => {
                     let connected = match dialler.locate(&destination).await {
                         Ok(target) => dialler.tunnel(snapshot.last_leg(route), &target).await,
-                        Err(trouble) => Err(trouble),
+                        Err(error) => Err(error),
                     };
                     record.allowed(route);
-                    upstream = Some(connected.map_err(|trouble| trouble.or_route(route))?);
+                    upstream = Some(connected.map_err(|error| error.or_route(route))?);
                 }
                 Step::Pass(_) => return Ok(upstream),
             }

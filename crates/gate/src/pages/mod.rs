@@ -7,7 +7,7 @@ use crate::egress::request::body::Body;
 use crate::egress::request::judge::check_names;
 use crate::egress::request::page::{JSON, PLAIN, marked, page};
 use crate::egress::request::serve::{self, AgentConnection, Sni};
-use crate::egress::upstream::dial::Trouble;
+use crate::egress::serve_error::ServeError;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ALLOW, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
@@ -26,7 +26,7 @@ pub async fn serve(connection: Arc<AgentConnection>, stream: UnixStream) {
 async fn respond(connection: Arc<AgentConnection>, request: Request<Incoming>, sni: Sni) -> Response<Body> {
     let mut record = connection.record_request(&connection.egress.live.snapshot(), &request);
     if let Err(denial) = check_names(&connection.peer, &request, sni.as_deref()) {
-        return connection.respond_unsent(Trouble::Denied(denial), record, request).await;
+        return connection.respond_unsent(ServeError::Denied(denial), record, request).await;
     }
     record.audit.verdict = Outcome::Allow;
     let page = explain(&connection.egress, request.method(), request.uri().path(), request.headers());

@@ -7,7 +7,8 @@ use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::request::body::Body;
 use crate::egress::request::judge::{judged, names};
 use crate::egress::request::serve::{AgentConnection, Sni, serve};
-use crate::egress::upstream::dial::{Trouble, via};
+use crate::egress::serve_error::ServeError;
+use crate::egress::upstream::dial::via;
 use crate::egress::upstream::pool::Upstream;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -37,7 +38,7 @@ impl Conversation {
                 record.allowed(allowed.route);
                 self.forward(request, &allowed, record).await
             }
-            Err(trouble) => self.connection.respond_unsent(trouble, record, request).await,
+            Err(error) => self.connection.respond_unsent(error, record, request).await,
         }
     }
     /// The whole decision about one request. The order of questions is the policy's; between its steps this does what only
@@ -48,23 +49,23 @@ impl Conversation {
         request: &Request<Incoming>,
         sni: Option<&str>,
         record: &mut AuditRecord,
-    ) -> Result<AllowedRequest, Trouble> {
+    ) -> Result<AllowedRequest, ServeError> {
         let fields = headers::fields(request.headers());
         let seen = Seen::Http { request: judged(&self.connection.peer, request, &fields), names: names(request, sni) };
         let mut judge = Judge::new(&snapshot.policy, seen, via(&snapshot));
         let pass = loop {
-            match judge.advance().map_err(Trouble::Denied)? {
+            match judge.advance().map_err(ServeError::Denied)? {
                 Step::InspectName { route } => leaks::inspect_host(&snapshot, route, record)
-                    .map_err(|denial| Trouble::Denied(denial.or_route(route)))?,
+                    .map_err(|denial| ServeError::Denied(denial.or_route(route)))?,
                 Step::Locate { route, destination } => {
                     let located = self.upstream.locate(&snapshot, &destination).await;
-                    located.map_err(|trouble| trouble.or_route(route))?;
+                    located.map_err(|error| error.or_route(route))?;
                 }
                 Step::Pass(pass) => break pass,
             }
         };
         record.set_path(&pass.path);
         let live = &self.connection.egress.live;
-        live.with_valid_token(AllowedRequest::new(snapshot, pass)).await.map_err(Trouble::Denied)
+        live.with_valid_token(AllowedRequest::new(snapshot, pass)).await.map_err(ServeError::Denied)
     }
 }

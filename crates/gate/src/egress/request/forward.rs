@@ -11,7 +11,7 @@ use crate::egress::request::conversation::Conversation;
 use crate::egress::request::preread::preread;
 use crate::egress::request::refusal::refusal;
 use crate::egress::request::serve::AgentConnection;
-use crate::egress::upstream::dial::Trouble;
+use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::pool::{SendResult, UpstreamAnswer};
 use crate::egress::upstream::upload::Upload;
 use crate::egress::websocket::relay::{Inspectors, WebSocketRequest};
@@ -34,7 +34,7 @@ impl Conversation {
             Ok(inspectors) => inspectors,
             Err(denial) => {
                 let request = Request::from_parts(head, incoming);
-                return self.connection.respond_unsent(Trouble::Denied(denial), record, request).await;
+                return self.connection.respond_unsent(ServeError::Denied(denial), record, request).await;
             }
         };
         let (upload, switch) = match upgrade.zip(control) {
@@ -70,11 +70,11 @@ impl Conversation {
                 let response = Answered { answer, allowed, switch, record }.into_response(&self.connection);
                 preread(&self.connection, response).await
             }
-            Err(Trouble::Failed(word, text)) => {
+            Err(ServeError::Failed(word, text)) => {
                 record.failed(text);
                 self.connection.respond_failed(word, record)
             }
-            Err(Trouble::Denied(denial)) => {
+            Err(ServeError::Denied(denial)) => {
                 record.denied(&denial);
                 let response = refusal(&denial, self.connection.audience());
                 record.audit.status = Some(response.status().as_u16());

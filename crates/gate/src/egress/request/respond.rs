@@ -7,7 +7,7 @@ use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::request::body::Body;
 use crate::egress::request::refusal::{Audience, failure, refusal};
 use crate::egress::request::serve::AgentConnection;
-use crate::egress::upstream::dial::Trouble;
+use crate::egress::serve_error::ServeError;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
 use hyper::{Request, Response, StatusCode, Version};
@@ -56,16 +56,16 @@ impl AgentConnection {
     /// The answer to a request that never left, and whose body is still to come.
     pub async fn respond_unsent(
         &self,
-        trouble: Trouble,
+        error: ServeError,
         mut record: AuditRecord,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        let page = match trouble {
-            Trouble::Denied(denial) => {
+        let page = match error {
+            ServeError::Denied(denial) => {
                 record.denied(&denial);
                 refusal(&denial, self.audience())
             }
-            Trouble::Failed(word, text) => {
+            ServeError::Failed(word, text) => {
                 record.failed(text.clone());
                 failure(word, &text, self.audience())
             }

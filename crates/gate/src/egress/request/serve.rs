@@ -18,8 +18,8 @@ use crate::egress::peer::Peer;
 use crate::egress::permit::ConnectionPermit;
 use crate::egress::request::body::{Body, CountedBody};
 use crate::egress::request::page::without_body;
+use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::bulk_read::BulkReader;
-use crate::egress::upstream::dial::Trouble;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
@@ -76,11 +76,11 @@ where
             Box::pin(serve_http2(stream, session(sni, None))).await
         }
         Ok((stream, sni)) => serve_http1(stream, session(sni, Some(Arc::default()))).await,
-        Err(trouble) => {
+        Err(error) => {
             let mut record = connection.record();
-            match trouble {
-                Trouble::Denied(denial) => record.denied(&denial),
-                Trouble::Failed(_, why) => record.failed(why),
+            match error {
+                ServeError::Denied(denial) => record.denied(&denial),
+                ServeError::Failed(_, why) => record.failed(why),
             }
         }
     }
@@ -191,9 +191,9 @@ impl AgentConnection {
     }
 
     /// Denied names get their handshake as well: the denial has to be read.
-    async fn handshake(&self, stream: UnixStream) -> Result<(TlsStream<BulkReader<UnixStream>>, Sni), Trouble> {
-        let malformed = |why: String| Trouble::Denied(Denial::new(Reason::Malformed, why));
-        let failed = |why: String| Trouble::Failed("tls", why);
+    async fn handshake(&self, stream: UnixStream) -> Result<(TlsStream<BulkReader<UnixStream>>, Sni), ServeError> {
+        let malformed = |why: String| ServeError::Denied(Denial::new(Reason::Malformed, why));
+        let failed = |why: String| ServeError::Failed("tls", why);
         let stream = BulkReader::new(stream);
         let started = timeout(GREETING_TIMEOUT, LazyConfigAcceptor::new(Acceptor::default(), stream))
             .await

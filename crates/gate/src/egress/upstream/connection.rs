@@ -6,8 +6,9 @@ use crate::egress::limits::{
 };
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::peer::Peer;
+use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::bulk_read::BulkReader;
-use crate::egress::upstream::dial::{Dialler, Target, Trouble, via};
+use crate::egress::upstream::dial::{Dialler, Target, via};
 use crate::egress::upstream::upload::Upload;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -80,12 +81,12 @@ impl Connector {
         allowed: &AllowedRequest,
         offer: Offer,
         target: Option<Target>,
-    ) -> Result<Connection, Trouble> {
+    ) -> Result<Connection, ServeError> {
         let (snapshot, route) = (&allowed.snapshot, allowed.rule());
         let target = match target {
             Some(target) => target,
             None => {
-                let destination = Destination::of(route, &to.host, via(snapshot)).map_err(Trouble::Denied)?;
+                let destination = Destination::of(route, &to.host, via(snapshot)).map_err(ServeError::Denied)?;
                 self.dialler.locate(&destination).await?
             }
         };
@@ -112,7 +113,7 @@ impl Connector {
         allowed: &AllowedRequest,
         offer: Offer,
         target: &Target,
-    ) -> Result<std::io::Result<Secured>, Trouble> {
+    ) -> Result<std::io::Result<Secured>, ServeError> {
         let stream = BulkReader::new(self.dialler.tunnel(allowed.last_leg(), target).await?);
         let config = allowed.snapshot.tls(allowed.rule()).ok_or_else(|| tls_failed(to, "no trust store"))?;
         let name = ServerName::try_from(to.host.clone()).map_err(|_| tls_failed(to, "not a server's name"))?;
@@ -121,7 +122,7 @@ impl Connector {
         timeout(HANDSHAKE_TIMEOUT, connecting).await.map_err(|_| tls_failed(to, "no answer"))
     }
 
-    async fn http2(&self, stream: Secured) -> Result<Connection, Trouble> {
+    async fn http2(&self, stream: Secured) -> Result<Connection, ServeError> {
         let wide = self.wide.clone().try_acquire_owned().ok();
         let Http2Window { stream: one, connection: all } = if wide.is_some() { WIDE_WINDOW } else { NARROW_WINDOW };
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
@@ -142,7 +143,7 @@ impl Connector {
 }
 
 impl Connection {
-    async fn http1(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Connection, Trouble> {
+    async fn http1(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Connection, ServeError> {
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MAX_HEAD_BYTES)
             .max_buf_size(HTTP1_BUFFER_BYTES)
@@ -174,10 +175,10 @@ pub fn is_lost(error: &hyper::Error) -> bool {
     source.is_go_away() || source.is_io() || source.reason() == Some(h2::Reason::REFUSED_STREAM)
 }
 
-fn tls_failed(to: &Peer, why: &str) -> Trouble {
-    Trouble::Failed("tls", format!("TLS with `{}`: {why}", to.host))
+fn tls_failed(to: &Peer, why: &str) -> ServeError {
+    ServeError::Failed("tls", format!("TLS with `{}`: {why}", to.host))
 }
 
-pub fn broke_off(error: &hyper::Error) -> Trouble {
-    Trouble::Failed("upstream", format!("the upstream broke off: {error}"))
+pub fn broke_off(error: &hyper::Error) -> ServeError {
+    ServeError::Failed("upstream", format!("the upstream broke off: {error}"))
 }

@@ -9,11 +9,12 @@ use crate::egress::live::last_leg::LastLeg;
 use crate::egress::live::proxy::UpstreamProxy;
 use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::peer::authority;
+use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::happy_eyeballs;
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{Resolver, TokioResolver};
-use policy::{Denial, Destination, DialTo, Via};
+use policy::{Destination, DialTo, Via};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -36,24 +37,6 @@ pub enum Target {
         host: String,
         port: u16,
     },
-}
-
-/// Why there is no connection.
-#[derive(Debug, Clone)]
-pub enum Trouble {
-    Denied(Denial),
-    /// A word for the machine, a line for the reader.
-    Failed(&'static str, String),
-}
-
-impl Trouble {
-    /// A denial names `route` where it names none yet.
-    pub fn or_route(self, route: usize) -> Trouble {
-        match self {
-            Trouble::Denied(denial) => Trouble::Denied(denial.or_route(route)),
-            failed @ Trouble::Failed(..) => failed,
-        }
-    }
 }
 
 /// How this snapshot's upstreams are reached.
@@ -81,7 +64,7 @@ impl Dialler {
     }
 
     /// Resolves a destination, where it is a name. Asks DNS at most once.
-    pub async fn locate(&self, destination: &Destination<'_>) -> Result<Target, Trouble> {
+    pub async fn locate(&self, destination: &Destination<'_>) -> Result<Target, ServeError> {
         let Destination { host, to, port, .. } = *destination;
         let found = match to {
             DialTo::ThroughProxy(name) => return Ok(Target::Proxied { host: name.to_owned(), port }),
@@ -89,9 +72,9 @@ impl Dialler {
             DialTo::Name(name) => self
                 .resolve(name)
                 .await
-                .map_err(|()| Trouble::Failed("resolve", format!("cannot resolve the name behind `{host}`")))?,
+                .map_err(|()| ServeError::Failed("resolve", format!("cannot resolve the name behind `{host}`")))?,
         };
-        let usable = destination.usable(&found).map_err(Trouble::Denied)?;
+        let usable = destination.usable(&found).map_err(ServeError::Denied)?;
         let usable = usable.into_iter().map(|address| SocketAddr::new(address, port)).collect();
         Ok(Target::Direct(happy_eyeballs::interleave(usable)))
     }
@@ -107,7 +90,7 @@ impl Dialler {
     }
 
     /// A connection that carries any bytes to the target, through the proxy's CONNECT where the last leg is the proxy.
-    pub async fn tunnel(&self, last_leg: &LastLeg, target: &Target) -> Result<TcpStream, Trouble> {
+    pub async fn tunnel(&self, last_leg: &LastLeg, target: &Target) -> Result<TcpStream, ServeError> {
         match (target, last_leg) {
             (Target::Proxied { host, port }, LastLeg::Proxy(proxy)) => {
                 let mut stream = self.dial_proxy(proxy).await?;
@@ -123,18 +106,18 @@ impl Dialler {
     }
 
     /// A connection for plain HTTP: to the target, or to the proxy, which wants absolute URIs.
-    pub async fn open(&self, last_leg: &LastLeg, target: &Target) -> Result<TcpStream, Trouble> {
+    pub async fn open(&self, last_leg: &LastLeg, target: &Target) -> Result<TcpStream, ServeError> {
         match (target, last_leg) {
             (Target::Direct(addresses), _) => dial(addresses)
                 .await
-                .map_err(|error| Trouble::Failed("connect", format!("cannot connect to the upstream: {error}"))),
+                .map_err(|error| ServeError::Failed("connect", format!("cannot connect to the upstream: {error}"))),
             (Target::Proxied { .. }, LastLeg::Proxy(proxy)) => self.dial_proxy(proxy).await,
             (Target::Proxied { .. }, LastLeg::Direct) => Err(failed_proxy("there is no upstream proxy".to_owned())),
         }
     }
 
     /// The proxy is the host's choice: its address is not checked.
-    async fn dial_proxy(&self, proxy: &UpstreamProxy) -> Result<TcpStream, Trouble> {
+    async fn dial_proxy(&self, proxy: &UpstreamProxy) -> Result<TcpStream, ServeError> {
         let addresses = match proxy.host.parse() {
             Ok(address) => vec![address],
             Err(_) => self
@@ -149,8 +132,8 @@ impl Dialler {
     }
 }
 
-fn failed_proxy(text: String) -> Trouble {
-    Trouble::Failed("proxy", text)
+fn failed_proxy(text: String) -> ServeError {
+    ServeError::Failed("proxy", text)
 }
 
 fn parse_hosts(text: &str) -> HashMap<String, Vec<IpAddr>> {

@@ -8,8 +8,9 @@ use crate::egress::limits::{MAX_POOLED, MAX_SEND_ATTEMPTS, POOL_WAIT};
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::peer::Peer;
+use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::connection::{Connection, Connector, Http1Connection, Offer, broke_off, is_lost};
-use crate::egress::upstream::dial::{Target, Trouble};
+use crate::egress::upstream::dial::Target;
 use crate::egress::upstream::rewrite::rewrite_for;
 use crate::egress::upstream::upload::Upload;
 use hyper::body::{Body as _, Incoming};
@@ -46,7 +47,7 @@ struct PoolState {
     shared: Option<http2::SendRequest<Box<Upload>>>,
     idle: Vec<Http1Connection>,
     /// When the last attempt to connect failed, and why: requests that waited for it fail, too.
-    failed: Option<(Instant, Trouble)>,
+    failed: Option<(Instant, ServeError)>,
 }
 
 /// An answer whose body is still to be read.
@@ -56,7 +57,7 @@ pub struct UpstreamAnswer {
     pub permit: Option<PoolPermit>,
 }
 
-pub type SendResult = Result<UpstreamAnswer, Trouble>;
+pub type SendResult = Result<UpstreamAnswer, ServeError>;
 
 /// A connection, taken for one request.
 struct Checkout {
@@ -72,7 +73,7 @@ impl Upstream {
     }
 
     /// Finds out where `destination` leads, once per policy generation and before anything is sent.
-    pub async fn locate(&self, snapshot: &PolicySnapshot, destination: &Destination<'_>) -> Result<(), Trouble> {
+    pub async fn locate(&self, snapshot: &PolicySnapshot, destination: &Destination<'_>) -> Result<(), ServeError> {
         let mut state = self.state(snapshot).await;
         if state.target.is_none() {
             // Boxed, because it is rare: unboxed, every request's future would have room for it.
@@ -124,7 +125,7 @@ impl Upstream {
                 }
                 _ => {
                     return Err(match denial.get() {
-                        Some(denial) => Trouble::Denied(denial.clone().or_route(allowed.route)),
+                        Some(denial) => ServeError::Denied(denial.clone().or_route(allowed.route)),
                         None => broke_off(error.error()),
                     });
                 }
@@ -132,12 +133,12 @@ impl Upstream {
             // An HTTP/2 connection that failed once is not used again, even if it is not closed yet.
             self.state(&allowed.snapshot).await.shared = None;
         }
-        Err(Trouble::Failed("upstream", "the upstream broke off".to_owned()))
+        Err(ServeError::Failed("upstream", "the upstream broke off".to_owned()))
     }
 
     /// Takes a connection for one request. Connecting is boxed, because it is rare: unboxed, every request's future would
     /// have room for it.
-    async fn checkout(&self, to: &Peer, allowed: &AllowedRequest, protocol: Protocol) -> Result<Checkout, Trouble> {
+    async fn checkout(&self, to: &Peer, allowed: &AllowedRequest, protocol: Protocol) -> Result<Checkout, ServeError> {
         let asked = Instant::now();
         let mut state = self.state(&allowed.snapshot).await;
         if protocol == Protocol::Upgrade {
@@ -153,21 +154,21 @@ impl Upstream {
             drop(state);
             return self.checkout_http1(to, allowed, protocol).await;
         }
-        if let Some((at, trouble)) = &state.failed
+        if let Some((at, error)) = &state.failed
             && *at > asked
         {
-            return Err(trouble.clone());
+            return Err(error.clone());
         }
         // The lock is held while connecting: most upstreams give one connection for all requests that wait for it.
         let known_http2 = state.version == Some(Version::HTTP_2) && protocol == Protocol::Http1;
         let offer = if known_http2 { Offer::Http2 } else { protocol.offer() };
         let connection = match Box::pin(self.connector.connect(to, allowed, offer, state.target.clone())).await {
             Ok(connection) => connection,
-            Err(trouble) => {
+            Err(error) => {
                 // The name may lead elsewhere by now.
                 state.target = None;
-                state.failed = Some((Instant::now(), trouble.clone()));
-                return Err(trouble);
+                state.failed = Some((Instant::now(), error.clone()));
+                return Err(error);
             }
         };
         let permit = match &connection {
@@ -190,7 +191,7 @@ impl Upstream {
         to: &Peer,
         allowed: &AllowedRequest,
         protocol: Protocol,
-    ) -> Result<Checkout, Trouble> {
+    ) -> Result<Checkout, ServeError> {
         let permit = self.permits.clone().acquire_owned().await.ok();
         let mut state = self.state(&allowed.snapshot).await;
         let busy = MAX_POOLED - 1 - self.permits.available_permits();
@@ -205,7 +206,7 @@ impl Upstream {
             Ok(extra) => Box::pin(self.connector.connect(to, allowed, protocol.offer(), target))
                 .await
                 .map(|connection| connection.holding(extra)),
-            Err(_) => Err(Trouble::Failed("upstream", "too many connections to upstreams at once".to_owned())),
+            Err(_) => Err(ServeError::Failed("upstream", "too many connections to upstreams at once".to_owned())),
         };
         let mut state = self.state(&allowed.snapshot).await;
         let connection = connected.inspect_err(|_| state.target = None)?;

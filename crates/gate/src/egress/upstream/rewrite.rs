@@ -3,8 +3,8 @@
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::last_leg::LastLeg;
 use crate::egress::peer::{Peer, authority};
+use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::connection::Connection;
-use crate::egress::upstream::dial::Trouble;
 use crate::egress::upstream::upload::Upload;
 use hyper::body::Body as _;
 use hyper::header::{COOKIE, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
@@ -17,8 +17,8 @@ pub fn rewrite_for(
     to: &Peer,
     allowed: &AllowedRequest,
     request: &mut Request<Box<Upload>>,
-) -> Result<(), Trouble> {
-    let failed = |why: &str| Trouble::Failed("request", why.to_owned());
+) -> Result<(), ServeError> {
+    let failed = |why: &str| ServeError::Failed("request", why.to_owned());
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     let host = to.host_header();
     let unknown_length = !request.body().is_end_stream() && request.body().size_hint().exact().is_none();
