@@ -118,11 +118,11 @@ pub fn plan(text: &str) {
 
 /// Writes a line of progress in place of the last one, where stderr is a terminal.
 pub fn progress(text: &str) {
-    static LAST: Mutex<String> = Mutex::new(String::new());
-    let Ok(mut last) = LAST.lock() else { return };
-    if *last != text && !is_quiet() && io::stderr().is_terminal() {
+    static SHOWN: Mutex<String> = Mutex::new(String::new());
+    let Ok(mut shown) = SHOWN.lock() else { return };
+    if *shown != text && !is_quiet() && io::stderr().is_terminal() {
         let _ = io::stderr().write_all(format!("\r{text}\x1b[K").as_bytes());
-        text.clone_into(&mut last);
+        text.clone_into(&mut shown);
     }
 }
 
