@@ -9,20 +9,9 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Whether `port`, as a URI or a host header has it, can mean this peer. Programs leave a default port out, and
-    /// some leave out others, too.
-    pub fn accepts_port(&self, port: Option<u16>) -> bool {
-        port.is_none_or(|port| port == self.port)
-    }
-
     /// Connections to port 80 carry plain HTTP, all others TLS.
     pub fn is_plain(&self) -> bool {
         self.port == 80
-    }
-
-    /// The scheme that a request to this peer has.
-    pub fn scheme(&self) -> &'static str {
-        if self.is_plain() { "http" } else { "https" }
     }
 
     /// The value of a host header: the port is left out where it is the scheme's default.
