@@ -3,7 +3,7 @@
 use super::{Call, Docker, EngineDetails, info};
 use crate::exit::{EngineError, EngineErrorKind};
 use crate::facts::{EngineFacts, EngineKind};
-use crate::plan::{Plan, volume};
+use crate::plan::{IDENTITY_LABEL, Plan, ROLE_LABEL, volume};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -215,10 +215,9 @@ impl Docker {
             EngineKind::Docker => ".Label",
             EngineKind::Podman => "index .Labels",
         };
-        let identity = format!(r#"{{{{{label} "claude-bottle.identity"}}}}"#);
+        let identity = format!(r#"{{{{{label} "{IDENTITY_LABEL}"}}}}"#);
         // A reader that runs answers a question about a session on this disk.
-        let reader =
-            format!(r#"{{{{if and (eq ({label} "claude-bottle.role") "reader") (ne .State "running")}}}}reader"#);
+        let reader = format!(r#"{{{{if and (eq ({label} "{ROLE_LABEL}") "reader") (ne .State "running")}}}}reader"#);
         let containers = format!("{{{{.Names}}}} {reader}{{{{else}}}}{identity}{{{{end}}}}");
         let containers = self.run(&["ps", "-a", "--filter", &filter, "--format", &containers].map(str::to_owned))?;
         let volumes = format!("{{{{.Name}}}} {identity}");

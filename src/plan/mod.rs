@@ -10,7 +10,7 @@ mod warn;
 
 pub use agent::check;
 pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain};
-pub use step::{Args, Down, Step, StepKind, remove_container, remove_volume};
+pub use step::{Args, Down, HOME_LABEL, IDENTITY_LABEL, ROLE_LABEL, Step, StepKind, remove_container, remove_volume};
 pub use warn::warnings;
 
 use crate::exit::UserError;

@@ -6,6 +6,11 @@ use crate::spec::Beginning;
 use policy::PROXY_VARIABLES;
 use wire::{AGENT_UID, GATE_BINARY, HOME};
 
+/// Labels of every container and volume of ours. The home's is that of `~/.claude-bottle/id`.
+pub const IDENTITY_LABEL: &str = "claude-bottle.identity";
+pub const ROLE_LABEL: &str = "claude-bottle.role";
+pub const HOME_LABEL: &str = "claude-bottle.home";
+
 /// The memory of the reader's container. It covers git's packing and the tmpfs.
 const READER_MEMORY: &str = "2g";
 
@@ -280,12 +285,7 @@ fn args(words: &[&str]) -> Args {
 }
 
 fn label_pairs<'a>(plan: &'a Plan, role: &'a str) -> [(&'static str, &'a str); 4] {
-    [
-        ("claude-bottle.identity", &plan.identity),
-        ("claude-bottle.role", role),
-        ("claude-bottle.schema", "1"),
-        ("claude-bottle.home", &plan.home_id),
-    ]
+    [(IDENTITY_LABEL, &plan.identity), (ROLE_LABEL, role), ("claude-bottle.schema", "1"), (HOME_LABEL, &plan.home_id)]
 }
 
 pub(super) fn labels(plan: &Plan, role: &str) -> Vec<String> {

@@ -71,14 +71,15 @@ impl Session<'_> {
             }
         };
         let cause = &self.late_signal(cause).map_or_else(|| cause.clone(), |number| self.cause_of(number));
-        let may_run_on = match cause {
+        // A detach: the agent runs on, and nothing asked it to end.
+        let is_detach = match cause {
             Cause::Ended => status.is_none_or(|status| status.success()),
             Cause::HungUp => true,
             _ => false,
         };
         if state.running {
             let _ = snapshot.and_then(snapshot::Snapshot::finish);
-            if may_run_on {
+            if is_detach {
                 self.folder.set_mark(&Mark::Detached)?;
                 return Ok((Outcome::Detached, Exit::OK));
             }

@@ -101,7 +101,7 @@ async fn serve(shared: &Path, private: &Path, events: &Arc<Events>) -> Result<()
     authority.publish(shared, &roots)?;
     let egress = Arc::new(Egress::new(document, authority, AuditTrail::new(events.clone()))?);
     let mut verbs = Verbs::default();
-    egress::control::register(&mut verbs, &egress);
+    egress::control_verbs::register(&mut verbs, &egress);
     let door = bind(&shared.join("gate.sock"), GATE_SOCKET_MODE)?;
     let control = bind(&private.join("ctl.sock"), CONTROL_SOCKET_MODE)?;
     events.push(Event::Ready { version: env!("CARGO_PKG_VERSION").to_owned(), fingerprint });

@@ -7,6 +7,7 @@ use crate::docker::{Docker, EngineDetails, VolumeSizes};
 use crate::exit::EngineError;
 use crate::facts::{Engine, EngineKind};
 use crate::manifest::{Chosen, Manifest};
+use crate::plan::HOME_LABEL;
 use crate::probe::{self, Processor};
 use crate::render;
 use std::collections::BTreeSet;
@@ -202,7 +203,7 @@ fn volumes(sizes: VolumeSizes, id: &str) -> Diagnosis {
         Ok(volumes) => volumes,
         Err(error) => return Diagnosis::note("volumes", format!("sizes are not known: {}", error.what)),
     };
-    let label = format!("claude-bottle.home={id}");
+    let label = format!("{HOME_LABEL}={id}");
     let mine = all.iter().filter(|volume| volume.labels.split(',').any(|word| word == label));
     let shown: Vec<String> = mine.map(|volume| format!("`{}` {}", volume.name, volume.size)).collect();
     Diagnosis::ok("volumes", if shown.is_empty() { "none".to_owned() } else { shown.join(", ") })

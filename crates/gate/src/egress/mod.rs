@@ -2,7 +2,7 @@
 //! denied, and each end of a request or connection is one audit record.
 
 pub mod connect;
-pub mod control;
+pub mod control_verbs;
 mod delegate;
 pub mod http1;
 pub mod inflight;

@@ -4,8 +4,8 @@
 pub mod body;
 pub mod conversation;
 pub mod forward;
-pub mod judge;
-pub mod page;
+pub mod as_judged;
+pub mod own_response;
 pub mod preread;
 pub mod refusal;
 pub mod respond;

@@ -3,7 +3,7 @@
 
 use crate::egress::peer::Peer;
 use crate::egress::request::body::Body;
-use crate::egress::request::page::{JSON, PLAIN, marked, page};
+use crate::egress::request::own_response::{JSON, PLAIN, marked, page};
 use hyper::{Response, StatusCode};
 use policy::{Denial, Policy, Reason, Role};
 use serde_json::json;

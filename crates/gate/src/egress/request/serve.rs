@@ -17,7 +17,7 @@ use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::peer::Peer;
 use crate::egress::permit::ConnectionPermit;
 use crate::egress::request::body::{Body, CountedBody};
-use crate::egress::request::page::without_body;
+use crate::egress::request::own_response::without_body;
 use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::bulk_read::BulkReader;
 use hyper::body::Incoming;
