@@ -343,7 +343,10 @@ fn remove_session(folder: &Folder, plan: &Plan) -> Result<()> {
         return Ok(());
     }
     let docker = Docker::new(&plan.engine)?;
-    docker.remove(plan.down().everything())?;
+    let down = plan.down();
+    // A container that could not be removed may use the volume, which podman would then remove together with it.
+    docker.remove(down.containers())?;
+    docker.remove([&down.volume])?;
     folder.remove()
 }
 

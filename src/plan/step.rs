@@ -61,11 +61,6 @@ impl Down {
     pub fn containers(&self) -> impl Iterator<Item = &Args> {
         self.sidecars.iter().chain([&self.agent])
     }
-
-    /// Each removes an object; nothing of the session stays on the engine.
-    pub fn everything(&self) -> impl Iterator<Item = &Args> {
-        self.containers().chain([&self.volume])
-    }
 }
 
 /// Removes a container and its anonymous volumes, running or not.

@@ -1,8 +1,17 @@
 //! `claude-bottle-gate`: the sidecar's program, which is also the agent's PID 1. One static binary with a verb for each
-//! role. The process exits only here.
+//! role. The process exits only here. [`listen`] reads what a connection is for and hands it to a service; everything that
+//! leaves a bottle passes [`egress`], and only what the policy allows leaves.
 
-use gate::control::client;
-use gate::{scan_request, serve, stdio};
+mod audit;
+mod control;
+mod egress;
+mod listen;
+mod pages;
+mod scan_request;
+mod serve;
+mod stdio;
+
+use control::client;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -8,6 +8,7 @@ mod base64;
 mod control;
 mod document;
 mod event;
+mod first_line;
 mod go;
 pub mod mux;
 mod nearest;
@@ -19,6 +20,7 @@ pub use base64::{BASE64_ALPHABET, Blob, decode_base64, encode_base64};
 pub use control::{DueTokens, FreshToken, Reload, Trial, TrialDenial, TrialFinding, TrialResult};
 pub use document::{DOCUMENT_VERSION, Document, GATE_VERSION, Values};
 pub use event::{Alarm, Audit, Done, Event, Line, Outcome, RouteSummary};
+pub use first_line::{FirstLine, parse_first_line};
 pub use go::{File, Go, GoMessage, Source, WriteMode};
 pub use nearest::nearest;
 pub use places::{

@@ -3,15 +3,13 @@
 
 use claude_bottle::manifest::json::{Node, Value, parse};
 use claude_bottle::manifest::{FILE, load};
-use gate::egress::peer::Peer;
-use gate::listen::first_line::{self, FirstLine};
 use std::path::Path;
+use wire::{FirstLine, parse_first_line};
 
 pub fn run(input: &[u8]) {
-    if let Some(FirstLine::Connect(peer)) = first_line::parse(input) {
-        let Peer { host, port } = &peer;
+    if let Some(FirstLine::Connect { host, port }) = parse_first_line(input) {
         let plain = format!("CONNECT {host}:{port}");
-        assert_eq!(first_line::parse(plain.as_bytes()), Some(FirstLine::Connect(peer)));
+        assert_eq!(parse_first_line(plain.as_bytes()), Some(FirstLine::Connect { host, port }));
     }
     let Ok(text) = std::str::from_utf8(input) else { return };
     let Ok(node) = parse(text) else { return };

@@ -101,7 +101,11 @@ impl AuditRecord {
 
     /// The request was allowed, but could not be served.
     pub fn failed(&mut self, why: impl Into<String>) {
+        let knowledge = &self.scope.knowledge;
         self.audit.verdict = Outcome::Error;
+        // It may have failed before its address was inspected.
+        self.audit.host = redact(knowledge, std::mem::take(&mut self.audit.host));
+        self.audit.path = redact(knowledge, std::mem::take(&mut self.audit.path));
         self.audit.reason = Some(why.into());
     }
 

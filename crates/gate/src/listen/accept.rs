@@ -6,9 +6,9 @@ use crate::egress::connect::connect;
 use crate::egress::limits::{
     ACCEPT_RETRY, GREETING_TIMEOUT, MAX_CONNECTIONS, MAX_FIRST_LINE_BYTES, MIN_CONNECTIONS, RESERVED_DESCRIPTORS,
 };
+use crate::egress::peer::Peer;
 use crate::egress::permit::ConnectionPermit;
 use crate::egress::request::serve::AgentConnection;
-use crate::listen::first_line::{FirstLine, parse};
 use crate::pages;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{MsgFlags, recv};
@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use wire::{Event, GATE_HOST, MAX_WORK_BYTES};
+use wire::{Event, FirstLine, GATE_HOST, MAX_WORK_BYTES, parse_first_line};
 
 const WORK: &[u8] = b"WORK ";
 
@@ -47,7 +47,7 @@ async fn open(egress: Arc<Egress>, mut stream: UnixStream, permit: ConnectionPer
         Ok(Err(why)) => return deny(&egress, why),
         Err(_) => return deny(&egress, "the first line did not come"),
     };
-    match parse(&line) {
+    match parse_first_line(&line) {
         Some(FirstLine::Go) => {
             let _ = timeout(GREETING_TIMEOUT, async {
                 stream.write_all(&egress.live.snapshot().go).await?;
@@ -59,7 +59,9 @@ async fn open(egress: Arc<Egress>, mut stream: UnixStream, permit: ConnectionPer
             egress.trail.events.push(Event::Work(work));
             let _ = timeout(GREETING_TIMEOUT, stream.write_all(b"\n")).await;
         }
-        Some(FirstLine::Connect(peer)) => dispatch(AgentConnection::new(egress, peer, permit), stream).await,
+        Some(FirstLine::Connect { host, port }) => {
+            dispatch(AgentConnection::new(egress, Peer { host, port }, permit), stream).await;
+        }
         None => deny(&egress, "the first line is malformed"),
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{Broken, MALFORMED, MAX_PUSH_OUTPUT, TOO_MUCH, TRUNCATED};
 use flate2::{Decompress, FlushDecompress, Status};
+use policy::matchable::MIN_VALUE_BYTES;
 
 /// Room for output that the decoder is given at one time.
 const OUTPUT_ROOM: usize = 8 << 10;
@@ -137,12 +138,13 @@ impl Inflate {
 }
 
 /// May a stream begin with these bytes? False where they break the format, which includes a copy of what stands before the
-/// stream's start: [`Inflate`] does not notice that one, and makes something of nearly any text.
+/// stream's start: [`Inflate`] does not notice that one, and makes something of nearly any text. What breaks behind content
+/// that can hold a value is a stream: an agent can damage the end on purpose, so its content is read.
 pub fn may_begin(format: Format, start: &[u8]) -> bool {
     let mut out = Vec::with_capacity(WINDOW_BYTES);
     // To finish, the engine decodes straight into `out`, and so knows where the stream's start is.
     let tried = Decompress::new(format == Format::Zlib).decompress_vec(start, &mut out, FlushDecompress::Finish);
-    format == Format::Gzip || tried.is_ok()
+    format == Format::Gzip || tried.is_ok() || out.len() >= MIN_VALUE_BYTES
 }
 
 /// Magic number and method: deflate.

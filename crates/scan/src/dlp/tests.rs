@@ -271,6 +271,29 @@ fn zstd(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_damaged_end_hides_no_compressed_value() {
+    let knowledge = knowledge();
+    let mut missed = Vec::new();
+    for text in [TOKEN.to_owned(), format!("{}{TOKEN}", "text before it, ".repeat(40))] {
+        let whole = zlib(text.as_bytes());
+        let mut flipped = whole.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        // Where the checksum stands, a block of a kind that there is not.
+        let invalid = [&whole[..whole.len() - 4], &[0xff; 8]].concat();
+        for (damage, packed) in [("checksum", flipped), ("block", invalid)] {
+            for part in [1, 7, 64, 1 << 20] {
+                let body = [b"before it ".as_slice(), &packed].concat();
+                let chunks: Vec<&[u8]> = body.chunks(part).collect();
+                if run(&knowledge, BLOCK, &chunks).1.is_ok() {
+                    missed.push(format!("{damage}, {} bytes of text, by {part}", text.len()));
+                }
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+}
+
+#[test]
 fn compressed_decoys_hide_no_compressed_value() {
     let knowledge = knowledge();
     // Long enough for an encoder to compress it instead of storing it.

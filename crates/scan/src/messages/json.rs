@@ -5,7 +5,7 @@
 const MAX_STRING_BYTES: usize = 96;
 /// Objects and arrays in one another.
 const MAX_DEPTH: usize = 512;
-/// Bytes of a number.
+/// Bytes of a number. More of one are counted and not kept.
 const MAX_NUMBER_BYTES: usize = 400;
 
 /// What was read. Strings are unescaped, and cut at [`Limits::string`]: a cut string equals no word that it is compared with.
@@ -69,6 +69,8 @@ pub struct Json {
     is_key: bool,
     /// The string or word that is read.
     text: Vec<u8>,
+    /// Bytes of the word so far, of which `text` has the beginning.
+    word_bytes: usize,
     limits: Limits,
     /// The digits of `\u` so far.
     unit: u16,
@@ -96,6 +98,7 @@ impl Json {
             open: Vec::new(),
             is_key: false,
             text: Vec::new(),
+            word_bytes: 0,
             limits,
             unit: 0,
             high: None,
@@ -175,8 +178,11 @@ impl Json {
             }
             Inside::Word => {
                 if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
-                    self.text.push(byte);
-                    return if self.text.len() > self.limits.number {
+                    self.word_bytes += 1;
+                    if self.word_bytes <= MAX_NUMBER_BYTES {
+                        self.text.push(byte);
+                    }
+                    return if self.word_bytes > self.limits.number {
                         Err("a number is too long".to_owned())
                     } else {
                         Ok(true)
@@ -187,6 +193,8 @@ impl Json {
                     b"null" => tell(Event::Null)?,
                     b"true" | b"false" => tell(Event::Scalar)?,
                     text if is_number(text) => tell(Event::Scalar)?,
+                    // Its form is not checked to the end: only a reader that forgives more takes such a number.
+                    _ if self.word_bytes > MAX_NUMBER_BYTES => tell(Event::Scalar)?,
                     _ => return Err(MALFORMED.to_owned()),
                 }
                 self.end_value();
@@ -222,6 +230,7 @@ impl Json {
                 self.text.clear();
                 self.text.push(byte);
                 self.inside = Inside::Word;
+                self.word_bytes = 1;
             }
             (FirstKey | Key, b'"') => self.begin_string(true),
             (Colon, b':') => self.expect = Value,

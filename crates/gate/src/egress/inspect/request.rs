@@ -30,6 +30,13 @@ impl RequestInspector {
         Ok(RequestInspector { model, leaks: Some(Box::new(BodyScan::new(alarms, allowed, head))) })
     }
 
+    /// From here on, findings are reported to `alarms`.
+    pub fn report_to(&mut self, alarms: AlarmSender) {
+        if let Some(leaks) = &mut self.leaks {
+            leaks.alarms = alarms;
+        }
+    }
+
     pub fn push(&mut self, bytes: Bytes) -> Result<Bytes, Denial> {
         let bytes = match &mut self.model {
             Some(model) => model.push(bytes)?,

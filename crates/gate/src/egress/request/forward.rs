@@ -160,8 +160,12 @@ pub fn inspect_head(
 ) -> Result<(RequestInspector, Option<RequestInspector>), Denial> {
     let near = |denial: Denial| Denial { route: denial.route.or(Some(allowed.route)), ..denial };
     let inspector = || RequestInspector::new(record.alarm_sender(), allowed, head).map_err(near);
-    let inspectors = (inspector()?, headers::is_websocket(&head.headers).then(inspector).transpose()?);
+    let mut inspectors = (inspector()?, headers::is_websocket(&head.headers).then(inspector).transpose()?);
     headers::outgoing(&mut head.headers, allowed.rule(), &allowed.snapshot.own_headers, allowed.injection());
     leaks::inspect_head(allowed, head, record).map_err(near)?;
+    // The path may be withheld from here on, and so must it be in the alarms of what follows the head.
+    for inspector in [Some(&mut inspectors.0), inspectors.1.as_mut()].into_iter().flatten() {
+        inspector.report_to(record.alarm_sender());
+    }
     Ok(inspectors)
 }

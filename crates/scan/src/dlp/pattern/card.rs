@@ -17,8 +17,7 @@ const NAMED_WITHIN_BYTES: usize = 64;
 pub const WORD_REACH_BYTES: usize = NAMED_WITHIN_BYTES + 20 + 4;
 
 /// Words that name a card.
-const WORDS: [&[u8]; 10] =
-    [b"card", b"CardReader", b"CARD", b"visa", b"Visa", b"VISA", b"cvv", b"CVV", b"cvc", b"pan\""];
+pub const WORDS: [&[u8]; 10] = [b"card", b"Card", b"CARD", b"visa", b"Visa", b"VISA", b"cvv", b"CVV", b"cvc", b"pan\""];
 
 /// Card numbers that the documentation of payment services prints.
 const EXAMPLES: [&[u8]; 16] = [

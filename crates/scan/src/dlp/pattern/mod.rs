@@ -201,6 +201,19 @@ mod tests {
         hits.into_iter().map(|hit| hit.name).collect()
     }
 
+    #[test]
+    fn each_word_that_names_a_card_makes_a_number_count() {
+        for word in card::WORDS {
+            let text = format!("{}: 4539148803436467\n", String::from_utf8_lossy(word));
+            for part in [1, 7, 1000] {
+                assert_eq!(hits(&text, part), ["a card number"], "{text}");
+            }
+        }
+        for text in ["Card number: 4539148803436467, thanks", "{\"holderCard\":\"4539148803436467\"}"] {
+            assert_eq!(hits(text, 1000), ["a card number"], "{text}");
+        }
+    }
+
     /// Letters without a plan, always the same ones.
     fn noise(count: usize, alphabet: &str) -> String {
         let mut state = 0x2545_f491_4f6c_dd1du64;

@@ -19,7 +19,7 @@ pub struct BodyScan {
     decoder: Option<Decoder>,
     knowledge: Knowledge,
     orders: Orders,
-    alarms: AlarmSender,
+    pub alarms: AlarmSender,
 }
 
 impl BodyScan {

@@ -1,22 +1,21 @@
 //! The first line of a connection, strictly read. No byte sequence is understood in two ways.
 
-use crate::egress::peer::Peer;
+use crate::Work;
 use policy::plain_name;
-use wire::Work;
 
 /// What a connection is for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FirstLine {
     /// The agent's init wants the go message.
     Go,
-    /// A program of the agent's wants a server.
-    Connect(Peer),
+    /// A program of the agent's wants a server. `host` is in lower case, without a final dot.
+    Connect { host: String, port: u16 },
     /// The agent's init tells what work is in the bottle.
     Work(Work),
 }
 
 /// Reads a line without its line feed. `None`: it is malformed.
-pub fn parse(line: &[u8]) -> Option<FirstLine> {
+pub fn parse_first_line(line: &[u8]) -> Option<FirstLine> {
     let line = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).ok()?;
     if line == "GO" {
         return Some(FirstLine::Go);
@@ -29,7 +28,7 @@ pub fn parse(line: &[u8]) -> Option<FirstLine> {
         return None;
     }
     let port = port.parse().ok().filter(|port| *port != 0)?;
-    Some(FirstLine::Connect(Peer { host: plain_name(host)?, port }))
+    Some(FirstLine::Connect { host: plain_name(host)?, port })
 }
 
 #[cfg(test)]
@@ -38,11 +37,11 @@ mod tests {
 
     #[test]
     fn first_lines_are_strict() {
-        let connect = |host: &str, port| Some(FirstLine::Connect(Peer { host: host.to_owned(), port }));
-        assert_eq!(parse(b"GO"), Some(FirstLine::Go));
-        assert_eq!(parse(b"GO\r"), Some(FirstLine::Go));
-        assert_eq!(parse(b"CONNECT Example.ORG.:443"), connect("example.org", 443));
-        assert_eq!(parse(b"CONNECT a_b.x-y:1\r"), connect("a_b.x-y", 1));
+        let connect = |host: &str, port| Some(FirstLine::Connect { host: host.to_owned(), port });
+        assert_eq!(parse_first_line(b"GO"), Some(FirstLine::Go));
+        assert_eq!(parse_first_line(b"GO\r"), Some(FirstLine::Go));
+        assert_eq!(parse_first_line(b"CONNECT Example.ORG.:443"), connect("example.org", 443));
+        assert_eq!(parse_first_line(b"CONNECT a_b.x-y:1\r"), connect("a_b.x-y", 1));
         for bad in [
             "",
             "go",
@@ -64,8 +63,8 @@ mod tests {
             "CONNECT 2130706433:80",
             "GET / HTTP/1.1",
         ] {
-            assert_eq!(parse(bad.as_bytes()), None, "{bad}");
+            assert_eq!(parse_first_line(bad.as_bytes()), None, "{bad}");
         }
-        assert_eq!(parse(&[0xff, 0xfe]), None);
+        assert_eq!(parse_first_line(&[0xff, 0xfe]), None);
     }
 }
