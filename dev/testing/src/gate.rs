@@ -264,7 +264,7 @@ impl Gate {
     pub fn run(serving: fn(&Path) -> Command, document: &[u8]) -> Gate {
         let dir = tempfile::tempdir().unwrap();
         let mut child = serving(dir.path()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(document).unwrap();
+        let _ = child.stdin.take().unwrap().write_all(document);
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (send, lines) = tokio::sync::mpsc::unbounded_channel();
         std::thread::spawn(move || {
