@@ -27,7 +27,7 @@ pub struct Route {
     /// A request that matches is denied.
     #[serde(default)]
     pub deny: bool,
-    /// The upstream's address may be private, loopback or link-local.
+    /// The upstream's address may be one that is not public: private, shared, loopback, link-local, multicast or reserved.
     #[serde(default)]
     pub private: bool,
     #[serde(default)]
