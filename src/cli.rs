@@ -2,7 +2,7 @@
 
 mod environment;
 
-pub use environment::{VARIABLES, Variable};
+pub use environment::VARIABLES;
 
 use crate::exit;
 use clap::builder::Styles;

@@ -5,8 +5,6 @@
 use crate::exit::UserError;
 use crate::plan::{PROXY_VARIABLE, Plan, Source};
 use policy::matchable::{self, SecretClass};
-use wire::{self, Blob, Token, Values};
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
@@ -16,6 +14,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant, SystemTime};
 use sys::signals::Signals;
 use sys::tty::{Answer, Tty};
+use wire::{Blob, Token, Values};
 
 /// Why the values were not collected.
 pub enum NotCollected {

@@ -9,9 +9,8 @@ mod remove;
 mod run;
 mod shown;
 
-pub use ask::{ContainerState, Containers, InspectedContainer, SizedVolume, Stray, StrayKind, StrayQuery, VolumeSizes};
+pub use ask::{ContainerState, Containers, InspectedContainer, Stray, StrayKind, StrayQuery, VolumeSizes};
 pub use build::{BuildEnd, build};
 pub use errors::{has_nothing_to_copy, inside};
 pub use info::EngineDetails;
-pub use remove::Removal;
 pub use run::{Call, Docker, Stream};

@@ -42,7 +42,7 @@ fn prompt_error(path: &Path, why: impl std::fmt::Display) -> UserError {
     UserError::new(format!("prompt_file `{}`: {why}", printable(&path.display().to_string())))
 }
 
-/// OpenError a file was not opened.
+/// Why a file was not opened.
 enum OpenError {
     System(Errno),
     Symlink(PathBuf),

@@ -8,7 +8,7 @@ use super::json::{Member, Node, Position, Value, excerpt, printable};
 use super::{keys, resolve_path};
 use crate::exit::UserError;
 use policy::{
-    self, AuthScheme, ConnectTo, Dlp, GitAccess, HeaderRules, HostPattern, Inspect, NO_OTHER_PARAMETER, PathPattern,
+    AuthScheme, ConnectTo, Dlp, GitAccess, HeaderRules, HostPattern, Inspect, NO_OTHER_PARAMETER, PathPattern,
     Protocol, QueryRules, Reads, Role, ValuePattern,
 };
 use std::path::{Path, PathBuf};

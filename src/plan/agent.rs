@@ -7,7 +7,7 @@ use crate::manifest::{Agent, Chosen, EnvValue};
 use crate::spec::{Beginning, Mode, Spec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use wire::{self, CA_BUNDLE, CA_VARIABLES, File, Go, WORKSPACE, WriteMode};
+use wire::{CA_BUNDLE, CA_VARIABLES, File, Go, WORKSPACE, WriteMode};
 
 /// The value of the agent's credential variable. Claude Code accepts any string; the gate replaces it by the credential.
 const PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";

@@ -10,7 +10,7 @@ mod warn;
 
 pub use agent::check;
 pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain};
-pub use step::{Args, Down, HOME_LABEL, IDENTITY_LABEL, ROLE_LABEL, Step, StepKind, remove_container, remove_volume};
+pub use step::{Args, HOME_LABEL, IDENTITY_LABEL, ROLE_LABEL, Step, StepKind, remove_container, remove_volume};
 pub use warn::warnings;
 
 use crate::exit::UserError;
@@ -21,7 +21,7 @@ use policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use wire::{self, Document, Go, Values};
+use wire::{Document, Go, Values};
 
 pub const VERSION: u32 = 1;
 
