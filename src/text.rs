@@ -50,6 +50,11 @@ pub fn shell_quoted(word: &str) -> String {
     shlex::try_quote(word).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
 }
 
+/// A command quoted for a POSIX shell; empty where a word has a NUL character.
+pub fn shell_command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    shlex::try_join(words).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -2,7 +2,7 @@
 
 use super::size;
 use crate::plan::Source;
-use crate::text::one_line;
+use crate::text::{one_line, shell_command};
 use policy::{Denial, Reads, RequestUrl};
 use serde::Serialize;
 use std::fmt::Write;
@@ -212,8 +212,7 @@ fn source_text(value: &Source) -> String {
     match value {
         Source::Env(name) => format!("the host's `{name}`"),
         Source::Command(argv) => {
-            let argv = shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_default();
-            format!("what `{argv}` prints")
+            format!("what `{}` prints", shell_command(argv.iter().map(String::as_str)))
         }
         Source::Ask(question) => format!("the answer to `{question}`"),
         Source::File(path) => format!("`{}`", path.display()),
@@ -239,7 +238,7 @@ fn allowed_rows(answer: &Answer) -> Vec<(&'static str, String)> {
         let token = match token {
             TokenPlace::Env(name) => format!("of the host's `{name}`"),
             TokenPlace::Command(argv) => {
-                format!("that `{}` prints", shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_default())
+                format!("that `{}` prints", shell_command(argv.iter().map(String::as_str)))
             }
         };
         rows.push(("adds", format!("`{header}: {scheme}…`, the token {token}")));

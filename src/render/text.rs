@@ -6,7 +6,7 @@ use crate::facts::{EngineKind, Terminal, Workspace};
 use crate::plan::{Plan, Runtime, Source};
 
 use crate::spec::{Beginning, CopyScope, Mode};
-use crate::text::{truncate, visible};
+use crate::text::{shell_command, truncate, visible};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -57,7 +57,7 @@ fn bottle_rows(plan: &Plan) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
     // A long prompt is cut.
     let words: Vec<String> = plan.go.command.iter().map(|word| truncate(word, 60)).collect();
-    rows.push(("runs", shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()));
+    rows.push(("runs", shell_command(words.iter().map(String::as_str))));
     let env = names(plan);
     if !env.is_empty() {
         rows.push(("env", env));

@@ -111,7 +111,7 @@ fn text(report: &AgentReport, plan: &Plan) -> String {
         Need::Env { name, set: true } => format!("{name}, which is set"),
         Need::Env { name, set: false } => format!("{name}, which is NOT SET"),
         Need::Command { argv } => {
-            format!("what `{}` prints", shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_default())
+            format!("what `{}` prints", text::shell_command(argv.iter().map(String::as_str)))
         }
         Need::Ask { text } => format!("an answer: {text}"),
     };

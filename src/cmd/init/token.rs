@@ -2,6 +2,7 @@
 //! an entry's file? Nothing is run, and no value is read.
 
 use crate::probe;
+use crate::text;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -73,8 +74,7 @@ fn variable(name: &str, todo: Option<String>) -> TokenSource {
 }
 
 fn command(argv: &[&str], kind: &str, todo: Option<String>) -> TokenSource {
-    let typed = shlex::try_join(argv.iter().copied()).unwrap_or_default();
-    let shown = format!("what `{typed}` prints");
+    let shown = format!("what `{}` prints", text::shell_command(argv.iter().copied()));
     TokenSource { name: argv[0].to_owned(), shown, auth: json!({ "token_cmd": argv, "as": kind }), todo }
 }
 
