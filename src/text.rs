@@ -24,6 +24,11 @@ pub fn one_line(text: &str) -> String {
     visible(text).replace('\n', "\\u{a}")
 }
 
+/// [`visible`] text that stays on one line, to be read: a line feed is written as a blank.
+pub fn flattened(text: &str) -> String {
+    visible(text).replace('\n', " ")
+}
+
 /// JSON with each character that [`needs_escape`] written as `\uXXXX`; its value stays the same.
 pub fn escape_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len() + 1);

@@ -234,7 +234,7 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
     };
     let why = match kept.why.as_str() {
         "" => row.why(),
-        why => text::visible(why).replace('\n', " "),
+        why => text::flattened(why),
     };
     let mut shown = format!(
         "`{}` ({} for {}{settled_first}",

@@ -1,6 +1,6 @@
 //! Work as text: what is in a bottle and nowhere else.
 
-use crate::text::visible;
+use crate::text::flattened;
 use wire::{Repository, Work};
 
 /// `3 commits and 1 changed file in app, 2 files outside repositories`; it says as well where the comparison is not whole.
@@ -24,7 +24,7 @@ fn repository(of: &Repository) -> String {
         counts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| count(*number, what)).collect();
     let place = match of.path.as_str() {
         "." => "the workspace".to_owned(),
-        path => format!("`{}`", visible(path).replace('\n', " ")),
+        path => format!("`{}`", flattened(path)),
     };
     format!("{} in {place}", words.join(" and "))
 }

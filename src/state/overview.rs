@@ -68,7 +68,7 @@ impl Overview {
 
     /// Why it is kept, on one line, with hidden characters made visible; empty where it is not kept.
     pub fn why(&self) -> String {
-        text::visible(self.why.as_deref().unwrap_or_default()).replace('\n', " ")
+        text::flattened(self.why.as_deref().unwrap_or_default())
     }
 }
 
