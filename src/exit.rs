@@ -4,6 +4,8 @@
 //! gate (125). An agent's own non-zero code is a value and no error: an [`Exit`].
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 /// The exit code of the process: one of [`CODES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +90,11 @@ pub enum EngineErrorKind {
 impl UserError {
     pub fn new(what: impl Into<String>) -> UserError {
         UserError { what: what.into(), hint: None }
+    }
+
+    /// The error for a file or a folder that cannot be read.
+    pub fn unreadable(path: &Path, error: &io::Error) -> UserError {
+        UserError::new(format!("cannot read `{}`: {error}", path.display()))
     }
 }
 

@@ -52,9 +52,7 @@ pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, NotCollected> {
     for (name, source) in &plan.values {
         let value = match source {
             Source::Env(name) => variable(name)?.into_bytes(),
-            Source::File(path) => {
-                fs::read(path).map_err(|e| UserError::new(format!("cannot read `{}`: {e}", path.display())))?
-            }
+            Source::File(path) => fs::read(path).map_err(|e| UserError::unreadable(path, &e))?,
             Source::Command(argv) => run_token_command(argv)?,
             Source::Ask(text) => ask(text, signals)?,
         };

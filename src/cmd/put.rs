@@ -47,7 +47,7 @@ pub fn run(asked: &PutArgs) -> Result<Exit> {
 }
 
 fn open(path: &PathBuf) -> Result<File, UserError> {
-    let cannot = |error: io::Error| UserError::new(format!("cannot read `{}`: {error}", path.display()));
+    let cannot = |error: io::Error| UserError::unreadable(path, &error);
     let file = File::open(path).map_err(cannot)?;
     match file.metadata().map_err(cannot)?.is_dir() {
         true => Err(UserError::new(format!("`{}` is a directory", path.display())).hint("put files, or a tar of it")),

@@ -1,6 +1,6 @@
 //! What an agent is given of the host: the text of its prompt, its skills, the user's CLAUDE.md, the terminal's variables.
 
-use super::{unreadable, variable};
+use super::variable;
 use crate::exit::UserError;
 use crate::facts::{AgentFacts, SkillFile};
 use crate::manifest::{self, Agent};
@@ -21,7 +21,7 @@ pub fn agent(agent: &Agent) -> Result<AgentFacts, UserError> {
         if !folder.is_dir() {
             return Err(UserError::new(format!("no skill `{name}`: `{}` is not a folder", folder.display())));
         }
-        let root = folder.canonicalize().map_err(|e| unreadable(&folder, &e))?;
+        let root = folder.canonicalize().map_err(|e| UserError::unreadable(&folder, &e))?;
         collect(&Skill { name, root: &root }, &root, &mut skills)?;
     }
     let claude_md = match agent.claude_md {
@@ -57,16 +57,17 @@ const MAX_SKILL_FILE_BYTES: u64 = 16 << 20;
 /// above the limits.
 fn collect(skill: &Skill, folder: &Path, files: &mut Vec<SkillFile>) -> Result<(), UserError> {
     use std::os::unix::fs::PermissionsExt;
-    let mut entries: Vec<_> = fs::read_dir(folder).and_then(Iterator::collect).map_err(|e| unreadable(folder, &e))?;
+    let mut entries: Vec<_> =
+        fs::read_dir(folder).and_then(Iterator::collect).map_err(|e| UserError::unreadable(folder, &e))?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        let target = path.canonicalize().map_err(|e| unreadable(&path, &e))?;
+        let target = path.canonicalize().map_err(|e| UserError::unreadable(&path, &e))?;
         let Ok(inside) = path.strip_prefix(skill.root) else { continue };
         if !target.starts_with(skill.root) {
             return Err(UserError::new(format!("skill `{}`: `{}` leaves the skill", skill.name, inside.display())));
         }
-        let meta = fs::metadata(&target).map_err(|e| unreadable(&path, &e))?;
+        let meta = fs::metadata(&target).map_err(|e| UserError::unreadable(&path, &e))?;
         if meta.is_dir() {
             if target != path {
                 return Err(UserError::new(format!(

@@ -12,9 +12,8 @@ pub use gate::{Processor, gate_binary};
 pub use image::image_source;
 pub use roots::roots;
 
-use crate::exit::UserError;
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The value of an environment variable that is set, UTF-8 and not empty.
@@ -36,8 +35,4 @@ pub fn home_id(path: &Path) -> Option<String> {
     let mut id = String::new();
     fs::File::open(path).ok()?.take(MAX_ID_BYTES).read_to_string(&mut id).ok()?;
     Some(id.trim().to_owned()).filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric()))
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> UserError {
-    UserError::new(format!("cannot read `{}`: {error}", path.display()))
 }

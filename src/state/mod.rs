@@ -279,7 +279,7 @@ impl Folder {
     /// `UserError` where the plan cannot be read, or is of a later version.
     pub fn plan(&self) -> Result<Plan> {
         let path = self.path.join("plan.json");
-        let bytes = fs::read(&path).map_err(|e| UserError::new(format!("cannot read `{}`: {e}", path.display())))?;
+        let bytes = fs::read(&path).map_err(|e| UserError::unreadable(&path, &e))?;
         if let Ok(Version { version }) = serde_json::from_slice(&bytes)
             && version > plan::VERSION
         {

@@ -1,8 +1,6 @@
 //! Where the content of an entry in the workspace comes from.
 
-use crate::exit::UserError;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Clone)]
 pub enum Content {
@@ -14,7 +12,3 @@ pub enum Content {
 
 /// Paths relative to one directory, and what they contain.
 pub type Contents = Vec<(PathBuf, Content)>;
-
-pub fn unreadable(path: &Path, error: &io::Error) -> UserError {
-    UserError::new(format!("cannot read `{}`: {error}", path.display()))
-}

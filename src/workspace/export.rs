@@ -7,7 +7,7 @@
 mod config;
 mod query;
 
-use super::content::{Content, Contents, unreadable};
+use super::content::{Content, Contents};
 use crate::exit::UserError;
 use query::{Kind, query, query_directory, try_query};
 use std::ffi::OsString;
@@ -143,7 +143,7 @@ fn add_objects(own: &Path, exported: &mut Contents) -> Result<(), UserError> {
     let mut at = 0;
     while let Some(store) = stores.get(at).cloned() {
         let borrowed = at > 0;
-        fs::read_dir(&store).map_err(|error| unreadable(&store, &error))?;
+        fs::read_dir(&store).map_err(|error| UserError::unreadable(&store, &error))?;
         add_files(&store, Path::new("objects"), exported, |path| {
             is_object(path) || (!borrowed && is_store_index(path))
         });

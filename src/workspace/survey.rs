@@ -1,6 +1,6 @@
 //! Finds what goes from a directory into a workspace: git's own list in a repository, everything elsewhere.
 
-use super::content::{Content, unreadable};
+use super::content::Content;
 use super::export::{export, export_bare, is_git_directory};
 use crate::exit::UserError;
 use crate::facts::Workspace;
@@ -35,7 +35,7 @@ pub struct Survey {
 /// `UserError` for a directory that contains a private folder or is inside a git directory, for one that cannot be read,
 /// and for a repository that git does not read.
 pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<Survey, UserError> {
-    let from = from.canonicalize().map_err(|error| unreadable(from, &error))?;
+    let from = from.canonicalize().map_err(|error| UserError::unreadable(from, &error))?;
     if let Some(path) = private.iter().find(|path| path.starts_with(&from)) {
         return Err(UserError::new(format!(
             "`--cwd` would copy all of `{}`, and `{}` in it",
@@ -160,7 +160,7 @@ impl Survey {
         while let Some(folder) = folders.pop() {
             let disk = self.found.from.join(&folder);
             let entries = fs::read_dir(&disk).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            for entry in entries.map_err(|error| unreadable(&disk, &error))? {
+            for entry in entries.map_err(|error| UserError::unreadable(&disk, &error))? {
                 let path = folder.join(entry.file_name());
                 if entry.file_name() == ".git" {
                     continue;

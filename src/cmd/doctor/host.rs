@@ -80,9 +80,7 @@ fn missing_values(needs: &Needs) -> Vec<Diagnosis> {
         Source::Command(argv) if !probe::is_on_path(&argv[0]) => {
             Some(UserError::new(format!("no program `{}`, which prints a token", argv[0])))
         }
-        Source::File(path) => {
-            fs::File::open(path).err().map(|e| UserError::new(format!("cannot read `{}`: {e}", path.display())))
-        }
+        Source::File(path) => fs::File::open(path).err().map(|e| UserError::unreadable(path, &e)),
         Source::Command(_) | Source::Ask(_) => None,
     };
     let mut diagnoses = Vec::new();
