@@ -9,12 +9,12 @@ use crate::manifest::{self, Chosen};
 use crate::probe;
 use crate::say;
 use crate::state::Home;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use sys::signals;
 
 pub fn run(asked: &BuildArgs) -> Result<Exit> {
     let home = Home::locate()?;
-    let cwd = std::env::current_dir().context("the current directory is gone")?;
+    let cwd = probe::current_dir()?;
     let chosen = match &asked.agent {
         Some(agent) => manifest::load(home.path(), &cwd)?.choose(agent)?,
         None => Chosen::plain(),

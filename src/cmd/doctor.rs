@@ -7,10 +7,11 @@ mod host;
 use crate::cli::{DoctorArgs, ListFormat};
 use crate::exit::{EngineError, Exit, UserError};
 use crate::manifest::{self, Manifest};
+use crate::probe;
 use crate::say;
 use crate::state::Home;
 use crate::text;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -69,7 +70,7 @@ struct Surroundings {
 
 pub fn run(asked: &DoctorArgs) -> Result<Exit> {
     let home = Home::locate()?;
-    let cwd = std::env::current_dir().context("the current directory is gone")?;
+    let cwd = probe::current_dir()?;
     let manifest = manifest::load(home.path(), &cwd);
     let around = Surroundings { home, manifest };
     let (mut diagnoses, engine_answers) = match engine::check(&around) {

@@ -7,7 +7,7 @@ use crate::manifest::{self, FILE, Proposed};
 use crate::probe;
 use crate::say;
 use crate::state::{Draft, Home};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use sys::child;
@@ -63,7 +63,7 @@ pub fn run(asked: &EditArgs) -> Result<Exit> {
 /// `UserError` where there is no such manifest, or no such agent.
 fn edited(asked: &EditArgs) -> Result<EditedManifest> {
     let home = Home::locate()?.path().to_owned();
-    let cwd = std::env::current_dir().context("the current directory is gone")?;
+    let cwd = probe::current_dir()?;
     let Some(agent) = &asked.agent else {
         let file = home.join(FILE);
         if !file.exists() {

@@ -8,10 +8,11 @@ use super::consent::terminal_to_ask_on;
 use crate::cli::InitArgs;
 use crate::exit::Exit;
 use crate::manifest::{self, FILE, Manifest, Proposed};
+use crate::probe;
 use crate::say;
 use crate::state::{Home, exists_error, write_new};
 use crate::text;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use sys::signals::{self, Signals};
@@ -40,7 +41,7 @@ pub fn run(asked: &InitArgs) -> Result<Exit> {
         false => User::Asked(terminal_to_ask_on("take what is found and the defaults")?, signals::catch()?),
     };
     let home = Home::locate()?.path().to_owned();
-    let here = std::env::current_dir().context("the current directory is gone")?;
+    let here = probe::current_dir()?;
     match (Setup { user, home, here }).write() {
         Ok(()) => Ok(Exit::OK),
         Err(SetupEnd::Exit(exit)) => Ok(exit),

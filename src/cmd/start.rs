@@ -14,14 +14,14 @@ use crate::session::Session;
 use crate::spec::{Beginning, CopyScope};
 use crate::state::Home;
 use crate::workspace::{Survey, survey};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use choose_agent::choose_agent;
 use std::path::{Path, PathBuf};
 use sys::random;
 
 pub fn run(asked: StartArgs) -> Result<Exit> {
     let home = Home::locate()?;
-    let cwd = std::env::current_dir().context("the current directory is gone")?;
+    let cwd = probe::current_dir()?;
     let manifest = manifest::load(home.path(), &cwd)?;
     let agent = match asked.agent.map_or_else(|| choose_agent(&manifest), |agent| Ok(Ok(agent)))? {
         Ok(agent) => agent,

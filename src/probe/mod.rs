@@ -12,6 +12,7 @@ pub use gate::{Processor, gate_binary};
 pub use image::image_source;
 pub use roots::roots;
 
+use anyhow::{Context as _, Result};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,14 @@ use std::path::{Path, PathBuf};
 /// The value of an environment variable that is set, UTF-8 and not empty.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The current directory.
+///
+/// # Errors
+/// It was removed, or may not be read.
+pub fn current_dir() -> Result<PathBuf> {
+    std::env::current_dir().context("the current directory is gone")
 }
 
 /// Is there an executable file of this name on `PATH`, or at this path where it has a slash?

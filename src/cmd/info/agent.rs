@@ -6,12 +6,13 @@ use crate::cmd::planning;
 use crate::exit::{Exit, UserError};
 use crate::manifest::{self, Manifest};
 use crate::plan::{Origin, PROXY_VARIABLE, Plan, Source};
+use crate::probe;
 use crate::render;
 use crate::say;
 use crate::secrets;
 use crate::state::{Home, Overview};
 use crate::text;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use policy::Policy;
 use serde::Serialize;
 
@@ -43,7 +44,7 @@ enum Need {
 }
 
 pub fn run(home: &Home, asked: &InfoArgs) -> Result<Exit> {
-    let cwd = std::env::current_dir().context("the current directory is gone")?;
+    let cwd = probe::current_dir()?;
     let manifest = manifest::load(home.path(), &cwd)?;
     if manifest.location(&asked.name).is_err() {
         return Err(unknown_name(home, &manifest, &asked.name).into());

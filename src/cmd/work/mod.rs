@@ -13,11 +13,12 @@ use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
 use crate::git;
 use crate::plan::Plan;
+use crate::probe;
 use crate::render;
 use crate::say;
 use crate::state::{Folder, Home};
 use crate::text;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::path::PathBuf;
 use wire::{Repository, Work};
 
@@ -58,15 +59,11 @@ impl SessionWork {
         let known = known.filter(|workspace| workspace.repositories.iter().any(|path| path == repository));
         let (folder, hint) = match known {
             Some(workspace) => (workspace.from.join(repository), "it was copied from there"),
-            None => (current_dir()?, "go to the repository that it belongs to, and type this again"),
+            None => (probe::current_dir()?, "go to the repository that it belongs to, and type this again"),
         };
         git::top(&folder)?
             .ok_or_else(|| UserError::new(format!("`{}` is in no git repository", folder.display())).hint(hint).into())
     }
-}
-
-fn current_dir() -> Result<PathBuf> {
-    std::env::current_dir().context("the current directory is gone")
 }
 
 /// The repository that was named, else the only one that has what is `wanted`; `None` where none has it.

@@ -2,8 +2,9 @@
 
 use super::{AutorunConsent, is_plain};
 use crate::cmd::home_reader::HomeReader;
-use crate::cmd::work::{SessionWork, current_dir};
+use crate::cmd::work::SessionWork;
 use crate::exit::{Exit, UserError};
+use crate::probe;
 use crate::say;
 use crate::state;
 use crate::text;
@@ -34,7 +35,7 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunCo
         ControlFlow::Break(exit) => return Ok(exit),
     };
     let copied = session.plan.workspace.as_ref();
-    let place = copied.map_or_else(current_dir, |workspace| Ok(workspace.from.clone()))?;
+    let place = copied.map_or_else(probe::current_dir, |workspace| Ok(workspace.from.clone()))?;
     // A file that changed here after that time is not the one that the agent began with.
     let since = copied.and_then(|_| session.folder.born());
     let mut skipped = 0;
