@@ -4,7 +4,6 @@
 use super::live::LiveBottle;
 use super::progress_reader::ProgressReader;
 use crate::cli::GetArgs;
-use crate::docker;
 use crate::exit::{Exit, UserError};
 use crate::say;
 use anyhow::{Context as _, Result};
@@ -39,18 +38,13 @@ pub fn run(asked: &GetArgs) -> Result<Exit> {
                 count => say::bytes(&piece[..count])?,
             }
         }
-        return match stream.wait() {
-            (Some(status), _) if status.success() => Ok(Exit::OK),
-            (_, said) => Err(docker::inside(&said).into()),
-        };
+        stream.expect_success_inside()?;
+        return Ok(Exit::OK);
     }
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder).with_context(|| format!("cannot write to `{}`", folder.display()))?;
     io::copy(&mut ProgressReader::new(stdout, None), &mut file)?;
-    match stream.wait() {
-        (Some(status), _) if status.success() => {}
-        (_, said) => return Err(docker::inside(&said).into()),
-    }
+    stream.expect_success_inside()?;
     file.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
     let placed = if asked.force { file.persist(&to) } else { file.persist_noclobber(&to) };
     placed.with_context(|| format!("cannot write `{}`", to.display()))?;

@@ -4,7 +4,6 @@
 use super::live::LiveBottle;
 use super::progress_reader::ProgressReader;
 use crate::cli::PutArgs;
-use crate::docker;
 use crate::exit::{EngineError, Exit, UserError};
 use crate::say;
 use crate::text;
@@ -34,11 +33,9 @@ pub fn run(asked: &PutArgs) -> Result<Exit> {
     let sent = std::thread::spawn(move || io::copy(&mut source, &mut stdin));
     let mut path_inside = String::new();
     stream.child.stdout.take().context("no stdout")?.take(1 << 16).read_to_string(&mut path_inside)?;
-    let (status, said) = stream.wait();
+    let ended = stream.expect_success_inside();
     say::no_progress();
-    if !status.is_some_and(|status| status.success()) {
-        return Err(docker::inside(&said).into());
-    }
+    ended?;
     // After an error of the source, the file inside is incomplete.
     let sent = sent.join().map_err(|_| EngineError::new("the file was not sent"))?;
     sent.with_context(|| format!("cannot read `{}`", asked.file.display()))?;

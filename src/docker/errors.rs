@@ -42,7 +42,7 @@ pub(super) fn ignore_gone(result: Result<String, EngineError>) -> Result<(), Eng
 }
 
 /// The error of a program of ours that ran inside a bottle: the last line that it wrote to stderr.
-pub fn inside(stderr: &str) -> UserError {
+pub(super) fn inside(stderr: &str) -> UserError {
     let line = stderr.lines().last().unwrap_or("it failed inside");
     UserError::new(text::visible(line.strip_prefix("claude-bottle: ").unwrap_or(line)))
 }

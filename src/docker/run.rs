@@ -1,7 +1,7 @@
 //! Runs the engine's program: short calls whose output is captured, calls that stream, and the terminal's own child.
 
 use super::{errors, shown};
-use crate::exit::{EngineError, EngineErrorKind};
+use crate::exit::{EngineError, EngineErrorKind, UserError};
 use crate::facts::Engine;
 use crate::say;
 use std::io::{ErrorKind, Read, Write};
@@ -232,6 +232,18 @@ impl Stream {
         match status.is_some_and(|status| status.success()) {
             true => Ok(()),
             false => Err(errors::of_stream(&stderr, fallback)),
+        }
+    }
+
+    /// Waits for an end with 0 of a program of ours inside a bottle.
+    ///
+    /// # Errors
+    /// `UserError` with the last line that the program wrote to stderr.
+    pub fn expect_success_inside(self) -> Result<(), UserError> {
+        let (status, stderr) = self.wait();
+        match status.is_some_and(|status| status.success()) {
+            true => Ok(()),
+            false => Err(errors::inside(&stderr)),
         }
     }
 
