@@ -18,7 +18,7 @@ use crate::exit::{EngineError, EngineErrorKind, Exit};
 use crate::plan::{Plan, Step, StepKind};
 use crate::say;
 use crate::spec::Beginning;
-use crate::state::{Folder, Home, Kept, Mark, Saved};
+use crate::state::{Condition, Folder, Home, Kept, Mark, Saved};
 use crate::workspace::Survey;
 use anyhow::{Context as _, Result};
 use refresh::Refresh;
@@ -86,7 +86,8 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Settles a session whose owner died; what still runs of it is stopped first.
+    /// Settles a session whose owner died; what still runs of it is stopped first. One that was kept before stays kept for
+    /// its first reason.
     ///
     /// # Errors
     /// The engine's, where it does not answer; the disk's.
@@ -95,13 +96,21 @@ impl<'a> Session<'a> {
             Err(error) if error.kind != EngineErrorKind::Gone => return Err(error.into()),
             _ => {}
         }
+        let before = folder.condition();
         // Its owner died before anything was made: there is nothing to keep.
         let is_empty = folder.is_bare() && !docker.has_volume(&plan.volume())?;
         let mut session = Session::adopt(docker, folder, plan, lock);
-        let (outcome, _) = session.settle(&Cause::Lost, None)?;
+        let (mut outcome, _) = session.settle(&Cause::Lost, None)?;
         if is_empty {
             session.folder.clear()?;
             return Ok(Outcome::Gone);
+        }
+        if let (Condition::Kept(before), Outcome::Kept(now)) = (before, &mut outcome)
+            // Where the engine did not answer at either end, the later error is the reason.
+            && !(before.unsettled && now.unsettled)
+        {
+            now.why = before.why;
+            session.folder.set_mark(&Mark::Kept(now.clone()))?;
         }
         Ok(outcome)
     }

@@ -14,8 +14,8 @@ use crate::plan::{Plan, remove_container, remove_volume};
 use crate::probe;
 use crate::render;
 use crate::say;
-use crate::session::Session;
-use crate::state::{Condition, Folder, Home, Kept, Mark, Overview};
+use crate::session::{Outcome, Session};
+use crate::state::{Condition, Folder, Home, Kept, Overview};
 use crate::text;
 use anyhow::Result;
 use serde::Serialize;
@@ -212,7 +212,7 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
             settled_first = ", would be settled first";
             Kept::default()
         }
-        before => match settle(&docker, &folder, &plan, before)? {
+        _ => match settle(&docker, &folder, &plan)? {
             Some(kept) => kept,
             None => return Ok(None),
         },
@@ -272,19 +272,14 @@ fn work_warning(work: &Work) -> Option<String> {
 ///
 /// # Errors
 /// `EngineError` where it stays unsettled.
-fn settle(docker: &Docker, folder: &Folder, plan: &Plan, before: Condition) -> Result<Option<Kept>> {
+fn settle(docker: &Docker, folder: &Folder, plan: &Plan) -> Result<Option<Kept>> {
     let Some(lock) = folder.lock()? else { return Ok(None) };
-    Session::rescue(docker, folder.clone(), plan.clone(), lock)?;
-    let Condition::Kept(mut now) = folder.condition() else { return Ok(None) };
+    let Outcome::Kept(now) = Session::rescue(docker, folder.clone(), plan.clone(), lock)? else { return Ok(None) };
     if now.unsettled {
         let identity = &folder.identity;
         return Err(EngineError::new(format!("`{identity}` stays as it is: {}", now.why))
             .hint(format!("what is on this disk of it goes by `rm -r {}`", folder.path().display()))
             .into());
-    }
-    if let Condition::Kept(before) = before {
-        now.why = before.why;
-        folder.set_mark(&Mark::Kept(now.clone()))?;
     }
     Ok(Some(now))
 }

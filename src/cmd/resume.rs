@@ -15,7 +15,7 @@ use crate::probe;
 use crate::say;
 use crate::session::{Outcome, Session};
 use crate::spec::Beginning;
-use crate::state::{Condition, Folder, Home, Kept, Mark};
+use crate::state::{Condition, Folder, Home};
 use anyhow::Result;
 use sys::lock::Lock;
 
@@ -132,26 +132,19 @@ fn bring_to_rest(docker: &Docker, folder: &Folder, old: &Plan) -> Result<Lock> {
     let condition = folder.condition();
     let lock = lock_session(folder)?;
     let containers = docker.containers_of(old)?;
-    let kept = match condition {
-        Condition::Kept(kept) => Some(kept),
-        _ => None,
-    };
-    let before = match (kept, containers) {
-        (Some(_), Containers::None) => return Ok(lock),
+    match (condition, containers) {
+        (Condition::Kept(_), Containers::None) => return Ok(lock),
         (_, Containers::Running) => {
             return Err(UserError::new(format!("`{identity}` still runs"))
                 .hint(format!("claude-bottle attach {identity}"))
                 .into());
         }
-        (kept, _) => kept,
-    };
-    let Outcome::Kept(now) = Session::rescue(docker, folder.clone(), old.clone(), lock)? else {
-        return Err(UserError::new(format!("nothing of `{identity}` is left to resume")).into());
-    };
-    let lock = lock_session(folder)?;
-    if let Some(before) = before {
-        folder.set_mark(&Mark::Kept(Kept { why: before.why, ..now }))?;
+        _ => {}
     }
+    if Session::rescue(docker, folder.clone(), old.clone(), lock)? == Outcome::Gone {
+        return Err(UserError::new(format!("nothing of `{identity}` is left to resume")).into());
+    }
+    let lock = lock_session(folder)?;
     // Whatever could not be copied out is in the home, which stays.
     docker.remove(old.down().containers())?;
     Ok(lock)
