@@ -195,13 +195,13 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
     if running_state(&folder).is_some() {
         return Ok(None);
     }
-    let Ok(plan) = folder.plan() else {
+    let plan = match folder.plan() {
+        Ok(plan) => plan,
         // Its start was killed before the plan was written, and so before the first call of the engine.
-        return match (folder.condition(), asked.dry_run) {
-            (Condition::Lost, false) => folder.remove().map(|()| None),
-            (Condition::Lost, true) => Ok(None),
-            _ => folder.plan().map(|_| None),
-        };
+        Err(_) if folder.condition() == Condition::Lost => {
+            return if asked.dry_run { Ok(None) } else { folder.remove().map(|()| None) };
+        }
+        Err(error) => return Err(error),
     };
     let docker = Docker::new(&plan.engine)?;
     let row = Overview::read(&folder);
