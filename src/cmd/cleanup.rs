@@ -15,7 +15,7 @@ use crate::probe;
 use crate::render;
 use crate::say;
 use crate::session::{Outcome, Session};
-use crate::state::{Condition, Folder, Home, Kept, Overview};
+use crate::state::{Condition, Folder, Home, KEPT_FOR_WORK, Kept, Overview};
 use crate::text;
 use anyhow::Result;
 use serde::Serialize;
@@ -243,7 +243,7 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
         row.age().map_or_else(String::new, render::age)
     );
     // Work as the reason is shown below, in full.
-    if !why.is_empty() && !why.starts_with("work that is nowhere else") {
+    if !why.is_empty() && !why.starts_with(KEPT_FOR_WORK) {
         shown.push_str(&format!(": {why}"));
     }
     shown.push_str("): its transcript, its audit trail, its home volume");

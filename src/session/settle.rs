@@ -7,7 +7,7 @@ use crate::docker::{Call, ContainerState};
 use crate::exit::{EngineError, EngineErrorKind, Exit};
 use crate::render;
 use crate::say;
-use crate::state::{Kept, Mark};
+use crate::state::{KEPT_FOR_WORK, Kept, Mark};
 use crate::text;
 use anyhow::Result;
 use std::process::ExitStatus;
@@ -191,7 +191,7 @@ fn verdict(state: &ContainerState, cause: &Cause) -> (Option<String>, Exit) {
 fn reason_to_keep(work: Option<&Work>) -> Option<String> {
     match work {
         Some(work) if work.is_none() => None,
-        Some(work) if work.complete => Some(format!("work that is nowhere else: {}", render::work(work))),
+        Some(work) if work.complete => Some(format!("{KEPT_FOR_WORK}: {}", render::work(work))),
         _ => Some("what is in it could not be compared".to_owned()),
     }
 }

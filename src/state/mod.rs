@@ -57,6 +57,9 @@ pub struct Kept {
     pub unsettled: bool,
 }
 
+/// How the reason begins of a session that ended well, and is kept for its work alone.
+pub const KEPT_FOR_WORK: &str = "work that is nowhere else";
+
 impl Kept {
     pub fn new(why: impl Into<String>) -> Kept {
         Kept { why: why.into(), ..Kept::default() }
