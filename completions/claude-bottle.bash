@@ -163,7 +163,7 @@ _claude_bottle_flags() {
             what=(words --address --quiet --verbose --timings --color --help)
             ;;
         get)
-            what=(words --force --quiet --verbose --timings --color --help)
+            what=(words --force --yes --quiet --verbose --timings --color --help)
             ;;
         help)
             what=(words --quiet --verbose --timings --color --help)
@@ -184,7 +184,7 @@ _claude_bottle_flags() {
             what=(words --follow --denied --format --quiet --verbose --timings --color --help)
             ;;
         put)
-            what=(words --quiet --verbose --timings --color --help)
+            what=(words --yes --quiet --verbose --timings --color --help)
             ;;
         resume)
             what=(words --here --yes --headless --prompt --remote-control --dry-run --format --quiet --verbose --timings --color --help)

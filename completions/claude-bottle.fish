@@ -127,7 +127,7 @@ function __claude_bottle_flags
         case forward
             printf '%s\n' words --address\t'Listen on this address instead of loopback\'s: whoever reaches it reaches the agent\'s server' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case get
-            printf '%s\n' words --force\t'Overwrite a file that is there' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+            printf '%s\n' words --force\t'Overwrite a file that is there' --yes\t'Copy more than 1 GiB without asking' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case help
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case info
@@ -141,7 +141,7 @@ function __claude_bottle_flags
         case 'logs --follow'
             printf '%s\n' words --follow\t'Go on until the session ends' --denied\t'Only what was refused, and alarms' --format\t'How to print it; `json` is the lines as they are' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case put
-            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+            printf '%s\n' words --yes\t'Copy more than 1 GiB without asking' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case resume
             printf '%s\n' words --here\t'On the engine of this environment, from the transcript, where the session\'s own engine or volume is gone' --yes\t'Do not ask before launching' --headless\t'Without a terminal: the agent gets pipes, and answers the prompt once' --prompt\t'The first message' --remote-control\t'Let the session be driven from claude.ai' --dry-run\t'Print the plan and do nothing: no engine call, no file' --format\t'How a dry run prints the plan' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case shell

@@ -319,6 +319,10 @@ pub struct PutArgs {
 
     /// Where to, relative to the workspace; by default `~/inbox/` and the file's name
     pub path: Option<PathBuf>,
+
+    /// Copy more than 1 GiB without asking
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -336,6 +340,10 @@ pub struct GetArgs {
     /// Overwrite a file that is there
     #[arg(long)]
     pub force: bool,
+
+    /// Copy more than 1 GiB without asking
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

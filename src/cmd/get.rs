@@ -1,13 +1,14 @@
 //! `get`: copies a file out of a live bottle, read with the agent's own rights. The file appears whole or not at all, and
-//! never over another one without `--force`.
+//! never over another one without `--force`. What is large is asked for.
 
+use super::bounded_copy::{self, SizeConsent};
 use super::live::LiveBottle;
 use super::progress_reader::ProgressReader;
 use crate::cli::GetArgs;
 use crate::exit::{Exit, UserError};
 use crate::say;
+use crate::text;
 use anyhow::{Context as _, Result};
-use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
@@ -29,21 +30,16 @@ pub fn run(asked: &GetArgs) -> Result<Exit> {
             .into());
     }
     let mut stream = bottle.docker.stream(&bottle.exec_on_file("get", &asked.path)?)?;
-    let mut stdout = stream.child.stdout.take().context("no stdout")?;
+    let stdout = stream.child.stdout.take().context("no stdout")?;
+    let mut consent = SizeConsent::new(format!("`{}`", text::one_line(&asked.path.to_string_lossy())), asked.yes);
     if piped {
-        let mut piece = vec![0; 64 << 10];
-        loop {
-            match stdout.read(&mut piece)? {
-                0 => break,
-                count => say::bytes(&piece[..count])?,
-            }
-        }
+        consent.copy(stdout, say::bytes)?;
         stream.expect_success_inside()?;
         return Ok(Exit::OK);
     }
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder).with_context(|| format!("cannot write to `{}`", folder.display()))?;
-    io::copy(&mut ProgressReader::new(stdout, None), &mut file)?;
+    consent.copy(ProgressReader::new(stdout, None), bounded_copy::into(&mut file))?;
     stream.expect_success_inside()?;
     file.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
     let placed = if asked.force { file.persist(&to) } else { file.persist_noclobber(&to) };

@@ -7,6 +7,7 @@ use crate::docker::{Docker, Stream};
 use crate::exit::{EngineError, UserError};
 use crate::plan::Plan;
 use crate::state::Home;
+use crate::state::budget::{MAX_ANSWER_BYTES, MAX_WORK_FILE_BYTES};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -14,11 +15,6 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 use wire::Work;
 
-/// Bytes of an answer that is kept in memory.
-const MAX_ANSWER_BYTES: u64 = 64 << 20;
-
-/// Bytes of an answer that is kept in a file.
-const MAX_FILE_BYTES: u64 = 8 << 30;
 /// The error for a reader that failed without a message.
 pub const FAILED: &str = "the reader failed";
 /// The exit code of `init work` where there is nothing new.
@@ -87,10 +83,15 @@ impl<'a> HomeReader<'a> {
         let mut file = NamedTempFile::new_in(folder)?;
         let mut stream = self.stream(words, stdin)?;
         let stdout = stream.child.stdout.take().context("no stdout")?;
-        let size = std::io::copy(&mut stdout.take(MAX_FILE_BYTES), &mut file)?;
+        let size = std::io::copy(&mut stdout.take(MAX_WORK_FILE_BYTES), &mut file)?;
         let (status, said) = stream.wait();
         match status.and_then(|status| status.code()) {
-            _ if size == MAX_FILE_BYTES => Err(UserError::new("the bottle has more to give than can be taken").into()),
+            _ if size == MAX_WORK_FILE_BYTES => Err(UserError::new(format!(
+                "the bottle has more to give than the {} GiB that are taken at once",
+                MAX_WORK_FILE_BYTES >> 30
+            ))
+            .hint("pack a part of it in the bottle, and bring it with `claude-bottle get`")
+            .into()),
             Some(0) => Ok(Some(file)),
             Some(NOTHING_NEW) => Ok(None),
             _ => Err(EngineError::new(said.lines().last().unwrap_or(FAILED)).into()),
@@ -103,6 +104,9 @@ impl<'a> HomeReader<'a> {
         let mut answer = Vec::new();
         let stdout = stream.child.stdout.take().context("no stdout")?;
         stdout.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
+        if answer.len() as u64 == MAX_ANSWER_BYTES {
+            return Err(EngineError::new("the reader's answer is too long").into());
+        }
         stream.expect_success(FAILED)?;
         Ok(answer)
     }

@@ -11,11 +11,12 @@ use crate::plan::Plan;
 use crate::render;
 use crate::say;
 use crate::session::audit::{self, Age};
+use crate::state::budget::MAX_AUDIT_LINE_BYTES;
 use crate::state::{Condition, Folder, Home};
 use crate::text;
 use anyhow::Result;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Take};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 use sys::{clock, pipe};
@@ -59,11 +60,15 @@ fn show_engine_log(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> 
     let (send, news) = channel();
     if let Some(stdout) = stream.child.stdout.take() {
         std::thread::spawn(move || {
-            audit::for_each_line(stdout, &have, |line, _, age| {
-                if age == Age::New {
-                    let _ = send.send(line.to_vec());
-                }
-            });
+            audit::for_each_line(
+                stdout,
+                || have,
+                |line, _, age| {
+                    if age == Age::New {
+                        let _ = send.send(line.to_vec());
+                    }
+                },
+            );
         });
     }
     loop {
@@ -109,18 +114,17 @@ impl Trail {
         let read = file.take(MAX_READ_BYTES as u64).read_to_end(&mut block)?;
         let end = block.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         self.rest = block.split_off(end);
-        self.read += end as u64;
+        if self.rest.len() as u64 > MAX_AUDIT_LINE_BYTES {
+            // No line of a gate is so long. It is shown in pieces, none of which is a line of the trail.
+            block.append(&mut self.rest);
+        }
+        self.read += block.len() as u64;
         Ok((read > 0).then_some(block))
     }
 
-    /// The lines returned so far; the file may have grown since.
-    fn lines_read(&self) -> Vec<u8> {
-        let mut have = Vec::new();
-        let read = File::open(self.folder.audit()).and_then(|file| file.take(self.read).read_to_end(&mut have));
-        if read.is_err() {
-            have.clear();
-        }
-        have
+    /// The lines returned so far, to be read again; the file may have grown since.
+    fn lines_read(&self) -> Option<Take<File>> {
+        File::open(self.folder.audit()).ok().map(|file| file.take(self.read))
     }
 }
 

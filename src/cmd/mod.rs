@@ -2,6 +2,7 @@
 //! another one.
 
 mod attach;
+mod bounded_copy;
 mod build;
 mod check;
 mod choice;

@@ -1,6 +1,7 @@
 //! `put`: copies a file into a live bottle, written with the agent's own rights. Prints its path inside, to be pasted into
 //! the conversation.
 
+use super::bounded_copy::{self, SizeConsent};
 use super::live::LiveBottle;
 use super::progress_reader::ProgressReader;
 use crate::cli::PutArgs;
@@ -20,25 +21,29 @@ pub fn run(asked: &PutArgs) -> Result<Exit> {
         (None, Some(name)) if !piped => Path::new("~/inbox").join(name),
         _ => return Err(UserError::new("no name for the file").hint("name a path in the bottle behind it").into()),
     };
-    let mut source: Box<dyn Read + Send> = match piped {
+    let mut consent = SizeConsent::new(format!("`{}`", text::one_line(&asked.file.to_string_lossy())), asked.yes);
+    let source: Box<dyn Read + Send> = match piped {
         true => Box::new(ProgressReader::new(io::stdin(), None)),
         false => {
             let file = open(&asked.file)?;
             let all = file.metadata().map(|meta| meta.len()).ok();
+            consent.require(all.unwrap_or(0))?;
             Box::new(ProgressReader::new(file, all))
         }
     };
     let mut stream = bottle.docker.stream_with_input(&bottle.exec_on_file("put", &path)?)?;
     let mut stdin = stream.child.stdin.take().context("no stdin")?;
-    let sent = std::thread::spawn(move || io::copy(&mut source, &mut stdin));
+    let sent = std::thread::spawn(move || consent.copy(source, bounded_copy::into(&mut stdin)));
     let mut path_inside = String::new();
     stream.child.stdout.take().context("no stdout")?.take(1 << 16).read_to_string(&mut path_inside)?;
     let ended = stream.expect_success_inside();
     say::no_progress();
     ended?;
-    // After an error of the source, the file inside is incomplete.
     let sent = sent.join().map_err(|_| EngineError::new("the file was not sent"))?;
-    sent.with_context(|| format!("cannot read `{}`", asked.file.display()))?;
+    if sent.is_err() {
+        say::line("the file in the bottle is incomplete");
+    }
+    sent?;
     say::out(&text::visible(&path_inside))?;
     Ok(Exit::OK)
 }

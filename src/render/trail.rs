@@ -11,7 +11,10 @@ pub fn trail(line: &Line) -> String {
     match &line.event {
         Event::Request(audit) | Event::Connection(audit) => decision_text(audit),
         Event::Alarm(alarm) => alarm_text(alarm),
-        Event::Dropped { count } => format!("!!    {count} lines are missing here: nobody read them in time"),
+        Event::Dropped { count, full: true } => format!("!!    {count} lines are missing here: the trail is full"),
+        Event::Dropped { count, full: false } => {
+            format!("!!    {count} lines are missing here: nobody read them in time")
+        }
         event => plain(&serde_json::to_value(event).unwrap_or_default()),
     }
 }
@@ -142,6 +145,7 @@ mod tests {
                 "ALARM POST a.org/: a token, base64, in the body: blocked",
             ),
             (r#""event":"dropped","count":3"#, "!!    3 lines are missing here: nobody read them in time"),
+            (r#""event":"dropped","count":3,"full":true"#, "!!    3 lines are missing here: the trail is full"),
             (r#""event":"ready","version":"1","fingerprint":"a\nb""#, "ready fingerprint=a\\u{a}b version=1"),
         ] {
             assert_eq!(shown(&format!("{{{head},{event}}}")), wanted);

@@ -3,7 +3,7 @@
 
 use crate::docker::{self, Docker, Stream};
 use crate::plan::Args;
-use crate::state::{self, Folder};
+use crate::state::{self, Folder, TooLarge, budget};
 use anyhow::{Context as _, Result, bail};
 use std::fs;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub fn begin(docker: &Docker, args: &Args, folder: &Folder) -> Result<Snapshot> 
     let mut stream = docker.stream(args)?;
     let stdout = stream.child.stdout.take().context("no stream")?;
     let into = fresh.clone();
-    let unpacking = std::thread::spawn(move || state::unpack(stdout, &into).map(drop));
+    let unpacking = std::thread::spawn(move || state::unpack(stdout, &into, budget::TRANSCRIPT).map(drop));
     Ok(Snapshot { stream, unpacking, fresh, transcript })
 }
 
@@ -43,8 +43,22 @@ impl Snapshot {
     /// # Errors
     /// The copy is not whole; the last one stays. An agent that wrote no transcript is no error.
     pub fn finish(self) -> Result<()> {
+        let fresh = self.fresh.clone();
+        let finished = self.replace_last();
+        if finished.is_err() {
+            // What came of it would only take room: the home has all of it.
+            let _ = fs::remove_dir_all(fresh);
+        }
+        finished
+    }
+
+    fn replace_last(self) -> Result<()> {
         let unpacked = self.unpacking.join().unwrap_or_else(|_| bail!("the reader failed"));
         let (status, stderr) = self.stream.wait();
+        if unpacked.as_ref().is_err_and(|error| error.is::<TooLarge>()) {
+            // The engine's program only says that its pipe was closed.
+            return unpacked;
+        }
         if status.is_none_or(|status| !status.success()) {
             if docker::has_nothing_to_copy(&stderr) {
                 return fs::remove_dir_all(&self.fresh).map_err(Into::into);

@@ -1,6 +1,7 @@
 //! What is on disk: `~/.claude-bottle/`, with one folder for each session. Every write is atomic. Nothing here asks the
 //! engine.
 
+pub mod budget;
 mod draft;
 mod overview;
 mod prompt;
@@ -8,7 +9,7 @@ mod unpack;
 
 pub use draft::{DRAFT_PREFIX, Draft};
 pub use overview::Overview;
-pub use unpack::unpack;
+pub use unpack::{TooLarge, unpack};
 
 use crate::exit::UserError;
 use crate::facts::{Engine, EngineFacts};

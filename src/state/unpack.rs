@@ -1,7 +1,9 @@
 //! Unpacks the tar stream that comes out of a container, strictly: regular files and directories only, bounded sizes and
 //! counts, no path that leaves the folder, masked modes. Every other entry is skipped and counted.
 
+use super::budget::UnpackBounds;
 use anyhow::{Context as _, Result, bail};
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -9,10 +11,6 @@ use std::path::{Component, Path, PathBuf};
 
 /// The size of a header, and what entries are padded to. Bytes.
 const BLOCK_BYTES: usize = 512;
-/// An archive with more entries is an error.
-const MAX_ENTRIES: u64 = 100_000;
-/// An archive whose entries claim more bytes is an error.
-const MAX_TOTAL_BYTES: u64 = 8 << 30;
 /// A longer name, or extended header, is cut.
 const MAX_NAME_BYTES: u64 = 64 << 10;
 /// What is read behind the archive's end.
@@ -26,11 +24,23 @@ pub struct Unpacked {
     pub skipped: u64,
 }
 
+/// The error for an archive that holds more than may be unpacked.
+#[derive(Debug)]
+pub struct TooLarge(UnpackBounds);
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "more than {} entries or {} MiB", self.0.entries, self.0.bytes >> 20)
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
 /// Unpacks what is below the archive's first directory into `into`: an empty folder that no other process writes to.
 ///
 /// # Errors
-/// The archive is broken or too large, or the disk's error.
-pub fn unpack(mut tar: impl Read, into: &Path) -> Result<Unpacked> {
+/// [`TooLarge`]; the archive is broken; the disk's error.
+pub fn unpack(mut tar: impl Read, into: &Path, bounds: UnpackBounds) -> Result<Unpacked> {
     let mut found = Unpacked::default();
     let mut bytes = 0;
     let mut long_name: Option<String> = None;
@@ -47,8 +57,8 @@ pub fn unpack(mut tar: impl Read, into: &Path) -> Result<Unpacked> {
         entries += 1;
         // The sum must not overflow: a size near the largest number would make it small.
         bytes = size.saturating_add(bytes);
-        if entries > MAX_ENTRIES || bytes > MAX_TOTAL_BYTES {
-            bail!("more than {MAX_ENTRIES} entries or {MAX_TOTAL_BYTES} bytes");
+        if entries > bounds.entries || bytes > bounds.bytes {
+            bail!(TooLarge(bounds));
         }
         let mut body = (&mut tar).take(size);
         match header[156] {
@@ -201,6 +211,7 @@ fn write(body: &mut impl Read, path: &Path, mode: u32) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::budget::TRANSCRIPT;
 
     fn archive(fill: impl FnOnce(&mut tar::Builder<Vec<u8>>)) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
@@ -237,7 +248,7 @@ mod tests {
             tar.append_data(&mut gnu, &deep, &b"de"[..]).unwrap();
         });
         let into = tempfile::tempdir().unwrap();
-        assert_eq!(unpack(&bytes[..], into.path()).unwrap(), Unpacked { files: 2, skipped: 0 });
+        assert_eq!(unpack(&bytes[..], into.path(), TRANSCRIPT).unwrap(), Unpacked { files: 2, skipped: 0 });
         assert_eq!(fs::read(into.path().join("a/s.jsonl")).unwrap(), b"abc");
         assert_eq!(fs::read(into.path().join(&deep["projects/".len()..])).unwrap(), b"de");
         assert_eq!(fs::metadata(into.path().join("a/s.jsonl")).unwrap().permissions().mode() & 0o7777, 0o700);
@@ -262,7 +273,7 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let into = outer.path().join("into");
         fs::create_dir(&into).unwrap();
-        assert_eq!(unpack(&bytes[..], &into).unwrap(), Unpacked { files: 1, skipped: 7 });
+        assert_eq!(unpack(&bytes[..], &into, TRANSCRIPT).unwrap(), Unpacked { files: 1, skipped: 7 });
         assert!(into.join("link").is_dir() && fs::read_dir(outer.path()).unwrap().count() == 1);
     }
 
@@ -276,14 +287,14 @@ mod tests {
             tar.append_data(&mut header(tar::EntryType::Regular, 3), "projects/b", &b"abc"[..]).unwrap();
             tar.append(&huge, io::empty()).unwrap();
         });
-        let error = unpack(&bytes[..], tempfile::tempdir().unwrap().path()).unwrap_err();
+        let error = unpack(&bytes[..], tempfile::tempdir().unwrap().path(), TRANSCRIPT).unwrap_err();
         assert!(error.to_string().starts_with("more than"), "{error:#}");
         // Deeper than any path may be: the error names it.
         let mut long = tar::Header::new_gnu();
         long.set_size(0);
         let deep = format!("projects/x\nhint: type this\x1b[2J/{}f", "long/".repeat(2000));
         let bytes = archive(|tar| tar.append_data(&mut long, &deep, io::empty()).unwrap());
-        let error = format!("{:#}", unpack(&bytes[..], tempfile::tempdir().unwrap().path()).unwrap_err());
+        let error = format!("{:#}", unpack(&bytes[..], tempfile::tempdir().unwrap().path(), TRANSCRIPT).unwrap_err());
         assert!(!error.contains(char::is_control) && error.len() < 1000, "{error:?}");
     }
 
@@ -293,18 +304,18 @@ mod tests {
             tar.append_data(&mut header(tar::EntryType::Regular, 3), "projects/a", &b"abc"[..]).unwrap();
         });
         for length in [1, 511, 513, 700] {
-            assert!(unpack(&good[..length], tempfile::tempdir().unwrap().path()).is_err(), "{length}");
+            assert!(unpack(&good[..length], tempfile::tempdir().unwrap().path(), TRANSCRIPT).is_err(), "{length}");
         }
         let twice = archive(|tar| {
             for _ in 0..2 {
                 tar.append_data(&mut header(tar::EntryType::Regular, 3), "projects/a", &b"abc"[..]).unwrap();
             }
         });
-        assert!(unpack(&twice[..], tempfile::tempdir().unwrap().path()).is_err());
-        assert!(unpack(&b"garbage".repeat(100)[..], tempfile::tempdir().unwrap().path()).is_err());
+        assert!(unpack(&twice[..], tempfile::tempdir().unwrap().path(), TRANSCRIPT).is_err());
+        assert!(unpack(&b"garbage".repeat(100)[..], tempfile::tempdir().unwrap().path(), TRANSCRIPT).is_err());
         let mut changed = good.clone();
         changed[0] = b'q';
-        let error = unpack(&changed[..], tempfile::tempdir().unwrap().path()).unwrap_err();
+        let error = unpack(&changed[..], tempfile::tempdir().unwrap().path(), TRANSCRIPT).unwrap_err();
         assert_eq!(error.to_string(), "not a tar archive");
     }
 
@@ -322,7 +333,7 @@ mod tests {
                 tar.append(&second, &b"two"[..]).unwrap();
             });
             let into = tempfile::tempdir().unwrap();
-            assert!(unpack(&bytes[..], into.path()).is_err());
+            assert!(unpack(&bytes[..], into.path(), TRANSCRIPT).is_err());
             let left = into.path().join("a");
             assert!(left.is_dir() == (first.entry_type() == Directory), "{left:?}");
             assert!(left.is_dir() || fs::read(left).unwrap() == b"one");
@@ -337,7 +348,7 @@ mod tests {
             tar.append(&raw("projects/out/file", Regular), &b"two"[..]).unwrap();
         });
         let into = tempfile::tempdir().unwrap();
-        unpack(&bytes[..], into.path()).unwrap();
+        unpack(&bytes[..], into.path(), TRANSCRIPT).unwrap();
         assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 0);
     }
 
@@ -351,7 +362,7 @@ mod tests {
             }
         });
         let into = tempfile::tempdir().unwrap();
-        assert_eq!(unpack(&bytes[..], into.path()).unwrap(), Unpacked { files: 0, skipped: 3 });
+        assert_eq!(unpack(&bytes[..], into.path(), TRANSCRIPT).unwrap(), Unpacked { files: 0, skipped: 3 });
         assert_eq!(fs::read_dir(into.path()).unwrap().count(), 0);
     }
 
@@ -361,7 +372,7 @@ mod tests {
         let endless = |entry: &[u8]| {
             let entry = entry.to_vec();
             let into = tempfile::tempdir().unwrap();
-            unpack(Endless { entry, at: 0 }, into.path()).map(drop)
+            unpack(Endless { entry, at: 0 }, into.path(), TRANSCRIPT).map(drop)
         };
         assert!(endless(&[0; BLOCK_BYTES]).is_ok(), "an end that is never over");
         // Names of what never comes.
@@ -370,6 +381,20 @@ mod tests {
         header.set_cksum();
         let error = endless(header.as_bytes()).unwrap_err();
         assert!(error.to_string().starts_with("more than"), "{error:#}");
+    }
+
+    /// Every size counts before a byte of it is written, a sparse file's too.
+    #[test]
+    fn what_is_larger_than_its_bound_is_not_begun() {
+        let into = tempfile::tempdir().unwrap();
+        let mut large = header(tar::EntryType::Regular, 2 << 20);
+        large.as_mut_bytes()[..10].copy_from_slice(b"projects/a");
+        large.set_cksum();
+        let bounds = UnpackBounds { bytes: 1 << 20, entries: 10 };
+        let error = unpack(&large.as_bytes()[..], into.path(), bounds).unwrap_err();
+        assert!(error.is::<TooLarge>(), "{error:#}");
+        assert_eq!(error.to_string(), "more than 10 entries or 1 MiB");
+        assert_eq!(fs::read_dir(into.path()).unwrap().count(), 0);
     }
 
     /// Repeats one entry without an end.

@@ -58,9 +58,12 @@ pub enum Event {
     Refreshed {
         value: String,
     },
-    /// The reader was too slow, and `count` lines are missing here.
+    /// `count` lines are missing here. The reader was too slow, or the trail has no more room for their kind.
     Dropped {
         count: u64,
+        /// The trail is full. Written by the tool; the gate does not know how long the trail is.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        full: bool,
     },
 }
 

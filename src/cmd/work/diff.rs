@@ -6,9 +6,10 @@ use crate::cli::{ListFormat, WorkDiffArgs};
 use crate::cmd::home_reader::FAILED;
 use crate::exit::{Exit, UserError};
 use crate::say;
+use crate::state::budget::{MAX_DIFF_BYTES, MAX_DIFF_LINE_BYTES};
 use crate::text;
 use anyhow::{Context as _, Result};
-use std::io::{BufRead, BufReader, IsTerminal};
+use std::io::{BufRead, BufReader, IsTerminal, Read};
 use wire::Work;
 
 pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
@@ -23,8 +24,15 @@ pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
     let mut text = BufReader::new(stream.child.stdout.take().context("no stdout")?);
     let terminal = std::io::stdout().is_terminal();
     let (mut line, mut is_empty) = (Vec::new(), true);
-    while text.read_until(b'\n', &mut line)? > 0 {
+    let mut printed = 0;
+    while (&mut text).take(MAX_DIFF_LINE_BYTES).read_until(b'\n', &mut line)? > 0 {
         is_empty = false;
+        printed += line.len() as u64;
+        if printed > MAX_DIFF_BYTES {
+            let what = format!("the rest is not printed: the differences are more than {} GiB", MAX_DIFF_BYTES >> 30);
+            let hint = format!("claude-bottle work diff --stat {}", asked.identity);
+            return Err(UserError::new(what).hint(hint).into());
+        }
         match terminal {
             true => say::out(&text::visible(&String::from_utf8_lossy(&line)))?,
             false => say::bytes(&line)?,

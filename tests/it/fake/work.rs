@@ -583,6 +583,19 @@ fn a_file_goes_in_and_comes_out() {
     place.run(&["put", &id, "-"]).status(2).stderr(usage).test();
     let said = "claude-bottle: `.` is a directory\nhint: put files, or a tar of it\n";
     place.run(&["put", &id, ".", "x"]).status(2).stderr(said).test();
+    // What is large is asked for, before the engine is.
+    File::create(place.path("work/large")).unwrap().set_len((1 << 30) + 1).unwrap();
+    place.forget_calls();
+    let larger = "`large` is larger than 1.0 GiB";
+    let hint = "hint: add `--yes` to copy it without the question\n";
+    let said = format!("claude-bottle: {larger}, and there is no terminal to ask on\n{hint}");
+    place.run(&["put", &id, "large"]).status(2).stderr(&said).test();
+    let mut terminal = place.run(&["put", &id, "large"]).on_terminal();
+    terminal.until(&format!("{larger}. Go on? [y/N] "));
+    terminal.types("n\n");
+    assert_eq!(terminal.end().0, 2);
+    assert!(!place.calls().iter().flatten().any(|word| word == "put"), "nothing was sent");
+    fs::remove_file(place.path("work/large")).unwrap();
     let said = "claude-bottle: cannot read `none`: No such file or directory (os error 2)\n";
     place.run(&["put", &id, "none"]).status(2).stderr(said).test();
 

@@ -132,7 +132,7 @@ impl Events {
             let is_empty = queue.lines.is_empty();
             drop(queue);
             if let (true, Some(first)) = (dropped > 0, batch.first()) {
-                let event = Event::Dropped { count: dropped };
+                let event = Event::Dropped { count: dropped, full: false };
                 render(&mut text, QueuedLine { seq: first.seq - 1, time: first.time, event });
             }
             for line in batch {

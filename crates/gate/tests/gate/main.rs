@@ -814,7 +814,8 @@ async fn a_reader_that_stops_holds_up_nothing() {
     let lines: Vec<Line> = lines.map_while(Result::ok).map(|line| serde_json::from_str(&line).unwrap()).collect();
     drop(watchdog);
     assert_eq!(end("a gate that was told to end", &mut child).code(), Some(0));
-    let dropped: u64 = lines.iter().map(|line| if let Event::Dropped { count } = line.event { count } else { 0 }).sum();
+    let dropped: u64 =
+        lines.iter().map(|line| if let Event::Dropped { count, .. } = line.event { count } else { 0 }).sum();
     let written = lines.iter().filter(|line| matches!(line.event, Event::Connection(_))).count() as u64;
     assert!(dropped > 0);
     assert_eq!(dropped + written, 7000);

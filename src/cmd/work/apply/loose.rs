@@ -6,10 +6,11 @@ use crate::cmd::work::SessionWork;
 use crate::exit::{Exit, UserError};
 use crate::probe;
 use crate::say;
-use crate::state;
+use crate::state::{self, TooLarge, budget};
 use crate::text;
 use anyhow::{Context as _, Result};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,14 @@ use std::path::{Path, PathBuf};
 pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunConsent) -> Result<Exit> {
     let fresh = tempfile::tempdir_in(session.folder.path())?;
     let mut stream = reader.stream(&["work", "files"], Vec::new())?;
-    state::unpack(stream.child.stdout.take().context("no stdout")?, fresh.path())?;
+    let unpacked = state::unpack(stream.child.stdout.take().context("no stdout")?, fresh.path(), budget::LOOSE_FILES);
+    if let Err(error) = &unpacked
+        && let Some(bound) = error.downcast_ref::<TooLarge>()
+    {
+        let hint = "pack what you want of them in the bottle, and bring it with `claude-bottle get`";
+        return Err(UserError::new(format!("the files outside repositories are too much: {bound}")).hint(hint).into());
+    }
+    unpacked?;
     stream.expect_success("the files could not be read").map_err(|error| UserError::new(error.what))?;
     // An agent may not write git's own files, whatever the user consents to.
     let (gits, paths): (Vec<_>, Vec<_>) =
@@ -81,7 +89,21 @@ fn may_be_replaced(from: &Path, to: &Path, since: Option<std::time::SystemTime>)
     if since.is_some_and(|since| changed + std::time::Duration::from_secs(1) <= since) {
         return Ok(true);
     }
-    Ok(fs::read(from)? == fs::read(to)?)
+    have_same_content(from, to)
+}
+
+/// Compares in pieces: neither file need fit into memory.
+fn have_same_content(one: &Path, other: &Path) -> Result<bool> {
+    let (mut one, mut other) = (BufReader::new(fs::File::open(one)?), BufReader::new(fs::File::open(other)?));
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let count = left.len().min(right.len());
+        if count == 0 || left[..count] != right[..count] {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        one.consume(count);
+        other.consume(count);
+    }
 }
 
 /// The files below a folder, relative to it, sorted.
