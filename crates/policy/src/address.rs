@@ -64,7 +64,9 @@ fn private_v6_because(address: Ipv6Addr) -> Option<&'static str> {
         [0xfe80..=0xfebf, ..] => Some("a link-local address"),
         [0xfec0..=0xfeff, ..] => Some("a private address"),
         [0xff00..=0xffff, ..] => Some("a multicast address"),
-        _ => None,
+        // All that the registry has given out as global unicast.
+        [0x2000..=0x3fff, ..] => None,
+        _ => Some("a reserved address"),
     }
 }
 
@@ -111,6 +113,18 @@ mod tests {
             "2002:7f00:1::",
             "2001::1",
             "2001:db8::1",
+            "2001:20::1",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "64:ff9c::1",
+            "100::1",
+            "200::1",
+            "1fff::1",
+            "3fff::1",
+            "4000::1",
+            "5f00::1",
+            "fbff::1",
+            "fe00::1",
             "fc00::1",
             "fd00:ec2::254",
             "fe80::1",

@@ -437,6 +437,11 @@ pub(super) mod tests {
             "/ADMIN",
             "/admin/",
             "/admin//",
+            "/admin/x",
+            "/ADMIN;a/x/y",
+            "/admin%20/x",
+            "/admin./x",
+            "/team/app/x",
             "/%61dmin",
             "/admin.",
             "/admin%20",
@@ -505,8 +510,48 @@ pub(super) mod tests {
             "POST git.org/all/a/%67it-receive-pack/",
             "POST git.org/all/a/git-receive-pack;x",
             "POST git.org/open/GIT-RECEIVE-PACK",
+            "PUT git.org/open/x.git/refs/heads/main",
+            "PUT git.org/open/x/refs/heads/main",
+            "PUT git.org/open/x%2frefs/heads/main",
+            "LOCK git.org/open/x/info/refs",
+            "LOCK git.org/open/x/refs/heads/main",
+            "MKCOL git.org/open/x/objects/ab/",
+            "PUT git.org/open/x/objects/ab/cdef_0123",
+            "MOVE git.org/open/x/objects/AB/cdef_0123",
+            "PUT git.org/open/x/objects/pack/pack-1.pack",
+            "PUT git.org/open/x/objects/info/packs",
+            "PUT git.org/open/x/HEAD",
+            "PUT git.org/open/x.git/config",
+            "PUT git.org/open/x.git/info/lfs/objects/ab",
+            "PROPPATCH git.org/open/x/packed-refs",
+            "DELETE git.org/open/x/refs/heads/old",
+            "DELETE git.org/repos/x.git/refs/heads/old",
         ] {
             assert_eq!(ask(&policy, push), no("git"), "{push}");
+        }
+    }
+
+    #[test]
+    fn requests_that_only_look_like_a_push_pass() {
+        let policy =
+            policy(r#"[{"host":"git.org","methods":["GET","POST","PUT","PATCH","DELETE","PROPFIND"],"git":"fetch"}]"#);
+        for line in [
+            "GET git.org/x/refs/heads/main",
+            "GET git.org/x.git/objects/ab/cd",
+            "PROPFIND git.org/x.git/",
+            "POST git.org/repos/x/y/git/refs",
+            "PATCH git.org/repos/x/y/git/refs/heads/main",
+            "DELETE git.org/repos/x/y/git/refs/heads/main",
+            "DELETE git.org/2.0/repositories/x/y/refs/branches/b",
+            "POST git.org/x.git/info/lfs/objects/batch",
+            "POST git.org/x.git/git-upload-pack",
+            "PUT git.org/storage/objects/photo.png",
+            "PUT git.org/objects/abc/def",
+            "PUT git.org/api/refs",
+            "PUT git.org/api/head",
+            "PUT git.org/repos/x/y/contents/a",
+        ] {
+            assert_eq!(ask(&policy, line), Ok(0), "{line}");
         }
     }
 

@@ -1,4 +1,5 @@
-//! Git's smart protocol over HTTP, as far as the policy has to know it: which requests are a fetch, and which a push.
+//! Git over HTTP, as far as the policy has to know it: which requests are a fetch, and which a push, by the smart protocol
+//! or by WebDAV into the files of a repository.
 
 use super::normalise::{PathReadings, unescape};
 use super::{Denial, Reason};
@@ -25,6 +26,9 @@ impl GitRequest {
         for reading in readings.all() {
             let lower = reading.to_ascii_lowercase();
             if posts && lower.split('/').any(|segment| segment == "git-receive-pack") {
+                return Err(push());
+            }
+            if writes_repository(method, reading) {
                 return Err(push());
             }
             let path = lower.trim_end_matches('/');
@@ -58,6 +62,38 @@ impl GitRequest {
             GitRequest::Pack => "/git-upload-pack",
         })
     }
+}
+
+/// Whether this writes into the files of a repository, as git pushes by WebDAV. POST and PATCH do not: they are calls of a
+/// forge's API, of which the plan warns.
+fn writes_repository(method: &str, path: &str) -> bool {
+    if matches!(method, "GET" | "HEAD" | "OPTIONS" | "POST" | "PATCH" | "PROPFIND" | "REPORT" | "SEARCH") {
+        return false;
+    }
+    let lower = path.to_ascii_lowercase();
+    let segments: Vec<&str> = lower.trim_matches('/').split('/').collect();
+    let is_bare = |segment: &&str| segment.ends_with(".git");
+    if segments.iter().rev().skip(1).any(is_bare) || path.trim_end_matches('/').ends_with("/HEAD") {
+        return true;
+    }
+    segments.iter().enumerate().any(|(at, segment)| {
+        let before = |count: usize| at.checked_sub(count).map(|at| segments[at]);
+        match (*segment, segments.get(at + 1)) {
+            ("packed-refs", None) => true,
+            ("info", Some(&"refs")) => segments.len() == at + 2,
+            // Two forges delete branches so.
+            ("refs", Some(_)) => {
+                let is_api =
+                    (before(1), before(4)) == (Some("git"), Some("repos")) || before(3) == Some("repositories");
+                !(method == "DELETE" && is_api)
+            }
+            ("objects", Some(next)) => {
+                let is_fan_out = next.len() == 2 && next.bytes().all(|byte| byte.is_ascii_hexdigit());
+                is_fan_out || matches!(*next, "pack" | "info")
+            }
+            _ => false,
+        }
+    })
 }
 
 /// The values of a query parameter, percent-decoded as far as possible.

@@ -130,11 +130,17 @@ impl PathPattern {
         }
     }
 
-    /// As a server matches that ignores case and slashes at both ends. `path`: as for [`PathPattern::matches`].
+    /// For a route that denies: as a server matches that ignores case and slashes at both ends, and also what is beneath
+    /// a path, which some servers hand to the file or program of that path (`PATH_INFO`). `path`: as for
+    /// [`PathPattern::matches`].
     pub fn matches_loosely(&self, path: &str) -> bool {
         let bare = |path: &str| format!("/{}", path.trim_matches('/'));
         let path = bare(path);
-        self.readings.iter().any(|wanted| covers(&bare(wanted), &path, str::eq_ignore_ascii_case))
+        let above = path.match_indices('/').skip(1).map(|(at, _)| &path[..at]).chain([path.as_str()]);
+        self.readings.iter().any(|wanted| {
+            let wanted = bare(wanted);
+            above.clone().any(|path| covers(&wanted, path, str::eq_ignore_ascii_case))
+        })
     }
 }
 

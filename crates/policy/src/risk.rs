@@ -11,7 +11,10 @@ struct RiskyRequests {
     effect: &'static str,
 }
 
-const WRITING_METHODS: &[&str] = &["POST", "PUT", "PATCH", "DELETE"];
+const WRITING_METHODS: &[&str] =
+    &["POST", "PUT", "PATCH", "DELETE", "COPY", "LOCK", "MKCOL", "MOVE", "PROPPATCH", "UNLOCK"];
+/// Methods of WebDAV that change something.
+const WEBDAV_METHODS: &[&str] = &["COPY", "LOCK", "MKCOL", "MOVE", "PROPPATCH", "UNLOCK"];
 
 const RISKY_REQUESTS: [RiskyRequests; 6] = [
     RiskyRequests {
@@ -122,6 +125,10 @@ pub fn risks(route: &Route) -> Vec<String> {
         risks.push(format!("{} {path}: the agent can change and publish whatever this host takes", methods.join(" ")));
         return risks;
     }
+    let webdav: Vec<&str> = methods.iter().copied().filter(|method| WEBDAV_METHODS.contains(method)).collect();
+    if !webdav.is_empty() {
+        risks.push(format!("{}: the agent can move and change files by WebDAV", webdav.join(" ")));
+    }
     let mut told = Vec::new();
     for risky in &RISKY_REQUESTS {
         let method = methods.iter().find(|method| risky.methods.contains(method));
@@ -188,6 +195,7 @@ mod tests {
             (r#""POST""#, r#""/legacy/""#, "packages or files"),
             (r#""PATCH""#, r#""/v2/team/app/blobs/uploads/*""#, "packages or files"),
             (r#""POST""#, r#""/gists""#, "publish texts"),
+            (r#""GET","MOVE","LOCK""#, r#""/dav/**""#, "MOVE LOCK: the agent can move and change files by WebDAV"),
             (r#""POST""#, r#""/repos/team/app/hooks""#, "let others in"),
             (r#""DELETE""#, r#""/x","/**""#, "DELETE /**: the agent can change and publish whatever"),
         ] {
