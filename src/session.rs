@@ -41,6 +41,8 @@ pub struct Session<'a> {
     /// What is to be copied into the workspace.
     survey: Option<Survey>,
     refresh: Refresh,
+    /// The engine's client ended neither with the agent nor by the detach keys.
+    client_failed: bool,
     phase: Phase,
     _lock: Lock,
 }
@@ -100,7 +102,7 @@ impl<'a> Session<'a> {
         // Its owner died before anything was made: there is nothing to keep.
         let is_empty = folder.is_bare() && !docker.has_volume(&plan.volume())?;
         let mut session = Session::adopt(docker, folder, plan, lock);
-        let (mut outcome, _) = session.settle(&Cause::Lost, None)?;
+        let (mut outcome, _) = session.settle(&Cause::Lost)?;
         if is_empty {
             session.folder.clear()?;
             return Ok(Outcome::Gone);
@@ -132,6 +134,7 @@ impl<'a> Session<'a> {
             created: Vec::new(),
             survey: None,
             refresh: Refresh::default(),
+            client_failed: false,
             phase: Phase::Preparing,
             _lock: lock,
         }
@@ -193,14 +196,14 @@ impl<'a> Session<'a> {
     pub fn run(mut self, values: Values, signals: Signals) -> Result<Exit> {
         self.send_document(values)?;
         self.phase = Phase::Running;
-        let (cause, status) = self.watch(&self.plan.start_agent(), signals)?;
+        let cause = self.watch(&self.plan.start_agent(), signals)?;
         if let Cause::GateDied(why) = &cause
             && !self.gate.as_ref().is_some_and(GateClient::is_ready)
         {
             self.phase = Phase::Preparing;
             return Err(EngineError::new(format!("the gate did not come up: {why}")).into());
         }
-        self.finish(&cause, status)
+        self.finish(&cause)
     }
 
     /// Attaches this terminal to a running agent, and settles when the agent ends.
@@ -215,8 +218,9 @@ impl<'a> Session<'a> {
         }
         // Tokens may have expired while no terminal was attached.
         self.refresh.request();
-        let (cause, status) = self.watch(&self.plan.attach(), signals)?;
-        self.finish(&cause, status)
+        self.announce_client();
+        let cause = self.watch(&self.plan.attach(), signals)?;
+        self.finish(&cause)
     }
 
     /// Writes the document from a thread: the pipe holds less than the host's bundle of roots.
@@ -274,7 +278,7 @@ impl Drop for Session<'_> {
             Phase::Preparing => self.take_back(),
             Phase::Running => {
                 let _ = self.docker.run(&self.plan.stop());
-                self.settle(&Cause::Lost, None).map(|(outcome, _)| self.report(&outcome))
+                self.settle(&Cause::Lost).map(|(outcome, _)| self.report(&outcome))
             }
         };
         if let Err(error) = done {

@@ -2,7 +2,7 @@
 
 use super::{errors, shown};
 use crate::exit::{EngineError, EngineErrorKind, UserError};
-use crate::facts::Engine;
+use crate::facts::{Engine, Terminal};
 use crate::say;
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -85,7 +85,23 @@ impl Docker {
         self.pipe(args, Stdio::piped())
     }
 
-    /// Starts the terminal's own child: it shares our process group, our stdin, stdout and stderr.
+    /// Starts the agent's client: it shares our process group, our stdin and stdout. On a terminal its stderr is captured,
+    /// because the agent writes to stdout alone there, and what the client says would mix with it.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn attach_agent(&self, args: &[String], terminal: Terminal) -> Result<Stream, EngineError> {
+        let mut command = self.command(args);
+        if terminal == Terminal::Tty {
+            command.stderr(Stdio::piped());
+        }
+        say::call(|| shown::line(&command));
+        let mut child = command.spawn().map_err(|e| self.no_program(&e))?;
+        let stderr = child.stderr.take().map(drain);
+        Ok(Stream { child, stderr, _timed: None })
+    }
+
+    /// Starts a program on this terminal: it shares our process group, our stdin, stdout and stderr.
     ///
     /// # Errors
     /// The program cannot be run.
@@ -108,7 +124,7 @@ impl Docker {
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (mut child, timed) = self.spawn(&mut command, args)?;
         let stderr = child.stderr.take().map(drain);
-        Ok(Stream { child, stderr, _timed: timed })
+        Ok(Stream { child, stderr, _timed: Some(timed) })
     }
 
     pub(super) fn command(&self, args: &[String]) -> Command {
@@ -219,7 +235,7 @@ impl Call {
 pub struct Stream {
     pub child: Child,
     stderr: Option<JoinHandle<Vec<u8>>>,
-    _timed: timings::Call,
+    _timed: Option<timings::Call>,
 }
 
 impl Stream {

@@ -182,7 +182,7 @@ impl Plan {
         args
     }
 
-    /// Makes the program on the agent's terminal draw its screen again.
+    /// Has the bottle set the program's modes on the next client's terminal, and the program draw its screen again.
     pub fn redraw(&self) -> Args {
         args(&["exec", &self.agent_container(), GATE_BINARY, "init", "redraw"])
     }

@@ -10,7 +10,6 @@ use crate::say;
 use crate::state::{KEPT_FOR_WORK, Kept, Mark};
 use crate::text;
 use anyhow::Result;
-use std::process::ExitStatus;
 use sys::{signals, timings};
 use wire::Work;
 
@@ -43,19 +42,17 @@ pub enum Outcome {
 
 impl Session<'_> {
     /// Settles after the terminal's child has ended, and tells the user what became of the session.
-    pub(super) fn finish(mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<Exit> {
+    pub(super) fn finish(mut self, cause: &Cause) -> Result<Exit> {
         timings::phase("end");
         self.refresh.finish(&self.plan);
-        let (outcome, exit) = self.settle(cause, status)?;
+        let (outcome, exit) = self.settle(cause)?;
         self.report(&outcome);
         Ok(exit)
     }
 
-    /// `status`: the terminal child's.
-    ///
     /// # Errors
     /// The disk's. An engine that fails is no error: the session is kept, and says so.
-    pub(super) fn settle(&mut self, cause: &Cause, status: Option<ExitStatus>) -> Result<(Outcome, Exit)> {
+    pub(super) fn settle(&mut self, cause: &Cause) -> Result<(Outcome, Exit)> {
         self.phase = Phase::Settled;
         let down = self.plan.down();
         let inspect = self.docker.begin(&down.inspect);
@@ -71,17 +68,13 @@ impl Session<'_> {
             }
         };
         let cause = &self.late_signal(cause).map_or_else(|| cause.clone(), |number| self.cause_of(number));
-        // A detach: the agent runs on, and nothing asked it to end.
-        let is_detach = match cause {
-            Cause::Ended => status.is_none_or(|status| status.success()),
-            Cause::HungUp => true,
-            _ => false,
-        };
         if state.running {
             let _ = snapshot.and_then(snapshot::Snapshot::finish);
-            if is_detach {
+            // Nothing asked the agent to end: it runs on, whatever became of the client.
+            if matches!(cause, Cause::Ended | Cause::HungUp) {
                 self.folder.set_mark(&Mark::Detached)?;
-                return Ok((Outcome::Detached, Exit::OK));
+                let exit = if self.client_failed && *cause == Cause::Ended { Exit::ENGINE } else { Exit::OK };
+                return Ok((Outcome::Detached, exit));
             }
             // The agent was to end, and no request has reached it. What it writes last belongs into the copy as well.
             let _ = self.docker.run(&self.plan.stop());
@@ -174,7 +167,6 @@ fn verdict(state: &ContainerState, cause: &Cause) -> (Option<String>, Exit) {
         Cause::Lost => (Some("its owner died".to_owned()), Exit::ENGINE),
         // The terminal was closed, and the agent ended with it or before it: the agent's own end counts.
         Cause::HungUp => verdict(state, &Cause::Ended),
-        Cause::Ended if state.running => (Some("the engine's client failed".to_owned()), Exit::ENGINE),
         Cause::Ended if !state.error.is_empty() => (Some(format!("could not start: {}", state.error)), Exit::ENGINE),
         Cause::Ended if ["created", "initialized"].contains(&&*state.status) => {
             (Some("the agent did not start".to_owned()), Exit::ENGINE)

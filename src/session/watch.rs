@@ -9,8 +9,9 @@ use crate::docker::{Call, Docker, Stream};
 use crate::facts::Terminal;
 use crate::plan::Args;
 use crate::say;
+use crate::text;
 use anyhow::{Context as _, Result};
-use std::process::{Child, ChildStdin, ExitStatus};
+use std::process::ChildStdin;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use sys::signals::{self, Signals};
@@ -22,6 +23,9 @@ const WORK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a session's end waits for the last lines of a gate that was removed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What `docker attach` says on stderr when the detach keys were typed.
+const DETACHED_WORDS: &str = "read escape sequence";
 
 /// What the main thread waits for.
 pub(super) enum SessionEvent {
@@ -150,7 +154,7 @@ impl StopRequest {
 /// The fields are dropped in this order: the terminal is restored before the held messages are written, or a full-screen
 /// program's screen would take them along.
 struct Watch {
-    client: Child,
+    client: Stream,
     cause: Cause,
     /// Set once the agent was asked to end.
     stop: Option<StopRequest>,
@@ -184,18 +188,18 @@ impl Session<'_> {
     }
 
     /// Runs the terminal's child by these arguments until it ends. Signals and the gate's death make it end. Gives the
-    /// cause, and the child's status.
+    /// cause.
     ///
     /// # Errors
     /// The engine's program cannot be run.
-    pub(super) fn watch(&mut self, args: &Args, signals: Signals) -> Result<(Cause, Option<ExitStatus>)> {
+    pub(super) fn watch(&mut self, args: &Args, signals: Signals) -> Result<Cause> {
         let restore = tty::save();
         let (_stops, _listening) = (signals::catch_stop_signals(), signals::PromptReader::begin());
         let gate = self.gate.as_ref().context("the gate was not started")?;
-        let client = self.docker.attach(args)?;
+        let client = self.docker.attach_agent(args, self.plan.terminal)?;
         timings::phase("run");
         let _held_messages = (self.plan.terminal == Terminal::Tty).then(say::hold_messages).flatten();
-        let (sender, pid) = (gate.sender.clone(), client.id());
+        let (sender, pid) = (gate.sender.clone(), client.child.id());
         std::thread::spawn(move || {
             sys::child::await_end(pid);
             let _ = sender.send(SessionEvent::ClientEnded);
@@ -212,7 +216,7 @@ impl Session<'_> {
                 SessionEvent::GateReady => gate.ready = true,
                 SessionEvent::Work(work) => gate.work = Some(work),
                 SessionEvent::TokensDue => self.refresh.request(),
-                SessionEvent::ClientEnded => return Ok((watch.cause, watch.client.wait().ok())),
+                SessionEvent::ClientEnded => return Ok(self.end_of(watch)),
                 SessionEvent::Suspend => suspend(watch.restore.as_ref(), pid),
                 SessionEvent::Resume => self.redraw(watch.restore.as_ref(), pid),
                 SessionEvent::Signal(number) if watch.cause == Cause::Ended => self.begin_end(&mut watch, number),
@@ -225,7 +229,7 @@ impl Session<'_> {
                 died @ (SessionEvent::GateFailed(_) | SessionEvent::GateEnded) => {
                     // No end of the agent's ends the gate, but both may end at once.
                     if let Ok(SessionEvent::ClientEnded) = gate.events.recv_timeout(Duration::ZERO) {
-                        return Ok((Cause::Ended, watch.client.wait().ok()));
+                        return Ok(self.end_of(watch));
                     }
                     let args = if gate.ready { self.plan.stop() } else { self.plan.kill() };
                     watch.cause = Cause::GateDied(match died {
@@ -236,6 +240,21 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// The client has ended: restores the terminal, and tells what the client said. Its status alone says little: after the
+    /// detach keys `docker start` ends with 0 and `docker attach` with 1, and after the agent's end with the agent's code.
+    fn end_of(&mut self, watch: Watch) -> Cause {
+        let Watch { client, cause, restore, _held_messages, .. } = watch;
+        drop(restore);
+        let (status, stderr) = client.wait();
+        let words: Vec<&str> = stderr.lines().filter(|line| !line.contains(DETACHED_WORDS)).collect();
+        for line in &words {
+            say::line(&text::visible(line));
+        }
+        let has_failed = !status.is_some_and(|status| status.success());
+        self.client_failed = has_failed && (self.plan.terminal == Terminal::Pipes || !words.is_empty());
+        cause
     }
 
     /// Waits for the next event. Meanwhile tokens are refreshed, or the request to stop is repeated; once all attempts were
@@ -259,7 +278,7 @@ impl Session<'_> {
                 }
             };
             if !has_attempts {
-                let _ = watch.client.kill();
+                let _ = watch.client.child.kill();
                 return Ok(gate.events.recv()?);
             }
         }
@@ -270,7 +289,7 @@ impl Session<'_> {
         watch.cause = self.cause_of(number);
         match watch.cause {
             // The client would only wait for the terminal that is gone.
-            Cause::HungUp => drop(watch.client.kill()),
+            Cause::HungUp => drop(watch.client.child.kill()),
             _ => watch.stop = Some(StopRequest::begin(self.docker, self.plan.stop())),
         }
     }
@@ -278,7 +297,7 @@ impl Session<'_> {
     /// The third signal: this process ends, and the session stays as it is.
     fn leave(&self, mut watch: Watch, number: i32) -> ! {
         // The client would hold the terminal, or the pipes, for ever.
-        let _ = watch.client.kill();
+        let _ = watch.client.child.kill();
         drop(watch);
         let identity = &self.plan.identity;
         say::line(&format!("left `{identity}` as it is: it is lost until it is settled"));
@@ -299,11 +318,17 @@ impl Session<'_> {
         let Some(restore) = restore.filter(|_| self.plan.terminal == Terminal::Tty) else { return };
         restore.resume();
         sys::child::send_signal(client, signals::SIGCONT);
-        // Where the terminal has the size that it had, the program inside would draw nothing, so it is asked to.
-        let _ = self.docker.run(&self.plan.redraw());
-        // The terminal may have another size now. The client passes it on only after the redraw, which puts back the size
-        // that it found: at the same time, it would undo the new one.
+        self.announce_client();
+        // The client sets the terminal's size, which may be another one now; the program inside then draws.
         sys::child::send_signal(client, signals::SIGWINCH);
+    }
+
+    /// Tells the bottle that this terminal will be on the agent's: it sets the program's modes on it, and has the program
+    /// draw. Without that the session works as well; an older bottle knows only a part of it.
+    pub(super) fn announce_client(&self) {
+        if self.plan.terminal == Terminal::Tty {
+            let _ = self.docker.run(&self.plan.redraw());
+        }
     }
 }
 

@@ -2,13 +2,12 @@
 
 use crate::descriptors;
 use crate::failure::{EXIT_FAILED, print_error};
-use crate::terminal;
-use nix::unistd::getpid;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use sys::tty;
 
 /// The hidden verb: `enter SOFT-LIMIT foreground|background CMD…`.
 pub const VERB: &str = "enter";
@@ -26,8 +25,11 @@ pub fn run(args: &[String]) -> i32 {
     if let Ok(soft) = soft_limit.parse() {
         descriptors::restore_limit(soft);
     }
-    if terminal == FOREGROUND {
-        terminal::set_foreground(getpid());
+    if terminal == FOREGROUND
+        && let Err(error) = tty::take_stdin_as_controlling_terminal()
+    {
+        print_error(&format!("the command gets no terminal: {error}"));
+        return EXIT_FAILED;
     }
     exec(command, None)
 }

@@ -15,6 +15,7 @@ mod files;
 mod go;
 mod listen;
 mod merge;
+mod modes;
 mod names;
 mod options;
 mod pipe;
@@ -32,6 +33,8 @@ use door::Door;
 use failure::{EXIT_FAILED, Failure, print_error};
 use options::Options;
 use signals::Signals;
+use std::rc::Rc;
+use terminal::Terminal;
 
 /// `args` follow the verb: `[--socket PATH] [--home DIR]`, or `exec … [-- CMD…]`. Returns the exit code.
 pub fn run(args: &[String]) -> i32 {
@@ -76,9 +79,19 @@ fn serve(options: &Options) -> Result<i32, Failure> {
         // It holds secrets.
         drop(message);
         terminal::await_size().await;
-        let child = Child::start(&command, limit.soft)?;
-        let ended = child.supervise(&mut signals).await;
+        let (terminal, for_child) = Terminal::open()?.unzip();
+        let terminal = terminal.map(Rc::new);
+        let relay = terminal.clone().map(|terminal| tokio::task::spawn_local(async move { terminal.relay().await }));
+        let child = Child::start(&command, limit.soft, for_child)?;
+        let ended = child.supervise(&mut signals, terminal.as_deref()).await;
         child::end_remaining_processes(&mut signals).await;
+        if let Some(relay) = relay {
+            // A process that survived may hold the terminal open, and a client that is stopped takes nothing.
+            tokio::select! {
+                _ = relay => {}
+                _ = signals.next_ending() => {}
+            }
+        }
         if ended.by == EndedBy::Itself {
             tokio::select! {
                 () = work::report_to_gate(&options.socket, &options.home) => {}

@@ -6,29 +6,31 @@ use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// Signals that are passed on to the command.
-const FORWARDED: [Signal; 8] = [
+/// Signals that are passed on to the command. The kernel sends it SIGWINCH itself, when its terminal's size is set.
+const FORWARDED: [Signal; 7] = [
     Signal::SIGTERM,
     Signal::SIGINT,
     Signal::SIGHUP,
     Signal::SIGQUIT,
     Signal::SIGUSR1,
     Signal::SIGUSR2,
-    Signal::SIGWINCH,
     Signal::SIGCONT,
 ];
+
+/// Says that another client will be on the terminal (`init redraw`). A process that does not know it ignores it.
+pub const CLIENT_COMES: Signal = Signal::SIGURG;
 
 /// All caught signals, in the order in which they arrived.
 pub struct Signals(mpsc::UnboundedReceiver<Signal>);
 
 impl Signals {
-    /// Catches SIGCHLD and the signals that are forwarded. Must be called in a `LocalSet`.
+    /// Catches what is forwarded, SIGCHLD, and what concerns the terminal. Must be called in a `LocalSet`.
     ///
     /// # Errors
     /// A handler cannot be installed.
     pub fn catch() -> Result<Signals, Failure> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        for number in FORWARDED.into_iter().chain([Signal::SIGCHLD]) {
+        for number in FORWARDED.into_iter().chain([Signal::SIGCHLD, Signal::SIGWINCH, CLIENT_COMES]) {
             let mut caught = signal(SignalKind::from_raw(number as i32))?;
             let sender = sender.clone();
             tokio::task::spawn_local(

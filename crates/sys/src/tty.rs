@@ -13,38 +13,66 @@ pub fn attached() -> bool {
 }
 
 nix::ioctl_read_bad!(window_size, nix::libc::TIOCGWINSZ, nix::libc::winsize);
+nix::ioctl_write_ptr_bad!(set_window_size, nix::libc::TIOCSWINSZ, nix::libc::winsize);
+nix::ioctl_write_int_bad!(set_controlling_terminal, nix::libc::TIOCSCTTY);
 
-/// Whether stdin is a terminal whose size is still 0 × 0, because the engine's client has not set it yet.
-pub fn stdin_has_no_size() -> bool {
-    let mut size = nix::libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the kernel writes one `winsize`, or nothing if stdin is no terminal.
-    let read = unsafe { window_size(io::stdin().as_fd().as_raw_fd(), &mut size) };
-    read.is_ok() && size.ws_row == 0 && size.ws_col == 0
+/// How long a changed size stays before it is changed back. A busy program would see two immediate changes as none.
+pub const SEEN_AS_CHANGE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// A terminal's size in cells and, where it is known, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    rows: u16,
+    columns: u16,
+    width: u16,
+    height: u16,
 }
 
-nix::ioctl_write_ptr_bad!(set_window_size, nix::libc::TIOCSWINSZ, nix::libc::winsize);
+impl Size {
+    /// The size with one row less; with one row more, where there is only one.
+    pub fn other_height(self) -> Size {
+        let rows = if self.rows > 1 { self.rows - 1 } else { self.rows + 1 };
+        Size { rows, ..self }
+    }
+}
 
-/// Makes a terminal one row smaller and, after `pause`, as large as it was, so that the program on it draws again. A size
-/// that another process sets meanwhile stays.
+/// The size of a terminal; both of its ends have the same one.
 ///
 /// # Errors
 /// `terminal` is no terminal.
-pub fn force_redraw(terminal: &impl AsFd, pause: std::time::Duration) -> io::Result<()> {
-    let fd = terminal.as_fd().as_raw_fd();
+pub fn size(terminal: &impl AsFd) -> io::Result<Size> {
     let mut size = nix::libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the kernel writes one `winsize`.
-    unsafe { window_size(fd, &mut size) }?;
-    let smaller = nix::libc::winsize { ws_row: size.ws_row.saturating_sub(1).max(1), ..size };
+    unsafe { window_size(terminal.as_fd().as_raw_fd(), &mut size) }?;
+    Ok(Size { rows: size.ws_row, columns: size.ws_col, width: size.ws_xpixel, height: size.ws_ypixel })
+}
+
+/// Sets the size of a terminal, on either of its ends. The kernel tells the program on it, if that is a change.
+///
+/// # Errors
+/// `terminal` is no terminal.
+pub fn set_size(terminal: &impl AsFd, size: Size) -> io::Result<()> {
+    let Size { rows: ws_row, columns: ws_col, width: ws_xpixel, height: ws_ypixel } = size;
+    let size = nix::libc::winsize { ws_row, ws_col, ws_xpixel, ws_ypixel };
     // SAFETY: the kernel reads one `winsize`.
-    unsafe { set_window_size(fd, &smaller) }?;
-    std::thread::sleep(pause);
-    let mut now = size;
-    // SAFETY: the kernel writes one `winsize`.
-    unsafe { window_size(fd, &mut now) }?;
-    if (now.ws_row, now.ws_col) == (smaller.ws_row, smaller.ws_col) {
-        // SAFETY: the kernel reads one `winsize`.
-        unsafe { set_window_size(fd, &size) }?;
-    }
+    unsafe { set_window_size(terminal.as_fd().as_raw_fd(), &size) }?;
+    Ok(())
+}
+
+/// Whether stdin is a terminal whose size is still 0 × 0, because the engine's client has not set it yet.
+pub fn stdin_has_no_size() -> bool {
+    size(&io::stdin()).is_ok_and(|size| size.rows == 0 && size.columns == 0)
+}
+
+/// Makes stdin the controlling terminal of a new session, whose leader this process becomes. Its process group is then in
+/// the terminal's foreground.
+///
+/// # Errors
+/// This process leads a process group, or stdin is no terminal or the one of another session.
+pub fn take_stdin_as_controlling_terminal() -> io::Result<()> {
+    nix::unistd::setsid()?;
+    // SAFETY: the argument is a number; 0 takes no terminal away from another session.
+    unsafe { set_controlling_terminal(io::stdin().as_fd().as_raw_fd(), 0) }?;
     Ok(())
 }
 

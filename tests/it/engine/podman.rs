@@ -1,8 +1,8 @@
 //! The same bottles on podman, Debian's, as far as it runs beside Docker: its images are Docker's, carried over.
 
 use super::forward::{self, python};
-use super::session::{lost_and_settled, shell};
-use super::{Going, Rig, docker, images, lines, told};
+use super::session::{detached_again_and_again, lost_and_settled, shell};
+use super::{Rig, docker, images, lines, told};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -145,21 +145,8 @@ fn podmans_signals_are_passed_on_exactly() {
 
 /// podman looks for its keys one read at a time, so that two that come together are typed into the agent: one is tried.
 #[test]
-fn podmans_detached_session_is_attached_again() {
-    let rig = rig(&shell("echo READY; read line; echo got $line; read line; exit 0"));
-    let mut start = rig.terminal_command(&["start", "--yes", "a"]);
-    let mut going = Going::new(start.env("CLAUDE_BOTTLE_DETACH_KEYS", "ctrl-]"));
-    going.until("READY\r\n");
-    going.say("\u{1d}");
-    going.until("detached from");
-    going.end().code(0);
-    let identity = rig.sessions().remove(0);
-    let mut going = rig.on_terminal(&["attach", &identity]);
-    going.say("hello\n");
-    going.until("got hello");
-    going.say("\n");
-    going.end().code(0);
-    rig.assert_nothing_left();
+fn podmans_detached_sessions_are_attached_again() {
+    detached_again_and_again(rig, "ctrl-]");
 }
 
 #[test]

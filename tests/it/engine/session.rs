@@ -121,24 +121,51 @@ fn the_question_is_asked_on_the_terminal() {
 
 #[test]
 fn detached_sessions_run_on_and_are_attached_again() {
-    let rig = Rig::new(&shell("echo READY; read line; echo got $line; read line; exit 0"));
-    let mut going = rig.on_terminal(&["start", "--yes", "a"]);
-    going.until("READY");
-    going.say("\u{1d}d");
-    going.end().code(0).says("detached from");
+    detached_again_and_again(Rig::new, "ctrl-],d");
+}
+
+/// Through `start`, `attach` and `resume`, three times each; the terminal that is attached gets the program's modes.
+pub fn detached_again_and_again(rig: fn(&Value) -> Rig, keys: &str) {
+    let rig = rig(&shell(
+        r#"printf '\033[?2004h'; echo READY; while read line; do echo "got $line"; [ "$line" = end ] && exit 7; done"#,
+    ));
+    let on_terminal =
+        |args: &[&str]| super::Going::new(rig.terminal_command(args).env("CLAUDE_BOTTLE_DETACH_KEYS", keys));
+    let detach = |mut going: super::Going| {
+        going.say(if keys == "ctrl-]" { "\u{1d}" } else { "\u{1d}d" });
+        let ran = going.end().code(0);
+        ran.says("detached from");
+        assert!(!ran.stderr.contains("failed"), "{}", ran.stderr);
+    };
+    let mut going = on_terminal(&["start", "--yes", "a"]);
+    going.until("READY\r\n");
+    detach(going);
     let identity = rig.sessions().remove(0);
-    let listed: Value = serde_json::from_str(&rig.run(&["list", "--format", "json"], "").code(0).stdout).unwrap();
-    assert_eq!(listed[0]["state"], "detached");
-    rig.run(&["cleanup", "--yes"], "").code(0).says("nothing to remove");
-    let mut going = rig.on_terminal(&["attach", &identity]);
-    going.say("hello\n");
-    going.until("got hello");
-    going.say("\n");
-    going.end().code(0);
+    for round in ["of start", "of resume"] {
+        let listed: Value = serde_json::from_str(&rig.run(&["list", "--format", "json"], "").code(0).stdout).unwrap();
+        assert_eq!(listed[0]["state"], "detached");
+        rig.run(&["cleanup", "--yes"], "").code(0).says("nothing to remove");
+        for turn in ["first", "second", "third"] {
+            let mut going = on_terminal(&["attach", &identity]);
+            going.until("\u{1b}[?2004h");
+            going.say(&format!("{turn} {round}\n"));
+            going.until(&format!("got {turn} {round}\r\n"));
+            detach(going);
+        }
+        let mut going = on_terminal(&["attach", &identity]);
+        going.say("end\n");
+        going.until("got end");
+        going.end().code(7).says("kept");
+        if round == "of start" {
+            let mut going = on_terminal(&["resume", "--yes", &identity]);
+            going.until("READY\r\n");
+            detach(going);
+        }
+    }
+    rig.run(&["cleanup", &identity, "--yes"], "").code(0);
     rig.assert_nothing_left();
 }
 
-/// What the gate decided while nobody was attached is in the trail, once, in order.
 #[test]
 fn the_audit_trail_catches_up() {
     let words = "ask() { curl -s http://$1.example.org/ >~/$1; }; mkfifo ~/go; \

@@ -324,6 +324,19 @@ impl Terminal {
         self.seen = self.seen[self.seen.find(text).unwrap() + text.len()..].to_owned();
     }
 
+    /// Rows and columns, as `stty` has them.
+    fn resize(&self, size: &str) {
+        let (rows, columns) = size.split_once(' ').unwrap();
+        let mut stty = Command::new("stty");
+        stty.args(["rows", rows, "cols", columns]).stdin(self.master.try_clone().unwrap());
+        assert!(stty.status().unwrap().success());
+    }
+
+    fn size(&self) -> String {
+        let stty = Command::new("stty").arg("size").stdin(self.master.try_clone().unwrap()).output().unwrap();
+        String::from_utf8(stty.stdout).unwrap()
+    }
+
     fn type_in(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).unwrap();
     }
@@ -366,9 +379,7 @@ fn a_terminal_learns_its_size_before_the_command_looks() {
         assert_eq!(terminal.init.try_wait().unwrap(), None);
         bottle.path("home/here").exists()
     });
-    let mut stty = Command::new("stty");
-    stty.args(["rows", "40", "cols", "120"]).stdin(terminal.master.try_clone().unwrap());
-    assert!(stty.status().unwrap().success());
+    terminal.resize("40 120");
     terminal.wait_for("size 40 120");
 }
 
@@ -388,6 +399,44 @@ fn keys_reach_a_bare_command() {
     terminal.type_in("\x03");
     terminal.wait_for("interrupted");
     assert_eq!(terminal.code(), Some(4));
+}
+
+/// What `attach` does: another client comes, and has its own terminal, in whose modes nothing is on.
+#[test]
+fn a_terminal_that_is_attached_gets_the_programs_modes() {
+    let program = "$| = 1; $SIG{WINCH} = sub { print 'drawn at ', `stty size` }; print qq(rea), qq(dy\n);
+        while (1) { eval $line if sysread STDIN, $line, 100 }";
+    let bottle = Bottle::new(&["perl", "-e", program]);
+    let mut terminal = Terminal::new(&bottle);
+    terminal.resize("40 120");
+    terminal.wait_for("ready");
+    terminal.type_in("print qq(\\e[?2004h\\e[>5uo), qq(n\\n)\r");
+    terminal.wait_for("\u{1b}[?2004h\u{1b}[>5uon");
+    // A terminal that is as large as the last one, the next one, and a smaller one.
+    for size in ["40 120", "40 120", "24 80"] {
+        let before = terminal.size();
+        terminal.type_in("kill 'URG', 1\r");
+        until("process 1 to await a client", || terminal.size() != before);
+        terminal.resize(size);
+        terminal.wait_for("\u{1b}[>5u\u{1b}[?2004h");
+        terminal.wait_for(&format!("drawn at {size}"));
+    }
+    // A size that is set without a new client.
+    terminal.resize("30 90");
+    terminal.wait_for("drawn at 30 90");
+    assert!(!terminal.seen.contains("2004"), "{}", terminal.seen);
+    terminal.type_in("exit 3\r");
+    assert_eq!(terminal.code(), Some(3));
+}
+
+/// A program's last words are long, and a process that ignores SIGTERM holds the terminal open.
+#[test]
+fn the_last_words_are_whole() {
+    let script = "(trap '' TERM; sleep 600) & seq 100000; exit 5";
+    let bottle = Bottle::new(&["sh", "-c", script]);
+    let mut terminal = Terminal::new(&bottle);
+    terminal.wait_for("\n99999\r\n100000\r\n");
+    assert_eq!(terminal.code(), Some(5));
 }
 
 impl Bottle {
