@@ -151,7 +151,7 @@ function __claude_bottle_flags
         case work
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case 'work apply'
-            printf '%s\n' words --all\t'Also files that run by themselves here (hooks, editor settings, CI, package scripts), without asking' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+            printf '%s\n' words --all\t'Also files that run by themselves here (hidden, build, CI, agent and editor files, programs, links), without asking' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case 'work diff'
             printf '%s\n' words --stat\t'Names and counts alone' --format\t'How to print the counts' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case 'work fetch'

@@ -303,7 +303,7 @@ pub struct WorkApplyArgs {
     /// Which repository, by its path in the workspace; needed where there are several
     pub repository: Option<String>,
 
-    /// Also files that run by themselves here (hooks, editor settings, CI, package scripts), without asking
+    /// Also files that run by themselves here (hidden, build, CI, agent and editor files, programs, links), without asking
     #[arg(long)]
     pub all: bool,
 }

@@ -1,9 +1,9 @@
 //! `work apply`: applies uncommitted changes to the files here. Nothing that exists only here is overwritten, and files
-//! that run by themselves are asked for separately.
+//! that run by themselves are asked for by class.
 
 mod loose;
 
-use super::autorun::runs_by_itself;
+use super::autorun::{AutorunClass, FileKind, class_of, is_in_git_folder};
 use super::{SessionWork, choose_repository, note_nothing};
 use crate::cli::WorkApplyArgs;
 use crate::exit::{Exit, UserError};
@@ -11,9 +11,11 @@ use crate::git::{self, Git};
 use crate::say;
 use crate::text;
 use anyhow::{Context as _, Result};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use sys::signals::{self, Signals};
 use sys::tty::{Answer, Tty};
@@ -99,7 +101,15 @@ impl Patch {
             Some(text.splitn(3, '\t').nth(2)?.to_owned())
         };
         let paths = said.fields().map(path).collect::<Option<Vec<_>>>();
-        paths.ok_or_else(|| UserError::new("a changed file's name is not UTF-8").into())
+        let paths = paths.ok_or_else(|| UserError::new("a changed file's name is not UTF-8"))?;
+        match paths.iter().find(|path| is_in_git_folder(path)) {
+            Some(path) => Err(UserError::new(format!(
+                "the changes cannot be read: `{}` is git's own file on some machines",
+                text::one_line(path)
+            ))
+            .into()),
+            None => Ok(paths),
+        }
     }
 
     /// # Errors
@@ -124,18 +134,17 @@ impl Patch {
     /// # Errors
     /// `UserError` for changes that do not apply, or that conflict.
     fn apply(&self, autorun: &mut AutorunConsent) -> Result<ControlFlow<Exit>> {
-        let left_out = match autorun.left_out(&self.paths)? {
+        let left_out = match autorun.left_out(&self.changes()?)? {
             ControlFlow::Continue(left_out) => left_out,
             ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
         };
-        let taken: Vec<&String> = self.paths.iter().filter(|path| !left_out.contains(path)).collect();
+        let taken: Vec<&String> = self.paths.iter().filter(|path| !left_out.contains(*path)).collect();
         if taken.is_empty() {
             return Ok(ControlFlow::Continue(()));
         }
         let except: Vec<String> = left_out.iter().map(|path| format!("--exclude={}", glob_literal(path))).collect();
         let with =
             |words: &[&str]| words.iter().map(|word| (*word).to_owned()).chain(except.clone()).collect::<Vec<_>>();
-        self.note_modes(&with(&["--summary"]))?;
         let plain = self.git_apply(&with(&["--check"]))?;
         // Where the commits differ by now, a three-way merge by the blobs that the patch names may still succeed.
         let done = self.git_apply(&with(if plain.is_success() { &[] } else { &["--3way"] }))?;
@@ -163,14 +172,44 @@ impl Patch {
             .into())
     }
 
-    /// Notes symlinks and executable files that the patch makes: their names do not show it.
-    fn note_modes(&self, args: &[String]) -> Result<()> {
-        let said = self.git_apply(args)?.lines();
-        for line in said.iter().filter(|line| line.split(' ').take(6).any(|word| word == "120000" || word == "100755"))
-        {
-            say::line(&format!("note: {}", text::visible(line.trim_start())));
-        }
-        Ok(())
+    /// The files that the patch changes, with what it makes of each.
+    ///
+    /// git names a file here whose mode the patch makes or changes; where only the content changes, the file that is here
+    /// has the mode. A name with a line feed is not found among git's lines, and is asked for because of its name.
+    fn changes(&self) -> Result<Vec<(String, FileKind)>> {
+        let summary = self.git_apply(&["--summary".to_owned()])?.lines();
+        let new: HashMap<&str, FileKind> = summary.iter().filter_map(|line| mode_and_name(line)).collect();
+        let kind =
+            |path: &String| new.get(path.as_str()).copied().unwrap_or_else(|| kind_here(&self.repository.join(path)));
+        Ok(self.paths.iter().map(|path| (path.clone(), kind(path))).collect())
+    }
+}
+
+/// The name in a line of `git apply --summary`, and what its new mode makes of it: ` create mode 100755 NAME`,
+/// ` mode change 100644 => 100755 NAME`.
+fn mode_and_name(line: &str) -> Option<(&str, FileKind)> {
+    let line = line.trim_start();
+    let rest = match line.strip_prefix("create mode ") {
+        Some(rest) => rest,
+        None => line.strip_prefix("mode change ")?.split_once(" => ")?.1,
+    };
+    let (mode, name) = rest.split_once(' ')?;
+    let kind = match mode {
+        "120000" => FileKind::Link,
+        "160000" => FileKind::Submodule,
+        "100644" => FileKind::Plain,
+        _ => FileKind::Executable,
+    };
+    Some((name, kind))
+}
+
+/// What is at a path of this machine.
+fn kind_here(path: &Path) -> FileKind {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => FileKind::Link,
+        Ok(meta) if meta.is_dir() => FileKind::Submodule,
+        Ok(meta) if meta.permissions().mode() & 0o111 != 0 => FileKind::Executable,
+        _ => FileKind::Plain,
     }
 }
 
@@ -183,31 +222,68 @@ struct AutorunConsent {
 }
 
 impl AutorunConsent {
-    /// Asks for those of these paths that run by themselves; the ones without consent. Breaks with an exit code after a
-    /// signal.
-    fn left_out(&mut self, paths: &[String]) -> Result<ControlFlow<Exit, Vec<String>>> {
-        let run: Vec<String> = paths.iter().filter(|path| runs_by_itself(path)).cloned().collect();
-        if run.is_empty() || self.all {
-            return Ok(ControlFlow::Continue(Vec::new()));
+    /// Paths of one class that are shown; the others are counted.
+    const MAX_SHOWN_PATHS: usize = 200;
+
+    /// Asks for those of these files that run by themselves, once for each class; the ones without consent. Breaks with an
+    /// exit code after a signal.
+    fn left_out(&mut self, changes: &[(String, FileKind)]) -> Result<ControlFlow<Exit, BTreeSet<String>>> {
+        let mut classes: BTreeMap<AutorunClass, BTreeSet<&str>> = BTreeMap::new();
+        for (path, kind) in changes {
+            if let Some(class) = class_of(path, *kind) {
+                classes.entry(class).or_default().insert(path);
+            }
+        }
+        let mut left_out = BTreeSet::new();
+        if classes.is_empty() || self.all {
+            return Ok(ControlFlow::Continue(left_out));
         }
         say::line("these can run by themselves here:");
-        for path in &run {
-            say::line(&format!("  {}", text::one_line(path)));
-        }
-        if let Some(mut tty) = Tty::open() {
-            if self.signals.is_none() {
-                self.signals = Some(signals::catch()?);
+        let mut tty = Tty::open();
+        for (class, paths) in classes {
+            say::line(&format!("  {}:", class.title()));
+            say::text(&tree(&paths, AutorunConsent::MAX_SHOWN_PATHS));
+            if let Some(tty) = &mut tty {
+                if self.signals.is_none() {
+                    self.signals = Some(signals::catch()?);
+                }
+                let question = match paths.len() {
+                    1 => "bring it, too? [y/N] ".to_owned(),
+                    count => format!("bring these {count}, too? [y/N] "),
+                };
+                match self.signals.as_ref().map(|signals| tty.ask(&question, signals)) {
+                    Some(Answer::Signal(number)) => return Ok(ControlFlow::Break(Exit::signal(number))),
+                    Some(answer) if answer.is_yes() => continue,
+                    _ => {}
+                }
             }
-            match self.signals.as_ref().map(|signals| tty.ask("bring them, too? [y/N] ", signals)) {
-                Some(Answer::Signal(number)) => return Ok(ControlFlow::Break(Exit::signal(number))),
-                Some(answer) if answer.is_yes() => return Ok(ControlFlow::Continue(Vec::new())),
-                _ => {}
-            }
+            left_out.extend(paths.into_iter().map(str::to_owned));
         }
-        say::line("they are left out");
-        say::hint("look at them with `claude-bottle work diff`; `--all` brings them");
-        Ok(ControlFlow::Continue(run))
+        if !left_out.is_empty() {
+            say::line(&format!("left out: {} of them", left_out.len()));
+            say::hint("look at them with `claude-bottle work diff`; `--all` brings them");
+        }
+        Ok(ControlFlow::Continue(left_out))
     }
+}
+
+/// Paths as a tree, each folder once, at most `max` of them.
+fn tree(paths: &BTreeSet<&str>, max: usize) -> String {
+    let (mut text, mut above): (String, Vec<&str>) = Default::default();
+    for path in paths.iter().take(max) {
+        let parts: Vec<&str> = path.split('/').collect();
+        let (file, folders) = parts.split_last().unwrap_or((&"", &[]));
+        let common = above.iter().zip(folders).take_while(|(one, other)| one == other).count();
+        for (depth, folder) in folders.iter().enumerate().skip(common) {
+            text.push_str(&format!("    {}{}/\n", "  ".repeat(depth), text::one_line(folder)));
+        }
+        text.push_str(&format!("    {}{}\n", "  ".repeat(folders.len()), text::one_line(file)));
+        above = folders.to_vec();
+    }
+    if paths.len() > max {
+        text.push_str(&format!("    and {} more\n", paths.len() - max));
+    }
+    text
 }
 
 /// The glob pattern that matches this path alone.

@@ -135,14 +135,15 @@ fn what_a_hostile_repository_holds_does_nothing_here() {
     host.git(&["-c", "core.hooksPath=/dev/null", "merge", "-q", &format!("refs/bottles/{identity}/heads/main")]);
     let ran = host.ours(&rig, &["work", "apply", &identity]);
     ran.says("these can run by themselves here:");
-    ran.says("  .envrc");
-    ran.says("  .vscode/tasks.json");
-    ran.says("  .gitattributes");
-    ran.says("they are left out");
-    ran.says("note: create mode 120000 way-out");
+    ran.says("    .envrc");
+    ran.says("    .vscode/\n      tasks.json");
+    ran.says("    .gitattributes");
+    ran.says("  symbolic links, which lead elsewhere:\n");
+    ran.says("    way-out\n");
+    ran.says("left out: ");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!((host.read("one"), host.read("plain")), ("one\ntwo\nthree\n".into(), "plain\n".into()));
-    for path in [".envrc", ".vscode", ".gitattributes", "pipe"] {
+    for path in [".envrc", ".vscode", ".gitattributes", "pipe", "way-out"] {
         assert!(host.path.join(path).symlink_metadata().is_err(), "{path}");
     }
     assert!(!Path::new("/tmp/PWNED").exists() && !host.path.join("PWNED").exists());
@@ -169,7 +170,7 @@ fn changes_come_home_and_overwrite_nothing() {
 
     // On a terminal what runs by itself is asked for.
     let mut apply = rig.on_terminal(&["work", "apply", &identity]);
-    apply.until("these can run by themselves here:\r\n  .envrc\r\nbring them, too? [y/N] ");
+    apply.until("these can run by themselves here:\r\n  hidden files and folders, of shells, editors, git and others:\r\n    .envrc\r\nbring it, too? [y/N] ");
     apply.say("y\n");
     apply.end().code(0);
     assert_eq!(host.read("one"), "one\ntwo\n");

@@ -350,12 +350,12 @@ fn a_patch_applies_whatever_is_configured() {
         host.git(&["config", key, value]);
     }
     fs::create_dir(host.path.join("deep")).unwrap();
-    let words = ["-c", "cd deep; exec \"$@\"", "sh", crate::harness::PROGRAM, "work", "apply", &desk.identity];
+    let words = ["-c", "cd deep; exec \"$@\"", "sh", crate::harness::PROGRAM, "work", "apply", "--all", &desk.identity];
     let apply = desk.place.run_other("/bin/sh", &words).env("PATH", format!("{FAKE}:/usr/bin:/bin"));
     let work = r#""complete":true,"files":0,"repositories":[{"path":".","commits":0,"stashes":0,"files":2}]"#;
     let apply = apply.env("FAKE_WORK", work).env("GIT_DIR", "/nowhere").env("GIT_INDEX_FILE", "/nowhere/index");
     let apply = apply.stdout("one\nsub/crlf\n");
-    apply.stderr("note: create mode 100755 sub/crlf\napplied to `[PLACE]/work`\n").test();
+    apply.stderr("applied to `[PLACE]/work`\n").test();
     assert_eq!((host.read("one"), host.read("sub/crlf")), ("one \n\n\n".into(), "\tx \r\n".into()));
     assert_eq!(host.git(&["ls-files", "--stage"]).lines().count(), 2, "nothing is staged");
 }
@@ -367,7 +367,7 @@ fn what_runs_by_itself_stays_out_until_it_is_asked_for() {
     let host = &desk.host;
     let (run, plain) = (
         ["*/.envrc", "[a]/.ENVRC", "b/\\?/Makefile", "package.json", "q/.vscode/a\nb", ".vscode/*"],
-        ["a/envrc", "b/x/file", "package.json.md", "vscode/x"],
+        ["a/environment", "b/x/file", "package.json.md", "vscode/x"],
     );
     let make = |names: &[&str]| {
         for name in names {
@@ -382,28 +382,42 @@ fn what_runs_by_itself_stays_out_until_it_is_asked_for() {
          git reset -q --hard",
     );
     desk.hands("patch", &patch);
-    let asked = "these can run by themselves here:\n  */.envrc\n  .vscode/*\n  [a]/.ENVRC\n  b/\\?/Makefile\n  \
-        package.json\n  q/.vscode/a\\u{a}b\n";
-    let told = "they are left out\nhint: look at them with `claude-bottle work diff`; `--all` brings them\n";
+    let disguised = "these can run by themselves here:\n  names that are not what they look like:\n    b/\n      \\?/\n        \
+        Makefile\n    q/\n      .vscode/\n        a\\u{a}b\n";
+    let hidden = "  hidden files and folders, of shells, editors, git and others:\n    */\n      .envrc\n    [a]/\n      .ENVRC\n";
+    let build = "  build, package and container files:\n    package.json\n";
+    let desktop = "  workspaces, shortcuts and start-up files:\n    .vscode/\n      *\n";
+    let asked = format!("{disguised}{hidden}{build}{desktop}");
+    let hint = "hint: look at them with `claude-bottle work diff`; `--all` brings them\n";
+    let told = format!("left out: 6 of them\n{hint}");
     let stdout = format!("{}\n", plain.join("\n"));
     desk.work(&["apply"]).stdout(&stdout).stderr(&format!("{asked}{told}applied to `[PLACE]/work`\n")).test();
     assert!(plain.iter().all(|name| host.has(name)) && !run.iter().any(|name| host.has(name)), "{:?}", host.seen());
 
     // On a terminal it is asked; what was said no to, and nothing else, changes nothing.
     host.shell("git clean -qfd");
-    for (answer, comes) in [("n\n", false), ("\n", false), ("y\n", true)] {
+    let classes = [(disguised, &run[2..2], 2), (hidden, &run[..2], 2), (build, &run[3..4], 1), (desktop, &run[5..], 1)];
+    for yes in [None, Some(0), Some(1), Some(2), Some(3)] {
         let mut terminal = desk.work(&["apply"]).on_terminal();
-        terminal.until("bring them, too? [y/N] ");
-        assert!(!plain.iter().any(|name| host.has(name)), "nothing happens before the answer");
-        terminal.types(answer);
+        for (n, (shown, _, count)) in classes.iter().enumerate() {
+            terminal.until(&shown.replace('\n', "\r\n"));
+            let question = if *count == 1 { "bring it, too? [y/N] " } else { "bring these 2, too? [y/N] " };
+            terminal.until(question);
+            assert!(!plain.iter().any(|name| host.has(name)), "nothing happens before the answers");
+            terminal.types(if yes == Some(n) { "y\n" } else { "\n" });
+        }
         let (status, seen) = terminal.end();
-        assert!(status == 0 && seen.starts_with(asked), "{seen}");
-        assert!(plain.iter().all(|name| host.has(name)) && run.iter().all(|name| host.has(name) == comes), "{seen}");
+        assert!(status == 0 && seen.contains("left out: "), "{seen}");
+        assert!(plain.iter().all(|name| host.has(name)), "{seen}");
+        for (n, (_, names, _)) in classes.iter().enumerate() {
+            assert!(names.iter().all(|name| host.has(name) == (yes == Some(n))), "{seen}");
+        }
+        assert_eq!((host.has(run[2]), host.has(run[4])), (yes == Some(0), yes == Some(0)), "{seen}");
         host.shell("git clean -qfd");
     }
     let before = host.seen();
     let mut terminal = desk.work(&["apply"]).on_terminal();
-    terminal.until("bring them, too? [y/N] ");
+    terminal.until("bring these 2, too? [y/N] ");
     terminal.types("\u{3}");
     let (status, seen) = terminal.end();
     assert_eq!((status, host.seen()), (130, before), "Ctrl-C is no `no`: {seen}");
@@ -487,9 +501,9 @@ fn each_question_can_be_left() {
     let work = r#""complete":true,"files":1,"repositories":[{"path":".","commits":0,"stashes":0,"files":1}]"#;
     let before = desk.host.seen();
     let mut terminal = desk.asked(&["apply"]).env("FAKE_WORK", work).on_terminal();
-    terminal.until("  package.json\r\nbring them, too? [y/N] ");
+    terminal.until("  package.json\r\nbring it, too? [y/N] ");
     terminal.types("n\n");
-    terminal.until("  .envrc\r\nbring them, too? [y/N] ");
+    terminal.until("  .envrc\r\nbring it, too? [y/N] ");
     terminal.types("\u{3}");
     assert_eq!((terminal.end().0, desk.host.seen()), (130, before));
     desk.assert_tidy();

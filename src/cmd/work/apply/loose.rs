@@ -1,8 +1,9 @@
 //! Files outside repositories: written where no file is, or over one that did not change since the bottle got it.
 
-use super::{AutorunConsent, is_plain};
+use super::{AutorunConsent, is_plain, kind_here};
 use crate::cmd::home_reader::HomeReader;
 use crate::cmd::work::SessionWork;
+use crate::cmd::work::autorun::{FileKind, is_in_git_folder};
 use crate::exit::{Exit, UserError};
 use crate::probe;
 use crate::say;
@@ -10,7 +11,7 @@ use crate::state::{self, TooLarge, budget};
 use crate::text;
 use anyhow::{Context as _, Result};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -33,12 +34,14 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunCo
     stream.expect_success("the files could not be read").map_err(|error| UserError::new(error.what))?;
     // An agent may not write git's own files, whatever the user consents to.
     let (gits, paths): (Vec<_>, Vec<_>) =
-        files_below(fresh.path())?.into_iter().partition(|path| is_in_git_folder(path));
+        files_below(fresh.path())?.into_iter().partition(|path| is_in_git_folder(&path.to_string_lossy()));
     for path in gits {
         say::line(&format!("stays in the bottle: {}", text::one_line(&path.to_string_lossy())));
     }
     let names: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let unwanted = match autorun.left_out(&names)? {
+    let kinds = paths.iter().map(|path| loose_kind(&fresh.path().join(path)));
+    let changes: Vec<_> = names.iter().cloned().zip(kinds).collect();
+    let unwanted = match autorun.left_out(&changes)? {
         ControlFlow::Continue(unwanted) => unwanted,
         ControlFlow::Break(exit) => return Ok(exit),
     };
@@ -47,7 +50,7 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunCo
     // A file that changed here after that time is not the one that the agent began with.
     let since = copied.and_then(|_| session.folder.born());
     let mut skipped = 0;
-    for (path, name) in paths.iter().zip(&names).filter(|(_, name)| !unwanted.contains(name)) {
+    for (path, name) in paths.iter().zip(&names).filter(|(_, name)| !unwanted.contains(*name)) {
         let (from, to) = (fresh.path().join(path), place.join(path));
         if !is_plain(&place, path.parent().unwrap_or(Path::new(""))) || !may_be_replaced(&from, &to, since)? {
             say::line(&format!("not overwritten: {}", text::one_line(name)));
@@ -73,8 +76,11 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunCo
     }
 }
 
-fn is_in_git_folder(path: &Path) -> bool {
-    path.iter().any(|part| part.eq_ignore_ascii_case(".git"))
+/// A file that may be run, by its mode or by its first two bytes, is a program. It is a plain file of ours.
+fn loose_kind(path: &Path) -> FileKind {
+    let mut first = [0; 2];
+    let is_script = fs::File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *b"#!";
+    if is_script { FileKind::Executable } else { kind_here(path) }
 }
 
 /// May `to` be written? Yes where no file is there, one with the same content, or one unchanged since the bottle got it.
