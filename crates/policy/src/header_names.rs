@@ -1,25 +1,13 @@
-//! Request headers by name: those that carry credentials, change what a request means, or belong to one connection; and
-//! what `connection` and `upgrade` say. Names in the lists are in lower case, with dashes.
+//! Request headers by name: those that change what a request means, or belong to one connection; and what `connection` and
+//! `upgrade` say. Names in the lists are in lower case, with dashes.
 
+use super::credential_headers::is_credential_header;
 use std::borrow::Cow;
 
-/// Headers with a credential: with one of its own, the agent could carry data to an account of its own on an allowed host.
-pub const CREDENTIAL_HEADERS: [&str; 11] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "cookie2",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "private-token",
-    "job-token",
-    "x-auth-token",
-    "x-amz-security-token",
-];
-
-/// Headers by which some servers take another method or path than the request line's.
-pub const OVERRIDE_HEADERS: [&str; 6] = [
+/// Headers by which some servers take another method or path than the request line's, or a second path (`destination`,
+/// of WebDAV's COPY and MOVE).
+pub const OVERRIDE_HEADERS: [&str; 7] = [
+    "destination",
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
@@ -69,9 +57,8 @@ pub fn same_header(a: &str, b: &str) -> bool {
 
 /// Whether the gate writes this header or takes it off, whatever the agent sends.
 pub fn is_gate_controlled(name: &str) -> bool {
-    let lists =
-        CONNECTION_HEADERS.into_iter().chain(CREDENTIAL_HEADERS).chain(OVERRIDE_HEADERS).chain(FORWARDING_HEADERS);
-    lists.into_iter().any(|controlled| same_header(name, controlled))
+    let mut lists = CONNECTION_HEADERS.into_iter().chain(OVERRIDE_HEADERS).chain(FORWARDING_HEADERS);
+    is_credential_header(name) || lists.any(|controlled| same_header(name, controlled))
 }
 
 /// The first of the headers that is one of [`OVERRIDE_HEADERS`], by its name in that list.
@@ -121,7 +108,15 @@ mod tests {
     #[test]
     fn what_the_gate_writes_has_no_rule() {
         assert!(is_gate_controlled("Authorization") && is_gate_controlled("x_http_method"));
+        assert!(is_gate_controlled("x-vault-token") && !is_gate_controlled("idempotency-key"));
         assert!(!is_gate_controlled("accept") && !is_gate_controlled("anthropic-version"));
+    }
+
+    #[test]
+    fn a_second_path_overrides() {
+        assert_eq!(overriding(&[("accept", b"*/*"), ("Destination", b"/x.git/refs/heads/main")]), Some("destination"));
+        assert_eq!(overriding(&[("X_Original-URL", b"/")]), Some("x-original-url"));
+        assert_eq!(overriding(&[("accept", b"*/*")]), None);
     }
 
     #[test]

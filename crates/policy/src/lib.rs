@@ -4,6 +4,7 @@
 //! none is denied. [`judge`] holds the whole order of questions, [`Policy::decide`] those about the request itself.
 
 mod address;
+mod credential_headers;
 mod decide;
 mod denial;
 mod destination;
@@ -27,12 +28,13 @@ mod url;
 mod value;
 
 pub use address::{is_undialable, needs_private, private_because};
+pub use credential_headers::is_credential_header;
 pub use decide::{Pass, Request};
 pub use denial::{Denial, Reason};
 pub use destination::{Destination, DialTo, Via};
 pub use header_names::{
-    CONNECTION_HEADERS, CREDENTIAL_HEADERS, FORWARDING_HEADERS, HeaderFields, OVERRIDE_HEADERS, is_gate_controlled,
-    is_websocket_upgrade, same_header,
+    CONNECTION_HEADERS, FORWARDING_HEADERS, HeaderFields, OVERRIDE_HEADERS, is_gate_controlled, is_websocket_upgrade,
+    same_header,
 };
 pub use header_rules::HeaderRules;
 pub use host::plain_name;

@@ -127,7 +127,7 @@ pub fn risks(route: &Route) -> Vec<String> {
     }
     let webdav: Vec<&str> = methods.iter().copied().filter(|method| WEBDAV_METHODS.contains(method)).collect();
     if !webdav.is_empty() {
-        risks.push(format!("{}: the agent can move and change files by WebDAV", webdav.join(" ")));
+        risks.push(format!("{}: the agent can change files by WebDAV", webdav.join(" ")));
     }
     let mut told = Vec::new();
     for risky in &RISKY_REQUESTS {
@@ -195,7 +195,7 @@ mod tests {
             (r#""POST""#, r#""/legacy/""#, "packages or files"),
             (r#""PATCH""#, r#""/v2/team/app/blobs/uploads/*""#, "packages or files"),
             (r#""POST""#, r#""/gists""#, "publish texts"),
-            (r#""GET","MOVE","LOCK""#, r#""/dav/**""#, "MOVE LOCK: the agent can move and change files by WebDAV"),
+            (r#""GET","MOVE","LOCK""#, r#""/dav/**""#, "MOVE LOCK: the agent can change files by WebDAV"),
             (r#""POST""#, r#""/repos/team/app/hooks""#, "let others in"),
             (r#""DELETE""#, r#""/x","/**""#, "DELETE /**: the agent can change and publish whatever"),
         ] {

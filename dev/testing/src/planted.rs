@@ -60,7 +60,7 @@ pub fn planted(place: &str, text: &str) -> Option<Request<Payload>> {
         }
         "header name" => {
             let name = hyper::header::HeaderName::from_bytes(format!("x-{text}").as_bytes()).ok()?;
-            let mut request = ask("GET a.test /x", &[]);
+            let mut request = ask("GET own.test /x", &[]);
             request.headers_mut().insert(name, "1".parse().unwrap());
             request
         }

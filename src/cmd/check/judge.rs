@@ -5,7 +5,7 @@ use crate::manifest::{Bottle, Route, Token};
 use crate::render::{Answer, Dial, Injected, TokenPlace};
 use policy::judge::{Judge, Seen, Step};
 use policy::{
-    AuthScheme, CREDENTIAL_HEADERS, Denial, Pass, Policy, Reads, Reason, Request, RequestUrl, Via, same_header,
+    AuthScheme, Denial, Pass, Policy, Reads, Reason, Request, RequestUrl, Via, is_credential_header, same_header,
 };
 use wire::GATE_HOST;
 
@@ -95,10 +95,9 @@ fn header_of(scheme: &AuthScheme) -> &str {
 /// The agent's own credentials that would stay behind: their headers, as typed, in lower case.
 fn removed_credentials(policy: &Policy, asked: &CheckedRequest) -> Vec<String> {
     let own = policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| header_of(&auth.scheme));
-    let names: Vec<&str> = CREDENTIAL_HEADERS.into_iter().chain(own).collect();
+    let is_removed = |name: &str| is_credential_header(name) || own.clone().any(|own| same_header(name, own));
     let given = asked.headers.iter().map(|(name, _)| name.as_str());
-    let mut found: Vec<String> =
-        given.filter(|name| names.iter().any(|own| same_header(name, own))).map(str::to_owned).collect();
+    let mut found: Vec<String> = given.filter(|name| is_removed(name)).map(str::to_owned).collect();
     if asked.url.userinfo && !found.iter().any(|name| name == "authorization") {
         found.push("authorization".to_owned());
     }

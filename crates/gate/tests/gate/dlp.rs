@@ -37,7 +37,8 @@ async fn no_encoding_hides_a_value_in_any_place() {
                     continue;
                 }
                 let Some(request) = planted(place, &encode(secret)) else { continue };
-                let host = if *place == "cookie" { "own.test" } else { "a.test" };
+                // A name that has the word of a credential is taken off elsewhere.
+                let host = if matches!(*place, "cookie" | "header name") { "own.test" } else { "a.test" };
                 tried += 1;
                 let mut sender = gate.https(host).await;
                 let response = sender.send_request(request).await.unwrap();
@@ -66,7 +67,8 @@ async fn no_encoding_hides_a_value_in_any_place() {
     for (encoding, encode) in ENCODINGS {
         for place in PLACES.iter().filter(|place| **place != "message") {
             let Some(request) = planted(place, &encode("an-honest-word-of-some-length")) else { continue };
-            let mut sender = gate.https(if *place == "cookie" { "own.test" } else { "a.test" }).await;
+            let mut sender =
+                gate.https(if matches!(*place, "cookie" | "header name") { "own.test" } else { "a.test" }).await;
             let response = sender.send_request(request).await.unwrap();
             assert_eq!(response.status(), 200, "{encoding} in {place}: {}", text(response).await);
             trail(&mut gate).await;
@@ -332,7 +334,10 @@ async fn a_route_says_what_is_done() {
     let bearer = format!("Bearer {PIN}");
     let got = told(sender.send_request(ask("GET own.test /x", &[("authorization", &bearer)])).await.unwrap()).await;
     assert_eq!(got["headers"]["authorization"], bearer);
-    let response = sender.send_request(ask("GET own.test /x", &[("x-authorisation", &bearer)])).await.unwrap();
+    let response = sender.send_request(ask("GET own.test /x", &[("x-note", &bearer)])).await.unwrap();
+    assert_eq!(mark(&response), "denied; reason=dlp");
+    let name = format!("x-{}-token", hex(TOKEN)).to_ascii_lowercase();
+    let response = sender.send_request(ask("GET own.test /x", &[(&name, "1")])).await.unwrap();
     assert_eq!(mark(&response), "denied; reason=dlp");
     // What is taken off anyway is no leak.
     let mut sender = gate.https("off.test").await;

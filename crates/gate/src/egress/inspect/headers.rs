@@ -8,7 +8,7 @@ use hyper::header::{
     PROXY_AUTHORIZATION, RANGE, SEC_WEBSOCKET_EXTENSIONS, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use policy::{
-    CREDENTIAL_HEADERS, FORWARDING_HEADERS, Inspect, OVERRIDE_HEADERS, Route, is_websocket_upgrade, same_header,
+    FORWARDING_HEADERS, Inspect, OVERRIDE_HEADERS, Route, is_credential_header, is_websocket_upgrade, same_header,
 };
 use scan::codec::Decoder;
 
@@ -17,23 +17,21 @@ pub const MARK: HeaderName = HeaderName::from_static("x-claude-bottle");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Removes every spelling of these names.
-fn remove<'a>(headers: &mut HeaderMap, names: impl Iterator<Item = &'a str> + Clone) {
-    let matches = |name: &HeaderName| names.clone().any(|other| same_header(name.as_str(), other));
-    let removed: Vec<HeaderName> = headers.keys().filter(|name| matches(name)).cloned().collect();
+fn remove(headers: &mut HeaderMap, is_removed: impl Fn(&HeaderName) -> bool) {
+    let removed: Vec<HeaderName> = headers.keys().filter(|name| is_removed(name)).cloned().collect();
     for name in removed {
         headers.remove(name);
     }
 }
 
-/// Headers that carry a credential. `own`: those that the gate injects on any route.
-fn credentials(own: &[HeaderName]) -> impl Iterator<Item = &str> + Clone {
-    CREDENTIAL_HEADERS.into_iter().chain(own.iter().map(HeaderName::as_str))
+/// Is this some spelling of one of these?
+fn is_listed(name: &HeaderName, list: &[&str]) -> bool {
+    list.iter().any(|listed| same_header(name.as_str(), listed))
 }
 
-/// Is this a header that passes only on routes with `agent_auth`?
+/// Is this a header that passes only on routes with `agent_auth`? `own`: those that the gate injects on any route.
 pub fn is_credential(name: &HeaderName, own: &[HeaderName]) -> bool {
-    credentials(own).any(|known| same_header(name.as_str(), known))
+    is_credential_header(name.as_str()) || own.iter().any(|known| same_header(name.as_str(), known.as_str()))
 }
 
 /// Names and values, as the policy takes them.
@@ -74,9 +72,9 @@ pub fn outgoing(headers: &mut HeaderMap, route: &Route, own: &[HeaderName], inje
     // The gate itself answers `100 Continue`, as soon as it reads the body.
     headers.remove(EXPECT);
     headers.remove(PROXY_AUTHORIZATION);
-    remove(headers, FORWARDING_HEADERS.into_iter());
+    remove(headers, |name| is_listed(name, &FORWARDING_HEADERS));
     if !route.agent_auth {
-        remove(headers, credentials(own));
+        remove(headers, |name| is_credential(name, own));
     }
     if let Some(Injection { name, value, .. }) = injection {
         headers.insert(name.clone(), value.clone());
@@ -108,7 +106,9 @@ fn accept_readable(headers: &mut HeaderMap) {
 /// Removes from a request's trailers what must not be there, because some servers merge trailers into the headers:
 /// credentials on any route, and headers that override or claim something (RFC 9110, section 6.5.1).
 pub fn clean_trailers(trailers: &mut HeaderMap, own: &[HeaderName]) {
-    remove(trailers, credentials(own).chain(OVERRIDE_HEADERS).chain(FORWARDING_HEADERS));
+    remove(trailers, |name| {
+        is_credential(name, own) || is_listed(name, &OVERRIDE_HEADERS) || is_listed(name, &FORWARDING_HEADERS)
+    });
 }
 
 /// Turns the upstream's headers into those for the agent.
@@ -148,9 +148,9 @@ mod tests {
 
     #[test]
     fn headers_that_are_removed_have_no_rule() {
-        let names = credentials(&[]).chain(OVERRIDE_HEADERS).chain(FORWARDING_HEADERS);
-        for name in names.chain(["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"])
-        {
+        let hop = ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+        let others = ["authorization", "cookie", "x-vault-token"];
+        for name in OVERRIDE_HEADERS.into_iter().chain(FORWARDING_HEADERS).chain(hop).chain(others) {
             assert!(is_gate_controlled(name), "{name}");
         }
     }

@@ -95,9 +95,13 @@ impl HeadScan<'_> {
                 }
             }
         }
-        for (name, value) in head.headers.iter().filter(|(name, _)| self.is_plain(name)) {
+        for (name, value) in head.headers.iter().filter(|(name, _)| Some(*name) != self.injected && *name != HOST) {
             let mut text = Vec::new();
-            append_line(&mut text, name, value);
+            // Of a credential header, whose name the agent may choose, the name alone.
+            match self.is_credential(name) {
+                true => text.extend([name.as_str().as_bytes(), b"\n"].concat()),
+                false => append_line(&mut text, name, value),
+            }
             let ended = scan.look(&text);
             report(alarms, scan, ended, "a header")?;
         }
