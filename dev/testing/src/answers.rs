@@ -105,6 +105,8 @@ pub fn page(request: &Request<Incoming>) -> Response<Payload> {
             };
             Response::builder().header("content-type", "application/json").body(full(body.to_string()))
         }
+        // It ends an answer of known length, behind what is read before its head passes.
+        "last" => html().body(full(format!("{}{EVIL}", "<p>word</p>\n".repeat(20_000)))),
         // It is far in, and no length says when it is over.
         "late" | "long" => {
             let (send, receive) = tokio::sync::mpsc::channel(4);

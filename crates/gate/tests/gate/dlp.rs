@@ -1,6 +1,7 @@
 //! What must not leave, tried through the real gate: a matrix of encodings and places, what each route does about it, and
 //! five hundred honest requests, none of which may be refused.
 
+use super::http2::{ask_two, two};
 use super::*;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -245,6 +246,155 @@ async fn a_websocket_ends_where_a_value_is_found() {
         let (audit, alarms) = trail(&mut gate).await;
         assert_eq!((audit.verdict, alarms[0].done), (Outcome::Deny, Done::Blocked));
         assert!(audit.finding.unwrap().contains("in a message"));
+    }
+}
+
+/// Written so that only the end of the text makes it a finding.
+const KEY: &str = "AKIAQ7JX2MZP4KLW6TNB";
+
+/// What a client sends: its name here, headers, body.
+type Sent = (&'static str, Vec<(&'static str, &'static str)>, Vec<u8>);
+
+/// Bodies of real clients whose finding is made at their end, each with its headers.
+fn found_at_the_end() -> Vec<Sent> {
+    let json = format!("{{\"k\":\"{}\"}}", hex(KEY));
+    let multipart = format!("--b\r\nContent-Disposition: form-data; name=\"k\"\r\n\r\n{}\r\n--b--\r\n", hex(KEY));
+    vec![
+        ("JSON", vec![("content-type", "application/json")], json.clone().into_bytes()),
+        ("bare", vec![], hex(KEY).into_bytes()),
+        ("gzip", vec![("content-encoding", "gzip")], gzip(json.as_bytes())),
+        ("multipart", vec![("content-type", "multipart/form-data; boundary=b")], multipart.into_bytes()),
+        ("awaited", vec![("expect", "100-continue")], json.into_bytes()),
+    ]
+}
+
+#[tokio::test]
+async fn a_finding_at_the_end_of_a_body_of_known_length_stops_it() {
+    for versions in [&["http/1.1"][..], &["h2"]] {
+        let origin = Origin::speaking(&["a.test", "redact.test", "warn.test"], versions).await;
+        let dlp = |name: &str| route(&origin, &format!("{name}.test"), json!({ "methods": ["POST"], "dlp": name }));
+        let a = route(&origin, "a.test", json!({ "methods": ["POST"] }));
+        let mut gate = start(&origin, json!([a, dlp("redact"), dlp("warn")])).await;
+        for host in ["a.test", "redact.test", "warn.test"] {
+            for (what, headers, body) in found_at_the_end() {
+                for way in ["HTTP/1", "HTTP/2", "HTTP/2, the end in a frame of its own"] {
+                    let length = body.len().to_string();
+                    let headers = [&headers[..], &[("content-length", &*length)]].concat();
+                    let line = format!("POST {host} /x");
+                    let mut request = if way == "HTTP/1" { ask(&line, &headers) } else { ask_two(&line, &headers) };
+                    *request.body_mut() = full(body.clone());
+                    if way.contains("of its own") {
+                        let (send, receive) = tokio::sync::mpsc::channel(1);
+                        *request.body_mut() = frames(receive);
+                        let body = Bytes::from(body.clone());
+                        tokio::spawn(async move { send.send(Frame::data(body)).await });
+                    }
+                    let response = match way {
+                        "HTTP/1" => gate.https(host).await.send_request(request).await,
+                        _ => two(&gate, host).await.send_request(request).await,
+                    };
+                    let (audit, alarms) = trail(&mut gate).await;
+                    let case = format!("{versions:?} {host} {what} {way}: {audit:?}");
+                    let response = response.expect(&case);
+                    match host {
+                        "warn.test" => {
+                            assert_eq!(
+                                (response.status(), told(response).await["length"].as_u64()),
+                                (StatusCode::OK, Some(body.len() as u64)),
+                                "{case}"
+                            );
+                            assert_eq!((audit.verdict, alarms[0].done), (Outcome::Allow, Done::Passed), "{case}");
+                        }
+                        _ => {
+                            assert_eq!(mark(&response), "denied; reason=dlp", "{case}");
+                            assert_eq!((audit.verdict, alarms[0].done), (Outcome::Deny, Done::Blocked), "{case}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// An upstream that never answers, and what it was told on each connection.
+async fn listener() -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let listener = listen().await;
+    let address = listener.local_addr().unwrap();
+    let (send, receive) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut told = Vec::new();
+            let _ = stream.read_to_end(&mut told).await;
+            let _ = send.send(String::from_utf8_lossy(&told).into_owned());
+        }
+    });
+    (address, receive)
+}
+
+#[tokio::test]
+async fn no_upstream_gets_the_whole_of_a_body_that_is_denied_at_its_end() {
+    let (address, mut heard) = listener().await;
+    let origin = Origin::start(&[]).await;
+    let plain = json!({
+        "host": "plain.test", "port": 80, "private": true, "connect_to": address.to_string(), "methods": ["POST"],
+    });
+    let mut gate = start(&origin, json!([plain])).await;
+    for (what, headers, body) in found_at_the_end() {
+        // In one piece, and with the last byte by itself.
+        for cut in [0, body.len() - 1] {
+            let (send, receive) = tokio::sync::mpsc::channel(2);
+            for part in [&body[..cut], &body[cut..]] {
+                send.send(Frame::data(Bytes::copy_from_slice(part))).await.unwrap();
+            }
+            let length = body.len().to_string();
+            let headers = [&headers[..], &[("content-length", &*length)]].concat();
+            let mut request = ask("POST plain.test /x", &headers);
+            *request.body_mut() = frames(receive);
+            let mut sender = converse(gate.connect("plain.test:80").await).await;
+            let response = within("an answer", sender.send_request(request)).await.unwrap();
+            assert_eq!(mark(&response), "denied; reason=dlp", "{what} {cut}");
+            trail(&mut gate).await;
+            // It may not have heard even the head.
+            let heard = within("what the upstream was told", heard.recv()).await.unwrap();
+            let body_heard = heard.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
+            assert!(body_heard < body.len(), "{what} {cut}: {heard}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_finding_at_the_end_of_a_websockets_message_stops_it() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate = start(&origin, routes(&origin)).await;
+    let text = hex(KEY);
+    let (one, two) = text.as_bytes().split_at(text.len() / 2);
+    let masked = testing::websocket::masked;
+    for (frames, whole) in [
+        (vec![masked(0x81, text.as_bytes())], 0x81),
+        (vec![masked(0x82, text.as_bytes())], 0x82),
+        (vec![masked(0x01, one), masked(0x80, two)], 0x80),
+        (vec![masked(0x01, one), masked(0x00, two), masked(0x80, b"")], 0x80),
+        (vec![masked(0x01, one), masked(0x89, b"ping"), masked(0x80, two)], 0x80),
+        (vec![masked(0x89, text.as_bytes())], 0x89),
+    ] {
+        let mut sender = gate.https("a.test").await;
+        let response = sender.send_request(ask("GET a.test /ws", &testing::websocket::UPGRADE)).await.unwrap();
+        let mut stream = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+        testing::websocket::receive(&mut stream).await.unwrap();
+        for frame in frames {
+            let _ = stream.write_all(&frame).await;
+        }
+        let _ = stream.flush().await;
+        // The origin repeats each frame that it gets.
+        loop {
+            match within("a frame", testing::websocket::receive(&mut stream)).await {
+                Ok((0x88, payload)) => break assert_eq!(payload[..2], 1008u16.to_be_bytes()),
+                Ok((first, _)) => assert_ne!(first, whole, "the last frame passed"),
+                Err(_) => break,
+            }
+        }
+        let (audit, alarms) = trail(&mut gate).await;
+        assert_eq!((audit.verdict, alarms[0].done), (Outcome::Deny, Done::Blocked), "{whole:x}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Pages that hide instructions to the agent: told where a route says no more, refused where it says so.
 
+use super::http2::{ask_two, two};
 use super::*;
 use testing::answers::ARTICLE;
 use wire::{Alarm, Done};
@@ -110,4 +111,24 @@ async fn events_pass_as_they_come() {
     origin.more.notify_one();
     assert_eq!(body.collect().await.unwrap().to_bytes(), "data: last\n\n");
     assert_eq!(gate.audit().await.verdict, Outcome::Allow);
+}
+
+#[tokio::test]
+async fn an_answer_of_known_length_is_never_whole_where_its_end_is_refused() {
+    for versions in [&["http/1.1"][..], &["h2"]] {
+        let origin = Origin::speaking(&["a.test"], versions).await;
+        let block = json!({ "inspect_responses": "block" });
+        let mut gate = Gate::start(&origin, json!([route(&origin, "a.test", block)])).await;
+        for version in ["HTTP/1", "HTTP/2"] {
+            let response = match version {
+                "HTTP/1" => gate.https("a.test").await.send_request(ask("GET a.test /page?last", &[])).await,
+                _ => two(&gate, "a.test").await.send_request(ask_two("GET a.test /page?last", &[])).await,
+            };
+            let response = response.unwrap();
+            assert!(response.headers().contains_key("content-length"), "{versions:?} {version}");
+            assert!(response.into_body().collect().await.is_err(), "{versions:?} {version}");
+            assert_eq!(alarm(&mut gate).await.1, Done::Blocked, "{versions:?} {version}");
+            assert_eq!(gate.audit().await.verdict, Outcome::Deny, "{versions:?} {version}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use super::*;
 use hyper::client::conn::http2::SendRequest as Two;
 
 /// HTTP/2 over TLS to `name:443`.
-async fn two(gate: &Gate, name: &str) -> Two<Payload> {
+pub async fn two(gate: &Gate, name: &str) -> Two<Payload> {
     let stream = agreed(gate, name, &["h2"]).await;
     let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
@@ -26,7 +26,7 @@ async fn agreed(gate: &Gate, name: &str, versions: &[&str]) -> tokio_rustls::cli
 }
 
 /// As [`ask`], for HTTP/2.
-fn ask_two(line: &str, headers: &[(&str, &str)]) -> Request<Payload> {
+pub fn ask_two(line: &str, headers: &[(&str, &str)]) -> Request<Payload> {
     let [method, host, path] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
     let mut request = Request::builder().method(method).uri(format!("https://{host}{path}"));
     for (name, value) in headers {

@@ -109,6 +109,8 @@ pub struct Scan {
     /// `None`: nothing is held back, and nothing overwritten.
     hold_back: Option<HoldBack>,
     scanner: TextScanner,
+    /// The message under way, scanned by itself as well, for what only its end makes a finding.
+    message: Option<Box<Scan>>,
     /// For a body that says that it is compressed: its decoder, and the scanner of what that makes.
     compressed: Option<(Decoder, TextScanner)>,
     matches: Matches,
@@ -136,6 +138,7 @@ impl Scan {
             orders,
             hold_back,
             scanner: TextScanner::new(origin, 0, String::new()),
+            message: None,
             compressed: None,
             matches: Matches::new(),
             budget: UnpackBudget::default(),
@@ -213,6 +216,36 @@ impl Scan {
         let context = &mut self.knowledge.context(self.orders, &mut self.matches, &mut self.budget);
         self.scanner.push(context, text);
         self.judge()
+    }
+
+    /// Scans more of a message, one of several that are only looked at: what stands in pieces in many of them is found, too.
+    pub fn look_at_message(&mut self, text: &[u8]) -> Result<(), Stop> {
+        self.look(text)?;
+        let message = self.message.take();
+        let message = message.unwrap_or_else(|| Box::new(Scan::looking(&self.knowledge, self.orders)));
+        self.in_message(message, |message| message.look(text))
+    }
+
+    /// The message has ended.
+    pub fn end_message(&mut self) -> Result<(), Stop> {
+        let Some(message) = self.message.take() else { return Ok(()) };
+        let ended = self.in_message(message, |message| message.finish(&mut Vec::new()));
+        self.message = None;
+        ended
+    }
+
+    /// Notes of the message are notes of the whole text, each subject once.
+    fn in_message(
+        &mut self,
+        mut message: Box<Scan>,
+        scan: impl FnOnce(&mut Scan) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        message.noted = std::mem::take(&mut self.noted);
+        let ended = scan(&mut message);
+        self.noted = std::mem::take(&mut message.noted);
+        self.notes.append(&mut message.notes);
+        self.message = Some(message);
+        ended
     }
 
     pub fn has_notes(&self) -> bool {

@@ -24,6 +24,8 @@ pub struct AnswerFilter {
     watch: Option<InstructionWatch>,
     /// Pushed, but not filtered yet.
     input: Bytes,
+    /// Filtered, but kept while the end of a body of known length is still to be read: a finding there denies the answer.
+    pub last: Bytes,
     /// The credential was found.
     is_credential_found: bool,
     /// The finding of the credential was handed out; that happens once.
@@ -78,7 +80,12 @@ impl AnswerFilter {
 
     /// Does the filter hold nothing back, now or later?
     pub fn is_transparent(&self) -> bool {
-        self.mask.is_none() && self.input.is_empty()
+        self.mask.is_none() && self.is_drained() && self.last.is_empty()
+    }
+
+    /// Was all that was pushed pulled?
+    pub fn is_drained(&self) -> bool {
+        self.input.is_empty()
     }
 
     /// What was pushed before must have been pulled to its end.

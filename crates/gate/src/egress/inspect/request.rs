@@ -53,6 +53,11 @@ impl RequestInspector {
         self.leaks.as_mut().map_or(Ok(()), |leaks| leaks.watch(bytes))
     }
 
+    /// The WebSocket's message is complete, and waits for this verdict.
+    pub fn end_message(&mut self) -> Result<(), Denial> {
+        self.leaks.as_mut().map_or(Ok(()), |leaks| leaks.end_message())
+    }
+
     pub fn trailers(&mut self, trailers: &HeaderMap) -> Result<(), Denial> {
         self.leaks.as_mut().map_or(Ok(()), |leaks| leaks.trailers(trailers))
     }

@@ -5,7 +5,7 @@ use crate::audit::record::AuditRecord;
 use crate::egress::inflight::InFlight;
 use crate::egress::inspect::answer::AnswerFilter;
 use crate::egress::upstream::pool::PoolPermit;
-use crate::egress::upstream::upload::BodyError;
+use crate::egress::upstream::upload::{BodyError, BodyProgress, join};
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use std::pin::Pin;
@@ -77,11 +77,26 @@ impl Body {
                     }
                     end => {
                         *ended = true;
-                        passed = filter.finish();
+                        passed = filter.finish().map(|rest| join(std::mem::take(&mut filter.last), rest));
                         *trailers = end.and_then(Result::err).and_then(|frame| frame.into_trailers().ok());
                         if let Some(trailers) = trailers {
                             filter.trailers(trailers);
                         }
+                    }
+                }
+            } else if filter.is_drained() && !*ended {
+                // hyper asks for nothing behind the last byte where it knows the length.
+                match BodyProgress::of(incoming) {
+                    BodyProgress::Open => {}
+                    BodyProgress::LengthReached => {
+                        passed = passed.map(|bytes| {
+                            filter.last = join(std::mem::take(&mut filter.last), bytes);
+                            Bytes::new()
+                        });
+                    }
+                    BodyProgress::Ended => {
+                        *ended = true;
+                        passed = passed.and_then(|bytes| Ok(join(bytes, filter.finish()?)));
                     }
                 }
             }

@@ -103,8 +103,9 @@ fn inspect(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read, count: &mu
             bytes => drop(inspector.push(Bytes::copy_from_slice(bytes))?),
         }
     }
-    if control.is_none() {
-        inspector.finish()?;
+    match control {
+        Some(_) => inspector.end_message()?,
+        None => drop(inspector.finish()?),
     }
     Ok(())
 }

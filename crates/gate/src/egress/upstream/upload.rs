@@ -1,6 +1,7 @@
 //! The body of a request on its way to the upstream, passed frame by frame, inspected and counted. Never collected.
 //!
-//! What may not leave ends the body with an error, and the request with it.
+//! What may not leave ends the body with an error, and the request with it. The last bytes wait for the verdict on the whole
+//! body: a sender that knows the length asks for nothing behind them.
 
 use crate::egress::http1::ledger::FramingError;
 use crate::egress::inspect::headers;
@@ -20,6 +21,8 @@ pub struct Upload {
     incoming: Option<Incoming>,
     inspector: RequestInspector,
     denial: UploadDenial,
+    /// The last bytes, while the end of a body of known length is still to be read.
+    last: Bytes,
     /// Sent after what the inspector had kept.
     trailers: Option<HeaderMap>,
     sent: Arc<AtomicU64>,
@@ -54,8 +57,8 @@ impl Upload {
         sent: Arc<AtomicU64>,
         own_headers: Arc<[HeaderName]>,
     ) -> Box<Upload> {
-        let (denial, trailers) = Default::default();
-        Box::new(Upload { incoming, inspector, denial, trailers, sent, own_headers })
+        let (denial, last, trailers) = Default::default();
+        Box::new(Upload { incoming, inspector, denial, last, trailers, sent, own_headers })
     }
 
     /// For a request without a body.
@@ -73,7 +76,18 @@ impl Upload {
         match frame.map(Frame::into_data) {
             Some(Ok(data)) => {
                 self.sent.fetch_add(data.len() as u64, Relaxed);
-                self.inspector.push(data)
+                let bytes = join(std::mem::take(&mut self.last), self.inspector.push(data)?);
+                match self.incoming.as_ref().map_or(BodyProgress::Ended, BodyProgress::of) {
+                    BodyProgress::Open => Ok(bytes),
+                    BodyProgress::LengthReached => {
+                        self.last = bytes;
+                        Ok(Bytes::new())
+                    }
+                    BodyProgress::Ended => {
+                        self.incoming = None;
+                        Ok(join(bytes, self.inspector.finish()?))
+                    }
+                }
             }
             end => {
                 self.incoming = None;
@@ -82,9 +96,39 @@ impl Upload {
                     self.inspector.trailers(&trailers)?;
                     self.trailers = Some(trailers);
                 }
-                self.inspector.finish()
+                Ok(join(std::mem::take(&mut self.last), self.inspector.finish()?))
             }
         }
+    }
+}
+
+/// How far a body was read, after one of its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyProgress {
+    /// More bytes may follow.
+    Open,
+    /// All bytes of the known length were read, but not the end: HTTP/2 may send it, or trailers, in a frame of its own.
+    LengthReached,
+    /// Nothing follows.
+    Ended,
+}
+
+impl BodyProgress {
+    pub fn of(incoming: &Incoming) -> BodyProgress {
+        match incoming.size_hint().exact() {
+            _ if incoming.is_end_stream() => BodyProgress::Ended,
+            Some(0) => BodyProgress::LengthReached,
+            Some(_) | None => BodyProgress::Open,
+        }
+    }
+}
+
+/// Both, one after the other; copies only where neither is empty.
+pub fn join(first: Bytes, second: Bytes) -> Bytes {
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second,
+        (_, true) => first,
+        (false, false) => [first, second].concat().into(),
     }
 }
 

@@ -165,6 +165,13 @@ impl Inspectors {
                 Part::Message => self.messages.watch(bytes)?,
                 Part::Control => self.control.watch(bytes)?,
             }
+            if frames.is_between() {
+                match frames.is_control() {
+                    true => self.control.end_message()?,
+                    false if frames.is_final() => self.messages.end_message()?,
+                    false => {}
+                }
+            }
             rest = behind;
         }
         Ok(())

@@ -71,7 +71,14 @@ impl BodyScan {
     /// Scans a part of a WebSocket's messages, of which nothing is held back.
     pub fn watch(&mut self, bytes: &[u8]) -> Result<(), Denial> {
         let scan = self.scan.get_or_insert_with(|| Box::new(Scan::looking(&self.knowledge, self.orders)));
-        let ended = scan.look(bytes);
+        let ended = scan.look_at_message(bytes);
+        report(&self.alarms, scan, ended, "a message")
+    }
+
+    /// Scans the end of a message. What goes on in the next one is still found.
+    pub fn end_message(&mut self) -> Result<(), Denial> {
+        let Some(scan) = &mut self.scan else { return Ok(()) };
+        let ended = scan.end_message();
         report(&self.alarms, scan, ended, "a message")
     }
 }
