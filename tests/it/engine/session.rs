@@ -147,7 +147,10 @@ pub fn detached_again_and_again(rig: fn(&Value) -> Rig, keys: &str) {
         rig.run(&["cleanup", "--yes"], "").code(0).says("nothing to remove");
         for turn in ["first", "second", "third"] {
             let mut going = on_terminal(&["attach", &identity]);
-            going.until("\u{1b}[?2004h");
+            // podman's client sets the size before it takes output, so that the modes may come too early for it.
+            if keys != "ctrl-]" {
+                going.until("\u{1b}[?2004h");
+            }
             going.say(&format!("{turn} {round}\n"));
             going.until(&format!("got {turn} {round}\r\n"));
             detach(going);
