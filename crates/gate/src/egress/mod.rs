@@ -7,6 +7,7 @@ mod delegate;
 pub mod http1;
 pub mod inflight;
 pub mod inspect;
+mod last_bytes;
 pub mod limits;
 pub mod live;
 pub mod passthrough;

@@ -4,6 +4,7 @@
 use crate::audit::record::AuditRecord;
 use crate::egress::inspect::headers::encodings;
 use crate::egress::inspect::watch::{InstructionWatch, UNREADABLE, refusal};
+use crate::egress::last_bytes::{BodyProgress, LastBytes};
 use crate::egress::limits::DECODE_BYTES;
 use crate::egress::live::allowed::AllowedRequest;
 use hyper::body::Bytes;
@@ -24,8 +25,8 @@ pub struct AnswerFilter {
     watch: Option<InstructionWatch>,
     /// Pushed, but not filtered yet.
     input: Bytes,
-    /// Filtered, but kept while the end of a body of known length is still to be read: a finding there denies the answer.
-    pub last: Bytes,
+    /// Filtered: a finding at the end, which is still to be read, denies the answer.
+    last: LastBytes,
     /// The credential was found.
     is_credential_found: bool,
     /// The finding of the credential was handed out; that happens once.
@@ -117,8 +118,20 @@ impl AnswerFilter {
         Ok(Bytes::new())
     }
 
+    /// What may pass now of the last that was pulled of a frame.
+    pub fn pass(&mut self, pulled: Bytes, progress: BodyProgress) -> Result<Bytes, String> {
+        let mut last = std::mem::take(&mut self.last);
+        let passed = last.pass(pulled, progress, || self.finish_filters());
+        self.last = last;
+        passed
+    }
+
     /// The body is complete: returns what was held back.
     pub fn finish(&mut self) -> Result<Bytes, String> {
+        self.finish_filters().map(|rest| self.last.followed_by(rest))
+    }
+
+    fn finish_filters(&mut self) -> Result<Bytes, String> {
         let mut rest = Vec::new();
         if let Some(decoder) = &mut self.decoder {
             decoder.finish(&mut rest).map_err(|broken| broken.0)?;

@@ -4,8 +4,9 @@
 use crate::audit::record::AuditRecord;
 use crate::egress::inflight::InFlight;
 use crate::egress::inspect::answer::AnswerFilter;
+use crate::egress::last_bytes::BodyProgress;
 use crate::egress::upstream::pool::PoolPermit;
-use crate::egress::upstream::upload::{BodyError, BodyProgress, join};
+use crate::egress::upstream::upload::BodyError;
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use std::pin::Pin;
@@ -77,7 +78,7 @@ impl Body {
                     }
                     end => {
                         *ended = true;
-                        passed = filter.finish().map(|rest| join(std::mem::take(&mut filter.last), rest));
+                        passed = filter.finish();
                         *trailers = end.and_then(Result::err).and_then(|frame| frame.into_trailers().ok());
                         if let Some(trailers) = trailers {
                             filter.trailers(trailers);
@@ -86,19 +87,9 @@ impl Body {
                 }
             } else if filter.is_drained() && !*ended {
                 // hyper asks for nothing behind the last byte where it knows the length.
-                match BodyProgress::of(incoming) {
-                    BodyProgress::Open => {}
-                    BodyProgress::LengthReached => {
-                        passed = passed.map(|bytes| {
-                            filter.last = join(std::mem::take(&mut filter.last), bytes);
-                            Bytes::new()
-                        });
-                    }
-                    BodyProgress::Ended => {
-                        *ended = true;
-                        passed = passed.and_then(|bytes| Ok(join(bytes, filter.finish()?)));
-                    }
-                }
+                let progress = BodyProgress::of(incoming);
+                *ended = progress == BodyProgress::Ended;
+                passed = passed.and_then(|bytes| filter.pass(bytes, progress));
             }
             filter.report(record);
             let bytes = passed.inspect_err(|why| {

@@ -1,11 +1,12 @@
 //! The body of a request on its way to the upstream, passed frame by frame, inspected and counted. Never collected.
 //!
 //! What may not leave ends the body with an error, and the request with it. The last bytes wait for the verdict on the whole
-//! body: a sender that knows the length asks for nothing behind them.
+//! body.
 
 use crate::egress::http1::ledger::FramingError;
 use crate::egress::inspect::headers;
 use crate::egress::inspect::request::RequestInspector;
+use crate::egress::last_bytes::{BodyProgress, LastBytes};
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::HeaderName;
@@ -21,8 +22,7 @@ pub struct Upload {
     incoming: Option<Incoming>,
     inspector: RequestInspector,
     denial: UploadDenial,
-    /// The last bytes, while the end of a body of known length is still to be read.
-    last: Bytes,
+    last: LastBytes,
     /// Sent after what the inspector had kept.
     trailers: Option<HeaderMap>,
     sent: Arc<AtomicU64>,
@@ -76,18 +76,12 @@ impl Upload {
         match frame.map(Frame::into_data) {
             Some(Ok(data)) => {
                 self.sent.fetch_add(data.len() as u64, Relaxed);
-                let bytes = join(std::mem::take(&mut self.last), self.inspector.push(data)?);
-                match self.incoming.as_ref().map_or(BodyProgress::Ended, BodyProgress::of) {
-                    BodyProgress::Open => Ok(bytes),
-                    BodyProgress::LengthReached => {
-                        self.last = bytes;
-                        Ok(Bytes::new())
-                    }
-                    BodyProgress::Ended => {
-                        self.incoming = None;
-                        Ok(join(bytes, self.inspector.finish()?))
-                    }
+                let bytes = self.inspector.push(data)?;
+                let progress = self.incoming.as_ref().map_or(BodyProgress::Ended, BodyProgress::of);
+                if progress == BodyProgress::Ended {
+                    self.incoming = None;
                 }
+                self.last.pass(bytes, progress, || self.inspector.finish())
             }
             end => {
                 self.incoming = None;
@@ -96,39 +90,9 @@ impl Upload {
                     self.inspector.trailers(&trailers)?;
                     self.trailers = Some(trailers);
                 }
-                Ok(join(std::mem::take(&mut self.last), self.inspector.finish()?))
+                self.inspector.finish().map(|rest| self.last.followed_by(rest))
             }
         }
-    }
-}
-
-/// How far a body was read, after one of its frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyProgress {
-    /// More bytes may follow.
-    Open,
-    /// All bytes of the known length were read, but not the end: HTTP/2 may send it, or trailers, in a frame of its own.
-    LengthReached,
-    /// Nothing follows.
-    Ended,
-}
-
-impl BodyProgress {
-    pub fn of(incoming: &Incoming) -> BodyProgress {
-        match incoming.size_hint().exact() {
-            _ if incoming.is_end_stream() => BodyProgress::Ended,
-            Some(0) => BodyProgress::LengthReached,
-            Some(_) | None => BodyProgress::Open,
-        }
-    }
-}
-
-/// Both, one after the other; copies only where neither is empty.
-pub fn join(first: Bytes, second: Bytes) -> Bytes {
-    match (first.is_empty(), second.is_empty()) {
-        (true, _) => second,
-        (_, true) => first,
-        (false, false) => [first, second].concat().into(),
     }
 }
 
