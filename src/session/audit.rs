@@ -5,6 +5,7 @@ use crate::docker::Docker;
 use crate::plan::Plan;
 use crate::state::Folder;
 use crate::state::budget::{MAX_AUDIT_BYTES, MAX_AUDIT_LINE_BYTES, max_audit_bytes};
+use serde::Deserialize;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -157,25 +158,19 @@ fn last_since(trail: impl Read, first: &[u8], parsed: &Line) -> u64 {
     let (mut trail, first) = (BufReader::new(trail), first.trim_ascii_end());
     let (mut line, mut last, mut end) = (Vec::new(), None, None);
     while read_line(&mut trail, &mut line) {
-        let line = line.trim_ascii_end();
-        let Some((seq, time)) = number_and_time(line) else { continue };
-        last = if line == first { Some(seq) } else { last.map(|last: u64| last.max(seq)) };
-        end = Some((seq, time.to_owned()));
+        let Ok(LineHead { seq, time }) = serde_json::from_slice(&line) else { continue };
+        last = if line.trim_ascii_end() == first { Some(seq) } else { last.map(|last: u64| last.max(seq)) };
+        end = Some((seq, time));
     }
     let is_rotated = parsed.seq > 1;
     last.or(end.filter(|(_, time)| is_rotated && *time >= parsed.time).map(|(seq, _)| seq)).unwrap_or(0)
 }
 
-/// The first two fields of a line, as every gate writes them, without parsing the rest.
-fn number_and_time(line: &[u8]) -> Option<(u64, &str)> {
-    let head = std::str::from_utf8(line.get(..line.len().min(80))?).ok();
-    let head = match head {
-        Some(head) => head,
-        // Cut within a character, which comes after both fields.
-        None => std::str::from_utf8(line.get(..60)?).ok()?,
-    };
-    let (seq, rest) = head.strip_prefix("{\"seq\":")?.split_once(",\"time\":\"")?;
-    Some((seq.parse().ok()?, rest.split_once('"')?.0))
+/// What [`last_since`] needs of a [`Line`].
+#[derive(Deserialize)]
+struct LineHead {
+    seq: u64,
+    time: String,
 }
 
 #[cfg(test)]
