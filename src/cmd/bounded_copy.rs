@@ -36,12 +36,17 @@ impl SizeConsent {
             return Err(UserError::new(format!("{} is larger than {}", self.what, render::size(MAX_COPY_BYTES)))
                 .hint("split it; an endless or sparse file counts as long as it reads"));
         }
-        while bytes > self.next_question {
-            if !self.is_given {
-                self.ask()?;
-            }
-            self.next_question = self.next_question.saturating_mul(2);
+        if bytes <= self.next_question {
+            return Ok(());
         }
+        // A size that is known from the start is one question, for the last doubling that it passes.
+        while bytes > self.next_question.saturating_mul(2) {
+            self.next_question *= 2;
+        }
+        if !self.is_given {
+            self.ask()?;
+        }
+        self.next_question = self.next_question.saturating_mul(2);
         Ok(())
     }
 
@@ -97,7 +102,7 @@ mod tests {
         let error = consent.require(MAX_COPY_BYTES + 1).unwrap_err();
         assert_eq!(error.to_string(), "`f` is larger than 64.0 GiB");
         // From a reader without an end, as from a sparse file: the count is of what was read.
-        consent.next_question = 0;
+        consent.next_question = 1;
         consent.is_given = false;
         let mut written = 0;
         let copied = consent.copy(io::repeat(0), |piece| {

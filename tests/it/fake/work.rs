@@ -604,10 +604,14 @@ fn a_file_goes_in_and_comes_out() {
     let hint = "hint: add `--yes` to copy it without the question\n";
     let said = format!("claude-bottle: {larger}, and there is no terminal to ask on\n{hint}");
     place.run(&["put", &id, "large"]).status(2).stderr(&said).test();
-    let mut terminal = place.run(&["put", &id, "large"]).on_terminal();
-    terminal.until(&format!("{larger}. Go on? [y/N] "));
-    terminal.types("n\n");
-    assert_eq!(terminal.end().0, 2);
+    // Where it is many times as large, the one question says so.
+    for (bytes, larger) in [((1 << 30) + 1, larger), (9 << 30, "`large` is larger than 8.0 GiB")] {
+        File::create(place.path("work/large")).unwrap().set_len(bytes).unwrap();
+        let mut terminal = place.run(&["put", &id, "large"]).on_terminal();
+        terminal.until(&format!("{larger}. Go on? [y/N] "));
+        terminal.types("n\n");
+        assert_eq!(terminal.end().0, 2);
+    }
     assert!(!place.calls().iter().flatten().any(|word| word == "put"), "nothing was sent");
     fs::remove_file(place.path("work/large")).unwrap();
     let said = "claude-bottle: cannot read `none`: No such file or directory (os error 2)\n";
