@@ -7,7 +7,7 @@ use crate::plan::{PROXY_VARIABLE, Plan, Source};
 use policy::matchable::{self, SecretClass};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -191,8 +191,20 @@ impl TokenCommand {
         }
         let mut child =
             sys::child::spawn_in_new_session(&mut command).map_err(|e| command_error(program, &e.to_string()))?;
-        let (stdout, stderr) = (DrainedPipe::new(child.stdout.take()), DrainedPipe::new(child.stderr.take()));
-        Ok(TokenCommand { program: program.to_owned(), child, status: None, began: Instant::now(), stdout, stderr })
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut command = TokenCommand {
+            program: program.to_owned(),
+            child,
+            status: None,
+            began: Instant::now(),
+            stdout: DrainedPipe::default(),
+            stderr: DrainedPipe::default(),
+        };
+        // Where one fails, `command` is dropped, which kills the child.
+        let no_thread = |error: io::Error| command_error(program, &error.to_string());
+        command.stdout = DrainedPipe::new(stdout).map_err(no_thread)?;
+        command.stderr = DrainedPipe::new(stderr).map_err(no_thread)?;
+        Ok(command)
     }
 
     /// The token that it printed, to be sent to the gate; `None` while it runs.
@@ -237,24 +249,25 @@ impl Drop for TokenCommand {
     }
 }
 
-/// One stream of a child, collected by a thread.
+/// One stream of a child, collected by a thread. The default is a stream that has ended.
+#[derive(Default)]
 struct DrainedPipe {
     arriving: Option<Receiver<Vec<u8>>>,
     bytes: Vec<u8>,
 }
 
 impl DrainedPipe {
-    fn new(pipe: Option<impl Read + Send + 'static>) -> DrainedPipe {
+    fn new(pipe: Option<impl Read + Send + 'static>) -> io::Result<DrainedPipe> {
         let (tell, arriving) = channel();
-        std::thread::spawn(move || {
+        sys::thread::spawn(move || {
             let mut bytes = Vec::new();
             if let Some(mut pipe) = pipe {
                 let _ = pipe.by_ref().take(TokenCommand::MAX_OUTPUT_BYTES).read_to_end(&mut bytes);
-                let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+                let _ = io::copy(&mut pipe, &mut io::sink());
             }
             let _ = tell.send(bytes);
-        });
-        DrainedPipe { arriving: Some(arriving), bytes: Vec::new() }
+        })?;
+        Ok(DrainedPipe { arriving: Some(arriving), bytes: Vec::new() })
     }
 
     /// Has the stream ended? Then `bytes` is what came.

@@ -160,7 +160,7 @@ impl<'a> Session<'a> {
         timings::phase("prepare");
         for step in self.plan.up() {
             match step.kind {
-                StepKind::StartGate => self.follow_gate(self.docker.stream_with_input(&step.args)?),
+                StepKind::StartGate => self.follow_gate(self.docker.stream_with_input(&step.args)?)?,
                 StepKind::FillHome => fill::fill(self.docker, &step.args, self.home_content()?, signals)?,
                 StepKind::StartAgent => {}
                 _ => self.create(&step)?,
@@ -212,7 +212,7 @@ impl<'a> Session<'a> {
     /// The engine's program cannot be run; the disk's.
     pub fn attach(mut self, signals: Signals) -> Result<Exit> {
         self.folder.set_mark(&Mark::Live)?;
-        self.follow_gate(self.docker.stream(&self.plan.follow_gate())?);
+        self.follow_gate(self.docker.stream(&self.plan.follow_gate())?)?;
         if let Some(gate) = &mut self.gate {
             gate.set_ready();
         }
@@ -229,7 +229,7 @@ impl<'a> Session<'a> {
         let mut stdin = gate.take_stdin().context("the gate's stdin is gone")?;
         let text = serde_json::to_vec(&self.plan.document(values))?;
         // A gate that has ended says why itself; a broken pipe here adds nothing.
-        std::thread::spawn(move || drop(stdin.write_all(&text)));
+        sys::thread::spawn(move || drop(stdin.write_all(&text)))?;
         Ok(())
     }
 

@@ -74,7 +74,7 @@ impl<'a> HomeReader<'a> {
     pub fn stream(&self, words: &[&str], stdin: Vec<u8>) -> Result<Stream> {
         let mut stream = self.docker.stream_with_input(&self.plan.reader(&self.image, words))?;
         let mut pipe = stream.child.stdin.take().context("no stdin")?;
-        std::thread::spawn(move || drop(pipe.write_all(&stdin)));
+        sys::thread::spawn(move || drop(pipe.write_all(&stdin)))?;
         Ok(stream)
     }
 

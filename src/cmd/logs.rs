@@ -59,7 +59,7 @@ fn show_engine_log(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> 
     let have = trail.lines_read();
     let (send, news) = channel();
     if let Some(stdout) = stream.child.stdout.take() {
-        std::thread::spawn(move || {
+        sys::thread::spawn(move || {
             audit::for_each_line(
                 stdout,
                 || have,
@@ -69,7 +69,7 @@ fn show_engine_log(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> 
                     }
                 },
             );
-        });
+        })?;
     }
     loop {
         let read = match news.recv_timeout(POLL_INTERVAL) {

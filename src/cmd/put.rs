@@ -33,7 +33,7 @@ pub fn run(asked: &PutArgs) -> Result<Exit> {
     };
     let mut stream = bottle.docker.stream_with_input(&bottle.exec_on_file("put", &path)?)?;
     let mut stdin = stream.child.stdin.take().context("no stdin")?;
-    let sent = std::thread::spawn(move || consent.copy(source, bounded_copy::into(&mut stdin)));
+    let sent = sys::thread::spawn(move || consent.copy(source, bounded_copy::into(&mut stdin)))?;
     let mut path_inside = String::new();
     stream.child.stdout.take().context("no stdout")?.take(1 << 16).read_to_string(&mut path_inside)?;
     let ended = stream.expect_success_inside();

@@ -4,7 +4,7 @@ use super::{errors, shown};
 use crate::exit::{EngineError, EngineErrorKind, UserError};
 use crate::facts::{Engine, Terminal};
 use crate::say;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -64,7 +64,8 @@ impl Docker {
         let mut call = self.capture(args, Stdio::piped())?;
         if let Some(mut stdin) = call.stream.child.stdin.take() {
             // A client that does not read its input fails, and says why itself.
-            std::thread::spawn(move || drop(stdin.write_all(&input)));
+            let writer = sys::thread::spawn(move || drop(stdin.write_all(&input)));
+            kill_without(&mut call.stream.child, writer)?;
         }
         Ok(call)
     }
@@ -97,7 +98,7 @@ impl Docker {
         }
         say::call(|| shown::line(&command));
         let mut child = command.spawn().map_err(|e| self.no_program(&e))?;
-        let stderr = child.stderr.take().map(drain);
+        let stderr = drain(&mut child, |child| child.stderr.take())?;
         Ok(Stream { child, stderr, _timed: None })
     }
 
@@ -113,7 +114,7 @@ impl Docker {
 
     fn capture(&self, args: &[String], stdin: Stdio) -> Result<Call, EngineError> {
         let mut stream = self.pipe(args, stdin)?;
-        let stdout = stream.child.stdout.take().map(drain);
+        let stdout = drain(&mut stream.child, |child| child.stdout.take())?;
         let words = args.iter().take_while(|arg| !arg.starts_with('-')).take(2).cloned().collect::<Vec<_>>().join(" ");
         let verb = format!("{} {words}", self.engine.program);
         Ok(Call { stream, stdout, verb, deadline: self.deadline })
@@ -123,7 +124,7 @@ impl Docker {
         let mut command = self.command(args);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (mut child, timed) = self.spawn(&mut command, args)?;
-        let stderr = child.stderr.take().map(drain);
+        let stderr = drain(&mut child, |child| child.stderr.take())?;
         Ok(Stream { child, stderr, _timed: Some(timed) })
     }
 
@@ -148,7 +149,7 @@ impl Docker {
         Ok((child, timed))
     }
 
-    fn no_program(&self, error: &std::io::Error) -> EngineError {
+    fn no_program(&self, error: &io::Error) -> EngineError {
         let program = &self.engine.program;
         let what = EngineError::new(format!("cannot run `{program}`: {error}"));
         match error.kind() {
@@ -209,7 +210,7 @@ impl Call {
         let (ended, end) = mpsc::channel::<()>();
         let watchdog = self.deadline.map(|deadline| {
             let pid = child.id();
-            std::thread::spawn(move || {
+            sys::thread::spawn(move || {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let is_late = end.recv_timeout(left) == Err(RecvTimeoutError::Timeout);
                 if is_late {
@@ -218,6 +219,7 @@ impl Call {
                 is_late
             })
         });
+        let watchdog = watchdog.map(|thread| kill_without(child, thread)).transpose()?;
         // Until the child is reaped, its number belongs to no other process that the watchdog could hit.
         sys::child::await_end(child.id());
         drop(ended);
@@ -272,7 +274,8 @@ impl Stream {
     /// Waits until it ends by itself, and kills it after `timeout`; gives what it wrote to stderr, trimmed.
     pub fn wait_or_kill(mut self, timeout: Duration) -> String {
         let (pid, (ended, end)) = (self.child.id(), mpsc::channel());
-        std::thread::spawn(move || {
+        // Without a thread that waits, the channel is closed, and the child is killed at once.
+        let _ = sys::thread::spawn(move || {
             sys::child::await_end(pid);
             let _ = ended.send(());
         });
@@ -283,12 +286,28 @@ impl Stream {
     }
 }
 
-fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
+/// Reads a pipe of the child on a thread.
+fn drain<P: Read + Send + 'static>(
+    child: &mut Child,
+    pipe: impl FnOnce(&mut Child) -> Option<P>,
+) -> Result<Option<JoinHandle<Vec<u8>>>, EngineError> {
+    let Some(mut pipe) = pipe(child) else { return Ok(None) };
+    let reader = sys::thread::spawn(move || {
         let mut bytes = Vec::new();
         let _ = pipe.by_ref().take(MAX_CAPTURED_BYTES).read_to_end(&mut bytes);
-        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        let _ = io::copy(&mut pipe, &mut io::sink());
         bytes
+    });
+    kill_without(child, reader).map(Some)
+}
+
+/// Kills the child where the thread that serves it could not be made: it would wait for that thread for ever.
+fn kill_without<T>(child: &mut Child, thread: io::Result<T>) -> Result<T, EngineError> {
+    thread.map_err(|error| {
+        let _ = child.kill();
+        let _ = child.wait();
+        EngineError::new(error.to_string())
+            .hint("this machine has too little memory, or runs too many processes: end some")
     })
 }
 

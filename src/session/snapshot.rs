@@ -33,7 +33,7 @@ pub fn begin(docker: &Docker, args: &Args, folder: &Folder) -> Result<Snapshot> 
     let mut stream = docker.stream(args)?;
     let stdout = stream.child.stdout.take().context("no stream")?;
     let into = fresh.clone();
-    let unpacking = std::thread::spawn(move || state::unpack(stdout, &into, budget::TRANSCRIPT).map(drop));
+    let unpacking = sys::thread::spawn(move || state::unpack(stdout, &into, budget::TRANSCRIPT).map(drop))?;
     Ok(Snapshot { stream, unpacking, fresh, transcript })
 }
 

@@ -166,11 +166,11 @@ struct Watch {
 
 impl Session<'_> {
     /// Reads the gate's lines: all of them go into the audit trail, and those that matter here to the main thread.
-    pub(super) fn follow_gate(&mut self, mut stream: Stream) {
+    pub(super) fn follow_gate(&mut self, mut stream: Stream) -> Result<()> {
         let (sender, events) = channel();
         let stdout = stream.child.stdout.take();
         let (tell, audit) = (sender.clone(), self.folder.audit());
-        std::thread::spawn(move || {
+        sys::thread::spawn(move || {
             if let Some(stdout) = stdout {
                 audit::follow(stdout, &audit, |event| {
                     let _ = match event {
@@ -183,8 +183,9 @@ impl Session<'_> {
                 });
             }
             let _ = tell.send(SessionEvent::GateEnded);
-        });
+        })?;
         self.gate = Some(GateClient { stream: Some(stream), ready: false, work: None, sender, events });
+        Ok(())
     }
 
     /// Runs the terminal's child by these arguments until it ends. Signals and the gate's death make it end. Gives the
@@ -196,16 +197,21 @@ impl Session<'_> {
         let restore = tty::save();
         let (_stops, _listening) = (signals::catch_stop_signals(), signals::PromptReader::begin());
         let gate = self.gate.as_ref().context("the gate was not started")?;
-        let client = self.docker.attach_agent(args, self.plan.terminal)?;
+        let sender = gate.sender.clone();
+        sys::thread::spawn(move || forward_signals(&signals, &sender))?;
+        let mut client = self.docker.attach_agent(args, self.plan.terminal)?;
         timings::phase("run");
         let _held_messages = (self.plan.terminal == Terminal::Tty).then(say::hold_messages).flatten();
         let (sender, pid) = (gate.sender.clone(), client.child.id());
-        std::thread::spawn(move || {
+        let waiter = sys::thread::spawn(move || {
             sys::child::await_end(pid);
             let _ = sender.send(SessionEvent::ClientEnded);
         });
-        let sender = gate.sender.clone();
-        std::thread::spawn(move || forward_signals(&signals, &sender));
+        if let Err(error) = waiter {
+            // The client would hold the terminal, or the pipes, for ever.
+            let _ = client.child.kill();
+            return Err(error.into());
+        }
 
         let (cause, stop) = (Cause::Ended, None);
         let mut watch = Watch { client, cause, stop, is_killed: false, restore, _held_messages };

@@ -117,11 +117,12 @@ async fn serve(shared: &Path, private: &Path, events: &Arc<Events>) -> Result<()
 /// Reads stdin to its end, on a thread of its own so that a signal ends the wait.
 async fn read_document() -> Result<Document, String> {
     let (sender, receiver) = oneshot::channel();
-    std::thread::spawn(move || {
+    let reader = sys::thread::spawn(move || {
         let mut text = Vec::new();
         let read = std::io::stdin().lock().take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut text);
         let _ = sender.send(read.map(|_| text));
     });
+    reader.map_err(|error| format!("cannot read the document: {error}"))?;
     let text = match receiver.await {
         Ok(Ok(text)) => text,
         Ok(Err(error)) => return Err(format!("cannot read the document: {error}")),

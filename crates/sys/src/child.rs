@@ -75,7 +75,7 @@ where
     let feed_error: Arc<OnceLock<io::Error>> = Arc::default();
     if let Some(mut stdin) = child.stdin.take() {
         let report = feed_error.clone();
-        std::thread::spawn(move || {
+        let feeder = crate::thread::spawn(move || {
             if let Err(error) = feed(&mut stdin)
                 && error.kind() != io::ErrorKind::BrokenPipe
             {
@@ -83,6 +83,11 @@ where
                 let _ = report.set(error);
             }
         });
+        if let Err(error) = feeder {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(error);
+        }
     }
     let output = child.wait_with_output()?;
     let feed_error = feed_error.get().map(|error| io::Error::new(error.kind(), error.to_string()));

@@ -4,7 +4,7 @@
 //! output and time. [`Git::new`] keeps the user's own configuration; [`Git::isolated`] uses only the repository's.
 #![allow(unsafe_code)]
 
-use crate::child;
+use crate::{child, thread};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,7 +12,6 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Longest time that [`Git::run`] waits for git.
@@ -204,10 +203,9 @@ impl Git {
     /// git cannot be started, or `out` cannot be written.
     pub fn copy_output(mut self, stdin: Vec<u8>, out: &mut impl Write) -> io::Result<ExitStatus> {
         let mut child = spawn(self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()))?;
-        write_input(child.stdin.take(), stdin);
-        let copied = match child.stdout.take() {
-            Some(mut stdout) => io::copy(&mut stdout, out).and_then(|_| out.flush()),
-            None => Ok(()),
+        let copied = match (write_input(child.stdin.take(), stdin), child.stdout.take()) {
+            (Ok(()), Some(mut stdout)) => io::copy(&mut stdout, out).and_then(|_| out.flush()),
+            (fed, _) => fed,
         };
         // git has no reader any more where copying failed, and ends.
         let status = child.wait()?;
@@ -217,10 +215,7 @@ impl Git {
     fn collect(mut self, stdin: Stdio, text: Vec<u8>) -> io::Result<GitOutput> {
         let stderr = if self.keeps_stderr { Stdio::piped() } else { Stdio::null() };
         let mut child = spawn(self.command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr))?;
-        write_input(child.stdin.take(), text);
-        let stdout = child.stdout.take().map(|stdout| read_all(stdout, self.max_output));
-        let stderr = child.stderr.take().map(|stderr| read_all(stderr, MAX_STDERR_BYTES));
-        let output = self.await_output(&child, stdout, stderr);
+        let output = write_input(child.stdin.take(), text).and_then(|()| self.await_output(&mut child));
         if output.is_err() {
             let _ = child.kill();
         }
@@ -230,12 +225,9 @@ impl Git {
     }
 
     /// Waits until both streams and the process have ended.
-    fn await_output(
-        &self,
-        child: &Child,
-        stdout: Option<Stream>,
-        stderr: Option<Stream>,
-    ) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    fn await_output(&self, child: &mut Child) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        let stdout = child.stdout.take().map(|stdout| read_all(stdout, self.max_output)).transpose()?;
+        let stderr = child.stderr.take().map(|stderr| read_all(stderr, MAX_STDERR_BYTES)).transpose()?;
         let deadline = Instant::now() + self.timeout;
         let stdout = stdout.map_or(Ok(Output::default()), |stream| receive(&stream, deadline)?)?;
         if stdout.is_cut {
@@ -247,7 +239,7 @@ impl Git {
         thread::spawn(move || {
             child::await_end(number);
             sender.send(())
-        });
+        })?;
         receive(&ended, deadline)?;
         Ok((stdout.bytes, stderr.bytes))
     }
@@ -266,7 +258,7 @@ type Stream = Receiver<io::Result<Output>>;
 
 /// Reads a stream on another thread: up to `limit` bytes are kept, and the rest is read and thrown away. It is not read
 /// on the caller's thread because a program that git started may keep the stream open for ever.
-fn read_all(mut stream: impl Read + Send + 'static, limit: u64) -> Stream {
+fn read_all(mut stream: impl Read + Send + 'static, limit: u64) -> io::Result<Stream> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -277,16 +269,17 @@ fn read_all(mut stream: impl Read + Send + 'static, limit: u64) -> Stream {
         }
         let _ = sender.send(read.map(|_| Output { bytes, is_cut }));
         let _ = io::copy(&mut stream, &mut io::sink());
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 /// Writes git's input on another thread: git may print before it has read everything. An input that git does not want is
 /// no error.
-fn write_input(pipe: Option<ChildStdin>, text: Vec<u8>) {
+fn write_input(pipe: Option<ChildStdin>, text: Vec<u8>) -> io::Result<()> {
     if let Some(mut pipe) = pipe {
-        thread::spawn(move || pipe.write_all(&text));
+        thread::spawn(move || pipe.write_all(&text))?;
     }
+    Ok(())
 }
 
 fn receive<T>(receiver: &Receiver<T>, deadline: Instant) -> io::Result<T> {

@@ -5,7 +5,6 @@
 pub mod child;
 pub mod clock;
 pub mod git;
-
 pub mod lock;
 pub mod machine;
 pub mod man;
@@ -13,5 +12,6 @@ pub mod net;
 pub mod pipe;
 pub mod random;
 pub mod signals;
+pub mod thread;
 pub mod timings;
 pub mod tty;

@@ -62,10 +62,11 @@ fn dispatch(paths: &WorkPaths, args: &[String]) -> Result<i32, Failure> {
     }
 }
 
-/// Runs `task` on another thread. `None` if it takes longer than `timeout`, or panics.
+/// Runs `task` on another thread. `None` if it takes longer than `timeout`, or panics, or
+/// there is no room for a thread.
 fn run_within<T: Send + 'static>(timeout: Duration, task: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, result) = std::sync::mpsc::channel();
-    std::thread::spawn(move || sender.send(task()));
+    sys::thread::spawn(move || sender.send(task())).ok()?;
     result.recv_timeout(timeout).ok()
 }
 
