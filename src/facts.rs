@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 pub struct Facts {
     pub identity: String,
+    /// The session's folder on this disk.
+    pub folder: PathBuf,
     /// The random id of this home, on the label of each object that is made on the engine.
     pub home_id: String,
     pub engine: Engine,
@@ -76,6 +78,8 @@ pub struct EngineFacts {
     pub arch: String,
     /// The name of a `runsc` runtime that gives containers access to host unix sockets; else why the agent gets none.
     pub gvisor: Result<String, String>,
+    /// Can it filter a container's system calls?
+    pub seccomp: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

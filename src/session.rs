@@ -71,6 +71,7 @@ impl<'a> Session<'a> {
         let lock = folder.lock()?.context("a new session's lock is held")?;
         folder.set_mark(&Mark::Live)?;
         folder.set_plan(&plan)?;
+        folder.set_profiles()?;
         Ok(Session::new(docker, folder, plan, lock))
     }
 
@@ -83,6 +84,7 @@ impl<'a> Session<'a> {
         let saved = folder.save()?;
         folder.set_mark(&Mark::Live)?;
         folder.set_plan(&plan)?;
+        folder.set_profiles()?;
         let mut session = Session::new(docker, folder, plan, lock);
         session.before = Before::Kept(saved);
         Ok(session)

@@ -37,7 +37,7 @@ impl<'a> HomeReader<'a> {
     /// A reader of the session's home; the gate's image, in which it runs, is built where it is missing. `None` where the
     /// home is not on its engine.
     pub fn open(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Option<HomeReader<'a>>> {
-        HomeReader::in_image(docker, plan, || images::gate_image(docker, home))
+        HomeReader::in_image(docker, home, plan, || images::gate_image(docker, home))
     }
 
     /// A reader as [`HomeReader::open`] makes it, without building an image.
@@ -45,17 +45,22 @@ impl<'a> HomeReader<'a> {
     /// # Errors
     /// `UserError` where the gate's image is missing.
     pub fn open_without_build(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Option<HomeReader<'a>>> {
-        HomeReader::in_image(docker, plan, || images::existing_gate_image(docker, home))
+        HomeReader::in_image(docker, home, plan, || images::existing_gate_image(docker, home))
     }
 
     fn in_image(
         docker: &'a Docker,
+        home: &Home,
         plan: &'a Plan,
         image: impl FnOnce() -> Result<String>,
     ) -> Result<Option<HomeReader<'a>>> {
         // Mounting a volume that is missing would make it.
         match docker.has_volume(&plan.volume())? {
-            true => Ok(Some(HomeReader { docker, plan, image: image()? })),
+            true => {
+                // The session may be older than the profiles, or than a change of them.
+                home.folder(&plan.identity).set_profiles()?;
+                Ok(Some(HomeReader { docker, plan, image: image()? }))
+            }
             false => Ok(None),
         }
     }

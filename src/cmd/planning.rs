@@ -64,6 +64,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
     let arch = seen.as_ref().map_or(std::env::consts::ARCH, |seen| &seen.arch);
     let roots = probe::roots()?;
     let mut facts = Facts {
+        folder: request.home.folder(&request.identity).path().to_owned(),
         identity: request.identity,
         home_id: request.home_id,
         engine: Engine { kind: seen.as_ref().map_or(request.engine.kind, |seen| seen.kind), ..request.engine },

@@ -41,6 +41,8 @@ enum EngineInfo {
         #[serde(default)]
         runtimes: Option<BTreeMap<String, DockerRuntime>>,
         #[serde(default)]
+        security_options: Option<Vec<String>>,
+        #[serde(default)]
         server_errors: Vec<String>,
     },
 }
@@ -56,6 +58,15 @@ struct DockerRuntime {
 struct PodmanHost {
     arch: String,
     oci_runtime: PodmanRuntime,
+    #[serde(default)]
+    security: PodmanSecurity,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodmanSecurity {
+    #[serde(default)]
+    seccomp_enabled: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,17 +93,19 @@ pub(super) fn facts(text: &str) -> Result<EngineFacts, EngineError> {
                 .kind(EngineErrorKind::Unreachable)
                 .hint("no engine answers: start one, or choose another with `DOCKER_HOST`"))
         }
-        EngineInfo::Docker { server_version, architecture, runtimes, .. } => Ok(EngineFacts {
+        EngineInfo::Docker { server_version, architecture, runtimes, security_options, .. } => Ok(EngineFacts {
             kind: EngineKind::Docker,
             version: server_version,
             arch: uname_machine(&architecture),
             gvisor: gvisor(&runtimes.unwrap_or_default()),
+            seccomp: security_options.unwrap_or_default().iter().any(|option| has_seccomp(option)),
         }),
         // podman names the runtime that it uses, and the arguments of none.
         EngineInfo::Podman { host, version } => Ok(EngineFacts {
             kind: EngineKind::Podman,
             version: version.version,
             arch: uname_machine(&host.arch),
+            seccomp: host.security.seccomp_enabled,
             gvisor: Err(format!("podman's is `{}`", host.oci_runtime.name)),
         }),
     }
@@ -124,6 +137,11 @@ impl EngineDetails {
             unlimited: limits.iter().filter(|(key, _)| info[key] == false).map(|(_, limit)| *limit).collect(),
         })
     }
+}
+
+/// Docker's notation of the option: `name=seccomp,profile=default`. A daemon whose own profile is off takes ours.
+fn has_seccomp(option: &str) -> bool {
+    option.split(',').any(|part| part == "name=seccomp")
 }
 
 /// Docker names an architecture as `uname -m` does, podman as Go does, and older engines as either.

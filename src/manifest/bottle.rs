@@ -4,7 +4,7 @@ use super::block::{Block, bad_name, error_at, is_name};
 use super::json::{Member, excerpt};
 use super::limits::{self, LimitsDraft};
 use super::route::{self, RouteDraft};
-use super::{EnvValue, GitUser, Image, OnHangup, env, git, keys, resolve_path};
+use super::{EnvValue, GitUser, Image, OnHangup, SeccompChoice, env, git, keys, resolve_path};
 use crate::exit::UserError;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,6 +21,7 @@ pub struct BottleDraft {
     pub supervise: Option<(u32, bool)>,
     pub limits: LimitsDraft,
     pub on_hangup: Option<OnHangup>,
+    pub seccomp: Option<SeccompChoice>,
     pub cwd_agents: Option<(u32, bool)>,
 }
 
@@ -54,6 +55,7 @@ pub fn read(file: &Path, member: &Member) -> Result<BottleDraft, UserError> {
         draft.limits = limits::read(&limits)?;
     }
     draft.on_hangup = block.choice("on_hangup", &[("stop", OnHangup::Stop), ("detach", OnHangup::Detach)])?;
+    draft.seccomp = block.choice("seccomp", &[("own", SeccompChoice::Own), ("engine", SeccompChoice::Engine)])?;
     draft.cwd_agents = block.boolean("cwd_agents")?;
     Ok(draft)
 }

@@ -130,6 +130,7 @@ impl Heir {
         mine.supervise = mine.supervise.or(parent.supervise);
         mine.limits = mine.limits.or(parent.limits);
         mine.on_hangup = mine.on_hangup.or(parent.on_hangup);
+        mine.seccomp = mine.seccomp.or(parent.seccomp);
         mine.cwd_agents = mine.cwd_agents.or(parent.cwd_agents);
     }
 }
@@ -156,6 +157,7 @@ fn complete(file: &Path, name: &str, heir: Heir) -> Result<CompleteBottle, UserE
         routes,
         limits: draft.limits.complete(),
         on_hangup: draft.on_hangup.unwrap_or_default(),
+        seccomp: draft.seccomp.unwrap_or_default(),
     };
     Ok(CompleteBottle {
         bottle,

@@ -23,7 +23,7 @@ pub const DIRECTORY_AGENT: Table =
 
 pub const BOTTLE: Table = Table {
     subject: "a bottle",
-    keys: &["extends", "image", "env", "egress", "git", "supervise", "limits", "on_hangup", "cwd_agents"],
+    keys: &["extends", "image", "env", "egress", "git", "supervise", "limits", "on_hangup", "seccomp", "cwd_agents"],
 };
 pub const IMAGE: Table = Table { subject: "`image`", keys: &["name", "dockerfile", "context"] };
 pub const EGRESS: Table = Table { subject: "`egress`", keys: &["routes"] };

@@ -20,7 +20,9 @@ mod source;
 mod types;
 
 pub use prompt::read_prompt;
-pub use types::{Agent, Bottle, Chosen, EnvValue, GitUser, Image, Limits, OnHangup, Prompt, Route, Scope, Token};
+pub use types::{
+    Agent, Bottle, Chosen, EnvValue, GitUser, Image, Limits, OnHangup, Prompt, Route, Scope, SeccompChoice, Token,
+};
 
 use crate::exit::UserError;
 use block::{Block, error_at, is_name, list_names};

@@ -69,6 +69,7 @@ pub struct Bottle {
     pub routes: Vec<Route>,
     pub limits: Limits,
     pub on_hangup: OnHangup,
+    pub seccomp: SeccompChoice,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +131,15 @@ pub enum OnHangup {
     Detach,
 }
 
+/// Whose filter of system calls the containers of a bottle get.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SeccompChoice {
+    #[default]
+    Own,
+    /// The engine's default.
+    Engine,
+}
+
 impl Bottle {
     /// The policy that the gate of this bottle enforces.
     pub fn policy(&self) -> policy::Policy {
@@ -164,6 +174,7 @@ impl Chosen {
                 routes: Vec::new(),
                 limits: LimitsDraft::default().complete(),
                 on_hangup: OnHangup::Stop,
+                seccomp: SeccompChoice::Own,
             },
         }
     }

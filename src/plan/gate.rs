@@ -1,6 +1,6 @@
 //! How the gate's container is made.
 
-use super::{Args, Plan, step::labels};
+use super::{Args, Plan, Profile, step::labels};
 use crate::facts::EngineKind;
 use wire::{GATE_UID, PRIVATE_DIR};
 
@@ -36,6 +36,7 @@ pub fn create(plan: &Plan) -> Args {
         ["--log-opt", "max-file=3"],
     ];
     args.extend(fixed.into_iter().flatten().map(str::to_owned));
+    args.extend(plan.seccomp_args(Profile::Service));
     args.push("--read-only".to_owned());
     args.extend(super::step::no_proxies());
     // The engine resolves the name only where it is mapped.

@@ -5,17 +5,19 @@
 mod agent;
 mod gate;
 mod images;
+mod seccomp;
 mod step;
 mod warn;
 
 pub use agent::check;
 pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain};
+pub use seccomp::{Profile, Seccomp};
 pub use step::{Args, HOME_LABEL, IDENTITY_LABEL, ROLE_LABEL, Step, StepKind, remove_container, remove_volume};
 pub use warn::warnings;
 
 use crate::exit::UserError;
 use crate::facts::{Engine, Facts, Proxy, Terminal, Workspace};
-use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Scope, Token};
+use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Scope, SeccompChoice, Token};
 use crate::spec::Spec;
 use policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,8 @@ pub struct Plan {
     #[serde(default)]
     pub on_hangup: OnHangup,
     pub limits: Limits,
+    #[serde(default)]
+    pub seccomp: Seccomp,
     pub images: Images,
     pub policy: Policy,
     pub go: Go,
@@ -50,6 +54,9 @@ pub struct Plan {
     /// What is copied into the workspace before the agent starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<Workspace>,
+    /// The folder of the session, where the profiles of system calls are. It is known when the plan is read.
+    #[serde(skip)]
+    pub profiles: PathBuf,
 }
 
 /// Where the agent is defined, and what of the host goes into its home.
@@ -131,12 +138,18 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
         detach_keys: facts.detach_keys.clone(),
         on_hangup: bottle.on_hangup,
         limits: bottle.limits.clone(),
+        seccomp: match (bottle.seccomp, facts.seen.as_ref().map(|seen| seen.seccomp)) {
+            (SeccompChoice::Own, Some(false)) => Seccomp::Missing,
+            (SeccompChoice::Own, _) => Seccomp::Own,
+            (SeccompChoice::Engine, _) => Seccomp::Engine,
+        },
         images: images::images(bottle, facts),
         policy: bottle.policy(),
         go,
         values,
         proxy: facts.network.proxy == Proxy::Upstream,
         workspace: facts.workspace.clone(),
+        profiles: facts.folder.clone(),
     })
 }
 

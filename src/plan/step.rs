@@ -1,6 +1,6 @@
 //! Up and down: the engine calls of a bottle's life, in order. The printed script and the driver run the same ones.
 
-use super::{Plan, Runtime, gate};
+use super::{Plan, Profile, Runtime, gate};
 use crate::facts::{EngineKind, Terminal};
 use crate::spec::Beginning;
 use policy::PROXY_VARIABLES;
@@ -175,6 +175,7 @@ impl Plan {
             ["--env", "HOME=/tmp"],
         ];
         args.extend(fixed.into_iter().flatten().map(str::to_owned));
+        args.extend(self.seccomp_args(Profile::Service));
         args.push("--read-only".to_owned());
         args.extend(no_proxies());
         args.extend([image.to_owned(), "init".to_owned()]);
@@ -236,6 +237,7 @@ impl Plan {
             ["--entrypoint", GATE_BINARY],
         ];
         args.extend(fixed.into_iter().flatten().map(str::to_owned));
+        args.extend(self.seccomp_args(Profile::Agent));
         args.extend(self.resolver().iter().map(|arg| (*arg).to_owned()));
         // A health check of the image would run beside the agent, and could reach nothing.
         args.push("--no-healthcheck".to_owned());

@@ -5,10 +5,11 @@
 
 use crate::exit::UserError;
 use crate::facts::Terminal;
-use crate::plan::{Args, Plan, Source, StepKind};
+use crate::plan::{Args, Plan, Profile, Seccomp, Source, StepKind};
 use crate::spec::Beginning;
 use crate::text::shell_quoted;
 use std::fmt::Write;
+use std::path::Path;
 
 /// # Errors
 /// `UserError` for a plan with asked values, which only a person can give.
@@ -56,6 +57,12 @@ pub fn sh(plan: &Plan) -> Result<String, UserError> {
         let _ = writeln!(text, "    [ -n \"${{{name}-}}\" ] || {{ echo 'set {name} first' >&2; return 2; }}");
     }
     text.push_str("    folder=$(mktemp -d) || return 125\n    code=125 began=\n");
+    if plan.seccomp == Seccomp::Own {
+        for profile in Profile::ALL {
+            let (words, file) = (shell_quoted(&profile.text()), profile.file_name());
+            let _ = writeln!(text, "    printf %s {words} >\"$folder\"/{file} || return 125");
+        }
+    }
     text.push_str(
         "    trap 'exit 129' HUP\n    trap 'exit 130' INT\n    trap 'exit 143' TERM\n    trap take_down EXIT\n",
     );
@@ -106,8 +113,14 @@ fn start_agent(plan: &Plan, call: &str) -> String {
 }
 
 fn call(engine: &str, args: &Args) -> String {
-    let args: Vec<String> = args.iter().map(|arg| shell_quoted(arg)).collect();
+    let args: Vec<String> = args.iter().map(|arg| profile(arg).unwrap_or_else(|| shell_quoted(arg))).collect();
     format!("{engine} {}", args.join(" "))
+}
+
+/// The argument that names a profile, where the script has written it itself.
+fn profile(arg: &str) -> Option<String> {
+    let name = Path::new(arg.strip_prefix("seccomp=")?).file_name()?.to_str()?;
+    Profile::ALL.iter().any(|p| p.file_name() == name).then(|| format!("seccomp=\"$folder\"/{name}"))
 }
 
 /// A shell pipeline that prints the value, and nothing else, in base64.

@@ -3,7 +3,7 @@
 use super::egress::egress;
 use crate::exit::UserError;
 use crate::facts::{EngineKind, Terminal, Workspace};
-use crate::plan::{Plan, Runtime, Source};
+use crate::plan::{Plan, Runtime, Seccomp, Source};
 
 use crate::spec::{Beginning, CopyScope, Mode};
 use crate::text::{shell_command, truncate, visible};
@@ -23,6 +23,7 @@ pub fn text(plan: &Plan, gate: Option<&UserError>) -> String {
     rows.push(("image", image(plan, gate)));
     rows.push(("runtime", runtime(plan)));
     rows.push(("limits", limits(plan)));
+    rows.push(("seccomp", seccomp(plan)));
     rows.push(("engine", engine(plan)));
     if plan.proxy {
         rows.push((
@@ -199,6 +200,15 @@ fn runtime(plan: &Plan) -> String {
         Runtime::Gvisor { runtime } => format!("gVisor ({runtime})"),
         Runtime::Undecided => "decided at start".to_owned(),
     }
+}
+
+fn seccomp(plan: &Plan) -> String {
+    match plan.seccomp {
+        Seccomp::Own => "claude-bottle's own filter of system calls",
+        Seccomp::Engine => "THE ENGINE'S DEFAULT, which is wider (the bottle says `\"seccomp\": \"engine\"`)",
+        Seccomp::Missing => "NONE: THIS ENGINE CANNOT FILTER SYSTEM CALLS",
+    }
+    .to_owned()
 }
 
 const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];

@@ -13,7 +13,7 @@ pub use unpack::{TooLarge, unpack};
 
 use crate::exit::UserError;
 use crate::facts::{Engine, EngineFacts};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Profile};
 use crate::probe;
 use crate::text;
 use anyhow::{Context as _, Result};
@@ -294,13 +294,27 @@ impl Folder {
             );
             return Err(UserError::new(what).hint("use the claude-bottle that wrote it, or a newer one").into());
         }
-        serde_json::from_slice(&bytes)
-            .map_err(|e| UserError::new(format!("`{}` is not a plan of this version: {e}", path.display())).into())
+        let plan: Plan = serde_json::from_slice(&bytes)
+            .map_err(|e| UserError::new(format!("`{}` is not a plan of this version: {e}", path.display())))?;
+        Ok(Plan { profiles: self.path.clone(), ..plan })
     }
 
     /// The part of the plan that a list shows; the rest is not parsed.
     pub fn summary(&self) -> Option<Summary> {
         serde_json::from_slice(&fs::read(self.path.join("plan.json")).ok()?).ok()
+    }
+
+    /// Writes the profiles of system calls, which the engine's client reads.
+    pub fn set_profiles(&self) -> Result<()> {
+        for profile in Profile::ALL {
+            let path = self.path.join(profile.file_name());
+            let text = profile.text();
+            // A reader is made often, and a file of a running session is not written anew.
+            if !fs::read(&path).is_ok_and(|now| now == text.as_bytes()) {
+                write(&path, text.as_bytes())?;
+            }
+        }
+        Ok(())
     }
 
     pub fn set_plan(&self, plan: &Plan) -> Result<()> {

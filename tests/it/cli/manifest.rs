@@ -130,6 +130,8 @@ const GOOD: &[(Level, &str)] = &[
     (Bottle, r#"{"egress":{"routes":[]},"extends":[]}"#),
     (Bottle, r#"{"git":{"user":{"name":"Bot","email":"bot@example.org"},"remotes":[]}}"#),
     (Bottle, r#"{"supervise":false,"on_hangup":"detach","cwd_agents":true}"#),
+    (Bottle, r#"{"seccomp":"own"}"#),
+    (Bottle, r#"{"seccomp":"engine"}"#),
     (Bottle, r#"{"limits":{"memory":"512m","cpus":0.5,"pids":16}}"#),
     (Bottle, r#"{"limits":{"memory":67108864}}"#),
     (Bottle, r#"{"limits":{"memory":"1T"}}"#),
@@ -215,7 +217,7 @@ const BAD: &[(Level, &str, &str)] = &[
     (
         Bottle,
         r#"{"extend":["x"]}"#,
-        "HOME:1: unknown key `extend` in a bottle: accepted are `extends`, `image`, `env`, `egress`, `git`, `supervise`, `limits`, `on_hangup` and `cwd_agents`\nhint: did you mean `extends`?",
+        "HOME:1: unknown key `extend` in a bottle: accepted are `extends`, `image`, `env`, `egress`, `git`, `supervise`, `limits`, `on_hangup`, `seccomp` and `cwd_agents`\nhint: did you mean `extends`?",
     ),
     (
         Bottle,
@@ -866,7 +868,7 @@ fn a_broken_agent_or_bottle_stops_no_other() {
     assert_eq!(manifest.agents(), ["broken", "fine", "inbad", "inchild", "nowhere"]);
     assert!(folders.choose("fine").is_ok());
     let bottle = "HOME:4: unknown key `evn` in a bottle: accepted are `extends`, `image`, `env`, `egress`, `git`, \
-                  `supervise`, `limits`, `on_hangup` and `cwd_agents`\nhint: did you mean `env`?";
+                  `supervise`, `limits`, `on_hangup`, `seccomp` and `cwd_agents`\nhint: did you mean `env`?";
     for (agent, wanted) in [
         ("broken", "HOME:9: `bottle` in an agent: wanted a string, found a number"),
         ("inbad", bottle),

@@ -11,6 +11,7 @@ mod network;
 mod podman;
 mod readme;
 mod second;
+mod seccomp;
 mod secrets;
 mod session;
 mod soak;

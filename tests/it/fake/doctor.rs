@@ -171,7 +171,7 @@ fn what_an_engine_is() {
     assert!(said(&done, "disk")[0].contains(" free at `/nowhere/docker`"), "{}", done.stdout);
     let podman = well_of(Place::on("podman", PLAIN));
     finds(
-        doctor(&podman).env("FAKE_INFO", r#","security":{"rootless":true}"#),
+        doctor(&podman).env("FAKE_INFO", r#","security":{"rootless":true,"seccompEnabled":true}"#),
         0,
         "engine",
         "ok podman 4.3.1 for x86_64, rootless, by `podman`",

@@ -23,9 +23,11 @@ fn with_variables<'a>(mut run: Run<'a>) -> Run<'a> {
 
 /// The calls since the last trace, without the probes, which are no part of a plan.
 fn trace(place: &Place) -> Trace {
-    let steady = |word: &String| match word.starts_with("label=level:s0:") {
-        true => "label=level:s0:[LEVEL]".to_owned(),
-        false => place.steady(word),
+    let steady = |word: &String| match word {
+        word if word.starts_with("label=level:s0:") => "label=level:s0:[LEVEL]".to_owned(),
+        // The script writes the profiles into a folder of its own.
+        word if word.starts_with("seccomp=") => format!("seccomp={}", word.rsplit('/').next().unwrap()),
+        _ => place.steady(word),
     };
     let calls: Calls = place.calls().iter().map(|call| call.iter().map(steady).collect()).collect();
     let calls = calls.into_iter().filter(|call: &Vec<String>| !["info", "image"].contains(&call[0].as_str())).collect();

@@ -17,6 +17,7 @@ mod output;
 mod prompt_file;
 mod refresh;
 mod resume;
+mod seccomp;
 mod signals;
 mod start;
 mod terminal;

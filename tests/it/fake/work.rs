@@ -69,7 +69,10 @@ impl Desk {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
-        assert_eq!(names, ["audit.jsonl", "lock", "mark", "plan.json", "transcript"]);
+        assert_eq!(
+            names,
+            ["audit.jsonl", "lock", "mark", "plan.json", "seccomp-agent.json", "seccomp-service.json", "transcript"]
+        );
     }
 }
 

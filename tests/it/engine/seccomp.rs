@@ -1,0 +1,104 @@
+//! The filter of system calls in a real bottle: a program tries what must fail and what must work, as the agent, and under
+//! the very profile of gate and reader.
+
+use super::{Rig, docker};
+use crate::harness::process::run;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::process::Command;
+
+const SIGSYS: &str = "signal 31";
+/// Unix, IPv4, IPv6, netlink.
+const FAMILIES: [u32; 4] = [1, 2, 10, 16];
+
+/// Rows of the probe by name.
+type Rows = BTreeMap<String, String>;
+
+fn rows(text: &str) -> Rows {
+    text.lines().filter_map(|line| line.trim().split_once(' ')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+}
+
+/// The rows that differ from what must be seen, for an agent or for a container that serves.
+fn breaches(rows: &Rows, is_agent: bool) -> Vec<String> {
+    let allowed = |name: &str| -> bool {
+        let number = |prefix: &str| name.strip_prefix(prefix).and_then(|rest| rest.parse::<u32>().ok());
+        match name {
+            "getpid" | "personality_query" => true,
+            "ptrace" | "shmget" | "personality_no_randomize" => is_agent,
+            _ if number("netlink_").is_some() => number("netlink_") == Some(0),
+            _ => number("socket_").or(number("socketpair_")).is_some_and(|family| FAMILIES.contains(&family)),
+        }
+    };
+    let is_refused = |seen: &str| ["EPERM", "ENOSYS", SIGSYS].contains(&seen);
+    let wrong = rows.iter().filter(|(name, seen)| is_refused(seen) == allowed(name));
+    wrong.map(|(name, seen)| format!("{name}: {seen}")).collect()
+}
+
+#[test]
+fn what_a_bottle_does_not_need_of_the_kernel_is_refused() {
+    let context = tempfile::tempdir().unwrap();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/engine/probe.c");
+    let probe = context.path().join("probe");
+    run(Command::new("cc").args(["-static", "-no-pie", "-O1", "-Wall", "-Werror", source, "-o"]).arg(&probe), "")
+        .code(0);
+    let dockerfile = context.path().join("Dockerfile");
+    std::fs::write(&dockerfile, "FROM claude-bottle-agent\nCOPY probe /probe\n").unwrap();
+    let rig = Rig::new(&json!({
+        "bottles": { "b": { "image": { "dockerfile": dockerfile, "context": context.path() } } },
+        "agents": { "agent": { "bottle": "b", "command": ["sh", "-c", "/probe; exit 7"] } },
+    }));
+    let agent = rows(&rig.run(&["start", "--yes", "agent"], "").code(7).stdout);
+    assert!(agent.len() > 200, "{agent:#?}");
+    assert_eq!(breaches(&agent, true), [""; 0]);
+    // The same program in a container that has the profile of gate and reader.
+    let sessions = rig.sessions();
+    let profile = rig.state(&sessions[0]).join("seccomp-service.json");
+    let profile = format!("seccomp={}", profile.display());
+    let plan = rig.run(&["start", "--dry-run", "--format", "json", "agent"], "").code(0).stdout;
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    let builds: Vec<&str> =
+        plan["images"]["builds"].as_array().unwrap().iter().map(|build| build["tag"].as_str().unwrap()).collect();
+    let image = plan["images"]["agent"].as_str().unwrap();
+    let fixed = ["run", "--rm", "--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"];
+    let user = ["--user", "1000:1000", "--entrypoint", "/probe", "--security-opt"];
+    let service = rows(&docker(&[&fixed[..], &user, &[&profile, image]].concat()));
+    assert_eq!(breaches(&service, false), [""; 0]);
+    // The table can fail: under the engine's own filter it does.
+    let engines = rows(&docker(&[&fixed[..], &user[..4], &[image]].concat()));
+    let found = breaches(&engines, true);
+    for row in ["socket_40: ok", "memfd_secret: ok", "msgget: ok", "ia32_socket_1: ok"] {
+        assert!(found.contains(&row.to_owned()) || cfg!(not(target_arch = "x86_64")), "{row} in {found:#?}");
+    }
+    rig.run(&["cleanup", "--yes"], "").code(0);
+    for tag in builds.iter().rev().take(2) {
+        docker(&["rmi", tag]);
+    }
+    rig.assert_nothing_left();
+}
+
+/// The engine keeps the profile's text, so that every container that has it can be told by `inspect`.
+#[test]
+fn gate_and_agent_have_the_profiles_of_their_session() {
+    let rig = Rig::new(&json!({
+        "bottles": { "b": {} },
+        "agents": { "agent": { "bottle": "b", "command": ["sh", "-c", "echo up; read line"] } },
+    }));
+    let mut going = rig.begin(&["start", "--yes", "agent"]);
+    going.until("up");
+    let identity = rig.sessions().remove(0);
+    for (role, file) in [("gate", "seccomp-service.json"), ("agent", "seccomp-agent.json")] {
+        let options = docker(&[
+            "inspect",
+            "--format",
+            "{{json .HostConfig.SecurityOpt}}",
+            &format!("claude-bottle-{identity}-{role}"),
+        ]);
+        let options: Vec<String> = serde_json::from_str(&options).unwrap();
+        let sent = options.iter().find_map(|option| option.strip_prefix("seccomp=")).unwrap();
+        let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        assert_eq!(read(sent), read(&std::fs::read_to_string(rig.state(&identity).join(file)).unwrap()), "{role}");
+    }
+    going.say("\n");
+    going.end();
+    rig.assert_nothing_left();
+}
