@@ -3,7 +3,7 @@
 //! Invariant: it fails closed. Without an answer, with half an answer, or with one that names a value which it does not
 //! contain, no command starts.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, print_error};
 use crate::files::content;
 use policy::PROXY_VARIABLES;
 use std::collections::BTreeMap;
@@ -90,10 +90,23 @@ impl AgentCommand {
         if !directory.is_absolute() {
             return Err(Failure(format!("the gate's go names no absolute directory: `{}`", directory.display())));
         }
-        std::fs::create_dir_all(&directory)
-            .map_err(|e| Failure(format!("cannot make the directory `{}`: {e}", directory.display())))?;
+        let directory = start_directory(directory, home);
         let environment = environment(message, std::env::vars_os(), home)?;
         Ok(AgentCommand { command: message.go.command.clone(), environment, directory })
+    }
+}
+
+/// `wanted`, which is made if it is missing. Where no program can start there, because the agent put a file in its place or
+/// closed it, the home or `/`: programs start in any case, so that the bottle can be mended.
+fn start_directory(wanted: PathBuf, home: &Path) -> PathBuf {
+    let enter = |directory: &Path| std::fs::metadata(directory.join(".")).map(drop);
+    match std::fs::create_dir_all(&wanted).and_then(|()| enter(&wanted)) {
+        Ok(()) => wanted,
+        Err(e) => {
+            let instead = if enter(home).is_ok() { home } else { Path::new("/") };
+            print_error(&format!("cannot start in `{}`: {e}; starting in `{}`", wanted.display(), instead.display()));
+            instead.to_path_buf()
+        }
     }
 }
 
@@ -150,6 +163,21 @@ mod tests {
         assert_eq!(of("HOME"), Some(&b"/home/agent"[..]));
         assert_eq!(of("USER"), Some(&b"agent"[..]));
         assert!(all.keys().all(|key| !key.to_ascii_lowercase().as_bytes().ends_with(b"_proxy")));
+    }
+
+    #[test]
+    fn programs_start_whatever_is_in_the_place_of_their_directory() {
+        let home = tempfile::tempdir().unwrap();
+        let of = |name: &str| home.path().join(name);
+        std::fs::write(of("file"), "x").unwrap();
+        std::os::unix::fs::symlink(of("loop"), of("loop")).unwrap();
+        std::os::unix::fs::symlink(of("missing"), of("dangling")).unwrap();
+        assert_eq!(start_directory(of("new/folder"), home.path()), of("new/folder"));
+        assert!(of("new/folder").is_dir());
+        for taken in ["file", "file/below", "loop", "dangling"] {
+            assert_eq!(start_directory(of(taken), home.path()), home.path(), "{taken}");
+            assert_eq!(start_directory(of(taken), &of("file")), Path::new("/"), "{taken}");
+        }
     }
 
     #[test]

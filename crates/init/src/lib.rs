@@ -38,6 +38,11 @@ use terminal::Terminal;
 
 /// `args` follow the verb: `[--socket PATH] [--home DIR]`, or `exec … [-- CMD…]`. Returns the exit code.
 pub fn run(args: &[String]) -> i32 {
+    // The agent's programs have the same user id, and some of these processes hold what the agent must not change.
+    if let Err(error) = sys::child::set_undumpable() {
+        print_error(&format!("cannot become undumpable: {error}"));
+        return EXIT_FAILED;
+    }
     let ended = match args.first().map(String::as_str) {
         Some("exec") => exec::run(&args[1..]),
         Some(enter::VERB) => return enter::run(&args[1..]),

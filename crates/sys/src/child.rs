@@ -108,6 +108,12 @@ pub fn send_signal(child: u32, signal: i32) {
     }
 }
 
+/// Makes this process undumpable: no process of the same user can trace it or read its memory, and it leaves no core file.
+/// A program that it executes is dumpable again.
+pub fn set_undumpable() -> io::Result<()> {
+    Ok(prctl::set_dumpable(false)?)
+}
+
 /// Stops this process with SIGSTOP; returns once it is continued.
 pub fn stop_self() {
     let _ = kill(Pid::this(), Signal::SIGSTOP);
