@@ -91,6 +91,8 @@ pub enum Terminal {
 
 pub struct ImageFacts {
     pub base: String,
+    /// User id, and group id, that the agent's image gives the agent.
+    pub agent_uid: u32,
     /// The gate's program for this engine; else why there is none.
     pub gate: Result<GateBinary, UserError>,
     /// Changes when the bottle's own Dockerfile, its context or its named image changes. Empty for the default image.

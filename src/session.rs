@@ -163,7 +163,10 @@ impl<'a> Session<'a> {
         for step in self.plan.up() {
             match step.kind {
                 StepKind::StartGate => self.follow_gate(self.docker.stream_with_input(&step.args)?)?,
-                StepKind::FillHome => fill::fill(self.docker, &step.args, self.home_content()?, signals)?,
+                StepKind::FillHome => {
+                    let home = fill::HomeFill { content: self.home_content()?, owner: self.plan.agent_uid };
+                    fill::fill(self.docker, &step.args, home, signals)?;
+                }
                 StepKind::StartAgent => {}
                 _ => self.create(&step)?,
             }

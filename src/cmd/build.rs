@@ -19,6 +19,8 @@ pub fn run(asked: &BuildArgs) -> Result<Exit> {
         Some(agent) => manifest::load(home.path(), &cwd)?.choose(agent)?,
         None => Chosen::plain(),
     };
+    // The agent's user id depends on it.
+    home.make_id()?;
     let docker = Docker::new(&probe::engine()?)?;
     planning::ask_engine(&docker, &home)?;
     // A plan without access to the engine builds every image.

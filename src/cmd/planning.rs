@@ -5,7 +5,7 @@ use crate::exit::UserError;
 use crate::facts::{Engine, EngineFacts, Facts, ImageFacts, NetworkFacts, Proxy, Terminal, Workspace};
 use crate::manifest::{Chosen, Image};
 use crate::plan::{self, Plan};
-use crate::probe;
+use crate::probe::{self, HostIds};
 use crate::spec::{Beginning, Mode, Spec};
 use crate::state::Home;
 use anyhow::Result;
@@ -26,6 +26,8 @@ pub struct PlanRequest<'a> {
     pub home_id: String,
     pub identity: String,
     pub engine: Engine,
+    /// The user id of a home that exists; `None` for a new one.
+    pub agent_uid: Option<u32>,
     pub terminal: Terminal,
     /// What is copied into the workspace, or was at the first start.
     pub workspace: Option<Workspace>,
@@ -63,6 +65,10 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
     }
     let arch = seen.as_ref().map_or(std::env::consts::ARCH, |seen| &seen.arch);
     let roots = probe::roots()?;
+    let agent_uid = request.agent_uid.unwrap_or_else(|| {
+        let host = HostIds::read();
+        plan::agent_uid(&request.home_id, |uid| host.contain(uid))
+    });
     let mut facts = Facts {
         folder: request.home.folder(&request.identity).path().to_owned(),
         identity: request.identity,
@@ -75,6 +81,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
         },
         images: ImageFacts {
             base: probe::variable("CLAUDE_BOTTLE_BASE_IMAGE").unwrap_or_else(|| "debian:trixie-slim".to_owned()),
+            agent_uid,
             gate: probe::gate_binary(arch),
             source: probe::image_source(&chosen.bottle.image)?,
             roots: roots.clone(),
@@ -137,9 +144,10 @@ fn plan_without_session(home: &Home, chosen: &Chosen, engine: &Engine, access: E
     };
     let request = PlanRequest {
         home,
-        home_id: String::new(),
+        home_id: home.id().unwrap_or_default(),
         identity: chosen.agent.name.clone(),
         engine: engine.clone(),
+        agent_uid: None,
         terminal: Terminal::Tty,
         workspace: None,
     };

@@ -55,6 +55,7 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
         home_id: old.home_id.clone(),
         identity: old.identity.clone(),
         engine: here,
+        agent_uid: (beginning == Beginning::Resume).then_some(old.agent_uid),
         terminal: asked.preview.terminal(),
         workspace: old.workspace.clone(),
     };

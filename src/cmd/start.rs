@@ -36,7 +36,8 @@ pub fn run(asked: StartArgs) -> Result<Exit> {
     let docker = Docker::new(&engine)?;
     let terminal = asked.preview.terminal();
     let workspace = survey.as_ref().map(|survey| survey.found.clone());
-    let request = |home_id| PlanRequest { home: &home, home_id, identity, engine, terminal, workspace };
+    let request =
+        |home_id| PlanRequest { home: &home, home_id, identity, engine, agent_uid: None, terminal, workspace };
     if asked.preview.is_wanted() {
         let home_id = home.id().map_or_else(|| random::word(16), Ok)?;
         let planned = planning::plan(request(home_id), &chosen, &spec, EngineAccess::None)?;

@@ -1,5 +1,5 @@
-# The last layer over every agent image, ours or the user's: whatever it is made of, uid 1000 finds its home, and
-# every program finds the roots that the bottle's gate writes. No context, and no tool but sh and coreutils or
+# The last layer over every agent image, ours or the user's: whatever it is made of, the agent's uid finds its home,
+# and every program finds the roots that the bottle's gate writes. No context, and no tool but sh and coreutils or
 # busybox. Earlier build steps have seen the image's real roots.
 ARG FROM_IMAGE
 # podman leaves an image's own resolv.conf to a container without a network. A build's RUN has another mounted there,
@@ -10,22 +10,38 @@ SHELL ["/bin/sh", "-c"]
 RUN printf 'nameserver 127.0.0.1\nsearch .\n' >/claude-bottle-names
 
 FROM ${FROM_IMAGE}
+ARG AGENT_UID
 COPY --from=names /claude-bottle-names /etc/resolv.conf
 USER 0:0
 SHELL ["/bin/sh", "-c"]
 RUN set -eu; \
     shell=/bin/sh; [ ! -x /bin/bash ] || shell=/bin/bash; \
-    grep -q '^[^:]*:[^:]*:1000:' /etc/group || echo 'agent:x:1000:' >>/etc/group; \
-    # An image's own user of this uid keeps its name and gets the bottle's home.
-    if grep -q '^[^:]*:[^:]*:1000:' /etc/passwd; then \
-        sed -i 's,^\([^:]*:[^:]*:1000:[^:]*:[^:]*\):[^:]*:,\1:/home/agent:,' /etc/passwd; \
+    # What the image has for uid 1000 (its user, its group, its files) is the agent's, under the agent's own number.
+    if [ "$AGENT_UID" != 1000 ]; then \
+        sed -i "s,^\([^:]*:[^:]*\):1000:,\1:$AGENT_UID:," /etc/passwd /etc/group; \
+        sed -i "s,^\([^:]*:[^:]*:[^:]*\):1000:,\1:$AGENT_UID:," /etc/passwd; \
+        if command -v find >/dev/null; then \
+            find / -xdev -user 1000 -exec chown -h "$AGENT_UID" {} +; \
+            find / -xdev -group 1000 -exec chgrp -h "$AGENT_UID" {} +; \
+        else \
+            for folder in /*; do case $folder in /dev | /proc | /sys) ;; *) \
+                chown -Rh --from=1000 "$AGENT_UID" "$folder"; chown -Rh --from=:1000 ":$AGENT_UID" "$folder" ;; \
+            esac; done; \
+        fi; \
+    fi; \
+    grep -q "^[^:]*:[^:]*:$AGENT_UID:" /etc/group || echo "agent:x:$AGENT_UID:" >>/etc/group; \
+    # An image's own user keeps its name and gets the bottle's home.
+    if grep -q "^[^:]*:[^:]*:$AGENT_UID:" /etc/passwd; then \
+        sed -i "s,^\([^:]*:[^:]*:$AGENT_UID:[^:]*:[^:]*\):[^:]*:,\1:/home/agent:," /etc/passwd; \
     else \
-        echo "agent:x:1000:1000:agent:/home/agent:$shell" >>/etc/passwd; \
+        echo "agent:x:$AGENT_UID:$AGENT_UID:agent:/home/agent:$shell" >>/etc/passwd; \
     fi; \
     mkdir -p /home/agent/workspace; \
     # The home's volume takes over what the image holds here, owners included.
-    chown 1000:1000 /home/agent /home/agent/workspace; \
-    if command -v find >/dev/null; then find /home/agent ! -user 1000 -exec chown -h 1000:1000 {} +; fi; \
+    chown "$AGENT_UID:$AGENT_UID" /home/agent /home/agent/workspace; \
+    if command -v find >/dev/null; then \
+        find /home/agent ! -user "$AGENT_UID" -exec chown -h "$AGENT_UID:$AGENT_UID" {} +; \
+    fi; \
     mkdir -p /etc/ssl/certs; \
     ln -sfn /run/claude-bottle/ca-bundle.pem /etc/ssl/certs/ca-certificates.crt; \
     # Fedora's, Alpine's, SUSE's and Arch's places.
@@ -42,4 +58,4 @@ RUN set -eu; \
     done
 ENV HOME=/home/agent
 WORKDIR /home/agent/workspace
-USER 1000:1000
+USER ${AGENT_UID}:${AGENT_UID}

@@ -17,6 +17,7 @@ pub fn create(plan: &Plan) -> Args {
         EngineKind::Podman => "U".to_owned(),
     };
     let private = format!("{PRIVATE_DIR}:rw,noexec,nosuid,nodev,size=16m,mode=0700,{owner}");
+    let cpus = plan.limits.cpus.to_string();
     let label = super::step::selinux(&plan.identity);
     let mut args: Vec<String> = ["create", "-i", "--pull", "never", "--name", &name].map(str::to_owned).into();
     args.extend(labels(plan, "gate"));
@@ -31,6 +32,8 @@ pub fn create(plan: &Plan) -> Args {
         // The agent decides how much the gate buffers. That does not count to the agent's limit, so the gate has its own.
         ["--memory", GATE_MEMORY],
         ["--memory-swap", GATE_MEMORY],
+        // As much as its agent: no agent can make a gate use more processors than its bottle has.
+        ["--cpus", &cpus],
         ["--log-driver", "json-file"],
         ["--log-opt", "max-size=10m"],
         ["--log-opt", "max-file=3"],
@@ -38,6 +41,7 @@ pub fn create(plan: &Plan) -> Args {
     args.extend(fixed.into_iter().flatten().map(str::to_owned));
     args.extend(plan.seccomp_args(Profile::Service));
     args.push("--read-only".to_owned());
+    args.extend(super::step::ulimits());
     args.extend(super::step::no_proxies());
     // The engine resolves the name only where it is mapped.
     let to_host = |route: &policy::Route| route.connect_to.as_ref().is_some_and(|to| to.host == "host-gateway");

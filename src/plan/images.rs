@@ -150,13 +150,14 @@ pub fn chain(bottle: &Bottle, facts: &ImageFacts) -> Images {
             (tag, path.display().to_string())
         }
     };
-    let agent = tag("claude-bottle-session", &[SESSION_DOCKERFILE, &unfinished, &facts.source]);
+    let uid = facts.agent_uid.to_string();
+    let agent = tag("claude-bottle-session", &[SESSION_DOCKERFILE, &unfinished, &facts.source, &uid]);
     builds.push(Build {
         role: Some(ImageRole::Session),
         tag: agent.clone(),
         also: None,
         dockerfile: text(SESSION_DOCKERFILE),
-        args: BTreeMap::from([("FROM_IMAGE".to_owned(), unfinished)]),
+        args: BTreeMap::from([("FROM_IMAGE".to_owned(), unfinished), ("AGENT_UID".to_owned(), uid)]),
         context: BuildContext::Files(BTreeMap::new()),
     });
     Images { gate, agent, source, builds }

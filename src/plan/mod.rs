@@ -7,12 +7,14 @@ mod gate;
 mod images;
 mod seccomp;
 mod step;
+mod uid;
 mod warn;
 
 pub use agent::check;
 pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain};
 pub use seccomp::{Profile, Seccomp};
 pub use step::{Args, HOME_LABEL, IDENTITY_LABEL, ROLE_LABEL, Step, StepKind, remove_container, remove_volume};
+pub use uid::agent_uid;
 pub use warn::warnings;
 
 use crate::exit::UserError;
@@ -38,6 +40,9 @@ pub struct Plan {
     pub bottle: String,
     pub engine: Engine,
     pub runtime: Runtime,
+    /// User id, and group id, of the agent and of its home. The images' own for plans that name none.
+    #[serde(default = "uid::image_uid")]
+    pub agent_uid: u32,
     pub terminal: Terminal,
     pub detach_keys: String,
     #[serde(default)]
@@ -134,6 +139,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
             Some(Ok(runtime)) => Runtime::Gvisor { runtime: runtime.clone() },
             Some(Err(why)) => Runtime::Default { why: why.clone() },
         },
+        agent_uid: facts.images.agent_uid,
         terminal: facts.terminal,
         detach_keys: facts.detach_keys.clone(),
         on_hangup: bottle.on_hangup,

@@ -4,7 +4,7 @@ use super::{Plan, Profile, Runtime, gate};
 use crate::facts::{EngineKind, Terminal};
 use crate::spec::Beginning;
 use policy::PROXY_VARIABLES;
-use wire::{AGENT_UID, GATE_BINARY, HOME};
+use wire::{GATE_BINARY, HOME};
 
 /// Labels of every container and volume of ours. The home's is that of `~/.claude-bottle/id`.
 pub const IDENTITY_LABEL: &str = "claude-bottle.identity";
@@ -151,7 +151,7 @@ impl Plan {
     /// Runs the reader: a throw-away container that sees the home, whatever state the session is in, and can change
     /// nothing of it. `image` is the gate's, which has git and `init`; `words` follow `init`.
     pub fn reader(&self, image: &str, words: &[&str]) -> Args {
-        let user = format!("{AGENT_UID}:{AGENT_UID}");
+        let user = format!("{0}:{0}", self.agent_uid);
         let label = selinux(&self.identity);
         let mount = match self.engine.kind {
             EngineKind::Docker => format!("{},volume-nocopy,readonly", self.home_mount()),
@@ -171,12 +171,15 @@ impl Plan {
             ["--memory", READER_MEMORY],
             ["--memory-swap", READER_MEMORY],
             ["--log-driver", "none"],
+            ["--cpus", "1"],
+            ["--workdir", "/"],
             ["--mount", &mount],
             ["--env", "HOME=/tmp"],
         ];
         args.extend(fixed.into_iter().flatten().map(str::to_owned));
         args.extend(self.seccomp_args(Profile::Service));
         args.push("--read-only".to_owned());
+        args.extend(ulimits());
         args.extend(no_proxies());
         args.extend([image.to_owned(), "init".to_owned()]);
         args.extend(words.iter().map(|word| (*word).to_owned()));
@@ -211,7 +214,7 @@ impl Plan {
             Terminal::Pipes => "-i",
         };
         let name = self.agent_container();
-        let user = format!("{AGENT_UID}:{AGENT_UID}");
+        let user = format!("{0}:{0}", self.agent_uid);
         let label = selinux(&self.identity);
         let (memory, cpus, pids) =
             (self.limits.memory.to_string(), self.limits.cpus.to_string(), self.limits.pids.to_string());
@@ -232,6 +235,8 @@ impl Plan {
             ["--memory-swap", &memory],
             ["--cpus", &cpus],
             ["--log-driver", "none"],
+            // Every `exec` begins here, too. The image's own folder is the agent's, which may put a file there.
+            ["--workdir", "/"],
             ["--volumes-from", &gate],
             ["--mount", &mount],
             ["--entrypoint", GATE_BINARY],
@@ -241,6 +246,7 @@ impl Plan {
         args.extend(self.resolver().iter().map(|arg| (*arg).to_owned()));
         // A health check of the image would run beside the agent, and could reach nothing.
         args.push("--no-healthcheck".to_owned());
+        args.extend(ulimits());
         args.extend(no_proxies());
         if let Runtime::Gvisor { runtime } = &self.runtime {
             args.extend(["--runtime".to_owned(), runtime.clone()]);
@@ -298,6 +304,15 @@ pub(super) fn labels(plan: &Plan, role: &str) -> Vec<String> {
 pub(super) fn no_proxies() -> impl Iterator<Item = String> {
     let spellings = PROXY_VARIABLES.iter().flat_map(|name| [(*name).to_owned(), name.to_ascii_uppercase()]);
     spellings.flat_map(|name| ["--env".to_owned(), format!("{name}=")])
+}
+
+/// Limits of each process that are the machine's otherwise. A crash leaves no core file, and POSIX message queues do not
+/// exist in a bottle; 1,024 queued signals and timers are enough. All of them are lower than what any engine has, since an
+/// engine without the privilege to raise a limit cannot start a container that asks for more: the count of open files
+/// stays the engine's.
+pub(super) fn ulimits() -> impl Iterator<Item = String> {
+    let limits = ["core=0:0", "msgqueue=0:0", "sigpending=1024:1024"];
+    limits.into_iter().flat_map(|limit| ["--ulimit".to_owned(), limit.to_owned()])
 }
 
 /// The SELinux level of an identity. Both containers get the same one, because SELinux denies the socket between two levels.

@@ -3,12 +3,14 @@
 mod agent;
 mod engine;
 mod gate;
+mod ids;
 mod image;
 mod roots;
 
 pub use agent::agent;
 pub use engine::{detach_keys, engine};
 pub use gate::{Processor, gate_binary};
+pub use ids::HostIds;
 pub use image::image_source;
 pub use roots::roots;
 

@@ -15,26 +15,31 @@ use std::process::ChildStdin;
 use sys::net;
 use sys::signals::Signals;
 
-/// What the home is filled with.
+/// What a home is filled with, and the user id of all of it.
+pub struct HomeFill<'a> {
+    pub content: HomeContent<'a>,
+    pub owner: u32,
+}
+
 pub enum HomeContent<'a> {
     Workspace(&'a Survey),
     /// The transcript's folder on this disk.
     Transcript(PathBuf),
 }
 
-/// Copies `content` into the home by the call with these arguments.
+/// Copies what `home` says into the home by the call with these arguments.
 ///
 /// # Errors
 /// The engine's own words where its client failed, since a broken pipe says nothing; else the disk's.
-pub fn fill(docker: &Docker, args: &[String], content: HomeContent, signals: &Signals) -> Result<()> {
+pub fn fill(docker: &Docker, args: &[String], home: HomeFill, signals: &Signals) -> Result<()> {
     let mut stream = docker.stream_with_input(args)?;
     let stdin = stream.child.stdin.take().context("no stdin")?;
     net::set_nonblocking(&stdin)?;
     let pipe = |survey| CopyPipe { stdin, signals, written: 0, survey };
-    let packed = match content {
-        HomeContent::Workspace(survey) => survey.pack(pipe(Some(survey))),
+    let packed = match home.content {
+        HomeContent::Workspace(survey) => survey.pack(pipe(Some(survey)), home.owner),
         HomeContent::Transcript(folder) => {
-            pack_folder(&folder, Path::new(".claude/projects"), pipe(None)).map(|()| Packed::default())
+            pack_folder(&folder, Path::new(".claude/projects"), pipe(None), home.owner).map(|()| Packed::default())
         }
     };
     // The client writes nothing to its stdout, which is closed when the client ends.

@@ -38,10 +38,12 @@ impl Survey {
     /// git may pack a repository's objects in the background while they are copied. A file that is gone when its turn comes
     /// is in another file by then, so the directory is surveyed again.
     ///
+    /// `owner`: the user id, and group id, of every entry.
+    ///
     /// # Errors
     /// Only those of the writer.
-    pub fn pack(&self, into: impl Write) -> io::Result<Packed> {
-        let mut archive = Archive::new(io::BufWriter::with_capacity(BUFFER_BYTES, into));
+    pub fn pack(&self, into: impl Write, owner: u32) -> io::Result<Packed> {
+        let mut archive = Archive::new(io::BufWriter::with_capacity(BUFFER_BYTES, into), owner);
         let mut packed = Packed::default();
         let mut sent = BTreeSet::new();
         let mut newer: Option<Survey> = None;
@@ -113,12 +115,12 @@ fn add_from_disk(
     Ok(true)
 }
 
-/// Writes the content of `folder` as an archive in which it is the folder `name`.
+/// Writes the content of `folder` as an archive in which it is the folder `name`, and everything is `owner`'s.
 ///
 /// # Errors
 /// Those of the writer and of the disk.
-pub fn pack_folder(folder: &Path, name: &Path, into: impl Write) -> io::Result<()> {
-    let mut archive = Archive::new(io::BufWriter::with_capacity(BUFFER_BYTES, into));
+pub fn pack_folder(folder: &Path, name: &Path, into: impl Write, owner: u32) -> io::Result<()> {
+    let mut archive = Archive::new(io::BufWriter::with_capacity(BUFFER_BYTES, into), owner);
     let mut packed = Packed::default();
     // The engine would make missing parent folders as root.
     let parents: Vec<&Path> = name.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();

@@ -24,8 +24,8 @@ pub use first_line::{FirstLine, parse_first_line};
 pub use go::{File, Go, GoMessage, Source, WriteMode};
 pub use nearest::nearest;
 pub use places::{
-    AGENT_UID, CA_BUNDLE, CA_CERTIFICATE, CA_FOLDER_VARIABLE, CA_JAVA_KEYSTORE, CA_VARIABLES, CTL_SOCKET, GATE_BINARY,
-    GATE_HOST, GATE_SOCKET, GATE_UID, HOME, PRIVATE_DIR, SHARED_DIR, WORKSPACE,
+    CA_BUNDLE, CA_CERTIFICATE, CA_FOLDER_VARIABLE, CA_JAVA_KEYSTORE, CA_VARIABLES, CTL_SOCKET, GATE_BINARY, GATE_HOST,
+    GATE_SOCKET, GATE_UID, HOME, PRIVATE_DIR, SHARED_DIR, WORKSPACE,
 };
 pub use token::{MAX_TOKEN_BYTES, Token, rfc3339};
 pub use work::{MAX_WORK_BYTES, Repository, Work};

@@ -35,8 +35,6 @@ pub const CTL_SOCKET: &str = "/run/gate/ctl.sock";
 pub const HOME: &str = "/home/agent";
 /// The agent's workspace in its container, a folder of [`HOME`].
 pub const WORKSPACE: &str = "/home/agent/workspace";
-/// User id, and group id, of the agent.
-pub const AGENT_UID: u32 = 1000;
 /// User id, and group id, of the gate.
 pub const GATE_UID: u32 = 65532;
 

@@ -83,6 +83,7 @@ fn a_plan_as_json() {
     // What an image is made of has tests of its own.
     value["images"]["builds"] = "[BUILDS]".into();
     value["home_id"] = "[HOME-ID]".into();
+    value["agent_uid"] = "[UID]".into();
     value["spec"]["cwd"] = "[CWD]".into();
     compare("plan-rich.json", &place.steady(&format!("{value:#}\n")));
 }

@@ -48,7 +48,7 @@ fn unpacked(archive: &[u8]) -> tempfile::TempDir {
 
 fn packed(survey: &Survey) -> Vec<u8> {
     let mut archive = Vec::new();
-    survey.pack(&mut archive).unwrap();
+    survey.pack(&mut archive, 20_001).unwrap();
     archive
 }
 
@@ -64,7 +64,7 @@ fn gnu_tar_reads_what_is_written() {
     let target = "t".repeat(150);
     let stamp = |mode| Stamp { mode, time: 1_700_000_000 };
     let mut bytes = Vec::new();
-    let mut archive = Archive::new(&mut bytes);
+    let mut archive = Archive::new(&mut bytes, 20_001);
     archive.folder(long.parent().unwrap(), stamp(0o755)).unwrap();
     assert_eq!(archive.file(&long, 5, stamp(0o644), &b"12345"[..]).unwrap(), 0);
     assert_eq!(archive.file(&odd, 3, stamp(0o755), &b"12345"[..]).unwrap(), 0, "what it has beyond is left");
@@ -78,7 +78,7 @@ fn gnu_tar_reads_what_is_written() {
     let folder = unpacked(&bytes);
     let meta = fs::metadata(folder.path().join(&long)).unwrap();
     assert_eq!((meta.len(), meta.mtime(), meta.mode() & 0o7777), (5, 1_700_000_000, 0o644));
-    assert_eq!((meta.uid(), meta.gid()), (1000, 1000), "these tests run as root");
+    assert_eq!((meta.uid(), meta.gid()), (20_001, 20_001), "these tests run as root");
     assert_eq!(fs::read(folder.path().join(&odd)).unwrap(), b"123");
     assert_eq!(fs::metadata(folder.path().join(&odd)).unwrap().mode() & 0o7777, 0o755);
     assert_eq!(fs::read(folder.path().join("short")).unwrap().len(), 600);
@@ -179,7 +179,7 @@ fn what_is_no_file_stays_out_and_links_stay_links() {
     nix::unistd::mkfifo(&path.join("pipe"), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
     let survey = look(path);
     let mut archive = Vec::new();
-    let packed = survey.pack(&mut archive).unwrap();
+    let packed = survey.pack(&mut archive, 20_001).unwrap();
     assert_eq!(packed.left_out, 1);
     let inside = unpacked(&archive);
     let inside = inside.path().join("workspace");
@@ -381,7 +381,7 @@ fn names_are_kept() {
         for entry in tar::Archive::new(&archive[..]).entries().unwrap() {
             let entry = entry.unwrap();
             assert!(entry.path().unwrap().starts_with("workspace"));
-            assert_eq!((entry.header().uid().unwrap(), entry.header().gid().unwrap()), (1000, 1000));
+            assert_eq!((entry.header().uid().unwrap(), entry.header().gid().unwrap()), (20_001, 20_001));
         }
     }
 }

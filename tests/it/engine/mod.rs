@@ -16,6 +16,7 @@ mod secrets;
 mod session;
 mod soak;
 mod tokens;
+mod uid;
 mod work;
 
 use crate::harness::process::run;

@@ -3,6 +3,7 @@
 use super::forward::{self, python};
 use super::session::{detached_again_and_again, lost_and_settled, shell};
 use super::{Rig, docker, images, lines, told};
+use crate::harness::rig::UID;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -72,7 +73,7 @@ fn podmans_agent_is_confined_and_nothing_stays() {
         touch /run/claude-bottle/x 2>/dev/null || echo read-only; cat /etc/hosts; echo HERE; read _",
     ));
     let mut going = rig.begin(&["start", "--yes", "a"]);
-    going.until("1000\nCapEff: 0000000000000000\nNoNewPrivs: 1\nread-only\n");
+    going.until(&format!("{UID}\nCapEff: 0000000000000000\nNoNewPrivs: 1\nread-only\n"));
     going.until("HERE");
     let identity = rig.sessions().remove(0);
     let names = ["agent", "gate"].map(|role| format!("claude-bottle-{identity}-{role}"));

@@ -4,6 +4,7 @@
 use super::claude::{TOKEN, bash};
 use super::session::shell;
 use super::{Going, Ran, Rig, lines, run};
+use crate::harness::rig::UID;
 use crate::harness::{WAIT_TIMEOUT, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -220,7 +221,7 @@ fn nothing_of_this_machine_is_needed(rig: &Rig, second: &Second) {
     }
     assert_eq!(rig.objects(), [""; 0], "nothing on the first engine");
     // The session's own engine counts from here on, not the environment's.
-    rig.run(&["exec", &identity, "--", "sh", "-c", "cat; id -u"], "through ").code(0).says("through 1000");
+    rig.run(&["exec", &identity, "--", "sh", "-c", "cat; id -u"], "through ").code(0).says(&format!("through {UID}"));
     let wait = "curl -sS -o /dev/null --retry 50 --retry-delay 0 --retry-connrefused http://127.0.0.1:5173/hostname";
     rig.run(&["exec", &identity, "--", "sh", "-c", wait], "").code(0);
     let (forward, url) = super::forward::forward(rig, &identity);

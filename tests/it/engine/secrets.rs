@@ -1,6 +1,7 @@
 //! Secrets are nowhere but where they belong: planted values, and a search of everything that could show them.
 
 use super::{Rig, docker};
+use crate::harness::rig::UID;
 use serde_json::json;
 use std::process::Command;
 
@@ -131,8 +132,8 @@ fn both_containers_are_confined() {
         volume:/run/claude-bottle:true";
     assert_eq!(gate.trim(), confined);
     let agent = of("agent");
-    let confined = "[ALL] [] false [] 4294967296 4294967296 2048 none false 1000:1000  ";
-    assert!(agent.starts_with(confined), "{agent}");
+    let confined = format!("[ALL] [] false [] 4294967296 4294967296 2048 none false {UID}:{UID}  ");
+    assert!(agent.starts_with(&confined), "{agent}");
     let mut mounts: Vec<&str> = agent[confined.len()..].split_whitespace().collect();
     mounts.sort_unstable();
     assert_eq!(mounts, ["volume:/home/agent:true", "volume:/run/claude-bottle:false"]);

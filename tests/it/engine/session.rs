@@ -1,6 +1,7 @@
 //! How sessions end on a real engine: codes, what is kept, what goes, and going on.
 
 use super::{Rig, docker, lines};
+use crate::harness::rig::UID;
 use crate::harness::until;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -312,7 +313,7 @@ fn a_users_image_by_name() {
     let lines = lines(&ran.stdout);
     assert_eq!(
         lines[..4],
-        ["1000", "/home/agent/workspace", "/home/agent", "/run/claude-bottle/ca-bundle.pem"],
+        [&*UID.to_string(), "/home/agent/workspace", "/home/agent", "/run/claude-bottle/ca-bundle.pem"],
         "{}",
         ran.stdout
     );

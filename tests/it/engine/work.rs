@@ -234,7 +234,7 @@ fn no_credential_of_a_repository_goes_in() {
     host.write("deep/run", "#!/bin/sh\n");
     std::fs::set_permissions(host.path.join("deep/run"), PermissionsExt::from_mode(0o755)).unwrap();
     symlink("/etc/hostname", host.path.join("link")).unwrap();
-    let look = "grep -rl S3CRET . ; find . | grep S3CRET; find . ! -uid 1000; test -x deep/run && readlink link; \
+    let look = "grep -rl S3CRET . ; find . | grep S3CRET; find . ! -user agent; test -x deep/run && readlink link; \
         ls built.o; git status --porcelain; git stash list; git fsck 2>&1 | grep -v ^dangling; git log --format=%s; \
         git submodule status | cut -c 43-; cat lib/one; git remote get-url origin; git -C lib remote get-url origin; \
         touch one && git rev-parse --show-toplevel";

@@ -43,7 +43,11 @@ fn plans_of_earlier_programs_are_read() {
         };
         assert!(well(&["list"]).stdout.contains(&identity));
         assert!(well(&["info", &identity]).stdout.contains("agent      fixer, in bottle dev"));
-        assert_eq!(well(&["resume", "--dry-run", &identity]).status, 0);
+        let again = well(&["resume", "--dry-run", "--format", "json", &identity]).stdout;
+        let again: claude_bottle::plan::Plan = serde_json::from_str(&again).unwrap();
+        let recorded: Value = serde_json::from_str(&old).unwrap();
+        let uid = recorded.get("agent_uid").map_or(1000, |uid| uid.as_u64().unwrap());
+        assert_eq!(u64::from(again.agent_uid), uid, "the home is this user's");
         assert_eq!(well(&["resume", "--yes", &identity]).status, 7);
         fs::write(place.session_file("plan.json"), &old).unwrap();
         assert_eq!(well(&["cleanup", "--yes", &identity]).status, 0);

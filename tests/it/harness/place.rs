@@ -206,6 +206,7 @@ impl Place {
         for seconds in 0..60 {
             steady = steady.replace(&format!(" for {seconds}s"), " for [NOW]");
         }
+        steady = replace_agent_uid(&steady);
         for stem in ["gate:", "agent:", "session:", "box:", "dev:"] {
             steady = replace_word(&steady, &format!("claude-bottle-{stem}"), 16, "[DIGEST]");
         }
@@ -230,6 +231,24 @@ pub fn names(folder: &Path) -> Vec<String> {
     names.retain(|name| !name.starts_with('.'));
     names.sort();
     names
+}
+
+/// Replaces the agent's user id where it is written twice, `ID:ID`, and where it is an image's argument.
+fn replace_agent_uid(text: &str) -> String {
+    let is_uid = |word: &str| word.parse().is_ok_and(|uid: u32| (20_000..60_000).contains(&uid));
+    let is_pair = |word: &str| word.split_once(':').is_some_and(|(uid, gid)| uid == gid && is_uid(uid));
+    let steady_word = |word: &str| match word.strip_prefix("AGENT_UID=").is_some_and(is_uid) {
+        true => "AGENT_UID=[UID]".to_owned(),
+        false if is_pair(word) => "[UID]:[UID]".to_owned(),
+        false => word.to_owned(),
+    };
+    let words = text.split_inclusive([' ', '\n']);
+    words
+        .map(|word| {
+            let end = word.trim_end_matches([' ', '\n']).len();
+            format!("{}{}", steady_word(&word[..end]), &word[end..])
+        })
+        .collect()
 }
 
 /// Replaces the `length` characters `a-z0-9` behind each `stem`, where exactly so many are there.

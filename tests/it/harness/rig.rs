@@ -17,6 +17,17 @@ pub struct Rig {
     engine: &'static str,
 }
 
+/// The agent's user id in every bottle of these tests, so that all of them use one image.
+pub const UID: u32 = 31_234;
+
+/// A random home id that gives agents [`UID`].
+fn home_id() -> String {
+    let host = claude_bottle::probe::HostIds::read();
+    let stem = unique().replace('-', "x");
+    let mut ids = (0..).map(|number: u64| format!("t{stem}x{number}"));
+    ids.find(|id| claude_bottle::plan::agent_uid(id, |uid| host.contain(uid)) == UID).unwrap()
+}
+
 impl Rig {
     /// `manifest` goes into the home; it is JSON.
     pub fn new(manifest: &Value) -> Rig {
@@ -28,6 +39,7 @@ impl Rig {
         let home = tempfile::Builder::new().prefix("claude-bottle-test-").tempdir().unwrap();
         let rig = Rig { id: format!("t{}", unique()), home, engine };
         rig.manifest(manifest);
+        std::fs::write(rig.path().join("id"), home_id()).unwrap();
         rig
     }
 
