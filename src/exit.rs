@@ -3,6 +3,8 @@
 //! A `UserError` is a mistake that the user can mend (2). An `EngineError` is a failure of the engine, an image or the
 //! gate (125). An agent's own non-zero code is a value and no error: an [`Exit`].
 
+use crate::hint;
+use crate::hint::Hint;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -61,14 +63,14 @@ impl Exit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserError {
     pub what: String,
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 /// The engine, an image or the gate failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineError {
     pub what: String,
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
     pub kind: EngineErrorKind,
 }
 
@@ -111,7 +113,7 @@ impl EngineError {
 macro_rules! error_with_hint {
     ($name:ident) => {
         impl $name {
-            pub fn hint(mut self, hint: impl Into<String>) -> Self {
+            pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
                 self.hint = Some(hint.into());
                 self
             }
@@ -136,7 +138,7 @@ impl UserError {
         // Names may come from file names, and hold anything. The distance costs the product of the lengths.
         let plain = names.into_iter().filter(|name| wrong.len() <= 100 && !name.contains(char::is_control));
         match wire::nearest(wrong, plain) {
-            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            Some(name) => self.hint(hint!("did you mean `{}`?", name)),
             None => self,
         }
     }

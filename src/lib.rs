@@ -16,4 +16,5 @@ pub mod spec;
 pub mod say;
 pub mod cli;
 pub mod exit;
+pub mod hint;
 pub mod text;

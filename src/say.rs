@@ -4,6 +4,7 @@
 
 use crate::cli::Colour;
 use crate::exit::{self, EngineError, UserError};
+use crate::hint::Hint;
 use crate::text::{escape_json, visible};
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, OnceLock};
@@ -54,7 +55,7 @@ pub fn note(text: &str) {
 }
 
 /// Suggests the next command after a success; `--quiet` leaves it out.
-pub fn suggest(command: &str) {
+pub fn suggest(command: impl Into<Hint>) {
     if !is_quiet() {
         hint(command);
     }
@@ -173,8 +174,8 @@ pub fn json(value: &impl serde::Serialize) -> io::Result<()> {
 pub fn error(error: &anyhow::Error) {
     let hint = error
         .downcast_ref::<UserError>()
-        .and_then(|e| e.hint.as_deref())
-        .or_else(|| error.downcast_ref::<EngineError>().and_then(|e| e.hint.as_deref()));
+        .and_then(|e| e.hint.as_ref())
+        .or_else(|| error.downcast_ref::<EngineError>().and_then(|e| e.hint.as_ref()));
     if manner().errors == ErrorFormat::Json {
         let exit = exit::code(error);
         let kind = if exit == exit::Exit::REFUSED { "refused" } else { "engine" };
@@ -183,13 +184,17 @@ pub fn error(error: &anyhow::Error) {
     }
     line(&format!("{} {}", paint(Tone::Bad, "claude-bottle:"), visible(&format!("{error:#}"))));
     if let Some(hint) = hint {
-        self::hint(hint);
+        write_hint(hint);
     }
 }
 
 /// Writes `hint: ` and what to type.
-pub fn hint(text: &str) {
-    line(&format!("{} {}", paint(Tone::Soft, "hint:"), visible(text)));
+pub fn hint(hint: impl Into<Hint>) {
+    write_hint(&hint.into());
+}
+
+fn write_hint(hint: &Hint) {
+    line(&format!("{} {}", paint(Tone::Soft, "hint:"), visible(hint)));
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! Values are in memory only, and leave it only through the gate's stdin. No error text holds one.
 
 use crate::exit::UserError;
+use crate::hint;
 use crate::plan::{PROXY_VARIABLE, Plan, Source};
 use policy::matchable::{self, SecretClass};
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,7 +111,7 @@ fn variable(name: &str) -> Result<String, UserError> {
         let refused = UserError::new(format!("the host's variable `{name}` is {why}"));
         match name {
             PROXY_VARIABLE => refused,
-            _ => refused.hint(format!("export {name}=…; the manifest asks for it")),
+            _ => refused.hint(hint!("`export {}=…`: the manifest asks for it", name)),
         }
     })
 }

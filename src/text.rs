@@ -50,14 +50,33 @@ pub fn truncate(text: &str, max_chars: usize) -> String {
     }
 }
 
-/// A word quoted for a POSIX shell; a word with a NUL character, which no shell takes, becomes `''`.
+/// A word quoted for a POSIX shell and for fish; a word with a NUL character, which no shell takes, becomes `''`.
+///
+/// A backslash stands outside the quotes, as a quote does: within them, fish reads two of them as one.
 pub fn shell_quoted(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || "+-./:@_".contains(c);
+    if word.is_empty() || word.contains('\0') {
+        return "''".to_owned();
+    }
+    if word.chars().all(is_bare) {
+        return word.to_owned();
+    }
+    let mut quoted = String::with_capacity(word.len() + 2);
+    let mut rest = word;
+    while !rest.is_empty() {
+        let is_escaped = |c: char| matches!(c, '\'' | '\\');
+        match rest.find(is_escaped) {
+            Some(0) => quoted.extend(['\\', rest.as_bytes()[0].into()]),
+            end => quoted.extend(["'", &rest[..end.unwrap_or(rest.len())], "'"]),
+        }
+        rest = &rest[rest.find(is_escaped).unwrap_or(rest.len()).max(1).min(rest.len())..];
+    }
+    quoted
 }
 
-/// A command quoted for a POSIX shell; empty where a word has a NUL character.
+/// A command of words that are quoted by [`shell_quoted`].
 pub fn shell_command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    shlex::try_join(words).unwrap_or_default()
+    words.into_iter().map(shell_quoted).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

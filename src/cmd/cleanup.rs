@@ -10,6 +10,7 @@ use super::strays::strays;
 use crate::cli::{CleanupArgs, ListFormat};
 use crate::docker::{Docker, Stray, StrayKind};
 use crate::exit::{EngineError, Exit, UserError};
+use crate::hint;
 use crate::plan::{Plan, remove_container, remove_volume};
 use crate::probe;
 use crate::render;
@@ -110,7 +111,9 @@ pub fn run(asked: &CleanupArgs) -> Result<Exit> {
     }
     let mut consent = match asked.yes {
         true => RemovalConsent::Named(asked.identities.iter().cloned().collect()),
-        false => RemovalConsent::Ask(terminal_to_ask_on("remove")?, signals::catch()?),
+        false => {
+            RemovalConsent::Ask(terminal_to_ask_on("add `--yes` to remove without the question")?, signals::catch()?)
+        }
     };
     for candidate in candidates {
         match consent {
@@ -150,7 +153,7 @@ fn select_sessions(home: &Home, asked: &CleanupArgs) -> Result<Vec<Folder>> {
         && let Some((folder, what)) = picked.iter().find_map(|folder| Some((folder, running_state(folder)?)))
     {
         let error = UserError::new(format!("`{}` is {what}, and nothing of it is removed", folder.identity));
-        return Err(error.hint(format!("claude-bottle info {}", folder.identity)).into());
+        return Err(error.hint(hint!("claude-bottle info {}", folder.identity)).into());
     }
     Ok(picked)
 }
@@ -278,7 +281,7 @@ fn settle(docker: &Docker, folder: &Folder, plan: &Plan) -> Result<Option<Kept>>
     if now.unsettled {
         let identity = &folder.identity;
         return Err(EngineError::new(format!("`{identity}` stays as it is: {}", now.why))
-            .hint(format!("what is on this disk of it goes by `rm -r {}`", folder.path().display()))
+            .hint(hint!("what is on this disk of it goes by `rm -r {}`", folder.path().display()))
             .into());
     }
     Ok(Some(now))
@@ -312,7 +315,7 @@ impl RemovalConsent {
             return Decision::Remove;
         }
         say::line("  left: only by its name, or by a `y`");
-        say::hint(&format!("claude-bottle cleanup {}", folder.identity));
+        say::hint(hint!("claude-bottle cleanup {}", folder.identity));
         Decision::Leave
     }
 }

@@ -30,16 +30,13 @@ pub fn consent(launch: &LaunchArgs, plan: &Plan) -> Result<Consent, UserError> {
             None => Ok(Consent::Given),
         };
     }
-    terminal_to_ask_on("launch").map(Consent::Ask)
+    terminal_to_ask_on("add `--yes` to launch without the question").map(Consent::Ask)
 }
 
-/// The terminal for a question that `--yes` would have answered. `verb`: what `--yes` does without the question.
+/// The terminal for a question that `--yes` would have answered. `hint`: what to type where there is none.
 ///
 /// # Errors
 /// `UserError` without a terminal.
-pub fn terminal_to_ask_on(verb: &str) -> Result<Tty, UserError> {
-    Tty::open().ok_or_else(|| {
-        UserError::new("no terminal to ask on, and no `--yes`")
-            .hint(format!("add `--yes` to {verb} without the question"))
-    })
+pub fn terminal_to_ask_on(hint: &'static str) -> Result<Tty, UserError> {
+    Tty::open().ok_or_else(|| UserError::new("no terminal to ask on, and no `--yes`").hint(hint))
 }

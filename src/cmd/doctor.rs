@@ -6,6 +6,7 @@ mod host;
 
 use crate::cli::{DoctorArgs, ListFormat};
 use crate::exit::{EngineError, Exit, UserError};
+use crate::hint::Hint;
 use crate::manifest::{self, Manifest};
 use crate::probe;
 use crate::say;
@@ -22,7 +23,7 @@ struct Diagnosis {
     state: Severity,
     text: String,
     /// What to type.
-    hint: Option<String>,
+    hint: Option<Hint>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,7 +49,7 @@ impl Diagnosis {
         Diagnosis { state: Severity::Problem, ..Diagnosis::ok(check, text) }
     }
 
-    fn hint(self, hint: impl Into<String>) -> Diagnosis {
+    fn hint(self, hint: impl Into<Hint>) -> Diagnosis {
         Diagnosis { hint: Some(hint.into()), ..self }
     }
 

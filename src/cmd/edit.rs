@@ -3,6 +3,7 @@
 
 use crate::cli::EditArgs;
 use crate::exit::{Exit, UserError};
+use crate::hint;
 use crate::manifest::{self, FILE, Proposed};
 use crate::probe;
 use crate::say;
@@ -23,7 +24,7 @@ struct EditedManifest {
 
 pub fn run(asked: &EditArgs) -> Result<Exit> {
     let mut manifest = edited(asked)?;
-    let no_terminal = || UserError::new("no terminal to edit on").hint(format!("edit `{}`", manifest.file.display()));
+    let no_terminal = || UserError::new("no terminal to edit on").hint(hint!("edit `{}`", manifest.file.display()));
     let mut tty = Tty::open().filter(|_| tty::attached()).ok_or_else(no_terminal)?;
     let editor = editor()?;
     let signals = signals::catch()?;
@@ -107,7 +108,7 @@ fn editor() -> Result<Vec<String>, UserError> {
     };
     match shlex::split(&typed) {
         Some(words) if !words.is_empty() => Ok(words),
-        _ => Err(UserError::new(format!("`{name}` is no command: `{typed}`")).hint(format!("export {name}=vi"))),
+        _ => Err(UserError::new(format!("`{name}` is no command: `{typed}`")).hint(hint!("export {}=vi", name))),
     }
 }
 
@@ -174,7 +175,7 @@ fn ask_next_step(tty: &mut Tty, signals: &Signals) -> NextStep {
 fn leave(draft: Draft, exit: Exit) -> Result<Exit> {
     say::line("nothing was changed");
     if draft.changed().is_ok_and(|written| written.is_some()) {
-        say::hint(&format!("what you wrote is in `{}`", draft.keep()?.display()));
+        say::hint(hint!("what you wrote is in `{}`", draft.keep()?.display()));
     }
     Ok(exit)
 }

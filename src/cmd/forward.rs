@@ -5,6 +5,7 @@ mod ports;
 use super::live::LiveBottle;
 use crate::cli::ForwardArgs;
 use crate::exit::{EngineError, Exit, UserError};
+use crate::hint;
 use crate::say::{self, Tone};
 use crate::state::Condition;
 use crate::text;
@@ -151,7 +152,7 @@ fn report_end(bottle: &LiveBottle, signals: &Signals) -> Exit {
         _ => say::note(&format!("`{identity}` has ended")),
     }
     if folder.path().exists() {
-        say::suggest(&format!("claude-bottle resume {identity}"));
+        say::suggest(hint!("claude-bottle resume {}", identity));
     }
     Exit::OK
 }

@@ -3,6 +3,7 @@
 use super::usage;
 use crate::cli::{Cli, HelpArgs};
 use crate::exit::{Exit, UserError};
+use crate::hint;
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
 use std::io::IsTerminal;
@@ -22,7 +23,7 @@ pub fn run(asked: &HelpArgs) -> Result<Exit> {
     if let Some((_, page, section)) = TOPICS.iter().find(|(topic, page, _)| [*topic, *page].contains(&first)) {
         man::open(section, page);
         return Err(UserError::new(format!("no manual page `{page}` is installed, or no `man`"))
-            .hint(format!("`make install` installs it; in the sources it is `man/{page}.{section}`"))
+            .hint(hint!("`make install` installs it; in the sources it is `man/{}.{}`", page, section))
             .into());
     }
     let program = Cli::command();

@@ -10,6 +10,7 @@ use super::live::recorded;
 use crate::cli::{InfoArgs, ListFormat};
 use crate::docker::{self, ContainerState, Docker};
 use crate::exit::{EngineError, Exit};
+use crate::hint::Hint;
 use crate::plan::Plan;
 use crate::render;
 use crate::say;
@@ -30,7 +31,7 @@ struct SessionReport {
     on_engine: Option<EngineObjects>,
     engine_error: Option<String>,
     /// Commands that can be typed next.
-    hints: Vec<String>,
+    hints: Vec<Hint>,
 }
 
 /// A file or a folder of this machine, and its size.
@@ -138,7 +139,7 @@ fn containers(docker: &Docker, plan: &Plan) -> Result<[Option<ContainerReport>; 
     }))
 }
 
-fn hints(report: &SessionReport) -> Vec<String> {
+fn hints(report: &SessionReport) -> Vec<Hint> {
     let identity = &report.row.identity;
     let runs =
         report.on_engine.as_ref().and_then(|on| on.agent.as_ref()).is_some_and(|agent| agent.status == "running");
@@ -149,7 +150,9 @@ fn hints(report: &SessionReport) -> Vec<String> {
         _ if work => &["resume", "work diff", "cleanup"],
         _ => &["resume", "cleanup"],
     };
-    verbs.iter().map(|verb| format!("claude-bottle {verb} {identity}")).collect()
+    let command =
+        |verb: &&str| Hint::command(["claude-bottle"].into_iter().chain(verb.split(' ')).chain([identity.as_str()]));
+    verbs.iter().map(command).collect()
 }
 
 fn text(report: &SessionReport) -> String {
@@ -187,7 +190,7 @@ fn text(report: &SessionReport) -> String {
     }
     rows.push(("transcript", usage(&report.transcript)));
     rows.push(("audit", usage(&report.audit)));
-    rows.push(("try", report.hints.join("\n")));
+    rows.push(("try", Hint::lines(&report.hints)));
     let line = |(name, value): (&str, String)| format!("{name:<10} {}\n", value.replace('\n', "\n           "));
     rows.into_iter().map(line).collect()
 }

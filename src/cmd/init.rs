@@ -7,6 +7,7 @@ use super::choice::{Choice, Menu};
 use super::consent::terminal_to_ask_on;
 use crate::cli::InitArgs;
 use crate::exit::Exit;
+use crate::hint;
 use crate::manifest::{self, FILE, Manifest, Proposed};
 use crate::probe;
 use crate::say;
@@ -38,7 +39,10 @@ pub fn run(asked: &InitArgs) -> Result<Exit> {
     }
     let user = match asked.yes {
         true => User::Defaults,
-        false => User::Asked(terminal_to_ask_on("take what is found and the defaults")?, signals::catch()?),
+        false => User::Asked(
+            terminal_to_ask_on("add `--yes` to take what is found and the defaults without the question")?,
+            signals::catch()?,
+        ),
     };
     let home = Home::locate()?.path().to_owned();
     let here = probe::current_dir()?;
@@ -113,7 +117,7 @@ impl Setup {
         let name = agent.map(|(name, _)| name).or(is_new.then(|| TEMPLATE_AGENT.to_owned()));
         if let Some(name) = name {
             say::note("next:");
-            let dry_run = format!("claude-bottle start --dry-run {name}");
+            let dry_run = hint!("claude-bottle start --dry-run {}", name).to_string();
             for line in todo.into_iter().chain([dry_run, "claude-bottle doctor".to_owned()]) {
                 say::note(&format!("  {line}"));
             }

@@ -2,6 +2,7 @@
 
 use crate::docker::Docker;
 use crate::exit::UserError;
+use crate::hint;
 use crate::plan::{Args, Plan};
 use crate::state::{Condition, Folder, Home};
 use anyhow::Result;
@@ -19,7 +20,7 @@ pub fn recorded(home: &Home, identity: &str) -> Result<(Folder, Plan)> {
 
 /// The error for a kept session, in which nothing can be done.
 pub fn not_running(identity: &str, why: &str) -> UserError {
-    UserError::new(format!("`{identity}` does not run: {why}")).hint(format!("claude-bottle resume {identity}"))
+    UserError::new(format!("`{identity}` does not run: {why}")).hint(hint!("claude-bottle resume {}", identity))
 }
 
 /// A bottle that runs.
@@ -72,7 +73,7 @@ pub fn check_running(docker: &Docker, plan: &Plan) -> Result<()> {
     match docker.is_running(&plan.agent_container())? {
         true => Ok(()),
         false => Err(UserError::new(format!("`{}` does not run any more", plan.identity))
-            .hint(format!("claude-bottle resume {}", plan.identity))
+            .hint(hint!("claude-bottle resume {}", plan.identity))
             .into()),
     }
 }

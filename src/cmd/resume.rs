@@ -9,6 +9,7 @@ use crate::cli::ResumeArgs;
 use crate::docker::{Containers, Docker};
 use crate::exit::{EngineError, Exit, UserError};
 use crate::facts::Engine;
+use crate::hint;
 use crate::manifest;
 use crate::plan::Plan;
 use crate::probe;
@@ -40,7 +41,7 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
             "the home of `{}` is gone, and there is no transcript of it",
             old.identity
         ))
-        .hint(format!("claude-bottle start {}", old.spec.agent))
+        .hint(hint!("claude-bottle start {}", old.spec.agent))
         .into());
     }
     let mut spec = asked.launch.spec(&old.spec.agent, old.spec.cwd.clone(), beginning);
@@ -103,7 +104,7 @@ fn find_home(old_docker: &Docker, old: &Plan, here: &Engine) -> Result<HomeState
         Ok(false) => Ok(HomeState::Gone),
         Err(_) if moves => Ok(HomeState::Unreachable),
         Err(error) if !probe::engine()?.is_same(&old.engine) => Err(EngineError::new(error.what)
-            .hint(format!(
+            .hint(hint!(
                 "start that engine (`{}`); or go on without its home, from the transcript, on this environment's: \
                  `claude-bottle resume --here {}`",
                 old.engine.location(),
@@ -137,7 +138,7 @@ fn bring_to_rest(docker: &Docker, folder: &Folder, old: &Plan) -> Result<Lock> {
         (Condition::Kept(_), Containers::None) => return Ok(lock),
         (_, Containers::Running) => {
             return Err(UserError::new(format!("`{identity}` still runs"))
-                .hint(format!("claude-bottle attach {identity}"))
+                .hint(hint!("claude-bottle attach {}", identity))
                 .into());
         }
         _ => {}

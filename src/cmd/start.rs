@@ -8,6 +8,7 @@ use super::planning::{self, EngineAccess, PlanRequest};
 use crate::cli::{Cwd, StartArgs};
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
+use crate::hint;
 use crate::manifest;
 use crate::probe;
 use crate::session::Session;
@@ -55,7 +56,7 @@ pub fn run(asked: StartArgs) -> Result<Exit> {
 fn names_session(home: &Home, name: &str) -> Option<UserError> {
     let session = home.known(name).ok()?;
     let error = UserError::new(format!("`{}` is a session, not an agent", session.identity));
-    Some(error.hint(format!("claude-bottle resume {}", session.identity)))
+    Some(error.hint(hint!("claude-bottle resume {}", session.identity)))
 }
 
 fn copied(what: Cwd) -> CopyScope {

@@ -2,6 +2,8 @@
 
 use crate::cli::Colour;
 use crate::exit::{Exit, UserError};
+use crate::hint;
+use crate::hint::Hint;
 use crate::say;
 use anyhow::Result;
 use clap::ValueEnum;
@@ -56,8 +58,8 @@ fn user_error(error: &clap::Error) -> UserError {
     let all = |kind| strings(error.get(kind));
     let one = |kind| all(kind).first().map(|word| without_placeholder(word)).unwrap_or_default();
     let near = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
-    let near = near.into_iter().flat_map(all).next().map(|near| format!("did you mean `{near}`?"));
-    let help = format!("{} --help", command(error));
+    let near = near.into_iter().flat_map(all).next().map(|near| hint!("did you mean `{}`?", near));
+    let help = Hint::command(command(error).split(' ').chain(["--help"]));
     let (what, hint) = match error.kind() {
         ErrorKind::InvalidSubcommand => (format!("no command `{}`", one(ContextKind::InvalidSubcommand)), help),
         ErrorKind::UnknownArgument => (format!("unexpected argument `{}`", one(ContextKind::InvalidArg)), help),
@@ -76,7 +78,7 @@ fn user_error(error: &clap::Error) -> UserError {
                 "" => format!("`{arg}` wants a value"),
                 value => format!("`{value}` is no value of `{arg}`"),
             };
-            (what, if known.is_empty() { help } else { format!("one of {}", in_backticks(&known)) })
+            (what, if known.is_empty() { help } else { Hint::one_of(known.iter().map(String::as_str)) })
         }
         _ => {
             let text = error.render().to_string();

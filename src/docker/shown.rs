@@ -49,7 +49,7 @@ mod tests {
     fn a_call_can_be_typed() {
         let mut command = Command::new("docker");
         command.args(["ps", "--format", "{{.Names}} it's"]).env_remove("NOT_THERE").env("FAR", "ssh://far away");
-        assert_eq!(line(&command), r#"FAR='ssh://far away' docker ps --format "{{.Names}} it's""#);
+        assert_eq!(line(&command), r"FAR='ssh://far away' docker ps --format '{{.Names}} it'\''s'");
         command.env_remove("PATH");
         assert!(line(&command).starts_with("env -u PATH FAR='ssh://far away' docker ps "));
     }

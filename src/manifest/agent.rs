@@ -6,6 +6,7 @@ use super::git::read_user;
 use super::json::{Member, Value, excerpt};
 use super::{Agent, Prompt, Scope, keys, resolve_path};
 use crate::exit::UserError;
+use crate::hint;
 use std::path::{Component, Path, PathBuf};
 
 const MAX_SKILL_NAME_CHARS: usize = 64;
@@ -63,7 +64,7 @@ fn forbid_home_keys(file: &Path, member: &Member) -> Result<(), UserError> {
         list_names(accepted.iter().copied(), " and ")
     );
     Err(error_at(file, wrong.at.line, what)
-        .hint(format!("an agent with `{}` belongs in the home's `claude-bottle.json`", wrong.key)))
+        .hint(hint!("an agent with `{}` belongs in the home's `claude-bottle.json`", wrong.key)))
 }
 
 /// Reads `prompt` or `prompt_file`; the file itself is not opened here.

@@ -5,6 +5,7 @@
 use super::json::{Member, Node, Value, excerpt, printable};
 use super::keys::Table;
 use crate::exit::UserError;
+use crate::hint;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -20,7 +21,7 @@ pub fn error_at(file: &Path, line: u32, what: impl Display) -> UserError {
 /// The error for a key that the reader knows and the program does not act on yet.
 pub fn unavailable(file: &Path, line: u32, key: &str) -> UserError {
     error_at(file, line, format_args!("`{key}` is not available yet in this version"))
-        .hint(format!("leave `{key}` out"))
+        .hint(hint!("leave `{}` out", key))
 }
 
 /// An object whose keys are all known.
@@ -131,9 +132,12 @@ impl<'a> Block<'a> {
     pub fn strings(&self, member: &'a Member) -> Result<Vec<(u32, &'a str)>, UserError> {
         let Value::Array(nodes) = &member.node.value else {
             return Err(match &member.node.value {
-                Value::String(text) => self
-                    .type_error(member, &member.node, "an array of strings")
-                    .hint(format!("write `[\"{}\"]`", excerpt(text))),
+                Value::String(text) => {
+                    self.type_error(member, &member.node, "an array of strings").hint(match hint::is_plain(text) {
+                        true => hint!("write `[\"{}\"]`", excerpt(text)),
+                        false => "write a list with it, as in `[\"…\"]`".into(),
+                    })
+                }
                 _ => self.type_error(member, &member.node, "an array of strings"),
             });
         };

@@ -8,6 +8,7 @@ use super::bottle::BottleDraft;
 use super::json::excerpt;
 use super::{Bottle, GitUser, Image, routes};
 use crate::exit::UserError;
+use crate::hint;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -147,7 +148,7 @@ fn complete(file: &Path, name: &str, heir: Heir) -> Result<CompleteBottle, UserE
     if let Some((name, (line, _))) = placeholder.and_then(|name| draft.env.get_key_value(name)) {
         let what =
             format!("variable `{name}`: holds the placeholder of `role: \"claude\"`, the gate has the real value");
-        return Err(error_at(file, *line, what).hint(format!("leave `{name}` out of `env`")));
+        return Err(error_at(file, *line, what).hint(hint!("leave `{}` out of `env`", name)));
     }
     let bottle = Bottle {
         name: name.into(),

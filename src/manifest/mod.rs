@@ -25,6 +25,7 @@ pub use types::{
 };
 
 use crate::exit::UserError;
+use crate::hint;
 use block::{Block, error_at, is_name, list_names};
 use extends::CompleteBottle;
 use json::excerpt;
@@ -146,8 +147,7 @@ impl Manifest {
             && let Some(member) = members.iter().find(|member| member.key == "bottles")
         {
             let what = "`bottles` in a directory's manifest: a cloned repository never defines what gets out";
-            let hint = format!("move `bottles` to `{}`", shown(&self.home));
-            return Err(error_at(file, member.at.line, what).hint(hint));
+            return Err(error_at(file, member.at.line, what).hint(hint!("move `bottles` to `{}`", shown(&self.home))));
         }
         let block = Block::open(file, &node, &keys::DIRECTORY)?;
         block.optional_string("$schema")?;

@@ -5,6 +5,7 @@ use super::json::Position;
 use super::route::{Methods, RouteDraft};
 use super::{Route, Token};
 use crate::exit::UserError;
+use crate::hint;
 use policy::Auth;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ pub fn complete(file: &Path, drafts: Vec<RouteDraft>) -> Result<Vec<Route>, User
                     later.policy.port
                 );
                 let error = error_at(file, positions[n].line, what);
-                return Err(error.hint(format!("give both routes the same `{key}`")));
+                return Err(error.hint(hint!("give both routes the same `{}`", key)));
             }
         }
     }

@@ -5,6 +5,7 @@
 use super::{Phase, Session, audit, snapshot};
 use crate::docker::{Call, ContainerState};
 use crate::exit::{EngineError, EngineErrorKind, Exit};
+use crate::hint;
 use crate::render;
 use crate::say;
 use crate::state::{KEPT_FOR_WORK, Kept, Mark};
@@ -142,13 +143,13 @@ impl Session<'_> {
             Outcome::Kept(kept) => {
                 say::line(&format!("kept `{identity}`: {}", text::visible(&kept.why)));
                 if kept.work.as_ref().is_some_and(|work| !work.is_none()) {
-                    say::hint(&format!("claude-bottle work diff {identity}"));
+                    say::hint(hint!("claude-bottle work diff {}", identity));
                 }
-                say::hint(&format!("claude-bottle resume {identity}"));
+                say::hint(hint!("claude-bottle resume {}", identity));
             }
             Outcome::Detached => {
                 say::note(&format!("detached from `{identity}`, which runs on"));
-                say::suggest(&format!("claude-bottle attach {identity}"));
+                say::suggest(hint!("claude-bottle attach {}", identity));
             }
         }
     }

@@ -7,6 +7,7 @@ use super::settle::Cause;
 use super::{Session, audit};
 use crate::docker::{Call, Docker, Stream};
 use crate::facts::Terminal;
+use crate::hint;
 use crate::plan::Args;
 use crate::say;
 use crate::text;
@@ -307,7 +308,7 @@ impl Session<'_> {
         drop(watch);
         let identity = &self.plan.identity;
         say::line(&format!("left `{identity}` as it is: it is lost until it is settled"));
-        say::hint(&format!("claude-bottle resume {identity}"));
+        say::hint(hint!("claude-bottle resume {}", identity));
         signals::exit_now(number)
     }
 

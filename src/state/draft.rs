@@ -2,6 +2,7 @@
 //! written is lost: where both have changed, both stay.
 
 use crate::exit::UserError;
+use crate::hint;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -64,7 +65,7 @@ impl Draft {
             _ => format!("`{}` was changed by somebody else meanwhile, and stays so", self.target.display()),
         };
         let kept = self.keep()?;
-        Err(UserError::new(why).hint(format!("what you wrote is in `{}`", kept.display())))
+        Err(UserError::new(why).hint(hint!("what you wrote is in `{}`", kept.display())))
     }
 
     fn rename(&self) -> io::Result<()> {

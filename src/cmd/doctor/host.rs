@@ -5,6 +5,7 @@ use crate::cli::VARIABLES;
 use crate::cmd::planning;
 use crate::exit::UserError;
 use crate::git::Git;
+use crate::hint;
 use crate::manifest::Manifest;
 use crate::plan::Source;
 use crate::probe;
@@ -133,7 +134,7 @@ fn sessions(around: &Surroundings) -> Vec<Diagnosis> {
             }
         };
         let note = Diagnosis::note("sessions", format!("`{identity}` {why}"));
-        diagnoses.push(note.hint(format!("claude-bottle resume {identity}")));
+        diagnoses.push(note.hint(hint!("claude-bottle resume {}", identity)));
     }
     diagnoses.insert(0, Diagnosis::ok("sessions", format!("{live} live, {detached} detached, {kept} kept")));
     diagnoses
@@ -148,7 +149,7 @@ fn state_folder(around: &Surroundings) -> Diagnosis {
         Ok(meta) if !meta.is_dir() => Diagnosis::problem("state", format!("`{shown}` is not a folder")),
         Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
             Diagnosis::note("state", format!("others of this machine may look into `{shown}`"))
-                .hint(format!("chmod 700 {shown}"))
+                .hint(hint!("chmod 700 {}", shown))
         }
         Ok(meta) if meta.uid() != nix::unistd::geteuid().as_raw() => {
             Diagnosis::problem("state", format!("`{shown}` is another user's"))
@@ -175,7 +176,7 @@ fn leftovers(around: &Surroundings) -> Vec<Diagnosis> {
     paths.sort();
     let note = |path: &PathBuf| {
         let text = format!("`{}` was left behind by a program that was killed: look into it", path.display());
-        Diagnosis::note("leftovers", text).hint(format!("rm -r {}", path.display()))
+        Diagnosis::note("leftovers", text).hint(hint!("rm -r {}", path.display()))
     };
     paths.iter().map(note).collect()
 }
@@ -210,15 +211,14 @@ fn shell() -> Option<Diagnosis> {
     let home = dirs::home_dir()?;
     let zsh = probe::variable("ZDOTDIR").map_or(home.clone(), PathBuf::from);
     let (file, line) = match shell.file_name()?.to_str()? {
-        "bash" => (home.join(".bashrc"), "eval \"$(claude-bottle shell bash)\""),
-        "zsh" => (zsh.join(".zshrc"), "eval \"$(claude-bottle shell zsh)\""),
-        "fish" => (home.join(".config/fish/config.fish"), "claude-bottle shell fish | source"),
+        "bash" => (home.join(".bashrc"), "add to it: eval \"$(claude-bottle shell bash)\""),
+        "zsh" => (zsh.join(".zshrc"), "add to it: eval \"$(claude-bottle shell zsh)\""),
+        "fish" => (home.join(".config/fish/config.fish"), "add to it: claude-bottle shell fish | source"),
         _ => return None,
     };
     let shown = file.display();
     Some(match fs::read_to_string(&file).is_ok_and(|text| text.contains("claude-bottle shell")) {
         true => Diagnosis::ok("shell", format!("`{shown}` brings completions and the prompt")),
-        false => Diagnosis::note("shell", format!("no completions and no prompt by `{shown}`"))
-            .hint(format!("add to it: {line}")),
+        false => Diagnosis::note("shell", format!("no completions and no prompt by `{shown}`")).hint(line),
     })
 }

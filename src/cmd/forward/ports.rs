@@ -2,6 +2,7 @@
 
 use crate::cli::ForwardArgs;
 use crate::exit::UserError;
+use crate::hint;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
@@ -60,11 +61,18 @@ impl Ports {
     }
 
     fn bind_error(&self, asked: &ForwardArgs, address: SocketAddr, error: &io::Error) -> UserError {
-        let free = format!("claude-bottle forward {} 0:{}", asked.identity, self.inside);
         let cannot = |why: &str| UserError::new(format!("cannot listen on `{address}`: {why}"));
         match error.kind() {
-            ErrorKind::AddrInUse => cannot("the port is in use").hint(format!("`{free}` takes a free one")),
-            ErrorKind::PermissionDenied => cannot("the port is root's").hint(format!("`{free}` takes one that is not")),
+            ErrorKind::AddrInUse => cannot("the port is in use").hint(hint!(
+                "`claude-bottle forward {} 0:{}` takes a free one",
+                asked.identity,
+                self.inside
+            )),
+            ErrorKind::PermissionDenied => cannot("the port is root's").hint(hint!(
+                "`claude-bottle forward {} 0:{}` takes one that is not",
+                asked.identity,
+                self.inside
+            )),
             _ => cannot(&error.to_string()),
         }
     }

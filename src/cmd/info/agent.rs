@@ -4,6 +4,8 @@
 use crate::cli::{InfoArgs, ListFormat};
 use crate::cmd::planning;
 use crate::exit::{Exit, UserError};
+use crate::hint;
+use crate::hint::Hint;
 use crate::manifest::{self, Manifest};
 use crate::plan::{Origin, PROXY_VARIABLE, Plan, Source};
 use crate::probe;
@@ -32,7 +34,7 @@ struct AgentReport<'a> {
     #[serde(flatten)]
     policy: &'a Policy,
     sessions: Vec<Overview>,
-    hints: Vec<String>,
+    hints: Vec<Hint>,
 }
 
 #[derive(Serialize)]
@@ -64,7 +66,11 @@ pub fn run(home: &Home, asked: &InfoArgs) -> Result<Exit> {
         needs: needs(&plan),
         policy: &plan.policy,
         sessions,
-        hints: ["start", "start --dry-run", "edit"].map(|verb| format!("claude-bottle {verb} {}", asked.name)).into(),
+        hints: vec![
+            hint!("claude-bottle start {}", asked.name),
+            hint!("claude-bottle start --dry-run {}", asked.name),
+            hint!("claude-bottle edit {}", asked.name),
+        ],
     };
     match asked.format {
         ListFormat::Json => say::json(&report)?,
@@ -122,6 +128,6 @@ fn text(report: &AgentReport, plan: &Plan) -> String {
         format!("{} ({} for {})", row.identity, row.state, row.age().map_or_else(String::new, render::age))
     };
     more.push(("sessions", lines(report.sessions.iter().map(session).collect(), "none")));
-    more.push(("try", report.hints.join("\n")));
+    more.push(("try", Hint::lines(&report.hints)));
     render::about(plan, more)
 }

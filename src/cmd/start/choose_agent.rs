@@ -2,6 +2,7 @@
 
 use crate::cmd::choice::{Choice, Menu};
 use crate::exit::{Exit, UserError};
+use crate::hint;
 use crate::manifest::{self, Agent, Manifest, Scope};
 use crate::text;
 use anyhow::Result;
@@ -24,7 +25,7 @@ pub fn choose_agent(manifest: &Manifest) -> Result<Result<String, Exit>> {
         let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         let what = format!("which agent? known are {}, and there is no terminal to ask on", listed.join(", "));
         let one = names.iter().find(|name| manifest.choose(name).is_ok()).unwrap_or(first);
-        return Err(UserError::new(what).hint(format!("claude-bottle start {one}")).into());
+        return Err(UserError::new(what).hint(hint!("claude-bottle start {}", one)).into());
     };
     let default = (names.len() == 1).then_some(0);
     let menu = Menu { question: "which agent?", rows: rows(manifest, &names), names, default };

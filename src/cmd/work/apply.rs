@@ -8,6 +8,7 @@ use super::{SessionWork, choose_repository, note_nothing};
 use crate::cli::WorkApplyArgs;
 use crate::exit::{Exit, UserError};
 use crate::git::{self, Git};
+use crate::hint;
 use crate::say;
 use crate::text;
 use anyhow::{Context as _, Result};
@@ -124,7 +125,7 @@ impl Patch {
                 "`{}` lacks the commit that the changes are made on",
                 self.repository.display()
             ))
-            .hint(format!("claude-bottle work fetch {identity}, then merge it"))
+            .hint(hint!("`claude-bottle work fetch {}`, then merge it", identity))
             .into()),
         }
     }

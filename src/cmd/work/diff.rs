@@ -5,6 +5,7 @@ use super::SessionWork;
 use crate::cli::{ListFormat, WorkDiffArgs};
 use crate::cmd::home_reader::FAILED;
 use crate::exit::{Exit, UserError};
+use crate::hint;
 use crate::say;
 use crate::state::budget::{MAX_DIFF_BYTES, MAX_DIFF_LINE_BYTES};
 use crate::text;
@@ -30,8 +31,7 @@ pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
         printed += line.len() as u64;
         if printed > MAX_DIFF_BYTES {
             let what = format!("the rest is not printed: the differences are more than {} GiB", MAX_DIFF_BYTES >> 30);
-            let hint = format!("claude-bottle work diff --stat {}", asked.identity);
-            return Err(UserError::new(what).hint(hint).into());
+            return Err(UserError::new(what).hint(hint!("claude-bottle work diff --stat {}", asked.identity)).into());
         }
         match terminal {
             true => say::out(&text::visible(&String::from_utf8_lossy(&line)))?,
@@ -53,7 +53,7 @@ fn print_counts(asked: &WorkDiffArgs, mut found: Work) -> Result<Exit> {
         found.files = 0;
         if found.repositories.is_empty() {
             return Err(UserError::new(format!("nothing in `{only}` is nowhere else, or there is no such repository"))
-                .hint(format!("claude-bottle work diff --stat {}", asked.identity))
+                .hint(hint!("claude-bottle work diff --stat {}", asked.identity))
                 .into());
         }
     }

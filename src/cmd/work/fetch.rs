@@ -4,6 +4,7 @@ use super::{SessionWork, choose_repository, note_nothing};
 use crate::cli::WorkFetchArgs;
 use crate::exit::{Exit, UserError};
 use crate::git::{self, Git};
+use crate::hint;
 use crate::say;
 use crate::text;
 use anyhow::Result;
@@ -37,7 +38,7 @@ pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
         say::out(&format!("{}  {}\n", text::visible(name), text::visible(commit)))?;
     }
     if let Some((name, _)) = new.first() {
-        say::suggest(&format!("git log {}", text::visible(name)));
+        say::suggest(hint!("git log {}", name));
     }
     Ok(Exit::OK)
 }

@@ -4,6 +4,7 @@ mod check;
 mod check_body;
 mod edit;
 mod help;
+mod hints;
 mod init;
 mod install;
 mod manifest;

@@ -122,7 +122,7 @@ fn what_a_hostile_repository_holds_does_nothing_here() {
 
     host.ours(&rig, &["work", "fetch", &identity]).code(0);
     let refs = host.git(&["for-each-ref", "--format=%(refname)"]);
-    for head in ["a$(touch${IFS}PWNED)b", "main", "x'y"] {
+    for head in ["a%24%28touch%24%7BIFS%7DPWNED%29b", "main", "x%27y"] {
         assert!(refs.contains(&format!("refs/bottles/{identity}/heads/{head}\n")), "{head}: {refs}");
     }
     assert!(!refs.contains("refs/tags/"), "{refs}");

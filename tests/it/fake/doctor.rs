@@ -237,7 +237,7 @@ fn what_agents_need() {
         doctor(&place),
         2,
         "values",
-        "PROBLEM the host's variable `CLAUDE_CODE_OAUTH_TOKEN` is not set, for `fixer` | export CLAUDE_CODE_OAUTH_TOKEN=…",
+        "PROBLEM the host's variable `CLAUDE_CODE_OAUTH_TOKEN` is not set, for `fixer` | `export CLAUDE_CODE_OAUTH_TOKEN=…`: the manifest asks for it",
     );
     let mut run = doctor(&place);
     for (name, value) in crate::harness::VARIABLES {

@@ -86,7 +86,7 @@ fn commits_become_refs_and_nothing_else_happens() {
     agent.shell(
         "echo two >>one; git commit -qam \"$(printf 'two \\033[2J')\"; echo s >>one; git stash -q; git tag evil
          git update-ref refs/bottle/heads/main HEAD; git update-ref refs/bottle/stash/0 refs/stash
-         git update-ref 'refs/bottle/heads/--upload-pack=touch' HEAD; git update-ref refs/bottles/other/heads/x HEAD
+         git update-ref 'refs/bottle/heads/--upload-pack=touch' HEAD; git update-ref 'refs/bottle/heads/a;touch${IFS}PWN' HEAD; git update-ref refs/bottles/other/heads/x HEAD
          git update-ref refs/remotes/origin/main HEAD; git update-ref refs/heads/new HEAD
          git bundle create -q ../engine/handed/bundle --all ^HEAD~1",
     );
@@ -124,15 +124,21 @@ fn commits_become_refs_and_nothing_else_happens() {
     let done = fetch.done();
     assert_eq!((done.status, elsewhere.seen()), (0, there), "{done:?}");
     let name = |of: &str| format!("refs/bottles/{}/{of}", desk.identity);
-    for of in ["heads/main", "heads/--upload-pack=touch"] {
+    for of in ["heads/main", "heads/--upload-pack%3Dtouch", "heads/a%3Btouch%24%7BIFS%7DPWN"] {
         assert!(done.stdout.contains(&format!("{}  ", name(of))), "{done:?}");
     }
     assert!(!done.stdout.contains(|c: char| c.is_control() && c != '\n'), "{done:?}");
     assert!(!done.stdout.contains("earlier"), "only what is new: {done:?}");
 
     let refs = host.git(&["for-each-ref", "--format=%(refname)"]);
-    let wanted =
-        [name("heads/--upload-pack=touch"), earlier, name("heads/main"), name("stash/0"), "refs/heads/main".into()];
+    let wanted = [
+        name("heads/--upload-pack%3Dtouch"),
+        name("heads/a%3Btouch%24%7BIFS%7DPWN"),
+        earlier,
+        name("heads/main"),
+        name("stash/0"),
+        "refs/heads/main".into(),
+    ];
     assert_eq!(refs.lines().collect::<Vec<_>>(), wanted);
     assert_eq!(host.git(&["log", "-1", "--format=%an", &name("heads/main")]), "Host\n");
     assert_eq!(host.git(&["show", &format!("{}:one", name("stash/0"))]), "one\ntwo\ns\n");
@@ -436,7 +442,7 @@ fn changes_on_an_unknown_commit_are_refused() {
     let patch = text(&desk.place.engine("handed/patch"));
     for base in ["1234567890123456789012345678901234567890", "main..", "--help", "HEAD:one"] {
         desk.hands("patch", patch.replacen("none", base, 1));
-        let hint = format!("hint: claude-bottle work fetch {}, then merge it\n", desk.place.steady(&desk.identity));
+        let hint = format!("hint: `claude-bottle work fetch {}`, then merge it\n", desk.place.steady(&desk.identity));
         let lacks = format!("claude-bottle: `[PLACE]/work` lacks the commit that the changes are made on\n{hint}");
         desk.work(&["apply"]).status(2).stderr(&lacks).test();
         assert!(!desk.host.has("new"));

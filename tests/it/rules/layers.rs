@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["spec", "say"],
     &["cli"],
     &["exit"],
+    &["hint"],
     &["text"],
 ];
 
