@@ -5,7 +5,7 @@
 use crate::cli::Colour;
 use crate::exit::{self, EngineError, UserError};
 use crate::hint::Hint;
-use crate::text::{escape_json, visible};
+use crate::text::{escape_json, one_line};
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, OnceLock};
 
@@ -67,7 +67,7 @@ pub fn call(typed: impl FnOnce() -> String) {
     if !manner().verbose {
         return;
     }
-    let typed = paint(Tone::Soft, &visible(&typed()));
+    let typed = paint(Tone::Soft, &one_line(&typed()));
     match HELD.lock().ok().as_deref_mut() {
         Some(Some(held)) => held.push(typed),
         _ => line(&typed),
@@ -182,7 +182,7 @@ pub fn error(error: &anyhow::Error) {
         let object = serde_json::json!({ "error": format!("{error:#}"), "hint": hint, "kind": kind, "exit": exit.0 });
         return line(&escape_json(&object.to_string()));
     }
-    line(&format!("{} {}", paint(Tone::Bad, "claude-bottle:"), visible(&format!("{error:#}"))));
+    line(&format!("{} {}", paint(Tone::Bad, "claude-bottle:"), one_line(&format!("{error:#}"))));
     if let Some(hint) = hint {
         write_hint(hint);
     }
@@ -194,7 +194,7 @@ pub fn hint(hint: impl Into<Hint>) {
 }
 
 fn write_hint(hint: &Hint) {
-    line(&format!("{} {}", paint(Tone::Soft, "hint:"), visible(hint)));
+    line(&format!("{} {}", paint(Tone::Soft, "hint:"), one_line(hint)));
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

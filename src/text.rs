@@ -1,27 +1,11 @@
-//! Text for a terminal: what hides or acts there made visible, what is too long cut. Pure.
-//!
-//! Text may come from inside a bottle or from a cloned repository, and neither may act on the user's terminal.
+//! Text for a terminal and for a shell: what hides or acts there made visible, what is too long cut, words quoted. Pure.
 
-/// Must this character be escaped before it is shown? Control, C1, bidirectional, invisible and line-breaking
-/// characters must; line feed and tab, which lay out text, need not.
-pub fn needs_escape(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
-        || matches!(c, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
+use std::path::Path;
+pub use wire::{is_hidden, needs_escape, one_line, visible};
 
-/// `text` with each character that [`needs_escape`] written as `\u{…}`.
-pub fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if needs_escape(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
-    }
-    shown
-}
-
-/// [`visible`] text that stays on one line: a line feed is written as `\u{a}`.
-pub fn one_line(text: &str) -> String {
-    visible(text).replace('\n', "\\u{a}")
+/// A path on one line: a cloned directory may have any name.
+pub fn path(path: &Path) -> String {
+    one_line(&path.display().to_string())
 }
 
 /// [`visible`] text that stays on one line, to be read: a line feed is written as a blank.
@@ -61,15 +45,16 @@ pub fn shell_quoted(word: &str) -> String {
     if word.chars().all(is_bare) {
         return word.to_owned();
     }
+    let is_escaped = |c: char| matches!(c, '\'' | '\\');
     let mut quoted = String::with_capacity(word.len() + 2);
-    let mut rest = word;
-    while !rest.is_empty() {
-        let is_escaped = |c: char| matches!(c, '\'' | '\\');
-        match rest.find(is_escaped) {
-            Some(0) => quoted.extend(['\\', rest.as_bytes()[0].into()]),
-            end => quoted.extend(["'", &rest[..end.unwrap_or(rest.len())], "'"]),
+    for part in word.split_inclusive(is_escaped) {
+        let plain = part.trim_end_matches(is_escaped);
+        if !plain.is_empty() {
+            quoted.extend(["'", plain, "'"]);
         }
-        rest = &rest[rest.find(is_escaped).unwrap_or(rest.len()).max(1).min(rest.len())..];
+        if plain.len() < part.len() {
+            quoted.extend(["\\", &part[plain.len()..]]);
+        }
     }
     quoted
 }
@@ -77,13 +62,4 @@ pub fn shell_quoted(word: &str) -> String {
 /// A command of words that are quoted by [`shell_quoted`].
 pub fn shell_command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(shell_quoted).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn what_hides_is_shown() {
-        assert_eq!(super::visible("a\x1b[31mb\u{202e}c\n"), "a\\u{1b}[31mb\\u{202e}c\n");
-        assert_eq!(super::one_line("a\nb\u{1b}"), "a\\u{a}b\\u{1b}");
-    }
 }

@@ -8,6 +8,7 @@ use crate::manifest::{self, FILE, Proposed};
 use crate::probe;
 use crate::say;
 use crate::state::{Draft, Home};
+use crate::text;
 use anyhow::Result;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ pub fn run(asked: &EditArgs) -> Result<Exit> {
         }
     }
     draft.replace_target()?;
-    say::note(&format!("saved `{}`", manifest.file.display()));
+    say::note(&format!("saved `{}`", text::path(&manifest.file)));
     Ok(Exit::OK)
 }
 

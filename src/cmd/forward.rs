@@ -148,7 +148,7 @@ fn report_end(bottle: &LiveBottle, signals: &Signals) -> Exit {
     }
     let identity = &folder.identity;
     match folder.condition() {
-        Condition::Kept(rest) => say::note(&format!("`{identity}` has ended: {}", text::visible(&rest.why))),
+        Condition::Kept(rest) => say::note(&format!("`{identity}` has ended: {}", text::one_line(&rest.why))),
         _ => say::note(&format!("`{identity}` has ended")),
     }
     if folder.path().exists() {

@@ -111,7 +111,7 @@ impl Setup {
         if let Some((name, text)) = &agent {
             let file = self.here.join(FILE);
             write_new(&file, text, 0o666)?;
-            say::note(&format!("wrote `{}`: agent `{name}`", file.display()));
+            say::note(&format!("wrote `{}`: agent `{name}`", text::path(&file)));
         }
         let todo = token.and_then(|(source, _)| source.todo);
         let name = agent.map(|(name, _)| name).or(is_new.then(|| TEMPLATE_AGENT.to_owned()));

@@ -44,7 +44,7 @@ pub fn run(asked: &PutArgs) -> Result<Exit> {
         say::line("the file in the bottle is incomplete");
     }
     sent?;
-    say::out(&text::visible(&path_inside))?;
+    say::out(&format!("{}\n", text::one_line(path_inside.trim_end_matches('\n'))))?;
     Ok(Exit::OK)
 }
 

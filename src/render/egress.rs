@@ -1,7 +1,7 @@
 //! The plan's routes as text: those that only read, then those that can write, then the warnings about both.
 
 use crate::plan::{Plan, Source, warnings};
-use crate::text::visible;
+use crate::text;
 use policy::{AuthScheme, GitAccess, NO_OTHER_PARAMETER, Protocol, Role, Route};
 use std::fmt::Write;
 
@@ -24,7 +24,7 @@ pub fn egress(plan: &Plan) -> String {
         text.push_str("WARNINGS look twice\n");
     }
     for (place, risk) in warnings {
-        let _ = writeln!(text, "  {place}: {}", visible(&risk));
+        let _ = writeln!(text, "  {place}: {}", text::one_line(&risk));
     }
     text
 }
@@ -82,7 +82,7 @@ fn rights(plan: &Plan, route: &Route) -> String {
         words.push(format!("[to {to}]"));
     }
     if let Some(Source::File(path)) = route.upstream_ca.as_ref().and_then(|name| plan.values.get(name)) {
-        words.push(format!("[trusts {}]", visible(&path.display().to_string())));
+        words.push(format!("[trusts {}]", text::path(path)));
     }
     words.join(" ")
 }

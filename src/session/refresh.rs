@@ -182,7 +182,7 @@ impl Refresh {
 }
 
 fn tell_failure(why: &str) {
-    say::line(&format!("a token was not fetched anew: {}", text::visible(why)));
+    say::line(&format!("a token was not fetched anew: {}", text::one_line(why)));
 }
 
 /// The gate's own reason, in what it answered.

@@ -141,7 +141,7 @@ impl Session<'_> {
         match outcome {
             Outcome::Gone => {}
             Outcome::Kept(kept) => {
-                say::line(&format!("kept `{identity}`: {}", text::visible(&kept.why)));
+                say::line(&format!("kept `{identity}`: {}", text::one_line(&kept.why)));
                 if kept.work.as_ref().is_some_and(|work| !work.is_none()) {
                     say::hint(hint!("claude-bottle work diff {}", identity));
                 }

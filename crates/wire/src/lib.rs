@@ -14,6 +14,7 @@ pub mod mux;
 mod nearest;
 mod places;
 mod token;
+mod visible;
 mod work;
 
 pub use base64::{BASE64_ALPHABET, Blob, decode_base64, encode_base64};
@@ -28,4 +29,5 @@ pub use places::{
     GATE_SOCKET, GATE_UID, HOME, PRIVATE_DIR, SHARED_DIR, WORKSPACE,
 };
 pub use token::{MAX_TOKEN_BYTES, Token, rfc3339};
+pub use visible::{is_hidden, needs_escape, one_line, visible};
 pub use work::{MAX_WORK_BYTES, Repository, Work};

@@ -153,7 +153,7 @@ impl Patch {
             for path in &taken {
                 say::out(&format!("{}\n", text::one_line(path)))?;
             }
-            say::note(&format!("applied to `{}`", self.repository.display()));
+            say::note(&format!("applied to `{}`", text::path(&self.repository)));
             return Ok(ControlFlow::Continue(()));
         }
         let words: Vec<String> = done.stderr.lines().map(text::visible).collect();

@@ -482,7 +482,7 @@ fn is_config(file: &str) -> bool {
 /// A component as the most lenient file system reads it: Windows drops dots and blanks at the end and what follows `:`,
 /// macOS drops invisible characters, and both ignore case.
 fn comparable(part: &str) -> String {
-    let seen: String = part.chars().filter(|c| !is_invisible(*c)).collect::<String>().to_lowercase();
+    let seen: String = part.chars().filter(|c| !text::is_hidden(*c)).collect::<String>().to_lowercase();
     let seen = seen.replace('ſ', "s");
     let seen = seen.split(':').next().unwrap_or_default();
     match seen.trim_end_matches(['.', ' ']) {
@@ -491,16 +491,9 @@ fn comparable(part: &str) -> String {
     }
 }
 
-/// Characters that leave no mark: those of the terminal, and those that file systems drop or fonts do not draw.
-fn is_invisible(c: char) -> bool {
-    (text::needs_escape(c) && !c.is_control())
-        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{180b}'..='\u{180f}' | '\u{206a}'..='\u{206f}')
-        || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
-}
-
 /// Does a name hide something: characters that are not seen, an end that some systems drop, a short name of Windows?
 fn is_disguised(path: &str) -> bool {
-    path.chars().any(|c| c.is_control() || is_invisible(c) || c == '\\')
+    path.chars().any(|c| c.is_control() || text::is_hidden(c) || c == '\\')
         || path.split('/').any(|part| {
             let short = part.rsplit_once('~').is_some_and(|(stem, rest)| {
                 !stem.is_empty()

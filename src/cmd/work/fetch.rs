@@ -25,7 +25,7 @@ pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
     let target = session.local_repository(&name)?;
     let bundle = reader.answer_in_file(&["work", "bundle", &name], git::tips(&target)?, session.folder.path())?;
     let Some(bundle) = bundle else {
-        say::note(&format!("`{}` has all commits of `{}` already", target.display(), text::one_line(&name)));
+        say::note(&format!("`{}` has all commits of `{}` already", text::path(&target), text::one_line(&name)));
         return Ok(Exit::OK);
     };
     let identity = &session.plan.identity;
@@ -33,9 +33,9 @@ pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
     git::fetch(&target, bundle.path(), identity)?;
     let after = bottle_refs(&target, identity)?;
     let new: Vec<_> = after.iter().filter(|(name, commit)| before.get(*name) != Some(commit)).collect();
-    say::note(&format!("into `{}`:", target.display()));
+    say::note(&format!("into `{}`:", text::path(&target)));
     for (name, commit) in &new {
-        say::out(&format!("{}  {}\n", text::visible(name), text::visible(commit)))?;
+        say::out(&format!("{}  {}\n", text::one_line(name), text::one_line(commit)))?;
     }
     if let Some((name, _)) = new.first() {
         say::suggest(hint!("git log {}", name));

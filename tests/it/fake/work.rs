@@ -521,7 +521,7 @@ fn each_question_can_be_left() {
 #[test]
 fn a_diff_is_raw_in_a_pipe_and_harmless_on_a_terminal() {
     let desk = Desk::new();
-    let diff = "# repository .\n+\u{1b}]0;title\u{7}\u{202e}\n+tab\there\n";
+    let diff = "# repository .\n+\u{1b}]0;title\u{7}\u{202e}\u{fe0f}\u{3164}\n+tab\there\n";
     desk.hands("diff", diff);
     desk.work(&["diff"]).stdout(diff).test();
     let (status, seen) = {
@@ -529,7 +529,7 @@ fn a_diff_is_raw_in_a_pipe_and_harmless_on_a_terminal() {
         terminal.until("here");
         terminal.end()
     };
-    assert!(status == 0 && !seen.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{seen:?}");
+    assert!(status == 0 && !seen.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{fe0f}', '\u{3164}']), "{seen:?}");
     assert!(seen.contains("+tab\there\n"), "{seen:?}");
     let call = desk.place.calls().pop().unwrap();
     assert_eq!(call[call.len() - 3..], ["work", "diff", "--stat"]);

@@ -319,6 +319,31 @@ fn copied(inside: &Inside, path: &str) -> Git {
 }
 
 #[test]
+fn no_name_forges_a_line_of_the_diff() {
+    const FORGED: &str = "\n# repository forged\u{1b}[2J\u{fe0f}";
+    let inside = Inside::started();
+    inside.write(&format!("file{FORGED}"), "x");
+    pipe(&inside.at(&format!("pipe{FORGED}")));
+    let git = inside.repository("plain");
+    git.write(&format!("in{FORGED}"), "x");
+    git.run(&["add", "-A"]);
+    git.run(&["-c", &format!("user.name=Agent{FORGED}"), "commit", "-qm", &format!("subject{FORGED}")]);
+    git.write(&format!("later{FORGED}"), "x");
+    let broken = format!("broken{FORGED}");
+    inside.repository(&broken);
+    fs::write(inside.at(&format!("{broken}/.git/HEAD")), "no head").unwrap();
+    for words in [&["work", "diff"][..], &["work", "diff", "--stat"]] {
+        let diff = inside.said(words);
+        assert!(!diff.contains("\n# repository forged") && !diff.contains(['\u{1b}', '\u{fe0f}']), "{diff}");
+        for part in
+            ["# repository plain\n# commit ", "# repository broken\\u{a}# repository forged\\u{1b}[2J\\u{fe0f}: cannot"]
+        {
+            assert!(diff.contains(part), "{part}: {diff}");
+        }
+    }
+}
+
+#[test]
 fn what_came_from_the_host_is_no_work_until_it_is_touched() {
     let inside = Inside::new();
     let git = copied(&inside, "");

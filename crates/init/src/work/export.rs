@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use wire::nearest;
+use wire::{nearest, one_line};
 
 /// Exit code of `work bundle` if the host has every commit already.
 const EXIT_NOTHING_NEW: i32 = 3;
@@ -192,7 +192,6 @@ pub fn files(paths: &WorkPaths) -> Result<i32, Failure> {
 /// There is no baseline or no such repository, or stdout cannot be written.
 pub fn diff(paths: &WorkPaths, only: Option<&str>, detail: Detail) -> Result<i32, Failure> {
     let Comparison { baseline, listing } = Comparison::load(paths)?;
-    let mut out = io::stdout();
     let chosen = |path: &&std::path::PathBuf| only.is_none_or(|only| only == repository_name(path));
     let repositories: Vec<_> = listing.repositories.iter().filter(chosen).collect();
     if let (Some(only), true) = (only, repositories.is_empty()) {
@@ -203,23 +202,23 @@ pub fn diff(paths: &WorkPaths, only: Option<&str>, detail: Detail) -> Result<i32
             .and_then(|repository| print_repository(&CleanRepository::new(&repository, &baseline, paths)?, detail));
         // A repository that cannot be read does not hide the others.
         if let Err(Failure(why)) = printed {
-            writeln!(out, "# repository {}: cannot be read: {why}", repository_name(path))?;
+            print_line(&format!("# repository {}: cannot be read: {why}", repository_name(path)))?;
         }
     }
     if only.is_some() {
         return Ok(0);
     }
     if !listing.files.is_empty() {
-        writeln!(out, "# files outside repositories")?;
+        print_line("# files outside repositories")?;
     }
     for path in &listing.files {
         match detail {
-            Detail::Stat => writeln!(out, " {}", path.display())?,
+            Detail::Stat => print_line(&format!(" {}", path.display()))?,
             Detail::Whole => print_file(paths, path)?,
         }
     }
     for path in &listing.unreadable {
-        writeln!(out, "# cannot be read: {}", repository_name(path))?;
+        print_line(&format!("# cannot be read: {}", repository_name(path)))?;
     }
     Ok(0)
 }
@@ -232,23 +231,29 @@ fn print_repository(clean: &CleanRepository, detail: Detail) -> Result<(), Failu
     if commits.is_empty() && stashes.is_empty() && repository.changed_files(baseline)?.is_empty() {
         return Ok(());
     }
-    let mut out = io::stdout();
-    writeln!(out, "# repository {}", repository_name(&repository.path))?;
+    print_line(&format!("# repository {}", repository_name(&repository.path)))?;
     for (what, ids) in [("commit", commits), ("stash", stashes)] {
-        let args = ["log", "--no-walk=unsorted", "--stdin", "--no-color", "--no-decorate"];
-        let format = format!("--format=# {what} %h %an: %s");
+        let args = ["log", "-z", "--no-walk=unsorted", "--stdin", "--no-color", "--no-decorate", "--format=%h %an: %s"];
         if !ids.is_empty() {
-            out.write_all(&clean.git().args(args).args([format]).stdout(ids.join("\n").as_bytes())?)?;
+            let told = clean.git().args(args).stdout(ids.join("\n").as_bytes())?;
+            for commit in told.split(|byte| *byte == 0).filter(|commit| !commit.is_empty()) {
+                print_line(&format!("# {what} {}", String::from_utf8_lossy(commit)))?;
+            }
         }
     }
     print_changes(clean, detail)
+}
+
+/// Prints a line of ours between the patches. What is named in it is the agent's, and must not end the line or hide in it.
+fn print_line(text: &str) -> Result<(), Failure> {
+    Ok(writeln!(io::stdout(), "{}", one_line(text))?)
 }
 
 /// Prints one file outside any repository as a patch that creates it. Anything but a file or a link is only named.
 fn print_file(paths: &WorkPaths, path: &Path) -> Result<(), Failure> {
     let kind = fs::symlink_metadata(paths.workspace.join(path)).map(|meta| meta.file_type());
     if !kind.is_ok_and(|kind| kind.is_file() || kind.is_symlink()) {
-        return Ok(writeln!(io::stdout(), "# no regular file: {}", path.display())?);
+        return print_line(&format!("# no regular file: {}", path.display()));
     }
     let git = Git::without_repository(&paths.workspace);
     let args = ["diff", "--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--", "/dev/null"];

@@ -15,70 +15,69 @@ const MIN_TURNED_LETTERS: usize = 16;
 /// Reads characters one by one.
 #[derive(Debug, Default)]
 pub struct Invisible {
-    run: Run,
-    /// Characters of the run.
-    count: usize,
-    /// How often each of the ten zero-width characters is in the run.
-    kinds: [u32; 10],
+    row: Row,
     /// The last visible character was a black flag.
     flag: bool,
     /// Letters behind an override of direction.
     turned: Option<usize>,
 }
 
-/// What a row of invisible characters is made of.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Run {
-    #[default]
-    None,
-    Tags,
-    Selectors,
-    Widthless,
+/// Invisible characters without a visible one between them.
+#[derive(Debug, Default)]
+struct Row {
+    last: Option<char>,
+    tags: usize,
+    selectors: usize,
+    /// All of them, tags and selectors too.
+    count: usize,
+    /// How often one differs from the one before it.
+    changes: usize,
+}
+
+impl Row {
+    fn push(&mut self, c: char) {
+        match c {
+            '\u{e0020}'..='\u{e007f}' => self.tags += 1,
+            '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => self.selectors += 1,
+            _ => {}
+        }
+        self.count += 1;
+        self.changes += usize::from(self.last.is_some_and(|last| last != c));
+        self.last = Some(c);
+    }
+
+    fn carries(&self, is_flag: bool) -> Option<Sign> {
+        if self.tags >= if is_flag { MIN_FLAG_TAGS } else { MIN_TAGS } {
+            Some("invisible tag characters that spell a text")
+        } else if self.selectors >= MIN_SELECTORS {
+            Some("variation selectors in a row, which carry data")
+        } else if self.count >= MIN_WIDTHLESS && self.changes >= self.count / 8 {
+            // One character alone carries nothing: it is padding.
+            Some("zero-width characters in a row, which carry data")
+        } else {
+            None
+        }
+    }
 }
 
 impl Invisible {
     pub fn is_idle(&self) -> bool {
-        self.run == Run::None && self.turned.is_none() && !self.flag
+        self.row.count == 0 && self.turned.is_none() && !self.flag
     }
 
     pub fn step(&mut self, c: char) -> Option<Sign> {
-        let (run, kind) = match c {
-            '\u{e0020}'..='\u{e007f}' => (Run::Tags, 0),
-            '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => (Run::Selectors, 0),
-            '\u{200b}'..='\u{200d}' => (Run::Widthless, c as usize - 0x200b),
-            '\u{2060}'..='\u{2064}' => (Run::Widthless, c as usize - 0x2060 + 3),
-            '\u{feff}' => (Run::Widthless, 8),
-            '\u{180e}' => (Run::Widthless, 9),
-            _ => (Run::None, 0),
-        };
-        if run != self.run {
-            (self.run, self.count, self.kinds) = (run, 0, [0; 10]);
+        if let sign @ Some(_) = self.turn(c) {
+            return sign;
         }
-        if run != Run::None {
-            self.count += 1;
-            self.kinds[kind] += 1;
-        } else {
-            self.flag = c == '\u{1f3f4}';
+        if wire::is_hidden(c) {
+            self.row.push(c);
+            return self.row.carries(self.flag);
         }
-        self.turn(c).or_else(|| self.carries())
-    }
-
-    fn carries(&self) -> Option<Sign> {
-        let enough = match self.run {
-            Run::None => false,
-            Run::Tags => self.count >= if self.flag { MIN_FLAG_TAGS } else { MIN_TAGS },
-            Run::Selectors => self.count >= MIN_SELECTORS,
-            // One character alone carries nothing: it is padding.
-            Run::Widthless => {
-                let common = self.kinds.iter().max().map_or(0, |most| *most as usize);
-                self.count >= MIN_WIDTHLESS && self.count - common >= self.count / 8
-            }
-        };
-        enough.then_some(match self.run {
-            Run::Tags => "invisible tag characters that spell a text",
-            Run::Selectors => "variation selectors in a row, which carry data",
-            _ => "zero-width characters in a row, which carry data",
-        })
+        if self.row.count > 0 {
+            self.row = Row::default();
+        }
+        self.flag = c == '\u{1f3f4}';
+        None
     }
 
     fn turn(&mut self, c: char) -> Option<Sign> {
@@ -124,6 +123,18 @@ mod tests {
                 .unwrap()
                 .contains("direction")
         );
+    }
+
+    #[test]
+    fn any_invisible_character_can_carry_and_kinds_may_alternate() {
+        for two in
+            [['\u{ad}', '\u{34f}'], ['\u{3164}', '\u{ffa0}'], ['\u{200e}', '\u{200f}'], ['\u{e0f00}', '\u{206a}']]
+        {
+            let bits: String = (0..16).map(|n| two[usize::from(0b1011_0010_0110_1001_u16 >> n & 1 == 1)]).collect();
+            assert!(read(&bits).unwrap().contains("zero-width"), "{bits:?}");
+        }
+        let alternating: String = tags("read").chars().flat_map(|tag| [tag, '\u{200b}']).collect();
+        assert!(read(&alternating).unwrap().contains("tag"));
     }
 
     #[test]

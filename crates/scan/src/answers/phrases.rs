@@ -130,12 +130,12 @@ fn normalised(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{ad}' => {}
             c if c.is_whitespace() => {
                 if !plain.ends_with(' ') {
                     plain.push(' ');
                 }
             }
+            c if wire::is_hidden(c) => {}
             '\u{2019}' => plain.push('\''),
             c => plain.extend(c.to_lowercase()),
         }
