@@ -47,6 +47,7 @@ fn session() -> String {
     json!({
         "model": "m", "max_tokens": 32000, "stream": true, "temperature": 1,
         "thinking": { "type": "enabled", "budget_tokens": 31999 },
+        "tool_choice": { "type": "auto" }, "output_config": { "effort": "high" },
         "context_management": { "edits": [{ "type": "clear_thinking_20251015", "keep": "all" }] },
         "system": [{ "type": "text", "text": "You are an agent.", "cache_control": { "type": "ephemeral", "ttl": "1h" } }],
         "metadata": { "user_id": "user_0_account__session_1" },
@@ -71,6 +72,10 @@ fn session() -> String {
                     { "type": "web_search_result", "url": "https://docs.rs", "title": "t", "encrypted_content": "x" }] },
                 { "type": "tool_use", "id": "t", "name": "Write", "input": { "source": { "type": "url", "url": "x" } } },
             ] },
+            { "role": "system", "content": [
+                { "type": "tool_removal", "tool": { "type": "tool_reference", "name": "Bash" } },
+                { "type": "tool_addition", "tool": { "type": "tool_definition", "definition": {
+                    "name": "mcp__docs__read", "input_schema": { "type": "object" } } } }], "output_config": { "effort": "low" } },
             { "role": "user", "content": [
                 { "type": "tool_result", "tool_use_id": "t", "is_error": true, "content": "container_upload" },
                 { "type": "tool_result", "tool_use_id": "u", "content": [
@@ -108,8 +113,12 @@ async fn what_makes_its_servers_act_is_refused_in_its_own_words() {
     for (body, why) in [
         (r#"{"mcp_servers":[{"type":"url","url":"https://x.example"}],"messages":[]}"#, "mcp_servers"),
         (r#"{"messages":[],"\u006dcp_servers":[{"type":"url","url":"https://x.example"}]}"#, "mcp_servers"),
-        (r#"{"messages":[],"a":"@","container":"c"}"#, "container"),
-        (r#"{"messages":[],"a":"@","tools":[{"type":"web_fetch_20250910","name":"web_fetch"}]}"#, "web_fetch"),
+        (r#"{"messages":[],"metadata":"@","container":"c"}"#, "container"),
+        (r#"{"messages":[],"metadata":"@","fetch":"https://x.example"}"#, "by `fetch` in `server_tools`"),
+        (r#"{"messages":[{"role":"user","content":[{"type":"image","source":{"url":"https://x"}}]}]}"#, "url"),
+        (r#"{"messages":[{"role":"user","content":[{"type":"remote_file","id":"x"}]}]}"#, "remote_file"),
+        (r#"{"messages":[],"betas":["mcp-client-2025-11-20"]}"#, "mcp-client-2025-11-20"),
+        (r#"{"messages":[],"metadata":"@","tools":[{"type":"web_fetch_20250910","name":"web_fetch"}]}"#, "web_fetch"),
         (
             r#"{"messages":[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}]}"#,
             "url",
@@ -153,6 +162,21 @@ async fn what_makes_its_servers_act_is_refused_in_its_own_words() {
     let body = r#"{"messages":[],"tools":[{"type":"web_fetch_20250910","name":"web_fetch"}]}"#;
     assert_eq!(sender.send_request(post("/v1/messages", &[body])).await.unwrap().status(), 200);
     gate.audit().await;
+    for (beta, status) in
+        [("web-fetch-2025-09-10", 200), ("effort-2025-11-24", 200), ("effort-2025-11-24,mcp-client-2025-11-20", 400)]
+    {
+        let mut request = post("/v1/messages", &[body]);
+        request.headers_mut().append("anthropic-beta", "claude-code-20250219".parse().unwrap());
+        request.headers_mut().append("anthropic-beta", beta.parse().unwrap());
+        let mut sender = gate.https("model.test").await;
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status(), status, "{beta}");
+        if status == 400 {
+            let said = text(response).await;
+            assert!(said.contains("mcp-client-2025-11-20") && said.contains("invalid_request_error"), "{said}");
+        }
+        gate.audit().await;
+    }
     let packed = post("/v1/messages", &[body]);
     let (mut head, body) = packed.into_parts();
     head.headers.insert("content-encoding", "gzip".parse().unwrap());

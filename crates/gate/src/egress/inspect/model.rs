@@ -3,10 +3,13 @@
 
 use crate::egress::live::allowed::AllowedRequest;
 use hyper::body::Bytes;
-use hyper::header::CONTENT_ENCODING;
+use hyper::header::{CONTENT_ENCODING, HeaderValue};
 use hyper::http::request;
 use policy::{Denial, Reason};
-use scan::messages::Messages;
+use scan::messages::{Messages, check_betas};
+
+/// The header that switches features of the Messages API on.
+const BETAS: &str = "anthropic-beta";
 
 pub struct ModelRequest {
     messages: Messages,
@@ -18,7 +21,10 @@ impl ModelRequest {
         if head.headers.contains_key(CONTENT_ENCODING) {
             return Err(denial("a compressed request to the model is not read".to_owned()));
         }
-        Ok(ModelRequest::allowing(&allowed.rule().server_tools))
+        let tools = &allowed.rule().server_tools;
+        let betas = head.headers.get_all(BETAS).iter().map(HeaderValue::as_bytes);
+        check_betas(betas, tools).map_err(denial)?;
+        Ok(ModelRequest::allowing(tools))
     }
 
     /// `tools`: names of the server tools that a request may use.
