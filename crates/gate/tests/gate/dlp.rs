@@ -81,6 +81,32 @@ async fn no_encoding_hides_a_value_in_any_place() {
     }
 }
 
+/// An LZ4 frame of one block, all of it literals.
+fn lz4(text: &[u8]) -> Vec<u8> {
+    let block = [&[0xf0, (text.len() - 15) as u8][..], text].concat();
+    [&[0x04, 0x22, 0x4d, 0x18, 0x40, 0x40, 0xc0][..], &(block.len() as u32).to_le_bytes(), &block, &[0; 4]].concat()
+}
+
+#[tokio::test]
+async fn files_of_other_compressors_hide_no_value() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate = start(&origin, routes(&origin)).await;
+    let bzip2 = |text: &[u8]| {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+        std::io::Write::write_all(&mut encoder, text).unwrap();
+        encoder.finish().unwrap()
+    };
+    for (secret, status) in [(TOKEN, 403), (PIN, 403), ("an-honest-word-of-some-length", 200)] {
+        for body in [lz4(secret.as_bytes()), bzip2(secret.as_bytes())] {
+            let mut request = ask("POST a.test /x", &[]);
+            *request.body_mut() = full(body);
+            let response = gate.https("a.test").await.send_request(request).await.unwrap();
+            assert_eq!(response.status(), status, "{}", text(response).await);
+            trail(&mut gate).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn pieces_in_many_places_are_one() {
     let origin = Origin::start(&["a.test"]).await;

@@ -1,13 +1,20 @@
-//! Compressed bodies, decoded as they stream: gzip, deflate, br and zstd, also one in the other.
+//! Compressed bodies, decoded as they stream: gzip, deflate, br and zstd, also one in the other. Files inside of bodies may
+//! also be bzip2, xz, lzma or lz4.
 //!
 //! The output is bounded, whatever comes in: a body that expands beyond measure is an error. Where the output is not wanted
 //! at once, push the input in parts of [`PART`] bytes.
 
+mod bzip2;
 mod inflate;
+mod lz4;
+mod lzma;
 mod zstd;
 
+use self::bzip2::Bzip2;
 use brotli_decompressor::DecompressorWriter;
 use inflate::{Format, Inflate};
+use lz4::Lz4;
+use lzma::Lzma;
 use std::io::{self, Write};
 use zstd::Zstd;
 
@@ -47,6 +54,9 @@ enum Stage {
     Undecided,
     Brotli(Box<DecompressorWriter<BoundedBuffer>>),
     Zstd(Box<Zstd>),
+    Bzip2(Box<Bzip2>),
+    Lz4(Box<Lz4>),
+    Lzma(Box<Lzma>),
 }
 
 /// What is done by each stage: bytes in, bytes out.
@@ -72,21 +82,43 @@ impl Decoder {
         (stages.len() <= MAX_STAGES).then_some(Decoder { stages, read: 0, made: 0 })
     }
 
-    /// For a file, by its first bytes; `None`: they do not begin a gzip, zlib or zstd file. Raw deflate and br have no bytes
-    /// that they are known by.
+    /// For a file, by its first bytes; `None`: they do not begin a gzip, zlib, zstd, bzip2, xz, lzma or lz4 file. Raw deflate
+    /// and br have no bytes that they are known by.
     pub fn sniff(start: &[u8]) -> Option<Decoder> {
         let stage = match start {
             [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0 => Stage::inflate(Format::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Stage::Zstd(Box::default()),
             [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => Stage::inflate(Format::Zlib),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Stage::Bzip2(Box::new(Bzip2::new())),
+            [0xfd, b'7', b'z', b'X', ..] => Stage::Lzma(Box::new(Lzma::xz())),
+            // The properties that all programs choose, and a dictionary of 64 KiB or a multiple.
+            [0x5d, 0, 0, ..] => Stage::Lzma(Box::new(Lzma::alone())),
+            _ if start.starts_with(&lz4::MAGIC) || start.starts_with(&lz4::LEGACY_MAGIC) => Stage::Lz4(Box::default()),
             _ => return None,
         };
-        Some(Decoder { stages: vec![stage], read: 0, made: 0 })
+        Some(Decoder::of(stage))
     }
 
-    /// For raw deflate, as zip archives have it.
-    pub fn deflate() -> Decoder {
-        Decoder { stages: vec![Stage::inflate(Format::Raw)], read: 0, made: 0 }
+    /// For the content of a zip entry, by its method (APPNOTE 4.4.5); `None`: it is stored, or not read.
+    pub fn zip_entry(method: u16) -> Option<Decoder> {
+        let stage = match method {
+            8 => Stage::inflate(Format::Raw),
+            12 => Stage::Bzip2(Box::new(Bzip2::new())),
+            14 => Stage::Lzma(Box::new(Lzma::in_zip())),
+            93 => Stage::Zstd(Box::default()),
+            95 => Stage::Lzma(Box::new(Lzma::xz())),
+            _ => return None,
+        };
+        Some(Decoder::of(stage))
+    }
+
+    fn of(stage: Stage) -> Decoder {
+        Decoder { stages: vec![stage], read: 0, made: 0 }
+    }
+
+    /// More than chance says that this is such a file.
+    pub fn is_certain(&self) -> bool {
+        matches!(self.stages.as_slice(), [Stage::Lzma(lzma)] if lzma.is_certain())
     }
 
     /// Nothing is encoded.
@@ -127,6 +159,9 @@ impl Decoder {
         self.stages.iter().any(|stage| match stage {
             Stage::Inflate(inflate) => inflate.is_over(),
             Stage::Zstd(zstd) => zstd.over,
+            Stage::Bzip2(bzip2) => bzip2.over,
+            Stage::Lz4(lz4) => lz4.over,
+            Stage::Lzma(lzma) => lzma.over,
             Stage::Undecided | Stage::Brotli(_) => false,
         })
     }
@@ -145,13 +180,21 @@ impl Decoder {
         match self.stages.as_slice() {
             [Stage::Inflate(inflate)] => inflate.bytes_of_next_member(),
             [Stage::Zstd(zstd)] => zstd.bytes_of_next_frame(),
+            [Stage::Bzip2(bzip2)] => bzip2.bytes_of_next_stream(),
+            [Stage::Lz4(lz4)] => lz4.bytes_of_next_frame(),
             _ => None,
         }
     }
 
     /// Memory that a format with windows of any size takes for this stream's.
     pub fn window_bytes(&self) -> usize {
-        self.stages.iter().map(|stage| if let Stage::Zstd(zstd) = stage { zstd.window_bytes() } else { 0 }).sum()
+        let bytes = self.stages.iter().map(|stage| match stage {
+            Stage::Zstd(zstd) => zstd.window_bytes(),
+            Stage::Bzip2(bzip2) => bzip2.window_bytes(),
+            Stage::Lzma(lzma) => lzma.window_bytes(),
+            Stage::Inflate(_) | Stage::Undecided | Stage::Brotli(_) | Stage::Lz4(_) => 0,
+        });
+        bytes.sum()
     }
 
     /// The body is whole: an error where its encoding is not.
@@ -187,6 +230,9 @@ impl Stage {
                 wrote.map_err(|_| MALFORMED)
             }
             Stage::Zstd(decoder) => decoder.push(bytes, made),
+            Stage::Bzip2(decoder) => decoder.push(bytes, made),
+            Stage::Lz4(decoder) => decoder.push(bytes, made),
+            Stage::Lzma(decoder) => decoder.push(bytes, made),
         }
     }
 
@@ -200,6 +246,9 @@ impl Stage {
                 closed.map_err(|_| TRUNCATED)
             }
             Stage::Zstd(decoder) => decoder.finish(),
+            Stage::Bzip2(decoder) => decoder.finish(),
+            Stage::Lz4(decoder) => decoder.finish(),
+            Stage::Lzma(decoder) => decoder.finish(made),
         }
     }
 }

@@ -1,12 +1,13 @@
-//! Compressed files inside a text, wherever they begin: gzip, zlib, zstd and the entries of zip archives, known by their
-//! first bytes and unpacked as they stream.
+//! Compressed files inside a text, wherever they begin: gzip, zlib, zstd, bzip2, xz, lzma, lz4 and the entries of zip
+//! archives, known by their first bytes and unpacked as they stream.
 //!
 //! Every file that begins is read, so decoys in front of one do not hide it. What that may cost is bounded for the whole
 //! text by an [`UnpackBudget`]; where it does not suffice, the text is reported as unreadable instead of being read in part.
 
 use super::text_scanner::{ScanContext, Target, TextScanner, inner_scanner, record};
 use crate::codec::{Broken, Decoder, MAX_EXPANSION, PART, TOO_MUCH, UNMEASURED_BYTES};
-use memchr::{memchr_iter, memchr3_iter};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use std::sync::LazyLock;
 
 /// Memory that the open files of one text may hold, all depths together.
 const MAX_HELD_BYTES: usize = 64 << 20;
@@ -21,10 +22,28 @@ const MIN_TRIED_BYTES: usize = 16;
 /// Bytes that a compressed file is known by.
 const MAGIC_BYTES: usize = 4;
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+/// What [`OpenFile::recognise`] looks at closer. At most 16 of at least two bytes: so many are looked for by vector
+/// instructions.
+const MAGIC_STARTS: [&[u8]; 12] = [
+    b"\x1f\x8b\x08",
+    b"\x78\x01",
+    b"\x78\x5e",
+    b"\x78\x9c",
+    b"\x78\xda",
+    b"\x28\xb5\x2f\xfd",
+    ZIP_MAGIC,
+    b"BZh",
+    b"\xfd7zX",
+    b"\x5d\x00\x00",
+    b"\x04\x22\x4d\x18",
+    b"\x02\x21\x4c\x18",
+];
+static MAGICS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let builder = &mut AhoCorasick::builder();
+    builder.match_kind(MatchKind::LeftmostFirst).kind(Some(AhoCorasickKind::DFA)).build(MAGIC_STARTS).ok()
+});
 /// A local file header of a zip archive, without name and extra field.
 const ZIP_HEADER_BYTES: usize = 30;
-/// The only compression method of zip entries that is read.
-const ZIP_DEFLATE: u16 = 8;
 
 /// Why a text is unreadable.
 const TOO_MANY: &str = "more compressed files in one another than are read";
@@ -159,11 +178,13 @@ impl Unpack {
             None => bytes,
             Some(header) => match header.skip(bytes) {
                 Ok(None) => return true,
-                Ok(Some(content)) => {
+                Ok(Some((method, content))) => {
+                    let Some(decoder) = Decoder::zip_entry(method) else { return false };
+                    file.decoder = decoder;
                     file.zip = None;
                     content
                 }
-                Err(NotDeflated) => return false,
+                Err(NotRead) => return false,
             },
         };
         if !file.may_go_on(bytes) {
@@ -189,7 +210,7 @@ impl Unpack {
                 Ok(()) if file.decoder.is_over() => return false,
                 Ok(()) => {}
                 // What made nothing was not a file, but bytes that begin like one.
-                Err(TOO_MUCH) if file.scanner.is_some() => {
+                Err(TOO_MUCH) if file.scanner.is_some() || file.decoder.is_certain() => {
                     self.report(context, TOO_LARGE);
                     return false;
                 }
@@ -231,7 +252,8 @@ impl OpenFile {
     /// By the first bytes of `text`, at least [`MAGIC_BYTES`]; `None`: no compressed file begins here.
     fn recognise(text: &[u8]) -> Option<OpenFile> {
         let (zip, decoder) = if text.starts_with(ZIP_MAGIC) {
-            (Some(ZipHeader::default()), Decoder::deflate())
+            // The header tells what it is.
+            (Some(ZipHeader::default()), Decoder::zip_entry(8)?)
         } else if text[0] == 0x78 && !is_zlib(text) {
             return None;
         } else {
@@ -269,12 +291,12 @@ struct ZipHeader {
 }
 
 /// The entry is stored, or compressed in a way that is not read.
-struct NotDeflated;
+struct NotRead;
 
 impl ZipHeader {
-    /// The entry's content in these bytes; `None`: the header goes on. Its layout is fixed since 1989: method at 8, lengths
-    /// of name and extra field at 26 and 28.
-    fn skip<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, NotDeflated> {
+    /// The entry's method and content in these bytes; `None`: the header goes on. Its layout is fixed since 1989: method at
+    /// 8, lengths of name and extra field at 26 and 28.
+    fn skip<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<(u16, &'a [u8])>, NotRead> {
         let missing = ZIP_HEADER_BYTES - self.fixed.len();
         let (fixed, rest) = bytes.split_at(missing.min(bytes.len()));
         self.fixed.extend_from_slice(fixed);
@@ -282,26 +304,24 @@ impl ZipHeader {
             return Ok(None);
         }
         let number = |at: usize| u16::from_le_bytes([self.fixed[at], self.fixed[at + 1]]);
-        if number(8) != ZIP_DEFLATE {
-            return Err(NotDeflated);
+        let method = number(8);
+        if Decoder::zip_entry(method).is_none() {
+            return Err(NotRead);
         }
         let names = usize::from(number(26)) + usize::from(number(28));
         let skipped = (names - self.skipped).min(rest.len());
         self.skipped += skipped;
-        Ok((self.skipped == names).then_some(&rest[skipped..]))
+        Ok((self.skipped == names).then_some((method, &rest[skipped..])))
     }
 }
 
-/// Where a file may begin, by those of its first bytes that texts seldom have.
+/// Where a file may begin: its first bytes are looked at in one pass for all kinds.
 fn find_magic(text: &[u8]) -> Option<usize> {
-    let zlib = memchr3_iter(0x01, 0x9c, 0xda, text).chain(memchr_iter(b'^', text));
-    let zlib = zlib.filter_map(|at| at.checked_sub(1)).find(|at| text[*at] == 0x78);
-    let others = memchr3_iter(0x1f, 0xb5, 0x03, text).find_map(|at| match text[at] {
-        0x1f => Some(at),
-        0xb5 => at.checked_sub(1).filter(|at| text[*at] == 0x28),
-        _ => at.checked_sub(2).filter(|at| text[*at..].starts_with(b"PK")),
-    });
-    zlib.into_iter().chain(others).min()
+    match &*MAGICS {
+        Some(magics) => magics.find(text).map(|found| found.start()),
+        // Without the search, every byte is tried.
+        None => (!text.is_empty()).then_some(0),
+    }
 }
 
 /// RFC 1950, section 2.2: a multiple of 31, and no dictionary.
