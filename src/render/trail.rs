@@ -8,7 +8,15 @@ use wire::{Alarm, Audit, Done, Event, Line, Outcome};
 
 /// One line without its time. An event that only gates of other versions write is shown by its fields.
 pub fn trail(line: &Line) -> String {
-    match &line.event {
+    let text = event_text(&line.event);
+    match line.repeated {
+        0 => text,
+        count => format!("{text} ({count} like it, this is the last)"),
+    }
+}
+
+fn event_text(event: &Event) -> String {
+    match event {
         Event::Request(audit) | Event::Connection(audit) => decision_text(audit),
         Event::Alarm(alarm) => alarm_text(alarm),
         Event::Dropped { count, full: true } => format!("!!    {count} lines are missing here: the trail is full"),
@@ -143,6 +151,10 @@ mod tests {
             (
                 r#""event":"alarm","host":"a.org","port":443,"method":"POST","path":"/","finding":"a token, base64, in the body","done":"blocked""#,
                 "ALARM POST a.org/: a token, base64, in the body: blocked",
+            ),
+            (
+                r#""repeated":7,"since":"2026-01-01T00:00:00.000Z","event":"alarm","host":"a.org","port":443,"finding":"a key","done":"masked""#,
+                "ALARM a.org: a key: masked (7 like it, this is the last)",
             ),
             (r#""event":"dropped","count":3"#, "!!    3 lines are missing here: nobody read them in time"),
             (r#""event":"dropped","count":3,"full":true"#, "!!    3 lines are missing here: the trail is full"),

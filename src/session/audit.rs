@@ -113,7 +113,7 @@ impl TrailWriter {
         let event = Event::Dropped { count: std::mem::take(&mut self.left_out), full: true };
         let limit = max_audit_bytes(&event);
         let (seq, time) = std::mem::take(&mut self.last_left_out);
-        let Ok(mut line) = serde_json::to_vec(&Line { seq, time, event }) else { return };
+        let Ok(mut line) = serde_json::to_vec(&Line { seq, time, repeated: 0, since: None, event }) else { return };
         line.push(b'\n');
         if self.bytes + line.len() as u64 <= limit {
             self.write(&line);

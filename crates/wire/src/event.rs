@@ -10,8 +10,18 @@ pub struct Line {
     pub seq: u64,
     /// UTC, RFC 3339 with milliseconds.
     pub time: String,
+    /// The line stands for so many like events, of which this is the last, with the bytes of all. 0 for a line of one event.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeated: u64,
+    /// The time of the first of them, as [`Line::time`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     #[serde(flatten)]
     pub event: Event,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What happened in the gate.

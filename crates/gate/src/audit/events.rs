@@ -1,12 +1,13 @@
 //! The gate's stdout, which is the audit trail: one JSON object a line, written by a thread of its own.
 //!
 //! A slow or missing reader never delays a request: the queue is bounded, the oldest lines are dropped, and a `dropped`
-//! line stands in their place.
+//! line stands in their place. Before that, a flood of like events is folded into lines that count them.
 
+use super::fold::{FOLD_WINDOW, Folded, Folds};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use time::OffsetDateTime;
 use wire::{Event, Line};
 
@@ -28,6 +29,7 @@ pub struct Events {
 
 struct Queue {
     lines: VecDeque<QueuedLine>,
+    folds: Folds,
     next_seq: u64,
     /// Lines dropped since the last one that was written.
     dropped: u64,
@@ -45,6 +47,28 @@ struct QueuedLine {
     seq: u64,
     time: SystemTime,
     event: Event,
+    /// How many like events it stands for, and since when.
+    repeated: Option<(u64, SystemTime)>,
+}
+
+impl Queue {
+    fn push(&mut self, event: Event, time: SystemTime, repeated: Option<(u64, SystemTime)>) {
+        if self.lines.len() >= MAX_QUEUED_LINES {
+            self.lines.pop_front();
+            self.dropped += 1;
+            self.dropped_total += 1;
+        }
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.lines.push_back(QueuedLine { seq, time, event, repeated });
+    }
+
+    /// Queues the folded lines whose window has ended at `now`.
+    fn push_due(&mut self, now: Instant) {
+        for Folded { event, count, first, last, .. } in self.folds.take_due(now) {
+            self.push(event, last, Some((count, first)));
+        }
+    }
 }
 
 impl Events {
@@ -60,6 +84,7 @@ impl Events {
     pub fn without_writer() -> Events {
         let queue = Queue {
             lines: VecDeque::new(),
+            folds: Folds::new(Instant::now()),
             next_seq: 1,
             dropped: 0,
             dropped_total: 0,
@@ -77,15 +102,21 @@ impl Events {
 
     pub fn push(&self, event: Event) {
         let mut queue = self.lock();
-        if queue.lines.len() >= MAX_QUEUED_LINES {
-            queue.lines.pop_front();
-            queue.dropped += 1;
-            queue.dropped_total += 1;
-        }
         queue.alarms += u64::from(matches!(event, Event::Alarm(_)));
-        let seq = queue.next_seq;
-        queue.next_seq += 1;
-        queue.lines.push_back(QueuedLine { seq, time: SystemTime::now(), event });
+        let has_window = !queue.folds.is_empty();
+        let now = Instant::now();
+        match queue.folds.admit(event, now) {
+            Some(event) => {
+                // The agent's program has ended, and so may the gate before a window does.
+                if matches!(event, Event::Work(_)) {
+                    queue.push_due(now + FOLD_WINDOW);
+                }
+                queue.push(event, SystemTime::now(), None);
+            }
+            // The writer waits for the end of the first window already.
+            None if has_window => return,
+            None => {}
+        }
         let is_idle = queue.is_idle;
         drop(queue);
         if is_idle {
@@ -103,9 +134,11 @@ impl Events {
         self.lock().alarms
     }
 
-    /// Waits until all lines are written, at most `timeout`.
+    /// Waits until all lines are written, folded ones included, at most `timeout`.
     pub fn flush(&self, timeout: Duration) {
-        let queue = self.lock();
+        let mut queue = self.lock();
+        queue.push_due(Instant::now() + FOLD_WINDOW);
+        self.changed.notify_all();
         let is_busy = |queue: &mut Queue| queue.is_writing || !queue.lines.is_empty();
         let _ = self.changed.wait_timeout_while(queue, timeout, is_busy);
     }
@@ -121,8 +154,14 @@ impl Events {
             queue.is_writing = false;
             self.changed.notify_all();
             queue.is_idle = true;
-            while queue.lines.is_empty() {
-                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            loop {
+                let now = Instant::now();
+                queue.push_due(now);
+                if !queue.lines.is_empty() {
+                    break;
+                }
+                let window = queue.folds.next_due().map_or(Duration::MAX, |due| due.saturating_duration_since(now));
+                queue = self.changed.wait_timeout(queue, window).unwrap_or_else(PoisonError::into_inner).0;
             }
             queue.is_idle = false;
             queue.is_writing = true;
@@ -133,7 +172,7 @@ impl Events {
             drop(queue);
             if let (true, Some(first)) = (dropped > 0, batch.first()) {
                 let event = Event::Dropped { count: dropped, full: false };
-                render(&mut text, QueuedLine { seq: first.seq - 1, time: first.time, event });
+                render(&mut text, QueuedLine { seq: first.seq - 1, time: first.time, event, repeated: None });
             }
             for line in batch {
                 render(&mut text, line);
@@ -150,8 +189,9 @@ impl Events {
 }
 
 fn render(text: &mut Vec<u8>, line: QueuedLine) {
-    let QueuedLine { seq, time, event } = line;
-    if serde_json::to_writer(&mut *text, &Line { seq, time: format_rfc3339(time), event }).is_ok() {
+    let QueuedLine { seq, time, event, repeated } = line;
+    let (repeated, since) = repeated.map_or((0, None), |(count, first)| (count, Some(format_rfc3339(first))));
+    if serde_json::to_writer(&mut *text, &Line { seq, time: format_rfc3339(time), repeated, since, event }).is_ok() {
         text.push(b'\n');
     }
 }
@@ -175,6 +215,30 @@ pub fn format_rfc3339(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A reader that does not read loses the oldest lines, and they are counted.
+    #[test]
+    fn a_full_queue_drops_its_oldest_lines() {
+        let events = Events::without_writer();
+        for _ in 0..MAX_QUEUED_LINES + 3 {
+            events.push(Event::Refresh { value: "token".to_owned() });
+        }
+        assert_eq!((events.dropped_total(), events.take().len()), (3, MAX_QUEUED_LINES));
+    }
+
+    /// What was folded is not lost with a gate that is killed at the end of the session.
+    #[test]
+    fn folded_events_are_written_before_the_work_is() {
+        let events = Events::without_writer();
+        let denied = || Event::Request(wire::Audit::default());
+        (0..1000).for_each(|_| events.push(denied()));
+        let written = events.take().len();
+        events.push(Event::Work(wire::Work::default()));
+        let mut queue = events.lock();
+        let lines: Vec<_> =
+            queue.lines.drain(..).map(|line| (line.event, line.repeated.map_or(0, |(count, _)| count))).collect();
+        assert_eq!(lines, [(denied(), 1000 - written as u64), (Event::Work(wire::Work::default()), 0)]);
+    }
 
     #[test]
     fn time_is_utc_with_milliseconds() {

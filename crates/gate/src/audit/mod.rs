@@ -4,6 +4,7 @@
 pub mod alarms;
 pub mod counters;
 pub mod events;
+mod fold;
 pub mod recent_denials;
 pub mod record;
 pub mod redaction;

@@ -14,8 +14,11 @@ use wire::{Alarm, Audit, Done, Event, Outcome};
 
 /// Bytes of a method in a record; the rest is cut off.
 const MAX_METHOD_BYTES: usize = 32;
-/// Bytes of a path in a record; the rest is cut off.
-const MAX_PATH_BYTES: usize = 1024;
+/// Bytes of a host or a path in a line; `…` stands for the rest. Cut when the line is written: a secret is looked for in
+/// the whole text, so that no cut hides one.
+const MAX_NAME_BYTES: usize = 256;
+/// Bytes of a reason in a line, which may hold a host and a path.
+const MAX_REASON_BYTES: usize = 1024;
 
 /// What records need of the policy snapshot by which their requests are judged.
 pub struct AuditScope {
@@ -66,7 +69,6 @@ impl AuditRecord {
     }
 
     pub fn set_path(&mut self, path: &str) {
-        let path = truncate(path, MAX_PATH_BYTES);
         if self.audit.path != path {
             self.audit.path = path.to_owned();
         }
@@ -84,7 +86,7 @@ impl AuditRecord {
         self.audit.verdict = Outcome::Deny;
         let reason = match holds_secret(knowledge, &denial.text) {
             true => format!("{} {WITHHELD}", denial.reason),
-            false => denial.text.clone(),
+            false => cut(denial.text.clone(), MAX_REASON_BYTES),
         };
         self.audit.host = redact(knowledge, std::mem::take(&mut self.audit.host));
         self.audit.path = redact(knowledge, std::mem::take(&mut self.audit.path));
@@ -92,6 +94,7 @@ impl AuditRecord {
             self.set_route(route);
         }
         let Audit { host, port, method, path, .. } = &self.audit;
+        let (host, path) = (cut(host.clone(), MAX_NAME_BYTES), cut(path.clone(), MAX_NAME_BYTES));
         self.trail.recent_denials.push(match method.as_str() {
             "" => format!("{host}:{port}: {reason}"),
             method => format!("{method} {host}:{port}{path}: {reason}"),
@@ -106,7 +109,7 @@ impl AuditRecord {
         // It may have failed before its address was inspected.
         self.audit.host = redact(knowledge, std::mem::take(&mut self.audit.host));
         self.audit.path = redact(knowledge, std::mem::take(&mut self.audit.path));
-        self.audit.reason = Some(why.into());
+        self.audit.reason = Some(cut(why.into(), MAX_REASON_BYTES));
     }
 
     /// Raises an alarm. `finding` never holds what was found.
@@ -123,13 +126,19 @@ impl AuditRecord {
     /// An alarm about this request, without a finding.
     fn alarm_template(&self) -> Alarm {
         let Audit { host, port, method, path, .. } = &self.audit;
-        Alarm { host: host.clone(), port: *port, method: method.clone(), path: path.clone(), ..Alarm::default() }
+        let (host, path) = (cut(host.clone(), MAX_NAME_BYTES), cut(path.clone(), MAX_NAME_BYTES));
+        Alarm { host, port: *port, method: method.clone(), path, ..Alarm::default() }
     }
 
     fn set_route(&mut self, route: usize) {
         self.route = self.scope.routes.get(route).cloned();
         self.audit.rule = self.route.as_ref().map(|route| route.origin.clone());
     }
+}
+
+/// `text`, and where it is longer than `max` bytes, its beginning and `…`.
+fn cut(text: String, max: usize) -> String {
+    if text.len() <= max { text } else { format!("{}…", truncate(&text, max)) }
 }
 
 /// The beginning of `text`, at most `max` bytes, cut between two characters.
@@ -142,6 +151,8 @@ impl Drop for AuditRecord {
     fn drop(&mut self) {
         let mut audit = std::mem::take(&mut self.audit);
         audit.finding = audit.finding.or_else(|| self.finding.get().cloned());
+        audit.host = cut(audit.host, MAX_NAME_BYTES);
+        audit.path = cut(audit.path, MAX_NAME_BYTES);
         audit.sent = self.sent.load(Relaxed);
         audit.received = self.received;
         audit.ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -187,6 +187,16 @@ async fn a_name_under_a_wildcard_carries_nothing() {
     assert_eq!(mark(&response), "denied; reason=host");
     let (audit, _) = trail(&mut gate).await;
     assert_eq!((audit.host.as_str(), audit.path.as_str()), ("(withheld)", "(withheld)"));
+    // Nor does the end of a long path, where a cut would leave half of it.
+    let long = "a".repeat(250);
+    for (path, wanted) in
+        [(format!("/{long}{PIN}"), "(withheld)".to_owned()), (format!("/{long}{long}"), format!("/{long}aaaaa…"))]
+    {
+        let mut sender = gate.https("evil.test").await;
+        let response = sender.send_request(ask(&format!("GET evil.test {path}"), &[])).await.unwrap();
+        assert_eq!(mark(&response), "denied; reason=host");
+        assert_eq!(trail(&mut gate).await.0.path, wanted);
+    }
     let mut sender = gate.https("x.zone.test").await;
     assert_eq!(sender.send_request(ask("GET x.zone.test /", &[])).await.unwrap().status(), 200);
 }
