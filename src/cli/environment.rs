@@ -10,7 +10,7 @@ pub struct Variable {
     pub more: &'static str,
 }
 
-pub const VARIABLES: [Variable; 16] = [
+pub const VARIABLES: [Variable; 17] = [
     Variable {
         names: &["CLAUDE_BOTTLE_HOME"],
         short: "The folder of manifest and state, by default `~/.claude-bottle`.",
@@ -82,6 +82,7 @@ pub const VARIABLES: [Variable; 16] = [
         short: "Where `init` and `doctor` look for programs, the shell's own file, and entries of `pass`.",
         more: "",
     },
+    Variable { names: &["SUDO_UID"], short: "Whose repositories root uses, as for git.", more: "" },
     Variable {
         names: &["NO_COLOR"],
         short: "Set and not empty: no colour, unless `--color` says otherwise.",

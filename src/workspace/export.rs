@@ -5,14 +5,11 @@
 //! `FETCH_HEAD` (which hold URLs) and caches are not.
 
 mod config;
-mod query;
 
 use super::content::{Content, Contents};
 use crate::exit::UserError;
-use query::{Kind, query, query_directory, try_query};
-use std::ffi::OsString;
+use crate::git::{CleanRepository, Repository};
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// Files of the worktree's own git directory: what is checked out, and which operations are in progress.
@@ -39,76 +36,57 @@ const WORKTREE_FOLDERS: [&str; 3] = ["rebase-apply", "rebase-merge", "sequencer"
 /// Files of the git directory that all worktrees share.
 const SHARED_FILES: [&str; 4] = ["info/attributes", "info/exclude", "logs/refs/stash", "shallow"];
 
-/// Most object folders of one export: the repository's own and those that it borrows from.
-const MAX_OBJECT_FOLDERS: usize = 16;
-
-/// The content of the exported `.git` of a worktree. `None` if the repository is configured to have no worktree.
+/// The content of the exported `.git` of a worktree, or of an exported repository without one.
 ///
 /// # Errors
-/// `UserError` if git does not read the repository, or finds another one further up.
-pub fn export(work: &Path) -> Result<Option<Contents>, UserError> {
-    match query_directory(work, "--show-toplevel") {
-        Ok(top) if top == work => contents(work, Kind::Worktree).map(Some),
-        Ok(_) => Err(UserError::new(format!("`{}` is not a repository", work.join(".git").display()))),
-        Err(_) if try_query(work, &["rev-parse", "--is-bare-repository"])?.stdout == b"true\n" => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The content of an exported repository without a worktree.
-///
-/// # Errors
-/// `UserError` if git does not read it.
-pub fn export_bare(folder: &Path) -> Result<Contents, UserError> {
-    contents(folder, Kind::Bare)
-}
-
-/// Whether this directory is a git directory, whatever its name. These are git's own criteria.
-pub fn is_git_directory(folder: &Path) -> bool {
-    folder.join("HEAD").symlink_metadata().is_ok() && folder.join("objects").is_dir() && folder.join("refs").is_dir()
-}
-
-fn contents(work: &Path, kind: Kind) -> Result<Contents, UserError> {
-    let own = query_directory(work, "--absolute-git-dir")?;
-    let shared = query_directory(work, "--git-common-dir")?;
+/// `UserError` if git does not read the repository.
+pub fn export(clean: &CleanRepository) -> Result<Contents, UserError> {
+    let repository = &clean.repository;
     let mut exported: Contents = vec![
-        ("HEAD".into(), Content::Bytes(head(work)?)),
-        ("config".into(), Content::Bytes(config::config(work, kind)?)),
+        ("HEAD".into(), Content::Bytes(head(clean)?)),
+        ("config".into(), Content::Bytes(config::config(repository))),
     ];
-    exported.extend(refs(work)?);
-    for (folder, names) in [(&own, &WORKTREE_FILES[..]), (&shared, &SHARED_FILES[..])] {
-        let existing =
-            names.iter().filter(|name| folder.join(name).symlink_metadata().is_ok_and(|meta| meta.is_file()));
-        exported.extend(existing.map(|name| (PathBuf::from(name), Content::File(folder.join(name)))));
+    exported.extend(refs(clean)?);
+    for name in WORKTREE_FILES {
+        exported.extend(repository.own_file(name)?.map(|path| (PathBuf::from(name), Content::File(path))));
     }
-    for entry in fs::read_dir(&own).into_iter().flatten().flatten() {
+    for name in SHARED_FILES {
+        exported.extend(repository.shared_file(name)?.map(|path| (PathBuf::from(name), Content::File(path))));
+    }
+    for entry in fs::read_dir(&repository.own).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with("sharedindex.") {
-            exported.push((entry.file_name().into(), Content::File(entry.path())));
+            exported.extend(
+                repository
+                    .own_file(&entry.file_name().to_string_lossy())?
+                    .map(|path| (entry.file_name().into(), Content::File(path))),
+            );
         }
     }
     for name in WORKTREE_FOLDERS {
-        add_files(&own.join(name), Path::new(name), &mut exported, |_| true);
+        if repository.own_folder(name)? {
+            add_files(&repository.own.join(name), Path::new(name), &mut exported, |_| true);
+        }
     }
-    add_objects(&shared.join("objects"), &mut exported)?;
+    add_objects(repository, &mut exported)?;
     // Without these two folders git does not recognise a repository.
     for name in ["objects/pack", "refs/heads"] {
-        exported.push((name.into(), Content::File(work.to_owned())));
+        exported.push((name.into(), Content::File(repository.top.clone())));
     }
     Ok(exported)
 }
 
 /// The content of `HEAD`.
-fn head(work: &Path) -> Result<Vec<u8>, UserError> {
-    let branch = try_query(work, &["symbolic-ref", "--quiet", "HEAD"])?;
+fn head(clean: &CleanRepository) -> Result<Vec<u8>, UserError> {
+    let branch = clean.git().args(["symbolic-ref", "--quiet", "HEAD"]).run(Vec::new())?;
     Ok(match branch.is_success() {
         true => [b"ref: ", &branch.stdout[..]].concat(),
-        false => query(work, &["rev-parse", "--verify", "HEAD"])?.stdout,
+        false => clean.query(&["rev-parse", "--verify", "HEAD"])?.stdout,
     })
 }
 
 /// All refs except the work of other bottles: `packed-refs`, and one file for each symbolic ref.
-fn refs(work: &Path) -> Result<Contents, UserError> {
-    let listed = query(work, &["for-each-ref", "--format=%(objectname) %(refname) %(symref)"])?;
+fn refs(clean: &CleanRepository) -> Result<Contents, UserError> {
+    let listed = clean.query(&["for-each-ref", "--format=%(objectname) %(refname) %(symref)"])?;
     let (mut packed, mut symbolic) = (Vec::new(), Vec::new());
     for line in listed.lines() {
         let [id, name, target] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else { continue };
@@ -138,23 +116,13 @@ fn add_files(folder: &Path, inside: &Path, exported: &mut Contents, wanted: impl
 }
 
 /// Adds the repository's own objects and those that it borrows.
-fn add_objects(own: &Path, exported: &mut Contents) -> Result<(), UserError> {
-    let mut stores = vec![own.to_owned()];
-    let mut at = 0;
-    while let Some(store) = stores.get(at).cloned() {
-        let borrowed = at > 0;
-        fs::read_dir(&store).map_err(|error| UserError::unreadable(&store, &error))?;
-        add_files(&store, Path::new("objects"), exported, |path| {
-            is_object(path) || (!borrowed && is_store_index(path))
+fn add_objects(repository: &Repository, exported: &mut Contents) -> Result<(), UserError> {
+    let own = repository.shared.join("objects");
+    for store in [&own].into_iter().chain(&repository.alternates) {
+        fs::read_dir(store).map_err(|error| UserError::unreadable(store, &error))?;
+        add_files(store, Path::new("objects"), exported, |path| {
+            is_object(path) || (*store == own && is_store_index(path))
         });
-        let alternates = fs::read(store.join("info/alternates")).unwrap_or_default();
-        for line in alternates.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#') {
-            let path = store.join(OsString::from_vec(line.to_vec()));
-            if !stores.contains(&path) && stores.len() < MAX_OBJECT_FOLDERS {
-                stores.push(path);
-            }
-        }
-        at += 1;
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Finds what goes from a directory into a workspace: git's own list in a repository, everything elsewhere.
 
 use super::content::Content;
-use super::export::{export, export_bare, is_git_directory};
+use super::export::export;
 use crate::exit::UserError;
 use crate::facts::Workspace;
-use crate::git::{self, Git};
+use crate::git::{CleanRepository, Repository, is_git_directory, user_excludes};
 use crate::spec::CopyScope;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -25,6 +26,8 @@ pub struct Entry<'a> {
 pub struct Survey {
     pub found: Workspace,
     selection: CopyScope,
+    /// The user's own list of files that no repository wants.
+    excludes: OnceCell<Option<PathBuf>>,
     /// By path in the workspace, so that a folder comes before its content.
     entries: BTreeMap<PathBuf, Content>,
 }
@@ -50,14 +53,15 @@ pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<
             .hint("go to a worktree of it, or make one (`git worktree add`)"));
     }
     let found = Workspace { from: from.clone(), files: 0, bytes: 0, repositories: Vec::new(), within: None };
-    let mut survey = Survey { found, selection, entries: BTreeMap::new() };
+    let mut survey = Survey { found, selection, excludes: OnceCell::new(), entries: BTreeMap::new() };
     survey.entries.insert(PathBuf::new(), Content::File(from.clone()));
     if from.join(".git").symlink_metadata().is_ok() {
         survey.add_repository(Path::new(""))?;
     } else {
-        survey.found.within = git::top(&from).unwrap_or_default();
-        match (selection, &survey.found.within) {
-            (CopyScope::Unignored, Some(_)) => survey.add_listed(Path::new(""))?,
+        let around = Repository::find(&from)?;
+        survey.found.within = around.as_ref().map(|repository| repository.top.clone());
+        match (selection, around) {
+            (CopyScope::Unignored, Some(around)) => survey.add_listed(Path::new(""), &CleanRepository::new(around)?)?,
             _ => survey.add_all(Path::new(""))?,
         }
     }
@@ -84,9 +88,14 @@ impl Survey {
 
     /// Adds a repository's worktree and its exported `.git`.
     fn add_repository(&mut self, path: &Path) -> Result<(), UserError> {
-        let Some(exported) = export(&self.disk(path))? else { return self.add_all(path) };
+        let repository = Repository::open(&self.disk(path), &self.found.from)?;
+        if !repository.has_worktree() {
+            return self.add_all(path);
+        }
+        let clean = CleanRepository::new(repository)?;
+        let exported = export(&clean)?;
         match self.selection {
-            CopyScope::Unignored => self.add_listed(path)?,
+            CopyScope::Unignored => self.add_listed(path, &clean)?,
             CopyScope::All => self.add_all(path)?,
         }
         let name = if path.as_os_str().is_empty() { ".".to_owned() } else { path.to_string_lossy().into_owned() };
@@ -103,20 +112,16 @@ impl Survey {
         if matches!(self.entries.get(&path.join("config")), Some(Content::Bytes(_))) {
             return Ok(());
         }
-        for (below, content) in export_bare(&self.disk(path))? {
+        let clean = CleanRepository::new(Repository::open_bare(&self.disk(path))?)?;
+        for (below, content) in export(&clean)? {
             self.add(path.join(below), content);
         }
         Ok(())
     }
 
     /// Adds the files below `path` that git tracks or does not ignore.
-    fn add_listed(&mut self, path: &Path) -> Result<(), UserError> {
-        let folder = self.disk(path);
-        let args = ["ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard"];
-        let listed = Git::offline(&folder).args(args).run(Vec::new())?;
-        if !listed.is_success() {
-            return Err(UserError::new(format!("git does not read `{}`: {}", folder.display(), listed.error_line())));
-        }
+    fn add_listed(&mut self, path: &Path, clean: &CleanRepository) -> Result<(), UserError> {
+        let listed = clean.files(&self.disk(path), self.excludes()?)?;
         // git lists the files of one folder one after another, so the last folder's location is kept.
         let mut last = (PathBuf::from("/"), Location::Outside);
         // A tag and a space stand before each name.
@@ -134,6 +139,13 @@ impl Survey {
             }
         }
         Ok(())
+    }
+
+    fn excludes(&self) -> Result<Option<&Path>, UserError> {
+        if self.excludes.get().is_none() {
+            let _ = self.excludes.set(user_excludes()?);
+        }
+        Ok(self.excludes.get().and_then(Option::as_deref))
     }
 
     /// Adds one entry of git's list.

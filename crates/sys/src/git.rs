@@ -64,7 +64,7 @@ pub struct Git {
 pub struct GitOutput {
     pub status: ExitStatus,
     pub stdout: Vec<u8>,
-    /// The first [`MAX_STDERR_BYTES`], lossy, trimmed. Empty for an isolated call.
+    /// The first [`MAX_STDERR_BYTES`], lossy, trimmed. Empty where it is not kept.
     pub stderr: String,
 }
 
@@ -114,8 +114,8 @@ impl Git {
     }
 
     /// git in `folder`, without the user's and the system's configuration and without any `GIT_` variable of the caller.
-    /// It reaches no transport, finds no repository above `folder`, and its stderr is thrown away: a repository of the
-    /// agent's has no words for anyone.
+    /// It reaches no transport, finds no repository above `folder`, and its stderr is thrown away unless
+    /// [`Git::keep_stderr`] is called: a repository of the agent's has no words for anyone.
     pub fn isolated(folder: &Path) -> Git {
         let mut command = Command::new("git");
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
@@ -154,6 +154,12 @@ impl Git {
     /// Uses this git directory and worktree instead of searching for them. Relative paths count from git's folder.
     pub fn repository(mut self, git_dir: &Path, work_tree: &Path) -> Git {
         self.command.arg("--git-dir").arg(git_dir).arg("--work-tree").arg(work_tree);
+        self
+    }
+
+    /// Lets [`Git::run`] read the stderr of an isolated call.
+    pub fn keep_stderr(mut self) -> Git {
+        self.keeps_stderr = true;
         self
     }
 

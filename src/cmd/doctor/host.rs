@@ -4,7 +4,7 @@ use super::{Diagnosis, Surroundings};
 use crate::cli::VARIABLES;
 use crate::cmd::planning;
 use crate::exit::UserError;
-use crate::git::Git;
+use crate::git::{self, Git};
 use crate::hint;
 use crate::manifest::Manifest;
 use crate::plan::Source;
@@ -172,7 +172,7 @@ fn leftovers(around: &Surroundings) -> Vec<Diagnosis> {
         named.map(|entry| entry.path()).filter(mine).collect()
     };
     let mut paths = found(around.home.path(), &[".tmp", DRAFT_PREFIX]);
-    paths.extend(found(&std::env::temp_dir(), &["claude-bottle-build-"]));
+    paths.extend(found(&std::env::temp_dir(), &["claude-bottle-build-", git::FOLDER_PREFIX]));
     paths.sort();
     let note = |path: &PathBuf| {
         let text = format!("`{}` was left behind by a program that was killed: look into it", path.display());
@@ -196,7 +196,7 @@ fn environment() -> Vec<Diagnosis> {
 
 /// Is git there?
 fn git() -> Diagnosis {
-    match Git::new(Path::new("/")).args(["--version"]).run(Vec::new()) {
+    match Git::isolated(Path::new("/")).args(["--version"]).run(Vec::new()) {
         Ok(said) => Diagnosis::ok("git", String::from_utf8_lossy(&said.stdout).trim()),
         Err(error) => {
             let text = format!("{}: `start --cwd` of a repository and `work` need it", error.what);

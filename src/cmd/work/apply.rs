@@ -7,7 +7,7 @@ use super::autorun::{AutorunClass, FileKind, class_of, is_in_git_folder};
 use super::{SessionWork, choose_repository, note_nothing};
 use crate::cli::WorkApplyArgs;
 use crate::exit::{Exit, UserError};
-use crate::git::{self, Git};
+use crate::git::{CleanRepository, GitOutput};
 use crate::hint;
 use crate::say;
 use crate::text;
@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use sys::signals::{self, Signals};
 use sys::tty::{Answer, Tty};
 
@@ -29,7 +29,7 @@ pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
     let loose = asked.repository.is_none() && found.files > 0;
     let mut autorun = AutorunConsent { all: asked.all, signals: None };
     if let Some(name) = &name {
-        let repository = session.local_repository(name)?;
+        let repository = session.local_repository(name)?.with_user_data()?;
         let patch = reader.answer_in_file(&["work", "patch", name], Vec::new(), session.folder.path())?;
         let patch = patch.map(|file| Patch::open(file.into_file(), repository)).transpose()?;
         match patch {
@@ -58,13 +58,13 @@ struct Patch {
     start: u64,
     /// The commit it is made on.
     base: Option<String>,
-    repository: PathBuf,
+    repository: CleanRepository,
     /// The files it changes, as git reads it.
     paths: Vec<String>,
 }
 
 impl Patch {
-    fn open(mut file: File, repository: PathBuf) -> Result<Patch> {
+    fn open(mut file: File, repository: CleanRepository) -> Result<Patch> {
         file.seek(SeekFrom::Start(0))?;
         let mut first = String::new();
         BufReader::new(&file).read_line(&mut first)?;
@@ -77,13 +77,18 @@ impl Patch {
         Ok(patch)
     }
 
+    /// Top folder of the repository.
+    fn top(&self) -> &Path {
+        &self.repository.repository.top
+    }
+
     /// Runs `git apply` with these arguments on the patch.
-    fn git_apply(&self, args: &[String]) -> Result<git::GitOutput> {
+    fn git_apply(&self, args: &[String]) -> Result<GitOutput> {
         let mut file = self.file.try_clone()?;
         file.seek(SeekFrom::Start(self.start))?;
         let quiet =
             ["-c", "apply.whitespace=nowarn", "-c", "apply.ignoreWhitespace=no", "apply", "--whitespace=nowarn"];
-        Ok(Git::new(&self.repository).args(quiet).args(args).args(["-"]).run_reading(file)?)
+        Ok(self.repository.git().args(quiet).args(args).args(["-"]).writes().run_reading(file)?)
     }
 
     /// The files that the patch changes, as git reads it.
@@ -117,13 +122,12 @@ impl Patch {
     /// `UserError` where the repository here lacks the commit that the changes are made on.
     fn check_base(&self, identity: &str) -> Result<()> {
         let Some(base) = &self.base else { return Ok(()) };
-        let known =
-            Git::new(&self.repository).args(["cat-file", "-e", &format!("{base}^{{commit}}")]).run(Vec::new())?;
+        let known = self.repository.git().args(["cat-file", "-e", &format!("{base}^{{commit}}")]).run(Vec::new())?;
         match known.is_success() {
             true => Ok(()),
             false => Err(UserError::new(format!(
                 "`{}` lacks the commit that the changes are made on",
-                self.repository.display()
+                text::path(self.top())
             ))
             .hint(hint!("`claude-bottle work fetch {}`, then merge it", identity))
             .into()),
@@ -153,7 +157,7 @@ impl Patch {
             for path in &taken {
                 say::out(&format!("{}\n", text::one_line(path)))?;
             }
-            say::note(&format!("applied to `{}`", text::path(&self.repository)));
+            say::note(&format!("applied to `{}`", text::path(self.top())));
             return Ok(ControlFlow::Continue(()));
         }
         let words: Vec<String> = done.stderr.lines().map(text::visible).collect();
@@ -161,7 +165,7 @@ impl Patch {
             say::text(&format!("{}\n", words.join("\n")));
             return Err(UserError::new(format!(
                 "applied to `{}` with conflicts, marked as git marks them",
-                self.repository.display()
+                self.top().display()
             ))
             .hint("git status")
             .into());
@@ -180,8 +184,7 @@ impl Patch {
     fn changes(&self) -> Result<Vec<(String, FileKind)>> {
         let summary = self.git_apply(&["--summary".to_owned()])?.lines();
         let new: HashMap<&str, FileKind> = summary.iter().filter_map(|line| mode_and_name(line)).collect();
-        let kind =
-            |path: &String| new.get(path.as_str()).copied().unwrap_or_else(|| kind_here(&self.repository.join(path)));
+        let kind = |path: &String| new.get(path.as_str()).copied().unwrap_or_else(|| kind_here(&self.top().join(path)));
         Ok(self.paths.iter().map(|path| (path.clone(), kind(path))).collect())
     }
 }

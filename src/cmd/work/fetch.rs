@@ -3,13 +3,12 @@
 use super::{SessionWork, choose_repository, note_nothing};
 use crate::cli::WorkFetchArgs;
 use crate::exit::{Exit, UserError};
-use crate::git::{self, Git};
+use crate::git::{self, CleanRepository};
 use crate::hint;
 use crate::say;
 use crate::text;
 use anyhow::Result;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
     let session = SessionWork::open(&asked.identity)?;
@@ -23,9 +22,13 @@ pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
         return Ok(Exit::OK);
     };
     let target = session.local_repository(&name)?;
-    let bundle = reader.answer_in_file(&["work", "bundle", &name], git::tips(&target)?, session.folder.path())?;
+    let bundle = reader.answer_in_file(&["work", "bundle", &name], target.tips()?, session.folder.path())?;
     let Some(bundle) = bundle else {
-        say::note(&format!("`{}` has all commits of `{}` already", text::path(&target), text::one_line(&name)));
+        say::note(&format!(
+            "`{}` has all commits of `{}` already",
+            text::path(&target.repository.top),
+            text::one_line(&name)
+        ));
         return Ok(Exit::OK);
     };
     let identity = &session.plan.identity;
@@ -33,7 +36,7 @@ pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
     git::fetch(&target, bundle.path(), identity)?;
     let after = bottle_refs(&target, identity)?;
     let new: Vec<_> = after.iter().filter(|(name, commit)| before.get(*name) != Some(commit)).collect();
-    say::note(&format!("into `{}`:", text::path(&target)));
+    say::note(&format!("into `{}`:", text::path(&target.repository.top)));
     for (name, commit) in &new {
         say::out(&format!("{}  {}\n", text::one_line(name), text::one_line(commit)))?;
     }
@@ -44,10 +47,9 @@ pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
 }
 
 /// The refs of this session in a repository: name → commit and its subject line.
-fn bottle_refs(repository: &Path, identity: &str) -> Result<BTreeMap<String, String>, UserError> {
+fn bottle_refs(repository: &CleanRepository, identity: &str) -> Result<BTreeMap<String, String>, UserError> {
     let format = "--format=%(refname) %(objectname:short) %(subject)";
-    let said =
-        Git::new(repository).args(["for-each-ref", format, &format!("refs/bottles/{identity}/")]).run(Vec::new())?;
+    let said = repository.query(&["for-each-ref", format, &format!("refs/bottles/{identity}/")])?;
     let pair = |line: &String| line.split_once(' ').map(|(name, commit)| (name.to_owned(), commit.to_owned()));
     Ok(said.lines().iter().filter_map(pair).collect())
 }

@@ -11,7 +11,7 @@ use super::live::recorded;
 use crate::cli::{WorkArgs, WorkVerb};
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
-use crate::git;
+use crate::git::{CleanRepository, Repository as LocalRepository};
 use crate::plan::Plan;
 use crate::probe;
 use crate::render;
@@ -19,7 +19,6 @@ use crate::say;
 use crate::state::{Folder, Home};
 use crate::text;
 use anyhow::Result;
-use std::path::PathBuf;
 use wire::{Repository, Work};
 
 pub fn run(asked: &WorkArgs) -> Result<Exit> {
@@ -54,15 +53,15 @@ impl SessionWork {
     }
 
     /// The repository on this machine to which one of the bottle belongs: the one it was copied from, else the one here.
-    fn local_repository(&self, repository: &str) -> Result<PathBuf> {
+    fn local_repository(&self, repository: &str) -> Result<CleanRepository> {
         let known = self.plan.workspace.as_ref();
         let known = known.filter(|workspace| workspace.repositories.iter().any(|path| path == repository));
         let (folder, hint) = match known {
             Some(workspace) => (workspace.from.join(repository), "it was copied from there"),
             None => (probe::current_dir()?, "go to the repository that it belongs to, and type this again"),
         };
-        git::top(&folder)?
-            .ok_or_else(|| UserError::new(format!("`{}` is in no git repository", folder.display())).hint(hint).into())
+        let none = || UserError::new(format!("`{}` is in no git repository", folder.display())).hint(hint);
+        Ok(CleanRepository::new(LocalRepository::find(&folder)?.ok_or_else(none)?)?)
     }
 }
 

@@ -1,9 +1,7 @@
 //! A new configuration for an exported repository, made from the settings that are data. A setting that names a program, a
 //! path of the host or a credential is not copied: only the settings listed here are.
 
-use super::query::{Kind, query, try_query};
-use crate::exit::UserError;
-use std::path::Path;
+use crate::git::Repository;
 
 /// Settings that say how files and objects are read.
 const CORE: [&str; 17] = [
@@ -32,31 +30,19 @@ const REMOTE: [&str; 7] = ["fetch", "partialclonefilter", "promisor", "push", "p
 const SUBMODULE: [&str; 4] = ["active", "branch", "ignore", "url"];
 
 /// The text of the new configuration.
-///
-/// # Errors
-/// `UserError` if git does not read the repository.
-pub fn config(work: &Path, kind: Kind) -> Result<Vec<u8>, UserError> {
+pub fn config(repository: &Repository) -> Vec<u8> {
     let mut heading = "[core]\n".to_owned();
-    let mut text = format!("{heading}\tbare = {}\n", kind == Kind::Bare);
-    let has_worktree_config =
-        try_query(work, &["config", "--get", "--type=bool", "extensions.worktreeConfig"])?.stdout == b"true\n";
-    let scopes: &[&str] = if has_worktree_config { &["--local", "--worktree"] } else { &["--local"] };
-    for scope in scopes {
-        let listed = query(work, &["config", "--list", "-z", "--no-includes", scope])?;
-        for field in listed.fields() {
-            let field = String::from_utf8_lossy(field);
-            // A setting without `=` means true.
-            let (key, value) = field.split_once('\n').unwrap_or((&field, "true"));
-            if let Some((section, line)) = copied_setting(key, value) {
-                if section != heading {
-                    text.push_str(&section);
-                    heading = section;
-                }
-                text.push_str(&line);
+    let mut text = format!("{heading}\tbare = {}\n", !repository.has_worktree());
+    for (key, value) in &repository.settings.all {
+        if let Some((section, line)) = copied_setting(key, value) {
+            if section != heading {
+                text.push_str(&section);
+                heading = section;
             }
+            text.push_str(&line);
         }
     }
-    Ok(text.into_bytes())
+    text.into_bytes()
 }
 
 /// Heading and line of a setting that is copied; `None` for any other. git prints section and name in lower case.

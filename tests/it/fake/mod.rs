@@ -21,6 +21,7 @@ mod seccomp;
 mod signals;
 mod start;
 mod terminal;
+mod traps;
 mod work;
 
 use crate::harness::{Place, Run, text};

@@ -6,24 +6,24 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 
 /// A kept session with work of every kind, and the repository that it is brought to.
-struct Desk {
-    place: Place,
-    host: Host,
-    identity: String,
+pub struct Desk {
+    pub place: Place,
+    pub host: Host,
+    pub identity: String,
 }
 
 impl Desk {
-    fn new() -> Desk {
+    pub fn new() -> Desk {
         let place = kept();
         Desk { host: Host::new(place.path("work")), identity: place.session(), place }
     }
 
     /// What the reader says where it is asked for this.
-    fn hands(&self, what: &str, bytes: impl AsRef<[u8]>) {
+    pub fn hands(&self, what: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.place.engine("handed").join(what), bytes).unwrap();
     }
 
-    fn work(&self, words: &[&str]) -> Run<'_> {
+    pub fn work(&self, words: &[&str]) -> Run<'_> {
         let repository = r#"{"path":".","commits":1,"stashes":0,"files":1}"#;
         self.asked(words).env("FAKE_WORK", format!(r#""complete":true,"files":0,"repositories":[{repository}]"#))
     }
@@ -41,7 +41,7 @@ impl Desk {
 
     /// A patch as `init` hands it out, made on the repository's last commit. What a test asks for is on the disk, and
     /// gone again, when this returns.
-    fn patch(&self, change: &str) {
+    pub fn patch(&self, change: &str) {
         let patch = self.host.shell(&format!(
             "git stash -qu || true; base=$(git rev-parse HEAD)\n{change}\ngit add -A; echo base $base\n\
              git diff --binary --full-index --no-renames --cached; git reset -q --hard"
@@ -50,7 +50,7 @@ impl Desk {
     }
 
     /// A patch of these new files, whatever they are called.
-    fn patch_of(&self, names: &[&str]) {
+    pub fn patch_of(&self, names: &[&str]) {
         let one = |name: &&str| {
             format!(
                 "diff --git a/{name} b/{name}\nnew file mode 100644\nindex {}..{}\n--- /dev/null\n+++ b/{name}\n@@ -0,0 +1 @@\n+x\n",
@@ -184,7 +184,11 @@ fn a_bundle_that_git_refuses_changes_nothing() {
         make(r"printf '120000 blob %s\t.gitmodules\n' $link"),
     ];
     let before = host.seen();
-    for (number, bytes) in bundles.iter().enumerate() {
+    // A repository that lacks objects on purpose checks those that it gets as well.
+    for (number, bytes) in bundles.iter().chain(&bundles).enumerate() {
+        if number == bundles.len() {
+            host.write(".git/objects/pack/pack-1.promisor", "");
+        }
         desk.hands("bundle", bytes);
         let done = desk.work(&["fetch"]).done();
         assert!(
