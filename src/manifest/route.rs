@@ -262,7 +262,7 @@ fn headers(block: &Block) -> Result<HeaderRules, UserError> {
             return bad("is not the name of a header");
         }
         if policy::is_gate_controlled(&name) {
-            return bad("is the gate's own: it writes it or takes it off, whatever the agent sends");
+            return bad("is the gate's own: it writes it, takes it off or refuses it, whatever the agent sends");
         }
         if headers.insert(name, pattern).is_some() {
             return bad("stands here twice");

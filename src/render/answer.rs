@@ -244,7 +244,7 @@ fn allowed_rows(answer: &Answer) -> Vec<(&'static str, String)> {
         rows.push(("adds", format!("`{header}: {scheme}…`, the token {token}")));
     }
     if !answer.takes_off.is_empty() {
-        rows.push(("removes", format!("{}: the agent's own credentials", answer.takes_off.join(", "))));
+        rows.push(("removes", format!("{}: headers that stay behind", answer.takes_off.join(", "))));
     }
     rows.extend(answer.dials.as_ref().map(|dial| ("dials", dial_text(dial, answer.reads))));
     rows

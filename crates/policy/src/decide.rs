@@ -9,6 +9,9 @@ use super::query::{self, NO_OTHER_PARAMETER};
 use super::role::{patterns_of, rules_of};
 use super::{Denial, GitAccess, PathPattern, Policy, Reason, Route, header_rules};
 
+/// Characters of a method that a denial shows. Methods are shorter.
+const MAX_SHOWN_METHOD_CHARS: usize = 32;
+
 /// A request as it stands in the request line, with its headers.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
@@ -93,6 +96,30 @@ impl Policy {
 
     /// `first`: what [`Policy::route_for`] answers for the request's host and port.
     pub(super) fn decide_from(&self, first: usize, request: &Request) -> Result<Pass, Denial> {
+        let pass = self.decide_as_it_stands(first, request)?;
+        for method in query::overriding_methods(request.query.unwrap_or_default()) {
+            self.check_override(&pass, request, &method)?;
+        }
+        Ok(pass)
+    }
+
+    /// Whether this request, which passes, may say in a parameter that it means another method: that one must pass as well,
+    /// and be treated the same.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn check_override(&self, pass: &Pass, request: &Request, method: &str) -> Result<(), Denial> {
+        let method: String = method.chars().take(MAX_SHOWN_METHOD_CHARS).collect::<String>().to_ascii_uppercase();
+        let meant = self.decide_as_it_stands(pass.route, &Request { method: &method, ..*request });
+        if meant.is_ok_and(|meant| self.routes[meant.route].treats_like(&self.routes[pass.route])) {
+            return Ok(());
+        }
+        let text =
+            format!("a parameter asks for method `{}` instead, which the allowlist does not take", printable(&method));
+        Err(Denial::new(Reason::Method, text).with_route(pass.route))
+    }
+
+    fn decide_as_it_stands(&self, first: usize, request: &Request) -> Result<Pass, Denial> {
         if matches!(request.method, "TRACE" | "TRACK" | "CONNECT") {
             let text = format!("method `{}` is never allowed", request.method);
             return Err(Denial::new(Reason::Method, text).with_route(first));
@@ -157,6 +184,11 @@ impl Policy {
         };
         Err(Denial { reason, text, route: nearest.map(|(index, _)| index) })
     }
+}
+
+/// The text with every other character than visible ASCII as `?`.
+fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_ascii_graphic() { character } else { '?' }).collect()
 }
 
 /// How far a route of the host and port fits a request.
@@ -360,6 +392,51 @@ pub(super) mod tests {
         assert_eq!(ask(&policy, "GET s3.org/bucket/key"), no("query"));
         assert_eq!(ask(&policy, "POST s3.org/bucket/key?uploads"), Ok(5));
         assert_eq!(ask(&policy, "POST s3.org/bucket/key?uploadId=1"), no("query"));
+    }
+
+    #[test]
+    fn a_parameter_changes_no_method_into_one_that_does_not_pass() {
+        let policy = policy(
+            r#"[{"host":"a.org","paths":["/posts/secret"],"methods":["POST","DELETE"],"deny":true},
+                {"host":"a.org","methods":["POST","PUT"]},
+                {"host":"a.org","methods":["PATCH"],"dlp":"off"}]"#,
+        );
+        for no in [
+            "_method=DELETE",
+            "_method=delete",
+            "_method=%44ELETE",
+            "a=1&_method=DELETE",
+            "a=1;_method=DELETE",
+            "%5Fmethod=DELETE",
+            "%255Fmethod=DELETE",
+            "_METHOD=DELETE",
+            ".method=DELETE",
+            "+_method=DELETE",
+            "_method[]=DELETE",
+            "_method%00x=DELETE",
+            "_method=PUT&_method=DELETE",
+            "_method=%ff",
+            "_method=TRACE",
+            // Passes, and is treated in another way.
+            "_method=PATCH",
+            "x-http-method-override=DELETE",
+            "X_HTTP_Method=DELETE",
+            "_http_method=DELETE",
+            "methodOverride=DELETE",
+            "$method=DELETE",
+        ] {
+            assert_eq!(ask(&policy, &format!("POST a.org/posts/1?{no}")), self::no("method"), "{no}");
+        }
+        for yes in [
+            "_method=PUT",
+            "_method=post",
+            "_method=",
+            "method=flickr.photos.search",
+            "payment_method=card",
+            "q=_method",
+        ] {
+            assert_eq!(ask(&policy, &format!("POST a.org/posts/1?{yes}")), Ok(1), "{yes}");
+        }
     }
 
     #[test]

@@ -1,37 +1,12 @@
-//! Request headers by name: those that change what a request means, or belong to one connection; and what `connection` and
-//! `upgrade` say. Names in the lists are in lower case, with dashes.
+//! Request headers by name: those that are refused, or that the gate takes off or writes itself; and what `connection` and
+//! `upgrade` say.
 
+use super::Route;
 use super::credential_headers::is_credential_header;
+use super::proxy_headers::{HeaderEffect, effect_of};
 use std::borrow::Cow;
 
-/// Headers by which some servers take another method or path than the request line's, or a second path (`destination`,
-/// of WebDAV's COPY and MOVE).
-pub const OVERRIDE_HEADERS: [&str; 7] = [
-    "destination",
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-original-method",
-];
-
-/// Headers in which a proxy in front of a server says for which client and host it asks. Servers believe them.
-pub const FORWARDING_HEADERS: [&str; 11] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-forwarded-server",
-    "x-real-ip",
-    "x-original-host",
-    "x-host",
-    "true-client-ip",
-];
-
-/// Headers of one connection, which every hop writes itself.
+/// Headers of one connection, which every hop writes itself. In lower case, with dashes.
 pub const CONNECTION_HEADERS: [&str; 10] = [
     "connection",
     "content-length",
@@ -49,21 +24,40 @@ pub const CONNECTION_HEADERS: [&str; 10] = [
 pub type HeaderFields<'a> = &'a [(&'a str, &'a [u8])];
 
 /// Whether these are two spellings of one name: case does not count, and many servers hand headers on as variables, where
-/// `-` and `_` are the same.
+/// all that is no letter or digit is `_`.
 pub fn same_header(a: &str, b: &str) -> bool {
-    let folded = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let folded = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
     a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| folded(a) == folded(b))
 }
 
-/// Whether the gate writes this header or takes it off, whatever the agent sends.
+/// Whether the gate writes this header or takes it off, whatever the agent sends, or refuses the request for it.
 pub fn is_gate_controlled(name: &str) -> bool {
-    let mut lists = CONNECTION_HEADERS.into_iter().chain(OVERRIDE_HEADERS).chain(FORWARDING_HEADERS);
-    is_credential_header(name) || lists.any(|controlled| same_header(name, controlled))
+    let mut connection = CONNECTION_HEADERS.into_iter();
+    is_credential_header(name) || effect_of(name).is_some() || connection.any(|listed| same_header(name, listed))
 }
 
-/// The first of the headers that is one of [`OVERRIDE_HEADERS`], by its name in that list.
-pub(super) fn overriding(headers: HeaderFields) -> Option<&'static str> {
-    headers.iter().find_map(|(name, _)| OVERRIDE_HEADERS.into_iter().find(|override_| same_header(name, override_)))
+/// The first of the headers that is an override.
+pub(super) fn overriding<'a>(headers: HeaderFields<'a>) -> Option<&'a str> {
+    headers.iter().map(|(name, _)| *name).find(|name| effect_of(name) == Some(HeaderEffect::Override))
+}
+
+/// Whether this must not stand in a request's trailers, which some servers merge into the headers (RFC 9110, section 6.5.1).
+/// `own`: the headers that the gate injects on any route.
+pub fn is_forbidden_trailer<'a>(name: &str, own: impl IntoIterator<Item = &'a str>) -> bool {
+    is_credential(name, own) || effect_of(name).is_some()
+}
+
+/// Whether this is a header that passes only on routes with `agent_auth`. `own`: the headers that the gate injects on any
+/// route.
+pub fn is_credential<'a>(name: &str, own: impl IntoIterator<Item = &'a str>) -> bool {
+    is_credential_header(name) || own.into_iter().any(|own| same_header(name, own))
+}
+
+impl Route {
+    /// Whether the gate takes this header of a request off, on this route. `own`: the headers that it injects on any route.
+    pub fn takes_off<'a>(&self, name: &str, own: impl IntoIterator<Item = &'a str>) -> bool {
+        effect_of(name) == Some(HeaderEffect::Claim) || (!self.agent_auth && is_credential(name, own))
+    }
 }
 
 /// Whether `connection` lists this token: an option, or the name of a header that ends with this hop.
@@ -109,13 +103,14 @@ mod tests {
     fn what_the_gate_writes_has_no_rule() {
         assert!(is_gate_controlled("Authorization") && is_gate_controlled("x_http_method"));
         assert!(is_gate_controlled("x-vault-token") && !is_gate_controlled("idempotency-key"));
+        assert!(is_gate_controlled("x-real-ip") && is_gate_controlled("Host") && is_gate_controlled("te"));
         assert!(!is_gate_controlled("accept") && !is_gate_controlled("anthropic-version"));
     }
 
     #[test]
     fn a_second_path_overrides() {
-        assert_eq!(overriding(&[("accept", b"*/*"), ("Destination", b"/x.git/refs/heads/main")]), Some("destination"));
-        assert_eq!(overriding(&[("X_Original-URL", b"/")]), Some("x-original-url"));
+        assert_eq!(overriding(&[("accept", b"*/*"), ("Destination", b"/x.git/refs/heads/main")]), Some("Destination"));
+        assert_eq!(overriding(&[("X_Original-URL", b"/")]), Some("X_Original-URL"));
         assert_eq!(overriding(&[("accept", b"*/*")]), None);
     }
 

@@ -8,6 +8,9 @@ use super::header_names::{is_websocket_upgrade, overriding};
 use super::names::tls_agrees;
 use super::{Denial, Destination, Names, Pass, Policy, Reads, Reason, Request, UrlScheme, Via};
 
+/// Characters of a header's name that a denial shows.
+const MAX_SHOWN_HEADER_CHARS: usize = 100;
+
 /// What is judged, as far as it could be read.
 #[derive(Debug, Clone, Copy)]
 pub enum Seen<'a> {
@@ -108,7 +111,9 @@ impl<'a> Judge<'a> {
             }
         };
         if let Some(header) = overriding(request.headers) {
-            return Err(Denial::new(Reason::Method, format!("header `{header}` is never allowed")));
+            let header: String = header.chars().take(MAX_SHOWN_HEADER_CHARS).collect();
+            let text = format!("header `{header}` is never allowed: it names another method, path or resource");
+            return Err(Denial::new(Reason::Method, text));
         }
         let pass = self.policy.decide_from(route, request)?;
         let websocket = is_websocket_url || is_websocket_upgrade(request.headers);

@@ -20,6 +20,7 @@ pub mod matchable;
 mod names;
 mod normalise;
 mod pattern;
+mod proxy_headers;
 mod query;
 mod risk;
 mod role;
@@ -28,20 +29,18 @@ mod url;
 mod value;
 
 pub use address::{is_undialable, needs_private, private_because};
-pub use credential_headers::is_credential_header;
 pub use decide::{Pass, Request};
 pub use denial::{Denial, Reason};
 pub use destination::{Destination, DialTo, Via};
 pub use header_names::{
-    CONNECTION_HEADERS, FORWARDING_HEADERS, HeaderFields, OVERRIDE_HEADERS, is_gate_controlled, is_websocket_upgrade,
-    same_header,
+    CONNECTION_HEADERS, HeaderFields, is_credential, is_forbidden_trailer, is_gate_controlled, is_websocket_upgrade,
 };
 pub use header_rules::HeaderRules;
 pub use host::plain_name;
 pub use names::{Authority, Names};
 pub use normalise::{PathReadings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};
-pub use query::{NO_OTHER_PARAMETER, QueryRules};
+pub use query::{NO_OTHER_PARAMETER, QueryRules, is_method_parameter};
 pub use risk::risks;
 pub use route::{Auth, AuthScheme, Dlp, GitAccess, Inspect, Policy, Protocol, Reads, Role, Route, is_upstream_plain};
 pub use url::{RequestUrl, UrlError, UrlScheme};

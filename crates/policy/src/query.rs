@@ -2,6 +2,7 @@
 //! differently fits no route that allows, and every route that denies.
 
 use super::normalise::{hex_byte, unescape};
+use super::proxy_headers::{HeaderEffect, effect_of};
 use super::value::{ValuePattern, fold};
 use std::collections::BTreeMap;
 
@@ -61,6 +62,30 @@ pub(super) fn may_fit(rules: &QueryRules, query: &str) -> bool {
     rules.iter().all(|(name, pattern)| {
         pairs(query, &['&']).chain(pairs(query, &['&', ';'])).any(|pair| hit(name, pattern, pair))
     })
+}
+
+/// The methods that some framework may take from the query in place of the request line's (`_method=DELETE`). What cannot be
+/// read is none that passes.
+pub(super) fn overriding_methods(query: &str) -> Vec<String> {
+    let readable = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).trim().to_owned();
+    let spaced = |text: &str| decodings(&text.replace('+', " "));
+    pairs(query, &['&', ';'])
+        .filter(|(key, _)| spaced(key).iter().any(|key| is_method_parameter(&String::from_utf8_lossy(key))))
+        .flat_map(|(_, value)| spaced(value).iter().map(readable).collect::<Vec<_>>())
+        .filter(|method| !method.is_empty())
+        .collect()
+}
+
+/// Whether some framework takes the method from the parameter of this name, decoded: the words of a header that overrides it,
+/// or `_method`. `method` alone is an API's own.
+pub fn is_method_parameter(name: &str) -> bool {
+    let name = fold(name);
+    let name = name.split(['\0', '[']).next().unwrap_or_default().trim();
+    let bare = name.trim_start_matches(|character: char| !character.is_ascii_alphanumeric());
+    let names_method = |name: &str| name.contains("method") || name.contains("verb");
+    names_method(bare)
+        && effect_of(name) == Some(HeaderEffect::Override)
+        && (bare.len() < name.len() || !["method", "verb"].contains(&bare))
 }
 
 /// Whether some server may read a value that fits out of this, still encoded one.

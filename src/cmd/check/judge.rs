@@ -4,9 +4,7 @@
 use crate::manifest::{Bottle, Route, Token};
 use crate::render::{Answer, Dial, Injected, TokenPlace};
 use policy::judge::{Judge, Seen, Step};
-use policy::{
-    AuthScheme, Denial, Pass, Policy, Reads, Reason, Request, RequestUrl, Via, is_credential_header, same_header,
-};
+use policy::{AuthScheme, Denial, Pass, Policy, Reads, Reason, Request, RequestUrl, Via};
 use wire::GATE_HOST;
 
 /// Name in lower case, and value.
@@ -50,9 +48,7 @@ pub fn judge(bottle: &Bottle, asked: &CheckedRequest, via: Via) -> Answer {
     if answer.reads == Reads::Http {
         answer.path = pass.path;
         answer.git_fetch = request.is_git_fetch();
-        if !route.policy.agent_auth {
-            answer.takes_off = removed_credentials(&policy, asked);
-        }
+        answer.takes_off = removed_headers(&policy, &route.policy, asked);
     }
     answer.dials = Some(dial(route, host, via));
     answer.allow()
@@ -92,13 +88,12 @@ fn header_of(scheme: &AuthScheme) -> &str {
     }
 }
 
-/// The agent's own credentials that would stay behind: their headers, as typed, in lower case.
-fn removed_credentials(policy: &Policy, asked: &CheckedRequest) -> Vec<String> {
+/// The headers that would stay behind, as typed, in lower case.
+fn removed_headers(policy: &Policy, route: &policy::Route, asked: &CheckedRequest) -> Vec<String> {
     let own = policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| header_of(&auth.scheme));
-    let is_removed = |name: &str| is_credential_header(name) || own.clone().any(|own| same_header(name, own));
     let given = asked.headers.iter().map(|(name, _)| name.as_str());
-    let mut found: Vec<String> = given.filter(|name| is_removed(name)).map(str::to_owned).collect();
-    if asked.url.userinfo && !found.iter().any(|name| name == "authorization") {
+    let mut found: Vec<String> = given.filter(|name| route.takes_off(name, own.clone())).map(str::to_owned).collect();
+    if asked.url.userinfo && !route.agent_auth && !found.iter().any(|name| name == "authorization") {
         found.push("authorization".to_owned());
     }
     found.dedup();

@@ -270,7 +270,16 @@ async fn the_gate_and_check_use_the_same_words() {
     for (line, headers, wanted) in [
         ("GET a.test /x", &[][..], None),
         ("PUT a.test /x", &[], Some("method `PUT` is not allowed on `a.test`")),
-        ("GET a.test /x", &[("x_http_method", "PUT")], Some("header `x-http-method` is never allowed")),
+        (
+            "GET a.test /x",
+            &[("x_http_method", "PUT")],
+            Some("header `x_http_method` is never allowed: it names another method, path or resource"),
+        ),
+        (
+            "GET a.test /x?_method=PUT",
+            &[],
+            Some("a parameter asks for method `PUT` instead, which the allowlist does not take"),
+        ),
         ("GET a.test /x/../y", &[], Some("the path has dot segments")),
     ] {
         let said = |done: &Done| {

@@ -740,7 +740,7 @@ const BAD_MEANING: &[(Level, &str, &str)] = &[
     (
         Route,
         r#"{"host":"x.org","headers":{"Authorization":"Bearer *"}}"#,
-        "HOME:1: `headers` in a route: `Authorization` is the gate's own: it writes it or takes it off, whatever the agent sends",
+        "HOME:1: `headers` in a route: `Authorization` is the gate's own: it writes it, takes it off or refuses it, whatever the agent sends",
     ),
     (
         Route,

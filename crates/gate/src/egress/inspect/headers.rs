@@ -7,9 +7,7 @@ use hyper::header::{
     ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_ENCODING, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, RANGE, SEC_WEBSOCKET_EXTENSIONS, TE, TRANSFER_ENCODING, UPGRADE,
 };
-use policy::{
-    FORWARDING_HEADERS, Inspect, OVERRIDE_HEADERS, Route, is_credential_header, is_websocket_upgrade, same_header,
-};
+use policy::{Inspect, Route, is_forbidden_trailer, is_websocket_upgrade};
 use scan::codec::Decoder;
 
 /// Set on every answer that the gate itself makes, and on no other.
@@ -24,14 +22,9 @@ fn remove(headers: &mut HeaderMap, is_removed: impl Fn(&HeaderName) -> bool) {
     }
 }
 
-/// Is this some spelling of one of these?
-fn is_listed(name: &HeaderName, list: &[&str]) -> bool {
-    list.iter().any(|listed| same_header(name.as_str(), listed))
-}
-
 /// Is this a header that passes only on routes with `agent_auth`? `own`: those that the gate injects on any route.
 pub fn is_credential(name: &HeaderName, own: &[HeaderName]) -> bool {
-    is_credential_header(name.as_str()) || own.iter().any(|known| same_header(name.as_str(), known.as_str()))
+    policy::is_credential(name.as_str(), own.iter().map(HeaderName::as_str))
 }
 
 /// Names and values, as the policy takes them.
@@ -72,10 +65,7 @@ pub fn outgoing(headers: &mut HeaderMap, route: &Route, own: &[HeaderName], inje
     // The gate itself answers `100 Continue`, as soon as it reads the body.
     headers.remove(EXPECT);
     headers.remove(PROXY_AUTHORIZATION);
-    remove(headers, |name| is_listed(name, &FORWARDING_HEADERS));
-    if !route.agent_auth {
-        remove(headers, |name| is_credential(name, own));
-    }
+    remove(headers, |name| route.takes_off(name.as_str(), own.iter().map(HeaderName::as_str)));
     if let Some(Injection { name, value, .. }) = injection {
         headers.insert(name.clone(), value.clone());
     }
@@ -103,12 +93,9 @@ fn accept_readable(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes from a request's trailers what must not be there, because some servers merge trailers into the headers:
-/// credentials on any route, and headers that override or claim something (RFC 9110, section 6.5.1).
+/// Removes from a request's trailers what must not be there. `own`: the headers that the gate injects on any route.
 pub fn clean_trailers(trailers: &mut HeaderMap, own: &[HeaderName]) {
-    remove(trailers, |name| {
-        is_credential(name, own) || is_listed(name, &OVERRIDE_HEADERS) || is_listed(name, &FORWARDING_HEADERS)
-    });
+    remove(trailers, |name| is_forbidden_trailer(name.as_str(), own.iter().map(HeaderName::as_str)));
 }
 
 /// Turns the upstream's headers into those for the agent.
@@ -139,19 +126,4 @@ pub fn append_line(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
 pub fn encodings(headers: &HeaderMap) -> String {
     let encodings: Result<Vec<_>, _> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::to_str).collect();
     encodings.map_or_else(|_| "unknown".to_owned(), |encodings| encodings.join(","))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use policy::is_gate_controlled;
-
-    #[test]
-    fn headers_that_are_removed_have_no_rule() {
-        let hop = ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
-        let others = ["authorization", "cookie", "x-vault-token"];
-        for name in OVERRIDE_HEADERS.into_iter().chain(FORWARDING_HEADERS).chain(hop).chain(others) {
-            assert!(is_gate_controlled(name), "{name}");
-        }
-    }
 }

@@ -1,0 +1,56 @@
+//! What servers believe beside the request line: headers and parameters that name another request are refused, and claims
+//! about who asks are removed, before they reach an upstream.
+
+use super::*;
+
+/// A gate with a route that restricts methods and paths.
+async fn restricted() -> (Origin, Gate) {
+    let origin = Origin::start(&["a.test"]).await;
+    let routes = json!([route(&origin, "a.test", json!({ "paths": ["/allowed/**"], "methods": ["GET", "POST"] }))]);
+    let gate = Gate::start(&origin, routes).await;
+    (origin, gate)
+}
+
+#[tokio::test]
+async fn an_override_is_refused_whatever_its_spelling() {
+    let (_origin, mut gate) = restricted().await;
+    let mut sender = gate.https("a.test").await;
+    for name in "destination x-original-uri x-original-url x-rewrite-url x-forwarded-uri x-forwarded-path \
+        x-forwarded-prefix x-forwarded-method x-script-name x-http-method x-http-method-override x-method-override \
+        x-amz-copy-source x-ms-copy-source x-copy-from x-accel-redirect x-sendfile base-url x_original_url \
+        x.original.url X-Original_URL x-request-uri path-info"
+        .split_whitespace()
+    {
+        let response = sender.send_request(ask("GET a.test /allowed/x", &[(name, "/secret")])).await.unwrap();
+        assert_eq!((response.status().as_u16(), mark(&response)), (403, "denied; reason=method"), "{name}");
+        assert!(text(response).await.contains("names another method, path or resource"), "{name}");
+        gate.refused("is never allowed").await;
+    }
+    let response = sender.send_request(ask("POST a.test /allowed/x?_method=DELETE", &[])).await.unwrap();
+    assert_eq!(mark(&response), "denied; reason=method");
+    gate.refused("a parameter asks for method `DELETE`").await;
+    let response = sender.send_request(ask("POST a.test /allowed/x?_method=GET", &[])).await.unwrap();
+    assert_eq!(response.status(), 200);
+}
+
+#[tokio::test]
+async fn a_claim_of_identity_or_place_does_not_arrive() {
+    let (_origin, gate) = restricted().await;
+    let names = "forwarded via proxy x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto \
+        x-forwarded-server x-forwarded-user x-forwarded-email x-forwarded-groups x-forwarded-client-cert x-real-ip \
+        x-client-ip true-client-ip cf-connecting-ip x-host x-original-host remote-user remote_user x-remote-user \
+        x-auth-request-user x-authenticated-user x-webauth-user x-ssl-client-cert ssl-client-cert ssl_client_verify \
+        client-cert x-ms-client-principal x-consumer-username x-envoy-external-address x.real.ip";
+    let kept = "accept range x-request-id traceparent x-amz-date x-goog-user-project git-protocol mcp-method grpc-timeout \
+        tus-resumable x-user-id x-stainless-helper-method";
+    let mut headers: Vec<(&str, &str)> = names.split_whitespace().map(|name| (name, "claimed")).collect();
+    // Of a header that is there twice, neither arrives.
+    headers.push(("x-real-ip", "claimed twice"));
+    headers.extend(kept.split_whitespace().map(|name| (name, "kept")));
+    let mut sender = gate.https("a.test").await;
+    let told = told(sender.send_request(ask("GET a.test /allowed/x", &headers)).await.unwrap()).await;
+    assert!(!told.to_string().contains("claimed"), "{told}");
+    for name in kept.split_whitespace() {
+        assert_eq!(told["headers"][name], "kept", "{name}: {told}");
+    }
+}
