@@ -57,6 +57,8 @@ pub const ROUTE: Table = Table {
         "query",
         "headers",
         "inspect_responses",
+        "bodies",
+        "ranges",
     ],
 };
 pub const AUTH: Table = Table { subject: "`auth`", keys: &["token_ref", "token_cmd", "scheme", "user", "as"] };

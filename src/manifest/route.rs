@@ -45,6 +45,8 @@ pub struct RouteDraft {
     pub query: QueryRules,
     pub headers: HeaderRules,
     pub inspect_responses: Inspect,
+    pub bodies: bool,
+    pub ranges: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -94,6 +96,8 @@ pub fn read(file: &Path, node: &Node) -> Result<RouteDraft, UserError> {
         query: query(&block)?,
         headers: headers(&block)?,
         inspect_responses: inspect(&block)?,
+        bodies: flag("bodies", false)?,
+        ranges: flag("ranges", false)?,
     };
     check_agreement(&block, &route)?;
     route.upstream_ca = upstream_ca(&block)?;
@@ -288,7 +292,7 @@ fn inspect(block: &Block) -> Result<Inspect, UserError> {
 /// `UserError` for keys that contradict each other.
 fn check_agreement(block: &Block, route: &RouteDraft) -> Result<(), UserError> {
     /// Keys about HTTP, which the gate does not read when bytes or TLS pass untouched.
-    const HTTP_KEYS: [&str; 11] = [
+    const HTTP_KEYS: [&str; 13] = [
         "methods",
         "paths",
         "auth",
@@ -300,6 +304,8 @@ fn check_agreement(block: &Block, route: &RouteDraft) -> Result<(), UserError> {
         "query",
         "headers",
         "inspect_responses",
+        "bodies",
+        "ranges",
     ];
     if route.protocol == Protocol::Tcp {
         block.require("port").map_err(|_| error_at(block.file, block.line, "`protocol: \"tcp\"` without `port`"))?;
@@ -322,7 +328,8 @@ fn check_agreement(block: &Block, route: &RouteDraft) -> Result<(), UserError> {
         block.forbid(&["server_tools"], "belongs to `role: \"claude\"`")?;
     }
     if route.deny {
-        let keys_of_passing = ["auth", "agent_auth", "dlp", "git", "role", "server_tools", "inspect_responses"];
+        let keys_of_passing =
+            ["auth", "agent_auth", "dlp", "git", "role", "server_tools", "inspect_responses", "bodies", "ranges"];
         block.forbid(&keys_of_passing, "not beside `deny: true`: what matches is refused")?;
     }
     Ok(())

@@ -118,6 +118,8 @@ impl Completion {
             query: draft.query,
             headers: draft.headers,
             inspect_responses: draft.inspect_responses,
+            bodies: draft.bodies,
+            ranges: draft.ranges,
         };
         Route { policy, token, upstream_ca: draft.upstream_ca, placeholder }
     }

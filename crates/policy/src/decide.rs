@@ -22,6 +22,7 @@ pub struct Request<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub query: Option<&'a str>,
+    pub has_body: bool,
     /// All of them. A route's rules see those that `connection` does not list.
     pub headers: HeaderFields<'a>,
 }
@@ -97,6 +98,14 @@ impl Policy {
     /// `first`: what [`Policy::route_for`] answers for the request's host and port.
     pub(super) fn decide_from(&self, first: usize, request: &Request) -> Result<Pass, Denial> {
         let pass = self.decide_as_it_stands(first, request)?;
+        let method = request.method;
+        if request.has_body && !self.routes[pass.route].takes_body(method) {
+            let text = format!(
+                "`{method}` with a body: a server that does not read it takes it for the next request; it passes only on a \
+                 route with `bodies`"
+            );
+            return Err(Denial::new(Reason::Method, text).with_route(pass.route));
+        }
         for method in query::overriding_methods(request.query.unwrap_or_default()) {
             self.check_override(&pass, request, &method)?;
         }
@@ -303,6 +312,7 @@ impl Route {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::header_names::announces_body;
     use super::*;
 
     pub fn policy(routes: &str) -> Policy {
@@ -333,7 +343,8 @@ pub(super) mod tests {
             Some((path, query)) => (path, Some(query)),
             None => (rest, None),
         };
-        let request = Request { host, port: port.parse().unwrap(), method, path, query, headers: &headers };
+        let (port, has_body) = (port.parse().unwrap(), announces_body(&headers));
+        let request = Request { host, port, method, path, query, has_body, headers: &headers };
         policy.decide(&request).map(|pass| pass.route).map_err(|denial| denial.reason.to_string())
     }
 
@@ -437,6 +448,26 @@ pub(super) mod tests {
         ] {
             assert_eq!(ask(&policy, &format!("POST a.org/posts/1?{yes}")), Ok(1), "{yes}");
         }
+    }
+
+    #[test]
+    fn a_body_passes_where_its_method_or_its_route_takes_one() {
+        let policy = policy(
+            r#"[{"host":"a.org","methods":["GET","HEAD","OPTIONS","DELETE","POST","PURGE","PROPFIND"]},
+                {"host":"b.org","methods":["GET","DELETE"],"bodies":true},
+                {"host":"model.org","role":"claude"}]"#,
+        );
+        for body in ["content-length: 1", "transfer-encoding: chunked", "Content-Length: x"] {
+            for method in ["GET", "HEAD", "OPTIONS", "DELETE", "PURGE"] {
+                assert_eq!(ask(&policy, &format!("{method} a.org/x | {body}")), no("method"), "{method}");
+            }
+            assert_eq!(ask(&policy, &format!("GET model.org/v1/models | {body}")), no("method"));
+            for (yes, route) in [("POST a.org", 0), ("PROPFIND a.org", 0), ("GET b.org", 1), ("DELETE b.org", 1)] {
+                assert_eq!(ask(&policy, &format!("{yes}/x | {body}")), Ok(route), "{yes}");
+            }
+            assert_eq!(ask(&policy, &format!("POST model.org/v1/messages | {body}")), Ok(2));
+        }
+        assert_eq!(ask(&policy, "GET a.org/x | content-length: 0"), Ok(0));
     }
 
     #[test]
@@ -653,7 +684,8 @@ pub(super) mod tests {
     fn a_denial_names_the_nearest_route_and_shows_no_origin() {
         let policy =
             policy(r#"[{"host":"x.org"},{"host":"a.org","methods":["POST"]},{"host":"a.org","paths":["/b/**"]}]"#);
-        let request = Request { host: "a.org", port: 443, method: "GET", path: "/c", query: None, headers: &[] };
+        let (path, query, has_body) = ("/c", None, false);
+        let request = Request { host: "a.org", port: 443, method: "GET", path, query, has_body, headers: &[] };
         let denial = policy.decide(&request).unwrap_err();
         assert_eq!(denial.route, Some(2));
         assert_eq!(denial.text, "path `/c` of `a.org` is not on the allowlist");

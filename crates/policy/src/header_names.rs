@@ -44,7 +44,7 @@ pub(super) fn overriding<'a>(headers: HeaderFields<'a>) -> Option<&'a str> {
 /// Whether this must not stand in a request's trailers, which some servers merge into the headers (RFC 9110, section 6.5.1).
 /// `own`: the headers that the gate injects on any route.
 pub fn is_forbidden_trailer<'a>(name: &str, own: impl IntoIterator<Item = &'a str>) -> bool {
-    is_credential(name, own) || effect_of(name).is_some()
+    is_credential(name, own) || effect_of(name).is_some() || asks_for_range(name)
 }
 
 /// Whether this is a header that passes only on routes with `agent_auth`. `own`: the headers that the gate injects on any
@@ -56,8 +56,27 @@ pub fn is_credential<'a>(name: &str, own: impl IntoIterator<Item = &'a str>) -> 
 impl Route {
     /// Whether the gate takes this header of a request off, on this route. `own`: the headers that it injects on any route.
     pub fn takes_off<'a>(&self, name: &str, own: impl IntoIterator<Item = &'a str>) -> bool {
-        effect_of(name) == Some(HeaderEffect::Claim) || (!self.agent_auth && is_credential(name, own))
+        effect_of(name) == Some(HeaderEffect::Claim)
+            || (!self.agent_auth && is_credential(name, own))
+            || (self.wants_whole_answers() && asks_for_range(name))
     }
+}
+
+/// Whether an HTTP/1 head with these headers says that a body follows. A chunked one may turn out to be empty; it is one.
+pub fn announces_body(headers: HeaderFields) -> bool {
+    let says = |(name, value): &(&str, &[u8])| {
+        name.eq_ignore_ascii_case("transfer-encoding")
+            || (name.eq_ignore_ascii_case("content-length") && !value.trim_ascii().iter().all(|digit| *digit == b'0'))
+    };
+    headers.iter().any(says)
+}
+
+/// Whether this asks for a part of an answer: `range`, `if-range`, a store's own (`x-ms-range`), and the name before
+/// HTTP/1.1, which Apache still takes (`request-range`). `content-range` is said of the request's own body.
+fn asks_for_range(name: &str) -> bool {
+    let mut words = name.split(|character: char| !character.is_ascii_alphanumeric());
+    words.clone().any(|word| word.eq_ignore_ascii_case("range"))
+        && !words.any(|word| word.eq_ignore_ascii_case("content"))
 }
 
 /// Whether `connection` lists this token: an option, or the name of a header that ends with this hop.
@@ -97,6 +116,7 @@ pub(super) fn visible_text(value: &[u8]) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::decide::tests::policy;
     use super::*;
 
     #[test]
@@ -105,6 +125,21 @@ mod tests {
         assert!(is_gate_controlled("x-vault-token") && !is_gate_controlled("idempotency-key"));
         assert!(is_gate_controlled("x-real-ip") && is_gate_controlled("Host") && is_gate_controlled("te"));
         assert!(!is_gate_controlled("accept") && !is_gate_controlled("anthropic-version"));
+    }
+
+    #[test]
+    fn no_range_is_asked_for_where_a_credential_could_come_back() {
+        let policy = policy(
+            r#"[{"host":"a.org","auth":{"scheme":"bearer","token":"t"}},
+                {"host":"a.org","auth":{"scheme":"bearer","token":"t"},"ranges":true},
+                {"host":"a.org"}]"#,
+        );
+        for (route, off) in policy.routes.iter().zip([true, false, false]) {
+            for name in ["range", "Range", "if-range", "If_Range", "request-range", "x-ms-range"] {
+                assert_eq!(route.takes_off(name, []), off, "{name}");
+            }
+            assert!(!route.takes_off("content-range", []) && !route.takes_off("x-arrange", []));
+        }
     }
 
     #[test]

@@ -33,14 +33,15 @@ pub use decide::{Pass, Request};
 pub use denial::{Denial, Reason};
 pub use destination::{Destination, DialTo, Via};
 pub use header_names::{
-    CONNECTION_HEADERS, HeaderFields, is_credential, is_forbidden_trailer, is_gate_controlled, is_websocket_upgrade,
+    CONNECTION_HEADERS, HeaderFields, announces_body, is_credential, is_forbidden_trailer, is_gate_controlled,
+    is_websocket_upgrade,
 };
 pub use header_rules::HeaderRules;
 pub use host::plain_name;
 pub use names::{Authority, Names};
 pub use normalise::{PathReadings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};
-pub use query::{NO_OTHER_PARAMETER, QueryRules, is_method_parameter};
+pub use query::{NO_OTHER_PARAMETER, QueryRules, is_method_parameter, overriding_methods};
 pub use risk::risks;
 pub use route::{Auth, AuthScheme, Dlp, GitAccess, Inspect, Policy, Protocol, Reads, Role, Route, is_upstream_plain};
 pub use url::{RequestUrl, UrlError, UrlScheme};

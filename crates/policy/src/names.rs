@@ -90,7 +90,7 @@ mod tests {
     use crate::HeaderFields;
 
     fn agree(port: u16, names: Names, headers: HeaderFields) -> Option<(Reason, String)> {
-        let request = Request { host: "a.org", port, method: "GET", path: "/", query: None, headers };
+        let request = Request { host: "a.org", port, method: "GET", path: "/", query: None, has_body: false, headers };
         names.agree(&request).err().map(|denial| (denial.reason, denial.text))
     }
 

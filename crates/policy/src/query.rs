@@ -66,7 +66,7 @@ pub(super) fn may_fit(rules: &QueryRules, query: &str) -> bool {
 
 /// The methods that some framework may take from the query in place of the request line's (`_method=DELETE`). What cannot be
 /// read is none that passes.
-pub(super) fn overriding_methods(query: &str) -> Vec<String> {
+pub fn overriding_methods(query: &str) -> Vec<String> {
     let readable = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).trim().to_owned();
     let spaced = |text: &str| decodings(&text.replace('+', " "));
     pairs(query, &['&', ';'])

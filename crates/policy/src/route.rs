@@ -66,6 +66,52 @@ pub struct Route {
     /// What is done about instructions hidden in an answer.
     #[serde(default)]
     pub inspect_responses: Inspect,
+    /// Requests have bodies whatever their method: else only where the method gives a body a meaning.
+    #[serde(default)]
+    pub bodies: bool,
+    /// With `auth`: ranges of an answer pass, in which the credential cannot be recognised.
+    #[serde(default)]
+    pub ranges: bool,
+}
+
+/// Methods that give a request's body a meaning. RFC 9110 gives it none for GET, HEAD and DELETE (sections 9.3.1, 9.3.2 and
+/// 9.3.5) and defines no use of one for OPTIONS (section 9.3.7); servers exist that do not read it there, and take it for the
+/// next request.
+const BODY_METHODS: [&str; 26] = [
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "LABEL",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PUT",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "UNBIND",
+    "UPDATE",
+    "VERSION-CONTROL",
+];
+
+impl Policy {
+    /// Whether a request to a host and port of this route, on whatever route for them, may have a body. `route`: its index.
+    pub fn takes_bodies(&self, route: usize) -> bool {
+        let Route { host, port, .. } = &self.routes[route];
+        self.routes.iter().any(|other| other.port == *port && other.host.overlaps(host) && other.takes_bodies())
+    }
 }
 
 impl Route {
@@ -84,6 +130,22 @@ impl Route {
     /// agent writes, and never past a role's own rule.
     pub fn allows_websockets(&self) -> bool {
         self.can_write() && self.role.is_none()
+    }
+
+    /// Whether a request of this method may have a body.
+    pub fn takes_body(&self, method: &str) -> bool {
+        self.bodies || BODY_METHODS.contains(&method)
+    }
+
+    /// Whether some request that this route lets pass may have a body.
+    fn takes_bodies(&self) -> bool {
+        let takes = |method: &String| self.takes_body(method);
+        !self.deny && (self.role.is_some() || self.git.is_some() || self.methods.iter().any(takes))
+    }
+
+    /// Whether answers pass only whole, because a part of one could hold a part of the route's credential.
+    pub fn wants_whole_answers(&self) -> bool {
+        self.auth.is_some() && !self.ranges
     }
 
     /// Host name or address, and TCP port, that is dialled when the agent asks for `host`.
@@ -248,6 +310,23 @@ mod tests {
             assert_eq!(both(plain, second), key, "{second}");
             assert_eq!(both(second, plain), key, "{second}");
         }
+    }
+
+    #[test]
+    fn a_body_may_come_where_some_route_of_the_host_takes_one() {
+        let policy = policy(
+            r#"[{"host":"read.example.org"},
+                {"host":"write.example.org"},
+                {"host":"*.example.org","methods":["POST"],"port":8443},
+                {"host":"write.example.org","methods":["GET","PUT"],"paths":["/x"]},
+                {"host":"delete.example.org","methods":["GET","DELETE"]},
+                {"host":"any.example.org","bodies":true},
+                {"host":"git.example.org","git":"fetch"},
+                {"host":"model.example.org","role":"claude"},
+                {"host":"read.example.org","methods":["POST"],"deny":true}]"#,
+        );
+        let takes: Vec<bool> = (0..9).map(|route| policy.takes_bodies(route)).collect();
+        assert_eq!(takes, [false, true, true, true, false, true, true, true, false]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use testing::servers::QUERIES;
 
 fn decide(policy: &Policy, target: &str) -> Result<Pass, Denial> {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let request = Request { host: "x.test", port: 443, method: "GET", path, query, headers: &[] };
+    let request = Request { host: "x.test", port: 443, method: "GET", path, query, has_body: false, headers: &[] };
     let answer = policy.decide(&request);
     assert_eq!(answer, policy.decide(&request), "not the same twice");
     answer
@@ -88,7 +88,7 @@ proptest! {
         let policy = Policy { routes: vec![route(json!({ "query": { "a": "*" } })), route(json!({}))] };
         let _ = (decide(&policy, &target), decide(&policy, &path));
         let headers = [("x", text.as_bytes()), (text.as_str(), b"\xff".as_slice())];
-        let request = Request { host: &host, port: 443, method: &text, path: "/", query: Some(&target), headers: &headers };
+        let request = Request { host: &host, port: 443, method: &text, path: "/", query: Some(&target), has_body: false, headers: &headers };
         prop_assert!(policy.decide(&request).is_err());
         let _ = policy::plain_name(&host);
         let _ = policy::PathPattern::try_from(path);

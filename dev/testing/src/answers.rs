@@ -53,6 +53,8 @@ pub fn said(request: &Request<Incoming>) -> Response<Payload> {
             let body = [&head.to_le_bytes()[..3], text.as_bytes(), &[3]].concat();
             response.header("content-encoding", "br").body(full(body))
         }
+        "part" => response.status(206).header("content-range", "bytes 0-9/99").body(full(text[..10].to_owned())),
+        "parts" => response.header("content-type", "Multipart/ByteRanges; boundary=x").body(full(text)),
         "unknown" => response.header("content-encoding", "rot13").body(full(text)),
         "broken" => response.header("content-encoding", "gzip").body(full(text)),
         "pieces" | "trailer" => {

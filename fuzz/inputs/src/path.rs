@@ -33,7 +33,7 @@ pub fn run(input: &[u8]) {
     let headers: Vec<(&str, &[u8])> =
         lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name, value.as_bytes())).collect();
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let request = Request { host: "x.test", port: 443, method: "GET", path, query, headers: &headers };
+    let request = Request { host: "x.test", port: 443, method: "GET", path, query, has_body: false, headers: &headers };
     let answer = POLICY.decide(&request);
     assert_eq!(answer, POLICY.decide(&request), "not the same twice");
     match &answer {

@@ -4,7 +4,7 @@
 use crate::manifest::{Bottle, Route, Token};
 use crate::render::{Answer, Dial, Injected, TokenPlace};
 use policy::judge::{Judge, Seen, Step};
-use policy::{AuthScheme, Denial, Pass, Policy, Reads, Reason, Request, RequestUrl, Via};
+use policy::{AuthScheme, Denial, Pass, Policy, Reads, Reason, Request, RequestUrl, Via, announces_body};
 use wire::GATE_HOST;
 
 /// Name in lower case, and value.
@@ -30,8 +30,8 @@ pub fn judge(bottle: &Bottle, asked: &CheckedRequest, via: Via) -> Answer {
     let policy = bottle.policy();
     let headers: Vec<(&str, &[u8])> =
         asked.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let request =
-        Request { host, port: *port, method: &asked.method, path, query: query.as_deref(), headers: &headers };
+    let (query, has_body) = (query.as_deref(), announces_body(&headers));
+    let request = Request { host, port: *port, method: &asked.method, path, query, has_body, headers: &headers };
     answer.allowed_there = policy.allowed_requests(host, *port);
     let judge = Judge::new(&policy, Seen::Typed { request, scheme: *scheme }, via);
     let pass = match run_to_end(judge) {

@@ -281,6 +281,7 @@ async fn the_gate_and_check_use_the_same_words() {
             Some("a parameter asks for method `PUT` instead, which the allowlist does not take"),
         ),
         ("GET a.test /x/../y", &[], Some("the path has dot segments")),
+        ("GET a.test /x", &[("content-length", "0")], None),
     ] {
         let said = |done: &Done| {
             let answer: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|e| panic!("{line}: {e}: {done:?}"));

@@ -164,6 +164,7 @@ const GOOD: &[(Level, &str)] = &[
     (Route, r#"{"host":"x.org","intercept":false,"connect_to":"y.org:443"}"#),
     (Route, r#"{"host":"x.org","intercept":true,"protocol":"http","inspect_responses":"off"}"#),
     (Route, r#"{"host":"x.org","port":5432,"protocol":"tcp","deny":false}"#),
+    (Route, r#"{"host":"x.org","bodies":true,"ranges":true,"auth":{"token_ref":"T"}}"#),
     (Route, r#"{"host":"x.org","role":"claude","auth":{"token_ref":"ANTHROPIC_API_KEY"}}"#),
     (Route, r#"{"host":"x.org","role":"claude","auth":{"token_ref":"MINE","as":"ANTHROPIC_AUTH_TOKEN"}}"#),
     (Route, r#"{"host":"x.org","role":"claude","auth":{"token_cmd":["x"],"as":"CLAUDE_CODE_OAUTH_TOKEN"}}"#),
@@ -330,7 +331,7 @@ const BAD: &[(Level, &str, &str)] = &[
     (
         Route,
         r#"{"hots":"x.org"}"#,
-        "HOME:1: unknown key `hots` in a route: accepted are `host`, `port`, `methods`, `paths`, `deny`, `auth`, `agent_auth`, `role`, `git`, `private`, `connect_to`, `upstream_ca`, `intercept`, `protocol`, `dlp`, `server_tools`, `query`, `headers` and `inspect_responses`\nhint: did you mean `host`?",
+        "HOME:1: unknown key `hots` in a route: accepted are `host`, `port`, `methods`, `paths`, `deny`, `auth`, `agent_auth`, `role`, `git`, `private`, `connect_to`, `upstream_ca`, `intercept`, `protocol`, `dlp`, `server_tools`, `query`, `headers`, `inspect_responses`, `bodies` and `ranges`\nhint: did you mean `host`?",
     ),
     (Route, r#"{"host":""}"#, "HOME:1: `host` in a route: empty"),
     (
@@ -485,6 +486,16 @@ const BAD: &[(Level, &str, &str)] = &[
         Route,
         r#"{"host":"x.org","server_tools":["x"]}"#,
         "HOME:1: `server_tools` in a route: belongs to `role: \"claude\"`",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","deny":true,"bodies":true}"#,
+        "HOME:1: `bodies` in a route: not beside `deny: true`: what matches is refused",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","intercept":false,"ranges":true}"#,
+        "HOME:1: `ranges` in a route: not beside `intercept: false`: what passes inside TLS is not seen",
     ),
     (Route, r#"{"host":"x.org","auth":"T"}"#, "HOME:1: `auth`: wanted an object, found a string"),
     (Route, r#"{"host":"x.org","auth":{}}"#, "HOME:1: `auth` without a token: `token_ref` or `token_cmd` is wanted"),

@@ -38,6 +38,8 @@ pub const MAX_HEAD_BYTES: usize = 64 * 1024;
 pub const MAX_TRAILER_BYTES: usize = 8 * 1024;
 /// Time for the head of a request, counted from the end of the request before: an idle connection ends then, too.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of a form's field that are looked at: far more than a field has that names a method.
+pub const MAX_FORM_FIELD_BYTES: usize = 1024;
 /// Time for the answer to a request after the agent has closed its side. Most clients that do so are gone.
 pub const HALF_CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// Bytes of a denied request's body that are read and dropped, so that its connection stays usable.
@@ -48,6 +50,9 @@ pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 pub const PREREAD_BYTES: usize = 64 * 1024;
 /// Time for reading them: a slow answer goes on as it comes.
 pub const PREREAD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Time in which a connection to an upstream that is done is still read, for bytes that nobody asked for.
+pub const UNASKED_TIMEOUT: Duration = Duration::from_secs(1);
 
 // Buffers and windows.
 

@@ -1,6 +1,7 @@
 //! Egress: every request and connection of the agent to an upstream takes this one path. Input that is not understood is
 //! denied, and each end of a request or connection is one audit record.
 
+pub mod as_judged;
 pub mod connect;
 pub mod control_verbs;
 mod delegate;
@@ -42,7 +43,7 @@ impl Egress {
     /// Checks the whole document. The error is for the operator.
     pub fn new(document: Document, authority: Authority, trail: Arc<AuditTrail>) -> Result<Egress, String> {
         let live = Live::new(document, trail.clone())?;
-        let (connector, requests) = (Arc::new(Connector::new()?), Arc::default());
+        let (connector, requests) = (Arc::new(Connector::new(trail.clone())?), Arc::default());
         Ok(Egress { authority, live, connector, requests, trail, started: Instant::now() })
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::audit::events::format_rfc3339;
 use crate::egress::Egress;
-use crate::egress::request::as_judged::check_names;
+use crate::egress::as_judged::check_names;
 use crate::egress::request::body::Body;
 use crate::egress::request::own_response::{JSON, PLAIN, marked, page};
 use crate::egress::request::serve::{self, AgentConnection, Sni};

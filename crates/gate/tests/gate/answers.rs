@@ -48,8 +48,37 @@ async fn the_gates_credential_never_comes_back() {
     // Only what can be read is asked for.
     let asked = ask("GET a.test /x", &[("accept-encoding", "rot13, gzip;q=0.5, br")]);
     assert_eq!(told(sender.send_request(asked).await.unwrap()).await["headers"]["accept-encoding"], "gzip;q=0.5, br");
-    let asked = ask("GET a.test /x", &[("accept-encoding", "gzip"), ("range", "bytes=0-5")]);
-    assert_eq!(told(sender.send_request(asked).await.unwrap()).await["headers"]["accept-encoding"], "identity");
+}
+
+#[tokio::test]
+async fn a_route_with_a_credential_asks_for_no_range() {
+    let origin = Origin::start(&["whole.test", "parts.test"]).await;
+    let auth = json!({ "scheme": "bearer", "token": "tok" });
+    let routes = json!([
+        route(&origin, "whole.test", json!({ "auth": auth })),
+        route(&origin, "parts.test", json!({ "auth": auth, "ranges": true })),
+    ]);
+    let mut gate = Gate::start(&origin, routes).await;
+    let range =
+        [("range", "bytes=0-5"), ("If_Range", "x"), ("request-range", "bytes=0-5"), ("x-ms-range", "bytes=0-5")];
+    let range = [&range[..], &[("accept-encoding", "gzip")]].concat();
+    let mut sender = gate.https("whole.test").await;
+    let asked = told(sender.send_request(ask("GET whole.test /x", &range)).await.unwrap()).await;
+    assert!(!asked["headers"].to_string().contains("range"), "{asked}");
+    gate.allowed().await;
+    for way in ["part", "parts"] {
+        let response = sender.send_request(ask(&format!("GET whole.test /said?{way}"), &[])).await.unwrap();
+        assert_eq!((response.status().as_u16(), mark(&response)), (403, "denied; reason=answer"), "{way}");
+        assert!(text(response).await.contains("a part of a whole"), "{way}");
+        gate.refused("a part of a whole").await;
+    }
+    let mut sender = gate.https("parts.test").await;
+    let asked = told(sender.send_request(ask("GET parts.test /x", &range)).await.unwrap()).await;
+    assert_eq!(
+        (&asked["headers"]["range"], &asked["headers"]["accept-encoding"]),
+        (&json!("bytes=0-5"), &json!("identity"))
+    );
+    assert_eq!(sender.send_request(ask("GET parts.test /said?part", &[])).await.unwrap().status(), 206);
 }
 
 #[tokio::test]

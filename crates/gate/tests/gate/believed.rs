@@ -54,3 +54,34 @@ async fn a_claim_of_identity_or_place_does_not_arrive() {
         assert_eq!(told["headers"][name], "kept", "{name}: {told}");
     }
 }
+
+#[tokio::test]
+async fn a_form_changes_no_method_into_one_that_does_not_pass() {
+    let (_origin, mut gate) = restricted().await;
+    let mut sender = gate.https("a.test").await;
+    let urlencoded = ("content-type", "application/x-www-form-urlencoded");
+    let multipart = ("content-type", "multipart/form-data; boundary=b");
+    let part = |name: &str, value: &str| {
+        format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n--b--\r\n")
+    };
+    for (kind, form, passes) in [
+        (urlencoded, "a=1&_method=DELETE".to_owned(), false),
+        (urlencoded, format!("a={}&_method=DELETE", "x".repeat(100_000)), false),
+        (urlencoded, "a=1&_method=GET&b=".to_owned(), true),
+        (urlencoded, "method=DELETE".to_owned(), true),
+        (multipart, part("_method", "DELETE"), false),
+        (multipart, part("a", "_method"), true),
+        (("content-type", "application/json"), "a=1&_method=DELETE".to_owned(), true),
+    ] {
+        let mut request = ask("POST a.test /allowed/x", &[kind]);
+        *request.body_mut() = full(form.clone());
+        let response = sender.send_request(request).await.unwrap();
+        let wanted = if passes { (200, "") } else { (403, "denied; reason=method") };
+        assert_eq!((response.status().as_u16(), mark(&response)), wanted, "{form:.50}");
+        text(response).await;
+        match passes {
+            true => gate.allowed().await,
+            false => drop(gate.refused("a parameter asks for method `DELETE`").await),
+        }
+    }
+}

@@ -42,7 +42,7 @@ fn everything(origin: &Origin) -> Value {
 #[tokio::test]
 async fn whatever_the_two_sides_speak_requests_are_the_same() {
     for (versions, of_one, of_two) in [
-        (&["h2", "http/1.1"][..], "HTTP/1.1", "HTTP/2.0"),
+        (&["h2", "http/1.1"][..], "HTTP/2.0", "HTTP/2.0"),
         (&["http/1.1"], "HTTP/1.1", "HTTP/1.1"),
         (&[], "HTTP/1.1", "HTTP/1.1"),
         (&["h2"], "HTTP/2.0", "HTTP/2.0"),
@@ -104,6 +104,14 @@ async fn whatever_the_two_sides_speak_requests_are_the_same() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn http1_is_offered_first_where_no_body_comes() {
+    let origin = Origin::speaking(&["a.test"], &["h2", "http/1.1"]).await;
+    let gate = Gate::start(&origin, json!([route(&origin, "a.test", json!({}))])).await;
+    let mut sender = gate.https("a.test").await;
+    assert_eq!(told(sender.send_request(ask("GET a.test /x", &[])).await.unwrap()).await["version"], "HTTP/1.1");
 }
 
 #[tokio::test]

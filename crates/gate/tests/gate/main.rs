@@ -6,6 +6,7 @@
 
 mod answers;
 mod believed;
+mod bodies;
 mod dlp;
 mod garbage;
 mod git;
@@ -489,7 +490,7 @@ async fn no_header_smuggles_a_body_a_name_or_a_credential() {
         &origin,
         json!([{
             "host": "plain.test", "port": 80, "private": true, "connect_to": to, "methods": ["GET", "POST"],
-            "auth": { "scheme": { "header": { "header": "X-Special-Key" } }, "token": "tok" },
+            "bodies": true, "auth": { "scheme": { "header": { "header": "X-Special-Key" } }, "token": "tok" },
         }]),
     )
     .await;

@@ -142,7 +142,8 @@ fn judged(target: &str) -> Option<&str> {
 fn expected(policy: &Policy, method: &str, target: &str) -> Option<String> {
     let target = judged(target)?;
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let request = Request { host: "x.test", port: 80, method, path, query, headers: &[("host", b"x.test")] };
+    let request =
+        Request { host: "x.test", port: 80, method, path, query, has_body: false, headers: &[("host", b"x.test")] };
     policy.decide(&request).ok().map(|_| format!("{method} {target} HTTP/1.1"))
 }
 

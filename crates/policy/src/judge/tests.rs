@@ -48,7 +48,8 @@ fn request<'a>(line: &'a str, headers: HeaderFields<'a>) -> Request<'a> {
     let [method, authority, target] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
     let (host, port) = authority.split_once(':').unwrap_or((authority, "443"));
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    Request { host, port: port.parse().unwrap(), method, path, query, headers }
+    let has_body = super::super::announces_body(headers);
+    Request { host, port: port.parse().unwrap(), method, path, query, has_body, headers }
 }
 
 #[test]
@@ -106,6 +107,16 @@ fn a_request_is_allowed_or_denied_in_these_words() {
             Err("method: a parameter asks for method `DELETE` instead, which the allowlist does not take"),
         ),
         ("POST a.test /post/x?_method=get", &[], Ok((3, "/post/x"))),
+        (
+            "GET a.test /post/x",
+            &[("content-length", b"2")],
+            Err(
+                "method: `GET` with a body: a server that does not read it takes it for the next request; it passes only on \
+                 a route with `bodies`",
+            ),
+        ),
+        ("GET a.test /post/x", &[("content-length", b"0")], Ok((3, "/post/x"))),
+        ("POST a.test /post/x", &[("content-length", b"2")], Ok((3, "/post/x"))),
         ("GET a.test /open/x", &[("authorization", b"Bearer mine")], Ok((1, "/open/x"))),
         (
             "GET a.test /open/x",

@@ -1,12 +1,14 @@
 //! Headers as they are passed on: those of one hop are rebuilt, the agent's own credentials are removed, and the gate's are
 //! added.
 
+use crate::egress::as_judged::fields;
 use crate::egress::live::injection::Injection;
-use hyper::HeaderMap;
 use hyper::header::{
-    ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_ENCODING, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, RANGE, SEC_WEBSOCKET_EXTENSIONS, TE, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, EXPECT, HeaderName,
+    HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, SEC_WEBSOCKET_EXTENSIONS, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
+use hyper::{HeaderMap, StatusCode};
 use policy::{Inspect, Route, is_forbidden_trailer, is_websocket_upgrade};
 use scan::codec::Decoder;
 
@@ -25,11 +27,6 @@ fn remove(headers: &mut HeaderMap, is_removed: impl Fn(&HeaderName) -> bool) {
 /// Is this a header that passes only on routes with `agent_auth`? `own`: those that the gate injects on any route.
 pub fn is_credential(name: &HeaderName, own: &[HeaderName]) -> bool {
     policy::is_credential(name.as_str(), own.iter().map(HeaderName::as_str))
-}
-
-/// Names and values, as the policy takes them.
-pub fn fields(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
-    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
 /// Whether the agent asks for a WebSocket, the only upgrade that passes.
@@ -106,6 +103,15 @@ pub fn incoming(headers: &mut HeaderMap) {
     headers.remove(MARK);
     // `alt-svc` would send the agent to ports and protocols that the door does not offer.
     headers.remove(ALT_SVC);
+}
+
+/// Whether an answer with this head is a part of a whole, or several parts (RFC 9110, section 14; RFC 3229).
+pub fn is_partial(status: StatusCode, headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes().trim_ascii_start());
+    let parts = b"multipart/byteranges";
+    [StatusCode::PARTIAL_CONTENT, StatusCode::IM_USED].contains(&status)
+        || headers.contains_key(CONTENT_RANGE) && status != StatusCode::RANGE_NOT_SATISFIABLE
+        || kind.get(..parts.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(parts))
 }
 
 /// Asks for a WebSocket without extensions: compressed messages could not be read.

@@ -1,6 +1,7 @@
 //! What a request or an answer carries, inspected as it streams.
 
 pub mod answer;
+pub mod form;
 pub mod headers;
 pub mod leaks;
 pub mod model;

@@ -2,9 +2,12 @@
 //! what was pushed, and by the end it is all of that.
 
 use crate::audit::alarms::AlarmSender;
+use crate::audit::record::AuditRecord;
+use crate::egress::inspect::form::FormWatch;
 use crate::egress::inspect::leaks::BodyScan;
 use crate::egress::inspect::model::ModelRequest;
 use crate::egress::live::allowed::AllowedRequest;
+use crate::egress::peer::Peer;
 use hyper::body::Bytes;
 use hyper::http::request;
 use hyper::{HeaderMap, Method};
@@ -14,20 +17,24 @@ use policy::{Denial, Role};
 #[derive(Default)]
 pub struct RequestInspector {
     model: Option<ModelRequest>,
+    form: Option<Box<FormWatch>>,
     /// In a box, because a connection has room for many requests long before there are any.
     leaks: Option<Box<BodyScan>>,
 }
 
 impl RequestInspector {
-    /// `head`: as the agent sent it.
+    /// `record`: of the request. `head`: as the agent sent it.
     pub fn new(
-        alarms: AlarmSender,
+        record: &AuditRecord,
         allowed: &AllowedRequest,
         head: &request::Parts,
     ) -> Result<RequestInspector, Denial> {
         let is_message = allowed.rule().role == Some(Role::Claude) && head.method == Method::POST;
         let model = is_message.then(|| ModelRequest::new(allowed, head)).transpose()?;
-        Ok(RequestInspector { model, leaks: Some(Box::new(BodyScan::new(alarms, allowed, head))) })
+        let peer = Peer { host: record.audit.host.clone(), port: record.audit.port };
+        let form = FormWatch::new(allowed, peer, head).map(Box::new);
+        let leaks = BodyScan::new(record.alarm_sender(), allowed, head);
+        Ok(RequestInspector { model, form, leaks: Some(Box::new(leaks)) })
     }
 
     /// From here on, findings are reported to `alarms`.
@@ -38,6 +45,7 @@ impl RequestInspector {
     }
 
     pub fn push(&mut self, bytes: Bytes) -> Result<Bytes, Denial> {
+        self.form.as_mut().map_or(Ok(()), |form| form.push(&bytes))?;
         let bytes = match &mut self.model {
             Some(model) => model.push(bytes)?,
             None => bytes,
@@ -64,6 +72,7 @@ impl RequestInspector {
 
     /// The body is complete: returns what was held back.
     pub fn finish(&mut self) -> Result<Bytes, Denial> {
+        self.form.as_mut().map_or(Ok(()), |form| form.finish())?;
         let rest = match &mut self.model {
             Some(model) => model.finish()?,
             None => Bytes::new(),

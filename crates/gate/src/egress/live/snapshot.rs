@@ -34,6 +34,8 @@ pub struct PolicySnapshot {
     tls: BTreeMap<Option<String>, Arc<ClientConfig>>,
     /// One for each route of the policy.
     last_legs: Vec<LastLeg>,
+    /// For each route of the policy, whether requests to its host and port may have bodies.
+    takes_bodies: Vec<bool>,
     pub proxy: Option<Arc<UpstreamProxy>>,
     /// The answer to `GO`.
     pub go: Bytes,
@@ -68,6 +70,7 @@ impl PolicySnapshot {
             own_headers: self.own_headers.clone(),
             tls: self.tls.clone(),
             last_legs: self.last_legs.clone(),
+            takes_bodies: self.takes_bodies.clone(),
             proxy: self.proxy.clone(),
             go: self.go.clone(),
             secrets: secrets.secrets(),
@@ -103,6 +106,7 @@ impl PolicySnapshot {
             injections,
             tls,
             last_legs,
+            takes_bodies: (0..policy.routes.len()).map(|route| policy.takes_bodies(route)).collect(),
             proxy,
             go: secrets.go.clone(),
             secrets: secrets.secrets(),
@@ -122,6 +126,11 @@ impl PolicySnapshot {
     /// How bytes of this route reach where it leads.
     pub fn last_leg(&self, index: usize) -> &LastLeg {
         &self.last_legs[index]
+    }
+
+    /// Whether requests to the host and port of this route may have bodies.
+    pub fn takes_bodies(&self, index: usize) -> bool {
+        self.takes_bodies[index]
     }
 
     pub fn counts(&self, index: usize) -> &RouteCounts {

@@ -28,7 +28,7 @@ pub enum Body {
         /// What was read before the head was passed on.
         begun: Bytes,
         /// Held until the end, because the connection to the upstream is busy until then.
-        _permit: Option<PoolPermit>,
+        permit: PoolPermit,
     },
 }
 
@@ -55,10 +55,10 @@ impl Body {
 
     /// The next frame that was not kept yet.
     pub fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let (incoming, filter, trailers, record, ended) = match self.get_mut() {
+        let (incoming, filter, trailers, record, ended, permit) = match self.get_mut() {
             Body::Page(page) => return Poll::Ready(page.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Body::Stream { incoming, filter, trailers, record, ended, .. } => {
-                (incoming, filter, trailers, record, ended)
+            Body::Stream { incoming, filter, trailers, record, ended, permit, .. } => {
+                (incoming, filter, trailers, record, ended, permit)
             }
         };
         loop {
@@ -78,6 +78,7 @@ impl Body {
                     }
                     end => {
                         *ended = true;
+                        permit.answer_ended();
                         passed = filter.finish();
                         *trailers = end.and_then(Result::err).and_then(|frame| frame.into_trailers().ok());
                         if let Some(trailers) = trailers {
@@ -89,6 +90,9 @@ impl Body {
                 // hyper asks for nothing behind the last byte where it knows the length.
                 let progress = BodyProgress::of(incoming);
                 *ended = progress == BodyProgress::Ended;
+                if *ended {
+                    permit.answer_ended();
+                }
                 passed = passed.and_then(|bytes| filter.pass(bytes, progress));
             }
             filter.report(record);
@@ -144,8 +148,9 @@ impl HttpBody for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let Body::Stream { incoming, filter, record, ended: false, .. } = self else { return };
+        let Body::Stream { incoming, filter, record, ended: false, permit, .. } = self else { return };
         if incoming.is_end_stream() {
+            permit.answer_ended();
             // hyper does not poll for the end where it knows the length.
             let _ = filter.finish();
             filter.report(record);

@@ -1,10 +1,10 @@
 //! A connection of the agent to an upstream whose requests are judged one by one.
 
 use crate::audit::record::AuditRecord;
-use crate::egress::inspect::{headers, leaks};
+use crate::egress::as_judged::{fields, has_body, judged, names};
+use crate::egress::inspect::leaks;
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::snapshot::PolicySnapshot;
-use crate::egress::request::as_judged::{judged, names};
 use crate::egress::request::body::Body;
 use crate::egress::request::serve::{AgentConnection, Sni, serve};
 use crate::egress::serve_error::ServeError;
@@ -50,8 +50,9 @@ impl Conversation {
         sni: Option<&str>,
         record: &mut AuditRecord,
     ) -> Result<AllowedRequest, ServeError> {
-        let fields = headers::fields(request.headers());
-        let seen = Seen::Http { request: judged(&self.connection.peer, request, &fields), names: names(request, sni) };
+        let fields = fields(request.headers());
+        let judged = judged(&self.connection.peer, request, has_body(request.body()), &fields);
+        let seen = Seen::Http { request: judged, names: names(request, sni) };
         let mut judge = Judge::new(&snapshot.policy, seen, via(&snapshot));
         let pass = loop {
             match judge.advance().map_err(ServeError::Denied)? {

@@ -18,7 +18,7 @@ use crate::egress::websocket::relay::{Inspectors, WebSocketRequest};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Version};
-use policy::Denial;
+use policy::{Denial, Reason};
 use std::sync::Arc;
 
 impl Conversation {
@@ -74,12 +74,7 @@ impl Conversation {
                 record.failed(text);
                 self.connection.respond_failed(word, record)
             }
-            Err(ServeError::Denied(denial)) => {
-                record.denied(&denial);
-                let response = refusal(&denial, self.connection.audience());
-                record.audit.status = Some(response.status().as_u16());
-                response
-            }
+            Err(ServeError::Denied(denial)) => respond_denied(denial, record, &self.connection),
         }
     }
 
@@ -99,6 +94,14 @@ impl Conversation {
         }
         Some((self.upstream.send(&self.connection.peer, head, Upload::empty(), &next).await, next))
     }
+}
+
+/// The answer to a request that was denied after its head had left.
+fn respond_denied(denial: Denial, mut record: AuditRecord, connection: &AgentConnection) -> Response<Body> {
+    record.denied(&denial);
+    let response = refusal(&denial, connection.audience());
+    record.audit.status = Some(response.status().as_u16());
+    response
 }
 
 /// A request that was answered by the upstream.
@@ -128,6 +131,10 @@ impl Answered<'_> {
                 record.failed("the upstream proxy refused its credentials");
                 connection.respond_failed("proxy", record)
             }
+            _ if allowed.rule().wants_whole_answers() && headers::is_partial(status, response.headers()) => {
+                let text = "the answer is a part of a whole, where a part of the route's credential could stand unseen";
+                respond_denied(Denial::new(Reason::Answer, text).with_route(allowed.route), record, connection)
+            }
             _ => {
                 record.audit.status = Some(status.as_u16());
                 let (mut head, incoming) = response.into_parts();
@@ -137,8 +144,8 @@ impl Answered<'_> {
                     Ok(mut filter) => {
                         filter.report(&mut record);
                         let (filter, record) = (Box::new(filter), Box::new(record));
-                        let (trailers, ended, begun, _permit) = (None, false, Bytes::new(), permit);
-                        let body = Body::Stream { incoming, filter, trailers, record, ended, begun, _permit };
+                        let (trailers, ended, begun) = (None, false, Bytes::new());
+                        let body = Body::Stream { incoming, filter, trailers, record, ended, begun, permit };
                         Response::from_parts(head, body)
                     }
                     Err(why) => {
@@ -159,7 +166,7 @@ pub fn inspect_head(
     record: &mut AuditRecord,
 ) -> Result<(RequestInspector, Option<RequestInspector>), Denial> {
     let near = |denial: Denial| Denial { route: denial.route.or(Some(allowed.route)), ..denial };
-    let inspector = || RequestInspector::new(record.alarm_sender(), allowed, head).map_err(near);
+    let inspector = || RequestInspector::new(record, allowed, head).map_err(near);
     let mut inspectors = (inspector()?, headers::is_websocket(&head.headers).then(inspector).transpose()?);
     headers::outgoing(&mut head.headers, allowed.rule(), &allowed.snapshot.own_headers, allowed.injection());
     leaks::inspect_head(allowed, head, record).map_err(near)?;

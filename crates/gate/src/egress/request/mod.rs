@@ -4,7 +4,6 @@
 pub mod body;
 pub mod conversation;
 pub mod forward;
-pub mod as_judged;
 pub mod own_response;
 pub mod preread;
 pub mod refusal;

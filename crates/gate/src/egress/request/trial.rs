@@ -3,17 +3,17 @@
 
 use crate::egress::Authority;
 use crate::egress::Egress;
+use crate::egress::as_judged::{fields, judged};
 use crate::egress::inspect::{headers, leaks};
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::canary;
 use crate::egress::peer::Peer;
-use crate::egress::request::as_judged::judged;
 use crate::egress::request::forward::inspect_head;
 use crate::egress::upstream::dial::via;
 use hyper::Request;
 use hyper::body::Bytes;
 use policy::judge::{Judge, Seen, Step};
-use policy::{Denial, Names};
+use policy::{Denial, Names, announces_body};
 use std::io::Read;
 use std::sync::Arc;
 use wire::{Alarm, Blob, Document, Event, Trial, TrialDenial, TrialFinding, TrialResult};
@@ -79,8 +79,17 @@ fn inspect(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read, count: &mu
     let snapshot = egress.live.snapshot();
     let mut record = egress.trail.request(&snapshot.audit_scope, &trial.host, trial.port);
     record.set_request(&trial.method, request.uri().path());
-    let fields = headers::fields(request.headers());
-    let seen = Seen::Http { request: judged(&peer, &request, &fields), names: Names::default() };
+    let mut part = vec![0; READ_BYTES];
+    let mut read_part = |part: &mut [u8]| {
+        let read = body.read(part).map_err(|error| TrialEnd::Failed(format!("cannot read the body: {error}")))?;
+        *count += read as u64;
+        Ok::<usize, TrialEnd>(read)
+    };
+    let mut read = read_part(&mut part)?;
+    let fields = fields(request.headers());
+    // What a WebSocket sends is no body.
+    let has_body = (read > 0 && !headers::is_websocket(request.headers())) || announces_body(&fields);
+    let seen = Seen::Http { request: judged(&peer, &request, has_body, &fields), names: Names::default() };
     let mut judge = Judge::new(&snapshot.policy, seen, via(&snapshot));
     let pass = loop {
         match judge.advance()? {
@@ -92,16 +101,13 @@ fn inspect(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read, count: &mu
     };
     let (mut head, ()) = request.into_parts();
     let (mut inspector, control) = inspect_head(&AllowedRequest::new(snapshot, pass), &mut head, &mut record)?;
-    let mut part = vec![0; READ_BYTES];
-    loop {
-        let read = body.read(&mut part).map_err(|error| TrialEnd::Failed(format!("cannot read the body: {error}")))?;
-        *count += read as u64;
+    while read > 0 {
         match &part[..read] {
-            [] => break,
             // What a WebSocket sends is scanned as a message.
             bytes if control.is_some() => inspector.watch(bytes)?,
             bytes => drop(inspector.push(Bytes::copy_from_slice(bytes))?),
         }
+        read = read_part(&mut part)?;
     }
     match control {
         Some(_) => inspector.end_message()?,

@@ -1,8 +1,10 @@
 //! One connection to an upstream: TLS, and then HTTP in the version that was agreed on, with all its bounds.
 
+use crate::audit::AuditTrail;
+use crate::audit::alarms::AlarmSender;
 use crate::egress::limits::{
     HANDSHAKE_TIMEOUT, HTTP1_BUFFER_BYTES, Http2Window, MAX_EXTRA_UPSTREAMS, MAX_HEAD_BYTES, MAX_WIDE_WINDOWS,
-    NARROW_WINDOW, UPSTREAM_SEND_BYTES, WIDE_WINDOW,
+    NARROW_WINDOW, UNASKED_TIMEOUT, UPSTREAM_SEND_BYTES, WIDE_WINDOW,
 };
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::peer::Peer;
@@ -15,19 +17,22 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use policy::Destination;
 use std::error::Error as _;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{AlertDescription, Error as TlsError};
+use wire::{Alarm, Done};
 
 /// The HTTP versions that are offered to an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
     Http1,
+    /// HTTP/1, for one request that switches protocols.
+    Upgrade,
     Http2,
     Both,
 }
@@ -36,7 +41,7 @@ impl Offer {
     /// The protocol names of ALPN, the preferred one first.
     pub fn alpn(self) -> Vec<Vec<u8>> {
         let names: &[&[u8]] = match self {
-            Offer::Http1 => &[b"http/1.1"],
+            Offer::Http1 | Offer::Upgrade => &[b"http/1.1"],
             Offer::Http2 => &[b"h2"],
             Offer::Both => &[b"h2", b"http/1.1"],
         };
@@ -53,6 +58,8 @@ pub enum Connection {
 /// A connection for one request at a time.
 pub struct Http1Connection {
     pub sender: http1::SendRequest<Box<Upload>>,
+    /// Told when the last answer was read to its end. Dropped untold where that does not happen.
+    pub last_answer_ended: Option<oneshot::Sender<()>>,
     /// Held until the connection ends, if it is not the first one of its pool.
     _extra: Option<OwnedSemaphorePermit>,
 }
@@ -64,14 +71,15 @@ pub struct Connector {
     pub extra: Arc<Semaphore>,
     /// HTTP/2 connections with [`WIDE_WINDOW`].
     wide: Arc<Semaphore>,
+    trail: Arc<AuditTrail>,
 }
 
 type Secured = TlsStream<BulkReader<TcpStream>>;
 
 impl Connector {
-    pub fn new() -> Result<Connector, String> {
+    pub fn new(trail: Arc<AuditTrail>) -> Result<Connector, String> {
         let [extra, wide] = [MAX_EXTRA_UPSTREAMS, MAX_WIDE_WINDOWS].map(|permits| Arc::new(Semaphore::new(permits)));
-        Ok(Connector { dialler: Dialler::new()?, extra, wide })
+        Ok(Connector { dialler: Dialler::new()?, extra, wide, trail })
     }
 
     /// Connects to where the route of `allowed` leads. `target`: that place, if it was looked up before.
@@ -91,7 +99,7 @@ impl Connector {
             }
         };
         if route.is_upstream_plain() {
-            return Connection::http1(self.dialler.open(allowed.last_leg(), &target).await?).await;
+            return self.http1(to, self.dialler.open(allowed.last_leg(), &target).await?, offer).await;
         }
         let stream = match self.secure(to, allowed, offer, &target).await? {
             Err(error) if offer == Offer::Http1 && refuses_offer(&error) => {
@@ -102,7 +110,7 @@ impl Connector {
         let stream = stream.map_err(|error| tls_failed(to, &error.to_string()))?;
         match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => self.http2(stream).await,
-            _ => Connection::http1(stream).await,
+            _ => self.http1(to, stream, offer).await,
         }
     }
 
@@ -120,6 +128,32 @@ impl Connector {
         let connector = TlsConnector::from(config);
         let connecting = connector.with_alpn(offer.alpn()).connect(name, stream);
         timeout(HANDSHAKE_TIMEOUT, connecting).await.map_err(|_| tls_failed(to, "no answer"))
+    }
+
+    async fn http1<S>(&self, to: &Peer, stream: S, offer: Offer) -> Result<Connection, ServeError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = http1::Builder::new()
+            .max_header_size(MAX_HEAD_BYTES)
+            .max_buf_size(HTTP1_BUFFER_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| broke_off(&error))?;
+        let (last_answer_ended, has_ended) = oneshot::channel();
+        if offer == Offer::Upgrade {
+            tokio::spawn(connection.with_upgrades());
+        } else {
+            let template = Alarm { host: to.host.clone(), port: to.port, ..Alarm::default() };
+            let alarms = AlarmSender::new(self.trail.clone(), template, Arc::default());
+            tokio::spawn(async move {
+                if has_unasked_bytes(connection.without_shutdown().await, has_ended).await {
+                    alarms.alarm(UNASKED, None, Done::Blocked);
+                }
+            });
+        }
+        let last_answer_ended = Some(last_answer_ended);
+        Ok(Connection::Http1(Http1Connection { sender, last_answer_ended, _extra: None }))
     }
 
     async fn http2(&self, stream: Secured) -> Result<Connection, ServeError> {
@@ -143,23 +177,37 @@ impl Connector {
 }
 
 impl Connection {
-    async fn http1(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Connection, ServeError> {
-        let (sender, connection) = http1::Builder::new()
-            .max_header_size(MAX_HEAD_BYTES)
-            .max_buf_size(HTTP1_BUFFER_BYTES)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| broke_off(&error))?;
-        tokio::spawn(connection.with_upgrades());
-        Ok(Connection::Http1(Http1Connection { sender, _extra: None }))
-    }
-
     /// Lets the connection hold `extra` for as long as it lives. An HTTP/2 connection needs no permit: a pool has one.
     pub fn holding(self, extra: Option<OwnedSemaphorePermit>) -> Connection {
         match self {
             Connection::Http1(connection) => Connection::Http1(Http1Connection { _extra: extra, ..connection }),
             Connection::Http2(sender) => Connection::Http2(sender),
         }
+    }
+}
+
+/// The finding where an upstream answers more than it was asked: it may have taken a part of a request for a request.
+const UNASKED: &str = "the upstream sent bytes of an answer that nobody asked for";
+
+/// Whether the upstream sent more than the answers to its requests, by how a connection ended. One that is done is read for
+/// [`UNASKED_TIMEOUT`] more, because the answer to a hidden request comes behind the last one. `has_ended`: told when that
+/// was read to its end; else what follows may be the rest of it.
+async fn has_unasked_bytes<S>(ended: hyper::Result<http1::Parts<TokioIo<S>>>, has_ended: oneshot::Receiver<()>) -> bool
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match ended {
+        Ok(http1::Parts { io, read_buf, .. }) => {
+            let mut stream = io.into_inner();
+            let more = async {
+                let _ = stream.shutdown().await;
+                stream.read(&mut [0]).await
+            };
+            let has_more = !read_buf.is_empty() || matches!(timeout(UNASKED_TIMEOUT, more).await, Ok(Ok(1..)));
+            has_more && has_ended.await.is_ok()
+        }
+        // hyper has no other name for it.
+        Err(error) => error.to_string() == "received unexpected message from connection",
     }
 }
 

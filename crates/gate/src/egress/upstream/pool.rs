@@ -1,9 +1,11 @@
 //! The connections to the upstream of one connection of the agent. They belong to it alone: one that all requests share,
 //! where the upstream speaks HTTP/2, else a few that requests take in turn.
 //!
-//! The version that the agent speaks is offered first, because HTTP/1 is quicker for one request at a time. Only an
-//! upstream that does not speak HTTP/1 gets HTTP/2 for it.
+//! HTTP/1 is quicker for one request at a time, but a server that does not read a body takes it for the next request: a
+//! connection that carried one serves no other. Where bodies may come HTTP/2 is preferred, which has no such ambiguity;
+//! elsewhere the version that the agent speaks.
 
+use crate::egress::as_judged::has_body;
 use crate::egress::limits::{MAX_POOLED, MAX_SEND_ATTEMPTS, POOL_WAIT};
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::snapshot::PolicySnapshot;
@@ -26,8 +28,24 @@ use std::time::Instant;
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// One of the [`MAX_POOLED`] places of HTTP/1 connections, held until the end of the answer's body.
-pub type PoolPermit = OwnedSemaphorePermit;
+/// What an answer occupies until the end of its body.
+#[derive(Default)]
+pub struct PoolPermit {
+    /// One of the [`MAX_POOLED`] places of HTTP/1 connections.
+    _place: Option<OwnedSemaphorePermit>,
+    /// A connection that is not used again.
+    last_use: Option<Box<Http1Connection>>,
+}
+
+impl PoolPermit {
+    /// Notes that the answer was read to its end: whatever follows it was not asked for.
+    pub fn answer_ended(&mut self) {
+        if let Some(ended) = self.last_use.as_mut().and_then(|connection| connection.last_answer_ended.take()) {
+            // The connection may be gone.
+            let _ = ended.send(());
+        }
+    }
+}
 
 /// Sends the requests of one connection of the agent to its upstream.
 pub struct Upstream {
@@ -53,8 +71,8 @@ struct PoolState {
 /// An answer whose body is still to be read.
 pub struct UpstreamAnswer {
     pub response: Response<Incoming>,
-    /// To be dropped at the end of the body. `None`: the connection is not of the pool's few.
-    pub permit: Option<PoolPermit>,
+    /// To be dropped at the end of the body.
+    pub permit: PoolPermit,
 }
 
 pub type SendResult = Result<UpstreamAnswer, ServeError>;
@@ -62,7 +80,8 @@ pub type SendResult = Result<UpstreamAnswer, ServeError>;
 /// A connection, taken for one request.
 struct Checkout {
     connection: Connection,
-    permit: Option<PoolPermit>,
+    /// One of the pool's few places. `None`: the connection needs none.
+    place: Option<OwnedSemaphorePermit>,
     /// Whether it has served no request yet.
     is_new: bool,
 }
@@ -94,18 +113,22 @@ impl Upstream {
     /// Sends a request, on a connection of an earlier one if one still lives. A request that never left is sent again on
     /// another connection, [`MAX_SEND_ATTEMPTS`] times at most.
     pub async fn send(&self, to: &Peer, head: Parts, upload: Box<Upload>, allowed: &AllowedRequest) -> SendResult {
-        let protocol = Protocol::of(&head);
+        let protocol = Protocol::of(&head, allowed.snapshot.takes_bodies(allowed.route));
+        let has_body = has_body(&*upload);
         let repeatable = upload.is_end_stream() && matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let spare = repeatable.then(|| head.clone());
         let denial = upload.denial();
         let mut request = Request::from_parts(head, upload);
         for attempt in 1..=MAX_SEND_ATTEMPTS {
-            let Checkout { connection, permit, is_new } = self.checkout(to, allowed, protocol).await?;
+            let Checkout { connection, place, is_new } = self.checkout(to, allowed, protocol).await?;
+            let mut permit = PoolPermit { _place: place, last_use: None };
             rewrite_for(&connection, to, allowed, &mut request)?;
             let sent = match connection {
                 Connection::Http1(mut connection) => {
                     let sent = connection.sender.try_send_request(request).await;
-                    if sent.is_ok() && protocol != Protocol::Upgrade {
+                    if has_body {
+                        permit.last_use = Some(Box::new(connection));
+                    } else if sent.is_ok() && protocol != Protocol::Upgrade {
                         self.put_back(connection, allowed).await;
                     }
                     sent
@@ -144,11 +167,11 @@ impl Upstream {
         if protocol == Protocol::Upgrade {
             let target = state.target.clone();
             drop(state);
-            let connection = Box::pin(self.connector.connect(to, allowed, Offer::Http1, target)).await?;
-            return Ok(Checkout { connection, permit: None, is_new: true });
+            let connection = Box::pin(self.connector.connect(to, allowed, Offer::Upgrade, target)).await?;
+            return Ok(Checkout { connection, place: None, is_new: true });
         }
         if let Some(shared) = state.shared.as_ref().filter(|shared| !shared.is_closed()) {
-            return Ok(Checkout { connection: Connection::Http2(shared.clone()), permit: None, is_new: false });
+            return Ok(Checkout { connection: Connection::Http2(shared.clone()), place: None, is_new: false });
         }
         if state.version == Some(Version::HTTP_11) {
             drop(state);
@@ -171,7 +194,7 @@ impl Upstream {
                 return Err(error);
             }
         };
-        let permit = match &connection {
+        let place = match &connection {
             Connection::Http1(_) => {
                 state.version = Some(Version::HTTP_11);
                 self.permits.clone().try_acquire_owned().ok()
@@ -182,7 +205,7 @@ impl Upstream {
                 None
             }
         };
-        Ok(Checkout { connection, permit, is_new: true })
+        Ok(Checkout { connection, place, is_new: true })
     }
 
     /// Takes one of the HTTP/1 connections: an idle one, or a new one.
@@ -192,11 +215,11 @@ impl Upstream {
         allowed: &AllowedRequest,
         protocol: Protocol,
     ) -> Result<Checkout, ServeError> {
-        let permit = self.permits.clone().acquire_owned().await.ok();
+        let place = self.permits.clone().acquire_owned().await.ok();
         let mut state = self.state(&allowed.snapshot).await;
         let busy = MAX_POOLED - 1 - self.permits.available_permits();
         if let Some(connection) = take_idle(&mut state.idle, busy).await {
-            return Ok(Checkout { connection: Connection::Http1(connection), permit, is_new: false });
+            return Ok(Checkout { connection: Connection::Http1(connection), place, is_new: false });
         }
         let is_first = busy == 0 && state.idle.is_empty();
         let target = state.target.clone();
@@ -214,7 +237,7 @@ impl Upstream {
             state.version = Some(Version::HTTP_2);
             state.shared = Some(sender.clone());
         }
-        Ok(Checkout { connection, permit, is_new: true })
+        Ok(Checkout { connection, place, is_new: true })
     }
 
     /// Keeps a connection for the next request. It is ready for that once the answer's body has ended.
@@ -226,20 +249,23 @@ impl Upstream {
     }
 }
 
-/// What a request of the agent needs the upstream to speak.
+/// What the upstream should speak for a request of the agent's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     Http1,
+    /// Either version, HTTP/2 where the upstream speaks it.
     Any,
     /// A WebSocket: a connection for it alone, in HTTP/1, which can be upgraded.
     Upgrade,
 }
 
 impl Protocol {
-    fn of(head: &Parts) -> Protocol {
+    /// `takes_bodies`: whether requests to this upstream may have bodies.
+    fn of(head: &Parts, takes_bodies: bool) -> Protocol {
         match head.version {
             _ if head.headers.contains_key(UPGRADE) => Protocol::Upgrade,
             Version::HTTP_2 => Protocol::Any,
+            _ if takes_bodies => Protocol::Any,
             _ => Protocol::Http1,
         }
     }

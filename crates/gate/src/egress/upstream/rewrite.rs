@@ -1,5 +1,6 @@
 //! A request in the form that its connection to the upstream wants: URI, host, cookies and coding of the body.
 
+use crate::egress::as_judged::has_body;
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::last_leg::LastLeg;
 use crate::egress::peer::{Peer, authority};
@@ -7,7 +8,7 @@ use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::connection::Connection;
 use crate::egress::upstream::upload::Upload;
 use hyper::body::Body as _;
-use hyper::header::{COOKIE, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, COOKIE, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Request, Uri, Version};
 
@@ -22,17 +23,22 @@ pub fn rewrite_for(
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     let host = to.host_header();
     let unknown_length = !request.body().is_end_stream() && request.body().size_hint().exact().is_none();
+    let has_body = has_body(request.body());
     let headers = request.headers_mut();
     headers.remove(TRANSFER_ENCODING);
     let uri = match connection {
         Connection::Http2(_) => {
             headers.remove(HOST);
+            headers.remove(CONNECTION);
             Uri::builder().scheme("https").authority(host).path_and_query(path)
         }
         Connection::Http1(_) => {
             if unknown_length {
                 // hyper takes the body of a GET for none otherwise.
                 headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+            if has_body {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             join_cookies(headers);
             headers.insert(HOST, HeaderValue::try_from(host).map_err(|_| failed("the host is not a header value"))?);
