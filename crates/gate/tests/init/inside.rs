@@ -606,6 +606,7 @@ fn a_hostile_repository_hides_and_runs_nothing() {
          \tquotePath = false\n[include]\n\tpath = {}\n[diff \"x\"]\n\ttextconv = {touch}\n\tcommand = {touch}\n\
          [log]\n\tshowSignature = true\n[gpg]\n\tprogram = {touch}\n[diff]\n\tnoprefix = true\n\
          [color]\n\tui = always\n[pager]\n\tdiff = {touch}\n[alias]\n\tdiff = !{touch}\n\
+         [filter \"x\"]\n\tclean = {touch}; echo forged\n\trequired = true\n\
          [status]\n\tshowUntrackedFiles = no\n[uploadpack]\n\tpackObjectsHook = {touch}\n",
         included.display()
     );
@@ -635,15 +636,38 @@ fn a_hostile_repository_hides_and_runs_nothing() {
     assert_eq!(fs::read_link(host.path.join("way-out")).unwrap(), Path::new("/etc"));
     assert!(host.path.join("pipe").symlink_metadata().is_err());
 
-    // A filter of the agent's runs as the agent would run it, for the count alone: what leaves does not pass it.
-    let filter = format!("[filter \"x\"]\n\tclean = {touch}; echo forged\n\trequired = true\n");
-    fs::File::options().append(true).open(git.path.join(".git/config")).unwrap().write_all(filter.as_bytes()).unwrap();
-    assert_eq!(inside.patch("app").1, patch);
-    assert!(!trap.exists(), "the filter ran");
+    // The traps are set: plain git springs them.
+    output(&mut git.command(&["--git-dir=.git", "--work-tree=.", "hash-object", "--path=one", "one"]));
+    assert!(trap.exists());
     // An index that no git reads.
     fs::write(git.path.join(".git/index"), "nonsense").unwrap();
     assert_eq!(inside.patch("app").1, patch);
     assert!(!inside.work().complete);
+}
+
+/// A pipe where git has a file, and programs that the baseline's own git would run.
+#[test]
+fn what_a_repository_names_neither_runs_nor_holds_up_its_baseline() {
+    let inside = Inside::new();
+    let git = inside.repository("app");
+    let trap = inside.0.path().join("trap");
+    let included = inside.0.path().join("included");
+    pipe(&included);
+    git.write(".gitattributes", "* filter=x\n");
+    git.write("one", "changed\n");
+    for (key, value) in [("filter.x.clean", "touch"), ("core.fsmonitor", "touch"), ("filter.x.process", "touch")] {
+        git.run(&["config", key, &format!("{value} {}", trap.display())]);
+    }
+    let config = git.read(".git/config");
+    git.write(".git/config", &format!("{config}[include]\n\tpath = {}\n", included.display()));
+    inside.start();
+    inside.has(0, &[]);
+    git.write("one", "changed again\n");
+    inside.has(0, &[("app", 0, 0, 1)]);
+    assert!(!trap.exists());
+    git.write(".git/config", &config);
+    output(&mut git.command(&["status"]));
+    assert!(trap.exists(), "plain git springs it");
 }
 
 #[test]

@@ -13,10 +13,6 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Settings that say how the bytes of a file differ between worktree and repository. They are copied, because the worktree
-/// was written with them.
-const DATA_SETTINGS: [&str; 5] = ["core.autocrlf", "core.eol", "core.filemode", "core.symlinks", "core.ignorecase"];
-
 /// Removed on drop.
 pub struct CleanRepository<'a> {
     pub repository: &'a Repository,
@@ -35,18 +31,11 @@ impl<'a> CleanRepository<'a> {
         let folder = std::env::temp_dir().join(format!("claude-bottle-work-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         let clean = CleanRepository { repository, baseline, folder };
-        let kind = repository.git().args(["rev-parse", "--show-object-format"]).line()?;
-        let format = format!("--object-format={}", kind.as_deref().unwrap_or("sha1"));
         fs::create_dir(&clean.folder)?;
-        let init = ["init", "--quiet", "--bare", "--template=", &format, "."];
+        let init = ["init", "--quiet", "--bare", "--template=", "."];
         Git::without_repository(&clean.folder).args(init).stdout(b"")?;
-        clean.git().args(["config", "core.bare", "false"]).stdout(b"")?;
-        for name in DATA_SETTINGS {
-            if let Some(value) = repository.git().args(["config", "--get", name]).line()? {
-                clean.git().args(["config", name, &value]).stdout(b"")?;
-            }
-        }
-        let mut borrowed = vec![repository.objects.clone()];
+        repository.view.copy_configuration(&clean.folder.join("config"))?;
+        let mut borrowed = vec![repository.view.objects.clone()];
         borrowed.extend(clean.known().map(|known| paths.notes.join(&known.objects)));
         let mut alternates = Vec::new();
         for path in borrowed {
@@ -56,8 +45,8 @@ impl<'a> CleanRepository<'a> {
         fs::create_dir_all(clean.folder.join("objects/info"))?;
         fs::write(clean.folder.join("objects/info/alternates"), alternates)?;
         fs::create_dir_all(clean.folder.join("info"))?;
-        copy_regular(&repository.git_dir.join("info/exclude"), &clean.folder.join("info/exclude"));
-        copy_regular(&repository.git_dir.join("shallow"), &clean.folder.join("shallow"));
+        copy_regular(&repository.dirs.shared.join("info/exclude"), &clean.folder.join("info/exclude"));
+        copy_regular(&repository.dirs.shared.join("shallow"), &clean.folder.join("shallow"));
         Ok(clean)
     }
 
@@ -113,7 +102,7 @@ impl<'a> CleanRepository<'a> {
     /// git fails.
     pub fn tree_now(&self, before: &str) -> Result<String, Failure> {
         let index = self.folder.join("now");
-        copy_regular(&self.repository.git_dir.join("index"), &index);
+        copy_regular(&self.repository.dirs.own.join("index"), &index);
         if !index.exists() || !self.repository.add(self.git_with_index("now"))? {
             // Without an index, or with one that git cannot read outside its own git directory: start at the last commit.
             let head = self.repository.head()?;

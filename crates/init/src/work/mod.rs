@@ -1,7 +1,7 @@
 //! The agent's work that exists nowhere else: recorded as a baseline when its home is new, compared when its program has
 //! ended, and exported as text, bundle, patch or archive inside the bottle or in a reader's container.
 //!
-//! Invariant: a repository's own configuration does not decide what is exported. A comparison that did not finish says so.
+//! Invariant: git never reads a configuration of the agent's, so that it runs nothing and decides nothing. A comparison that did not finish says so.
 
 mod baseline;
 mod clean;
@@ -13,6 +13,7 @@ mod paths;
 mod record;
 mod report;
 mod repository;
+mod view;
 mod walk;
 
 pub use record::record_if_new;

@@ -82,13 +82,13 @@ fn uncommitted(
 ) -> Result<BTreeMap<String, Option<ModeAndBlob>>, Failure> {
     create_private_folder(objects)?;
     let index = objects.with_extension("index");
-    copy_regular(&repository.git_dir.join("index"), &index);
+    copy_regular(&repository.dirs.own.join("index"), &index);
     let git = || {
         // A copied worktree has the modification times of the original, but other inode numbers and change times. git
         // would compare those, too, and read every file again.
         let git = repository.git().args(["-c", "core.checkStat=minimal", "-c", "core.trustctime=false"]);
         let git = git.env("GIT_INDEX_FILE", &index).env("GIT_OBJECT_DIRECTORY", objects);
-        git.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", repository.objects.as_os_str())
+        git.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", repository.view.objects.as_os_str())
     };
     if !repository.add(git())? {
         return Err(Failure("git does not read the worktree".into()));

@@ -3,6 +3,7 @@
 use super::baseline::Baseline;
 use super::file::{ChangeTime, change_time};
 use super::git::{Git, fields, lines};
+use super::view::{GitDirs, RepositoryView};
 use super::walk::WorkspaceListing;
 use crate::failure::Failure;
 use std::ffi::OsString;
@@ -14,9 +15,9 @@ pub struct Repository {
     pub path: PathBuf,
     /// Absolute path of the worktree.
     pub worktree: PathBuf,
-    pub git_dir: PathBuf,
-    /// Folder of its objects.
-    pub objects: PathBuf,
+    pub dirs: GitDirs,
+    /// What git reads instead of the repository's own git directory.
+    pub view: RepositoryView,
     /// Worktrees of other repositories below this one, relative to it.
     inner: Vec<PathBuf>,
 }
@@ -28,20 +29,15 @@ impl Repository {
     /// git does not recognise it as a repository.
     pub fn open(workspace: &Path, path: &Path, listing: &WorkspaceListing) -> Result<Repository, Failure> {
         let worktree = workspace.join(path);
-        let resolve = |args: &[&str]| -> Result<PathBuf, Failure> {
-            let mut answer = Git::on(Path::new(".git"), &worktree).args(["rev-parse"]).args(args).stdout(b"")?;
-            answer.pop();
-            // git may answer with a path relative to the folder in which it runs.
-            Ok(worktree.join(OsString::from_vec(answer)))
-        };
-        let (git_dir, objects) = (resolve(&["--absolute-git-dir"])?, resolve(&["--git-path", "objects"])?);
+        let dirs = GitDirs::find(&worktree)?;
+        let view = RepositoryView::new(&dirs)?;
         let below = |other: &PathBuf| other.strip_prefix(path).ok().map(Path::to_owned);
         let inner = listing.repositories.iter().filter_map(below).filter(|path| !path.as_os_str().is_empty()).collect();
-        Ok(Repository { path: path.to_owned(), worktree, git_dir, objects, inner })
+        Ok(Repository { path: path.to_owned(), worktree, dirs, view, inner })
     }
 
     pub fn git(&self) -> Git {
-        Git::on(&self.git_dir, &self.worktree)
+        self.view.git(&self.worktree)
     }
 
     /// The commit that is checked out; `None` before the first commit.
@@ -84,7 +80,7 @@ impl Repository {
             ["rev-list", "--ignore-missing", "--stdin", "--branches", "--tags"].map(str::to_owned).into();
         args.extend(self.head()?);
         args.push("--not".to_owned());
-        args.extend(self.external_remotes()?.iter().map(|name| format!("--remotes={name}")));
+        args.extend(self.external_remotes().iter().map(|name| format!("--remotes={name}")));
         let mut elsewhere = String::new();
         // The tips of all repositories count, because one may be a clone or a worktree of another.
         for tip in baseline.repositories.values().flat_map(|known| &known.tips) {
@@ -94,17 +90,14 @@ impl Repository {
     }
 
     /// Names of the remotes that are outside the bottle: their URL has a host and is no local path.
-    fn external_remotes(&self) -> Result<Vec<String>, Failure> {
-        let settings = self.git().args(["config", "-z", "--get-regexp", r"^remote\..*\.url$"]).run(b"")?;
-        let remote = |field: &[u8]| {
-            let text = String::from_utf8_lossy(field).into_owned();
-            let (key, url) = text.split_once('\n')?;
-            let name = key.strip_prefix("remote.")?.strip_suffix(".url")?;
+    fn external_remotes(&self) -> Vec<String> {
+        let is_external = |url: &str| {
             let scheme = url.split_once("://").is_some_and(|(scheme, _)| scheme != "file");
             let host = url.split_once(':').is_some_and(|(host, rest)| !host.contains('/') && !rest.starts_with("//"));
-            (scheme || host).then(|| name.to_owned())
+            scheme || host
         };
-        Ok(settings.fields().filter_map(remote).collect())
+        let external = self.view.values("remote", "url").filter(|(_, url)| is_external(url));
+        external.map(|(name, _)| name.to_owned()).collect()
     }
 
     /// Stashes that no repository had at the baseline, newest first.

@@ -1,0 +1,188 @@
+//! A temporary git directory by which git reads a repository of the agent's: its refs, index and objects by links, and of
+//! its configuration the data alone. No filter, monitor, hook or include that the agent has configured is in it.
+
+use super::file::{copy_regular, open_regular};
+use super::git::{Git, fields};
+use crate::failure::Failure;
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// Longest file of a git directory that is read as data, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Settings that say how the bytes of a file differ between worktree and repository, with their values: the worktree was
+/// written with them.
+const CORE: [(&str, &[&str]); 5] = [
+    ("autocrlf", &["true", "false", "input"]),
+    ("eol", &["lf", "crlf", "native"]),
+    ("filemode", BOOL),
+    ("ignorecase", BOOL),
+    ("symlinks", BOOL),
+];
+const BOOL: &[&str] = &["true", "yes", "on", "1", "", "false", "no", "off", "0"];
+
+/// Refs that each worktree has of its own.
+const WORKTREE_REFS: [&str; 3] = ["bisect", "rewritten", "worktree"];
+
+/// Removed on drop.
+pub struct RepositoryView {
+    folder: PathBuf,
+    /// Folder of the repository's objects.
+    pub objects: PathBuf,
+    /// The repository's settings, as git lists them.
+    settings: Vec<(String, String)>,
+}
+
+/// The two git directories of a worktree: its own, and the one that all worktrees share.
+pub struct GitDirs {
+    pub own: PathBuf,
+    pub shared: PathBuf,
+}
+
+impl GitDirs {
+    /// # Errors
+    /// There is no git directory.
+    pub fn find(worktree: &Path) -> Result<GitDirs, Failure> {
+        let git = worktree.join(".git");
+        let own = match read_small(&git) {
+            Some(bytes) => {
+                let path = bytes.strip_prefix(b"gitdir: ").ok_or_else(|| Failure("no repository".into()))?;
+                worktree.join(trimmed(path))
+            }
+            None => git,
+        };
+        let own = own.canonicalize()?;
+        let shared = match read_small(&own.join("commondir")) {
+            Some(bytes) => own.join(trimmed(&bytes)).canonicalize()?,
+            None => own.clone(),
+        };
+        match own.join("HEAD").symlink_metadata().is_ok() && shared.join("objects").is_dir() {
+            true => Ok(GitDirs { own, shared }),
+            false => Err(Failure("no repository".into())),
+        }
+    }
+}
+
+impl RepositoryView {
+    /// # Errors
+    /// The folder cannot be made, or git does not read the configuration.
+    pub fn new(dirs: &GitDirs) -> Result<RepositoryView, Failure> {
+        let folder = nix::unistd::mkdtemp(&std::env::temp_dir().join("claude-bottle-view-XXXXXX"))?;
+        let mut view = RepositoryView { folder, objects: dirs.shared.join("objects"), settings: Vec::new() };
+        let bytes = read_small(&dirs.shared.join("config")).unwrap_or_default();
+        let list = ["config", "--file", "-", "--no-includes", "--list", "-z"];
+        for field in fields(&Git::without_repository(&view.folder).args(list).stdout(&bytes)?) {
+            let field = String::from_utf8_lossy(field);
+            // A setting without `=` means true.
+            let (key, value) = field.split_once('\n').unwrap_or((&field, "true"));
+            view.settings.push((key.to_owned(), value.to_owned()));
+        }
+        fs::write(view.folder.join("config"), view.configuration())?;
+        for name in ["info", "logs/refs", "objects", "refs"] {
+            fs::create_dir_all(view.folder.join(name))?;
+        }
+        for name in ["HEAD", "index"] {
+            copy_regular(&dirs.own.join(name), &view.folder.join(name));
+        }
+        for name in ["info/exclude", "logs/refs/stash", "packed-refs", "shallow"] {
+            copy_regular(&dirs.shared.join(name), &view.folder.join(name));
+        }
+        for entry in fs::read_dir(&dirs.own)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with("sharedindex.") {
+                copy_regular(&entry.path(), &view.folder.join(entry.file_name()));
+            }
+        }
+        view.link_refs(dirs)?;
+        Ok(view)
+    }
+
+    /// Links to the refs, those of this worktree alone among them.
+    fn link_refs(&self, dirs: &GitDirs) -> Result<(), Failure> {
+        let is_linked = dirs.own != dirs.shared;
+        for git_dir in [&dirs.shared, &dirs.own].into_iter().take(1 + usize::from(is_linked)) {
+            let entries = match fs::read_dir(git_dir.join("refs")) {
+                Err(_) if git_dir != &dirs.shared => continue,
+                entries => entries?,
+            };
+            for entry in entries.flatten() {
+                let is_of_worktree = WORKTREE_REFS.iter().any(|name| entry.file_name() == *name);
+                if !is_linked || is_of_worktree == (git_dir == &dirs.own) {
+                    symlink(entry.path(), self.folder.join("refs").join(entry.file_name()))?;
+                }
+            }
+        }
+        let tables = dirs.shared.join("reftable");
+        if is_linked && tables.is_dir() {
+            return Err(Failure("a worktree beside a reftable is not read".into()));
+        }
+        if tables.is_dir() {
+            symlink(tables, self.folder.join("reftable"))?;
+        }
+        Ok(())
+    }
+
+    /// The text of a configuration with the data of the repository's own.
+    fn configuration(&self) -> String {
+        let (mut core, mut extensions) = (String::new(), String::new());
+        for (key, value) in &self.settings {
+            let value = value.to_ascii_lowercase();
+            match key.split_once('.') {
+                Some(("core", name)) => {
+                    let known = CORE.iter().find(|(known, values)| *known == name && values.contains(&&value[..]));
+                    core.extend(known.map(|(name, _)| format!("\t{name} = \"{value}\"\n")));
+                }
+                Some(("extensions", "objectformat")) if ["sha1", "sha256"].contains(&&value[..]) => {
+                    extensions.push_str(&format!("\tobjectformat = {value}\n"));
+                }
+                Some(("extensions", "refstorage")) if value == "reftable" => {
+                    extensions.push_str("\trefstorage = reftable\n");
+                }
+                _ => {}
+            }
+        }
+        let version = u8::from(!extensions.is_empty());
+        let head = format!("[core]\n\trepositoryformatversion = {version}\n\tbare = false\n");
+        format!("{head}{core}[extensions]\n{}", if version > 0 { &extensions } else { "" })
+    }
+
+    /// git on the repository and this worktree of it.
+    pub fn git(&self, worktree: &Path) -> Git {
+        Git::on(&self.folder, worktree).env("GIT_OBJECT_DIRECTORY", &self.objects)
+    }
+
+    /// The value of a setting, and those of its like: `name` is the last part of its key.
+    pub fn values<'a>(&'a self, section: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.settings.iter().filter_map(move |(key, value)| {
+            let rest = key.strip_prefix(section)?.strip_prefix('.')?;
+            let below = rest.strip_suffix(name)?.strip_suffix('.')?;
+            Some((below, &value[..]))
+        })
+    }
+
+    /// The configuration that was made, for another git directory of the same repository.
+    pub fn copy_configuration(&self, to: &Path) -> Result<(), Failure> {
+        Ok(fs::write(to, self.configuration())?)
+    }
+}
+
+impl Drop for RepositoryView {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The bytes of a regular file of at most 1 MiB.
+fn read_small(path: &Path) -> Option<Vec<u8>> {
+    let (file, meta) = open_regular(path).filter(|(_, meta)| meta.len() <= MAX_FILE_BYTES)?;
+    let mut bytes = Vec::new();
+    file.take(meta.len()).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn trimmed(path: &[u8]) -> OsString {
+    OsString::from_vec(path.trim_ascii_end().to_vec())
+}
