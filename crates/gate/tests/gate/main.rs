@@ -16,6 +16,7 @@ mod http2;
 mod model;
 mod request_lines;
 mod refresh;
+mod soak;
 mod websocket;
 
 use bytes::Bytes;
