@@ -1,10 +1,11 @@
 # The short way to everything. Each target makes ready what it needs, and is quick when it is.
 # Variables: PREFIX (/usr/local), DESTDIR, CARGO, TEST (a filter for `make test`), DEMO_REAL (for `make demo`), FUZZ and
-# FUZZ_SECONDS (for `make fuzz`).
+# FUZZ_SECONDS (for `make fuzz`), ADVISORIES=required (for `make supply`).
 
 SHELL = /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz bench picture images build cli gate model engine install deb clean rust
+.PHONY: help demo test soak soak-gate fuzz bench picture supply sbom images build cli gate model engine install deb clean
+.PHONY: rust
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -33,8 +34,11 @@ help:
 	@echo '               (DEMO_REAL=1 with CLAUDE_CODE_OAUTH_TOKEN or ANTHROPIC_API_KEY: the real model)'
 	@echo 'make test      all tests, on a real engine (TEST=name: those whose name holds it)'
 	@echo 'make soak      sessions ended at random, 300 times (SOAK=number): nothing may be lost'
+	@echo 'make soak-gate  a day of ten busy sessions through a gate (SOAK=requests): its memory must not grow'
 	@echo 'make fuzz      what reads hostile input, each for five minutes (FUZZ_SECONDS=number, FUZZ=target)'
 	@echo 'make bench     times, side by side with the bare engine'
+	@echo 'make supply    licences, sources and known vulnerabilities of what is compiled'
+	@echo 'make sbom      bills of materials of programs and images, in target/sbom'
 	@echo 'make picture   draws README.md its picture, from a real session'
 	@echo 'make images    engine, base, agent and gate images'
 	@echo 'make build     $(cli) and the gate program'
@@ -53,7 +57,7 @@ build: rust
 	@scripts/together '$(MAKE) --no-print-directory cli' '$(MAKE) --no-print-directory gate'
 
 cli: rust
-	BUILD_VERSION="$(version)$(commit:%= (%))" $(CARGO) build --release --bin claude-bottle
+	BUILD_VERSION="$(version)$(commit:%= (%))" CARGO="$(CARGO)" scripts/cargo-reproducible build --release --bin claude-bottle
 
 # The gate runs in images of any kind, so it is static; only its last link differs.
 gate: rust
@@ -90,6 +94,11 @@ soak: images model
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
 	    SOAK=$${SOAK:-300} env --default-signal=INT,QUIT $(CARGO) test --test it -- --nocapture engine::soak
 
+# Ten busy sessions of Claude Code for 24 hours, each with 600 requests an hour; the test of this name sends 2,000.
+soak-gate: gate
+	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
+	    SOAK=$${SOAK:-144000} $(CARGO) test -p claude-bottle-gate --test gate -- --nocapture soak
+
 # Coverage and sanitizers want a nightly compiler and cargo-fuzz; the seeds alone run with `make test`, too.
 FUZZ ?= $(patsubst fuzz/targets/%.rs,%,$(wildcard fuzz/targets/*.rs))
 FUZZ_SECONDS ?= 300
@@ -114,6 +123,15 @@ bench: images
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
 	    target/gate/claude-bottle-bench $(cli) && \
 	    scripts/bench-gate target/gate/claude-bottle-load "$$CLAUDE_BOTTLE_GATE"
+
+# What is compiled into the programs, against deny.toml.
+supply: rust
+	@CARGO="$(CARGO)" scripts/deny
+
+sbom: images
+	@scripts/packages python3
+	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
+	    CARGO="$(CARGO)" CLAUDE_BOTTLE=$(cli) scripts/sbom target/sbom
 
 demo: rust
 	@scripts/together '$(MAKE) --no-print-directory build' \

@@ -11,4 +11,5 @@ mod manifest;
 mod output;
 mod plan;
 pub mod shell;
+mod supply;
 mod workspace;
