@@ -5,4 +5,7 @@ pub mod answers;
 pub mod codec;
 pub mod dlp;
 mod encode;
+mod entities;
 pub mod messages;
+#[cfg(test)]
+mod spellings;

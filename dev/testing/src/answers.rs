@@ -31,6 +31,27 @@ pub fn said(request: &Request<Incoming>) -> Response<Payload> {
         }
         "percent" => response.body(full(token.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>())),
         "hex" => response.body(full(token.bytes().map(|byte| format!("{byte:02X}")).collect::<String>())),
+        "path" => response.body(full(token.replace('-', "%2D"))),
+        "entities" => response.body(full(token.replace('-', "&hyphen;"))),
+        "numbers" => response.body(full(json!({ "type": "Buffer", "data": token.as_bytes() }).to_string())),
+        "wrapped" => {
+            let coded = encode_base64(text.as_bytes());
+            let lines: Vec<&str> = coded.as_bytes().chunks(16).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            response.body(full(lines.join("\r\n")))
+        }
+        "wide" => response.body(full(token.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>())),
+        "file" => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            // Once, it would stand in the file as it is.
+            encoder.write_all(text.repeat(40).as_bytes()).unwrap();
+            response.body(full(encoder.finish().unwrap()))
+        }
+        "twice" => response.body(full(encode_base64(encode_base64(text.as_bytes()).as_bytes()))),
+        "name" => response.header(format!("x-{token}"), "1").body(full("in a name")),
+        "halves" => {
+            let (a, b) = token.split_at(token.len() / 2);
+            response.header("x-a", a).header("x-b", b).body(full("in two fields"))
+        }
         "json" => response.body(full(token.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<String>())),
         "gzip" => {
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

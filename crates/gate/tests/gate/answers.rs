@@ -13,7 +13,7 @@ async fn the_gates_credential_never_comes_back() {
     let whole = format!("you said Bearer {stars}, did you not?");
     for way in [
         "plain", "gzip", "deflate", "br", "zstd", "pieces", "base64", "base64-1", "base64-2", "percent", "hex", "json",
-        "header", "location", "trailer",
+        "header", "location", "trailer", "path", "entities", "numbers", "wrapped", "wide",
     ] {
         let asked = ask(
             &format!("GET a.test /said?{way}"),
@@ -79,6 +79,34 @@ async fn a_route_with_a_credential_asks_for_no_range() {
         (&json!("bytes=0-5"), &json!("identity"))
     );
     assert_eq!(sender.send_request(ask("GET parts.test /said?part", &[])).await.unwrap().status(), 206);
+}
+
+#[tokio::test]
+async fn a_credential_that_cannot_be_masked_ends_the_answer() {
+    let origin = Origin::start(&["a.test"]).await;
+    let auth = json!({ "auth": { "scheme": "bearer", "token": "tok" } });
+    let mut gate = Gate::start(&origin, json!([route(&origin, "a.test", auth)])).await;
+    for way in ["file", "twice", "name", "halves"] {
+        let mut sender = gate.https("a.test").await;
+        let asked = ask(&format!("GET a.test /said?{way}"), &[]);
+        // The head may have left, or not.
+        if let Ok(response) = sender.send_request(asked).await {
+            if ["name", "halves"].contains(&way) {
+                assert_eq!(
+                    (response.status(), mark(&response)),
+                    (StatusCode::BAD_GATEWAY, "failed; reason=credential")
+                );
+            } else {
+                let head = format!("{response:?}");
+                let body = response.into_body().collect().await;
+                assert!(body.is_err(), "{way} {head} {:?}", body.unwrap().to_bytes());
+            }
+        }
+        let alarm = gate.line().await.event;
+        let Event::Alarm(Alarm { done, .. }) = alarm else { panic!("{way}: {alarm:?}") };
+        assert_eq!(done, Done::Blocked, "{way}");
+        assert_eq!(gate.audit().await.verdict, Outcome::Error, "{way}");
+    }
 }
 
 #[tokio::test]

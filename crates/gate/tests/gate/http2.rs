@@ -40,6 +40,26 @@ fn everything(origin: &Origin) -> Value {
 }
 
 #[tokio::test]
+async fn the_gates_credential_does_not_come_back() {
+    let origin = Origin::speaking(&["a.test"], &["h2"]).await;
+    let auth = json!({ "auth": { "scheme": "bearer", "token": "tok" } });
+    let gate = Gate::start(&origin, json!([route(&origin, "a.test", auth)])).await;
+    let mut sender = two(&gate, "a.test").await;
+    for way in ["entities", "numbers", "wrapped", "wide"] {
+        let response = sender.send_request(ask_two(&format!("GET a.test /said?{way}"), &[])).await.unwrap();
+        assert!(text(response).await.contains("***"), "{way}");
+    }
+    for way in ["file", "twice", "name", "halves"] {
+        let response = sender.send_request(ask_two(&format!("GET a.test /said?{way}"), &[])).await;
+        let Ok(response) = response else { continue };
+        match way {
+            "name" | "halves" => assert_eq!(mark(&response), "failed; reason=credential", "{way}"),
+            _ => assert!(response.into_body().collect().await.is_err(), "{way}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn whatever_the_two_sides_speak_requests_are_the_same() {
     for (versions, of_one, of_two) in [
         (&["h2", "http/1.1"][..], "HTTP/2.0", "HTTP/2.0"),

@@ -1,111 +1,183 @@
-//! The spellings of a secret, and a stream in which they are overwritten. Only what may still become a spelling is held back,
-//! so that an event of a stream passes as soon as it is there.
+//! A stream in which every spelling of a secret is overwritten. Only what may still become a spelling is held back, so that
+//! an event of a stream passes as soon as it is there.
 
-use crate::encode::{base64, base64_url, each, each_but_unreserved, hex, percent, reversed};
+use super::escape::{ByteRead, MAX_ESCAPE_DEPTH, is_introducer, read_byte};
+use super::pair_runs::{INTRODUCERS, PairRuns};
+use super::spelled::{AROUND_WRAP, LetterCase, Notation, Place, Spelled, SpelledMatch, digits};
+use crate::encode::{base32, base64, base64_url, reversed};
+use crate::entities::ENTITIES;
 use bytes::Bytes;
-use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of the shortest secret that is looked for: a shorter one stands in many honest texts.
 const MIN_SECRET_BYTES: usize = 12;
-/// Bytes that are hashed together.
-const GRAM_BYTES: usize = 4;
 
-/// Every spelling of some secrets. There is no `Debug`: it would show them.
+/// What is looked for: some secrets in every spelling. There is no `Debug`: it would show them.
 pub struct Needles {
-    /// The spellings, the longest first.
-    all: Vec<Vec<u8>>,
-    /// Which bytes a spelling begins with.
-    firsts: [bool; 256],
-    /// Which hashes the grams in the spellings' beginnings have; each beginning is as long as the shortest spelling.
-    grams: Box<[bool; 1 << 13]>,
-    shortest: usize,
-    longest: usize,
+    all: Vec<Spelled>,
+    runs: PairRuns,
+    /// Indexes of those that may begin with each byte.
+    by_first: Vec<Vec<usize>>,
 }
 
 impl Needles {
     /// `None`: there is nothing to look for.
     pub fn of<'a>(secrets: impl Iterator<Item = &'a [u8]>) -> Option<Needles> {
-        let all: BTreeSet<Vec<u8>> =
-            secrets.filter(|secret| secret.len() >= MIN_SECRET_BYTES).flat_map(spellings).collect();
-        let mut all: Vec<Vec<u8>> = all.into_iter().collect();
-        all.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
-        let (longest, shortest) = (all.first()?.len(), all.last()?.len());
-        let (mut firsts, mut grams) = ([false; 256], Box::new([false; 1 << 13]));
-        for needle in &all {
-            firsts[usize::from(needle[0])] = true;
-            for gram in needle[..shortest].windows(GRAM_BYTES) {
-                grams[hash(gram)] = true;
-            }
-        }
-        Some(Needles { all, firsts, grams, shortest, longest })
-    }
-
-    /// Finds the first spelling at or behind `from`, the longest if there are many. Most of a text is stepped over: a gram
-    /// that stands in no beginning rules out all beginnings around it.
-    fn find(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
-        let reach = self.shortest - GRAM_BYTES;
-        let mut at = from;
-        while let Some(gram) = text.get(at + reach..at + self.shortest) {
-            if self.grams[hash(gram)]
-                && let Some(found) = (at..=at + reach).find_map(|start| self.spelling_at(text, start))
-            {
-                return Some(found);
-            }
-            at += reach + 1;
-        }
-        None
-    }
-
-    fn spelling_at(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
-        if !self.firsts[usize::from(text[start])] {
+        let all: Vec<Spelled> = secrets.filter(|secret| secret.len() >= MIN_SECRET_BYTES).flat_map(values_of).collect();
+        if all.is_empty() {
             return None;
         }
-        let needle = self.all.iter().find(|needle| text[start..].starts_with(needle))?;
-        Some(start..start + needle.len())
+        let (mut runs, mut by_first) = (PairRuns::new(&all), vec![Vec::new(); 256]);
+        for (n, spelled) in all.iter().enumerate() {
+            for (first, second) in beginnings(spelled) {
+                runs.add_beginning(first, second);
+                let known: &mut Vec<usize> = &mut by_first[usize::from(first)];
+                if known.last() != Some(&n) {
+                    known.push(n);
+                }
+            }
+        }
+        Some(Needles { all, runs, by_first })
     }
 
     /// The text with every spelling overwritten; `None`: there is none in it.
     pub fn mask(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let (mut masked, mut from): (Option<Vec<u8>>, _) = (None, 0);
-        while let Some(found) = self.find(text, from) {
-            from = found.end;
-            masked.get_or_insert_with(|| text.to_vec())[found].fill(b'*');
-        }
-        masked
+        self.mask_decided(text, true).0
     }
 
     /// Overwrites every spelling that stays one whatever follows, and gives the bytes that are decided: the rest may be the
-    /// beginning of a spelling, or of a longer one.
-    fn mask_decided(&self, text: &[u8]) -> (Option<Vec<u8>>, usize) {
-        let (mut masked, mut from): (Option<Vec<u8>>, _) = (None, 0);
-        loop {
-            let open = self.open(text, from);
-            match self.find(text, from) {
-                Some(found) if found.start < open => {
-                    from = found.end;
-                    masked.get_or_insert_with(|| text.to_vec())[found].fill(b'*');
+    /// beginning of a spelling, or of a longer one. `is_whole`: nothing follows, and all is decided.
+    fn mask_decided(&self, text: &[u8], is_whole: bool) -> (Option<Vec<u8>>, usize) {
+        let mut masked: Option<Vec<u8>> = None;
+        let mut at = 0;
+        while let Some(run) = self.runs.next(text, at, is_whole) {
+            at = run.start;
+            while at < run.end {
+                match self.match_at(Place { text, start: at, is_whole }) {
+                    SpelledMatch::No => at += 1,
+                    SpelledMatch::Full(end) => {
+                        masked.get_or_insert_with(|| text.to_vec())[at..end].fill(b'*');
+                        at = end;
+                    }
+                    SpelledMatch::Open => return (masked, at),
                 }
-                _ => return (masked, open),
             }
         }
+        (masked, text.len())
     }
 
-    /// Where the longest end of the text begins that may be the beginning of a spelling.
-    fn open(&self, text: &[u8], from: usize) -> usize {
-        let begins = |at: &usize| {
-            let rest = &text[*at..];
-            self.firsts[usize::from(rest[0])] && self.all.iter().any(|needle| needle.starts_with(rest))
-        };
-        let from = from.max(text.len().saturating_sub(self.longest));
-        (from..text.len()).find(begins).unwrap_or(text.len())
+    /// The longest spelling at a place.
+    fn match_at(&self, place: Place) -> SpelledMatch {
+        let Place { text, start, .. } = place;
+        if text.get(start + 1).is_some_and(|second| !self.runs.may_begin(text[start], *second)) {
+            return SpelledMatch::No;
+        }
+        let first = FirstByte::read(place);
+        let mut longest = SpelledMatch::No;
+        for n in &self.by_first[usize::from(place.text[place.start])] {
+            let spelled = &self.all[*n];
+            if !first.may_begin(spelled) {
+                continue;
+            }
+            match (spelled.match_at(place), longest) {
+                (SpelledMatch::Open, _) => return SpelledMatch::Open,
+                (SpelledMatch::Full(end), SpelledMatch::Full(other)) if end <= other => {}
+                (full @ SpelledMatch::Full(_), _) => longest = full,
+                (SpelledMatch::No, _) => {}
+            }
+        }
+        longest
     }
 }
 
-fn hash(gram: &[u8]) -> usize {
-    let word = gram.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte));
-    (word.wrapping_mul(0x9e37_79b9) >> 19) as usize
+/// A secret, and all of it in the encodings in which its bytes do not stand alone.
+fn values_of(secret: &[u8]) -> Vec<Spelled> {
+    let characters = |value: Vec<u8>, case, kind| Spelled { value, notation: Notation::Character, case, kind };
+    let mut all =
+        vec![characters(secret.to_vec(), LetterCase::Any, 1), characters(reversed(secret), LetterCase::Any, 1 << 1)];
+    all.extend((0..5).map(|phase| characters(base32(secret, phase), LetterCase::Any, 1 << 2)));
+    for (notation, kind) in [(Notation::Hex, 1 << 3), (Notation::Octal, 1 << 3), (Notation::Decimal, 1 << 4)] {
+        all.push(Spelled { value: secret.to_vec(), notation, case: LetterCase::Exact, kind });
+    }
+    for phase in 0..3 {
+        let (inner, url) = (base64(secret, phase), base64_url(secret, phase));
+        if url != inner {
+            all.push(characters(url, LetterCase::Exact, 1 << 5));
+        }
+        all.push(characters(inner, LetterCase::Exact, 1 << 5));
+    }
+    all
+}
+
+/// The first byte at a place in all ways that it can be read. Most beginnings are none, which this tells once for all values.
+struct FirstByte {
+    /// As it stands, then out of escapes; `None`: the text ends before it is decided.
+    read: [Option<u8>; MAX_ESCAPE_DEPTH + 1],
+}
+
+impl FirstByte {
+    fn read(Place { text, start, is_whole }: Place) -> FirstByte {
+        let mut read = [Some(text[start]); MAX_ESCAPE_DEPTH + 1];
+        if is_introducer(text[start]) {
+            for (depth, read) in read.iter_mut().enumerate().skip(1) {
+                *read = match read_byte(text, start, depth, is_whole) {
+                    ByteRead::Byte(byte, _) => Some(byte),
+                    ByteRead::End => None,
+                };
+            }
+        }
+        FirstByte { read }
+    }
+
+    fn may_begin(&self, spelled: &Spelled) -> bool {
+        let wanted = spelled.value[0];
+        let is_wanted = |byte: u8| match spelled.case {
+            LetterCase::Exact => byte == wanted,
+            LetterCase::Any => byte.eq_ignore_ascii_case(&wanted),
+        };
+        match spelled.notation {
+            Notation::Character => self.read.iter().any(|read| read.is_none_or(is_wanted)),
+            Notation::Hex | Notation::Decimal | Notation::Octal => true,
+        }
+    }
+}
+
+/// The first two bytes that a spelling may have.
+fn beginnings(spelled: &Spelled) -> Vec<(u8, u8)> {
+    let cases = |byte: u8| match spelled.case {
+        LetterCase::Exact => vec![byte],
+        LetterCase::Any => vec![byte.to_ascii_lowercase(), byte.to_ascii_uppercase()],
+    };
+    let (first, second) = (spelled.value[0], spelled.value[1]);
+    if spelled.notation != Notation::Character {
+        let shown = digits(first, spelled.notation);
+        let seconds: Vec<u8> = shown.get(1).map_or_else(|| (0..=255).collect(), |digit| vec![*digit]);
+        let both = |byte: u8| [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()];
+        let pairs = seconds.into_iter().flat_map(|second| both(second).map(|second| (shown[0], second)));
+        return pairs.flat_map(|(first, second)| both(first).map(|first| (first, second))).collect();
+    }
+    let mut all = Vec::new();
+    let seconds = [&cases(second)[..], INTRODUCERS, AROUND_WRAP, b"\0<,", &[0xc2, 0xe2, 0xef]].concat();
+    for byte in cases(first) {
+        all.extend(seconds.iter().map(|second| (byte, *second)));
+    }
+    // The byte itself, or the beginning of an escape that is escaped.
+    for byte in cases(first).into_iter().chain(INTRODUCERS.iter().copied()) {
+        let high = char::from_digit(u32::from(byte >> 4), 16).map_or(0, |digit| digit as u8);
+        for high in [high, high.to_ascii_uppercase()] {
+            all.extend([(b'%', high), (b'=', high)]);
+        }
+        if byte.is_ascii_punctuation() {
+            all.push((b'\\', byte));
+        }
+        let names = ENTITIES.iter().filter(|(_, entity)| *entity == byte);
+        all.extend(names.map(|(name, _)| (b'&', name[0])));
+    }
+    all.extend([(b'%', b'u'), (b'%', b'U'), (b'&', b'#'), (b'U', b'+')]);
+    all.extend(b"xuU0123".iter().map(|kind| (b'\\', *kind)));
+    // An escape may begin with an escaped byte in each place: `%2\u0035`.
+    all.extend(INTRODUCERS.iter().flat_map(|first| INTRODUCERS.iter().map(|second| (*first, *second))));
+    all
 }
 
 /// A stream in which the spellings are overwritten.
@@ -130,7 +202,7 @@ impl Masked {
             whole.extend_from_slice(&bytes);
             Bytes::from(whole)
         };
-        let (masked, decided) = self.needles.mask_decided(&bytes);
+        let (masked, decided) = self.needles.mask_decided(&bytes, false);
         self.held = bytes[decided..].to_vec();
         match masked {
             Some(masked) => {
@@ -153,103 +225,6 @@ impl Masked {
     }
 }
 
-/// A secret as it is, and as programs write what they were sent.
-fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
-    let quoted = |byte: u8| match byte {
-        b'"' | b'\\' => format!("\\{}", char::from(byte)),
-        _ => char::from(byte).to_string(),
-    };
-    let replaced = |text: &[u8], byte: u8, with: &str| {
-        each(text, |b| if b == byte { with.to_owned() } else { char::from(b).to_string() })
-    };
-    let mut all = vec![
-        secret.to_vec(),
-        reversed(secret),
-        percent(secret),
-        each_but_unreserved(secret, |byte| format!("%{byte:02x}")),
-        each(secret, |byte| format!("%{byte:02X}")),
-        each(secret, |byte| format!("%{byte:02x}")),
-        hex(secret),
-        each(secret, |byte| format!("{byte:02X}")),
-        each(secret, |byte| format!("\\u{byte:04x}")),
-        each(secret, |byte| format!("\\u{byte:04X}")),
-        each(secret, |byte| format!("\\x{byte:02x}")),
-        each(secret, |byte| format!("&#{byte};")),
-        each(secret, |byte| format!("&#x{byte:x};")),
-        each(secret, |byte| if byte == b'/' { "\\/".to_owned() } else { quoted(byte) }),
-        each(secret, quoted),
-    ];
-    for phase in 0..3 {
-        let inner = base64(secret, phase);
-        all.push(base64_url(secret, phase));
-        all.push(replaced(&inner, b'/', "\\/"));
-        all.push(replaced(&replaced(&inner, b'/', "%2F"), b'+', "%2B"));
-        all.push(inner);
-    }
-    all
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use wire::encode_base64;
-
-    const SECRET: &[u8] = b"tok/en+\"0f6d1c93b7a5";
-
-    fn masked(parts: &[&[u8]]) -> Vec<u8> {
-        let mut stream = Masked::new(Arc::new(Needles::of([SECRET].into_iter()).unwrap()));
-        let mut out = Vec::new();
-        for part in parts {
-            out.extend_from_slice(&stream.push(Bytes::copy_from_slice(part)));
-        }
-        out.extend_from_slice(&stream.finish());
-        out
-    }
-
-    #[test]
-    fn every_spelling_is_overwritten_wherever_it_is_cut() {
-        for spelling in spellings(SECRET) {
-            let text = [b"{\"echo\":\"", &spelling[..], b"\"}"].concat();
-            let wanted = [b"{\"echo\":\"", &vec![b'*'; spelling.len()][..], b"\"}"].concat();
-            for at in 0..text.len() {
-                let got = masked(&[&text[..at], &text[at..]]);
-                assert_eq!(got, wanted, "{} cut at {at}", String::from_utf8_lossy(&spelling));
-            }
-        }
-    }
-
-    #[test]
-    fn encoded_with_what_stands_around_it_nothing_of_use_is_left() {
-        for before in ["", "a", "ab", "user:"] {
-            let text = encode_base64(&[before.as_bytes(), SECRET, b"!!"].concat());
-            let got = masked(&[text.as_bytes()]);
-            let stars = got.iter().filter(|byte| **byte == b'*').count();
-            assert!(stars * 6 / 8 >= SECRET.len() - 2, "{}", String::from_utf8_lossy(&got));
-        }
-    }
-
-    #[test]
-    fn what_is_no_beginning_is_not_held() {
-        let mut stream = Masked::new(Arc::new(Needles::of([SECRET].into_iter()).unwrap()));
-        assert_eq!(stream.push(Bytes::from_static(b"data: 1\n\n")), "data: 1\n\n");
-        assert!(stream.held.is_empty());
-        assert_eq!(stream.push(Bytes::from_static(b"data: tok/en")), "data: ");
-        assert_eq!(stream.push(Bytes::from_static(b" is no more\n\n")), "tok/en is no more\n\n");
-        assert!(!stream.found);
-        assert!(Needles::of([&b"short"[..]].into_iter()).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn any_split_gives_the_same(before in "[a-z%\\\\]{0,9}", after in ".{0,9}", cuts in proptest::collection::vec(0usize..60, 0..5)) {
-            let text = [before.as_bytes(), SECRET, &SECRET[..7], after.as_bytes()].concat();
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
-            cuts.extend([0, text.len()]);
-            cuts.sort_unstable();
-            let parts: Vec<&[u8]> = cuts.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect();
-            prop_assert_eq!(masked(&parts), masked(&[&text]));
-            prop_assert!(!masked(&parts).windows(SECRET.len()).any(|part| part == SECRET));
-        }
-    }
-}
+#[path = "mask_tests.rs"]
+mod tests;

@@ -2,6 +2,7 @@
 //! length, as the answer streams. Text that hides instructions to the agent from a person who looks at the same page is
 //! found.
 
+mod escape;
 mod glyphs;
 mod html;
 mod instructions;
@@ -9,8 +10,10 @@ mod invisible;
 mod json;
 mod kind;
 mod mask;
+mod pair_runs;
 mod phrases;
 mod plain;
+mod spelled;
 mod style;
 mod terminal;
 

@@ -12,7 +12,8 @@ mod zstd;
 
 use self::bzip2::Bzip2;
 use brotli_decompressor::DecompressorWriter;
-use inflate::{Format, Inflate};
+use inflate::Inflate;
+pub use inflate::{Format, may_begin, may_begin_block};
 use lz4::Lz4;
 use lzma::Lzma;
 use std::io::{self, Write};

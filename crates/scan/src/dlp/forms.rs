@@ -47,6 +47,17 @@ pub fn all(core: &[u8]) -> Vec<Form> {
     all
 }
 
+/// The value as it stands and the forms of [`all`], each in the letters that programs write it with: what has only small
+/// letters or only capitals also in the others.
+pub fn written(value: &[u8]) -> Vec<Vec<u8>> {
+    let forms = all(value).into_iter().map(|(_, form)| form).chain([value.to_vec()]);
+    let cases = |form: Vec<u8>| {
+        let (lower, upper) = (form.to_ascii_lowercase(), form.to_ascii_uppercase());
+        if form == lower || form == upper { vec![lower, upper] } else { vec![form] }
+    };
+    forms.flat_map(cases).collect()
+}
+
 /// Forms of a whole value that can be overwritten where they stand, each with the byte to do it with, which a decoder of the
 /// form accepts.
 pub fn whole(value: &[u8]) -> Vec<(Form, u8)> {

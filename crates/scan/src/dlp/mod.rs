@@ -9,6 +9,7 @@ mod dump;
 mod encoded_runs;
 mod fold;
 mod forms;
+mod gram_filter;
 mod hold_back;
 mod multi_pattern;
 mod needles;
@@ -17,6 +18,7 @@ mod piece_coverage;
 mod text_scanner;
 mod unescape;
 mod unpack;
+mod value_search;
 mod value_text;
 mod vault;
 mod view;
@@ -31,6 +33,7 @@ pub use policy::matchable::SecretClass;
 use std::sync::Arc;
 use text_scanner::{Matches, ScanContext, Target, TextOrigin, TextScanner};
 use unpack::UnpackBudget;
+pub use value_search::ValueSearch;
 pub use vault::{Known, Vault};
 
 /// What is done about a finding.

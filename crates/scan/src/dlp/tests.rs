@@ -1,6 +1,8 @@
 //! The scanner alone: every encoding, every split, what is overwritten, what is never found, and how long it takes.
 
 use super::*;
+use crate::answers::{Masked, Needles};
+use bytes::Bytes;
 use proptest::prelude::*;
 use std::io::Write;
 use wire::encode_base64;
@@ -131,6 +133,81 @@ fn run(knowledge: &Knowledge, orders: Orders, chunks: &[&[u8]]) -> (Vec<u8>, Res
     let ended = chunks.iter().try_for_each(|chunk| scan.push(chunk, &mut out));
     let ended = ended.and_then(|()| scan.finish(&mut out));
     (out, ended, scan.notes())
+}
+
+#[test]
+fn what_is_overwritten_in_answers_is_found_in_requests() {
+    let knowledge = knowledge();
+    let mut missed = Vec::new();
+    for secret in [TOKEN, PIN] {
+        for (n, spell) in crate::spellings::SPELLINGS.iter().enumerate() {
+            let text = [b"{\"echo\":\"", &spell(secret.as_bytes())[..], b"\"}"].concat();
+            if run(&knowledge, BLOCK, &[&text]).1.is_ok() {
+                missed.push((n, String::from_utf8_lossy(&text).into_owned()));
+            }
+            let bytes: Vec<&[u8]> = text.chunks(1).collect();
+            if run(&knowledge, BLOCK, &bytes).1.is_ok() {
+                missed.push((n, "byte by byte".to_owned()));
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn what_cannot_be_overwritten_in_an_answer_is_found() {
+    let known = Known { name: "token".into(), class: SecretClass::GateOnly, bytes: TOKEN.into() };
+    let vault = Arc::new(Vault::new(&[known]));
+    let needles = Arc::new(Needles::of([TOKEN.as_bytes()].into_iter()).unwrap());
+    let base32 = |phase| crate::encode::base32(TOKEN.as_bytes(), phase);
+    let octal = |text: &[u8]| each(text, |byte| format!(" {byte:03o}"));
+    let zip = |text: &[u8]| {
+        let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        deflate.write_all(text).unwrap();
+        let packed = deflate.finish().unwrap();
+        let mut head = [0; 30];
+        head[..4].copy_from_slice(b"PK\x03\x04");
+        (head[8], head[26]) = (8, 1);
+        head[18..22].copy_from_slice(&(packed.len() as u32).to_le_bytes());
+        [&head[..], b"a", &packed].concat()
+    };
+    let token = TOKEN.as_bytes();
+    let texts = [
+        gzip(token),
+        zlib(token),
+        zip(token),
+        gzip(&gzip(token)),
+        base64(&base64(token)),
+        crate::encode::hex(&base64(token)),
+        base32(1),
+        base32(3),
+        dump(token),
+        octal(token),
+        crate::encode::rot13(token),
+        lines(&base64(token), 3),
+        lines(&base64(&base64(token)), 20),
+        lines(&crate::encode::hex(&crate::encode::hex(token)), 60),
+        base64(&crate::encode::hex(token)),
+        base64(&token.iter().flat_map(|byte| [*byte, 0]).collect::<Vec<_>>()),
+        [b"a: ", &token[..12], b"\r\nb: ", &token[12..]].concat(),
+        [b"{\"a\":\"", &token[..12], b"\",\"b\":\"", &token[12..], b"\"}"].concat(),
+    ];
+    for (n, text) in texts.iter().enumerate() {
+        for part in [1, 7, 10_000] {
+            let mut masked = Masked::new(needles.clone());
+            let mut search = ValueSearch::of_body(vault.clone());
+            let found = text.chunks(part).any(|part| search.push(&masked.push(Bytes::copy_from_slice(part))));
+            assert!(
+                found || search.push(&masked.finish()) || search.finish() || masked.found,
+                "{n} by {part}: {}",
+                String::from_utf8_lossy(text)
+            );
+        }
+    }
+    let mut search = ValueSearch::of_body(vault);
+    let source = include_bytes!("text_scanner.rs");
+    let honest = [&source[..], &gzip(b"nothing is in here"), &base64(source)].concat();
+    assert!(!search.push(&honest) && !search.finish());
 }
 
 #[test]

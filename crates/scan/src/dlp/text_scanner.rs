@@ -21,6 +21,8 @@ const MAX_DEPTH: usize = 3;
 const VIEW_CONTEXT_BYTES: usize = 256;
 /// Bytes that each reading is given at a time, before the next reading is.
 const BLOCK_BYTES: usize = 1024;
+/// Bytes of an answer that each reading is given at a time: larger, because most of an answer is stepped over.
+const ANSWER_BLOCK_BYTES: usize = 16 << 10;
 /// Digits of a group of base64: a text may begin at each of them.
 const BASE64_PHASES: usize = 4;
 
@@ -52,6 +54,9 @@ pub enum TextOrigin {
     /// The outermost text, behind a [`HoldBack`](super::HoldBack) that looks for its values as they stand, and its patterns.
     HeldBack,
     Inner,
+    /// What comes back, or is unpacked from it. Its values in escapes are found elsewhere; it is read folded, out of dumps
+    /// and unpacked, because an answer is often large and must not wait.
+    Answer,
     /// Decoded from base64 or hex. Any long word decodes to something, so fewer readings are tried.
     Decoded,
 }
@@ -68,6 +73,8 @@ pub struct TextScanner {
     /// How this text was written in the one around it.
     path: String,
     folded: FoldedReader,
+    /// `None`: all of the text is folded.
+    quiet: Option<QuietText>,
     /// For what is left without names.
     folded_values: FoldedReader,
     values: ValueText,
@@ -80,6 +87,15 @@ pub struct TextScanner {
     unpack: Unpack,
     embedded_files: EmbeddedFiles,
     scratch: Vec<u8>,
+}
+
+/// A text that is folded only where [`GramFilter`](super::gram_filter::GramFilter) notices something.
+#[derive(Default)]
+struct QuietText {
+    /// Its last bytes.
+    tail: Vec<u8>,
+    /// Bytes that are still folded, though nothing was noticed in them.
+    awake: usize,
 }
 
 /// The search of a text as it stands.
@@ -98,13 +114,37 @@ struct ViewPart<'a> {
     is_decoded: bool,
 }
 
+impl QuietText {
+    /// Gives `read` the block, if there may be something in it, and what stands before it.
+    fn wake(&mut self, vault: &Vault, block: &[u8], mut read: impl FnMut(&[u8])) {
+        let reach = vault.grams.piece() - 1;
+        let before = &self.tail[self.tail.len().saturating_sub(reach)..];
+        let seam = [before, &block[..block.len().min(reach)]].concat();
+        if vault.grams.notices(&seam) || vault.grams.notices(block) {
+            if self.awake == 0 {
+                read(&self.tail);
+            }
+            self.awake = VIEW_CONTEXT_BYTES + block.len();
+        }
+        if self.awake > 0 {
+            read(block);
+            self.awake = self.awake.saturating_sub(block.len());
+        }
+        self.tail.extend_from_slice(&block[block.len().saturating_sub(VIEW_CONTEXT_BYTES)..]);
+        let surplus = self.tail.len().saturating_sub(VIEW_CONTEXT_BYTES);
+        self.tail.drain(..surplus);
+    }
+}
+
 impl TextScanner {
     /// `path`: how this text was written in the one around it.
     pub fn new(origin: TextOrigin, depth: usize, path: String) -> TextScanner {
         let mut views = Vec::new();
         // A run of base64 may begin before its text does. Deeper down, that costs more than it is likely to find.
         let phases = if depth < 2 && origin != TextOrigin::Decoded { BASE64_PHASES } else { 1 };
-        if depth < MAX_DEPTH {
+        if depth < MAX_DEPTH && origin == TextOrigin::Answer {
+            views.push(View::new("a dump", ViewDecoder::Dump(DumpReader::default())));
+        } else if depth < MAX_DEPTH {
             views.push(View::new("with escapes", ViewDecoder::Escapes(Unescaper::new(EscapeSyntax::Code))));
             if origin != TextOrigin::Decoded {
                 let unescaper = Unescaper::new(EscapeSyntax::QuotedPrintable);
@@ -119,15 +159,16 @@ impl TextScanner {
         TextScanner {
             origin,
             depth,
-            unpack: Unpack::new(path.clone(), depth),
+            unpack: Unpack::new(path.clone(), depth, origin),
             path,
             folded: FoldedReader::default(),
+            quiet: (origin == TextOrigin::Answer && depth == 0).then(QuietText::default),
             folded_values: FoldedReader::default(),
             values: ValueText::default(),
             coverage: PieceCoverage::default(),
-            verbatim: (origin != TextOrigin::HeldBack).then(VerbatimSearch::default),
+            verbatim: matches!(origin, TextOrigin::Inner | TextOrigin::Decoded).then(VerbatimSearch::default),
             views,
-            base64: (depth < MAX_DEPTH).then(|| (Base64Runs::new(phases), phases)),
+            base64: (depth < MAX_DEPTH && origin != TextOrigin::Answer).then(|| (Base64Runs::new(phases), phases)),
             embedded_files: EmbeddedFiles::Unpack,
             scratch: Vec::new(),
         }
@@ -139,7 +180,8 @@ impl TextScanner {
     }
 
     pub fn push(&mut self, context: &mut ScanContext, bytes: &[u8]) {
-        for block in bytes.chunks(BLOCK_BYTES) {
+        let block_bytes = if self.origin == TextOrigin::Answer { ANSWER_BLOCK_BYTES } else { BLOCK_BYTES };
+        for block in bytes.chunks(block_bytes) {
             self.search(context, block);
             let mut decoded = vec![Vec::new(); self.base64.as_ref().map_or(0, |(_, phases)| *phases)];
             if let Some((base64, _)) = &mut self.base64 {
@@ -213,9 +255,14 @@ impl TextScanner {
         if vault.is_empty() {
             return;
         }
-        let found = |unit, how| record(context.matches, Target::Unit(unit), &self.path, how);
-        self.folded.read(vault, block, &mut self.coverage, found);
-        if self.origin != TextOrigin::Decoded {
+        let mut found = |unit, how| record(context.matches, Target::Unit(unit), &self.path, how);
+        match &mut self.quiet {
+            None => self.folded.read(vault, block, &mut self.coverage, found),
+            Some(quiet) => quiet.wake(vault, block, |part| {
+                self.folded.read(vault, part, &mut self.coverage, &mut found);
+            }),
+        }
+        if !matches!(self.origin, TextOrigin::Decoded | TextOrigin::Answer) {
             let mut out = std::mem::take(&mut self.scratch);
             out.clear();
             self.values.push(block, &mut out);
@@ -237,7 +284,9 @@ impl TextScanner {
             view.awake = VIEW_CONTEXT_BYTES;
         }
         if view.awake > 0 {
-            let scanner = view.scanner.get_or_insert_with(|| Box::new(inner_scanner(&self.path, view.how, self.depth)));
+            let scanner = view
+                .scanner
+                .get_or_insert_with(|| Box::new(inner_scanner(self.origin, &self.path, view.how, self.depth)));
             if !view.before.is_empty() {
                 scanner.push(context, &std::mem::take(&mut view.before));
             }
@@ -253,10 +302,14 @@ impl TextScanner {
     }
 }
 
-/// The scanner of a text that was written `how` in a text at this path and depth.
-pub fn inner_scanner(path: &str, how: &str, depth: usize) -> TextScanner {
+/// The scanner of a text that was written `how` in a text of this origin, path and depth.
+pub fn inner_scanner(outer: TextOrigin, path: &str, how: &str, depth: usize) -> TextScanner {
     let path = if path.is_empty() { how.to_owned() } else { format!("{how}, {path}") };
-    let origin = if matches!(how, "base64" | "hex") { TextOrigin::Decoded } else { TextOrigin::Inner };
+    let origin = match how {
+        _ if outer == TextOrigin::Answer => TextOrigin::Answer,
+        "base64" | "hex" => TextOrigin::Decoded,
+        _ => TextOrigin::Inner,
+    };
     TextScanner::new(origin, depth + 1, path)
 }
 

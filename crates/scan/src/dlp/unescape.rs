@@ -1,14 +1,15 @@
 //! Escapes taken out of a text as it streams: percent, backslashes of many languages, HTML, quoted-printable. At most
 //! [`MAX_ESCAPE_BYTES`] are kept of a text.
 
+use crate::entities::{ENTITIES, INVISIBLE};
 use memchr::{memchr, memchr3};
 
 /// Bytes of an escape, without further zeros that a number begins with.
-const MAX_ESCAPE_BYTES: usize = 12;
+const MAX_ESCAPE_BYTES: usize = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EscapeSyntax {
-    /// `%41`, `%u0041`, `\x41`, `\u0041`, `\U00000041`, `\u{41}`, `\101`, `\n`, `\/`, `&#65;`, `&#x41;`, `&amp;`.
+    /// `%41`, `%u0041`, `\x41`, `\u0041`, `\U00000041`, `\u{41}`, `\x{41}`, `\101`, `\n`, `\/`, `&#65;`, `&#x41;`, `&amp;`.
     Code,
     /// `=41`, and `=` at the end of a line.
     QuotedPrintable,
@@ -61,7 +62,7 @@ impl Unescaper {
             let byte = bytes[at];
             at += 1;
             // A number may begin with any number of zeros: one stands for all.
-            if byte == b'0' && matches!(&self.begun[..], b"&#0" | b"&#x0" | b"&#X0" | b"\\u{0") {
+            if byte == b'0' && matches!(&self.begun[..], b"&#0" | b"&#x0" | b"&#X0" | b"\\u{0" | b"\\x{0") {
                 continue;
             }
             self.begun.push(byte);
@@ -140,12 +141,12 @@ fn backslash(text: &[u8]) -> EscapeStep {
         [b't' | b'b' | b'f' | b'v', ..] => EscapeStep::Byte(b' '),
         [c @ (b'"' | b'\'' | b'/' | b'\\' | b'`' | b'$'), ..] => EscapeStep::Byte(*c),
         [b'\n', ..] => EscapeStep::Nothing,
-        [b'x', rest @ ..] => digits(rest, 2, byte_step),
-        [b'u', b'{', rest @ ..] => match rest.split_last() {
+        [b'u' | b'x', b'{', rest @ ..] => match rest.split_last() {
             Some((b'}', inner)) => digits(inner, inner.len(), EscapeStep::Char),
             _ if rest.len() > 6 => EscapeStep::No,
             _ => EscapeStep::More,
         },
+        [b'x', rest @ ..] => digits(rest, 2, byte_step),
         [b'u', rest @ ..] => digits(rest, 4, EscapeStep::Char),
         [b'U', rest @ ..] => digits(rest, 8, EscapeStep::Char),
         [b'0'..=b'3', rest @ ..] => match rest {
@@ -161,22 +162,6 @@ fn backslash(text: &[u8]) -> EscapeStep {
 }
 
 fn html(text: &[u8]) -> EscapeStep {
-    const NAMES: [(&[u8], EscapeStep); 14] = [
-        (b"amp;", EscapeStep::Byte(b'&')),
-        (b"lt;", EscapeStep::Byte(b'<')),
-        (b"gt;", EscapeStep::Byte(b'>')),
-        (b"quot;", EscapeStep::Byte(b'"')),
-        (b"apos;", EscapeStep::Byte(b'\'')),
-        (b"lowbar;", EscapeStep::Byte(b'_')),
-        (b"hyphen;", EscapeStep::Byte(b'-')),
-        (b"dash;", EscapeStep::Byte(b'-')),
-        (b"period;", EscapeStep::Byte(b'.')),
-        (b"plus;", EscapeStep::Byte(b'+')),
-        (b"sol;", EscapeStep::Byte(b'/')),
-        (b"equals;", EscapeStep::Byte(b'=')),
-        (b"nbsp;", EscapeStep::Byte(b' ')),
-        (b"shy;", EscapeStep::Nothing),
-    ];
     match text {
         [] | [b'#'] | [b'#', b'x' | b'X'] => EscapeStep::More,
         [b'#', number @ ..] => {
@@ -197,17 +182,12 @@ fn html(text: &[u8]) -> EscapeStep {
                 (Some(code), true) => EscapeStep::Char(code),
             }
         }
-        _ => {
-            for (name, step) in NAMES {
-                if name == text {
-                    return step;
-                }
-                if name.starts_with(text) {
-                    return EscapeStep::More;
-                }
-            }
-            EscapeStep::No
-        }
+        _ => match ENTITIES.iter().find(|(name, _)| name.starts_with(text)) {
+            Some((name, INVISIBLE)) if *name == text => EscapeStep::Nothing,
+            Some((name, byte)) if *name == text => EscapeStep::Byte(*byte),
+            Some(_) => EscapeStep::More,
+            None => EscapeStep::No,
+        },
     }
 }
 

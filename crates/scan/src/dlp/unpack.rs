@@ -4,8 +4,10 @@
 //! Every file that begins is read, so decoys in front of one do not hide it. What that may cost is bounded for the whole
 //! text by an [`UnpackBudget`]; where it does not suffice, the text is reported as unreadable instead of being read in part.
 
-use super::text_scanner::{ScanContext, Target, TextScanner, inner_scanner, record};
-use crate::codec::{Broken, Decoder, MAX_EXPANSION, PART, TOO_MUCH, UNMEASURED_BYTES};
+use super::text_scanner::{ScanContext, Target, TextOrigin, TextScanner, inner_scanner, record};
+use crate::codec::{
+    Broken, Decoder, Format, MAX_EXPANSION, PART, TOO_MUCH, UNMEASURED_BYTES, may_begin, may_begin_block,
+};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::sync::LazyLock;
 
@@ -95,19 +97,20 @@ pub struct Unpack {
     /// How the text is written in the one around it.
     path: String,
     depth: usize,
+    origin: TextOrigin,
     open: Vec<OpenFile>,
-    /// The last bytes of the block before: a file's first bytes may be cut.
-    tail: Vec<u8>,
+    /// The last bytes of the block before, because a file's first bytes may be cut, and the block.
+    text: Vec<u8>,
 }
 
 impl Unpack {
-    pub fn new(path: String, depth: usize) -> Unpack {
-        Unpack { path, depth, open: Vec::new(), tail: Vec::new() }
+    pub fn new(path: String, depth: usize, origin: TextOrigin) -> Unpack {
+        Unpack { path, depth, origin, open: Vec::new(), text: Vec::new() }
     }
 
     pub fn push(&mut self, context: &mut ScanContext, block: &[u8]) {
-        let seam = self.tail.len();
-        let mut text = std::mem::take(&mut self.tail);
+        let seam = self.text.len();
+        let mut text = std::mem::take(&mut self.text);
         text.extend_from_slice(block);
         // Open files have read the text up to here.
         let mut fed = seam;
@@ -132,7 +135,8 @@ impl Unpack {
             at += 1;
         }
         self.feed(context, &text[fed..]);
-        self.tail = text[text.len().saturating_sub(MAGIC_BYTES - 1)..].to_vec();
+        text.drain(..text.len().saturating_sub(MAGIC_BYTES - 1));
+        self.text = text;
     }
 
     /// The text ends here: files that are still open end with it.
@@ -222,8 +226,9 @@ impl Unpack {
 
     fn scan(&self, context: &mut ScanContext, file: &mut OpenFile, plain: &[u8]) {
         if !plain.is_empty() {
-            let scanner =
-                file.scanner.get_or_insert_with(|| Box::new(inner_scanner(&self.path, "compressed", self.depth)));
+            let scanner = file
+                .scanner
+                .get_or_insert_with(|| Box::new(inner_scanner(self.origin, &self.path, "compressed", self.depth)));
             scanner.push(context, plain);
         }
     }
@@ -324,7 +329,12 @@ fn find_magic(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// RFC 1950, section 2.2: a multiple of 31, and no dictionary.
-fn is_zlib(head: &[u8]) -> bool {
-    u16::from_be_bytes([head[0], head[1]]).is_multiple_of(31) && head[1] & 0x20 == 0
+/// RFC 1950, section 2.2: a multiple of 31, and no dictionary. What is seen of the content is tried before a decoder is made:
+/// in noise, every ten thousandth byte begins like such a file.
+fn is_zlib(start: &[u8]) -> bool {
+    let start = &start[..start.len().min(TRIED_BYTES)];
+    u16::from_be_bytes([start[0], start[1]]).is_multiple_of(31)
+        && start[1] & 0x20 == 0
+        && may_begin_block(&start[2..])
+        && (start.len() < MIN_TRIED_BYTES || may_begin(Format::Zlib, start))
 }

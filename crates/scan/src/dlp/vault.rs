@@ -1,6 +1,7 @@
 //! The values that must not leave, made ready to be looked for. No type here has a `Debug` that shows one.
 
 use super::forms::{self, Form};
+use super::gram_filter::GramFilter;
 use super::needles::{NEEDLE_SUFFIX_BYTES, NeedleSet};
 use super::{SecretClass, Subject, fold};
 use policy::matchable::{MIN_VALUE_BYTES, unmatchable_because};
@@ -66,6 +67,8 @@ pub struct Vault {
     /// For the text as it stands, in lower case.
     pub verbatim: NeedleSet,
     pub verbatim_needles: Vec<VerbatimNeedle>,
+    /// For a text that is large, and must not wait: what the encodings in `folded` are known by.
+    pub grams: GramFilter,
     /// Names of values that are not looked for, and why.
     pub unfit: Vec<(String, &'static str)>,
 }
@@ -75,6 +78,7 @@ impl Vault {
         let (mut units, mut unfit) = (Vec::new(), Vec::new());
         let (mut folded, mut folded_needles) = (Vec::new(), Vec::new());
         let (mut verbatim, mut verbatim_needles) = (Vec::new(), Vec::new());
+        let mut written = Vec::new();
         for (value, Known { name, class, bytes }) in values.iter().enumerate() {
             let bytes = bytes.trim_ascii();
             if let Some(why) = unmatchable_because(*class, bytes) {
@@ -88,6 +92,7 @@ impl Vault {
                     folded.push(piece.to_vec());
                     folded_needles.push(FoldedNeedle::Piece { unit, at });
                 }
+                written.extend(forms::written(part));
                 for (how, form) in folded_forms(core_of(part)) {
                     folded.push(form);
                     folded_needles.push(FoldedNeedle::Form { unit, how });
@@ -108,6 +113,7 @@ impl Vault {
             folded_needles,
             verbatim: NeedleSet::new(&verbatim),
             verbatim_needles,
+            grams: GramFilter::new(&written),
             unfit,
         }
     }

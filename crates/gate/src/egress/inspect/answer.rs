@@ -1,8 +1,8 @@
-//! Filters one answer on its way to the agent: masks the credential of its route, and looks for hidden instructions. An
-//! answer that must be read, but cannot be, does not pass.
+//! Filters one answer on its way to the agent: masks the credential of its route, ends an answer that holds it in a form
+//! that cannot be masked, and looks for hidden instructions. An answer that must be read, but cannot be, does not pass.
 
 use crate::audit::record::AuditRecord;
-use crate::egress::inspect::headers::encodings;
+use crate::egress::inspect::headers::{append_line, encodings};
 use crate::egress::inspect::watch::{InstructionWatch, UNREADABLE, refusal};
 use crate::egress::last_bytes::{BodyProgress, LastBytes};
 use crate::egress::limits::DECODE_BYTES;
@@ -14,7 +14,14 @@ use hyper::{HeaderMap, StatusCode};
 use policy::{Denial, Inspect};
 use scan::answers::Masked;
 use scan::codec::Decoder;
+use scan::dlp::{ValueSearch, Vault};
+use std::sync::Arc;
 use wire::Done;
+
+/// Why an answer does not pass on, or not as a whole.
+const UNMASKED: &str = "the answer held the credential of its route in a form that cannot be masked";
+
+const UNMASKED_FINDING: AnswerFinding = AnswerFinding { text: UNMASKED, done: Done::Blocked };
 
 /// The default passes everything.
 #[derive(Default)]
@@ -22,6 +29,10 @@ pub struct AnswerFilter {
     /// For an encoded answer that is masked: it goes on decoded.
     decoder: Option<Decoder>,
     mask: Option<Masked>,
+    /// Searches what is masked for what is left of the credential.
+    search: Option<ValueSearch>,
+    /// The credential, for the search of trailers.
+    vault: Option<Arc<Vault>>,
     watch: Option<InstructionWatch>,
     /// Pushed, but not filtered yet.
     input: Bytes,
@@ -31,8 +42,8 @@ pub struct AnswerFilter {
     is_credential_found: bool,
     /// The finding of the credential was handed out; that happens once.
     is_credential_reported: bool,
-    /// A finding of instructions that was not handed out yet.
-    instructions: Option<AnswerFinding>,
+    /// A finding that was not handed out yet, other than a masked credential.
+    finding: Option<AnswerFinding>,
     denial: Option<Denial>,
 }
 
@@ -42,23 +53,37 @@ pub struct AnswerFinding {
     pub done: Done,
 }
 
+/// Why nothing of an answer passes.
+pub struct Unpassable {
+    pub why: String,
+    pub finding: Option<AnswerFinding>,
+}
+
+impl<T: Into<String>> From<T> for Unpassable {
+    fn from(why: T) -> Unpassable {
+        Unpassable { why: why.into(), finding: None }
+    }
+}
+
 impl AnswerFilter {
     /// `method`: of the request. Masks the headers, and removes those that a decoded body makes wrong. The error says why
     /// the answer does not pass.
-    pub fn new(method: &str, allowed: &AllowedRequest, head: &mut response::Parts) -> Result<AnswerFilter, String> {
+    pub fn new(method: &str, allowed: &AllowedRequest, head: &mut response::Parts) -> Result<AnswerFilter, Unpassable> {
         let mut filter = AnswerFilter::default();
         let has_no_body = method == "HEAD" || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
         if !has_no_body && head.status != StatusCode::SWITCHING_PROTOCOLS {
             filter.watch = InstructionWatch::new(allowed.rule().inspect_responses, &allowed.path, &head.headers)?;
         }
-        let Some(needles) = allowed.injection().and_then(|injection| injection.needles.clone()) else {
-            return Ok(filter);
-        };
+        let Some(injection) = allowed.injection() else { return Ok(filter) };
+        let Some(needles) = injection.needles.clone() else { return Ok(filter) };
         for value in head.headers.values_mut() {
             if let Some(masked) = needles.mask(value.as_bytes()) {
                 *value = HeaderValue::from_bytes(&masked).map_err(|_| "a header cannot be written")?;
                 filter.is_credential_found = true;
             }
+        }
+        if holds_value(&injection.vault, &head.headers) {
+            return Err(Unpassable { why: UNMASKED.to_owned(), finding: Some(UNMASKED_FINDING) });
         }
         if has_no_body {
             return Ok(filter);
@@ -71,6 +96,8 @@ impl AnswerFilter {
             filter.watch.iter_mut().for_each(InstructionWatch::expect_decoded);
         }
         filter.mask = Some(Masked::new(needles));
+        filter.search = Some(ValueSearch::of_body(injection.vault.clone()));
+        filter.vault = Some(injection.vault.clone());
         Ok(filter)
     }
 
@@ -110,6 +137,7 @@ impl AnswerFilter {
             if let Some(mask) = &mut self.mask {
                 part = mask.push(part);
                 self.is_credential_found |= mask.found;
+                self.search(&part)?;
             }
             if !part.is_empty() {
                 return Ok(part);
@@ -143,10 +171,14 @@ impl AnswerFilter {
         let Some(mask) = &mut self.mask else { return Ok(Bytes::new()) };
         let rest = [mask.push(Bytes::from(rest)), mask.finish()].concat();
         self.is_credential_found |= mask.found;
+        self.search(&rest)?;
+        if self.search.as_mut().is_some_and(ValueSearch::finish) {
+            return Err(self.found_unmasked());
+        }
         Ok(Bytes::from(rest))
     }
 
-    /// Masks trailers as headers are masked.
+    /// Masks trailers as headers are masked, and removes all where that is not enough.
     pub fn trailers(&mut self, trailers: &mut HeaderMap) {
         let Some(needles) = self.mask.as_ref().map(|mask| mask.needles.clone()) else { return };
         for value in trailers.values_mut() {
@@ -154,6 +186,10 @@ impl AnswerFilter {
                 *value = masked;
                 self.is_credential_found = true;
             }
+        }
+        if self.vault.as_ref().is_some_and(|vault| holds_value(vault, trailers)) {
+            trailers.clear();
+            self.found_unmasked();
         }
     }
 
@@ -166,7 +202,7 @@ impl AnswerFilter {
 
     /// The next finding that was not handed out yet.
     pub fn take_finding(&mut self) -> Option<AnswerFinding> {
-        if let Some(finding) = self.instructions.take() {
+        if let Some(finding) = self.finding.take() {
             return Some(finding);
         }
         let is_first = self.is_credential_found && !self.is_credential_reported;
@@ -184,6 +220,17 @@ impl AnswerFilter {
         self.denial.as_ref()
     }
 
+    /// Searches what is about to pass.
+    fn search(&mut self, part: &[u8]) -> Result<(), String> {
+        let found = self.search.as_mut().is_some_and(|search| search.push(part));
+        if found { Err(self.found_unmasked()) } else { Ok(()) }
+    }
+
+    fn found_unmasked(&mut self) -> String {
+        self.finding = Some(UNMASKED_FINDING);
+        UNMASKED.to_owned()
+    }
+
     fn watch(&mut self, part: &[u8]) -> Result<(), String> {
         let Some(watch) = self.watch.as_mut().filter(|watch| !part.is_empty() && !watch.is_done()) else {
             return Ok(());
@@ -193,7 +240,7 @@ impl AnswerFilter {
 
     fn found_instructions(&mut self, sign: &'static str) -> Result<(), String> {
         let blocks = self.watch.as_ref().is_some_and(|watch| watch.inspect == Inspect::Block);
-        self.instructions = Some(AnswerFinding { text: sign, done: if blocks { Done::Blocked } else { Done::Passed } });
+        self.finding = Some(AnswerFinding { text: sign, done: if blocks { Done::Blocked } else { Done::Passed } });
         if !blocks {
             return Ok(());
         }
@@ -202,4 +249,14 @@ impl AnswerFilter {
         self.denial = Some(denial);
         Err(text)
     }
+}
+
+/// Do these fields, their names included, hold a value of the vault?
+fn holds_value(vault: &Arc<Vault>, fields: &HeaderMap) -> bool {
+    let mut text = Vec::new();
+    for (name, value) in fields {
+        append_line(&mut text, name, value);
+    }
+    let mut search = ValueSearch::of_fields(vault.clone());
+    search.push(&text) || search.finish()
 }

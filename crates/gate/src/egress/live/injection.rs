@@ -5,8 +5,10 @@
 use crate::egress::live::lease::Lease;
 use crate::egress::live::secrets::SecretStore;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use policy::matchable::SecretClass;
 use policy::{Auth, AuthScheme, Policy, Route};
 use scan::answers::Needles;
+use scan::dlp::{Known, Vault};
 use std::sync::Arc;
 use std::time::SystemTime;
 use wire::encode_base64;
@@ -21,6 +23,8 @@ pub struct Injection {
     pub ends: Option<SystemTime>,
     /// What an answer must not contain. `None` if the token is too short to be told from an ordinary word.
     pub needles: Option<Arc<Needles>>,
+    /// The token, to be found in an answer where it cannot be overwritten.
+    pub vault: Arc<Vault>,
     /// A command prints the token, so that a new value can be asked for.
     pub renewable: bool,
 }
@@ -59,7 +63,9 @@ impl Injection {
         let lease = secrets.lease(token);
         let (ends, renewable) = (lease.and_then(Lease::ends), lease.is_some());
         let needles = Needles::of(hidden.iter().map(Vec::as_slice)).map(Arc::new);
-        Ok(Some(Injection { name, value, token: token.clone(), ends, needles, renewable }))
+        let known = |bytes| Known { name: token.clone(), class: SecretClass::GateOnly, bytes };
+        let vault = Arc::new(Vault::new(&hidden.into_iter().map(known).collect::<Vec<_>>()));
+        Ok(Some(Injection { name, value, token: token.clone(), ends, needles, vault, renewable }))
     }
 
     /// Do both inject the same value, which ends at the same time?

@@ -1,7 +1,7 @@
 //! A request that was allowed, on its way: inspected, sent, and its answer handed back as it comes.
 
 use crate::audit::record::AuditRecord;
-use crate::egress::inspect::answer::AnswerFilter;
+use crate::egress::inspect::answer::{AnswerFilter, Unpassable};
 use crate::egress::inspect::headers;
 use crate::egress::inspect::leaks;
 use crate::egress::inspect::request::RequestInspector;
@@ -148,9 +148,13 @@ impl Answered<'_> {
                         let body = Body::Stream { incoming, filter, trailers, record, ended, begun, permit };
                         Response::from_parts(head, body)
                     }
-                    Err(why) => {
+                    Err(Unpassable { why, finding }) => {
                         record.failed(why);
-                        connection.respond_failed("encoding", record)
+                        let reason = if finding.is_some() { "credential" } else { "encoding" };
+                        if let Some(finding) = finding {
+                            record.alarm(finding.text, finding.done);
+                        }
+                        connection.respond_failed(reason, record)
                     }
                 }
             }

@@ -17,6 +17,6 @@ impl MessageFilters {
 
     /// The filter of one message. The error says why no message may pass.
     pub fn for_message(&self) -> Result<AnswerFilter, String> {
-        AnswerFilter::new("GET", &self.allowed, &mut self.head.clone())
+        AnswerFilter::new("GET", &self.allowed, &mut self.head.clone()).map_err(|unpassable| unpassable.why)
     }
 }

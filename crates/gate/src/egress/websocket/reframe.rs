@@ -38,8 +38,9 @@ impl Reframer<'_> {
                     none => none.insert(self.filters.for_message()?),
                 };
                 filter.push(Bytes::copy_from_slice(bytes));
-                let passed = filter.pull()?;
+                let passed = filter.pull();
                 self.finding = self.finding.take().or(filter.take_finding());
+                let passed = passed?;
                 if !passed.is_empty() {
                     self.ready.extend(frame(std::mem::take(&mut self.opcode), &passed));
                 }
@@ -53,8 +54,9 @@ impl Reframer<'_> {
         } else if frames.is_final() {
             let mut rest = Bytes::new();
             if let Some(mut filter) = self.filter.take() {
-                rest = filter.finish()?;
+                let ended = filter.finish();
                 self.finding = self.finding.take().or(filter.take_finding());
+                rest = ended?;
             }
             self.ready.extend(frame(FINAL | std::mem::take(&mut self.opcode), &rest));
         }
