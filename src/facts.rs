@@ -78,8 +78,19 @@ pub struct EngineFacts {
     pub arch: String,
     /// The name of a `runsc` runtime that gives containers access to host unix sockets; else why the agent gets none.
     pub gvisor: Result<String, String>,
-    /// Can it filter a container's system calls?
-    pub seccomp: bool,
+    pub seccomp: EngineSeccomp,
+}
+
+/// What an engine does about a container's system calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineSeccomp {
+    /// It filters them, by its own profile where a container has none.
+    Filtered,
+    /// It filters those of containers that were made with a profile.
+    Unconfined,
+    /// It cannot filter.
+    Missing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ mod watch;
 
 pub use settle::Outcome;
 
-use crate::docker::Docker;
+use crate::docker::{self, Docker};
 use crate::exit::{EngineError, EngineErrorKind, Exit};
 use crate::plan::{Plan, Step, StepKind};
 use crate::say;
@@ -206,7 +206,12 @@ impl<'a> Session<'a> {
             && !self.gate.as_ref().is_some_and(GateClient::is_ready)
         {
             self.phase = Phase::Preparing;
-            return Err(EngineError::new(format!("the gate did not come up: {why}")).into());
+            let error = EngineError::new(format!("the gate did not come up: {why}"));
+            return Err(match docker::seccomp_hint(why) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+            .into());
         }
         self.finish(&cause)
     }

@@ -2,7 +2,7 @@
 
 use crate::cli::LaunchArgs;
 use crate::exit::UserError;
-use crate::plan::{Plan, Seccomp};
+use crate::plan::Plan;
 use sys::tty::Tty;
 
 /// The user's consent to a launch.
@@ -15,12 +15,12 @@ pub enum Consent {
 /// # Errors
 /// `UserError` without a terminal to ask on, and where `--yes` does not count.
 pub fn consent(launch: &LaunchArgs, plan: &Plan) -> Result<Consent, UserError> {
-    if launch.yes && plan.seccomp == Seccomp::Missing {
-        return Err(UserError::new("`--yes` launches nothing on an engine that cannot filter system calls").hint(
-            "use another engine, or leave `--yes` away; `\"seccomp\": \"engine\"` in the bottle launches it all the same",
-        ));
-    }
     if launch.yes {
+        if let Some(where_to) = plan.seccomp.unfit_engine() {
+            return Err(UserError::new(format!("`--yes` launches nothing on {where_to}")).hint(
+                "use another engine, or leave `--yes` away; `\"seccomp\": \"engine\"` in the bottle launches it all the same",
+            ));
+        }
         return match &plan.origin.hides {
             Some(hidden) => Err(UserError::new(format!(
                 "`--yes` does not launch agent `{}` of this directory, which hides your own ({hidden})",

@@ -1,7 +1,8 @@
 //! `doctor`: checks whether everything is there that a start needs, and says what to type where it is not. Changes nothing,
-//! and waits for an engine only so long.
+//! leaves nothing, and waits for an engine only so long.
 
 mod engine;
+mod filter;
 mod host;
 
 use crate::cli::{DoctorArgs, ListFormat};

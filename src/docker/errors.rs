@@ -15,7 +15,7 @@ pub(super) fn of_call(verb: &str, stderr: &str, status: ExitStatus) -> EngineErr
         kind => kind,
     };
     let error = EngineError::new(format!("`{verb}`: {why}")).kind(kind);
-    match unreachable {
+    match unreachable.or_else(|| seccomp_hint(&why)) {
         Some(hint) => error.hint(hint),
         None if kind == EngineErrorKind::Taken => {
             error.hint("a container of that name is there already; start again for another identity")
@@ -90,6 +90,16 @@ fn unreachable_hint(stderr: &str) -> Option<&'static str> {
         )
 }
 
+/// What to type where the engine does not take our filter of system calls.
+pub fn seccomp_hint(words: &str) -> Option<&'static str> {
+    // As a word of its own: names of containers may have it in them.
+    let is_named = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case("seccomp");
+    words.split_whitespace().any(is_named).then_some(
+        "this engine does not take claude-bottle's filter of system calls: use another engine, or its own filter, which is \
+         wider, by `\"seccomp\": \"engine\"` in the bottle",
+    )
+}
+
 fn without_prefix(line: &str) -> &str {
     let line = line.strip_prefix("Error response from daemon: ").unwrap_or(line);
     line.strip_prefix("Error: ").unwrap_or(line)
@@ -121,6 +131,25 @@ mod tests {
             let error = of_call("docker x", stderr, ExitStatus::from_raw(256));
             assert_eq!(error.kind, kind, "{stderr}");
             assert_eq!(error.hint.is_some(), [Taken, Unreachable].contains(&kind), "{stderr}");
+        }
+    }
+
+    #[test]
+    fn an_engine_that_does_not_take_the_filter_is_known_by_its_words() {
+        for words in [
+            "Error response from daemon: seccomp profiles are not supported on this daemon, you cannot specify a custom seccomp profile",
+            "Error response from daemon: seccomp is not enabled in your kernel, cannot run a custom seccomp profile",
+            "Error response from daemon: decoding seccomp profile failed: invalid character",
+            "docker: opening seccomp profile (/x/seccomp-agent.json) failed: open /x/seccomp-agent.json: no such file or directory.",
+            "OCI runtime create failed: seccomp: config provided but seccomp not supported: unknown",
+            "unable to start container process: error loading seccomp filter into kernel: error loading seccomp filter: errno 524",
+            "Error: opening seccomp profile failed: no such file",
+        ] {
+            let error = of_call("docker create", words, ExitStatus::from_raw(256));
+            assert!(error.hint.is_some_and(|hint| hint.contains("filter of system calls")), "{words}");
+        }
+        for words in ["no such container: claude-bottle-seccomp-ab12c-agent", "something else", ""] {
+            assert_eq!(seccomp_hint(words), None, "{words}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! `info` prints another document for each kind of engine.
 
 use crate::exit::{EngineError, EngineErrorKind};
-use crate::facts::{EngineFacts, EngineKind};
+use crate::facts::{EngineFacts, EngineKind, EngineSeccomp};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -67,6 +67,8 @@ struct PodmanHost {
 struct PodmanSecurity {
     #[serde(default)]
     seccomp_enabled: bool,
+    #[serde(default)]
+    seccomp_profile_path: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,14 +100,18 @@ pub(super) fn facts(text: &str) -> Result<EngineFacts, EngineError> {
             version: server_version,
             arch: uname_machine(&architecture),
             gvisor: gvisor(&runtimes.unwrap_or_default()),
-            seccomp: security_options.unwrap_or_default().iter().any(|option| has_seccomp(option)),
+            seccomp: docker_seccomp(&security_options.unwrap_or_default()),
         }),
         // podman names the runtime that it uses, and the arguments of none.
         EngineInfo::Podman { host, version } => Ok(EngineFacts {
             kind: EngineKind::Podman,
             version: version.version,
             arch: uname_machine(&host.arch),
-            seccomp: host.security.seccomp_enabled,
+            seccomp: match (host.security.seccomp_enabled, &*host.security.seccomp_profile_path) {
+                (false, _) => EngineSeccomp::Missing,
+                (true, "unconfined") => EngineSeccomp::Unconfined,
+                (true, _) => EngineSeccomp::Filtered,
+            },
             gvisor: Err(format!("podman's is `{}`", host.oci_runtime.name)),
         }),
     }
@@ -139,9 +145,14 @@ impl EngineDetails {
     }
 }
 
-/// Docker's notation of the option: `name=seccomp,profile=default`. A daemon whose own profile is off takes ours.
-fn has_seccomp(option: &str) -> bool {
-    option.split(',').any(|part| part == "name=seccomp")
+/// Docker's notation of the option: `name=seccomp,profile=default`.
+fn docker_seccomp(options: &[String]) -> EngineSeccomp {
+    let has = |option: &str, word: &str| option.split(',').any(|part| part == word);
+    match options.iter().find(|option| has(option, "name=seccomp")) {
+        None => EngineSeccomp::Missing,
+        Some(option) if has(option, "profile=unconfined") => EngineSeccomp::Unconfined,
+        Some(_) => EngineSeccomp::Filtered,
+    }
 }
 
 /// Docker names an architecture as `uname -m` does, podman as Go does, and older engines as either.

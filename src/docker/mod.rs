@@ -11,6 +11,6 @@ mod shown;
 
 pub use ask::{ContainerState, Containers, InspectedContainer, Stray, StrayKind, StrayQuery, VolumeSizes};
 pub use build::{BuildEnd, build};
-pub use errors::has_nothing_to_copy;
+pub use errors::{has_nothing_to_copy, seccomp_hint};
 pub use info::EngineDetails;
 pub use run::{Call, Docker, Stream};

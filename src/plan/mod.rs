@@ -19,7 +19,7 @@ pub use warn::warnings;
 
 use crate::exit::UserError;
 use crate::facts::{Engine, Facts, Proxy, Terminal, Workspace};
-use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Scope, SeccompChoice, Token};
+use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Scope, Token};
 use crate::spec::Spec;
 use policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -144,11 +144,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
         detach_keys: facts.detach_keys.clone(),
         on_hangup: bottle.on_hangup,
         limits: bottle.limits.clone(),
-        seccomp: match (bottle.seccomp, facts.seen.as_ref().map(|seen| seen.seccomp)) {
-            (SeccompChoice::Own, Some(false)) => Seccomp::Missing,
-            (SeccompChoice::Own, _) => Seccomp::Own,
-            (SeccompChoice::Engine, _) => Seccomp::Engine,
-        },
+        seccomp: Seccomp::decide(bottle.seccomp, facts.seen.as_ref()),
         images: images::images(bottle, facts),
         policy: bottle.policy(),
         go,

@@ -3,6 +3,8 @@
 //! `seccomp.txt` names what is allowed without a condition; what depends on a call's arguments is here.
 
 use super::Plan;
+use crate::facts::{EngineFacts, EngineSeccomp};
+use crate::manifest::SeccompChoice;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -10,6 +12,9 @@ const CALLS: &str = include_str!("seccomp.txt");
 const EVERY: &str = "every container";
 const AGENT: &str = "agent only";
 const NOT_IMPLEMENTED: &str = "not implemented";
+
+/// Processors as `uname -m` names them, and as profiles do.
+const PROCESSORS: [(&str, &str); 2] = [("x86_64", "SCMP_ARCH_X86_64"), ("aarch64", "SCMP_ARCH_AARCH64")];
 
 const AF_UNIX: u64 = 1;
 const AF_INET: u64 = 2;
@@ -26,15 +31,45 @@ const ENOSYS: u32 = 38;
 
 /// Which filter of system calls the containers of a bottle get.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Seccomp {
     /// Our own.
     #[default]
     Own,
     /// The engine's, because the bottle says so.
     Engine,
-    /// None: the engine has no such filters.
+    /// None: the bottle wants the engine's, and the engine has none.
+    Unfiltered,
+    /// None, although the bottle wants ours: the engine cannot filter.
     Missing,
+    /// The engine's, although the bottle wants ours: there is none for the engine's processor.
+    UnknownProcessor,
+}
+
+impl Seccomp {
+    /// An engine that was never seen is taken to filter: if it does not, it fails where a container is made.
+    pub(super) fn decide(choice: SeccompChoice, engine: Option<&EngineFacts>) -> Seccomp {
+        match (choice, engine) {
+            (SeccompChoice::Engine, Some(seen)) if seen.seccomp != EngineSeccomp::Filtered => Seccomp::Unfiltered,
+            (SeccompChoice::Engine, _) => Seccomp::Engine,
+            (SeccompChoice::Own, Some(seen)) if seen.seccomp == EngineSeccomp::Missing => Seccomp::Missing,
+            (SeccompChoice::Own, Some(seen)) if !PROCESSORS.iter().any(|(name, _)| *name == seen.arch) => {
+                Seccomp::UnknownProcessor
+            }
+            (SeccompChoice::Own, _) => Seccomp::Own,
+        }
+    }
+
+    /// The engine in words, where it cannot give containers the filter that the bottle wants.
+    pub fn unfit_engine(self) -> Option<&'static str> {
+        match self {
+            Seccomp::Own | Seccomp::Engine | Seccomp::Unfiltered => None,
+            Seccomp::Missing => Some("an engine that cannot filter system calls"),
+            Seccomp::UnknownProcessor => {
+                Some("an engine for whose processor claude-bottle has no filter of system calls")
+            }
+        }
+    }
 }
 
 /// A profile of ours.
@@ -79,8 +114,7 @@ impl Profile {
             Profile::Service => &[0, QUERY_PERSONALITY],
         };
         rules.extend(personalities.iter().map(|value| allow_if("personality", &[equal(0, *value)])));
-        let native = ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"];
-        let native = native.map(|name| json!({ "architecture": name, "subArchitectures": [] }));
+        let native = PROCESSORS.map(|(_, name)| json!({ "architecture": name, "subArchitectures": [] }));
         json!({ "defaultAction": "SCMP_ACT_ERRNO", "archMap": native, "syscalls": rules }).to_string()
     }
 }
@@ -93,7 +127,7 @@ impl Plan {
                 let file = self.profiles.join(profile.file_name());
                 vec!["--security-opt".to_owned(), format!("seccomp={}", file.display())]
             }
-            Seccomp::Engine | Seccomp::Missing => Vec::new(),
+            Seccomp::Engine | Seccomp::Unfiltered | Seccomp::Missing | Seccomp::UnknownProcessor => Vec::new(),
         }
     }
 }

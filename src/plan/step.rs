@@ -186,6 +186,44 @@ impl Plan {
         args
     }
 
+    /// Runs a throw-away container that tries a profile of system calls, by the name of the container that gets the profile
+    /// in a session. It prints the error numbers of making a socket of AF_VSOCK, and a netlink socket of another protocol
+    /// than 0, with a space between; 0 where there was no error. Debian's smallest image has perl.
+    pub fn try_filter(&self, profile: Profile) -> Args {
+        const TRIAL: &str =
+            "print join ' ', map { socket(my $made, $_->[0], $_->[1], $_->[2]) ? 0 : $! + 0 } [40, 1, 0], [16, 3, 15]";
+        let mut args: Vec<String> =
+            ["run", "--rm", "--pull", "never", "--name", &self.name_of(profile)].map(str::to_owned).into();
+        args.extend(labels(self, "trial"));
+        let fixed = [
+            ["--network", "none"],
+            ["--cap-drop", "ALL"],
+            ["--security-opt", "no-new-privileges"],
+            ["--pids-limit", "16"],
+            ["--memory", "64m"],
+            ["--log-driver", "none"],
+            ["--entrypoint", "perl"],
+        ];
+        args.extend(fixed.into_iter().flatten().map(str::to_owned));
+        args.extend(self.seccomp_args(profile));
+        args.push("--read-only".to_owned());
+        args.extend(no_proxies());
+        args.extend([&self.images.gate, "-e", TRIAL].map(str::to_owned));
+        args
+    }
+
+    /// Removes what [`Plan::try_filter`] may have left.
+    pub fn remove_trial(&self, profile: Profile) -> Args {
+        remove_container(&self.name_of(profile))
+    }
+
+    fn name_of(&self, profile: Profile) -> String {
+        match profile {
+            Profile::Agent => self.agent_container(),
+            Profile::Service => self.gate_container(),
+        }
+    }
+
     /// Has the bottle set the program's modes on the next client's terminal, and the program draw its screen again.
     pub fn redraw(&self) -> Args {
         args(&["exec", &self.agent_container(), GATE_BINARY, "init", "redraw"])

@@ -206,7 +206,11 @@ fn seccomp(plan: &Plan) -> String {
     match plan.seccomp {
         Seccomp::Own => "claude-bottle's own filter of system calls",
         Seccomp::Engine => "THE ENGINE'S DEFAULT, which is wider (the bottle says `\"seccomp\": \"engine\"`)",
+        Seccomp::Unfiltered => {
+            "NONE: THIS ENGINE FILTERS NOTHING BY ITSELF (the bottle says `\"seccomp\": \"engine\"`)"
+        }
         Seccomp::Missing => "NONE: THIS ENGINE CANNOT FILTER SYSTEM CALLS",
+        Seccomp::UnknownProcessor => "THE ENGINE'S DEFAULT: THERE IS NO FILTER OF CLAUDE-BOTTLE'S FOR ITS PROCESSOR",
     }
     .to_owned()
 }

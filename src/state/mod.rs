@@ -222,6 +222,19 @@ impl Home {
     }
 }
 
+/// Writes the profiles of system calls into a folder.
+pub fn write_profiles(folder: &Path) -> Result<()> {
+    for profile in Profile::ALL {
+        let path = folder.join(profile.file_name());
+        let text = profile.text();
+        // A reader is made often, and a file of a running session is not written anew.
+        if !fs::read(&path).is_ok_and(|now| now == text.as_bytes()) {
+            write(&path, text.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
 impl Folder {
     pub fn path(&self) -> &Path {
         &self.path
@@ -306,15 +319,7 @@ impl Folder {
 
     /// Writes the profiles of system calls, which the engine's client reads.
     pub fn set_profiles(&self) -> Result<()> {
-        for profile in Profile::ALL {
-            let path = self.path.join(profile.file_name());
-            let text = profile.text();
-            // A reader is made often, and a file of a running session is not written anew.
-            if !fs::read(&path).is_ok_and(|now| now == text.as_bytes()) {
-                write(&path, text.as_bytes())?;
-            }
-        }
-        Ok(())
+        write_profiles(&self.path)
     }
 
     pub fn set_plan(&self, plan: &Plan) -> Result<()> {

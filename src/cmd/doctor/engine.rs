@@ -1,6 +1,6 @@
 //! Checks of the engine: what it says of itself, its images, and what this home has on it.
 
-use super::{Diagnosis, Surroundings};
+use super::{Diagnosis, Surroundings, filter};
 use crate::cmd::planning::{self, EngineAccess};
 use crate::cmd::strays::strays;
 use crate::docker::{Docker, EngineDetails, VolumeSizes};
@@ -48,6 +48,7 @@ pub fn check(around: &Surroundings) -> Result<Vec<Diagnosis>, Diagnosis> {
     diagnoses.extend(images(around, &docker, &about));
     diagnoses.extend(free_space(&about));
     diagnoses.extend(left_behind(around, &docker));
+    diagnoses.extend(filter::check(around, &docker, &about));
     if let (EngineKind::Docker, Some(id)) = (about.facts.kind, around.home.id()) {
         diagnoses.push(volumes(sizes, &id));
     } else {

@@ -1,6 +1,7 @@
 //! The same bottles on podman, Debian's, as far as it runs beside Docker: its images are Docker's, carried over.
 
 use super::forward::{self, python};
+use super::seccomp::filter_holds;
 use super::session::{detached_again_and_again, lost_and_settled, shell};
 use super::{Rig, docker, images, lines, told};
 use crate::harness::rig::UID;
@@ -180,4 +181,9 @@ fn podmans_printed_script_gives_a_bottle() {
     let ran = super::run(Command::new("sh").arg("-c").arg(&script), "").code(0);
     ran.says("the network of this bottle is an allowlist");
     rig.assert_nothing_left();
+}
+
+#[test]
+fn podmans_containers_have_the_filter_of_system_calls() {
+    filter_holds(&rig(&json!({})), |_| ());
 }

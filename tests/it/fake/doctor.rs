@@ -188,6 +188,45 @@ fn what_an_engine_is() {
     );
 }
 
+/// What an engine says of its filters is tried, and what was made for that is removed.
+#[test]
+fn an_engine_that_does_not_hold_the_filter_of_system_calls() {
+    let place = well();
+    fs::create_dir(place.path("tmp")).unwrap();
+    finds(doctor(&place), 0, "seccomp", "ok claude-bottle's filter of system calls is tried after the first start");
+    assert_eq!(place.run(&["start", "--yes", "plain"]).done().status, 0);
+    finds(doctor(&place), 0, "seccomp", "ok claude-bottle's filter of system calls holds");
+    // Sockets of AF_VSOCK are made; netlink ones are; nothing is understood.
+    for answer in ["0 1", "1 0", "97 0", "97 93"] {
+        let wanted =
+            "PROBLEM the engine takes claude-bottle's filter of system calls, and does not hold containers to it";
+        finds(doctor(&place).env("FAKE_TRIAL", answer), 2, "seccomp", wanted);
+    }
+    finds(doctor(&place).env("FAKE_TRIAL", "97 1"), 0, "seccomp", "holds");
+    finds(
+        doctor(&place).env("FAKE_TRIAL", "what"),
+        0,
+        "seccomp",
+        "note claude-bottle's filter of system calls was not tried",
+    );
+    place.forget_calls();
+    assert_eq!(doctor(&place).done().status, 0);
+    let calls = place.calls();
+    let at = calls.iter().position(|call| call[0] == "run").unwrap() + 1;
+    place.forget_calls();
+    let refuses = "docker: Error response from daemon: seccomp is not enabled in your kernel, cannot run a custom seccomp profile.";
+    let run = doctor(&place).env("FAKE_FAIL_AT", at).env("FAKE_WORDS", refuses);
+    finds(run, 2, "seccomp", "cannot run a custom seccomp profile. | this engine does not take claude-bottle's filter");
+    assert!(place.calls().iter().any(|call| call[0] == "rm"), "{:?}", place.calls());
+    let unfiltered = doctor(&place).env("FAKE_INFO", r#","SecurityOptions":["name=apparmor"]"#);
+    finds(
+        unfiltered,
+        2,
+        "seccomp",
+        "PROBLEM this is an engine that cannot filter system calls: `--yes` launches nothing here",
+    );
+}
+
 /// Certificates and leases are judged by its clock.
 #[test]
 fn a_clock_that_is_wrong() {

@@ -114,7 +114,7 @@ fn every_field_of_a_plan_is_described_and_no_other() {
     plans.push(assert_valid(&plan_schema(), &below.stdout));
     for gvisor in [json!({ "Ok": "runsc" }), json!({ "Err": "there is no runsc" })] {
         let seen =
-            json!({ "docker default": { "version": "28", "arch": "x86_64", "gvisor": gvisor, "seccomp": true } });
+            json!({ "docker default": { "version": "28", "arch": "x86_64", "gvisor": gvisor, "seccomp": "filtered" } });
         place.write("home/.claude-bottle/engines.json", &seen.to_string());
         plans.push(dry(&place, &["plain"]));
     }
