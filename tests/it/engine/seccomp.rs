@@ -146,3 +146,57 @@ fn gate_and_agent_have_the_profiles_of_their_session() {
         }
     });
 }
+
+/// Compiles a program on this machine; the image has no compiler.
+fn compile(command: &mut Command, context: &Path) {
+    run(command.current_dir(context), "").code(0);
+}
+
+/// Programs that people run in bottles do what they do without a filter.
+#[test]
+fn real_programs_run_under_the_filter() {
+    let context = tempfile::tempdir().unwrap();
+    let programs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/engine/programs");
+    for name in ["hello.go", "hello.rs", "hello.js", "Hello.java", "run.sh"] {
+        std::fs::copy(Path::new(programs).join(name), context.path().join(name)).unwrap();
+    }
+    compile_probe(&["-g"], context.path());
+    let cache = tempfile::tempdir().unwrap();
+    let mut go = Command::new("go");
+    go.args(["build", "-o", "hello-go", "hello.go"]).env("CGO_ENABLED", "0").env("GOCACHE", cache.path());
+    compile(&mut go, context.path());
+    let rustc = Path::new(&std::env::var_os("CARGO").unwrap()).with_file_name("rustc");
+    compile(Command::new(rustc).args(["-o", "hello-rust", "hello.rs"]), context.path());
+    let dockerfile = context.path().join("Dockerfile");
+    std::fs::write(
+        &dockerfile,
+        "FROM claude-bottle-agent\nUSER 0:0\n\
+         RUN mkdir -p /usr/share/man/man1 && apt-get update && apt-get install -y --no-install-recommends \
+         gdb strace default-jdk-headless nodejs postgresql chromium && rm -rf /var/lib/apt/lists/*\n\
+         COPY . /programs/\nUSER 1000:1000\n",
+    )
+    .unwrap();
+    let rig = Rig::new(&json!({
+        "bottles": { "b": { "image": { "dockerfile": dockerfile, "context": context.path() } } },
+        "agents": { "agent": { "bottle": "b", "command": ["bash", "/programs/run.sh"] } },
+    }));
+    let said = rig.run(&["start", "--yes", "agent"], "").stdout;
+    rig.run(&["cleanup", "--yes"], "").code(0);
+    rig.assert_nothing_left();
+    remove_images(&plan(&rig));
+    let of = |name: &str| {
+        let found = said.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        found.unwrap_or_else(|| panic!("{name} in\n{said}"))
+    };
+    assert!(of("claude").contains("(Claude Code)"), "{said}");
+    // The debugger stops the program, reads its memory, sets its personality, and lets it go on.
+    let gdb = of("gdb");
+    assert!(gdb.contains("Breakpoint 1, main") && gdb.contains("$1 = 2"), "{gdb}");
+    assert!(!gdb.contains("randomization") && gdb.contains("exited normally"), "{gdb}");
+    for name in ["strace", "java", "go", "node", "rust"] {
+        assert!(of(name).starts_with("hello"), "{said}");
+    }
+    assert_eq!(of("python"), "hello [1, 2] ");
+    assert!(of("postgres").contains("hello 5000050000"), "{said}");
+    assert!(of("chromium").contains("<p>hello</p>"), "{said}");
+}
