@@ -81,6 +81,8 @@ pub enum EngineErrorKind {
     Gone,
     /// Another object has the name already.
     Taken,
+    /// A container uses the volume.
+    InUse,
     NoImage,
     NoVolume,
     /// No engine answers, or not in time.

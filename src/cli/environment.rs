@@ -10,7 +10,7 @@ pub struct Variable {
     pub more: &'static str,
 }
 
-pub const VARIABLES: [Variable; 17] = [
+pub const VARIABLES: [Variable; 18] = [
     Variable {
         names: &["CLAUDE_BOTTLE_HOME"],
         short: "The folder of manifest and state, by default `~/.claude-bottle`.",
@@ -55,6 +55,12 @@ pub const VARIABLES: [Variable; 17] = [
         names: &["CLAUDE_BOTTLE_DETACH_KEYS"],
         short: "The keys that detach the terminal from the agent, by default `ctrl-],d`.",
         more: "Characters and `ctrl-` with a character, with commas between, as for the engine's own program.",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_READER_TIMEOUT"],
+        short: "Seconds for one answer about a session's home (`work`, `info`, `cleanup`), by default 300.",
+        more: "What is waited for the reader counts, and each 64 KiB of its answer is worth a second more. Then its \
+               container is removed.",
     },
     Variable {
         names: &["CLAUDE_BOTTLE_PROMPT"],

@@ -7,6 +7,7 @@ use crate::docker::Docker;
 use crate::exit::Exit;
 use crate::manifest::{self, Chosen};
 use crate::probe;
+use crate::render;
 use crate::say;
 use crate::state::Home;
 use anyhow::Result;
@@ -29,5 +30,13 @@ pub fn run(asked: &BuildArgs) -> Result<Exit> {
     if plan.images.builds.is_empty() {
         say::note("all images are there");
     }
-    Ok(images::build(&docker, &plan, &signals::catch()?)?.unwrap_or(Exit::OK))
+    if let Some(exit) = images::build(&docker, &plan, &signals::catch()?)? {
+        return Ok(exit);
+    }
+    for (role, tag) in [("gate", &plan.images.gate), ("agent", &plan.images.agent)] {
+        if let Some(bytes) = docker.image_size(tag) {
+            say::note(&format!("the {role}'s image `{tag}` has {}", render::size(bytes)));
+        }
+    }
+    Ok(Exit::OK)
 }

@@ -341,10 +341,9 @@ fn remove_session(folder: &Folder, plan: &Plan) -> Result<()> {
         return Ok(());
     }
     let docker = Docker::new(&plan.engine)?;
-    let down = plan.down();
     // A container that could not be removed may use the volume, which podman would then remove together with it.
-    docker.remove(down.containers())?;
-    docker.remove([&down.volume])?;
+    docker.remove(plan.down().containers())?;
+    docker.remove_home(plan)?;
     folder.remove()
 }
 

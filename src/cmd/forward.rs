@@ -44,7 +44,7 @@ pub fn run(asked: &ForwardArgs) -> Result<Exit> {
     let was_up = mux.is_up();
     drop(listeners);
     drop(mux);
-    let stderr = stream.wait_or_kill(END_TIMEOUT);
+    let (_, stderr) = stream.wait_or_kill(END_TIMEOUT);
     match served {
         Ok(Some(number)) => Ok(Exit::signal(number)),
         Ok(None) => after_end(&bottle, was_up, &stderr, &signals),

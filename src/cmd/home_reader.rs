@@ -1,28 +1,33 @@
 //! The reader: a container that is made for one question about a session's home. It has no network and cannot write.
 //!
-//! Every call of git on a repository of a bottle runs in there, because its `.git` may be hostile.
+//! Every call of git on a repository of a bottle runs in there, because its `.git` may be hostile. The time of an answer is
+//! bounded here, whatever goes on inside, and the container never outlives its question.
+
+mod question;
 
 use super::images;
-use crate::docker::{Docker, Stream};
+use crate::docker::Docker;
 use crate::exit::{EngineError, UserError};
 use crate::plan::Plan;
-use crate::state::Home;
 use crate::state::budget::{MAX_ANSWER_BYTES, MAX_WORK_FILE_BYTES};
+use crate::state::{Folder, Home};
 use anyhow::{Context as _, Result};
+pub use question::{Question, failed};
 use serde::{Deserialize, Serialize};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use tempfile::NamedTempFile;
 use wire::Work;
 
 /// The error for a reader that failed without a message.
-pub const FAILED: &str = "the reader failed";
+const FAILED: &str = "the reader failed";
 /// The exit code of `init work` where there is nothing new.
 const NOTHING_NEW: i32 = 3;
 
 pub struct HomeReader<'a> {
     docker: &'a Docker,
     plan: &'a Plan,
+    folder: Folder,
     image: String,
 }
 
@@ -57,9 +62,10 @@ impl<'a> HomeReader<'a> {
         // Mounting a volume that is missing would make it.
         match docker.has_volume(&plan.volume())? {
             true => {
+                let folder = home.folder(&plan.identity);
                 // The session may be older than the profiles, or than a change of them.
-                home.folder(&plan.identity).set_profiles()?;
-                Ok(Some(HomeReader { docker, plan, image: image()? }))
+                folder.set_profiles()?;
+                Ok(Some(HomeReader { docker, plan, folder, image: image()? }))
             }
             false => Ok(None),
         }
@@ -75,44 +81,38 @@ impl<'a> HomeReader<'a> {
         serde_json::from_slice(&self.answer(&["size"], Vec::new())?).context("the reader is not understood")
     }
 
-    /// Starts a reader whose answer is on the stream's stdout. `words` follow `init`; a thread writes `stdin`.
-    pub fn stream(&self, words: &[&str], stdin: Vec<u8>) -> Result<Stream> {
-        let mut stream = self.docker.stream_with_input(&self.plan.reader(&self.image, words))?;
-        let mut pipe = stream.child.stdin.take().context("no stdin")?;
-        sys::thread::spawn(move || drop(pipe.write_all(&stdin)))?;
-        Ok(stream)
+    /// Asks; the answer is what the question reads. `words` follow `init`, which gets `stdin`.
+    pub fn ask(&self, words: &[&str], stdin: Vec<u8>) -> Result<Question<'_>> {
+        Question::ask(self, words, stdin)
     }
 
     /// The answer in a temporary file of `folder`; `None` where there is nothing new.
     pub fn answer_in_file(&self, words: &[&str], stdin: Vec<u8>, folder: &Path) -> Result<Option<NamedTempFile>> {
         let mut file = NamedTempFile::new_in(folder)?;
-        let mut stream = self.stream(words, stdin)?;
-        let stdout = stream.child.stdout.take().context("no stdout")?;
-        let size = std::io::copy(&mut stdout.take(MAX_WORK_FILE_BYTES), &mut file)?;
-        let (status, said) = stream.wait();
-        match status.and_then(|status| status.code()) {
-            _ if size == MAX_WORK_FILE_BYTES => Err(UserError::new(format!(
-                "the bottle has more to give than the {} GiB that are taken at once",
-                MAX_WORK_FILE_BYTES >> 30
-            ))
-            .hint("pack a part of it in the bottle, and bring it with `claude-bottle get`")
-            .into()),
-            Some(0) => Ok(Some(file)),
-            Some(NOTHING_NEW) => Ok(None),
-            _ => Err(EngineError::new(said.lines().last().unwrap_or(FAILED)).into()),
+        let mut question = self.ask(words, stdin)?;
+        let size = std::io::copy(&mut (&mut question).take(MAX_WORK_FILE_BYTES), &mut file).map_err(failed)?;
+        if size == MAX_WORK_FILE_BYTES {
+            let most = format!("the {} GiB that are taken at once", MAX_WORK_FILE_BYTES >> 30);
+            return Err(UserError::new(format!("the bottle has more to give than {most}"))
+                .hint("pack a part of it in the bottle, and bring it with `claude-bottle get`")
+                .into());
+        }
+        match question.finish()? {
+            (0, _) => Ok(Some(file)),
+            (NOTHING_NEW, _) => Ok(None),
+            (_, said) => Err(EngineError::new(said).into()),
         }
     }
 
     /// The answer in memory.
     pub fn answer(&self, words: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>> {
-        let mut stream = self.stream(words, stdin)?;
+        let mut question = self.ask(words, stdin)?;
         let mut answer = Vec::new();
-        let stdout = stream.child.stdout.take().context("no stdout")?;
-        stdout.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
+        (&mut question).take(MAX_ANSWER_BYTES).read_to_end(&mut answer).map_err(failed)?;
         if answer.len() as u64 == MAX_ANSWER_BYTES {
             return Err(EngineError::new("the reader's answer is too long").into());
         }
-        stream.expect_success(FAILED)?;
+        question.expect_success()?;
         Ok(answer)
     }
 }

@@ -1,6 +1,6 @@
 //! What is left on the engine by this home and belongs to no session on this disk.
 
-use crate::docker::{Docker, Stray, StrayQuery};
+use crate::docker::{Docker, HomeContainer, Stray, StrayQuery};
 use crate::exit::EngineError;
 use crate::state::Home;
 
@@ -13,5 +13,6 @@ pub fn strays(docker: &Docker, home: &Home) -> Result<Vec<Stray>, EngineError> {
     let known = home.folders().into_iter().map(|folder| folder.identity).collect();
     let engine = docker.engine();
     let kind = home.known_engine(engine).map_or(engine.kind, |facts| facts.kind);
-    docker.strays(&StrayQuery { home_id: &id, known: &known, kind })
+    let is_awaited = |reader: &HomeContainer| home.folder(&reader.identity).is_read_by(&reader.name);
+    docker.strays(&StrayQuery { home_id: &id, known: &known, is_awaited: &is_awaited, kind })
 }

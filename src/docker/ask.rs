@@ -3,7 +3,7 @@
 use super::{Call, Docker, EngineDetails, info};
 use crate::exit::{EngineError, EngineErrorKind};
 use crate::facts::{EngineFacts, EngineKind};
-use crate::plan::{IDENTITY_LABEL, Plan, ROLE_LABEL, volume};
+use crate::plan::{HOME_LABEL, IDENTITY_LABEL, Plan, READER_ROLE, ROLE_LABEL, volume};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -73,8 +73,19 @@ pub struct StrayQuery<'a> {
     pub home_id: &'a str,
     /// The identities of all sessions on this disk.
     pub known: &'a BTreeSet<String>,
+    /// Does a process wait for this reader's answer?
+    pub is_awaited: &'a dyn Fn(&HomeContainer) -> bool,
     /// The engine's kind decides how a label is spelled in a template.
     pub kind: EngineKind,
+}
+
+/// A container with a home's label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeContainer {
+    pub name: String,
+    /// agent, gate, reader
+    pub role: String,
+    pub identity: String,
 }
 
 /// The sizes of all volumes, asked for: on a full disk the engine takes seconds to add them up.
@@ -176,6 +187,11 @@ impl Docker {
         self.run(&["image", "inspect", "--format", "{{.Id}}", name].map(str::to_owned)).ok()
     }
 
+    /// The size of an image with all its layers, bytes; `None` where the engine does not tell.
+    pub fn image_size(&self, name: &str) -> Option<u64> {
+        self.run(&["image", "inspect", "--format", "{{.Size}}", name].map(str::to_owned)).ok()?.parse().ok()
+    }
+
     /// Those of the image tags that the engine lacks.
     ///
     /// # Errors
@@ -205,34 +221,59 @@ impl Docker {
         self.begin(&["system", "df", "-v", "--format", "{{json .Volumes}}"].map(str::to_owned)).map(VolumeSizes)
     }
 
-    /// Objects with this home's label that belong to no session on this disk, and stopped readers.
+    /// Objects with this home's label that belong to no session on this disk, and readers whose answer no process awaits.
     ///
     /// # Errors
     /// The engine does not answer.
     pub fn strays(&self, query: &StrayQuery) -> Result<Vec<Stray>, EngineError> {
-        let filter = format!("label=claude-bottle.home={}", query.home_id);
-        let label = match query.kind {
-            EngineKind::Docker => ".Label",
-            EngineKind::Podman => "index .Labels",
+        let is_stray = |container: &HomeContainer| match query.known.contains(&container.identity) {
+            true => container.role == READER_ROLE && !(query.is_awaited)(container),
+            false => true,
         };
-        let identity = format!(r#"{{{{{label} "{IDENTITY_LABEL}"}}}}"#);
-        // A reader that runs answers a question about a session on this disk.
-        let reader = format!(r#"{{{{if and (eq ({label} "{ROLE_LABEL}") "reader") (ne .State "running")}}}}reader"#);
-        let containers = format!("{{{{.Names}}}} {reader}{{{{else}}}}{identity}{{{{end}}}}");
-        let containers = self.run(&["ps", "-a", "--filter", &filter, "--format", &containers].map(str::to_owned))?;
-        let volumes = format!("{{{{.Name}}}} {identity}");
-        let volumes = self.run(&["volume", "ls", "--filter", &filter, "--format", &volumes].map(str::to_owned))?;
-        // `NAME IDENTITY` a line.
-        let names = |text: &str, kind| -> Vec<Stray> {
-            let pairs = text.lines().filter_map(|line| line.split_once(' '));
-            let unknown = pairs.filter(|(_, identity)| !query.known.contains(*identity));
-            unknown.map(|(name, _)| Stray { kind, name: name.to_owned() }).collect()
-        };
-        let mut found = names(&containers, StrayKind::Container);
+        let containers = self.containers_of_home(query.home_id, query.kind)?.into_iter().filter(is_stray);
+        let containers = containers.map(|container| Stray { kind: StrayKind::Container, name: container.name });
+        let format = format!("{{{{.Name}}}} {}", label(query.kind, IDENTITY_LABEL));
+        let filter = home_filter(query.home_id);
+        let volumes = self.run(&["volume", "ls", "--filter", &filter, "--format", &format].map(str::to_owned))?;
+        let volumes = volumes.lines().filter_map(|line| line.split_once(' '));
         // An anonymous volume goes with its container.
-        let named = names(&volumes, StrayKind::Volume).into_iter().filter(|stray| stray.name.starts_with(&volume("")));
-        found.extend(named);
+        let volumes =
+            volumes.filter(|(name, identity)| name.starts_with(&volume("")) && !query.known.contains(*identity));
+        let volumes = volumes.map(|(name, _)| Stray { kind: StrayKind::Volume, name: name.to_owned() });
+        Ok(containers.chain(volumes).collect())
+    }
+
+    /// The readers of a session's home, running or not.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn readers_of(&self, plan: &Plan) -> Result<Vec<HomeContainer>, EngineError> {
+        let mut found = self.containers_of_home(&plan.home_id, plan.engine.kind)?;
+        found.retain(|container| container.role == READER_ROLE && container.identity == plan.identity);
         Ok(found)
+    }
+
+    fn containers_of_home(&self, home_id: &str, kind: EngineKind) -> Result<Vec<HomeContainer>, EngineError> {
+        let format = format!("{{{{.Names}}}} {} {}", label(kind, ROLE_LABEL), label(kind, IDENTITY_LABEL));
+        let filter = home_filter(home_id);
+        let listed = self.run(&["ps", "-a", "--filter", &filter, "--format", &format].map(str::to_owned))?;
+        let container = |line: &str| {
+            let mut words = line.splitn(3, ' ').map(str::to_owned);
+            Some(HomeContainer { name: words.next()?, role: words.next()?, identity: words.next()? })
+        };
+        Ok(listed.lines().filter_map(container).collect())
+    }
+}
+
+fn home_filter(home_id: &str) -> String {
+    format!("label={HOME_LABEL}={home_id}")
+}
+
+/// A label in a template of the engine.
+fn label(kind: EngineKind, name: &str) -> String {
+    match kind {
+        EngineKind::Docker => format!(r#"{{{{.Label "{name}"}}}}"#),
+        EngineKind::Podman => format!(r#"{{{{index .Labels "{name}"}}}}"#),
     }
 }
 

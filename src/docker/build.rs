@@ -13,6 +13,7 @@ use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use sys::child::DeathSignal;
 use sys::signals::Signals;
 
 /// How a build ended.
@@ -50,7 +51,7 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<BuildE
         ShownOutput::All => command.stderr(Stdio::inherit()),
         ShownOutput::Steps | ShownOutput::Nothing => command.stderr(input.try_clone().map_err(cannot_prepare)?),
     };
-    let (mut child, _timed) = docker.spawn(command.stdout(input), &args)?;
+    let (mut child, _timed) = docker.spawn(command.stdout(input), &args, DeathSignal::Kill)?;
     // The command holds the child's ends of the pipe open in this process.
     drop(command);
     let mut chunk = [0; 16 << 10];

@@ -61,6 +61,7 @@ fn kind_of(line: &str) -> EngineErrorKind {
     let says = |words: &[&str]| words.iter().any(|words| line.contains(words));
     match () {
         () if says(&["no such container"]) => EngineErrorKind::Gone,
+        () if says(&["volume is in use", "volume is being used"]) => EngineErrorKind::InUse,
         () if says(&["is already in use by", "volume already exists"]) => EngineErrorKind::Taken,
         () if says(&["no such image", "image not known"]) => EngineErrorKind::NoImage,
         () if says(&["no such volume"]) => EngineErrorKind::NoVolume,
@@ -112,12 +113,14 @@ mod tests {
 
     #[test]
     fn the_kind_of_a_failure_is_known_by_either_engines_words() {
-        use EngineErrorKind::{Gone, NoImage, NoVolume, Other, Taken, Unreachable};
+        use EngineErrorKind::{Gone, InUse, NoImage, NoVolume, Other, Taken, Unreachable};
         for (stderr, kind) in [
             ("Error response from daemon: No such container: a", Gone),
             ("Error: no such container a", Gone),
             ("Conflict. The container name \"/x\" is already in use by container \"0f\".\nSee 'docker --help'", Taken),
             ("Error: volume with name a already exists: volume already exists", Taken),
+            ("Error response from daemon: remove a: volume is in use - [0f]", InUse),
+            ("Error: volume a is being used by the following container(s): 0f: volume is being used", InUse),
             ("Error response from daemon: No such image: a", NoImage),
             ("Error: inspecting object: a: image not known", NoImage),
             ("Error: inspecting object: no such volume a", NoVolume),

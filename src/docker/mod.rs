@@ -9,7 +9,9 @@ mod remove;
 mod run;
 mod shown;
 
-pub use ask::{ContainerState, Containers, InspectedContainer, Stray, StrayKind, StrayQuery, VolumeSizes};
+pub use ask::{
+    ContainerState, Containers, HomeContainer, InspectedContainer, Stray, StrayKind, StrayQuery, VolumeSizes,
+};
 pub use build::{BuildEnd, build};
 pub use errors::{has_nothing_to_copy, seccomp_hint};
 pub use info::EngineDetails;

@@ -2,8 +2,8 @@
 
 use super::errors::ignore_gone;
 use super::{Call, Docker};
-use crate::exit::EngineError;
-use crate::plan::Args;
+use crate::exit::{EngineError, EngineErrorKind};
+use crate::plan::{Args, Plan, remove_container};
 
 /// Removals under way, side by side.
 pub struct Removal {
@@ -32,6 +32,23 @@ impl Docker {
     /// The last failure.
     pub fn remove<'a>(&self, removals: impl IntoIterator<Item = &'a Args>) -> Result<(), EngineError> {
         last_failure(removals.into_iter().map(|args| self.begin_removal([args]).finish()))
+    }
+
+    /// Removes a session's home, and before it the readers that still use it. They are only looked for where the engine
+    /// says that the volume is in use.
+    ///
+    /// # Errors
+    /// The home is left.
+    pub fn remove_home(&self, plan: &Plan) -> Result<(), EngineError> {
+        let volume = plan.down().volume;
+        match self.remove([&volume]) {
+            Err(error) if error.kind == EngineErrorKind::InUse => {
+                let readers: Vec<Args> = self.readers_of(plan)?.iter().map(|it| remove_container(&it.name)).collect();
+                self.remove(&readers)?;
+                self.remove([&volume])
+            }
+            removed => removed,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use sys::child::DeathSignal;
 use sys::timings;
 use xshell::Shell;
 
@@ -75,7 +76,7 @@ impl Docker {
     /// # Errors
     /// The program cannot be run.
     pub fn stream(&self, args: &[String]) -> Result<Stream, EngineError> {
-        self.pipe(args, Stdio::null())
+        self.pipe(args, Stdio::null(), DeathSignal::Kill)
     }
 
     /// Starts a call that streams in both directions: its stdin and stdout are the caller's, its stderr is captured.
@@ -83,7 +84,15 @@ impl Docker {
     /// # Errors
     /// The program cannot be run.
     pub fn stream_with_input(&self, args: &[String]) -> Result<Stream, EngineError> {
-        self.pipe(args, Stdio::piped())
+        self.pipe(args, Stdio::piped(), DeathSignal::Kill)
+    }
+
+    /// Starts a call as [`Docker::stream_with_input`] does, whose container gets SIGTERM when this process dies.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn stream_of_bound_container(&self, args: &[String]) -> Result<Stream, EngineError> {
+        self.pipe(args, Stdio::piped(), DeathSignal::Term)
     }
 
     /// Starts the agent's client: it shares our process group, our stdin and stdout. On a terminal its stderr is captured,
@@ -113,17 +122,17 @@ impl Docker {
     }
 
     fn capture(&self, args: &[String], stdin: Stdio) -> Result<Call, EngineError> {
-        let mut stream = self.pipe(args, stdin)?;
+        let mut stream = self.pipe(args, stdin, DeathSignal::Kill)?;
         let stdout = drain(&mut stream.child, |child| child.stdout.take())?;
         let words = args.iter().take_while(|arg| !arg.starts_with('-')).take(2).cloned().collect::<Vec<_>>().join(" ");
         let verb = format!("{} {words}", self.engine.program);
         Ok(Call { stream, stdout, verb, deadline: self.deadline })
     }
 
-    fn pipe(&self, args: &[String], stdin: Stdio) -> Result<Stream, EngineError> {
+    fn pipe(&self, args: &[String], stdin: Stdio, at_death: DeathSignal) -> Result<Stream, EngineError> {
         let mut command = self.command(args);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let (mut child, timed) = self.spawn(&mut command, args)?;
+        let (mut child, timed) = self.spawn(&mut command, args, at_death)?;
         let stderr = drain(&mut child, |child| child.stderr.take())?;
         Ok(Stream { child, stderr, _timed: Some(timed) })
     }
@@ -142,10 +151,15 @@ impl Docker {
 
     /// Spawns a child that is not the terminal's: shown to the user who wants to see calls, timed, and bound to this
     /// process.
-    pub(super) fn spawn(&self, command: &mut Command, args: &[String]) -> Result<(Child, timings::Call), EngineError> {
+    pub(super) fn spawn(
+        &self,
+        command: &mut Command,
+        args: &[String],
+        at_death: DeathSignal,
+    ) -> Result<(Child, timings::Call), EngineError> {
         say::call(|| shown::line(command));
         let timed = timings::call(|| shown::short(&self.engine.program, args));
-        let child = sys::child::spawn(command).map_err(|e| self.no_program(&e))?;
+        let child = sys::child::spawn(command, at_death).map_err(|e| self.no_program(&e))?;
         Ok((child, timed))
     }
 
@@ -271,8 +285,8 @@ impl Stream {
         (status, text_of(self.stderr.take()))
     }
 
-    /// Waits until it ends by itself, and kills it after `timeout`; gives what it wrote to stderr, trimmed.
-    pub fn wait_or_kill(mut self, timeout: Duration) -> String {
+    /// Waits until it ends by itself, and kills it after `timeout`; gives what [`Stream::wait`] gives.
+    pub fn wait_or_kill(mut self, timeout: Duration) -> (Option<ExitStatus>, String) {
         let (pid, (ended, end)) = (self.child.id(), mpsc::channel());
         // Without a thread that waits, the channel is closed, and the child is killed at once.
         let _ = sys::thread::spawn(move || {
@@ -282,7 +296,7 @@ impl Stream {
         if end.recv_timeout(timeout).is_err() {
             let _ = self.child.kill();
         }
-        self.wait().1
+        self.wait()
     }
 }
 

@@ -13,7 +13,9 @@ mod warn;
 pub use agent::check;
 pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain};
 pub use seccomp::{Profile, Seccomp};
-pub use step::{Args, HOME_LABEL, IDENTITY_LABEL, ROLE_LABEL, Step, StepKind, remove_container, remove_volume};
+pub use step::{
+    Args, HOME_LABEL, IDENTITY_LABEL, READER_ROLE, ROLE_LABEL, Step, StepKind, remove_container, remove_volume,
+};
 pub use uid::agent_uid;
 pub use warn::warnings;
 
@@ -219,6 +221,11 @@ impl Plan {
 
     pub fn gate_container(&self) -> String {
         format!("claude-bottle-{}-gate", self.identity)
+    }
+
+    /// A container of one reader. `word` is random: several may read one home at the same time.
+    pub fn reader_container(&self, word: &str) -> String {
+        format!("claude-bottle-{}-reader-{word}", self.identity)
     }
 
     pub fn volume(&self) -> String {

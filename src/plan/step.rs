@@ -11,6 +11,9 @@ pub const IDENTITY_LABEL: &str = "claude-bottle.identity";
 pub const ROLE_LABEL: &str = "claude-bottle.role";
 pub const HOME_LABEL: &str = "claude-bottle.home";
 
+/// The role of a reader's container.
+pub const READER_ROLE: &str = "reader";
+
 /// The memory of the reader's container. It covers git's packing and the tmpfs.
 const READER_MEMORY: &str = "2g";
 
@@ -143,14 +146,13 @@ impl Plan {
 
     /// Runs `init` inside the running agent's container. `flags` are those of the engine's `exec`; `words` follow `init`.
     pub fn exec(&self, flags: &str, words: &[&str]) -> Args {
-        let mut call = args(&["exec", flags, &self.agent_container(), GATE_BINARY, "init"]);
-        call.extend(words.iter().map(|word| (*word).to_owned()));
-        call
+        exec(&[flags], &self.agent_container(), &[&[GATE_BINARY, "init"], words].concat())
     }
 
     /// Runs the reader: a throw-away container that sees the home, whatever state the session is in, and can change
-    /// nothing of it. `image` is the gate's, which has git and `init`; `words` follow `init`.
-    pub fn reader(&self, image: &str, words: &[&str]) -> Args {
+    /// nothing of it. `name` is one that [`Plan::reader_container`] gave, `image` is the gate's, which has git and `init`;
+    /// `words` follow `init`.
+    pub fn reader(&self, name: &str, image: &str, words: &[&str]) -> Args {
         let user = format!("{0}:{0}", self.agent_uid);
         let label = selinux(&self.identity);
         let mount = match self.engine.kind {
@@ -158,8 +160,8 @@ impl Plan {
             // podman knows neither word, and copies nothing into a volume that was used before.
             EngineKind::Podman => format!("{},ro", self.home_mount()),
         };
-        let mut args: Vec<String> = ["run", "--rm", "-i", "--pull", "never"].map(str::to_owned).into();
-        args.extend(labels(self, "reader"));
+        let mut args: Vec<String> = ["run", "--rm", "-i", "--pull", "never", "--name", name].map(str::to_owned).into();
+        args.extend(labels(self, READER_ROLE));
         let fixed = [
             ["--network", "none"],
             ["--user", &user],
@@ -226,14 +228,12 @@ impl Plan {
 
     /// Has the bottle set the program's modes on the next client's terminal, and the program draw its screen again.
     pub fn redraw(&self) -> Args {
-        args(&["exec", &self.agent_container(), GATE_BINARY, "init", "redraw"])
+        exec(&[], &self.agent_container(), &[GATE_BINARY, "init", "redraw"])
     }
 
     /// Talks to the running gate. A secret goes into the call's stdin, never into `words`, which every process can read.
     pub fn ctl(&self, words: &[&str]) -> Args {
-        let mut call = args(&["exec", "-i", &self.gate_container(), "claude-bottle-gate", "ctl"]);
-        call.extend(words.iter().map(|word| (*word).to_owned()));
-        call
+        exec(&["-i"], &self.gate_container(), &[&["claude-bottle-gate", "ctl"], words].concat())
     }
 
     /// Prints the gate's lines from its first: the durable audit trail.
@@ -273,7 +273,7 @@ impl Plan {
             ["--memory-swap", &memory],
             ["--cpus", &cpus],
             ["--log-driver", "none"],
-            // Every `exec` begins here, too. The image's own folder is the agent's, which may put a file there.
+            // The image's own folder is the agent's, which may put a file there.
             ["--workdir", "/"],
             ["--volumes-from", &gate],
             ["--mount", &mount],
@@ -323,6 +323,12 @@ impl Plan {
 
 fn args(words: &[&str]) -> Args {
     words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Runs a program in a container that runs. It begins in `/`: the image's own folder may be the agent's, which can put a
+/// file there.
+fn exec(flags: &[&str], container: &str, words: &[&str]) -> Args {
+    args(&[&["exec", "-w", "/"], flags, &[container], words].concat())
 }
 
 fn label_pairs<'a>(plan: &'a Plan, role: &'a str) -> [(&'static str, &'a str); 4] {

@@ -99,7 +99,7 @@ impl Session<'_> {
             Ok(()) => why,
         };
         if why.is_none() && removed.is_ok() {
-            removed = self.docker.remove([&down.volume]);
+            removed = self.docker.remove_home(&self.plan);
         }
         match why.or(removed.err().map(|error| format!("not everything could be removed: {error}"))) {
             Some(why) => {

@@ -253,6 +253,16 @@ impl Folder {
         lock::try_lock(&self.path.join("lock")).with_context(|| format!("cannot lock `{}`", self.path.display()))
     }
 
+    /// The lock file of a reader of this session's home: held by the process that waits for its answer.
+    pub fn reader_lock(&self, container: &str) -> PathBuf {
+        self.path.join(format!("{container}.lock"))
+    }
+
+    /// Does a process wait for the answer of this reader?
+    pub fn is_read_by(&self, container: &str) -> bool {
+        lock::is_locked(&self.reader_lock(container))
+    }
+
     pub fn mark(&self) -> Option<Mark> {
         serde_json::from_slice(&fs::read(self.path.join("mark")).ok()?).ok()
     }

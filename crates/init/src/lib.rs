@@ -50,8 +50,15 @@ pub fn run(args: &[String]) -> i32 {
             [] => serve(&options),
             [word] if word == "redraw" => redraw::run(),
             [word] if word == "pipe" => pipe::run(),
-            [word, rest @ ..] if word == "work" => work::run(&options.home, rest),
-            [word] if word == "size" => size::run(&options.home),
+            // The reader: the host sends SIGTERM when the command that asked has ended.
+            [word, rest @ ..] if word == "work" => {
+                sys::signals::end_at_sigterm()?;
+                work::run(&options.home, rest)
+            }
+            [word] if word == "size" => {
+                sys::signals::end_at_sigterm()?;
+                size::run(&options.home)
+            }
             [word, path] if word == "put" => transfer::put(&options.home, path),
             [word, path] if word == "get" => transfer::get(&options.home, path),
             [word, ..] => Err(Failure(format!("init does not know `{word}`"))),

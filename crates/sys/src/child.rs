@@ -12,14 +12,26 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 
-/// Spawns `command` in a process group of its own. The kernel sends it SIGKILL when this process dies.
+/// What the kernel sends a child when this process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeathSignal {
+    Kill,
+    /// The engine's client passes it on to its container.
+    Term,
+}
+
+/// Spawns `command` in a process group of its own. The kernel sends it `at_death` when this process dies.
 ///
 /// Call it from the main thread: the kernel sends the signal when the spawning *thread* ends.
-pub fn spawn(command: &mut Command) -> io::Result<Child> {
+pub fn spawn(command: &mut Command, at_death: DeathSignal) -> io::Result<Child> {
     command.process_group(0);
     let me = Pid::this();
+    let signal = match at_death {
+        DeathSignal::Kill => Signal::SIGKILL,
+        DeathSignal::Term => Signal::SIGTERM,
+    };
     let bind = move || {
-        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        prctl::set_pdeathsig(signal)?;
         // A parent that died before prctl(2) was called sends no signal.
         if Pid::parent() == me { Ok(()) } else { Err(io::Error::from(Errno::ESRCH)) }
     };
@@ -71,7 +83,7 @@ where
 {
     let mut command = Command::new(program);
     command.args(args).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = spawn(&mut command)?;
+    let mut child = spawn(&mut command, DeathSignal::Kill)?;
     let feed_error: Arc<OnceLock<io::Error>> = Arc::default();
     if let Some(mut stdin) = child.stdin.take() {
         let report = feed_error.clone();

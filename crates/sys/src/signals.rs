@@ -143,6 +143,20 @@ pub fn exit_now(number: i32) -> ! {
     unsafe { nix::libc::_exit(128 + number) }
 }
 
+/// Has SIGTERM end this process. The first process of a container ignores it without a handler.
+///
+/// # Errors
+/// The handler cannot be made.
+pub fn end_at_sigterm() -> io::Result<()> {
+    extern "C" fn end(number: nix::libc::c_int) {
+        exit_now(number);
+    }
+    let action = SigAction::new(SigHandler::Handler(end), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler calls only _exit(2), which is async-signal-safe.
+    unsafe { sigaction(Signal::SIGTERM, &action) }?;
+    Ok(())
+}
+
 impl Signals {
     /// The oldest signal that has arrived and was not read yet. Does not wait.
     pub fn try_recv(&self) -> Option<i32> {

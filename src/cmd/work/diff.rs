@@ -3,13 +3,13 @@
 
 use super::SessionWork;
 use crate::cli::{ListFormat, WorkDiffArgs};
-use crate::cmd::home_reader::FAILED;
+use crate::cmd::home_reader;
 use crate::exit::{Exit, UserError};
 use crate::hint;
 use crate::say;
 use crate::state::budget::{MAX_DIFF_BYTES, MAX_DIFF_LINE_BYTES};
 use crate::text;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
 use wire::Work;
 
@@ -21,12 +21,12 @@ pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
     let mut words = vec!["work", "diff"];
     words.extend(asked.stat.then_some("--stat"));
     words.extend(asked.repository.as_deref());
-    let mut stream = session.reader()?.stream(&words, Vec::new())?;
-    let mut text = BufReader::new(stream.child.stdout.take().context("no stdout")?);
+    let reader = session.reader()?;
+    let mut text = BufReader::new(reader.ask(&words, Vec::new())?);
     let terminal = std::io::stdout().is_terminal();
     let (mut line, mut is_empty) = (Vec::new(), true);
     let mut printed = 0;
-    while (&mut text).take(MAX_DIFF_LINE_BYTES).read_until(b'\n', &mut line)? > 0 {
+    while (&mut text).take(MAX_DIFF_LINE_BYTES).read_until(b'\n', &mut line).map_err(home_reader::failed)? > 0 {
         is_empty = false;
         printed += line.len() as u64;
         if printed > MAX_DIFF_BYTES {
@@ -39,7 +39,7 @@ pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
         }
         line.clear();
     }
-    stream.expect_success(FAILED)?;
+    text.into_inner().expect_success()?;
     if is_empty {
         say::note("nothing is there that is nowhere else");
     }

@@ -31,11 +31,13 @@ fn what_init_writes_runs_claude_code() {
 fn doctor_finds_a_real_engine_as_it_is() {
     let rig = Rig::new(&json!({ "bottles": { "b": {} }, "agents": {
         "plain": { "bottle": "b", "command": ["sh", "-c", "echo kept > kept; exit 3"] } } }));
+    let files = || crate::harness::names(rig.path());
+    let untouched = files();
     let fresh = rig.run(&["doctor"], "").code(0);
     for words in ["ok       engine     docker ", "ok       clock ", "ok       gate ", "ok       values "] {
         fresh.says(words);
     }
-    assert!(!rig.path().join("engines.json").exists() && !rig.path().join("id").exists(), "it writes nothing");
+    assert_eq!(files(), untouched, "it writes nothing");
 
     rig.run(&["start", "--yes", "plain"], "").code(3);
     let before = rig.objects();

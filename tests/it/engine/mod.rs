@@ -9,6 +9,7 @@ mod ends;
 mod forward;
 mod network;
 mod podman;
+mod reader;
 mod readme;
 mod second;
 mod seccomp;

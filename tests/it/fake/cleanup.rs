@@ -1,6 +1,6 @@
 //! `cleanup` removes what is kept and what lost its state; work that is nowhere else only by name.
 
-use crate::harness::{ENGINES, PLAIN, Place, WORK, aged, kept, text, whole, with_work};
+use crate::harness::{ENGINES, PLAIN, Place, WORK, aged, kept, text, until, whole, with_work};
 use std::fs::{self};
 
 #[test]
@@ -96,6 +96,75 @@ fn unknown_work_is_asked_for() {
     fs::remove_dir_all(place.engine(&format!("volumes/claude-bottle-{}", place.session()))).unwrap();
     assert_eq!(place.run(&["cleanup", "--yes"]).env("FAKE_WORK", "silent").done().status, 0);
     assert_eq!(place.sessions(), [""; 0]);
+}
+
+/// A bottle can stall what reads it, and no more: the reader is ended in time, and what wanted to know goes on.
+#[test]
+fn a_reader_without_an_answer_is_ended_in_time() {
+    let place = Place::new(PLAIN);
+    let start = place.run(&["start", "--yes", "plain"]).env("FAKE_WORK", "silent");
+    assert_eq!(start.env("FAKE_CODE", 7).done().status, 7);
+    let identity = place.session();
+    let home = vec![format!("claude-bottle-{identity}")];
+    let files = fs::read_dir(place.session_file("")).unwrap().count();
+    for (words, stdout) in [
+        (&["work", "diff", &identity][..], ""),
+        (&["work", "fetch", &identity], ""),
+        (&["cleanup", "--yes"], ""),
+        (&["info", &identity], "home       claude-bottle-"),
+    ] {
+        let run = place.run(words).env("FAKE_READER", "hangs").env("CLAUDE_BOTTLE_READER_TIMEOUT", "1");
+        let done = run.done();
+        assert!(done.stdout.contains(stdout), "{done:?}");
+        let is_info = words[0] == "info";
+        assert_eq!(done.status, if is_info { 0 } else { 125 }, "{words:?} {done:?}");
+        assert!(is_info || done.stderr.contains("gave no whole answer within 1 s, and was ended"), "{done:?}");
+        assert_eq!(place.objects(), home, "{words:?}");
+        assert_eq!(fs::read_dir(place.session_file("")).unwrap().count(), files, "no lock is left");
+    }
+    for wrong in ["0", "-1", "1.5", "86401", "soon"] {
+        let done = place.run(&["work", "diff", &identity]).env("CLAUDE_BOTTLE_READER_TIMEOUT", wrong).done();
+        assert_eq!((done.status, place.objects()), (2, home.clone()), "{done:?}");
+    }
+    assert_eq!(place.run(&["cleanup", "--yes"]).done().status, 0);
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
+/// A reader whose command was killed is named and removed, and keeps no session from being removed.
+#[test]
+fn a_reader_whose_command_was_killed_blocks_nothing() {
+    for by_name in [false, true] {
+        let place = kept();
+        let identity = place.session();
+        let done = place.run(&["work", "diff", &identity]).env("FAKE_READER", "signal KILL").done();
+        assert_eq!(done.status, 137, "{done:?}");
+        let reader = place.objects().into_iter().find(|name| name.contains("-reader-")).unwrap();
+        let said = place.run(&["doctor"]).done().stdout;
+        assert!(said.contains(&format!("`{reader}`: left on the engine by this home")), "{said}");
+        let mut words = vec!["cleanup", "--yes"];
+        words.extend(by_name.then_some(&identity[..]));
+        let done = place.run(&words).done();
+        assert_eq!(done.status, 0, "{done:?}");
+        assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()), "{words:?}");
+    }
+}
+
+/// A reader that is awaited is nothing that was left; removing its session ends it.
+#[test]
+fn a_reader_that_is_awaited_is_left_alone() {
+    let place = kept();
+    let identity = place.session();
+    let reader = || place.objects().into_iter().find(|name| name.contains("-reader-"));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| place.run(&["work", "diff", &identity]).env("FAKE_READER", "hangs").done());
+        until("the reader", || reader().is_some());
+        let said = place.run(&["doctor"]).done().stdout;
+        assert!(!said.contains("left on the engine"), "{said}");
+        assert_eq!(place.run(&["cleanup", "--yes", "--older-than", "9d"]).done().stderr, "nothing to remove\n");
+        assert_eq!(place.run(&["cleanup", "--yes", &identity]).done().status, 0);
+        assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+        assert_eq!(waiting.join().unwrap().status, 125);
+    });
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn one_call_of_the_engine_whatever_comes() {
     assert_eq!(terminal.end().0, 130);
     let agent = format!("claude-bottle-{}-agent", place.session());
     let calls = place.calls();
-    assert_eq!(calls.last().unwrap(), &["exec", "-i", &agent, GATE_BINARY, "init", "pipe"]);
+    assert_eq!(calls.last().unwrap(), &["exec", "-w", "/", "-i", &agent, GATE_BINARY, "init", "pipe"]);
     assert_eq!(calls.iter().filter(|call| call[0] == "exec").count(), 1, "{calls:?}");
 }
 

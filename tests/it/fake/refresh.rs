@@ -50,9 +50,9 @@ fn handed(place: &Place) {
         assert!(!all.contains(secret), "{secret}: {all}");
     }
     let calls = place.calls();
-    let ctl: Vec<_> = calls.iter().filter(|call| call[0] == "exec" && call[4] == "ctl").collect();
-    assert!(ctl.iter().all(|call| call[1] == "-i" && call[2].ends_with("-gate")), "{ctl:?}");
-    assert!(ctl.iter().any(|call| call[5..] == ["token", "token:cmd:1"]), "{ctl:?}");
+    let ctl: Vec<_> = calls.iter().filter(|call| call[0] == "exec" && call[6] == "ctl").collect();
+    assert!(ctl.iter().all(|call| call[3] == "-i" && call[4].ends_with("-gate")), "{ctl:?}");
+    assert!(ctl.iter().any(|call| call[7..] == ["token", "token:cmd:1"]), "{ctl:?}");
     let alone = calls.iter().zip(place.own_groups()).filter(|(call, _)| call[0] == "exec").all(|(_, own)| own);
     assert!(alone, "a signal of the terminal's would reach them");
 }

@@ -602,7 +602,7 @@ fn a_file_goes_in_and_comes_out() {
     assert_eq!(text(&place.engine("handed/put")), "a picture\n");
     let call = place.calls().pop().unwrap();
     let agent = format!("claude-bottle-{id}-agent");
-    assert_eq!(call[..3], ["exec", "-i", &agent]);
+    assert_eq!(call[..5], ["exec", "-w", "/", "-i", &agent]);
     assert_eq!(call[call.len() - 3..], ["init", "put", "~/inbox/shot.png"]);
     place.run(&["put", &id, "-", "a b"]).stdin("typed").stdout("/home/agent/workspace/a b\n").test();
     assert_eq!(text(&place.engine("handed/put")), "typed");

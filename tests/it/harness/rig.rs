@@ -4,6 +4,7 @@ use super::process::{run, run_bytes};
 use super::wait::until;
 use crate::harness::{Going, Ran};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -67,6 +68,17 @@ impl Rig {
         }
         command.env("CLAUDE_BOTTLE_DOCKER", self.engine);
         command.env("HOME", self.path()).env("CLAUDE_BOTTLE_HOME", self.path()).env("TERM", "xterm-256color");
+    }
+
+    /// A PATH on which this bash script is the engine's program; `$real` is the engine's own.
+    pub fn path_with_engine(&self, script: &str) -> String {
+        let real = run(Command::new("sh").args(["-c", &format!("command -v {}", self.engine)]), "").code(0).stdout;
+        let folder = self.path().join("engine-program");
+        std::fs::create_dir_all(&folder).unwrap();
+        let program = folder.join(self.engine);
+        std::fs::write(&program, format!("#!/bin/bash\nreal={}\n{script}", real.trim())).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
     }
 
     /// Runs it to its end, with this on stdin.
@@ -165,6 +177,15 @@ impl Rig {
 
     /// A TLS origin for `allowed.example.org`, its CA in the home's `ca.pem`, with a git repository at /git/repo.git.
     pub fn origin(&self) -> Served {
+        let make = "git init -q --bare git/repo.git; git init -q work; cd work; echo one > file; git add .; \
+            git -c user.name=t -c user.email=t@example.org commit -qm one; \
+            git push -q ../git/repo.git HEAD:refs/heads/main; cd ..; git -C git/repo.git symbolic-ref HEAD refs/heads/main; \
+            exec python3 -u origin.py";
+        self.serve_tls(include_bytes!("../engine/origin.py"), make)
+    }
+
+    /// The program as `origin.py` beside a certificate for `allowed.example.org`, whose CA is the home's `ca.pem`.
+    pub fn serve_tls(&self, program: &[u8], script: &str) -> Served {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -175,17 +196,10 @@ impl Rig {
         let key = rcgen::KeyPair::generate().unwrap();
         let leaf = rcgen::CertificateParams::new(vec!["allowed.example.org".to_owned()]).unwrap();
         let leaf = leaf.signed_by(&key, &issuer).unwrap();
-        let make = "git init -q --bare git/repo.git; git init -q work; cd work; echo one > file; git add .; \
-            git -c user.name=t -c user.email=t@example.org commit -qm one; \
-            git push -q ../git/repo.git HEAD:refs/heads/main; cd ..; git -C git/repo.git symbolic-ref HEAD refs/heads/main; \
-            exec python3 -u origin.py";
         let (cert, key) = (leaf.pem(), key.serialize_pem());
-        let files: [(&str, &[u8]); 3] = [
-            ("cert.pem", cert.as_bytes()),
-            ("key.pem", key.as_bytes()),
-            ("origin.py", include_bytes!("../engine/origin.py")),
-        ];
-        self.serve(&files, &["sh", "-c", make])
+        let files: [(&str, &[u8]); 3] =
+            [("cert.pem", cert.as_bytes()), ("key.pem", key.as_bytes()), ("origin.py", program)];
+        self.serve(&files, &["sh", "-c", script])
     }
 }
 

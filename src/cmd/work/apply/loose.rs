@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 /// `UserError` where files here were changed by themselves; those stay as they are.
 pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunConsent) -> Result<Exit> {
     let fresh = tempfile::tempdir_in(session.folder.path())?;
-    let mut stream = reader.stream(&["work", "files"], Vec::new())?;
-    let unpacked = state::unpack(stream.child.stdout.take().context("no stdout")?, fresh.path(), budget::LOOSE_FILES);
+    let mut question = reader.ask(&["work", "files"], Vec::new())?;
+    let unpacked = state::unpack(&mut question, fresh.path(), budget::LOOSE_FILES);
     if let Err(error) = &unpacked
         && let Some(bound) = error.downcast_ref::<TooLarge>()
     {
@@ -31,7 +31,7 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunCo
         return Err(UserError::new(format!("the files outside repositories are too much: {bound}")).hint(hint).into());
     }
     unpacked?;
-    stream.expect_success("the files could not be read").map_err(|error| UserError::new(error.what))?;
+    question.expect_success()?;
     // An agent may not write git's own files, whatever the user consents to.
     let (gits, paths): (Vec<_>, Vec<_>) =
         files_below(fresh.path())?.into_iter().partition(|path| is_in_git_folder(&path.to_string_lossy()));
