@@ -41,6 +41,9 @@ pub struct Workspace {
     pub bytes: u64,
     /// Repositories whose `.git` is copied, made self-contained; paths relative to `from`.
     pub repositories: Vec<String>,
+    /// Folders outside `from` that are read: git directories and objects that belong to its repositories.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<PathBuf>,
     /// The repository that encloses `from` and is not copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<PathBuf>,

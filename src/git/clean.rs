@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Beginning of the names of these folders, in the folder for temporary files.
@@ -23,6 +23,7 @@ pub const FOLDER_PREFIX: &str = "claude-bottle-git-";
 const WORKTREE_REFS: [&str; 3] = ["bisect", "rewritten", "worktree"];
 
 /// Removed on drop.
+#[derive(Debug)]
 pub struct CleanRepository {
     pub repository: Repository,
     folder: TempDir,
@@ -131,6 +132,19 @@ impl CleanRepository {
         let written = fs::write(self.folder.path().join("config"), text);
         written.map_err(|error| UserError::new(format!("cannot write a file for git: {error}")))?;
         Ok(self)
+    }
+
+    /// A new, empty folder in this one.
+    ///
+    /// # Errors
+    /// `UserError` if it cannot be made.
+    pub fn scratch(&self, name: &str) -> Result<PathBuf, UserError> {
+        let path = self.folder.path().join(name);
+        let made = match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::create_dir(&path),
+        };
+        made.map_err(|error| UserError::new(format!("cannot make a folder for git: {error}"))).map(|()| path)
     }
 
     /// git at the top of the worktree.

@@ -16,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 /// Folders in a row that borrow objects each from the next, as git follows them.
 const MAX_ALTERNATES_DEPTH: usize = 5;
 
+#[derive(Debug)]
 pub struct Repository {
     /// Top folder of the worktree, without links; the git directory itself if there is no worktree.
     pub top: PathBuf,
@@ -121,9 +122,14 @@ impl Repository {
         Ok(Repository { top: top.to_owned(), own, shared, alternates, settings })
     }
 
+    /// Folders of objects: its own, and those from which it borrows.
+    pub fn stores(&self) -> impl Iterator<Item = PathBuf> {
+        [self.shared.join("objects")].into_iter().chain(self.alternates.iter().cloned())
+    }
+
     /// Folders outside `within` that are read with this repository.
     pub fn outside(&self, within: &Path) -> impl Iterator<Item = &Path> {
-        let all = [&self.own, &self.shared].into_iter().chain(&self.alternates);
+        let all = [&self.shared, &self.own].into_iter().chain(&self.alternates);
         all.map(PathBuf::as_path).filter(move |path| !path.starts_with(within))
     }
 

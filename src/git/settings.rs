@@ -25,7 +25,7 @@ const BOOL: &[&str] = &["true", "yes", "on", "1", "", "false", "no", "off", "0"]
 const HARMLESS_EXTENSIONS: [&str; 6] =
     ["noop", "noop-v1", "partialclone", "preciousobjects", "relativeworktrees", "worktreeconfig"];
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Settings {
     /// It has no worktree.
     pub bare: bool,

@@ -115,6 +115,9 @@ fn copied(plan: &Plan, workspace: &Workspace) -> String {
         1 => text.push_str(", with its repository"),
         count => text.push_str(&format!(", {count} repositories")),
     }
+    for folder in &workspace.outside {
+        text.push_str(&format!("\nread outside of it: `{}`", folder.display()));
+    }
     if let Some(within) = &workspace.within {
         text.push_str(&format!("\nthe repository `{}` around it stays out: no history inside", within.display()));
     }

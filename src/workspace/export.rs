@@ -7,10 +7,14 @@
 mod config;
 
 use super::content::{Content, Contents};
+use super::objects::Objects;
 use crate::exit::UserError;
-use crate::git::{CleanRepository, Repository};
+use crate::git::CleanRepository;
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Files of the worktree's own git directory: what is checked out, and which operations are in progress.
 const WORKTREE_FILES: [&str; 16] = [
@@ -36,17 +40,23 @@ const WORKTREE_FOLDERS: [&str; 3] = ["rebase-apply", "rebase-merge", "sequencer"
 /// Files of the git directory that all worktrees share.
 const SHARED_FILES: [&str; 4] = ["info/attributes", "info/exclude", "logs/refs/stash", "shallow"];
 
+/// Longest file in which ids are looked for, in bytes. Refs of a million branches are below it.
+const MAX_NAMING_BYTES: u64 = 64 << 20;
+
+/// Digits of an id, for SHA-1 and SHA-256.
+const ID_DIGITS: [usize; 2] = [40, 64];
+
 /// The content of the exported `.git` of a worktree, or of an exported repository without one.
 ///
 /// # Errors
 /// `UserError` if git does not read the repository.
-pub fn export(clean: &CleanRepository) -> Result<Contents, UserError> {
+pub fn export(clean: CleanRepository) -> Result<Contents, UserError> {
     let repository = &clean.repository;
     let mut exported: Contents = vec![
-        ("HEAD".into(), Content::Bytes(head(clean)?)),
+        ("HEAD".into(), Content::Bytes(head(&clean)?)),
         ("config".into(), Content::Bytes(config::config(repository))),
     ];
-    exported.extend(refs(clean)?);
+    exported.extend(refs(&clean)?);
     for name in WORKTREE_FILES {
         exported.extend(repository.own_file(name)?.map(|path| (PathBuf::from(name), Content::File(path))));
     }
@@ -64,14 +74,15 @@ pub fn export(clean: &CleanRepository) -> Result<Contents, UserError> {
     }
     for name in WORKTREE_FOLDERS {
         if repository.own_folder(name)? {
-            add_files(&repository.own.join(name), Path::new(name), &mut exported, |_| true);
+            add_files(&repository.own.join(name), Path::new(name), &mut exported);
         }
     }
-    add_objects(repository, &mut exported)?;
     // Without these two folders git does not recognise a repository.
     for name in ["objects/pack", "refs/heads"] {
         exported.push((name.into(), Content::File(repository.top.clone())));
     }
+    let tips = named_in(exported.iter().map(|(_, content)| content))?;
+    exported.push(("objects/pack/pack".into(), Content::Objects(Rc::new(Objects::new(clean, tips)))));
     Ok(exported)
 }
 
@@ -102,51 +113,45 @@ fn refs(clean: &CleanRepository) -> Result<Contents, UserError> {
     Ok(symbolic)
 }
 
-/// Adds the regular files below `folder` that are wanted. `inside` is the folder's path in the export.
-fn add_files(folder: &Path, inside: &Path, exported: &mut Contents, wanted: impl Fn(&Path) -> bool + Copy) {
+/// Adds the regular files below `folder`. `inside` is the folder's path in the export.
+fn add_files(folder: &Path, inside: &Path, exported: &mut Contents) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let inside = inside.join(entry.file_name());
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() {
-            add_files(&entry.path(), &inside, exported, wanted);
-        } else if kind.is_file() && wanted(&inside) {
+            add_files(&entry.path(), &inside, exported);
+        } else if kind.is_file() {
             exported.push((inside, Content::File(entry.path())));
         }
     }
 }
 
-/// Adds the repository's own objects and those that it borrows.
-fn add_objects(repository: &Repository, exported: &mut Contents) -> Result<(), UserError> {
-    let own = repository.shared.join("objects");
-    for store in [&own].into_iter().chain(&repository.alternates) {
-        fs::read_dir(store).map_err(|error| UserError::unreadable(store, &error))?;
-        add_files(store, Path::new("objects"), exported, |path| {
-            is_object(path) || (*store == own && is_store_index(path))
-        });
-    }
-    Ok(())
-}
-
-/// Whether this is a loose object, or a pack or one of its companions. Nothing else is copied, because a repository may name
-/// any folder as the one from which it borrows.
-fn is_object(path: &Path) -> bool {
-    let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let parts: Vec<&str> = path.iter().skip(1).filter_map(|part| part.to_str()).collect();
-    match parts[..] {
-        ["pack", name] => {
-            const KINDS: [&str; 7] = ["bitmap", "idx", "keep", "mtimes", "pack", "promisor", "rev"];
-            let parts = name.strip_prefix("pack-").and_then(|name| name.split_once('.'));
-            parts.is_some_and(|(id, kind)| hex(id) && KINDS.contains(&kind))
+/// The ids in these files: refs, `HEAD`, and what operations in progress have noted.
+fn named_in<'a>(contents: impl Iterator<Item = &'a Content>) -> Result<BTreeSet<String>, UserError> {
+    let mut ids = BTreeSet::new();
+    for content in contents {
+        match content {
+            Content::Bytes(bytes) => add_ids(&bytes[..], &mut ids),
+            Content::File(path) if is_naming(path) => match fs::File::open(path) {
+                Ok(file) => add_ids(BufReader::new(file), &mut ids),
+                Err(error) => return Err(UserError::unreadable(path, &error)),
+            },
+            _ => {}
         }
-        [fan, rest] => fan.len() == 2 && [38, 62].contains(&rest.len()) && hex(fan) && hex(rest),
-        _ => false,
     }
+    Ok(ids)
 }
 
-/// Whether this is an index over all packs or commits of a store. It would be wrong for two stores merged into one.
-fn is_store_index(path: &Path) -> bool {
+/// Is this a file of text? An index has its ids as bytes, and git itself reads it.
+fn is_naming(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.starts_with("objects/pack") && name.starts_with("multi-pack-index")
-        || path.starts_with("objects/info/commit-graphs") && name.ends_with(".graph")
-        || path.starts_with("objects/info") && ["commit-graph", "commit-graph-chain", "packs"].contains(&&*name)
+    path.is_file() && name != "index" && !name.starts_with("sharedindex.")
+}
+
+fn add_ids(text: impl BufRead, ids: &mut BTreeSet<String>) {
+    for line in text.take(MAX_NAMING_BYTES).split(b'\n').map_while(Result::ok) {
+        for word in line.split(|byte| !byte.is_ascii_hexdigit()).filter(|word| ID_DIGITS.contains(&word.len())) {
+            ids.insert(String::from_utf8_lossy(word).into_owned());
+        }
+    }
 }

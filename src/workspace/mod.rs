@@ -5,6 +5,7 @@
 
 mod content;
 mod export;
+mod objects;
 mod pack;
 mod survey;
 mod tar;

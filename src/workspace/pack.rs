@@ -35,13 +35,12 @@ impl Survey {
 
     /// Writes the archive, everything below `workspace/`.
     ///
-    /// git may pack a repository's objects in the background while they are copied. A file that is gone when its turn comes
-    /// is in another file by then, so the directory is surveyed again.
+    /// A file that is gone when its turn comes may have another name by then, so the directory is surveyed again.
     ///
     /// `owner`: the user id, and group id, of every entry.
     ///
     /// # Errors
-    /// Only those of the writer.
+    /// Those of the writer, and of git where it packs a repository's objects.
     pub fn pack(&self, into: impl Write, owner: u32) -> io::Result<Packed> {
         let mut archive = Archive::new(io::BufWriter::with_capacity(BUFFER_BYTES, into), owner);
         let mut packed = Packed::default();
@@ -60,6 +59,12 @@ impl Survey {
                     Content::Bytes(bytes) => {
                         let stamp = Stamp { mode: 0o644, time: self.time() };
                         archive.file(inside, bytes.len() as u64, stamp, &bytes[..])?;
+                    }
+                    Content::Objects(objects) => {
+                        for path in objects.files().map_err(io::Error::other)? {
+                            let inside = inside.with_file_name(path.file_name().unwrap_or_default());
+                            add_from_disk(&mut archive, &inside, &path, &mut packed)?;
+                        }
                     }
                     Content::File(path) => {
                         if !add_from_disk(&mut archive, inside, path, &mut packed)? {

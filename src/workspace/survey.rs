@@ -52,13 +52,21 @@ pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<
         return Err(UserError::new(format!("`{}` is inside a repository's own directory", from.display()))
             .hint("go to a worktree of it, or make one (`git worktree add`)"));
     }
-    let found = Workspace { from: from.clone(), files: 0, bytes: 0, repositories: Vec::new(), within: None };
+    let found = Workspace {
+        from: from.clone(),
+        files: 0,
+        bytes: 0,
+        repositories: Vec::new(),
+        outside: Vec::new(),
+        within: None,
+    };
     let mut survey = Survey { found, selection, excludes: OnceCell::new(), entries: BTreeMap::new() };
     survey.entries.insert(PathBuf::new(), Content::File(from.clone()));
     if from.join(".git").symlink_metadata().is_ok() {
         survey.add_repository(Path::new(""))?;
     } else {
         let around = Repository::find(&from)?;
+        around.iter().for_each(|repository| survey.note_outside(repository, &repository.top));
         survey.found.within = around.as_ref().map(|repository| repository.top.clone());
         match (selection, around) {
             (CopyScope::Unignored, Some(around)) => survey.add_listed(Path::new(""), &CleanRepository::new(around)?)?,
@@ -92,12 +100,13 @@ impl Survey {
         if !repository.has_worktree() {
             return self.add_all(path);
         }
+        self.note_outside(&repository, &self.found.from.clone());
         let clean = CleanRepository::new(repository)?;
-        let exported = export(&clean)?;
         match self.selection {
             CopyScope::Unignored => self.add_listed(path, &clean)?,
             CopyScope::All => self.add_all(path)?,
         }
+        let exported = export(clean)?;
         let name = if path.as_os_str().is_empty() { ".".to_owned() } else { path.to_string_lossy().into_owned() };
         self.found.repositories.push(name);
         let git = path.join(".git");
@@ -107,13 +116,23 @@ impl Survey {
         Ok(())
     }
 
+    /// Notes which folders of a repository are read that are not in this directory.
+    fn note_outside(&mut self, repository: &Repository, within: &Path) {
+        for folder in repository.outside(within) {
+            if !self.found.outside.iter().any(|known| folder.starts_with(known)) {
+                self.found.outside.push(folder.to_owned());
+            }
+        }
+    }
+
     /// Adds a repository without a worktree, exported, unless it is there already.
     fn add_bare_repository(&mut self, path: &Path) -> Result<(), UserError> {
         if matches!(self.entries.get(&path.join("config")), Some(Content::Bytes(_))) {
             return Ok(());
         }
-        let clean = CleanRepository::new(Repository::open_bare(&self.disk(path))?)?;
-        for (below, content) in export(&clean)? {
+        let repository = Repository::open_bare(&self.disk(path))?;
+        self.note_outside(&repository, &self.found.from.clone());
+        for (below, content) in export(CleanRepository::new(repository)?)? {
             self.add(path.join(below), content);
         }
         Ok(())
@@ -229,6 +248,7 @@ impl Survey {
         for content in self.entries.values() {
             let size = match content {
                 Content::Bytes(bytes) => Some(bytes.len() as u64),
+                Content::Objects(objects) => Some(objects.estimated_bytes()),
                 Content::File(path) => {
                     fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
                 }

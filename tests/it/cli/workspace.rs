@@ -385,3 +385,94 @@ fn names_are_kept() {
         }
     }
 }
+
+/// What is thrown away, what other bottles made, and what a store that is borrowed from holds besides.
+#[test]
+fn only_objects_that_the_exported_refs_lead_to_go_in() {
+    let (folder, host) = repository("--object-format=sha1");
+    let commit = |path: &Path, text: &str| {
+        fs::write(path.join("file"), text).unwrap();
+        git(path, &["commit", "-qam", text]);
+    };
+    let victim = folder.path().join("victim");
+    git(folder.path(), &["clone", "-q", host.to_str().unwrap(), victim.to_str().unwrap()]);
+    commit(&victim, "of the victim");
+    let store = victim.join(".git/objects").canonicalize().unwrap();
+    fs::write(host.join(".git/objects/info/alternates"), format!("{}\n", store.display())).unwrap();
+    commit(&host, "thrown away");
+    git(&host, &["update-ref", "refs/bottles/other/heads/main", "HEAD"]);
+    git(&host, &["reset", "-q", "--hard", "HEAD~1"]);
+    for text in ["first stash", "second stash"] {
+        fs::write(host.join("file"), text).unwrap();
+        git(&host, &["stash", "-q"]);
+    }
+    fs::write(host.join("file"), "staged").unwrap();
+    git(&host, &["add", "file"]);
+    for state in ["loose", "packed"] {
+        if state == "packed" {
+            git(&host, &["repack", "-adq"]);
+            git(&victim, &["repack", "-adq"]);
+        }
+        let survey = look(&host);
+        assert_eq!(survey.found.outside, std::slice::from_ref(&store), "the plan names it");
+        let inside = unpacked(&packed(&survey));
+        let inside = inside.path().join("workspace");
+        let there = |args: &[&str]| git(&inside, &[&["-c", "safe.directory=*"], args].concat());
+        let objects = there(&["cat-file", "--batch-all-objects", "--batch"]);
+        for (text, is_there) in [
+            ("of the victim", false),
+            ("thrown away", false),
+            ("first stash", true),
+            ("second stash", true),
+            ("staged", true),
+        ] {
+            assert_eq!(objects.contains(text), is_there, "{state}: {text}");
+        }
+        assert_eq!(there(&["stash", "list"]).lines().count(), 2);
+        there(&["stash", "show", "-p", "stash@{1}"]);
+        there(&["fsck", "--full"]);
+    }
+}
+
+/// Links below `.git` lead to files of the host; a worktree and a submodule lead out, and their repository knows of them.
+#[test]
+fn a_git_directory_leads_nowhere_that_does_not_lead_back() {
+    let (folder, host) = repository("--object-format=sha1");
+    let keys = folder.path().join("keys");
+    fs::create_dir(&keys).unwrap();
+    fs::write(keys.join("exclude"), "S3CRET").unwrap();
+    fs::write(keys.join("heads"), "S3CRET").unwrap();
+    for name in ["rebase-merge", "sequencer", "info", "logs", "refs/tags", "ORIG_HEAD", "shallow"] {
+        let link = host.join(".git").join(name);
+        let aside = folder.path().join("aside");
+        let was = fs::rename(&link, &aside).is_ok();
+        symlink(if name == "shallow" { keys.join("heads") } else { keys.clone() }, &link).unwrap();
+        let refused = survey(&host, CopyScope::Unignored, &[]).unwrap_err().to_string();
+        assert!(refused.contains(&format!("/.git/{name}` is a link")), "{name}: {refused}");
+        fs::remove_file(&link).unwrap();
+        if was {
+            fs::rename(&aside, &link).unwrap();
+        }
+    }
+    let worktree = folder.path().join("worktree");
+    git(&host, &["worktree", "add", "-q", "-b", "side", worktree.to_str().unwrap()]);
+    let outside = host.join(".git").canonicalize().unwrap();
+    assert_eq!(look(&worktree).found.outside, [outside]);
+    let stolen = folder.path().join("stolen");
+    fs::create_dir(&stolen).unwrap();
+    fs::copy(worktree.join(".git"), stolen.join(".git")).unwrap();
+    let refused = survey(&stolen, CopyScope::Unignored, &[]).unwrap_err().to_string();
+    assert!(refused.contains("does not name this folder as its worktree"), "{refused}");
+}
+
+#[test]
+fn a_pipe_in_the_configuration_holds_nothing_up() {
+    let (_folder, host) = repository("--object-format=sha1");
+    nix::unistd::mkfifo(&host.join("pipe"), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    git(&host, &["config", "core.excludesFile", "pipe"]);
+    let refused = survey(&host, CopyScope::Unignored, &[]).unwrap_err().to_string();
+    assert!(refused.contains("pipe` is not a file"), "{refused}");
+    git(&host, &["config", "--unset", "core.excludesFile"]);
+    git(&host, &["config", "include.path", host.join("pipe").to_str().unwrap()]);
+    assert_eq!(look(&host).found.repositories, ["."]);
+}

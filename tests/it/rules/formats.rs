@@ -94,6 +94,8 @@ fn odd() -> Place {
     place.write("home/.claude-bottle/ca.pem", "a company's roots");
     let git = std::process::Command::new("git").args(["init", "-q"]).arg(place.path("work")).status().unwrap();
     assert!(git.success());
+    place.write("lender/file", "");
+    place.write("work/.git/objects/info/alternates", &format!("{}\n", place.path("lender").display()));
     place.write("work/below/file", "two\n");
     place
 }
