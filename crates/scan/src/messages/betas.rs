@@ -4,7 +4,7 @@
 use super::{is_named, unnamed};
 
 /// What stands before a beta's date.
-const KNOWN_BETAS: [&str; 46] = [
+const KNOWN_BETAS: [&str; 50] = [
     "advanced-tool-use",
     "advisor-tool",
     "afk-mode",
@@ -39,6 +39,7 @@ const KNOWN_BETAS: [&str; 46] = [
     "prompt-caching-evict",
     "prompt-caching-scope",
     "redact-thinking",
+    "request-tags",
     "resumption",
     "server-side-fallback",
     "structured-outputs",
@@ -50,7 +51,10 @@ const KNOWN_BETAS: [&str; 46] = [
     "timing",
     "token-counting",
     "token-efficient-tools",
+    "tool-provenance",
+    "tool-search-tool",
     "web-search",
+    "web-search-results-only",
 ];
 
 /// Checks values of `anthropic-beta`, each a list with commas between. `allowed`: the route's `server_tools`.
