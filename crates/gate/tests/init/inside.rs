@@ -344,6 +344,15 @@ fn no_name_forges_a_line_of_the_diff() {
 }
 
 #[test]
+fn a_file_that_takes_hours_to_read_is_only_named() {
+    let inside = Inside::started();
+    fs::File::create(inside.at("huge")).unwrap().set_len(1 << 40).unwrap();
+    inside.write("small", "x");
+    let diff = inside.said(&["work", "diff"]);
+    assert!(diff.contains("# too large to show (1099511627776 bytes): huge\n") && diff.contains("+x"), "{diff}");
+}
+
+#[test]
 fn what_came_from_the_host_is_no_work_until_it_is_touched() {
     let inside = Inside::new();
     let git = copied(&inside, "");

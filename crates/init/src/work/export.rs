@@ -21,6 +21,9 @@ const EXIT_NOTHING_NEW: i32 = 3;
 
 /// Longest list of the host's commits that `work bundle` reads, in bytes.
 const MAX_HAVE_BYTES: u64 = 16 << 20;
+/// Longest loose file that a difference shows: as much as the host takes of a whole difference. A sparse file can have a
+/// length that takes hours to read.
+const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// How much a diff shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -249,11 +252,15 @@ fn print_line(text: &str) -> Result<(), Failure> {
     Ok(writeln!(io::stdout(), "{}", one_line(text))?)
 }
 
-/// Prints one file outside any repository as a patch that creates it. Anything but a file or a link is only named.
+/// Prints one file outside any repository as a patch that creates it. Anything but a file or a link, and a file above
+/// [`MAX_FILE_BYTES`], is only named.
 fn print_file(paths: &WorkPaths, path: &Path) -> Result<(), Failure> {
-    let kind = fs::symlink_metadata(paths.workspace.join(path)).map(|meta| meta.file_type());
-    if !kind.is_ok_and(|kind| kind.is_file() || kind.is_symlink()) {
+    let meta = fs::symlink_metadata(paths.workspace.join(path));
+    let Some(meta) = meta.ok().filter(|meta| meta.is_file() || meta.is_symlink()) else {
         return print_line(&format!("# no regular file: {}", path.display()));
+    };
+    if meta.len() > MAX_FILE_BYTES {
+        return print_line(&format!("# too large to show ({} bytes): {}", meta.len(), path.display()));
     }
     let git = Git::without_repository(&paths.workspace);
     let args = ["diff", "--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--", "/dev/null"];
