@@ -72,6 +72,7 @@ pub fn run(args: &[String]) -> i32 {
 
 /// The whole life of the first process. Returns the command's exit code.
 fn serve(options: &Options) -> Result<i32, Failure> {
+    sys::signals::reset_fault_handlers();
     let limit = descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {

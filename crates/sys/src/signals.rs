@@ -136,6 +136,16 @@ impl Drop for StopSignals {
     }
 }
 
+/// Takes back the handlers that Rust's library sets for its words about a stack overflow: the kernel keeps SIGSEGV and
+/// SIGBUS of other processes from process 1 of a container only where these have no handler.
+pub fn reset_fault_handlers() {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGSEGV, Signal::SIGBUS] {
+        // SAFETY: the default action runs no code of this process.
+        let _ = unsafe { sigaction(signal, &default) };
+    }
+}
+
 /// Ends this process at once, with the exit code of a process that the signal killed. No clean-up runs, so a session stays
 /// `live` on disk and reads as `lost`.
 pub fn exit_now(number: i32) -> ! {
