@@ -4,8 +4,8 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak soak-gate fuzz bench picture supply sbom images build cli gate model engine install deb clean
-.PHONY: rust
+.PHONY: help demo test escape slow soak soak-gate fuzz bench scale picture supply sbom images build cli gate
+.PHONY: model engine install deb clean rust
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -33,12 +33,15 @@ help:
 	@echo 'make demo      show it: real Claude Code in a bottle, a scripted model, in a minute'
 	@echo '               (DEMO_REAL=1 with CLAUDE_CODE_OAUTH_TOKEN or ANTHROPIC_API_KEY: the real model)'
 	@echo 'make test      all tests, on a real engine (TEST=name: those whose name holds it)'
+	@echo 'make escape    an attacker in a bottle: what was tried, expected and seen, as a table'
+	@echo 'make slow      tests that install much: six real web servers, and programs under the filter of system calls'
 	@echo 'make soak      sessions ended at random, 300 times (SOAK=number): nothing may be lost'
 	@echo 'make soak-gate  a day of ten busy sessions through a gate (SOAK=requests): its memory must not grow'
 	@echo 'make fuzz      what reads hostile input, each for five minutes (FUZZ_SECONDS=number, FUZZ=target)'
 	@echo 'make bench     times, side by side with the bare engine'
 	@echo 'make supply    licences, sources and known vulnerabilities of what is compiled'
 	@echo 'make sbom      bills of materials of programs and images, in target/sbom'
+	@echo 'make scale     many bottles at once (SCALE="1 5 10 25 50"): times, memory, and list with 1,000 sessions'
 	@echo 'make picture   draws README.md its picture, from a real session'
 	@echo 'make images    engine, base, agent and gate images'
 	@echo 'make build     $(cli) and the gate program'
@@ -88,6 +91,16 @@ test: rust
 	    '$(MAKE) --no-print-directory model && $(CARGO) test --workspace --no-run'
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
 
+# The attacks of `make test`, with the table that a passing test does not show.
+escape: images model
+	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
+	    env --default-signal=INT,QUIT $(CARGO) test --test it -- --nocapture --test-threads=1 engine::escape
+
+slow: images model
+	@scripts/packages $(test_packages)
+	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
+	    env --default-signal=INT,QUIT $(CARGO) test --test it -- --nocapture --test-threads=1 --ignored engine::
+
 # What a test does fifty times, longer and alone. What was ignored when it began (a shell's background does that) would be
 # ignored by the sessions, too.
 soak: images model
@@ -132,6 +145,11 @@ sbom: images
 	@scripts/packages python3
 	@$(told) && export CLAUDE_BOTTLE_GATE CLAUDE_BOTTLE_BASE_IMAGE && \
 	    CARGO="$(CARGO)" CLAUDE_BOTTLE=$(cli) scripts/sbom target/sbom
+
+scale: images
+	$(CARGO) build --profile gate -p claude-bottle-bench
+	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
+	    target/gate/claude-bottle-scale $(cli) $(SCALE)
 
 demo: rust
 	@scripts/together '$(MAKE) --no-print-directory build' \

@@ -6,6 +6,7 @@
 mod begin;
 mod claude;
 mod ends;
+mod escape;
 mod forward;
 mod network;
 mod podman;

@@ -154,6 +154,7 @@ fn compile(command: &mut Command, context: &Path) {
 
 /// Programs that people run in bottles do what they do without a filter.
 #[test]
+#[ignore = "installs a browser, a database and a JDK: `make slow`"]
 fn real_programs_run_under_the_filter() {
     let context = tempfile::tempdir().unwrap();
     let programs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/engine/programs");
