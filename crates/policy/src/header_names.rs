@@ -41,10 +41,18 @@ pub(super) fn overriding<'a>(headers: HeaderFields<'a>) -> Option<&'a str> {
     headers.iter().map(|(name, _)| *name).find(|name| effect_of(name) == Some(HeaderEffect::Override))
 }
 
-/// Whether this must not stand in a request's trailers, which some servers merge into the headers (RFC 9110, section 6.5.1).
-/// `own`: the headers that the gate injects on any route.
-pub fn is_forbidden_trailer<'a>(name: &str, own: impl IntoIterator<Item = &'a str>) -> bool {
-    is_credential(name, own) || effect_of(name).is_some() || asks_for_range(name)
+/// Checksums that clients send in trailers, because they know them only behind the body; some servers merge trailers into
+/// the headers (RFC 9110, section 6.5.1). In lower case.
+const TRAILERS: [&str; 5] = ["content-digest", "content-md5", "digest", "repr-digest", "upload-checksum"];
+/// Beginning of the names of the checksums of S3.
+const S3_CHECKSUM: &str = "x-amz-checksum-";
+
+/// Whether this passes in a request's trailers, which no rule of a route sees: a checksum in its own spelling, and no header
+/// of `own`, those that the gate injects on any route.
+pub fn passes_as_trailer<'a>(name: &str, own: impl IntoIterator<Item = &'a str>) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_checksum = TRAILERS.contains(&name.as_str()) || name.starts_with(S3_CHECKSUM);
+    is_checksum && !own.into_iter().any(|own| same_header(&name, own))
 }
 
 /// Whether this is a header that passes only on routes with `agent_auth`. `own`: the headers that the gate injects on any
@@ -125,6 +133,20 @@ mod tests {
         assert!(is_gate_controlled("x-vault-token") && !is_gate_controlled("idempotency-key"));
         assert!(is_gate_controlled("x-real-ip") && is_gate_controlled("Host") && is_gate_controlled("te"));
         assert!(!is_gate_controlled("accept") && !is_gate_controlled("anthropic-version"));
+    }
+
+    #[test]
+    fn only_a_checksum_passes_as_a_trailer() {
+        for name in ["Content-MD5", "content-digest", "repr-digest", "x-amz-checksum-crc64nvme", "upload-checksum"] {
+            assert!(passes_as_trailer(name, []), "{name}");
+            assert!(!passes_as_trailer(name, [name]), "{name}");
+        }
+        for name in "x-mode anthropic-beta content_md5 content-type x-sum authorization range x-amz-checksum \
+            x-amz-copy-source"
+            .split_whitespace()
+        {
+            assert!(!passes_as_trailer(name, []), "{name}");
+        }
     }
 
     #[test]

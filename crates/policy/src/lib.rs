@@ -33,8 +33,8 @@ pub use decide::{Pass, Request};
 pub use denial::{Denial, Reason};
 pub use destination::{Destination, DialTo, Via};
 pub use header_names::{
-    CONNECTION_HEADERS, HeaderFields, announces_body, is_credential, is_forbidden_trailer, is_gate_controlled,
-    is_websocket_upgrade,
+    CONNECTION_HEADERS, HeaderFields, announces_body, is_credential, is_gate_controlled, is_websocket_upgrade,
+    passes_as_trailer,
 };
 pub use header_rules::HeaderRules;
 pub use host::plain_name;

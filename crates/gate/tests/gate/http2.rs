@@ -95,13 +95,13 @@ async fn whatever_the_two_sides_speak_requests_are_the_same() {
             let (push, receive) = tokio::sync::mpsc::channel(4);
             push.send(Frame::data(Bytes::from("abc"))).await.unwrap();
             let mut trailers = hyper::HeaderMap::new();
-            trailers.insert("x-end", "yes".parse().unwrap());
+            trailers.insert("content-digest", "yes".parse().unwrap());
             push.send(Frame::trailers(trailers)).await.unwrap();
             drop(push);
-            let got = send("POST a.test /x", &[("trailer", "x-end")], Some(frames(receive))).await.unwrap();
+            let got = send("POST a.test /x", &[("trailer", "content-digest")], Some(frames(receive))).await.unwrap();
             let got = told(got).await;
             assert_eq!(got["length"], 3);
-            assert!(got["trailers"].to_string().contains("x-end"), "{versions:?} {version}: {got}");
+            assert!(got["trailers"].to_string().contains("content-digest"), "{versions:?} {version}: {got}");
             let response = send("GET a.test /trailers", &[("te", "trailers")], None).await.unwrap();
             let body = response.into_body().collect().await.unwrap();
             assert_eq!(body.trailers().unwrap()["x-sum"], "42", "{versions:?} {version}");

@@ -9,7 +9,7 @@ use hyper::header::{
     UPGRADE,
 };
 use hyper::{HeaderMap, StatusCode};
-use policy::{Inspect, Route, is_forbidden_trailer, is_websocket_upgrade};
+use policy::{Inspect, Route, is_websocket_upgrade, passes_as_trailer};
 use scan::codec::Decoder;
 
 /// Set on every answer that the gate itself makes, and on no other.
@@ -90,9 +90,9 @@ fn accept_readable(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes from a request's trailers what must not be there. `own`: the headers that the gate injects on any route.
+/// Leaves the checksums alone in a request's trailers. `own`: the headers that the gate injects on any route.
 pub fn clean_trailers(trailers: &mut HeaderMap, own: &[HeaderName]) {
-    remove(trailers, |name| is_forbidden_trailer(name.as_str(), own.iter().map(HeaderName::as_str)));
+    remove(trailers, |name| !passes_as_trailer(name.as_str(), own.iter().map(HeaderName::as_str)));
 }
 
 /// Turns the upstream's headers into those for the agent.

@@ -50,7 +50,8 @@ impl UploadDenial {
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Upload {
-    /// `sent` counts the bytes that the agent sent; `own_headers` are removed from trailers.
+    /// `sent` counts the bytes that the agent sent; of the trailers, checksums remain that are not in
+    /// `own_headers`.
     pub fn new(
         incoming: Option<Incoming>,
         inspector: RequestInspector,
