@@ -41,6 +41,22 @@ pub(super) fn overriding<'a>(headers: HeaderFields<'a>) -> Option<&'a str> {
     headers.iter().map(|(name, _)| *name).find(|name| effect_of(name) == Some(HeaderEffect::Override))
 }
 
+/// Headers of a request that the gate reads under exactly this name, beside those of one connection. In lower case.
+const READ_HEADERS: [&str; 4] = ["accept-encoding", "anthropic-beta", "content-encoding", "content-type"];
+
+/// Why the gate could read these headers otherwise than a server: a name that the gate reads is in another spelling, or there
+/// are several content types.
+pub(super) fn misread(headers: HeaderFields) -> Option<String> {
+    let listed = || READ_HEADERS.into_iter().chain(CONNECTION_HEADERS);
+    let is_other = |given: &str| listed().any(|name| same_header(given, name) && !given.eq_ignore_ascii_case(name));
+    let other = headers.iter().map(|(name, _)| name).find(|name| is_other(name));
+    let types = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).count();
+    match other {
+        Some(name) => Some(format!("header `{name}`: some servers read it as the one with dashes; write it so")),
+        None => (types > 1).then(|| "the request has several content-type headers; send one".to_owned()),
+    }
+}
+
 /// Checksums that clients send in trailers, because they know them only behind the body; some servers merge trailers into
 /// the headers (RFC 9110, section 6.5.1). In lower case.
 const TRAILERS: [&str; 5] = ["content-digest", "content-md5", "digest", "repr-digest", "upload-checksum"];
@@ -169,6 +185,16 @@ mod tests {
         assert_eq!(overriding(&[("accept", b"*/*"), ("Destination", b"/x.git/refs/heads/main")]), Some("Destination"));
         assert_eq!(overriding(&[("X_Original-URL", b"/")]), Some("X_Original-URL"));
         assert_eq!(overriding(&[("accept", b"*/*")]), None);
+    }
+
+    #[test]
+    fn what_the_gate_reads_has_one_spelling() {
+        for name in ["anthropic_beta", "Content_Type", "content.encoding", "transfer_encoding", "Accept_Encoding"] {
+            assert!(misread(&[("accept", b"*/*"), (name, b"x")]).is_some_and(|why| why.contains(name)), "{name}");
+        }
+        assert!(misread(&[("content-type", b"a/b"), ("Content-Type", b"a/b")]).is_some());
+        assert_eq!(misread(&[("Content-Type", b"a/b"), ("anthropic-beta", b"a"), ("anthropic-beta", b"b")]), None);
+        assert_eq!(misread(&[("x_kept", b"a"), ("x_kept", b"b")]), None);
     }
 
     #[test]

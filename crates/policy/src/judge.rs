@@ -4,7 +4,7 @@
 //! Pure and synchronous. What only the caller can do comes as a [`Step`]: the caller does it, then calls
 //! [`Judge::advance`] again. No name server hears a name that no route lets in.
 
-use super::header_names::{is_websocket_upgrade, overriding};
+use super::header_names::{is_websocket_upgrade, misread, overriding};
 use super::names::tls_agrees;
 use super::{Denial, Destination, Names, Pass, Policy, Reads, Reason, Request, UrlScheme, Via};
 
@@ -114,6 +114,9 @@ impl<'a> Judge<'a> {
             let header: String = header.chars().take(MAX_SHOWN_HEADER_CHARS).collect();
             let text = format!("header `{header}` is never allowed: it names another method, path or resource");
             return Err(Denial::new(Reason::Method, text));
+        }
+        if let Some(why) = misread(request.headers) {
+            return Err(Denial::new(Reason::Malformed, why));
         }
         let pass = self.policy.decide_from(route, request)?;
         let websocket = is_websocket_url || is_websocket_upgrade(request.headers);

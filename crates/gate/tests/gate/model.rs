@@ -177,6 +177,17 @@ async fn what_makes_its_servers_act_is_refused_in_its_own_words() {
         }
         gate.audit().await;
     }
+    // Some servers read `_` as `-`.
+    for name in ["anthropic_beta", "Anthropic_Beta", "anthropic.beta", "content_encoding"] {
+        let mut request = post("/v1/messages", &[body]);
+        request.headers_mut().insert(
+            hyper::header::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            "mcp-client-2025-04-04".parse().unwrap(),
+        );
+        let response = gate.https("model.test").await.send_request(request).await.unwrap();
+        assert_eq!((response.status().as_u16(), mark(&response)), (400, "denied; reason=malformed"), "{name}");
+        gate.audit().await;
+    }
     let packed = post("/v1/messages", &[body]);
     let (mut head, body) = packed.into_parts();
     head.headers.insert("content-encoding", "gzip".parse().unwrap());
