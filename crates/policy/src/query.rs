@@ -79,8 +79,10 @@ pub fn overriding_methods(query: &str) -> Vec<String> {
 /// Whether some framework takes the method from the parameter of this name, decoded: the words of a header that overrides it,
 /// or `_method`. `method` alone is an API's own.
 pub fn is_method_parameter(name: &str) -> bool {
-    let name = fold(name);
-    let name = name.split(['\0', '[']).next().unwrap_or_default().trim();
+    bracket_readings(&fold(name)).iter().any(|name| is_method_name(name.trim()))
+}
+
+fn is_method_name(name: &str) -> bool {
     let bare = name.trim_start_matches(|character: char| !character.is_ascii_alphanumeric());
     let names_method = |name: &str| name.contains("method") || name.contains("verb");
     names_method(bare)
@@ -137,17 +139,33 @@ fn decodings(text: &str) -> Vec<Vec<u8>> {
     all
 }
 
-/// Whether some server takes this key, still encoded, for the name. PHP cuts at `[`, trims, and reads `.` and ` ` as `_`; a
-/// server in C cuts at NUL; others ignore case, or decode twice.
+/// The names that servers make of this one, up to a NUL: they cut at `[`, but where no `]` follows, PHP reads `[` as `_`, and
+/// some take `[` at the beginning away.
+fn bracket_readings(name: &str) -> Vec<String> {
+    let name = name.split('\0').next().unwrap_or_default();
+    let Some((before, after)) = name.split_once('[') else { return vec![name.to_owned()] };
+    let mut readings = vec![before.to_owned()];
+    if !after.contains(']') {
+        // Before version 8, PHP replaces the first one alone.
+        readings.extend([format!("{before}_{after}"), name.replace('[', "_")]);
+    }
+    if before.trim().is_empty() {
+        readings.push(after.split(['[', ']']).next().unwrap_or_default().to_owned());
+    }
+    readings
+}
+
+/// Whether some server takes this key, still encoded, for the name. PHP trims, and reads `.` and ` ` as `_`; a server in C
+/// cuts at NUL; others ignore case, or decode twice.
 fn may_name(key: &str, name: &str) -> bool {
-    let loosely = |name: &str| {
-        let name = fold(name);
-        let name = name.split(['\0', '[']).next().unwrap_or_default();
-        name.trim().replace(['.', ' '], "_")
+    let loosely = |name: &str| -> Vec<String> {
+        let readings = bracket_readings(&fold(name));
+        readings.iter().map(|name| name.trim().replace(['.', ' '], "_")).collect()
     };
+    let names = loosely(name);
     has_broken_encoding(key)
         || decodings(&key.replace('+', " ")).into_iter().any(|bytes| match String::from_utf8(bytes) {
-            Ok(key) => loosely(&key) == loosely(name),
+            Ok(key) => loosely(&key).iter().any(|key| names.contains(key)),
             Err(_) => true,
         })
 }
@@ -207,6 +225,24 @@ mod tests {
         assert_eq!(misfit(&rules(&[("uploads", "")]), "uploads=1"), Some("uploads"));
         assert_eq!(misfit(&rules(&[("a_b", "1")]), "a_b=1&a.b=2"), Some("a_b"));
         assert_eq!(misfit(&rules(&[]), "a=%zz;%00&a"), None);
+        let user = rules(&[("user_id", "ok*")]);
+        for no in
+            ["user[id=evil", "user%5Bid=evil", "user[id=ok", "user%255bid=evil", "[user_id]=evil", "user_id[=evil"]
+        {
+            assert_eq!(misfit(&user, &format!("user_id=ok&{no}")), Some("user_id"), "{no}");
+            assert!(no.ends_with("ok") || may_fit(&rules(&[("user_id", "evil")]), no), "{no}");
+        }
+        assert_eq!(misfit(&user, "user_id=ok&user[id]=1"), None);
+    }
+
+    #[test]
+    fn a_method_in_brackets_is_one() {
+        for name in ["_method", "_method[a]", "[_method]", "[_method", "[method", "_[method", "x_http[method"] {
+            assert!(is_method_parameter(name), "{name}");
+        }
+        for name in ["method", "shipping[method]", "method[a]", "shipping[method"] {
+            assert!(!is_method_parameter(name), "{name}");
+        }
     }
 
     #[test]
