@@ -68,6 +68,9 @@ async fn a_form_changes_no_method_into_one_that_does_not_pass() {
         (urlencoded, "a=1&_method=DELETE".to_owned(), false),
         (urlencoded, format!("a={}&_method=DELETE", "x".repeat(100_000)), false),
         (urlencoded, "a=1&_method=GET&b=".to_owned(), true),
+        (urlencoded, "[_method]=DELETE".to_owned(), false),
+        (("content-type", "text/plain, application/x-www-form-urlencoded"), "_method=DELETE".to_owned(), false),
+        (("content-type", "\"application/x-www-form-urlencoded\""), "_method=DELETE".to_owned(), false),
         (urlencoded, "method=DELETE".to_owned(), true),
         (multipart, part("_method", "DELETE"), false),
         (multipart, part("a", "_method"), true),
@@ -83,5 +86,12 @@ async fn a_form_changes_no_method_into_one_that_does_not_pass() {
             true => gate.allowed().await,
             false => drop(gate.refused("a parameter asks for method `DELETE`").await),
         }
+    }
+    for (name, value) in [("content-encoding", "gzip"), ("content-encoding", "rot13"), ("content-type", "text/plain")] {
+        let mut request = ask("POST a.test /allowed/x", &[urlencoded, (name, value)]);
+        *request.body_mut() = full("a=1");
+        let response = gate.https("a.test").await.send_request(request).await.unwrap();
+        assert_eq!((response.status().as_u16(), mark(&response)), (403, "denied; reason=malformed"), "{name}: {value}");
+        gate.audit().await;
     }
 }

@@ -2,13 +2,15 @@
 //! method must pass as the request itself does.
 
 use crate::egress::as_judged::{fields, judged};
+use crate::egress::inspect::headers::encodings;
 use crate::egress::limits::MAX_FORM_FIELD_BYTES;
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::peer::Peer;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request;
 use hyper::{HeaderMap, Request};
-use policy::{Denial, is_method_parameter, overriding_methods};
+use policy::{Denial, Reason, is_method_parameter, overriding_methods};
+use scan::codec::Decoder;
 
 /// How a form is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,29 +44,40 @@ struct FormReader {
 
 /// The form in the body of one request.
 pub struct FormWatch {
-    reader: FormReader,
+    /// One for each kind that a server may take the body for.
+    readers: Vec<FormReader>,
     peer: Peer,
     request: Request<()>,
     allowed: AllowedRequest,
 }
 
 impl FormWatch {
-    /// `None`: the body of this request is no form, or its route has a rule of its own.
-    pub fn new(allowed: &AllowedRequest, peer: Peer, head: &request::Parts) -> Option<FormWatch> {
-        let kind = FormKind::of(&head.headers).filter(|_| allowed.rule().role.is_none())?;
-        let reader = FormReader { kind, part: Part::Content, field: Vec::new() };
+    /// `None`: the body of this request is no form, or its route has a rule of its own. A compressed form is refused, because
+    /// servers differ in whether they unpack it.
+    pub fn new(allowed: &AllowedRequest, peer: Peer, head: &request::Parts) -> Result<Option<FormWatch>, Denial> {
+        let kinds = FormKind::all_in(&head.headers);
+        if kinds.is_empty() || allowed.rule().role.is_some() {
+            return Ok(None);
+        }
+        if !Decoder::new(&encodings(&head.headers)).is_some_and(|decoder| decoder.is_identity()) {
+            let text =
+                "a compressed form is not read, and could ask for another method; send it without content-encoding";
+            return Err(Denial::new(Reason::Malformed, text));
+        }
+        let reader = |kind| FormReader { kind, part: Part::Content, field: Vec::new() };
+        let readers = kinds.into_iter().map(reader).collect();
         let request = Request::from_parts(head.clone(), ());
-        Some(FormWatch { reader, peer, request, allowed: allowed.clone() })
+        Ok(Some(FormWatch { readers, peer, request, allowed: allowed.clone() }))
     }
 
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Denial> {
-        let methods = self.reader.push(bytes);
+        let methods: Vec<String> = self.readers.iter_mut().flat_map(|reader| reader.push(bytes)).collect();
         self.check(&methods)
     }
 
     /// The form is complete.
     pub fn finish(&mut self) -> Result<(), Denial> {
-        let methods = self.reader.end_field();
+        let methods: Vec<String> = self.readers.iter_mut().flat_map(FormReader::end_field).collect();
         self.check(&methods)
     }
 
@@ -78,17 +91,32 @@ impl FormWatch {
 }
 
 impl FormKind {
-    fn of(headers: &HeaderMap) -> Option<FormKind> {
-        let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-        let lower = kind.trim_start().to_ascii_lowercase();
-        if lower.starts_with("application/x-www-form-urlencoded") {
-            return Some(FormKind::UrlEncoded);
+    /// The kinds that some server may read in the content type, wherever they stand in it.
+    fn all_in(headers: &HeaderMap) -> Vec<FormKind> {
+        headers
+            .get_all(CONTENT_TYPE)
+            .iter()
+            .flat_map(|value| FormKind::all_of(&String::from_utf8_lossy(value.as_bytes())))
+            .collect()
+    }
+
+    fn all_of(content_type: &str) -> Vec<FormKind> {
+        let lower = content_type.to_ascii_lowercase();
+        let mut kinds = Vec::new();
+        if lower.contains("x-www-form-urlencoded") {
+            kinds.push(FormKind::UrlEncoded);
         }
-        let only = lower.matches("boundary").count() == 1;
-        let parameters = kind.split(';').filter_map(|parameter| parameter.trim().split_once('='));
-        let mut boundaries = parameters.filter(|(name, _)| only && name.eq_ignore_ascii_case("boundary"));
-        let boundary = boundaries.next().map_or("", |(_, value)| value.trim_matches('"')).to_owned();
-        lower.starts_with("multipart/").then_some(FormKind::Multipart { boundary })
+        if lower.contains("multipart/") {
+            let only = lower.matches("boundary").count() == 1;
+            let parameters = content_type.split(';').filter_map(|parameter| parameter.trim().split_once('='));
+            let mut boundaries = parameters.filter(|(name, _)| only && name.eq_ignore_ascii_case("boundary"));
+            let boundary = boundaries.next().map_or("", |(_, value)| value.trim_matches('"'));
+            // Servers differ in where a boundary with any other character ends.
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_-./:=?".contains(&byte);
+            let boundary = if boundary.bytes().all(plain) { boundary } else { "" };
+            kinds.push(FormKind::Multipart { boundary: boundary.to_owned() });
+        }
+        kinds
     }
 
     fn ends_field(&self, byte: u8) -> bool {
@@ -224,11 +252,15 @@ mod tests {
             ("multipart/form-data; boundary=b; boundary=c", Some("")),
             ("multipart/form-data; boundary*=UTF-8''b", Some("")),
             ("multipart/form-data", Some("")),
+            ("multipart/form-data; boundary=b, text/plain", Some("")),
+            ("text/plain, multipart/form-data; boundary=b", Some("b")),
             ("text/plain; boundary=b", None),
         ] {
-            let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind.parse().unwrap())]);
             let wanted = boundary.map(|boundary| FormKind::Multipart { boundary: boundary.to_owned() });
-            assert_eq!(FormKind::of(&headers), wanted, "{kind}");
+            assert_eq!(FormKind::all_of(kind), Vec::from_iter(wanted), "{kind}");
         }
+        let both = "multipart/form-data; x=\"Application/X-WWW-Form-Urlencoded\"; boundary=b";
+        let multipart = FormKind::Multipart { boundary: "b".to_owned() };
+        assert_eq!(FormKind::all_of(both), [FormKind::UrlEncoded, multipart]);
     }
 }

@@ -32,7 +32,7 @@ impl RequestInspector {
         let is_message = allowed.rule().role == Some(Role::Claude) && head.method == Method::POST;
         let model = is_message.then(|| ModelRequest::new(allowed, head)).transpose()?;
         let peer = Peer { host: record.audit.host.clone(), port: record.audit.port };
-        let form = FormWatch::new(allowed, peer, head).map(Box::new);
+        let form = FormWatch::new(allowed, peer, head)?.map(Box::new);
         let leaks = BodyScan::new(record.alarm_sender(), allowed, head);
         Ok(RequestInspector { model, form, leaks: Some(Box::new(leaks)) })
     }
