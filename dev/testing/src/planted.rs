@@ -107,12 +107,12 @@ pub fn planted(place: &str, text: &str) -> Option<Request<Payload>> {
         "trailer" => {
             let (send, receive) = tokio::sync::mpsc::channel(2);
             let mut trailers = hyper::HeaderMap::new();
-            trailers.insert("x-sum", hyper::header::HeaderValue::from_bytes(text.as_bytes()).unwrap());
+            trailers.insert("content-md5", hyper::header::HeaderValue::from_bytes(text.as_bytes()).unwrap());
             tokio::spawn(async move {
                 let _ = send.send(Frame::data(Bytes::from("body"))).await;
                 let _ = send.send(Frame::trailers(trailers)).await;
             });
-            let mut request = ask("POST a.test /upload", &[("trailer", "x-sum")]);
+            let mut request = ask("POST a.test /upload", &[("trailer", "content-md5")]);
             *request.body_mut() = frames(receive);
             request
         }
