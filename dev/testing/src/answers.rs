@@ -47,6 +47,10 @@ pub fn said(request: &Request<Incoming>) -> Response<Payload> {
             response.body(full(encoder.finish().unwrap()))
         }
         "twice" => response.body(full(encode_base64(encode_base64(text.as_bytes()).as_bytes()))),
+        "reason" => {
+            let reason = hyper::ext::ReasonPhrase::try_from(format!("Bad token {token}").into_bytes()).unwrap();
+            response.status(400).extension(reason).body(full("in the reason phrase"))
+        }
         "name" => response.header(format!("x-{token}"), "1").body(full("in a name")),
         "halves" => {
             let (a, b) = token.split_at(token.len() / 2);

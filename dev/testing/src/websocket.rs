@@ -1,4 +1,4 @@
-//! WebSocket frames, and an origin that answers each with the same payload.
+//! WebSocket frames, and an origin that answers each with the same payload, or says its credential back.
 
 use crate::gate::{Payload, full};
 use hyper::body::Incoming;
@@ -11,12 +11,20 @@ pub fn serve(request: &mut Request<Incoming>) -> Response<Payload> {
     let upgrade = hyper::upgrade::on(&mut *request);
     let asked = request.headers().contains_key("sec-websocket-extensions");
     let broken = request.uri().query() == Some("broken");
+    let way = request.uri().query().unwrap_or_default().to_owned();
+    let credential = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    let token = credential.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default().to_owned();
+    let frames = said(&way, token.as_bytes());
     tokio::spawn(async move {
         let mut stream = TokioIo::new(upgrade.await.unwrap());
         stream.write_all(&[0x81, 1, if asked { b'y' } else { b'n' }]).await.unwrap();
         if broken {
             stream.write_all(&[0xc1, 1, b'x']).await.unwrap();
         }
+        for (first, payload) in frames {
+            let _ = stream.write_all(&[head(first, payload.len(), 0), payload].concat()).await;
+        }
+        let _ = stream.flush().await;
         while let Ok((first, payload)) = receive(&mut stream).await {
             let _ = stream.write_all(&head(first, payload.len(), 0)).await;
             let _ = stream.write_all(&payload).await;
@@ -25,7 +33,33 @@ pub fn serve(request: &mut Request<Incoming>) -> Response<Payload> {
     });
     let response = Response::builder().status(101).header("connection", "upgrade");
     let response = response.header("sec-websocket-extensions", "permessage-deflate");
-    response.header("upgrade", "websocket").body(full("")).unwrap()
+    let response = response.header("upgrade", "websocket");
+    let response = match way.as_str() {
+        "header" => response.header("x-echo", token),
+        "protocol" => response.header("sec-websocket-protocol", token),
+        "name" => response.header(format!("x-{token}"), "1"),
+        "reason" => {
+            let reason = format!("Switching {token}").into_bytes();
+            response.extension(hyper::ext::ReasonPhrase::try_from(reason).unwrap())
+        }
+        _ => response,
+    };
+    response.body(full("")).unwrap()
+}
+
+/// The frames in which the origin says its token, in the way that the query names: first byte and payload.
+fn said(way: &str, token: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let (a, b) = token.split_at(token.len() / 2);
+    match way {
+        "ping" => vec![(0x89, token.to_vec())],
+        "pong" => vec![(0x8a, wire::encode_base64(token).into_bytes())],
+        "close" => vec![(0x88, [b"\x03\xe8", token].concat())],
+        // Between the parts of a message.
+        "between" => vec![(0x01, b"a".to_vec()), (0x89, token.to_vec()), (0x80, b"b".to_vec())],
+        "twice" => vec![(0x89, wire::encode_base64(wire::encode_base64(token).as_bytes()).into_bytes())],
+        "pings" => vec![(0x89, a.to_vec()), (0x89, b.to_vec())],
+        _ => Vec::new(),
+    }
 }
 
 /// Of a frame, without its mask.

@@ -51,6 +51,28 @@ async fn the_gates_credential_never_comes_back() {
 }
 
 #[tokio::test]
+async fn the_reason_phrase_of_an_answer_is_the_gates_own() {
+    let origin = Origin::start(&["a.test"]).await;
+    let auth = json!({ "methods": ["GET", "POST"], "auth": { "scheme": "bearer", "token": "tok" } });
+    let gate = Gate::start(&origin, json!([route(&origin, "a.test", auth)])).await;
+    let upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: x\r\n";
+    for (path, headers, line) in [
+        ("/said?reason", "connection: close\r\n", "HTTP/1.1 400 Bad Request\r\n"),
+        ("/ws?reason", upgrade, "HTTP/1.1 101 Switching Protocols\r\n"),
+    ] {
+        let mut stream = gate.tls("a.test:443", "a.test").await;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a.test\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n") {
+            answer.push(within("the status line", stream.read_u8()).await.unwrap());
+        }
+        assert_eq!(String::from_utf8_lossy(&answer), line);
+    }
+}
+
+#[tokio::test]
 async fn a_route_with_a_credential_asks_for_no_range() {
     let origin = Origin::start(&["whole.test", "parts.test"]).await;
     let auth = json!({ "scheme": "bearer", "token": "tok" });

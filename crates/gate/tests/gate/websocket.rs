@@ -3,6 +3,7 @@
 
 use super::*;
 use testing::websocket::{UPGRADE, head, masked, receive};
+use wire::{Alarm, Done};
 
 /// A WebSocket of the agent's, and what the origin said first.
 async fn open(gate: &Gate, path: &str) -> (TokioIo<hyper::upgrade::Upgraded>, Vec<u8>) {
@@ -96,4 +97,84 @@ async fn nothing_but_a_websocket_where_a_route_writes_switches() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close"), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
     assert_eq!(gate.audit().await.verdict, Outcome::Allow);
+}
+
+fn with_credential(origin: &Origin) -> Value {
+    let auth = json!({ "methods": ["GET", "POST"], "auth": { "scheme": "bearer", "token": "tok" } });
+    json!([route(origin, "a.test", auth)])
+}
+
+async fn alarmed(gate: &mut Gate, done: Done) {
+    let alarm = gate.line().await.event;
+    assert!(matches!(&alarm, Event::Alarm(Alarm { done: did, .. }) if *did == done), "{alarm:?}");
+}
+
+#[tokio::test]
+async fn the_head_of_a_websocket_never_says_the_credential() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate = Gate::start(&origin, with_credential(&origin)).await;
+    let stars = "*".repeat(TOKEN.len());
+    for (way, masked) in [("header", "x-echo"), ("protocol", "sec-websocket-protocol")] {
+        let mut sender = gate.https("a.test").await;
+        let response = sender.send_request(ask(&format!("GET a.test /ws?{way}"), &UPGRADE)).await.unwrap();
+        assert_eq!(response.status(), 101, "{way}");
+        assert_eq!(response.headers()[masked], stars.as_str(), "{way}");
+        drop((response, sender));
+        alarmed(&mut gate, Done::Masked).await;
+        assert_eq!(gate.audit().await.status, Some(101), "{way}");
+    }
+    let mut sender = gate.https("a.test").await;
+    let response = sender.send_request(ask("GET a.test /ws?name", &UPGRADE)).await.unwrap();
+    assert_eq!((response.status(), mark(&response)), (StatusCode::BAD_GATEWAY, "failed; reason=credential"));
+    alarmed(&mut gate, Done::Blocked).await;
+    assert_eq!(gate.audit().await.verdict, Outcome::Error);
+}
+
+#[tokio::test]
+async fn a_control_frame_never_says_the_credential() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate = Gate::start(&origin, with_credential(&origin)).await;
+    let stars = "*".repeat(TOKEN.len());
+    let ping = (0x89, stars.clone().into_bytes());
+    // The last character of base64 holds the end of the token's last byte alone, and stays.
+    let coded = format!("{}E", "*".repeat(30));
+    for (way, frames) in [
+        ("ping", vec![ping.clone()]),
+        ("close", vec![(0x88, [b"\x03\xe8", stars.as_bytes()].concat())]),
+        ("between", vec![(0x01, b"a".to_vec()), ping, (0x00, b"b".to_vec()), (0x80, Vec::new())]),
+        ("pong", vec![(0x8a, coded.into_bytes())]),
+    ] {
+        let (mut stream, _) = open(&gate, &format!("/ws?{way}")).await;
+        for (first, payload) in frames {
+            let (got, mut said) = within("a frame", receive(&mut stream)).await.unwrap();
+            said.truncate(said.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1));
+            assert_eq!((got, String::from_utf8_lossy(&said)), (first, String::from_utf8_lossy(&payload)), "{way}");
+        }
+        // The agent's own bytes come back as they are.
+        stream.write_all(&masked(0x8a, b"of the agent")).await.unwrap();
+        stream.flush().await.unwrap();
+        assert_eq!(within("a pong", receive(&mut stream)).await.unwrap(), (0x8a, b"of the agent".to_vec()), "{way}");
+        drop(stream);
+        alarmed(&mut gate, Done::Masked).await;
+        assert_eq!(gate.audit().await.verdict, Outcome::Allow, "{way}");
+    }
+    for way in ["twice", "pings"] {
+        let (mut stream, first) = open(&gate, &format!("/ws?{way}")).await;
+        let mut said = Vec::new();
+        let last = loop {
+            // What came with it in one piece may be lost.
+            if first != b"n" {
+                break first;
+            }
+            let (first, payload) = within("a frame", receive(&mut stream)).await.expect(way);
+            if first == 0x88 {
+                break payload;
+            }
+            said.extend(payload);
+        };
+        assert_eq!(last[..2], 1008u16.to_be_bytes(), "{way}");
+        assert!(said.len() <= TOKEN.len() / 2, "{way}: {}", String::from_utf8_lossy(&said));
+        alarmed(&mut gate, Done::Blocked).await;
+        assert_eq!(gate.audit().await.verdict, Outcome::Error, "{way}");
+    }
 }

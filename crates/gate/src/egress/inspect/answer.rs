@@ -21,7 +21,7 @@ use wire::Done;
 /// Why an answer does not pass on, or not as a whole.
 const UNMASKED: &str = "the answer held the credential of its route in a form that cannot be masked";
 
-const UNMASKED_FINDING: AnswerFinding = AnswerFinding { text: UNMASKED, done: Done::Blocked };
+pub const UNMASKED_FINDING: AnswerFinding = AnswerFinding { text: UNMASKED, done: Done::Blocked };
 
 /// The default passes everything.
 #[derive(Default)]

@@ -8,7 +8,8 @@ use hyper::header::{
     HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, SEC_WEBSOCKET_EXTENSIONS, TE, TRANSFER_ENCODING,
     UPGRADE,
 };
-use hyper::{HeaderMap, StatusCode};
+use hyper::http::response;
+use hyper::{HeaderMap, StatusCode, Version};
 use policy::{Inspect, Route, is_websocket_upgrade, passes_as_trailer};
 use scan::codec::Decoder;
 
@@ -95,8 +96,12 @@ pub fn clean_trailers(trailers: &mut HeaderMap, own: &[HeaderName]) {
     remove(trailers, |name| !passes_as_trailer(name.as_str(), own.iter().map(HeaderName::as_str)));
 }
 
-/// Turns the upstream's headers into those for the agent.
-pub fn incoming(headers: &mut HeaderMap) {
+/// Turns the head of an upstream's answer into the one for the agent: status and headers. The extensions hold what else the
+/// upstream sent, such as a reason phrase, and do not pass.
+pub fn incoming(head: &mut response::Parts) {
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    let headers = &mut head.headers;
     strip_hop(headers);
     headers.remove(TE);
     headers.remove(PROXY_AUTHENTICATE);

@@ -14,10 +14,11 @@ use crate::egress::request::serve::AgentConnection;
 use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::pool::{SendResult, UpstreamAnswer};
 use crate::egress::upstream::upload::Upload;
+use crate::egress::websocket::message_filters::MessageFilters;
 use crate::egress::websocket::relay::{Inspectors, WebSocketRequest};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Request, Response, StatusCode};
 use policy::{Denial, Reason};
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ impl Conversation {
             Some((agent, control)) => {
                 headers::upgrade_to_websocket(&mut head.headers);
                 let inspectors = Inspectors { messages: inspector, control };
-                (Upload::empty(), Some(WebSocketRequest { agent, inspectors, allowed: allowed.clone() }))
+                (Upload::empty(), Some(WebSocketRequest { agent, inspectors }))
             }
             None => {
                 let incoming = (!incoming.is_end_stream()).then_some(incoming);
@@ -115,19 +116,15 @@ struct Answered<'a> {
 impl Answered<'_> {
     /// The answer as the agent gets it.
     fn into_response(self, connection: &Arc<AgentConnection>) -> Response<Body> {
-        let Answered { answer: UpstreamAnswer { response, permit }, allowed, switch, mut record } = self;
+        let Answered { answer: UpstreamAnswer { mut response, permit }, allowed, switch, mut record } = self;
         let status = response.status();
-        match (status, switch) {
-            (StatusCode::SWITCHING_PROTOCOLS, Some(switch)) => {
-                record.audit.status = Some(status.as_u16());
-                let head = switch.accept(response, record, connection.clone());
-                Response::from_parts(head, Body::Page(None))
-            }
-            (StatusCode::SWITCHING_PROTOCOLS, None) => {
+        let switch = switch.filter(|_| status == StatusCode::SWITCHING_PROTOCOLS);
+        match status {
+            StatusCode::SWITCHING_PROTOCOLS if switch.is_none() => {
                 record.failed("the upstream switched protocols unasked");
                 connection.respond_failed("upgrade", record)
             }
-            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) if allowed.snapshot.proxy.is_some() => {
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED if allowed.snapshot.proxy.is_some() => {
                 record.failed("the upstream proxy refused its credentials");
                 connection.respond_failed("proxy", record)
             }
@@ -137,12 +134,21 @@ impl Answered<'_> {
             }
             _ => {
                 record.audit.status = Some(status.as_u16());
+                // Taken before the extensions, which hold it, are removed.
+                let switch = switch.map(|switch| (switch, hyper::upgrade::on(&mut response)));
                 let (mut head, incoming) = response.into_parts();
-                headers::incoming(&mut head.headers);
-                head.version = Version::HTTP_11;
+                headers::incoming(&mut head);
+                if switch.is_some() {
+                    headers::upgrade_to_websocket(&mut head.headers);
+                }
                 match AnswerFilter::new(&record.audit.method, allowed, &mut head) {
                     Ok(mut filter) => {
                         filter.report(&mut record);
+                        if let Some((switch, upstream)) = switch {
+                            let filters = MessageFilters::new(allowed.clone(), head.clone());
+                            switch.accept(upstream, filters, record, connection.clone());
+                            return Response::from_parts(head, Body::Page(None));
+                        }
                         let (filter, record) = (Box::new(filter), Box::new(record));
                         let (trailers, ended, begun) = (None, false, Bytes::new());
                         let body = Body::Stream { incoming, filter, trailers, record, ended, begun, permit };

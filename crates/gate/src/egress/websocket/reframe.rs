@@ -1,10 +1,11 @@
-//! Rebuilds the upstream's frames around filtered messages, whose lengths can change because a filter holds bytes back. A
-//! message still streams: each part that its filter lets pass becomes a frame.
+//! Rebuilds the upstream's frames around filtered payloads. The lengths of a message's frames can change because a filter
+//! holds bytes back. A message still streams: each part that its filter lets pass becomes a frame.
 
-use crate::egress::inspect::answer::{AnswerFilter, AnswerFinding};
+use crate::egress::inspect::answer::{AnswerFilter, AnswerFinding, UNMASKED_FINDING};
 use crate::egress::websocket::frames::{FINAL, Frames, Part, frame, opcode};
 use crate::egress::websocket::message_filters::MessageFilters;
 use hyper::body::Bytes;
+use scan::dlp::ValueSearch;
 
 pub struct Reframer<'a> {
     filters: &'a MessageFilters,
@@ -14,6 +15,8 @@ pub struct Reframer<'a> {
     opcode: u8,
     /// Payload of the control frame under way.
     control: Vec<u8>,
+    /// Searches what passed of all control frames.
+    across_control_frames: Option<ValueSearch>,
     /// Complete frames for the agent.
     pub ready: Vec<u8>,
     /// The first finding, until it is taken.
@@ -22,8 +25,15 @@ pub struct Reframer<'a> {
 
 impl Reframer<'_> {
     pub fn new(filters: &MessageFilters) -> Reframer<'_> {
-        let (filter, opcode, control, ready, finding) = (None, opcode::CONTINUATION, Vec::new(), Vec::new(), None);
-        Reframer { filters, filter, opcode, control, ready, finding }
+        Reframer {
+            filters,
+            filter: None,
+            opcode: opcode::CONTINUATION,
+            control: Vec::new(),
+            across_control_frames: filters.across_control_frames(),
+            ready: Vec::new(),
+            finding: None,
+        }
     }
 
     /// `bytes`: a part that `frames` has just read. The error says why no more may pass.
@@ -50,7 +60,9 @@ impl Reframer<'_> {
             return Ok(());
         }
         if frames.is_control() {
-            self.ready.extend(frame(FINAL | frames.opcode(), &std::mem::take(&mut self.control)));
+            let payload = std::mem::take(&mut self.control);
+            let payload = self.filter_control(payload)?;
+            self.ready.extend(frame(FINAL | frames.opcode(), &payload));
         } else if frames.is_final() {
             let mut rest = Bytes::new();
             if let Some(mut filter) = self.filter.take() {
@@ -61,5 +73,22 @@ impl Reframer<'_> {
             self.ready.extend(frame(FINAL | std::mem::take(&mut self.opcode), &rest));
         }
         Ok(())
+    }
+
+    /// The payload of a whole control frame, as it passes: masked at its length.
+    fn filter_control(&mut self, payload: Vec<u8>) -> Result<Vec<u8>, String> {
+        if payload.is_empty() {
+            return Ok(payload);
+        }
+        let mut filter = self.filters.for_message()?;
+        filter.push(Bytes::from(payload));
+        let passed = filter.pull().and_then(|passed| Ok([passed, filter.finish()?].concat()));
+        self.finding = self.finding.take().or(filter.take_finding());
+        let passed = passed?;
+        if self.across_control_frames.as_mut().is_some_and(|search| search.push(&passed)) {
+            self.finding = self.finding.take().or(Some(UNMASKED_FINDING));
+            return Err(UNMASKED_FINDING.text.to_owned());
+        }
+        Ok(passed)
     }
 }

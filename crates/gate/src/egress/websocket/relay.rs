@@ -5,17 +5,12 @@
 
 use crate::audit::record::AuditRecord;
 use crate::egress::inspect::answer::AnswerFinding;
-use crate::egress::inspect::headers;
 use crate::egress::inspect::request::RequestInspector;
 use crate::egress::limits::{WEBSOCKET_CLOSE_TIMEOUT, WEBSOCKET_READ_BYTES};
-use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::websocket::frames::{Frames, Part, Sender, policy_violation};
 use crate::egress::websocket::message_filters::MessageFilters;
 use crate::egress::websocket::reframe::Reframer;
-use hyper::body::Incoming;
-use hyper::http::response;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Response, Version};
 use hyper_util::rt::TokioIo;
 use policy::{Denial, Reason};
 use std::pin::pin;
@@ -27,7 +22,6 @@ use tokio::time::timeout;
 pub struct WebSocketRequest {
     pub agent: OnUpgrade,
     pub inspectors: Inspectors,
-    pub allowed: AllowedRequest,
 }
 
 /// Inspects what the agent sends. Control frames stand between the parts of a message, and would cut it in two if both were
@@ -47,21 +41,15 @@ enum End {
 }
 
 impl WebSocketRequest {
-    /// The upstream has agreed: relays in a task of its own, which holds `guard` until the WebSocket has ended. Returns the
-    /// head of the answer to the agent.
+    /// The upstream has agreed: relays in a task of its own, which holds `guard` until the WebSocket has ended.
     pub fn accept(
         self,
-        mut response: Response<Incoming>,
+        upstream: OnUpgrade,
+        filters: MessageFilters,
         mut record: AuditRecord,
         guard: impl Send + 'static,
-    ) -> response::Parts {
-        let upstream = hyper::upgrade::on(&mut response);
-        let (mut head, _) = response.into_parts();
-        headers::incoming(&mut head.headers);
-        headers::upgrade_to_websocket(&mut head.headers);
-        head.version = Version::HTTP_11;
-        let WebSocketRequest { agent, inspectors, allowed } = self;
-        let filters = MessageFilters::new(allowed, head.clone());
+    ) {
+        let WebSocketRequest { agent, inspectors } = self;
         tokio::spawn(async move {
             let _guard = guard;
             match tokio::try_join!(agent, upstream) {
@@ -72,7 +60,6 @@ impl WebSocketRequest {
                 Err(error) => record.failed(format!("the switch of protocols failed: {error}")),
             }
         });
-        head
     }
 }
 
@@ -207,15 +194,14 @@ impl<W: AsyncWrite + Unpin> ToAgent<W> {
                     Ok(taken) => taken,
                     Err(why) => return End::Failed(format!("the upstream's WebSocket: {why}")),
                 };
-                if let Some(reframer) = &mut reframer
-                    && let Err(why) = reframer.push(&frames, part, &raw[read..read + taken])
-                {
-                    return End::Failed(why);
+                if let Some(reframer) = &mut reframer {
+                    let pushed = reframer.push(&frames, part, &raw[read..read + taken]);
+                    self.finding = self.finding.take().or(reframer.finding.take());
+                    if let Err(why) = pushed {
+                        return End::Failed(why);
+                    }
                 }
                 read += taken;
-            }
-            if let Some(reframer) = &mut reframer {
-                self.finding = self.finding.take().or(reframer.finding.take());
             }
             let written = match &mut reframer {
                 Some(reframer) => self.send(&std::mem::take(&mut reframer.ready)).await,
