@@ -201,7 +201,7 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
     let plan = match folder.plan() {
         Ok(plan) => plan,
         // Its start was killed before the plan was written, and so before the first call of the engine.
-        Err(_) if folder.condition() == Condition::Lost => {
+        Err(_) if folder.condition() == Condition::Lost && folder.is_unused() => {
             return if asked.dry_run { Ok(None) } else { folder.remove().map(|()| None) };
         }
         Err(error) => return Err(error),

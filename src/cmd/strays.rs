@@ -10,9 +10,9 @@ use crate::state::Home;
 /// `EngineError` where the engine does not answer.
 pub fn strays(docker: &Docker, home: &Home) -> Result<Vec<Stray>, EngineError> {
     let Some(id) = home.id() else { return Ok(Vec::new()) };
-    let known = home.folders().into_iter().map(|folder| folder.identity).collect();
+    let is_known = |identity: &str| home.folder(identity).path().exists();
     let engine = docker.engine();
     let kind = home.known_engine(engine).map_or(engine.kind, |facts| facts.kind);
     let is_awaited = |reader: &HomeContainer| home.folder(&reader.identity).is_read_by(&reader.name);
-    docker.strays(&StrayQuery { home_id: &id, known: &known, is_awaited: &is_awaited, kind })
+    docker.strays(&StrayQuery { home_id: &id, is_known: &is_known, is_awaited: &is_awaited, kind })
 }

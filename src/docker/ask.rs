@@ -71,8 +71,9 @@ pub enum StrayKind {
 pub struct StrayQuery<'a> {
     /// The home's random id, on the label of every object.
     pub home_id: &'a str,
-    /// The identities of all sessions on this disk.
-    pub known: &'a BTreeSet<String>,
+    /// Has this disk a session of this identity? It is asked behind the engine, because a session that starts meanwhile
+    /// has its folder before it has anything on the engine.
+    pub is_known: &'a dyn Fn(&str) -> bool,
     /// Does a process wait for this reader's answer?
     pub is_awaited: &'a dyn Fn(&HomeContainer) -> bool,
     /// The engine's kind decides how a label is spelled in a template.
@@ -226,19 +227,19 @@ impl Docker {
     /// # Errors
     /// The engine does not answer.
     pub fn strays(&self, query: &StrayQuery) -> Result<Vec<Stray>, EngineError> {
-        let is_stray = |container: &HomeContainer| match query.known.contains(&container.identity) {
+        let is_stray = |container: &HomeContainer| match (query.is_known)(&container.identity) {
             true => container.role == READER_ROLE && !(query.is_awaited)(container),
             false => true,
         };
-        let containers = self.containers_of_home(query.home_id, query.kind)?.into_iter().filter(is_stray);
-        let containers = containers.map(|container| Stray { kind: StrayKind::Container, name: container.name });
+        let containers = self.containers_of_home(query.home_id, query.kind)?;
         let format = format!("{{{{.Name}}}} {}", label(query.kind, IDENTITY_LABEL));
         let filter = home_filter(query.home_id);
         let volumes = self.run(&["volume", "ls", "--filter", &filter, "--format", &format].map(str::to_owned))?;
+        let containers = containers.into_iter().filter(is_stray);
+        let containers = containers.map(|container| Stray { kind: StrayKind::Container, name: container.name });
         let volumes = volumes.lines().filter_map(|line| line.split_once(' '));
         // An anonymous volume goes with its container.
-        let volumes =
-            volumes.filter(|(name, identity)| name.starts_with(&volume("")) && !query.known.contains(*identity));
+        let volumes = volumes.filter(|(name, identity)| name.starts_with(&volume("")) && !(query.is_known)(identity));
         let volumes = volumes.map(|(name, _)| Stray { kind: StrayKind::Volume, name: name.to_owned() });
         Ok(containers.chain(volumes).collect())
     }

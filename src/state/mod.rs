@@ -164,7 +164,8 @@ impl Home {
     /// The folders of all sessions, sorted by identity.
     pub fn folders(&self) -> Vec<Folder> {
         let Ok(entries) = fs::read_dir(self.root.join("state")) else { return Vec::new() };
-        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let entries = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let mut folders: Vec<Folder> = names.map(|name| self.folder(&name)).collect();
         folders.sort_by(|a, b| a.identity.cmp(&b.identity));
         folders
@@ -363,6 +364,16 @@ impl Folder {
     /// Does the session have an image of its own, with packages that were approved while it ran?
     pub fn is_rebuilt(&self) -> bool {
         self.path.join("Dockerfile").exists()
+    }
+
+    /// Is there no more in it than a start writes before its plan?
+    pub fn is_unused(&self) -> bool {
+        let is_first = |name: &str| {
+            matches!(name, "lock" | "mark")
+                || [".tmp", DRAFT_PREFIX, "seccomp-"].iter().any(|start| name.starts_with(start))
+        };
+        let Ok(mut entries) = fs::read_dir(&self.path) else { return false };
+        entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_first)))
     }
 
     /// Removes the folder and all in it.
