@@ -238,7 +238,7 @@ def process_one():
     alive = outcome(lambda: os.kill(1, 0))
     door = apart(lambda: socket.gethostbyname("gate.bottle"))
     report("killing and stopping process 1", "it lives, and opens the door", f"{alive}; {door}", door.startswith("127.64."))
-    low = apart(lambda: os.setpriority(os.PRIO_PROCESS, 0, -1))
+    low = apart(lambda: os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) - 1))
     report("a higher priority", "refused", low, low in REFUSED)
 
     def real_time():
