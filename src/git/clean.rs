@@ -3,7 +3,7 @@
 //! What git reads and writes by links lies where git itself has it, and git locks it there. Hooks, filters, monitors,
 //! remotes, includes and everything else that a configuration can name is not in this directory.
 
-use super::file::{below, read_small, refuse_links};
+use super::file::{below, file_below, read_small, refuse_links};
 use super::repository::Repository;
 use super::settings::Settings;
 use super::{Git, GitOutput};
@@ -14,13 +14,11 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use sys::git::is_of_worktree;
 use tempfile::TempDir;
 
 /// Beginning of the names of these folders, in the folder for temporary files.
 pub const FOLDER_PREFIX: &str = "claude-bottle-git-";
-
-/// Refs that each worktree has of its own.
-const WORKTREE_REFS: [&str; 3] = ["bisect", "rewritten", "worktree"];
 
 /// Removed on drop.
 #[derive(Debug)]
@@ -52,13 +50,9 @@ impl CleanRepository {
             (&repository.shared, &["info/attributes", "info/exclude", "logs/refs/stash", "packed-refs", "shallow"]),
         ] {
             for name in names {
-                match below(git_dir, name)? {
-                    Some(meta) if !meta.is_file() => {
-                        return Err(UserError::new(format!("`{}` is not a file", text::path(&git_dir.join(name)))));
-                    }
-                    // git makes an index, and locks it, where the link leads.
-                    None if *name != "index" => {}
-                    _ => symlink(git_dir.join(name), folder.join(name)).map_err(failed)?,
+                // git makes an index, and locks it, where the link leads.
+                if file_below(git_dir, name)?.is_some() || *name == "index" {
+                    symlink(git_dir.join(name), folder.join(name)).map_err(failed)?;
                 }
             }
         }
@@ -99,8 +93,7 @@ impl CleanRepository {
                 continue;
             }
             for entry in fs::read_dir(&path).map_err(|error| UserError::unreadable(&path, &error))?.flatten() {
-                let is_of_worktree = WORKTREE_REFS.iter().any(|name| entry.file_name() == *name);
-                if !is_linked || is_of_worktree == (git_dir == &repository.own) {
+                if !is_linked || is_of_worktree(&entry.file_name()) == (git_dir == &repository.own) {
                     symlink(entry.path(), folder.join(name).join(entry.file_name())).map_err(&failed)?;
                 }
             }
@@ -166,16 +159,21 @@ impl CleanRepository {
     /// # Errors
     /// `UserError` if git cannot be run, or fails.
     pub fn query(&self, args: &[&str]) -> Result<GitOutput, UserError> {
-        let output = self.git().args(args).run(Vec::new())?;
-        match output.is_success() {
-            true => Ok(output),
-            false => Err(self.unreadable(&output)),
-        }
+        self.successful(self.git().args(args).run(Vec::new())?)
     }
 
-    /// The error for a call of git that failed.
-    pub fn unreadable(&self, output: &GitOutput) -> UserError {
-        UserError::new(format!("git does not read `{}`: {}", text::path(&self.repository.top), output.error_line()))
+    /// The output of a call of git that succeeded.
+    ///
+    /// # Errors
+    /// `UserError` if git failed.
+    pub fn successful(&self, output: GitOutput) -> Result<GitOutput, UserError> {
+        match output.is_success() {
+            true => Ok(output),
+            false => {
+                let top = text::path(&self.repository.top);
+                Err(UserError::new(format!("git does not read `{top}`: {}", output.error_line())))
+            }
+        }
     }
 
     /// The files below `folder` that git tracks or does not ignore, NUL-terminated, each behind a tag and a space.
@@ -196,11 +194,7 @@ impl CleanRepository {
             option.push(path);
             git = git.args([option]);
         }
-        let listed = git.run(Vec::new())?;
-        match listed.is_success() {
-            true => Ok(listed),
-            false => Err(self.unreadable(&listed)),
-        }
+        self.successful(git.run(Vec::new())?)
     }
 
     /// The ids of the commits and tags that the refs point at, one on each line.

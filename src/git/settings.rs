@@ -5,21 +5,21 @@ use super::file::read_small;
 use crate::exit::UserError;
 use crate::text;
 use std::path::{Path, PathBuf};
+use sys::git::config::{self, BOOLEAN};
 
 /// Settings of `core` that say how files are written, with the values that they may have.
 const CORE: [(&str, &[&str]); 10] = [
     ("autocrlf", &["true", "false", "input"]),
     ("eol", &["lf", "crlf", "native"]),
-    ("filemode", BOOL),
-    ("ignorecase", BOOL),
-    ("precomposeunicode", BOOL),
+    ("filemode", BOOLEAN),
+    ("ignorecase", BOOLEAN),
+    ("precomposeunicode", BOOLEAN),
     ("sharedrepository", &["group", "true", "1", "all", "world", "everybody", "2", "umask", "false", "0"]),
-    ("sparsecheckout", BOOL),
-    ("sparsecheckoutcone", BOOL),
-    ("symlinks", BOOL),
-    ("trustctime", BOOL),
+    ("sparsecheckout", BOOLEAN),
+    ("sparsecheckoutcone", BOOLEAN),
+    ("symlinks", BOOLEAN),
+    ("trustctime", BOOLEAN),
 ];
-const BOOL: &[&str] = &["true", "yes", "on", "1", "", "false", "no", "off", "0"];
 
 /// Extensions that change nothing for a git that does not know them, or nothing that we use.
 const HARMLESS_EXTENSIONS: [&str; 6] =
@@ -50,20 +50,13 @@ impl Settings {
             all.extend(parsed(&own.join("config.worktree"))?);
         }
         let mut settings = Settings::default();
-        let (mut core, mut extensions) = (String::new(), String::new());
         for (key, value) in &all {
             match key.split_once('.') {
                 Some(("core", "bare")) => settings.bare = is_true(value),
                 Some(("core", "worktree")) => settings.worktree = Some(PathBuf::from(value)),
-                Some(("core", name)) => core.push_str(&data(name, value).unwrap_or_default()),
-                Some(("extensions", "objectformat")) if ["sha1", "sha256"].contains(&&value[..]) => {
-                    extensions.push_str(&format!("\tobjectformat = {value}\n"));
-                }
+                Some(("extensions", "objectformat")) if ["sha1", "sha256"].contains(&&value[..]) => {}
                 Some(("extensions", "refstorage")) if value == "files" => {}
-                Some(("extensions", "refstorage")) if value == "reftable" => {
-                    extensions.push_str("\trefstorage = reftable\n");
-                    settings.ref_format = Some(value.clone());
-                }
+                Some(("extensions", "refstorage")) if value == "reftable" => settings.ref_format = Some(value.clone()),
                 Some(("extensions", name)) if !HARMLESS_EXTENSIONS.contains(&name) => {
                     return Err(UserError::new(format!(
                         "`{}` wants an extension that is not known here: `{key}`",
@@ -73,11 +66,7 @@ impl Settings {
                 _ => {}
             }
         }
-        let version = u8::from(!extensions.is_empty());
-        settings.data = format!("[core]\n\trepositoryformatversion = {version}\n\tbare = false\n{core}");
-        if version > 0 {
-            settings.data.push_str(&format!("[extensions]\n{extensions}"));
-        }
+        settings.data = config::data(&all, &CORE);
         settings.all = all;
         Ok(settings)
     }
@@ -102,7 +91,7 @@ impl Settings {
     pub fn user_data() -> Result<String, UserError> {
         let line_end = |(key, value): &(String, String)| {
             let name = key.strip_prefix("core.").filter(|name| ["autocrlf", "eol"].contains(name))?;
-            data(name, value)
+            config::core_line(name, value, &CORE)
         };
         Ok(format!("[core]\n{}", of_the_user()?.iter().filter_map(line_end).collect::<String>()))
     }
@@ -122,13 +111,6 @@ pub fn user_excludes() -> Result<Option<PathBuf>, UserError> {
     })
 }
 
-/// The line of a setting of `core`, if it is data.
-fn data(name: &str, value: &str) -> Option<String> {
-    let value = value.to_ascii_lowercase();
-    let (name, _) = CORE.iter().find(|(known, values)| *known == name && values.contains(&&value[..]))?;
-    Some(format!("\t{name} = \"{value}\"\n"))
-}
-
 fn is_true(value: &str) -> bool {
     ["true", "yes", "on", "1"].contains(&&value.to_ascii_lowercase()[..])
 }
@@ -141,20 +123,11 @@ fn parsed(path: &Path) -> Result<Vec<(String, String)>, UserError> {
     if !output.is_success() {
         return Err(UserError::new(format!("git does not read `{}`: {}", text::path(path), output.error_line())));
     }
-    Ok(settings(&output))
+    Ok(config::parse(&output.stdout))
 }
 
 /// The user's and the system's settings, with what these include.
 fn of_the_user() -> Result<Vec<(String, String)>, UserError> {
-    Ok(settings(&Git::of_the_user().args(["config", "--includes", "--list", "-z"]).run(Vec::new())?))
-}
-
-fn settings(output: &super::GitOutput) -> Vec<(String, String)> {
-    let pair = |field: &[u8]| {
-        let field = String::from_utf8_lossy(field);
-        // A setting without `=` means true.
-        let (key, value) = field.split_once('\n').unwrap_or((&field, "true"));
-        (key.to_owned(), value.to_owned())
-    };
-    output.fields().map(pair).collect()
+    let list = ["config", "--includes", "--list", "-z"];
+    Ok(config::parse(&Git::of_the_user().args(list).run(Vec::new())?.stdout))
 }

@@ -48,10 +48,7 @@ impl Objects {
         let options = ["--revs", "--reflog", "--indexed-objects", "--missing=allow-any", "--delta-base-offset"];
         let git =
             clean.git().args(["pack-objects", "--quiet", "--non-empty"]).args(options).args([folder.join("pack")]);
-        let made = git.writes().run(ids.into_bytes())?;
-        if !made.is_success() {
-            return Err(clean.unreadable(&made));
-        }
+        clean.successful(git.writes().run(ids.into_bytes())?)?;
         let mut files: Vec<PathBuf> = fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
         if let (true, Some(first)) = (clean.repository.is_partial(), files.first()) {
             // What the pack lacks is to be fetched, and no damage.

@@ -1,8 +1,11 @@
 //! git as a child process that runs nothing which a repository configures: no hook, no file system monitor.
 //!
 //! It inherits no descriptor but the three standard streams, never prompts, takes no optional lock, and is bounded in
-//! output and time. [`Git::new`] keeps the user's own configuration; [`Git::isolated`] uses only the repository's.
+//! output and time. [`Git::new`] keeps the user's own configuration; [`Git::isolated`] has none but the one of the git
+//! directory that it is given.
 #![allow(unsafe_code)]
+
+pub mod config;
 
 use crate::{child, thread};
 use std::ffi::OsStr;
@@ -22,6 +25,9 @@ const DEFAULT_MAX_OUTPUT_BYTES: u64 = 128 << 20;
 
 /// Longest part of stderr that is kept, in bytes. The rest is read and thrown away.
 const MAX_STDERR_BYTES: u64 = 1 << 20;
+
+/// Folders below `refs` that each worktree has of its own.
+const WORKTREE_REFS: [&str; 3] = ["bisect", "rewritten", "worktree"];
 
 /// Variables of the caller's environment that would lead git to another repository, or run a program of theirs.
 const REDIRECTIONS: [&str; 9] = [
@@ -102,6 +108,11 @@ pub fn fields(output: &[u8]) -> impl Iterator<Item = &[u8]> {
     output.split(|byte| *byte == 0).filter(|field| !field.is_empty())
 }
 
+/// Whether each worktree has this entry of `refs` of its own.
+pub fn is_of_worktree(name: &OsStr) -> bool {
+    WORKTREE_REFS.iter().any(|own| name == *own)
+}
+
 impl Git {
     /// git in `folder`, with the user's own configuration and environment, except for variables that redirect it.
     pub fn new(folder: &Path) -> Git {
@@ -146,7 +157,7 @@ impl Git {
 
     /// Forbids every transport. To list a repository, git may want an object that is missing, and would fetch it by a
     /// program that the repository names.
-    pub fn offline(mut self) -> Git {
+    fn offline(mut self) -> Git {
         self.command.env("GIT_ALLOW_PROTOCOL", "").env("GIT_NO_LAZY_FETCH", "1");
         self
     }

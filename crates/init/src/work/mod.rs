@@ -1,7 +1,8 @@
 //! The agent's work that exists nowhere else: recorded as a baseline when its home is new, compared when its program has
 //! ended, and exported as text, bundle, patch or archive inside the bottle or in a reader's container.
 //!
-//! Invariant: git never reads a configuration of the agent's, so that it runs nothing and decides nothing. A comparison that did not finish says so.
+//! Invariant: git never reads a configuration of the agent's, so that it runs nothing and decides nothing. A comparison
+//! that did not finish says so.
 
 mod baseline;
 mod clean;
@@ -63,8 +64,7 @@ fn dispatch(paths: &WorkPaths, args: &[String]) -> Result<i32, Failure> {
     }
 }
 
-/// Runs `task` on another thread. `None` if it takes longer than `timeout`, or panics, or
-/// there is no room for a thread.
+/// Runs `task` on another thread. `None` if it takes longer than `timeout`, or panics, or there is no room for a thread.
 fn run_within<T: Send + 'static>(timeout: Duration, task: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, result) = std::sync::mpsc::channel();
     sys::thread::spawn(move || sender.send(task())).ok()?;

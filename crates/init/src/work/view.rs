@@ -2,7 +2,7 @@
 //! its configuration the data alone. No filter, monitor, hook or include that the agent has configured is in it.
 
 use super::file::{copy_regular, open_regular};
-use super::git::{Git, fields};
+use super::git::Git;
 use crate::failure::Failure;
 use std::ffi::OsString;
 use std::fs;
@@ -10,6 +10,8 @@ use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use sys::git::config::{self, BOOLEAN};
+use sys::git::is_of_worktree;
 
 /// Longest file of a git directory that is read as data, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -19,14 +21,10 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 const CORE: [(&str, &[&str]); 5] = [
     ("autocrlf", &["true", "false", "input"]),
     ("eol", &["lf", "crlf", "native"]),
-    ("filemode", BOOL),
-    ("ignorecase", BOOL),
-    ("symlinks", BOOL),
+    ("filemode", BOOLEAN),
+    ("ignorecase", BOOLEAN),
+    ("symlinks", BOOLEAN),
 ];
-const BOOL: &[&str] = &["true", "yes", "on", "1", "", "false", "no", "off", "0"];
-
-/// Refs that each worktree has of its own.
-const WORKTREE_REFS: [&str; 3] = ["bisect", "rewritten", "worktree"];
 
 /// Removed on drop.
 pub struct RepositoryView {
@@ -75,12 +73,7 @@ impl RepositoryView {
         let mut view = RepositoryView { folder, objects: dirs.shared.join("objects"), settings: Vec::new() };
         let bytes = read_small(&dirs.shared.join("config")).unwrap_or_default();
         let list = ["config", "--file", "-", "--no-includes", "--list", "-z"];
-        for field in fields(&Git::without_repository(&view.folder).args(list).stdout(&bytes)?) {
-            let field = String::from_utf8_lossy(field);
-            // A setting without `=` means true.
-            let (key, value) = field.split_once('\n').unwrap_or((&field, "true"));
-            view.settings.push((key.to_owned(), value.to_owned()));
-        }
+        view.settings = config::parse(&Git::without_repository(&view.folder).args(list).stdout(&bytes)?);
         fs::write(view.folder.join("config"), view.configuration())?;
         for name in ["info", "logs/refs", "objects", "refs"] {
             fs::create_dir_all(view.folder.join(name))?;
@@ -109,8 +102,7 @@ impl RepositoryView {
                 entries => entries?,
             };
             for entry in entries.flatten() {
-                let is_of_worktree = WORKTREE_REFS.iter().any(|name| entry.file_name() == *name);
-                if !is_linked || is_of_worktree == (git_dir == &dirs.own) {
+                if !is_linked || is_of_worktree(&entry.file_name()) == (git_dir == &dirs.own) {
                     symlink(entry.path(), self.folder.join("refs").join(entry.file_name()))?;
                 }
             }
@@ -127,26 +119,7 @@ impl RepositoryView {
 
     /// The text of a configuration with the data of the repository's own.
     fn configuration(&self) -> String {
-        let (mut core, mut extensions) = (String::new(), String::new());
-        for (key, value) in &self.settings {
-            let value = value.to_ascii_lowercase();
-            match key.split_once('.') {
-                Some(("core", name)) => {
-                    let known = CORE.iter().find(|(known, values)| *known == name && values.contains(&&value[..]));
-                    core.extend(known.map(|(name, _)| format!("\t{name} = \"{value}\"\n")));
-                }
-                Some(("extensions", "objectformat")) if ["sha1", "sha256"].contains(&&value[..]) => {
-                    extensions.push_str(&format!("\tobjectformat = {value}\n"));
-                }
-                Some(("extensions", "refstorage")) if value == "reftable" => {
-                    extensions.push_str("\trefstorage = reftable\n");
-                }
-                _ => {}
-            }
-        }
-        let version = u8::from(!extensions.is_empty());
-        let head = format!("[core]\n\trepositoryformatversion = {version}\n\tbare = false\n");
-        format!("{head}{core}[extensions]\n{}", if version > 0 { &extensions } else { "" })
+        config::data(&self.settings, &CORE)
     }
 
     /// git on the repository and this worktree of it.
