@@ -20,6 +20,16 @@ pub const CONNECTION_HEADERS: [&str; 10] = [
     "upgrade",
 ];
 
+/// Headers of a request that the gate reads under exactly this name, beside those of one connection. In lower case.
+const READ_HEADERS: [&str; 4] = ["accept-encoding", "anthropic-beta", "content-encoding", "content-type"];
+
+/// Checksums that clients send in trailers, because they know them only behind the body; some servers merge trailers into
+/// the headers (RFC 9110, section 6.5.1). In lower case.
+const TRAILERS: [&str; 5] = ["content-digest", "content-md5", "digest", "repr-digest", "upload-checksum"];
+
+/// Beginning of the names of the checksums of S3.
+const S3_CHECKSUM: &str = "x-amz-checksum-";
+
 /// A request's headers, name and value, as they came.
 pub type HeaderFields<'a> = &'a [(&'a str, &'a [u8])];
 
@@ -41,9 +51,6 @@ pub(super) fn overriding<'a>(headers: HeaderFields<'a>) -> Option<&'a str> {
     headers.iter().map(|(name, _)| *name).find(|name| effect_of(name) == Some(HeaderEffect::Override))
 }
 
-/// Headers of a request that the gate reads under exactly this name, beside those of one connection. In lower case.
-const READ_HEADERS: [&str; 4] = ["accept-encoding", "anthropic-beta", "content-encoding", "content-type"];
-
 /// Why the gate could read these headers otherwise than a server: a name that the gate reads is in another spelling, or there
 /// are several content types.
 pub(super) fn misread(headers: HeaderFields) -> Option<String> {
@@ -56,12 +63,6 @@ pub(super) fn misread(headers: HeaderFields) -> Option<String> {
         None => (types > 1).then(|| "the request has several content-type headers; send one".to_owned()),
     }
 }
-
-/// Checksums that clients send in trailers, because they know them only behind the body; some servers merge trailers into
-/// the headers (RFC 9110, section 6.5.1). In lower case.
-const TRAILERS: [&str; 5] = ["content-digest", "content-md5", "digest", "repr-digest", "upload-checksum"];
-/// Beginning of the names of the checksums of S3.
-const S3_CHECKSUM: &str = "x-amz-checksum-";
 
 /// Whether this passes in a request's trailers, which no rule of a route sees: a checksum in its own spelling, and no header
 /// of `own`, those that the gate injects on any route.
