@@ -59,13 +59,9 @@ pub fn rot13(bytes: &[u8]) -> Vec<u8> {
 
 /// As `encodeURIComponent` writes it, in upper case.
 pub fn percent(bytes: &[u8]) -> Vec<u8> {
-    each_but_unreserved(bytes, |byte| format!("%{byte:02X}"))
-}
-
-/// Writes each byte by itself that may not stand as it is in a URL (RFC 3986, section 2.3).
-pub fn each_but_unreserved(bytes: &[u8], write: impl Fn(u8) -> String) -> Vec<u8> {
+    // These stand as they are in a URL (RFC 3986, section 2.3).
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    each(bytes, |byte| if is_unreserved(byte) { char::from(byte).to_string() } else { write(byte) })
+    each(bytes, |byte| if is_unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
 }
 
 #[cfg(test)]

@@ -130,11 +130,7 @@ impl FirstByte {
     }
 
     fn may_begin(&self, spelled: &Spelled) -> bool {
-        let wanted = spelled.value[0];
-        let is_wanted = |byte: u8| match spelled.case {
-            LetterCase::Exact => byte == wanted,
-            LetterCase::Any => byte.eq_ignore_ascii_case(&wanted),
-        };
+        let is_wanted = |byte: u8| spelled.is_same(spelled.value[0], byte);
         match spelled.notation {
             Notation::Character => self.read.iter().any(|read| read.is_none_or(is_wanted)),
             Notation::Hex | Notation::Decimal | Notation::Octal => true,
@@ -144,17 +140,14 @@ impl FirstByte {
 
 /// The first two bytes that a spelling may have.
 fn beginnings(spelled: &Spelled) -> Vec<(u8, u8)> {
-    let cases = |byte: u8| match spelled.case {
-        LetterCase::Exact => vec![byte],
-        LetterCase::Any => vec![byte.to_ascii_lowercase(), byte.to_ascii_uppercase()],
-    };
+    let cases = |byte: u8| spelled.case.forms(byte);
     let (first, second) = (spelled.value[0], spelled.value[1]);
     if spelled.notation != Notation::Character {
         let shown = digits(first, spelled.notation);
         let seconds: Vec<u8> = shown.get(1).map_or_else(|| (0..=255).collect(), |digit| vec![*digit]);
-        let both = |byte: u8| [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()];
-        let pairs = seconds.into_iter().flat_map(|second| both(second).map(|second| (shown[0], second)));
-        return pairs.flat_map(|(first, second)| both(first).map(|first| (first, second))).collect();
+        let both = |byte: u8| LetterCase::Any.forms(byte);
+        let pairs = seconds.into_iter().flat_map(both).map(|second| (shown[0], second));
+        return pairs.flat_map(|(first, second)| both(first).into_iter().map(move |first| (first, second))).collect();
     }
     let mut all = Vec::new();
     let seconds = [&cases(second)[..], INTRODUCERS, AROUND_WRAP, b"\0<,", &[0xc2, 0xe2, 0xef]].concat();

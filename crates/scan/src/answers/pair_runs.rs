@@ -115,9 +115,9 @@ impl Pairs<'_> {
         let gap = [AROUND_WRAP, b"\0\n,\\="].concat();
         let firsts = [&gap, INTRODUCERS, b"<\xc2\xe2\xef"].concat();
         let lasts = [&gap, HEX_DIGITS, ENDS, &continuation].concat();
-        let own: Vec<u8> = spelled.value.iter().flat_map(|byte| cases(*byte, spelled.case)).collect();
+        let own: Vec<u8> = spelled.value.iter().flat_map(|byte| spelled.case.forms(*byte)).collect();
         for pair in spelled.value.windows(2) {
-            self.add_all(&cases(pair[0], spelled.case), &cases(pair[1], spelled.case));
+            self.add_all(&spelled.case.forms(pair[0]), &spelled.case.forms(pair[1]));
         }
         self.add_all(&own, &firsts);
         self.add_all(&lasts, &own);
@@ -148,7 +148,7 @@ impl Pairs<'_> {
         let mut last = None;
         for byte in &spelled.value {
             let number = digits(*byte, spelled.notation);
-            let digit = |digit: u8| cases(digit, LetterCase::Any);
+            let digit = |digit: u8| LetterCase::Any.forms(digit);
             for pair in last.into_iter().chain(number.iter().copied()).collect::<Vec<_>>().windows(2) {
                 self.add_all(&digit(pair[0]), &digit(pair[1]));
             }
@@ -156,12 +156,5 @@ impl Pairs<'_> {
             self.add_all(&between, &digit(number[0]));
             self.add_all(&last.map_or_else(Vec::new, digit), &between);
         }
-    }
-}
-
-fn cases(byte: u8, case: LetterCase) -> Vec<u8> {
-    match case {
-        LetterCase::Exact => vec![byte],
-        LetterCase::Any => vec![byte.to_ascii_lowercase(), byte.to_ascii_uppercase()],
     }
 }

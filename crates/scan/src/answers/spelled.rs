@@ -67,6 +67,16 @@ pub enum LetterCase {
     Any,
 }
 
+impl LetterCase {
+    /// How this byte of a value may stand in a text.
+    pub fn forms(self, byte: u8) -> Vec<u8> {
+        match self {
+            LetterCase::Exact => vec![byte],
+            LetterCase::Any => vec![byte.to_ascii_lowercase(), byte.to_ascii_uppercase()],
+        }
+    }
+}
+
 /// A value to match: a secret, or all of it in an encoding that no byte of it can be told in alone.
 pub struct Spelled {
     pub value: Vec<u8>,
@@ -142,7 +152,8 @@ impl Spelled {
         }
     }
 
-    fn is_same(&self, wanted: u8, byte: u8) -> bool {
+    /// Whether a byte of a text is this one of the value.
+    pub fn is_same(&self, wanted: u8, byte: u8) -> bool {
         match self.case {
             LetterCase::Exact => wanted == byte,
             LetterCase::Any => wanted.eq_ignore_ascii_case(&byte),

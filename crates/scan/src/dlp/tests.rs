@@ -664,8 +664,8 @@ fn files_of_real_programs_are_unpacked() {
     use std::process::{Command, Stdio};
     let knowledge = knowledge();
     let text = format!("{}{TOKEN}{}", "text before it, ".repeat(40), ", and text behind it".repeat(40));
-    let folder = tempfile_dir();
-    std::fs::write(folder.join("f"), &text).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f"), &text).unwrap();
     let mut missed = Vec::new();
     for line in [
         "xz -c f",
@@ -698,12 +698,5 @@ fn files_of_real_programs_are_unpacked() {
             }
         }
     }
-    std::fs::remove_dir_all(&folder).unwrap();
     assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
-}
-
-fn tempfile_dir() -> std::path::PathBuf {
-    let folder = std::env::temp_dir().join(format!("scan-files-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }
