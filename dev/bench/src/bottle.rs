@@ -4,17 +4,16 @@
 
 #![allow(clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
+mod tool;
+
 use std::fs;
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+use tool::{Result, Tool, docker, median, ms};
 
 struct Bench {
-    program: PathBuf,
-    home: PathBuf,
+    tool: Tool,
     rounds: usize,
     image: String,
     gate: String,
@@ -27,31 +26,16 @@ const MANIFEST: &str = r#"{
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let program =
-        PathBuf::from(args.next().unwrap_or_else(|| "target/release/claude-bottle".to_owned())).canonicalize()?;
+    let tool = Tool::new(args.next(), "bench", MANIFEST)?;
     let rounds = args.next().map_or(Ok(9), |rounds| rounds.parse())?;
-    let home = std::env::temp_dir().join(format!("claude-bottle-bench-{}", std::process::id()));
-    fs::create_dir_all(&home)?;
-    fs::write(home.join("claude-bottle.json"), MANIFEST)?;
-    let mut bench = Bench { program, home, rounds, image: String::new(), gate: String::new() };
-    let done = bench.all();
-    let _ = bench.ours(&["cleanup", "--yes"]).output();
-    let _ = fs::remove_dir_all(&bench.home);
-    done
+    Bench { tool, rounds, image: String::new(), gate: String::new() }.all()
 }
 
 impl Bench {
-    fn ours(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(args).env("CLAUDE_BOTTLE_HOME", &self.home).current_dir(&self.home);
-        command
-    }
-
     fn all(&mut self) -> Result<()> {
         // The first start builds what is missing and learns the engine.
         self.start_with_yes()?;
-        let plan = self.ours(&["start", "--dry-run", "--format", "json", "bench"]).output()?.stdout;
-        let plan: serde_json::Value = serde_json::from_slice(&plan)?;
+        let plan: serde_json::Value = serde_json::from_slice(&self.tool.plan()?)?;
         self.image = plan["images"]["agent"].as_str().ok_or("no image in the plan")?.to_owned();
         self.gate = plan["images"]["gate"].as_str().ok_or("no image in the plan")?.to_owned();
 
@@ -83,7 +67,7 @@ impl Bench {
     /// No engine call: dry run, list, what a shell asks for at a TAB.
     fn quick(&self) -> Result<()> {
         println!("no engine call                                 median");
-        self.keep(100)?;
+        self.tool.keep(100)?;
         for (name, args) in [
             ("start --dry-run              (target 5 ms)", &["start", "--dry-run", "bench"][..]),
             ("list, with 100 kept          (target 5 ms)", &["list"][..]),
@@ -92,17 +76,17 @@ impl Bench {
         ] {
             let mut times = vec![];
             for _ in 0..20 {
-                times.push(wall(&mut self.ours(args))?);
+                times.push(wall(&mut self.tool.run(args))?);
             }
             println!("  {name:<44} {:>7.1} ms", ms(median(&mut times)));
         }
-        fs::remove_dir_all(self.home.join("state"))?;
+        self.tool.forget()?;
         self.shells()
     }
 
     /// What a shell does more: at its start, and before each prompt, against a hook that does nothing.
     fn shells(&self) -> Result<()> {
-        fs::write(self.home.join("prompt"), "1 1 1\n")?;
+        fs::write(self.tool.home.join("prompt"), "1 1 1\n")?;
         let loops = "for ((i = 0; i < 1000; i++)); do HOOK; done";
         println!("shells                                         median    an empty hook");
         for (shell, flags, ours, hook, many) in [
@@ -116,14 +100,14 @@ impl Bench {
                 "set i 0; while test $i -lt 1000; set i (math $i + 1); HOOK; end >/dev/null",
             ),
         ] {
-            let ours = ours.replace("SHELL", &format!("{} shell {shell}", self.program.display()));
+            let ours = ours.replace("SHELL", &format!("{} shell {shell}", self.tool.program.display()));
             let empty = if shell == "fish" { "function empty; end" } else { "empty() { :; }" };
             let run = |script: String| -> Result<Duration> {
                 let mut times = vec![];
                 for _ in 0..9 {
                     let mut command = Command::new(shell);
-                    command.args(flags).args(["-c", &script]).env("CLAUDE_BOTTLE_HOME", &self.home);
-                    times.push(wall(command.env("HOME", &self.home).env("CLAUDE_BOTTLE_PROMPT", "left"))?);
+                    command.args(flags).args(["-c", &script]).env("CLAUDE_BOTTLE_HOME", &self.tool.home);
+                    times.push(wall(command.env("HOME", &self.tool.home).env("CLAUDE_BOTTLE_PROMPT", "left"))?);
                 }
                 Ok(median(&mut times))
             };
@@ -142,19 +126,7 @@ impl Bench {
                 ms(nothing)
             );
         }
-        Ok(fs::remove_file(self.home.join("prompt"))?)
-    }
-
-    /// A hundred kept sessions as they lie on disk.
-    fn keep(&self, count: u32) -> Result<()> {
-        let plan = self.ours(&["start", "--dry-run", "--format", "json", "bench"]).output()?.stdout;
-        for number in 0..count {
-            let folder = self.home.join(format!("state/bench-{number:05}"));
-            fs::create_dir_all(&folder)?;
-            fs::write(folder.join("plan.json"), &plan)?;
-            fs::write(folder.join("mark"), r#"{"mark":"kept","why":"the agent ended with 1"}"#)?;
-        }
-        Ok(())
+        Ok(fs::remove_file(self.tool.home.join("prompt"))?)
     }
 
     fn bare(&self) -> Result<Duration> {
@@ -184,15 +156,18 @@ impl Bench {
 
     /// To the first output; and from the agent's own last moment to the program's end.
     fn start_with_yes(&self) -> Result<(Duration, Duration)> {
-        let (up, said) = first_output(self.ours(&["start", "--yes", "bench"]).stderr(Stdio::null()))?;
+        let (up, said) = first_output(self.tool.run(&["start", "--yes", "bench"]).stderr(Stdio::null()))?;
         Ok((up, since(&said)?))
     }
 
     /// On a terminal (util-linux's `script` makes one): the question, a person who reads for two seconds, "y".
     fn after_yes(&self) -> Result<Duration> {
-        let line = format!("stty rows 40 cols 120; exec {} start bench", self.program.display());
+        let line = format!("stty rows 40 cols 120; exec {} start bench", self.tool.program.display());
         let mut command = Command::new("script");
-        command.args(["-qfec", &line, "/dev/null"]).env("CLAUDE_BOTTLE_HOME", &self.home).current_dir(&self.home);
+        command
+            .args(["-qfec", &line, "/dev/null"])
+            .env("CLAUDE_BOTTLE_HOME", &self.tool.home)
+            .current_dir(&self.tool.home);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (mut stdin, mut stdout) = (child.stdin.take().ok_or("stdin")?, child.stdout.take().ok_or("stdout")?);
         until(&mut stdout, "[y/N]")?;
@@ -250,23 +225,6 @@ fn since(said: &str) -> Result<Duration> {
     Ok(now.saturating_sub(Duration::from_nanos(said.trim_matches(['\0', '\n', ' ']).parse()?)))
 }
 
-fn docker(args: &[&str]) -> Result<()> {
-    let output = Command::new("docker").args(args).output()?;
-    if !output.status.success() {
-        return Err(format!("docker {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr)).into());
-    }
-    Ok(())
-}
-
 fn row(name: &str, time: Duration, base: Duration) {
     println!("  {name:<44} {:>7.1} ms    {:.2}", ms(time), time.as_secs_f64() / base.as_secs_f64());
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }

@@ -5,14 +5,15 @@
 
 #![allow(clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
+mod tool;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+use tool::{Result, Tool, docker, median, ms};
 
 /// The agent's work: a page through the door and the gate, a file in its home, and the end when it is told.
 const MANIFEST: &str = r#"{
@@ -24,8 +25,7 @@ const MANIFEST: &str = r#"{
 const KEPT_SESSIONS: u32 = 1000;
 
 struct Scale {
-    program: PathBuf,
-    home: PathBuf,
+    tool: Tool,
 }
 
 /// One bottle under way.
@@ -38,29 +38,15 @@ struct Bottle {
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let program =
-        PathBuf::from(args.next().unwrap_or_else(|| "target/release/claude-bottle".to_owned())).canonicalize()?;
+    let scale = Scale { tool: Tool::new(args.next(), "scale", MANIFEST)? };
     let mut counts: Vec<usize> = args.map(|count| count.parse()).collect::<std::result::Result<_, _>>()?;
     if counts.is_empty() {
         counts = vec![1, 5, 10, 25, 50];
     }
-    let home = std::env::temp_dir().join(format!("claude-bottle-scale-{}", std::process::id()));
-    fs::create_dir_all(&home)?;
-    fs::write(home.join("claude-bottle.json"), MANIFEST)?;
-    let scale = Scale { program, home };
-    let done = scale.all(&counts);
-    let _ = scale.ours(&["cleanup", "--yes"]).output();
-    let _ = fs::remove_dir_all(&scale.home);
-    done
+    scale.all(&counts)
 }
 
 impl Scale {
-    fn ours(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(args).env("CLAUDE_BOTTLE_HOME", &self.home).current_dir(&self.home);
-        command
-    }
-
     fn all(&self, counts: &[usize]) -> Result<()> {
         // The first start builds what is missing and learns the engine.
         self.round(1)?;
@@ -78,7 +64,7 @@ impl Scale {
         let begin = Instant::now();
         let threads: Vec<_> = (0..count)
             .map(|_| {
-                let mut command = self.ours(&["start", "--yes", "scale"]);
+                let mut command = self.tool.run(&["start", "--yes", "scale"]);
                 std::thread::spawn(move || start(&mut command, begin).map_err(|e| e.to_string()))
             })
             .collect();
@@ -96,7 +82,7 @@ impl Scale {
         for bottle in &bottles {
             let name = format!("claude-bottle-{}", bottle.identity);
             let format = "{{.State.Pid}}";
-            let pids = told(&["inspect", "--format", format, &format!("{name}-gate"), &format!("{name}-agent")])?;
+            let pids = docker(&["inspect", "--format", format, &format!("{name}-gate"), &format!("{name}-agent")])?;
             let pids: Vec<u32> = pids.lines().map(str::parse).collect::<std::result::Result<_, _>>()?;
             gate += proportional(pids[0]);
             init += proportional(pids[1]);
@@ -117,12 +103,12 @@ impl Scale {
     }
 
     fn assert_nothing_left(&self) -> Result<()> {
-        let id = fs::read_to_string(self.home.join("id"))?;
+        let id = fs::read_to_string(self.tool.home.join("id"))?;
         let filter = format!("label=claude-bottle.home={}", id.trim());
         let left = [
-            told(&["ps", "-aq", "--filter", &filter])?,
-            told(&["volume", "ls", "-q", "--filter", &filter])?,
-            fs::read_dir(self.home.join("state"))?.map(|entry| format!("{entry:?}")).collect(),
+            docker(&["ps", "-aq", "--filter", &filter])?,
+            docker(&["volume", "ls", "-q", "--filter", &filter])?,
+            fs::read_dir(self.tool.home.join("state"))?.map(|entry| format!("{entry:?}")).collect(),
         ];
         match left.iter().all(String::is_empty) {
             true => Ok(()),
@@ -130,29 +116,21 @@ impl Scale {
         }
     }
 
-    /// A thousand kept sessions as they lie on disk.
+    /// `list` of many kept sessions.
     fn list(&self) -> Result<()> {
-        let plan = self.ours(&["start", "--dry-run", "--format", "json", "scale"]).output()?.stdout;
-        for number in 0..KEPT_SESSIONS {
-            let folder = self.home.join(format!("state/scale-{number:05}"));
-            fs::create_dir_all(&folder)?;
-            fs::write(folder.join("plan.json"), &plan)?;
-            fs::write(folder.join("mark"), r#"{"mark":"kept","why":"the agent ended with 1"}"#)?;
-        }
+        self.tool.keep(KEPT_SESSIONS)?;
         let mut times = Vec::new();
         for _ in 0..21 {
             let begin = Instant::now();
-            let listed = self.ours(&["list"]).output()?;
+            let listed = self.tool.run(&["list"]).output()?;
             times.push(begin.elapsed());
             let lines = listed.stdout.iter().filter(|byte| **byte == b'\n').count();
             if lines < KEPT_SESSIONS as usize {
                 return Err(format!("`list` shows {lines} lines").into());
             }
         }
-        times.sort_unstable();
-        println!("list with {KEPT_SESSIONS} kept sessions (target 20 ms): {:.1} ms", ms(times[times.len() / 2]));
-        fs::remove_dir_all(self.home.join("state"))?;
-        Ok(())
+        println!("list with {KEPT_SESSIONS} kept sessions (target 20 ms): {:.1} ms", ms(median(&mut times)));
+        self.tool.forget()
     }
 }
 
@@ -208,16 +186,4 @@ fn proportional(pid: u32) -> u64 {
 fn tree(pid: u32) -> u64 {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     proportional(pid) + children.split_whitespace().filter_map(|child| child.parse().ok()).map(tree).sum::<u64>()
-}
-
-fn told(args: &[&str]) -> Result<String> {
-    let output = Command::new("docker").args(args).output()?;
-    if !output.status.success() {
-        return Err(format!("docker {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr)).into());
-    }
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }
