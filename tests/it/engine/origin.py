@@ -6,13 +6,14 @@ import hashlib
 import io
 import json
 import os
-import ssl
 import struct
 import subprocess
 import tarfile
 import time
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tls_server import serve
 
 
 HOST = "https://allowed.example.org"
@@ -164,14 +165,4 @@ class Origin(BaseHTTPRequestHandler):
         pass
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 512
-
-
-if __name__ == "__main__":
-    server = Server(("0.0.0.0", 8443), Origin)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain("/srv/cert.pem", "/srv/key.pem")
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    print("ready", flush=True)
-    server.serve_forever()
+serve(Origin)

@@ -184,7 +184,8 @@ impl Rig {
         self.serve_tls(include_bytes!("../engine/origin.py"), make)
     }
 
-    /// The program as `origin.py` beside a certificate for `allowed.example.org`, whose CA is the home's `ca.pem`.
+    /// The program as `origin.py` beside `tls_server.py` and a certificate for `allowed.example.org`, whose CA is the home's
+    /// `ca.pem`.
     pub fn serve_tls(&self, program: &[u8], script: &str) -> Served {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
@@ -197,8 +198,13 @@ impl Rig {
         let leaf = rcgen::CertificateParams::new(vec!["allowed.example.org".to_owned()]).unwrap();
         let leaf = leaf.signed_by(&key, &issuer).unwrap();
         let (cert, key) = (leaf.pem(), key.serialize_pem());
-        let files: [(&str, &[u8]); 3] =
-            [("cert.pem", cert.as_bytes()), ("key.pem", key.as_bytes()), ("origin.py", program)];
+        let server = include_bytes!("../engine/tls_server.py");
+        let files: [(&str, &[u8]); 4] = [
+            ("cert.pem", cert.as_bytes()),
+            ("key.pem", key.as_bytes()),
+            ("tls_server.py", server),
+            ("origin.py", program),
+        ];
         self.serve(&files, &["sh", "-c", script])
     }
 }

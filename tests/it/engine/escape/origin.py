@@ -3,9 +3,10 @@ whatever can be read as /secret is answered with the secret."""
 
 import json
 import re
-import ssl
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tls_server import serve
 
 SECRET = "the-secret-of-the-origin"
 
@@ -68,13 +69,4 @@ class Origin(BaseHTTPRequestHandler):
         pass
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 512
-
-
-server = Server(("0.0.0.0", 8443), Origin)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain("/srv/cert.pem", "/srv/key.pem")
-server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-print("ready", flush=True)
-server.serve_forever()
+serve(Origin)
