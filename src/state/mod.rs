@@ -369,8 +369,7 @@ impl Folder {
     /// Is there no more in it than a start writes before its plan?
     pub fn is_unused(&self) -> bool {
         let is_first = |name: &str| {
-            matches!(name, "lock" | "mark")
-                || [".tmp", DRAFT_PREFIX, "seccomp-"].iter().any(|start| name.starts_with(start))
+            matches!(name, "lock" | "mark") || [".tmp", DRAFT_PREFIX].iter().any(|start| name.starts_with(start))
         };
         let Ok(mut entries) = fs::read_dir(&self.path) else { return false };
         entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_first)))

@@ -1,7 +1,8 @@
 //! `cleanup` removes what is kept and what lost its state; work that is nowhere else only by name.
 
 use crate::harness::{ENGINES, PLAIN, Place, WORK, aged, kept, text, until, whole, with_work};
-use std::fs::{self};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn cleanup() {
@@ -204,4 +205,74 @@ fn a_detached_one_is_asked_about() {
         .done();
     assert_eq!(place.run(&["cleanup", "--yes"]).done().status, 0);
     assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
+/// A folder that no start of this version can have left before its plan is named, and stays with all that is in it.
+#[test]
+fn what_cannot_be_read_is_not_removed() {
+    let place = Place::new(PLAIN);
+    assert_eq!(place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "signal KILL").done().status, 137);
+    let path = place.session_file("plan.json");
+    let plan = text(&path);
+    let later = plan.replacen("\"version\":", "\"version\": 9", 1);
+    assert_ne!(later, plan);
+    fs::create_dir_all(place.session_file("transcript")).unwrap();
+    fs::write(place.session_file("transcript/one.jsonl"), "{}\n").unwrap();
+    for unread in [&plan[..plan.len() / 2], "", &later] {
+        fs::write(&path, unread).unwrap();
+        let before = whole(&place);
+        for words in [&["cleanup", "--yes"][..], &["cleanup", "--dry-run"], &["cleanup", "--yes", &place.session()]] {
+            let done = place.run(words).done();
+            assert!(done.status == 125 && done.stderr.contains("plan.json"), "{words:?} {done:?}");
+            assert!(whole(&place) == before && place.objects().len() == 3, "{words:?} {done:?}");
+        }
+    }
+    fs::remove_file(&path).unwrap();
+    let before = whole(&place);
+    assert_eq!(place.run(&["cleanup", "--yes"]).done().status, 125);
+    assert!(whole(&place) == before, "a session without its plan has a transcript");
+    fs::write(&path, &plan).unwrap();
+    assert_eq!(place.run(&["cleanup", "--yes"]).done().status, 0);
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn only_an_unused_folder_of_a_start_is_removed_unasked() {
+    let place = Place::new(PLAIN);
+    let state = "home/.claude-bottle/state";
+    place.write(&format!("{state}/unused-aaaaa/lock"), "");
+    place.write(&format!("{state}/unused-aaaaa/mark"), r#"{"mark":"live"}"#);
+    place.write(&format!("{state}/notes/mine.txt"), "mine\n");
+    place.write(&format!("{state}/notes/seccomp-mine"), "mine\n");
+    place.write(&format!("{state}/seccomp/seccomp-mine"), "mine\n");
+    place.write(&format!("{state}/README"), "mine\n");
+    for _ in 0..2 {
+        assert_eq!(place.run(&["cleanup", "--yes"]).done().status, 125);
+        assert_eq!(place.sessions(), ["README", "notes", "seccomp"]);
+        for file in ["README", "notes/mine.txt", "notes/seccomp-mine", "seccomp/seccomp-mine"] {
+            assert_eq!(text(&place.path(&format!("{state}/{file}"))), "mine\n", "{file}");
+        }
+    }
+}
+
+/// A session may start while a slow engine lists what it has: it has its folder before it has an object.
+#[test]
+fn a_session_that_starts_meanwhile_is_no_stray() {
+    for verb in ["ps", "volume"] {
+        let place = Place::new(PLAIN);
+        assert_eq!(place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done().status, 0);
+        let (folder, aside) = (place.session_file(""), place.path("aside"));
+        fs::rename(&folder, &aside).unwrap();
+        let (from, to) = (aside.display(), folder.display());
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" != {verb} ] || [ ! -e {from} ] || mv {from} {to}\nexec {}/docker \"$@\"\n",
+            crate::harness::FAKE
+        );
+        place.write("slow/docker", &script);
+        fs::set_permissions(place.path("slow/docker"), fs::Permissions::from_mode(0o755)).unwrap();
+        let slow = format!("{}:/usr/bin:/bin", place.path("slow").display());
+        let done = place.run(&["cleanup", "--yes"]).env("PATH", slow).done();
+        assert_eq!((done.status, done.stderr.as_str()), (0, "nothing to remove\n"), "{verb}");
+        assert_eq!((place.objects().len(), place.sessions().len()), (3, 1), "{verb}");
+    }
 }
