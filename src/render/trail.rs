@@ -4,7 +4,10 @@
 use super::size;
 use crate::text::one_line;
 use serde_json::Value;
-use wire::{Alarm, Audit, Done, Event, Line, Outcome};
+use wire::{Alarm, Audit, Done, Event, GitAudit, GitOperation, Line, Outcome};
+
+/// Digits of an object id that are shown.
+const SHORT_ID: usize = 10;
 
 /// One line without its time. An event that only gates of other versions write is shown by its fields.
 pub fn trail(line: &Line) -> String {
@@ -18,6 +21,7 @@ pub fn trail(line: &Line) -> String {
 fn event_text(event: &Event) -> String {
     match event {
         Event::Request(audit) | Event::Connection(audit) => decision_text(audit),
+        Event::Git(audit) => git_text(audit),
         Event::Alarm(alarm) => alarm_text(alarm),
         Event::Dropped { count, full: true } => format!("!!    {count} lines are missing here: the trail is full"),
         Event::Dropped { count, full: false } => {
@@ -31,6 +35,7 @@ fn event_text(event: &Event) -> String {
 pub fn is_refused(event: &Event) -> bool {
     match event {
         Event::Request(audit) | Event::Connection(audit) => audit.verdict == Outcome::Deny,
+        Event::Git(audit) => audit.verdict == Outcome::Deny,
         // The missing lines may have been denials.
         Event::Alarm(_) | Event::Dropped { .. } | Event::Failed { .. } => true,
         _ => false,
@@ -57,23 +62,57 @@ pub fn seconds(time: &str) -> Option<i64> {
 }
 
 fn decision_text(audit: &Audit) -> String {
-    let verdict = match audit.verdict {
+    let mut words =
+        vec![verdict_text(audit.verdict).to_owned(), request_text(&audit.method, &audit.host, audit.port, &audit.path)];
+    words.extend(audit.status.map(|status| status.to_string()));
+    words.push(amounts_text(audit.sent, audit.received, audit.ms));
+    words.join(" ") + &cause_text(audit.reason.as_deref(), audit.finding.as_deref(), audit.rule.as_deref())
+}
+
+/// `allow git push app refs/heads/x 1f2e3d4..5a6b7c8 sent …`.
+fn git_text(audit: &GitAudit) -> String {
+    let operation = match audit.operation {
+        GitOperation::Fetch => "git fetch",
+        GitOperation::Push => "git push",
+    };
+    let mut words = vec![verdict_text(audit.verdict).to_owned(), operation.to_owned(), one_line(&audit.remote)];
+    let short = |id: &str| one_line(id).chars().take(SHORT_ID).collect::<String>();
+    for update in &audit.refs {
+        words.push(format!("{} {}..{}", one_line(&update.name), short(&update.old), short(&update.new)));
+    }
+    if audit.more_refs > 0 {
+        words.push(format!("and {} more", audit.more_refs));
+    }
+    words.push(amounts_text(audit.sent, audit.received, audit.ms));
+    if !audit.allowed_commits.is_empty() {
+        let commits: Vec<String> = audit.allowed_commits.iter().map(|id| short(id)).collect();
+        words.push(format!("(allowed by hand: {})", commits.join(", ")));
+    }
+    words.join(" ") + &cause_text(audit.reason.as_deref(), audit.finding.as_deref(), audit.rule.as_deref())
+}
+
+fn verdict_text(verdict: Outcome) -> &'static str {
+    match verdict {
         Outcome::Allow => "allow",
         Outcome::Deny => "DENY ",
         Outcome::Error => "error",
-    };
-    let mut words = vec![verdict.to_owned(), request_text(&audit.method, &audit.host, audit.port, &audit.path)];
-    words.extend(audit.status.map(|status| status.to_string()));
+    }
+}
+
+fn amounts_text(sent: u64, received: u64, ms: u64) -> String {
     let bytes = |count| size(count).replace("bytes", "B");
-    words.push(format!("sent {}, received {}, {} ms", bytes(audit.sent), bytes(audit.received), audit.ms));
-    let mut text = words.join(" ");
-    if let Some(reason) = &audit.reason {
+    format!("sent {}, received {}, {ms} ms", bytes(sent), bytes(received))
+}
+
+fn cause_text(reason: Option<&str>, finding: Option<&str>, rule: Option<&str>) -> String {
+    let mut text = String::new();
+    if let Some(reason) = reason {
         text.push_str(&format!(": {}", one_line(reason)));
     }
-    if let Some(finding) = &audit.finding {
+    if let Some(finding) = finding {
         text.push_str(&format!("; found: {}", one_line(finding)));
     }
-    if let Some(rule) = &audit.rule {
+    if let Some(rule) = rule {
         // Only the file's name: the whole path would be the same in every line.
         text.push_str(&format!(" [{}]", one_line(rule.rsplit('/').next().unwrap_or(rule))));
     }
@@ -155,6 +194,14 @@ mod tests {
             (
                 r#""repeated":7,"since":"2026-01-01T00:00:00.000Z","event":"alarm","host":"a.org","port":443,"finding":"a key","done":"masked""#,
                 "ALARM a.org: a key: masked (7 like it, this is the last)",
+            ),
+            (
+                r#""event":"git","remote":"app","operation":"push","verdict":"deny","rule":"/h/m.json:9","reason":"a finding","finding":"a key in a\nb","refs":[{"name":"refs/heads/x","old":"0000000000000000000000000000000000000000","new":"1f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c"}],"more_refs":2,"sent":2048,"received":9,"ms":12"#,
+                "DENY  git push app refs/heads/x 0000000000..1f2e3d4c5b and 2 more sent 2.0 KiB, received 9 B, 12 ms: a finding; found: a key in a\\u{a}b [m.json:9]",
+            ),
+            (
+                r#""event":"git","remote":"app","operation":"fetch","verdict":"allow","allowed_commits":["1f2e3d4c5b6a"],"sent":1,"received":9,"ms":12"#,
+                "allow git fetch app sent 1 B, received 9 B, 12 ms (allowed by hand: 1f2e3d4c5b)",
             ),
             (r#""event":"dropped","count":3"#, "!!    3 lines are missing here: nobody read them in time"),
             (r#""event":"dropped","count":3,"full":true"#, "!!    3 lines are missing here: the trail is full"),

@@ -53,7 +53,7 @@ pub const MAX_COPY_BYTES: u64 = 64 * 1024 * MIB;
 /// The size of the trail beyond which a line of this event is left out.
 pub fn max_audit_bytes(event: &Event) -> u64 {
     match event {
-        Event::Request(_) | Event::Connection(_) => MAX_REQUEST_BYTES,
+        Event::Request(_) | Event::Connection(_) | Event::Git(_) => MAX_REQUEST_BYTES,
         Event::Alarm(_) => MAX_ALARM_BYTES,
         Event::Dropped { .. } => MAX_AUDIT_BYTES,
         _ => MAX_SESSION_EVENT_BYTES,

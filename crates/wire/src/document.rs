@@ -1,6 +1,6 @@
 //! The document: everything the gate is told, once, on its stdin.
 
-use crate::{Blob, Go};
+use crate::{Blob, GitService, Go};
 use policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,9 @@ pub struct Document {
     pub bottle: String,
     pub policy: Policy,
     pub go: Go,
+    /// The remotes of the bottle's manifest; `None`: the gate serves no git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitService>,
     /// Name of the value that holds the PEM bundle of the roots trusted for upstreams.
     pub roots: String,
     /// Name of the value that holds `http://[user:password@]host:port`, the proxy that all upstream traffic takes.

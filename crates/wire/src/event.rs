@@ -42,6 +42,8 @@ pub enum Event {
     Connection(Audit),
     /// A request or an answer contained something that must not pass.
     Alarm(Alarm),
+    /// One operation on a remote of the git service.
+    Git(GitAudit),
     /// What init found after the agent's program had ended.
     Work(Work),
     /// A new policy is in force. Lists the routes that came and went, without the fields that hold their default.
@@ -126,6 +128,57 @@ pub struct Alarm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     pub done: Done,
+}
+
+/// A fetch from a remote, or a push to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitAudit {
+    /// The remote's name, or what the agent asked for in place of one.
+    pub remote: String,
+    pub operation: GitOperation,
+    pub verdict: Outcome,
+    /// `file:line` of the remote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Why the operation was denied or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Kind of what must not pass, and where it was; never the text that was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
+    /// What a push would change, or has changed: the first of them, where there are many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refs: Vec<GitUpdate>,
+    /// How many more there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_refs: u64,
+    /// Commits whose findings the operator had allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_commits: Vec<String>,
+    /// Bytes from the agent.
+    pub sent: u64,
+    /// Bytes to the agent.
+    pub received: u64,
+    /// Duration in milliseconds.
+    pub ms: u64,
+}
+
+/// What is asked of a remote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GitOperation {
+    /// Clone, fetch, pull or `ls-remote`.
+    #[default]
+    Fetch,
+    Push,
+}
+
+/// One ref of a push, with the object ids before and after. All zeros stand for no object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitUpdate {
+    pub name: String,
+    pub old: String,
+    pub new: String,
 }
 
 /// What the gate did about a finding.

@@ -9,6 +9,7 @@ mod control;
 mod document;
 mod event;
 mod first_line;
+mod git;
 mod go;
 pub mod mux;
 mod nearest;
@@ -20,13 +21,14 @@ mod work;
 pub use base64::{BASE64_ALPHABET, Blob, decode_base64, encode_base64};
 pub use control::{DueTokens, FreshToken, Reload, Trial, TrialDenial, TrialFinding, TrialResult};
 pub use document::{DOCUMENT_VERSION, Document, GATE_VERSION, Values};
-pub use event::{Alarm, Audit, Done, Event, Line, Outcome, RouteSummary};
+pub use event::{Alarm, Audit, Done, Event, GitAudit, GitOperation, GitUpdate, Line, Outcome, RouteSummary};
 pub use first_line::{FirstLine, parse_first_line};
+pub use git::{GitRemote, GitService, GitUpstream, PrivateKey, is_remote_name};
 pub use go::{File, Go, GoMessage, Source, WriteMode};
 pub use nearest::nearest;
 pub use places::{
     CA_BUNDLE, CA_CERTIFICATE, CA_FOLDER_VARIABLE, CA_JAVA_KEYSTORE, CA_VARIABLES, CTL_SOCKET, GATE_BINARY, GATE_HOST,
-    GATE_SOCKET, GATE_UID, HOME, PRIVATE_DIR, SHARED_DIR, WORKSPACE,
+    GATE_SOCKET, GATE_UID, GIT_HOST, GIT_PORT, HOME, PRIVATE_DIR, REPOSITORIES_DIR, SHARED_DIR, WORKSPACE,
 };
 pub use token::{MAX_TOKEN_BYTES, Token, rfc3339};
 pub use visible::{is_hidden, needs_escape, one_line, visible};

@@ -40,3 +40,8 @@ pub const GATE_UID: u32 = 65532;
 
 /// Host name of the pages that the gate serves itself.
 pub const GATE_HOST: &str = "gate.bottle";
+/// Host name and port of the git service.
+pub const GIT_HOST: &str = "git.bottle";
+pub const GIT_PORT: u16 = 9418;
+/// Where the gate keeps its repositories: a volume of the image that has git.
+pub const REPOSITORIES_DIR: &str = "/var/lib/claude-bottle";

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime};
-use wire::{Alarm, Audit, Event, Outcome, Work};
+use wire::{Alarm, Audit, Event, GitAudit, GitOperation, Outcome, Work};
 
 /// A folded line is written after this long, with what came until then. The first of a flood is not delayed.
 pub const FOLD_WINDOW: Duration = Duration::from_secs(60);
@@ -35,7 +35,9 @@ impl Class {
     /// `None` for events of the session, which no agent can repeat at will.
     fn of(event: &Event) -> Option<Class> {
         match event {
-            Event::Request(Audit { verdict, .. }) | Event::Connection(Audit { verdict, .. }) => Some(match verdict {
+            Event::Request(Audit { verdict, .. })
+            | Event::Connection(Audit { verdict, .. })
+            | Event::Git(GitAudit { verdict, .. }) => Some(match verdict {
                 Outcome::Allow => Class::Allowed,
                 Outcome::Deny => Class::Denied,
                 Outcome::Error => Class::Failed,
@@ -227,6 +229,7 @@ impl ClassFolds {
 #[derive(Hash)]
 enum Kind<'a> {
     Audit { is_request: bool, rule: Option<&'a str>, finding: Option<&'a str>, reason: Vec<&'a str> },
+    Git { operation: GitOperation, has_finding: bool, reason: Vec<&'a str> },
     Alarm { finding: &'a str, value: Option<&'a str>, done: u8 },
     Session,
 }
@@ -239,6 +242,10 @@ impl Kind<'_> {
                 let reason = audit.reason.iter().flat_map(|reason| reason.split('`').step_by(2)).collect();
                 let (rule, finding) = (audit.rule.as_deref(), audit.finding.as_deref());
                 Kind::Audit { is_request: matches!(event, Event::Request(_)), rule, finding, reason }
+            }
+            Event::Git(GitAudit { operation, reason, finding, .. }) => {
+                let reason = reason.iter().flat_map(|reason| reason.split('`').step_by(2)).collect();
+                Kind::Git { operation: *operation, has_finding: finding.is_some(), reason }
             }
             Event::Alarm(Alarm { finding, value, done, .. }) => {
                 Kind::Alarm { finding, value: value.as_deref(), done: *done as u8 }
@@ -262,6 +269,7 @@ impl Host<'_> {
             Event::Request(Audit { host, port, method, .. })
             | Event::Connection(Audit { host, port, method, .. })
             | Event::Alarm(Alarm { host, port, method, .. }) => Host { host, port: *port, method },
+            Event::Git(GitAudit { remote, .. }) => Host { host: remote, ..Host::default() },
             _ => Host::default(),
         }
     }
@@ -269,11 +277,16 @@ impl Host<'_> {
 
 /// A folded line has the bytes of all that it stands for.
 fn add_bytes(event: &mut Event, before: &Event) {
-    if let (Event::Request(audit) | Event::Connection(audit), Event::Request(old) | Event::Connection(old)) =
-        (event, before)
-    {
-        audit.sent = audit.sent.saturating_add(old.sent);
-        audit.received = audit.received.saturating_add(old.received);
+    match (event, before) {
+        (Event::Request(audit) | Event::Connection(audit), Event::Request(old) | Event::Connection(old)) => {
+            audit.sent = audit.sent.saturating_add(old.sent);
+            audit.received = audit.received.saturating_add(old.received);
+        }
+        (Event::Git(audit), Event::Git(old)) => {
+            audit.sent = audit.sent.saturating_add(old.sent);
+            audit.received = audit.received.saturating_add(old.received);
+        }
+        _ => {}
     }
 }
 
@@ -283,6 +296,11 @@ fn generalise(event: &mut Event) {
         Event::Request(audit) | Event::Connection(audit) => {
             let Audit { verdict, sent, received, reason, .. } = std::mem::take(audit);
             *audit = Audit { host: SEVERAL.to_owned(), verdict, sent, received, reason, ..Audit::default() };
+        }
+        Event::Git(audit) => {
+            let GitAudit { operation, verdict, sent, received, reason, .. } = std::mem::take(audit);
+            let remote = SEVERAL.to_owned();
+            *audit = GitAudit { remote, operation, verdict, sent, received, reason, ..GitAudit::default() };
         }
         Event::Alarm(alarm) => {
             let Alarm { finding, value, done, .. } = std::mem::take(alarm);

@@ -1,0 +1,125 @@
+//! The git service of a bottle: the remotes that its manifest declares, and how the gate reaches each of them.
+
+use policy::RefRules;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a remote's name.
+const MAX_NAME_BYTES: usize = 64;
+
+/// What the gate serves at [`crate::GIT_HOST`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GitService {
+    pub remotes: Vec<GitRemote>,
+}
+
+/// One remote. Inside, its URL is `git://git.bottle/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GitRemote {
+    /// As [`is_remote_name`] wants it, and unlike every other remote's, in any case.
+    pub name: String,
+    /// `file:line` of the remote in its manifest.
+    pub origin: String,
+    pub upstream: GitUpstream,
+    /// The upstream may have a private address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
+    pub rules: RefRules,
+}
+
+/// Where a remote's repository is. The gate dials exactly this host and port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum GitUpstream {
+    Ssh {
+        user: String,
+        /// A name or an address, without brackets.
+        host: String,
+        port: u16,
+        path: String,
+        key: PrivateKey,
+        /// The lines of a `known_hosts` file that pin the server's keys, for `host`, or `[host]:port` where the port is not
+        /// 22. Never empty.
+        known_hosts: String,
+    },
+    Https {
+        host: String,
+        port: u16,
+        /// Begins with `/`; what the forge calls the repository, as `/owner/name.git`.
+        path: String,
+        /// User of the basic authentication.
+        user: String,
+        /// Name of the value that is the password. It may be one of [`crate::Document::printed`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+    },
+    /// The gate's own repository is the upstream.
+    Local,
+}
+
+/// An ssh key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrivateKey {
+    /// Name of the value that is the file of the key, in OpenSSH's format.
+    pub key: String,
+    /// Name of the value that is its passphrase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<String>,
+}
+
+impl GitRemote {
+    /// Names of the values that only the gate may know.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let names: [Option<&String>; 2] = match &self.upstream {
+            GitUpstream::Ssh { key, .. } => [Some(&key.key), key.passphrase.as_ref()],
+            GitUpstream::Https { token, .. } => [token.as_ref(), None],
+            GitUpstream::Local => [None, None],
+        };
+        names.into_iter().flatten().map(String::as_str)
+    }
+}
+
+/// Whether a remote may have this name, which becomes a part of URLs and the name of a folder.
+pub fn is_remote_name(name: &str) -> bool {
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=MAX_NAME_BYTES).contains(&name.len())
+        && name.bytes().all(is_name_byte)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && !name.ends_with('.')
+        && !name.contains("..")
+        && ![".git", ".lock"].iter().any(|end| name.to_ascii_lowercase().ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_has_a_plain_name() {
+        for good in ["app", "my-app_2.x", "A"] {
+            assert!(is_remote_name(good), "{good}");
+        }
+        let long = "a".repeat(MAX_NAME_BYTES + 1);
+        for bad in
+            ["", ".", "..", ".a", "a.", "a..b", "-a", "a/b", "a.git", "a.GIT", "a.lock", "a b", "ä", "a\n", &long]
+        {
+            assert!(!is_remote_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_remote_names_its_secrets() {
+        let text = r#"{"name":"app","origin":"m.json:3","rules":{"refs":["refs/heads/*"],"protected":["refs/heads/main"]},
+            "upstream":{"ssh":{"user":"git","host":"a.org","port":22,"path":"x.git","known_hosts":"a.org ssh-ed25519 AAAA",
+            "key":{"key":"k","passphrase":"p"}}}}"#;
+        let remote: GitRemote = serde_json::from_str(text).unwrap();
+        assert_eq!(remote.secrets().collect::<Vec<_>>(), ["k", "p"]);
+        let again: GitRemote = serde_json::from_value(serde_json::to_value(&remote).unwrap()).unwrap();
+        assert_eq!(again, remote);
+        let local: GitRemote =
+            serde_json::from_str(r#"{"name":"w","origin":"m.json:1","upstream":"local","rules":{"refs":[]}}"#).unwrap();
+        assert_eq!(local.secrets().count(), 0);
+    }
+}
