@@ -1,7 +1,7 @@
 //! A repository of the host, found and read as data: no git runs in it.
 //!
-//! Invariant: nothing in it leads to another repository. A git directory outside the worktree is used only if it points
-//! back, and no link below a git directory is followed.
+//! Invariant: nothing in it leads to another repository. A git directory other than `.git` in the worktree is used only if it
+//! points back, and no link below a git directory is followed.
 
 use super::file::{below, file_below, link, read_small};
 use super::settings::Settings;
@@ -45,7 +45,7 @@ impl Repository {
                 // git, too, goes on above a folder of this name that is none of its own.
                 Ok(meta) if meta.is_dir() && !is_git_directory(&git) => {}
                 Ok(_) => {
-                    let repository = Repository::open(top, top)?;
+                    let repository = Repository::open(top)?;
                     return Ok(repository.has_worktree().then_some(repository));
                 }
                 Err(_) => {}
@@ -54,11 +54,12 @@ impl Repository {
         Ok(None)
     }
 
-    /// The repository whose worktree is `top`, a path without links. Git directories in `within` need not point back.
+    /// The repository whose worktree is `top`, a path without links. A git directory that is not `top/.git` itself must name
+    /// `top` as its worktree, wherever it is: what is not ignored in a directory may lead to what is.
     ///
     /// # Errors
     /// As for [`Repository::find`]; and there is no repository.
-    pub fn open(top: &Path, within: &Path) -> Result<Repository, UserError> {
+    pub fn open(top: &Path) -> Result<Repository, UserError> {
         let git = top.join(".git");
         check_owner(&git)?;
         let own = match git.symlink_metadata() {
@@ -69,8 +70,7 @@ impl Repository {
         if !own.is_dir() || own.join("HEAD").symlink_metadata().is_err() {
             return Err(UserError::new(format!("`{}` is not a repository", text::path(&git))));
         }
-        let is_ours = |folder: &Path| folder.starts_with(within);
-        let outside = || {
+        let elsewhere = || {
             UserError::new(format!(
                 "`{}` leads to `{}`, which does not name this folder as its worktree",
                 text::path(&git),
@@ -78,26 +78,20 @@ impl Repository {
             ))
             .hint("`git worktree repair`, or `git config core.worktree` in that repository, if it is one of yours")
         };
-        let shared = match below(&own, "commondir")? {
-            None => own.clone(),
-            Some(_) => {
-                let shared = resolved(&own, &own.join("commondir"))?;
-                let is_registered = own.parent() == Some(&shared.join("worktrees"));
-                if !is_ours(&shared) && !is_registered {
-                    return Err(outside());
-                }
-                if !is_ours(&own) && worktree_of(&own)?.as_deref() != Some(top) {
-                    return Err(outside());
-                }
-                shared
+        if below(&own, "commondir")?.is_some() {
+            let shared = resolved(&own, &own.join("commondir"))?;
+            let is_registered = own.parent() == Some(&shared.join("worktrees"));
+            if !is_registered || worktree_of(&own)?.as_deref() != Some(top) {
+                return Err(elsewhere());
             }
-        };
-        let repository = Repository::at(top, own.clone(), shared)?;
-        if !is_ours(&own) && repository.shared == own {
-            let named = repository.settings.worktree.as_ref().and_then(|path| own.join(path).canonicalize().ok());
-            if named.as_deref() != Some(top) {
-                return Err(outside());
-            }
+            return Repository::at(top, own, shared);
+        }
+        let repository = Repository::at(top, own.clone(), own.clone())?;
+        let named = || repository.settings.worktree.as_ref().and_then(|path| own.join(path).canonicalize().ok());
+        // Nothing is taken from a bare repository by its worktree, which it has none of.
+        let is_bare_here = !repository.has_worktree() && own.starts_with(top);
+        if own != git && !is_bare_here && named().as_deref() != Some(top) {
+            return Err(elsewhere());
         }
         Ok(repository)
     }

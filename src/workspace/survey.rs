@@ -96,7 +96,7 @@ impl Survey {
 
     /// Adds a repository's worktree and its exported `.git`.
     fn add_repository(&mut self, path: &Path) -> Result<(), UserError> {
-        let repository = Repository::open(&self.disk(path), &self.found.from)?;
+        let repository = Repository::open(&self.disk(path))?;
         if !repository.has_worktree() {
             return self.add_all(path);
         }

@@ -2,6 +2,7 @@
 
 use claude_bottle::spec::CopyScope;
 use claude_bottle::workspace::{Archive, Stamp, Survey, survey};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
@@ -463,6 +464,48 @@ fn a_git_directory_leads_nowhere_that_does_not_lead_back() {
     fs::copy(worktree.join(".git"), stolen.join(".git")).unwrap();
     let refused = survey(&stolen, CopyScope::Unignored, &[]).unwrap_err().to_string();
     assert!(refused.contains("does not name this folder as its worktree"), "{refused}");
+}
+
+/// Inside the directory, too: what is ignored there is not brought by what is not.
+#[test]
+fn a_git_directory_in_the_directory_leads_to_no_other_repository() {
+    let (folder, host) = repository("--object-format=sha1");
+    let private = host.join("private");
+    git(&host, &["clone", "-q", ".", private.to_str().unwrap()]);
+    fs::write(private.join("file"), "S3CRET").unwrap();
+    git(&private, &["commit", "-qam", "private"]);
+    fs::write(host.join(".gitignore"), "/private\n").unwrap();
+    let sub = host.join("sub");
+    fs::create_dir(&sub).unwrap();
+    let leads: [fn(&Path); 4] = [
+        |sub| fs::write(sub.join(".git"), "gitdir: ../private/.git\n").unwrap(),
+        |sub| fs::write(sub.join(".git"), "gitdir: ./way/.git\n").unwrap(),
+        |sub| symlink("../private/.git", sub.join(".git")).unwrap(),
+        |sub| {
+            fs::create_dir(sub.join(".git")).unwrap();
+            fs::write(sub.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+            fs::write(sub.join(".git/commondir"), "../../private/.git\n").unwrap();
+        },
+    ];
+    symlink("../private", sub.join("way")).unwrap();
+    for (number, lead) in leads.iter().enumerate() {
+        lead(&sub);
+        for scope in [CopyScope::Unignored, CopyScope::All] {
+            let refused = survey(&host, scope, &[]).map(|_| ()).unwrap_err().to_string();
+            assert!(refused.contains("does not name this folder as its worktree"), "{number} {scope:?}: {refused}");
+        }
+        fs::remove_dir_all(sub.join(".git")).or_else(|_| fs::remove_file(sub.join(".git"))).unwrap();
+    }
+    // Its own worktree and its own submodule come as before.
+    git(&host, &["worktree", "add", "-q", "-b", "side", host.join("tree").to_str().unwrap()]);
+    let lib = folder.path().join("lib");
+    git(&host, &["clone", "-q", ".", lib.to_str().unwrap()]);
+    let add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", lib.to_str().unwrap(), "lib"];
+    git(&host, &add);
+    assert_eq!(
+        BTreeSet::from_iter(look(&host).found.repositories),
+        BTreeSet::from([".", "lib", "tree"].map(str::to_owned))
+    );
 }
 
 #[test]
