@@ -15,6 +15,8 @@ pub struct Facts {
     pub identity: String,
     /// The session's folder on this disk.
     pub folder: PathBuf,
+    /// The folder of the home's manifest on this disk.
+    pub home: PathBuf,
     /// The random id of this home, on the label of each object that is made on the engine.
     pub home_id: String,
     pub engine: Engine,

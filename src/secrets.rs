@@ -54,7 +54,7 @@ pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, NotCollected> {
         let value = match source {
             Source::Env(name) => variable(name)?.into_bytes(),
             Source::File(path) => fs::read(path).map_err(|e| UserError::unreadable(path, &e))?,
-            Source::Command(argv) => run_token_command(argv)?,
+            Source::Command(argv) => run_token_command(argv, &plan.home)?,
             Source::Ask(text) => ask(text, signals)?,
         };
         values.insert(name.clone(), Blob(value));
@@ -127,11 +127,10 @@ fn read_variable(name: &str) -> Result<String, &'static str> {
 
 /// Runs a `token_cmd` and gives its token, to be sent to the gate. The command may ask on the terminal, as password
 /// managers do.
-fn run_token_command(argv: &[String]) -> Result<Vec<u8>, UserError> {
-    let (program, args) = split(argv);
+fn run_token_command(argv: &[String], home: &Path) -> Result<Vec<u8>, UserError> {
+    let program = split(argv).0;
     let failed = |why: String| command_error(program, &why);
-    let output = Command::new(program)
-        .args(args)
+    let output = token_command(argv, home)
         .stdin(Stdio::inherit())
         .stderr(Stdio::inherit())
         .output()
@@ -140,6 +139,16 @@ fn run_token_command(argv: &[String]) -> Result<Vec<u8>, UserError> {
         return Err(failed(output.status.to_string()));
     }
     token_for_gate(program, &output.stdout)
+}
+
+/// A `token_cmd` in `home`, the folder of the manifest that has it. In the directory where the tool is run, which may have
+/// been cloned, many programs would obey its files: `git credential fill` runs the helper that a `.git/config` names.
+fn token_command(argv: &[String], home: &Path) -> Command {
+    let (program, args) = split(argv);
+    let mut command = Command::new(program);
+    // The shell's word for the directory would be the one that was left.
+    command.args(args).current_dir(home).env_remove("OLDPWD").env("PWD", home);
+    command
 }
 
 fn split(argv: &[String]) -> (&str, &[String]) {
@@ -177,19 +186,16 @@ impl TokenCommand {
     /// What is read of one of its streams, bytes.
     const MAX_OUTPUT_BYTES: u64 = 64 << 10;
 
-    /// Call it from the main thread. `cwd` is where the command ran before; it is ignored where it does not exist any more.
+    /// Call it from the main thread. `home`: the folder of the manifest that has the command.
     ///
     /// # Errors
     /// `UserError` where the program cannot be run.
-    pub fn begin(argv: &[String], cwd: &Path) -> Result<TokenCommand, UserError> {
-        let (program, args) = split(argv);
-        let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn begin(argv: &[String], home: &Path) -> Result<TokenCommand, UserError> {
+        let program = split(argv).0;
+        let mut command = token_command(argv, home);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Programs that would find the terminal by this variable must not ask on it.
         command.env_remove("GPG_TTY");
-        if cwd.is_dir() {
-            command.current_dir(cwd);
-        }
         let mut child =
             sys::child::spawn_in_new_session(&mut command).map_err(|e| command_error(program, &e.to_string()))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

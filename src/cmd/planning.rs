@@ -71,6 +71,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
     });
     let mut facts = Facts {
         folder: request.home.folder(&request.identity).path().to_owned(),
+        home: request.home.path().to_owned(),
         identity: request.identity,
         home_id: request.home_id,
         engine: Engine { kind: seen.as_ref().map_or(request.engine.kind, |seen| seen.kind), ..request.engine },

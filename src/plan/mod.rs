@@ -64,6 +64,10 @@ pub struct Plan {
     /// The folder of the session, where the profiles of system calls are. It is known when the plan is read.
     #[serde(skip)]
     pub profiles: PathBuf,
+    /// The folder of the home's manifest, where commands that print a token are run: whatever the directory is in which the
+    /// agent was started, its files decide nothing there. It is known when the plan is read.
+    #[serde(skip)]
+    pub home: PathBuf,
 }
 
 /// Where the agent is defined, and what of the host goes into its home.
@@ -154,6 +158,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
         proxy: facts.network.proxy == Proxy::Upstream,
         workspace: facts.workspace.clone(),
         profiles: facts.folder.clone(),
+        home: facts.home.clone(),
     })
 }
 

@@ -41,7 +41,7 @@ pub fn sh(plan: &Plan) -> Result<String, UserError> {
     let mut comma = "";
     for (name, source) in &plan.values {
         let _ = writeln!(text, "    printf %s {}", shell_quoted(&format!("{comma}{}:\"", json(name))));
-        let _ = writeln!(text, "    {} | tr -d '\\n'", encoded(source));
+        let _ = writeln!(text, "    {} | tr -d '\\n'", encoded(source, &plan.home));
         text.push_str("    printf '\"'\n");
         comma = ",";
     }
@@ -123,13 +123,14 @@ fn profile(arg: &str) -> Option<String> {
     Profile::ALL.iter().any(|p| p.file_name() == name).then(|| format!("seccomp=\"$folder\"/{name}"))
 }
 
-/// A shell pipeline that prints the value, and nothing else, in base64.
-fn encoded(source: &Source) -> String {
+/// A shell pipeline that prints the value, and nothing else, in base64. A command runs in `home`.
+fn encoded(source: &Source, home: &Path) -> String {
     match source {
         Source::Env(name) => format!("printf %s \"${name}\" | base64"),
         Source::Command(argv) => {
             let words: Vec<String> = argv.iter().map(|word| shell_quoted(word)).collect();
-            format!("printf %s \"$({})\" | base64", words.join(" "))
+            let home = shell_quoted(&home.to_string_lossy());
+            format!("printf %s \"$(cd {home} && {})\" | base64", words.join(" "))
         }
         Source::File(path) => format!("base64 <{}", shell_quoted(&path.to_string_lossy())),
         Source::Ask(_) => "false".to_owned(),

@@ -116,7 +116,7 @@ impl Refresh {
         if self.commands.contains_key(&name) || self.deliveries.contains_key(&name) {
             return;
         }
-        match TokenCommand::begin(argv, &plan.spec.cwd) {
+        match TokenCommand::begin(argv, &plan.home) {
             Ok(command) => drop(self.commands.insert(name, command)),
             Err(error) => self.fail(plan, name, error.to_string()),
         }

@@ -320,7 +320,7 @@ impl Folder {
         }
         let plan: Plan = serde_json::from_slice(&bytes)
             .map_err(|e| UserError::new(format!("`{}` is not a plan of this version: {e}", path.display())))?;
-        Ok(Plan { profiles: self.path.clone(), ..plan })
+        Ok(Plan { profiles: self.path.clone(), home: self.home.path().to_owned(), ..plan })
     }
 
     /// The part of the plan that a list shows; the rest is not parsed.

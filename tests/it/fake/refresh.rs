@@ -1,7 +1,7 @@
 //! Tokens fetched anew beside a running session, on the fake engine: which command runs, when, and where what it prints
 //! goes.
 
-use crate::harness::{FAKE, Place, Run, text, until, until_some};
+use crate::harness::{FAKE, Host, Place, Run, text, until, until_some};
 use std::path::Path;
 use std::time::Duration;
 use wire::{FreshToken, Token, encode_base64};
@@ -82,6 +82,37 @@ fn attaching_fetches_what_is_due() {
     assert_eq!((attach.status, attach.stderr.as_str()), (0, ""), "{attach:?}");
     handed(&place);
     assert_eq!(runs(&place), 2);
+}
+
+/// In a cloned directory a `token_cmd` would obey its files, as `git credential fill` does.
+#[test]
+fn a_command_runs_in_the_folder_of_its_manifest() {
+    let command = "printf 'protocol=https\\nhost=git.example.org\\nusername=me\\n' | git credential fill || true; \
+                   pwd >>\"$HOME/where\"; echo '{\"token\":\"token-number-4711\",\"expires_in\":3600}'";
+    let command = serde_json::json!(["/bin/sh", "-c", format!("{{ {command}; }} | tail -n 1")]);
+    let place = Place::new(&format!(
+        r#"{{ "bottles": {{ "box": {{ "egress": {{ "routes": [
+            {{ "host": "x.example.org", "auth": {{ "token_cmd": {command} }} }} ] }} }} }},
+            "agents": {{ "plain": {{ "bottle": "box" }} }} }}"#
+    ));
+    let cloned = Host::new(place.path("work"));
+    let ran = place.path("ran");
+    cloned.git(&["config", "credential.helper", &format!("!touch {};:", ran.display())]);
+    let path = format!("{FAKE}:/usr/bin:/bin");
+    let run = |words: &[&str]| place.run(words).env("PATH", &path).env("GIT_ASKPASS", "/bin/true");
+    assert_eq!(run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done().status, 0);
+    let attach = run(&["attach", &place.session()]).env("FAKE_ATTACH", "until token").done();
+    assert_eq!((attach.status, attach.stderr.as_str()), (0, ""), "{attach:?}");
+    let dry = run(&["start", "--dry-run", "--format", "sh", "plain"]).done();
+    place.write("script", &dry.stdout);
+    let script = place.path("script");
+    let script = place.run_other("/bin/sh", &[script.to_str().unwrap()]).env("PATH", &path);
+    let script = script.env("GIT_ASKPASS", "/bin/true").done();
+    assert_eq!(script.status, 0, "{script:?}");
+    let home = place.path("home/.claude-bottle").canonicalize().unwrap();
+    let home = home.to_str().unwrap();
+    assert_eq!(text(&place.path("home/where")).lines().collect::<Vec<_>>(), [home, home, home]);
+    assert!(!ran.exists(), "the helper that the cloned directory names was run");
 }
 
 /// A bottle without commands has nothing that could be due: its gate is not asked.
