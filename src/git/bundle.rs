@@ -1,13 +1,14 @@
 //! Takes the commits of a bundle into a repository: its objects, checked, and refs of their own; nothing else.
 
-use super::ref_name::{is_ref_name, plain_ref};
+use super::ref_name::{is_ref_name, names_beside, plain_ref};
 use super::{CleanRepository, Git, GitOutput};
-use crate::exit::EngineError;
+use crate::exit::{EngineError, UserError};
 use crate::text;
 use anyhow::{Context as _, Result};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Longest header of a bundle that is read, in bytes: 100,000 refs of the usual length are below it.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
@@ -22,7 +23,8 @@ struct Header {
 
 /// Takes the refs `refs/bottle/…` of a bundle as `refs/bottles/IDENTITY/…`, and their objects.
 ///
-/// A name is written by [`plain_ref`], and left out if git takes it for none. The objects are checked aside, as git does it
+/// A name is written by [`plain_ref`], beside those that earlier calls have written, and left out if git takes it for none.
+/// The objects are checked aside, as git does it
 /// for a push: a bundle that is refused leaves nothing.
 ///
 /// # Errors
@@ -46,13 +48,24 @@ pub fn fetch(clean: &CleanRepository, bundle: &Path, identity: &str) -> Result<(
     let depth: &[&str] = if is_partial { &[] } else { &["--objects"] };
     let connected = git().args(["rev-list", "--quiet"]).args(depth).args(["--stdin", "--not", "--all"]);
     expect_success(&connected.run(tips.into_bytes())?)?;
-    move_packs(&aside.path().join("pack"), &objects.join("pack"))?;
     clean.add_ref_folder("bottles")?;
-    let mut updates = String::new();
-    for (id, name) in &header.refs {
-        updates.push_str(&format!("update refs/bottles/{identity}/{}\0{id}\0\0", plain_ref(name)));
+    let folder = format!("refs/bottles/{identity}/");
+    let names = names_beside(ref_names(clean, &folder)?, header.refs.iter().map(|(_, name)| plain_ref(name)));
+    let updates: String =
+        header.refs.iter().zip(names).map(|((id, _), name)| format!("update {folder}{name}\0{id}\0\0")).collect();
+    let moved = move_packs(&aside.path().join("pack"), &objects.join("pack"))?;
+    let written = clean.git().args(["update-ref", "--no-deref", "--stdin", "-z"]).run(updates.into_bytes());
+    let written = written.map_err(Into::into).and_then(|output| expect_success(&output));
+    if written.is_err() {
+        moved.iter().rev().for_each(|pack| drop(fs::remove_file(pack)));
     }
-    expect_success(&clean.git().args(["update-ref", "--no-deref", "--stdin", "-z"]).run(updates.into_bytes())?)
+    written
+}
+
+/// The names of the refs in this folder, without it.
+fn ref_names(clean: &CleanRepository, folder: &str) -> Result<BTreeSet<String>, UserError> {
+    let listed = clean.query(&["for-each-ref", "--format=%(refname)", folder])?;
+    Ok(listed.lines().iter().filter_map(|name| name.strip_prefix(folder)).map(str::to_owned).collect())
 }
 
 fn expect_success(output: &GitOutput) -> Result<()> {
@@ -84,15 +97,19 @@ fn read_header(file: &File) -> Result<Header> {
     Ok(header)
 }
 
-/// Moves packs into the repository, each index last: with it git begins to read a pack.
-fn move_packs(from: &Path, to: &Path) -> Result<()> {
+/// Moves packs into the repository, each index last: with it git begins to read a pack. Returns the files that were not
+/// there.
+fn move_packs(from: &Path, to: &Path) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(to)?;
     let mut names: Vec<_> = fs::read_dir(from)?.flatten().map(|entry| entry.file_name()).collect();
     names.retain(|name| name.to_string_lossy().starts_with("pack-"));
     names.sort_by_key(|name| Path::new(name).extension() == Some("idx".as_ref()));
+    let mut moved = Vec::new();
     for name in names {
-        fs::rename(from.join(&name), to.join(&name))
-            .with_context(|| format!("cannot write into `{}`", text::path(to)))?;
+        let path = to.join(&name);
+        let is_new = path.symlink_metadata().is_err();
+        fs::rename(from.join(&name), &path).with_context(|| format!("cannot write into `{}`", text::path(to)))?;
+        moved.extend(is_new.then_some(path));
     }
-    Ok(())
+    Ok(moved)
 }

@@ -1,5 +1,7 @@
 //! Names of refs that a bottle hands out, and how they are written on the host.
 
+use std::collections::BTreeSet;
+
 /// Longest part of a ref's name, in bytes: a file's name with `.lock` behind it has at most 255.
 const MAX_REF_PART_BYTES: usize = 200;
 
@@ -42,10 +44,54 @@ pub fn plain_ref(name: &[u8]) -> String {
     plain
 }
 
+/// Behind a part of a name that is another ref's whole name, or a whole name that is a folder of others. No name that
+/// [`plain_ref`] writes contains it.
+const BESIDE: &str = "%-";
+
+/// These names, each changed so that git keeps it beside the others and those that are `taken`: it has no ref `fix/more`
+/// beside `fix`. One that is taken itself stays, and so does every other that is in no ref's way.
+pub fn names_beside(mut taken: BTreeSet<String>, names: impl Iterator<Item = String>) -> Vec<String> {
+    names
+        .map(|name| {
+            let mut free = String::with_capacity(name.len());
+            let parts: Vec<&str> = name.split('/').collect();
+            for (depth, part) in parts.iter().enumerate() {
+                free.push_str(part);
+                let is_whole = depth + 1 == parts.len();
+                let folder = format!("{free}/");
+                let is_in_the_way = match is_whole {
+                    true => taken.range(folder.clone()..).next().is_some_and(|other| other.starts_with(&folder)),
+                    false => taken.contains(&free),
+                };
+                free.push_str(if is_in_the_way { BESIDE } else { "" });
+                free.push_str(if is_whole { "" } else { "/" });
+            }
+            taken.insert(free.clone());
+            free
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn no_name_is_in_the_way_of_another() {
+        let beside = |taken: &[&str], names: &[&str]| {
+            let taken = taken.iter().map(|name| (*name).to_owned()).collect();
+            names_beside(taken, names.iter().map(|name| (*name).to_owned()))
+        };
+        assert_eq!(beside(&[], &["heads/a", "heads/b/c"]), ["heads/a", "heads/b/c"]);
+        assert_eq!(beside(&["heads/a"], &["heads/a", "heads/ab/c"]), ["heads/a", "heads/ab/c"]);
+        assert_eq!(beside(&["heads/a"], &["heads/a/b", "heads/a/c"]), ["heads/a%-/b", "heads/a%-/c"]);
+        assert_eq!(beside(&["heads/a", "heads/a%-/b"], &["heads/a/b"]), ["heads/a%-/b"], "the same once more");
+        assert_eq!(beside(&["heads/a/b"], &["heads/a"]), ["heads/a%-"]);
+        assert_eq!(beside(&["heads/a/b", "heads/a%-"], &["heads/a"]), ["heads/a%-"]);
+        assert_eq!(beside(&["heads/a"], &["heads"]), ["heads%-"]);
+        assert_eq!(beside(&[], &["a", "a/b", "a/b/c"]), ["a", "a%-/b", "a%-/b%-/c"], "of one bundle");
+    }
 
     #[test]
     fn a_fetched_ref_has_a_plain_name_of_its_own() {

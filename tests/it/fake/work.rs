@@ -227,21 +227,48 @@ fn repositories_of_any_kind_take_commits() {
     }
 }
 
-/// git keeps no ref `x/y` beside `x`: what was fetched first may be all that is left of it.
+/// git keeps no ref `x/y` beside `x`: what was fetched first may be all that is left of it, and stays.
 #[test]
-fn a_branch_in_the_place_of_another_takes_nothing_away() {
+fn a_branch_in_the_place_of_another_comes_beside_it() {
+    for (earlier, later, name) in [("fix", "fix/more", "fix%-/more"), ("fix/more", "fix", "fix%-")] {
+        let desk = Desk::new();
+        let host = &desk.host;
+        let of = |branch: &str| format!("refs/bottles/{}/heads/{branch}", desk.identity);
+        host.git(&["update-ref", &of(earlier), "HEAD"]);
+        for subject in ["more", "again"] {
+            host.shell(&format!(
+                "git commit -q --allow-empty -m {subject}; git update-ref refs/bottle/heads/{later} HEAD
+                 git bundle create -q ../engine/handed/bundle refs/bottle/heads/{later} ^HEAD~1
+                 git update-ref -d refs/bottle/heads/{later}"
+            ));
+            let done = desk.work(&["fetch"]).done();
+            assert!(done.status == 0 && done.stdout.starts_with(&format!("{}  ", of(name))), "{done:?}");
+            assert_eq!(host.git(&["log", "-1", "--format=%s", &of(name)]), format!("{subject}\n"));
+            assert_eq!(host.git(&["log", "-1", "--format=%s", &of(earlier)]), "first\n");
+        }
+        assert_eq!(host.git(&["for-each-ref", "refs/bottles"]).lines().count(), 2);
+    }
+}
+
+/// A ref that cannot be written leaves no pack behind.
+#[test]
+fn commits_without_a_ref_are_taken_away_again() {
     let desk = Desk::new();
-    let earlier = format!("refs/bottles/{}/heads/fix", desk.identity);
-    desk.host.git(&["update-ref", &earlier, "HEAD"]);
-    desk.host.shell(
-        "git commit -q --allow-empty -m more; git update-ref refs/bottle/heads/fix/more HEAD
-         git bundle create -q ../engine/handed/bundle refs/bottle/heads/fix/more ^HEAD~1
-         git update-ref -d refs/bottle/heads/fix/more; git reset -q --hard HEAD~1",
+    let host = &desk.host;
+    host.shell(
+        "git commit -q --allow-empty -m more; git update-ref refs/bottle/heads/fix HEAD
+         git bundle create -q ../engine/handed/bundle refs/bottle/heads/fix ^HEAD~1
+         git update-ref -d refs/bottle/heads/fix; git reset -q --hard HEAD~1; git reflog expire --expire=now --all; git gc -q --prune=now",
     );
-    let before = desk.host.seen();
+    let name = format!(".git/refs/bottles/{}/heads/fix.lock", desk.identity);
+    host.write(&name, "");
+    let packs = || host.shell("ls .git/objects/pack");
+    let (before, there) = (host.seen(), packs());
     let done = desk.work(&["fetch"]).done();
-    assert!(done.status == 125 && done.stderr.contains(&format!("'{earlier}' exists")), "{done:?}");
-    assert_eq!(desk.host.seen(), before);
+    assert!(done.status == 125 && done.stderr.starts_with("claude-bottle: the commits were not taken: "), "{done:?}");
+    assert_eq!((host.seen(), packs()), (before, there));
+    fs::remove_file(host.path.join(&name)).unwrap();
+    assert_eq!(desk.work(&["fetch"]).done().status, 0);
 }
 
 #[test]
