@@ -9,6 +9,7 @@ mod file;
 mod ref_name;
 mod repository;
 mod settings;
+mod trial;
 
 use crate::exit::UserError;
 use std::ffi::OsStr;
@@ -22,6 +23,7 @@ pub use clean::{CleanRepository, FOLDER_PREFIX};
 pub use repository::{Repository, is_git_directory};
 pub use settings::user_excludes;
 pub use sys::git::GitOutput;
+pub use trial::{ModeChange, TrialIndex, changes};
 
 /// Longest output of git that is read, in bytes. The list of files of the largest known repositories is below it.
 const MAX_OUTPUT_BYTES: u64 = 1 << 30;

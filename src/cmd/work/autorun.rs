@@ -4,12 +4,14 @@
 //! Names are compared as the most lenient file system would: without case, invisible characters, and dots at the end.
 
 use crate::text;
+use std::path::Path;
 
 /// Why a file is asked for. The order is that of the questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AutorunClass {
     Link,
     Submodule,
+    Repository,
     Disguised,
     Agent,
     Hidden,
@@ -21,8 +23,8 @@ pub enum AutorunClass {
     Loaded,
 }
 
-/// What a change makes of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a change makes of a path. Where several hold, the last one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKind {
     Plain,
     Executable,
@@ -35,6 +37,7 @@ impl AutorunClass {
         match self {
             AutorunClass::Link => "symbolic links, which lead elsewhere",
             AutorunClass::Submodule => "submodules, which git clones from elsewhere",
+            AutorunClass::Repository => "folders that git takes for repositories, whose settings name programs",
             AutorunClass::Disguised => "names that are not what they look like",
             AutorunClass::Agent => "instructions and settings of coding agents",
             AutorunClass::Hidden => "hidden files and folders, of shells, editors, git and others",
@@ -435,15 +438,15 @@ const RC_EXTENSIONS: [&str; 13] =
     ["", "cjs", "conf", "ini", "js", "json", "json5", "lua", "mjs", "toml", "ts", "yaml", "yml"];
 
 /// The class of a file at this relative path; `None` for one that is copied without a question.
-pub fn class_of(path: &str, kind: FileKind) -> Option<AutorunClass> {
+pub fn class_of(path: &Path, kind: FileKind) -> Option<AutorunClass> {
     match kind {
         FileKind::Link => return Some(AutorunClass::Link),
         FileKind::Submodule => return Some(AutorunClass::Submodule),
         FileKind::Plain | FileKind::Executable => {}
     }
-    if is_disguised(path) {
+    let Some(path) = path.to_str().filter(|path| !is_disguised(path)) else {
         return Some(AutorunClass::Disguised);
-    }
+    };
     let parts: Vec<String> = path.split(['/', '\\']).map(comparable).collect();
     let (file, folders) = parts.split_last()?;
     let by_name = CLASSES.iter().find(|names| names.matches(folders, file)).map(|names| names.class);
@@ -454,8 +457,8 @@ pub fn class_of(path: &str, kind: FileKind) -> Option<AutorunClass> {
 }
 
 /// Is a component of the path git's own folder, for the most lenient file system?
-pub fn is_in_git_folder(path: &str) -> bool {
-    path.split(['/', '\\']).any(|part| matches!(comparable(part).as_str(), ".git" | "git~1"))
+pub fn is_in_git_folder(path: &Path) -> bool {
+    path.to_string_lossy().split(['/', '\\']).any(|part| matches!(comparable(part).as_str(), ".git" | "git~1"))
 }
 
 impl Names {
@@ -481,7 +484,7 @@ fn is_config(file: &str) -> bool {
 
 /// A component as the most lenient file system reads it: Windows drops dots and blanks at the end and what follows `:`,
 /// macOS drops invisible characters, and both ignore case.
-fn comparable(part: &str) -> String {
+pub fn comparable(part: &str) -> String {
     let seen: String = part.chars().filter(|c| !text::is_hidden(*c)).collect::<String>().to_lowercase();
     let seen = seen.replace('ſ', "s");
     let seen = seen.split(':').next().unwrap_or_default();
@@ -667,8 +670,8 @@ mod tests {
         ];
         for (class, names) in table {
             for name in *names {
-                assert_eq!(class_of(name, FileKind::Plain), Some(*class), "{name:?}");
-                assert!(class_of(name, FileKind::Executable) == Some(*class), "{name:?}");
+                assert_eq!(class_of(name.as_ref(), FileKind::Plain), Some(*class), "{name:?}");
+                assert!(class_of(name.as_ref(), FileKind::Executable) == Some(*class), "{name:?}");
             }
         }
         assert!(table.iter().map(|(_, names)| names.len()).sum::<usize>() >= 100);
@@ -749,22 +752,22 @@ mod tests {
             "",
         ];
         for name in names {
-            assert_eq!(class_of(name, FileKind::Plain), None, "{name:?}");
+            assert_eq!(class_of(name.as_ref(), FileKind::Plain), None, "{name:?}");
         }
         assert!(names.len() >= 70, "{}", names.len());
-        assert_eq!(class_of("a.sh", FileKind::Executable), Some(Program));
-        assert_eq!(class_of("a.txt", FileKind::Link), Some(AutorunClass::Link));
-        assert_eq!(class_of("vendor/x", FileKind::Submodule), Some(AutorunClass::Submodule));
+        assert_eq!(class_of("a.sh".as_ref(), FileKind::Executable), Some(Program));
+        assert_eq!(class_of("a.txt".as_ref(), FileKind::Link), Some(AutorunClass::Link));
+        assert_eq!(class_of("vendor/x".as_ref(), FileKind::Submodule), Some(AutorunClass::Submodule));
     }
 
     #[test]
     fn gits_own_folder_is_known_by_every_name() {
         for path in [".git/x", "a/.GIT", ".git./x", ".git /x", "GIT~1/x", ".g\u{200c}it/x", ".git::$INDEX_ALLOCATION/x"]
         {
-            assert!(is_in_git_folder(path), "{path:?}");
+            assert!(is_in_git_folder(path.as_ref()), "{path:?}");
         }
         for path in [".github/x", "git/x", ".gitignore", "a.git/x", "git~10"] {
-            assert!(!is_in_git_folder(path), "{path:?}");
+            assert!(!is_in_git_folder(path.as_ref()), "{path:?}");
         }
     }
 }

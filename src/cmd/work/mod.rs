@@ -4,6 +4,7 @@
 mod apply;
 mod diff;
 mod fetch;
+mod git_folders;
 mod autorun;
 
 use super::home_reader::HomeReader;

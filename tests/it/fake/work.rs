@@ -465,6 +465,93 @@ fn what_runs_by_itself_stays_out_until_it_is_asked_for() {
     assert!(run.iter().all(|name| host.has(name)));
 }
 
+/// Whatever its name says: git's lines of modes and names are not what is asked by.
+#[test]
+fn no_name_of_a_file_hides_another() {
+    let desk = Desk::new();
+    let host = &desk.host;
+    host.shell("echo tool >tool; chmod +x tool; git add tool; git commit -qm tool");
+    for (run, forged) in [
+        ("echo x >evil; chmod +x evil", "x\n create mode 100644 evil"),
+        ("ln -s /etc/passwd evil", "x\n create mode 100644 evil"),
+        ("echo x >evil; chmod +x evil", "x\n mode change 100755 => 100644 evil"),
+        ("ln -s /etc/passwd evil", " create mode 100644 evil\n create mode 100644 evil"),
+    ] {
+        desk.patch(&format!("echo y >\"$(printf '{forged}')\"; {run}"));
+        let before = host.seen();
+        let done = desk.work(&["apply"]).done();
+        assert_eq!((done.status, done.stdout.as_str(), host.seen()), (0, "", before), "{forged}: {done:?}");
+        assert!(done.stderr.contains("    evil\n") && done.stderr.contains("left out: 2 of them\n"), "{done:?}");
+    }
+    let before = host.seen();
+    // A file that is executable here, under another name.
+    for (from, to) in [("rename", "rename"), ("copy", "copy")] {
+        let patch = format!("diff --git a/tool b/fresh\nsimilarity index 100%\n{from} from tool\n{to} to fresh\n");
+        desk.hands("patch", format!("base none\n{patch}"));
+        let done = desk.work(&["apply"]).done();
+        assert!(done.status == 0 && done.stderr.contains("    fresh\n"), "{done:?}");
+        assert_eq!((done.stdout.as_str(), host.seen()), ("", before.clone()), "{done:?}");
+    }
+    // Without the change that is left out, the other one takes its file away.
+    let mode = "diff --git a/one b/one\nold mode 100644\nnew mode 100755\n";
+    let rename = "diff --git a/one b/last\nsimilarity index 100%\nrename from one\nrename to last\n";
+    desk.hands("patch", format!("base none\n{mode}{rename}"));
+    let done = desk.work(&["apply"]).done();
+    let said = "claude-bottle: not applied: what is left out changes what the rest of the patch does\n";
+    assert!(done.status == 2 && done.stderr.ends_with(said), "{done:?}");
+    assert_eq!((done.stdout.as_str(), host.seen()), ("", before), "{done:?}");
+}
+
+#[test]
+fn a_name_that_is_not_utf_8_stops_no_other_file() {
+    let desk = Desk::new();
+    desk.patch("printf x >\"$(printf 'caf\\351')\"; echo new >new; echo two >one");
+    let asked = "these can run by themselves here:\n  names that are not what they look like:\n    caf\u{fffd}\n";
+    let hint = "hint: look at them with `claude-bottle work diff`; `--all` brings them\n";
+    let said = format!("{asked}left out: 1 of them\n{hint}applied to `[PLACE]/work`\n");
+    desk.work(&["apply"]).stdout("new\none\n").stderr(&said).test();
+    desk.host.shell("git reset -q --hard; git clean -qfd");
+    desk.work(&["apply", "--all"]).stdout("caf\u{fffd}\nnew\none\n").stderr("applied to `[PLACE]/work`\n").test();
+}
+
+/// What git takes for a repository has plain names, and its `config` names programs.
+#[test]
+fn a_folder_that_git_takes_for_a_repository_is_asked_for() {
+    let desk = Desk::new();
+    let host = &desk.host;
+    let config = "printf '[core]\\nfsmonitor = touch ran\\n' >docs/config";
+    let parts = ["echo 'ref: refs/heads/x' >docs/HEAD", "echo >docs/objects/x; echo >docs/refs/x", config];
+    let title = "  folders that git takes for repositories, whose settings name programs:\n    docs/\n";
+    for here in [None, Some(0), Some(1)] {
+        let brought: Vec<&str> = (0..3).filter(|part| Some(*part) != here).map(|part| parts[part]).collect();
+        let folders = "mkdir -p docs/objects docs/refs";
+        desk.patch(&format!("{folders}; {}; echo new >new", brought.join("; ")));
+        host.shell(&format!("{folders}; {}", here.map_or("true", |part| parts[part])));
+        let before = host.seen();
+        let done = desk.work(&["apply"]).done();
+        assert!(done.status == 0 && done.stderr.contains(title), "{here:?} {done:?}");
+        assert!(done.stderr.contains("      config\n"), "all that is below it: {here:?} {done:?}");
+        assert_eq!(done.stdout, "new\n", "{here:?} {done:?}");
+        let mut now = host.seen();
+        now.retain(|path, _| path != std::path::Path::new("new"));
+        assert_eq!(now, before, "{here:?}");
+        host.shell("git clean -qfdx");
+    }
+    // The same where the files are in no repository.
+    let mut tar = tar::Builder::new(File::create(desk.place.engine("handed/files")).unwrap());
+    for name in ["docs/HEAD", "docs/objects/x", "docs/refs/x", "docs/config", "docs2/HEAD"] {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(6);
+        tar.append_data(&mut header, format!("files/{name}"), &b"agent\n"[..]).unwrap();
+    }
+    tar.finish().unwrap();
+    drop(tar);
+    let done = desk.loose(&["apply"]).done();
+    assert_eq!((done.status, done.stdout.as_str()), (0, "docs2/HEAD\n"), "{done:?}");
+    assert!(done.stderr.contains(title) && !host.has("docs"), "{done:?}");
+}
+
 /// A commit that is not here is fetched first: the patch would be guesswork.
 #[test]
 fn changes_on_an_unknown_commit_are_refused() {

@@ -34,26 +34,24 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunCo
     question.expect_success()?;
     // An agent may not write git's own files, whatever the user consents to.
     let (gits, paths): (Vec<_>, Vec<_>) =
-        files_below(fresh.path())?.into_iter().partition(|path| is_in_git_folder(&path.to_string_lossy()));
+        files_below(fresh.path())?.into_iter().partition(|path| is_in_git_folder(path));
     for path in gits {
-        say::line(&format!("stays in the bottle: {}", text::one_line(&path.to_string_lossy())));
+        say::line(&format!("stays in the bottle: {}", text::path(&path)));
     }
-    let names: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let kinds = paths.iter().map(|path| loose_kind(&fresh.path().join(path)));
-    let changes: Vec<_> = names.iter().cloned().zip(kinds).collect();
-    let unwanted = match autorun.left_out(&changes)? {
+    let copied = session.plan.workspace.as_ref();
+    let place = copied.map_or_else(probe::current_dir, |workspace| Ok(workspace.from.clone()))?;
+    let changes = paths.into_iter().map(|path| (path.clone(), loose_kind(&fresh.path().join(path)))).collect();
+    let unwanted = match autorun.left_out(&place, &changes)? {
         ControlFlow::Continue(unwanted) => unwanted,
         ControlFlow::Break(exit) => return Ok(exit),
     };
-    let copied = session.plan.workspace.as_ref();
-    let place = copied.map_or_else(probe::current_dir, |workspace| Ok(workspace.from.clone()))?;
     // A file that changed here after that time is not the one that the agent began with.
     let since = copied.and_then(|_| session.folder.born());
     let mut skipped = 0;
-    for (path, name) in paths.iter().zip(&names).filter(|(_, name)| !unwanted.contains(*name)) {
+    for path in changes.keys().filter(|path| !unwanted.contains(*path)) {
         let (from, to) = (fresh.path().join(path), place.join(path));
         if !is_plain(&place, path.parent().unwrap_or(Path::new(""))) || !may_be_replaced(&from, &to, since)? {
-            say::line(&format!("not overwritten: {}", text::one_line(name)));
+            say::line(&format!("not overwritten: {}", text::path(path)));
             skipped += 1;
             continue;
         }
@@ -64,7 +62,7 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunCo
         let mode = if fs::metadata(&from)?.mode() & 0o100 != 0 { 0o755 } else { 0o644 };
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
         file.persist(&to).with_context(|| format!("cannot write `{}`", to.display()))?;
-        say::out(&format!("{}\n", text::one_line(name)))?;
+        say::out(&format!("{}\n", text::path(path)))?;
     }
     match skipped {
         0 => Ok(Exit::OK),

@@ -1,0 +1,101 @@
+//! A copy of a repository's index, and a folder for new objects, in which git shows what a patch would do. Neither the
+//! repository nor its worktree changes.
+//!
+//! Invariant: what is read back ends in NUL, so no name of a file can pass for another entry.
+
+use super::{CleanRepository, Git, GitOutput};
+use crate::exit::UserError;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+pub struct TrialIndex<'a> {
+    clean: &'a CleanRepository,
+    folder: PathBuf,
+}
+
+/// The modes of a file's entries before and after, as in an index: several in a conflict, none where there is no file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ModeChange {
+    pub before: Vec<u32>,
+    pub after: Vec<u32>,
+}
+
+impl<'a> TrialIndex<'a> {
+    /// # Errors
+    /// `UserError` if the index cannot be copied.
+    pub fn new(clean: &'a CleanRepository) -> Result<TrialIndex<'a>, UserError> {
+        let trial = TrialIndex { clean, folder: clean.scratch("trial")? };
+        let index = clean.repository.own_file("index")?;
+        let made = || -> io::Result<()> {
+            // git counts a relative path from the folder of objects.
+            fs::create_dir_all(trial.objects().join("info"))?;
+            fs::write(trial.objects().join("info/alternates"), "../borrowed\n")?;
+            symlink(clean.repository.shared.join("objects"), trial.folder.join("borrowed"))?;
+            index.map_or(Ok(0), |index| fs::copy(index, trial.index()))?;
+            Ok(())
+        };
+        made().map_err(|error| UserError::new(format!("cannot copy the index for git: {error}")))?;
+        Ok(trial)
+    }
+
+    fn index(&self) -> PathBuf {
+        self.folder.join("index")
+    }
+
+    fn objects(&self) -> PathBuf {
+        self.folder.join("objects")
+    }
+
+    /// git at the top of the worktree, on this index.
+    pub fn git(&self) -> Git {
+        self.clean.git().env("GIT_INDEX_FILE", self.index()).env("GIT_OBJECT_DIRECTORY", self.objects()).writes()
+    }
+
+    /// Takes files of the worktree in as they are there. Each must be a file or a link, below folders that are no links.
+    ///
+    /// # Errors
+    /// `UserError` if git does not read one of them.
+    pub fn add_files<'b>(&self, paths: impl Iterator<Item = &'b Path>) -> Result<(), UserError> {
+        let mut list = Vec::new();
+        for path in paths {
+            list.extend_from_slice(path.as_os_str().as_bytes());
+            list.push(0);
+        }
+        let added = self.git().args(["update-index", "--add", "--replace", "-z", "--stdin"]).run(list)?;
+        self.clean.successful(added).map(drop)
+    }
+
+    /// The list of its entries, for [`changes`].
+    ///
+    /// # Errors
+    /// `UserError` if git does not read it.
+    pub fn entries(&self) -> Result<GitOutput, UserError> {
+        self.clean.successful(self.git().args(["ls-files", "--stage", "-z"]).run(Vec::new())?)
+    }
+}
+
+/// The files whose entries differ between two lists.
+pub fn changes(before: &GitOutput, after: &GitOutput) -> BTreeMap<PathBuf, ModeChange> {
+    let old: HashSet<&[u8]> = before.fields().collect();
+    let new: HashSet<&[u8]> = after.fields().collect();
+    let mut changes: BTreeMap<PathBuf, ModeChange> = BTreeMap::new();
+    for (path, mode) in old.difference(&new).filter_map(|entry| path_and_mode(entry)) {
+        changes.entry(path).or_default().before.push(mode);
+    }
+    for (path, mode) in new.difference(&old).filter_map(|entry| path_and_mode(entry)) {
+        changes.entry(path).or_default().after.push(mode);
+    }
+    changes
+}
+
+/// The path and the mode in `MODE OBJECT STAGE`, a tab, and the path.
+fn path_and_mode(entry: &[u8]) -> Option<(PathBuf, u32)> {
+    let tab = entry.iter().position(|byte| *byte == b'\t')?;
+    let mode = std::str::from_utf8(&entry[..tab]).ok()?.split(' ').next()?;
+    Some((OsStr::from_bytes(&entry[tab + 1..]).into(), u32::from_str_radix(mode, 8).ok()?))
+}
