@@ -24,7 +24,7 @@ pub const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// How long the process waits for the reader of its stdout when it ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Stack bytes of each runtime thread.
-const THREAD_STACK: usize = 256 * 1024;
+const THREAD_STACK: usize = 1024 * 1024;
 /// Threads for blocking calls.
 const MAX_BLOCKING_THREADS: usize = 4;
 /// The agent's user may connect to the gate's socket; only the gate's own user to the control socket.

@@ -193,6 +193,12 @@ pub async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection:
         "/guarded" if !request.headers()["authorization"].to_str().unwrap().ends_with("fresh") => {
             Response::builder().status(401).body(full("not you")).unwrap()
         }
+        path @ ("/bomb" | "/encoded-bomb") => {
+            let zeros = vec![0; request.uri().query().unwrap().parse().unwrap()];
+            let encoding = if path == "/bomb" { "identity" } else { "gzip" };
+            let response = Response::builder().header("content-encoding", encoding);
+            response.body(full(crate::encodings::gzip(&zeros))).unwrap()
+        }
         "/said" => crate::answers::said(&request),
         "/page" => crate::answers::page(&request),
         "/204" => Response::builder().status(204).body(full("")).unwrap(),

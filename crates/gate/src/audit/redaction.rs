@@ -9,7 +9,7 @@ pub const WITHHELD: &str = "(withheld)";
 /// Does `text` hold a known secret, in any encoding that the scanner reads? A text that cannot be read counts as one.
 pub fn holds_secret(knowledge: &Knowledge, text: &str) -> bool {
     let orders = Orders { seen: Action::Block, patterns: Action::Off, stuck: Action::Block };
-    let mut scan = Scan::looking(knowledge, orders);
+    let mut scan = Scan::looking(knowledge, orders).of_field();
     !text.is_empty() && scan.look(text.as_bytes()).and_then(|()| scan.finish(&mut Vec::new())).is_err()
 }
 

@@ -29,22 +29,15 @@ impl BodyProgress {
 pub struct LastBytes(Bytes);
 
 impl LastBytes {
-    /// Which bytes may pass after a frame: these, or those that waited, or none yet. `finish` inspects the end, and returns
-    /// what the inspection had held back.
-    pub fn pass<E>(
-        &mut self,
-        bytes: Bytes,
-        progress: BodyProgress,
-        finish: impl FnOnce() -> Result<Bytes, E>,
-    ) -> Result<Bytes, E> {
+    /// Which bytes may pass after a frame: these behind those that waited, or none before the verdict on the end.
+    pub fn pass(&mut self, bytes: Bytes, progress: BodyProgress) -> Bytes {
         let bytes = self.followed_by(bytes);
         match progress {
-            BodyProgress::Open => Ok(bytes),
-            BodyProgress::LengthReached => {
+            BodyProgress::Open => bytes,
+            BodyProgress::LengthReached | BodyProgress::Ended => {
                 self.0 = bytes;
-                Ok(Bytes::new())
+                Bytes::new()
             }
-            BodyProgress::Ended => Ok(join(bytes, finish()?)),
         }
     }
 

@@ -124,6 +124,12 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Bytes of an encoded answer that are decoded at once: what they decode to is held in memory.
 pub const DECODE_BYTES: usize = 8 * PART;
+/// Bytes of an encoded answer that are decoded first, and after others that expanded a lot.
+pub const MIN_DECODE_BYTES: usize = 16;
+/// Bytes of decoded output after which less is decoded at once, and others have their turn.
+pub const LARGE_OUTPUT_BYTES: usize = 32 * 1024;
+/// Memory that the open compressed files in all bodies may hold. Each body has a bound of its own.
+pub const MAX_UNPACKED_HELD_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of one read from either side of a WebSocket.
 pub const WEBSOCKET_READ_BYTES: usize = 16 * 1024;
 /// Time that one direction of a WebSocket may go on after the other has ended, and for the last frame to the agent.

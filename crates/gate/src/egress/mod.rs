@@ -16,6 +16,7 @@ pub mod peer;
 pub mod permit;
 pub mod request;
 pub mod serve_error;
+pub mod unpacker;
 pub mod upstream;
 pub mod websocket;
 

@@ -7,6 +7,7 @@
 mod answers;
 mod believed;
 mod bodies;
+mod bombs;
 mod dlp;
 mod garbage;
 mod git;

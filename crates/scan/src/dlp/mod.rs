@@ -26,13 +26,13 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-use super::codec::{Decoder, PART};
+use super::codec::{Broken, Decoder, PART, TOO_MUCH};
 use hold_back::HoldBack;
 pub use pattern::Rules;
 pub use policy::matchable::SecretClass;
 use std::sync::Arc;
 use text_scanner::{Matches, ScanContext, Target, TextOrigin, TextScanner};
-use unpack::UnpackBudget;
+use unpack::{COMPRESSED, UnpackBudget};
 pub use value_search::ValueSearch;
 pub use vault::{Known, Vault};
 
@@ -114,13 +114,27 @@ pub struct Scan {
     scanner: TextScanner,
     /// The message under way, scanned by itself as well, for what only its end makes a finding.
     message: Option<Box<Scan>>,
-    /// For a body that says that it is compressed: its decoder, and the scanner of what that makes.
-    compressed: Option<(Decoder, TextScanner)>,
+    /// For a body that says that it is compressed.
+    compressed: Option<CompressedBody>,
+    /// Compressed files wait for [`Scan::unpack`].
+    is_deferring: bool,
+    is_ended: bool,
     matches: Matches,
     budget: UnpackBudget,
     /// Subjects that were found, pass, and are in `notes` once.
     noted: Vec<Subject>,
     notes: Vec<Finding>,
+}
+
+/// A body that says that it is compressed.
+struct CompressedBody {
+    decoder: Decoder,
+    /// For what the decoder makes.
+    scanner: TextScanner,
+    /// What waits to be decoded.
+    input: Vec<u8>,
+    /// The body is whole, and its end waits, too.
+    is_ended: bool,
 }
 
 impl Scan {
@@ -134,6 +148,18 @@ impl Scan {
         Scan::new(knowledge, orders, None)
     }
 
+    /// The text is a field or an address: less is unpacked.
+    pub fn of_field(mut self) -> Scan {
+        self.budget = UnpackBudget::of_field();
+        self
+    }
+
+    /// Compressed files in the text wait for [`Scan::unpack`]: what comes back of the text may leave only then.
+    pub fn deferring(mut self) -> Scan {
+        self.is_deferring = true;
+        self
+    }
+
     fn new(knowledge: &Knowledge, orders: Orders, hold_back: Option<HoldBack>) -> Scan {
         let origin = if hold_back.is_some() { TextOrigin::HeldBack } else { TextOrigin::Inner };
         Scan {
@@ -143,6 +169,8 @@ impl Scan {
             scanner: TextScanner::new(origin, 0, String::new()),
             message: None,
             compressed: None,
+            is_deferring: false,
+            is_ended: false,
             matches: Matches::new(),
             budget: UnpackBudget::default(),
             noted: Vec::new(),
@@ -153,7 +181,8 @@ impl Scan {
     /// The text says that it is compressed: what `decoder` makes of it is scanned as well.
     pub fn unpacking(mut self, decoder: Decoder) -> Scan {
         self.scanner.skip_embedded_files();
-        self.compressed = Some((decoder, TextScanner::new(TextOrigin::Inner, 0, "compressed".to_owned())));
+        let scanner = TextScanner::new(TextOrigin::Inner, 0, COMPRESSED.to_owned());
+        self.compressed = Some(CompressedBody { decoder, scanner, input: Vec::new(), is_ended: false });
         self
     }
 
@@ -172,18 +201,12 @@ impl Scan {
             None => into.extend_from_slice(bytes),
         }
         let text = into.split_off(from);
+        if let Some(compressed) = &mut self.compressed {
+            compressed.input.extend_from_slice(bytes);
+        }
         self.look(&text)?;
         into.extend_from_slice(&text);
-        let Some((decoder, scanner)) = &mut self.compressed else { return Ok(()) };
-        let context = &mut self.knowledge.context(self.orders, &mut self.matches, &mut self.budget);
-        let mut decoded = Ok(());
-        for part in bytes.chunks(PART) {
-            let mut plain = Vec::new();
-            decoded = decoded.and(decoder.push(part, &mut plain));
-            scanner.push(context, &plain);
-        }
-        self.judge()?;
-        decoded.map_err(|broken| Stop::Unread(broken.0))
+        self.unpack_now()
     }
 
     /// The text has ended: what was held back is decided. What of it may leave is appended to `into`.
@@ -197,15 +220,12 @@ impl Scan {
         self.look(&rest)?;
         let context = &mut self.knowledge.context(self.orders, &mut self.matches, &mut self.budget);
         self.scanner.finish(context);
-        let mut decoded = Ok(());
-        if let Some((decoder, scanner)) = &mut self.compressed {
-            let mut plain = Vec::new();
-            decoded = decoder.finish(&mut plain);
-            scanner.push(context, &plain);
-            scanner.finish(context);
+        self.is_ended = true;
+        if let Some(compressed) = &mut self.compressed {
+            compressed.is_ended = true;
         }
         self.judge()?;
-        decoded.map_err(|broken| Stop::Unread(broken.0))?;
+        self.unpack_now()?;
         into.append(&mut rest);
         Ok(())
     }
@@ -218,23 +238,54 @@ impl Scan {
         self.budget.add_outer(text.len());
         let context = &mut self.knowledge.context(self.orders, &mut self.matches, &mut self.budget);
         self.scanner.push(context, text);
-        self.judge()
+        self.judge()?;
+        self.unpack_now()
+    }
+
+    /// Does a compressed file, or a part of a compressed body, wait?
+    pub fn must_unpack(&self) -> bool {
+        self.budget.waiting > 0
+            || self.compressed.as_ref().is_some_and(CompressedBody::is_waiting)
+            || self.message.as_ref().is_some_and(|message| message.must_unpack())
+    }
+
+    /// Unpacks what waits. May take a second: not for a thread that serves others.
+    pub fn unpack(&mut self) -> Result<(), Stop> {
+        let context = &mut self.knowledge.context(self.orders, &mut self.matches, &mut self.budget);
+        let decoded = self.compressed.as_mut().map_or(Ok(()), |compressed| compressed.run(context));
+        self.scanner.unpack(context);
+        self.judge()?;
+        decoded.map_err(|broken| Stop::Unread(broken.0))?;
+        match self.message.take() {
+            Some(message) => self.in_message(message, Scan::unpack),
+            None => Ok(()),
+        }
+    }
+
+    /// Memory that the open files hold.
+    pub fn held_bytes(&self) -> usize {
+        self.budget.held_bytes() + self.message.as_ref().map_or(0, |message| message.held_bytes())
+    }
+
+    fn unpack_now(&mut self) -> Result<(), Stop> {
+        if self.is_deferring || !self.must_unpack() { Ok(()) } else { self.unpack() }
     }
 
     /// Scans more of a message, one of several that are only looked at: what stands in pieces in many of them is found, too.
     pub fn look_at_message(&mut self, text: &[u8]) -> Result<(), Stop> {
         self.look(text)?;
-        let message = self.message.take();
-        let message = message.unwrap_or_else(|| Box::new(Scan::looking(&self.knowledge, self.orders)));
+        let message = self.message.take().filter(|message| !message.is_ended);
+        let message = message.unwrap_or_else(|| {
+            let scan = Scan::looking(&self.knowledge, self.orders);
+            Box::new(if self.is_deferring { scan.deferring() } else { scan })
+        });
         self.in_message(message, |message| message.look(text))
     }
 
     /// The message has ended.
     pub fn end_message(&mut self) -> Result<(), Stop> {
         let Some(message) = self.message.take() else { return Ok(()) };
-        let ended = self.in_message(message, |message| message.finish(&mut Vec::new()));
-        self.message = None;
-        ended
+        self.in_message(message, |message| message.finish(&mut Vec::new()))
     }
 
     /// Notes of the message are notes of the whole text, each subject once.
@@ -247,7 +298,7 @@ impl Scan {
         let ended = scan(&mut message);
         self.noted = std::mem::take(&mut message.noted);
         self.notes.append(&mut message.notes);
-        self.message = Some(message);
+        self.message = (!message.is_ended || message.must_unpack()).then_some(message);
         ended
     }
 
@@ -292,6 +343,39 @@ impl Scan {
             }
         }
         Ok(())
+    }
+}
+
+impl CompressedBody {
+    fn is_waiting(&self) -> bool {
+        !self.input.is_empty() || self.is_ended
+    }
+
+    fn run(&mut self, context: &mut ScanContext) -> Result<(), Broken> {
+        for part in std::mem::take(&mut self.input).chunks(PART) {
+            let mut plain = Vec::new();
+            let decoded = self.decoder.push(part, &mut plain);
+            self.scan(context, &plain);
+            decoded?;
+            if context.budget.is_overdrawn() {
+                return Err(TOO_MUCH);
+            }
+        }
+        if !std::mem::take(&mut self.is_ended) {
+            return Ok(());
+        }
+        let mut plain = Vec::new();
+        let decoded = self.decoder.finish(&mut plain);
+        self.scan(context, &plain);
+        self.scanner.finish(context);
+        self.scanner.unpack(context);
+        decoded
+    }
+
+    fn scan(&mut self, context: &mut ScanContext, plain: &[u8]) {
+        context.budget.read(plain.len());
+        self.scanner.push(context, plain);
+        self.scanner.unpack(context);
     }
 }
 

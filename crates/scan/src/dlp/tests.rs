@@ -196,9 +196,11 @@ fn what_cannot_be_overwritten_in_an_answer_is_found() {
         for part in [1, 7, 10_000] {
             let mut masked = Masked::new(needles.clone());
             let mut search = ValueSearch::of_body(vault.clone());
-            let found = text.chunks(part).any(|part| search.push(&masked.push(Bytes::copy_from_slice(part))));
+            let found = text
+                .chunks(part)
+                .any(|part| search.push(&masked.push(Bytes::copy_from_slice(part))) || search.unpack());
             assert!(
-                found || search.push(&masked.finish()) || search.finish() || masked.found,
+                found || search.push(&masked.finish()) || search.finish() || search.unpack() || masked.found,
                 "{n} by {part}: {}",
                 String::from_utf8_lossy(text)
             );
@@ -207,7 +209,7 @@ fn what_cannot_be_overwritten_in_an_answer_is_found() {
     let mut search = ValueSearch::of_body(vault);
     let source = include_bytes!("text_scanner.rs");
     let honest = [&source[..], &gzip(b"nothing is in here"), &base64(source)].concat();
-    assert!(!search.push(&honest) && !search.finish());
+    assert!(!search.push(&honest) && !search.finish() && !search.unpack());
 }
 
 #[test]
@@ -505,12 +507,69 @@ fn what_is_not_unpacked_whole_is_reported() {
     let mut large = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     large.write_all(&vec![0; 3 << 20]).unwrap();
     let large = large.finish().unwrap();
-    for body in [large.clone(), base64(&large), large.repeat(3)] {
+    let zeros = vec![0; 3 << 20];
+    let many = [
+        large.clone(),
+        base64(&large),
+        large.repeat(3),
+        zlib(&zeros),
+        zip(&zeros),
+        zstd(&zeros),
+        bzip2(&zeros),
+        xz(&zeros),
+        xz(&bzip2(&zeros)),
+        base64(&gzip(&gzip(&zeros))),
+    ];
+    for (n, body) in many.iter().enumerate() {
         let (mut scan, mut out) = (Scan::passing(&knowledge, BLOCK), Vec::new());
         scan.budget = UnpackBudget::nearly_spent(1 << 20);
-        let ended = scan.push(&body, &mut out).and_then(|()| scan.finish(&mut out));
-        assert!(matches!(&ended, Err(Stop::Found(finding)) if is_unreadable(finding)), "{ended:?}");
+        let ended = scan.push(body, &mut out).and_then(|()| scan.finish(&mut out));
+        assert!(
+            matches!(&ended, Err(Stop::Found(finding)) if is_unreadable(finding)),
+            "{n}, {} bytes: {ended:?}",
+            body.len()
+        );
     }
+}
+
+#[test]
+fn a_field_is_unpacked_less_far_than_a_body() {
+    let (knowledge, bomb) = (knowledge(), bzip2(&vec![0; 2 << 20]));
+    assert!(run(&knowledge, BLOCK, &[&bomb]).1.is_ok());
+    for text in [bomb.clone(), base64(&bomb), [&bomb[..], &gzip(PIN.as_bytes())].concat()] {
+        let mut scan = Scan::looking(&knowledge, BLOCK).of_field();
+        assert!(scan.look(&text).and_then(|()| scan.finish(&mut Vec::new())).is_err());
+    }
+    let mut scan = Scan::looking(&knowledge, BLOCK).of_field();
+    assert!(scan.look(&base64(&gzip(b"a cookie of some framework"))).is_ok() && scan.finish(&mut Vec::new()).is_ok());
+}
+
+#[test]
+fn what_is_compressed_waits_until_it_is_unpacked() {
+    let knowledge = knowledge();
+    let scan = || (Scan::passing(&knowledge, BLOCK).deferring(), Vec::new());
+    let packed = gzip(PIN.as_bytes());
+    for body in [packed.clone(), base64(&packed), gzip(&packed), base64(&bzip2(&packed)), dump(&packed)] {
+        let (mut scan, mut out) = scan();
+        scan.push(&body, &mut out).and_then(|()| scan.finish(&mut out)).unwrap();
+        assert!(scan.must_unpack());
+        assert!(matches!(scan.unpack(), Err(Stop::Found(_))));
+        let mut message = Scan::looking(&knowledge, BLOCK).deferring();
+        message.look_at_message(&body).and_then(|()| message.end_message()).unwrap();
+        assert!(message.must_unpack() && message.unpack().is_err());
+    }
+    let (scan, mut out) = scan();
+    let mut scan = scan.unpacking(Decoder::new("gzip").unwrap());
+    scan.push(&packed, &mut out).and_then(|()| scan.finish(&mut out)).unwrap();
+    assert!(scan.must_unpack() && scan.unpack().is_err());
+    // What has no file in it waits for nothing.
+    let (mut scan, mut out) = (Scan::passing(&knowledge, BLOCK).deferring(), Vec::new());
+    for text in [&b"plain text, "[..], &base64(b"plain text, and some more of it"), &dump(b"plain text")] {
+        scan.push(text, &mut out).unwrap();
+        assert!(!scan.must_unpack());
+    }
+    scan.finish(&mut out).unwrap();
+    assert!(!scan.must_unpack());
 }
 
 #[test]
@@ -657,6 +716,36 @@ fn dlp_speed() {
         scan.finish(&mut Vec::new()).unwrap();
     }
     let _ = writeln!(std::io::stderr(), "a small head: {:.4} ms", started.elapsed().as_secs_f64());
+}
+
+/// `cargo test -p claude-bottle-scan --profile gate -- --ignored --nocapture bomb_speed`
+#[test]
+#[ignore = "a measurement"]
+fn bomb_speed() {
+    let knowledge = knowledge();
+    let size = 60 << 20;
+    let code = "const value = { name: 12 }; foo(bar) \\u0041 =41 41 42 43\n";
+    let code = code.repeat(size / code.len()).into_bytes();
+    for (name, body) in [
+        ("zeros, xz", xz(&vec![0; size])),
+        ("zeros, gzip", gzip(&vec![0; size])),
+        ("zeros, bzip2", bzip2(&vec![0; size])),
+        ("code, xz", xz(&code)),
+        ("code, bzip2, gzip", gzip(&bzip2(&code))),
+    ] {
+        let (mut scan, mut out) = (Scan::passing(&knowledge, BLOCK).deferring(), Vec::new());
+        let started = std::time::Instant::now();
+        scan.push(&body, &mut out).unwrap();
+        let pushed = started.elapsed();
+        let ended = scan.unpack();
+        let _ = writeln!(
+            std::io::stderr(),
+            "{name}, {} bytes: pushed in {pushed:.0?}, unpacked in {:.0?}, {}",
+            body.len(),
+            started.elapsed() - pushed,
+            if ended.is_ok() { "passes" } else { "refused" }
+        );
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::needles::{NeedleMatch, SearchText};
 use super::pattern::{PatternScanner, Rules};
 use super::piece_coverage::{FoldedReader, PieceCoverage};
 use super::unescape::{EscapeSyntax, Unescaper};
-use super::unpack::{Unpack, UnpackBudget};
+use super::unpack::{COMPRESSED, Unpack, UnpackBudget};
 use super::value_text::ValueText;
 use super::vault::Vault;
 use super::view::{View, ViewDecoder};
@@ -72,6 +72,8 @@ pub struct TextScanner {
     depth: usize,
     /// How this text was written in the one around it.
     path: String,
+    /// The text is in a compressed file: what is decoded in it counts as unpacked.
+    is_unpacked: bool,
     folded: FoldedReader,
     /// `None`: all of the text is folded.
     quiet: Option<QuietText>,
@@ -160,6 +162,7 @@ impl TextScanner {
             origin,
             depth,
             unpack: Unpack::new(path.clone(), depth, origin),
+            is_unpacked: path.contains(COMPRESSED),
             path,
             folded: FoldedReader::default(),
             quiet: (origin == TextOrigin::Answer && depth == 0).then(QuietText::default),
@@ -235,6 +238,18 @@ impl TextScanner {
         self.scratch = out;
     }
 
+    /// Unpacks the compressed files that wait. To be called after each text that was pushed or finished, but not before the
+    /// next one: what a push found goes before what it costs to unpack.
+    pub fn unpack(&mut self, context: &mut ScanContext) {
+        if context.budget.waiting == 0 {
+            return;
+        }
+        for scanner in self.views.iter_mut().filter_map(|view| view.scanner.as_mut()) {
+            scanner.unpack(context);
+        }
+        self.unpack.run(context);
+    }
+
     fn search(&mut self, context: &mut ScanContext, block: &[u8]) {
         let (vault, rules) = (context.vault, context.rules);
         if let Some(VerbatimSearch { text, found, patterns }) = &mut self.verbatim {
@@ -284,6 +299,9 @@ impl TextScanner {
             view.awake = VIEW_CONTEXT_BYTES;
         }
         if view.awake > 0 {
+            if self.is_unpacked {
+                context.budget.read(text.len());
+            }
             let scanner = view
                 .scanner
                 .get_or_insert_with(|| Box::new(inner_scanner(self.origin, &self.path, view.how, self.depth)));

@@ -3,14 +3,20 @@
 //!
 //! Every file that begins is read, so decoys in front of one do not hide it. What that may cost is bounded for the whole
 //! text by an [`UnpackBudget`]; where it does not suffice, the text is reported as unreadable instead of being read in part.
+//! A text with a file in it waits until [`Unpack::run`], because a few bytes can be a second's work.
 
 use super::text_scanner::{ScanContext, Target, TextOrigin, TextScanner, inner_scanner, record};
-use crate::codec::{
-    Broken, Decoder, Format, MAX_EXPANSION, PART, TOO_MUCH, UNMEASURED_BYTES, may_begin, may_begin_block,
-};
+use crate::codec::{Broken, Decoder, Format, PART, TOO_MUCH, may_begin, may_begin_block};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::sync::LazyLock;
 
+/// Bytes that the scanners may read of the files in one body, whatever its length: what a large picture of one colour
+/// unpacks to.
+const UNMEASURED_BYTES: u64 = 32 << 20;
+/// Bytes that they may read for each byte of the body, where that is more.
+const MAX_EXPANSION: u64 = 200;
+/// Bytes that they may read of the files in a field or an address, which is unpacked while others wait.
+const FIELD_BYTES: u64 = 1 << 20;
 /// Memory that the open files of one text may hold, all depths together.
 const MAX_HELD_BYTES: usize = 64 << 20;
 /// Memory that one open file is taken to hold, beside its decoder's window: a decoder and a scanner for what it makes.
@@ -19,6 +25,8 @@ const MAX_HELD_BYTES: usize = 64 << 20;
 const OPEN_FILE_BYTES: usize = 512 << 10;
 /// Bytes of a file's start that are tried: many texts have the two bytes that zlib begins with, and few go on like it.
 const TRIED_BYTES: usize = 512;
+/// Bytes of a file that are scanned before the budget is asked again.
+const SCANNED_BYTES: usize = 64 << 10;
 /// No start below this length is tried.
 const MIN_TRIED_BYTES: usize = 16;
 /// Bytes that a compressed file is known by.
@@ -47,37 +55,63 @@ static MAGICS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 /// A local file header of a zip archive, without name and extra field.
 const ZIP_HEADER_BYTES: usize = 30;
 
+/// How what is in a compressed file is written.
+pub const COMPRESSED: &str = "compressed";
+
 /// Why a text is unreadable.
 const TOO_MANY: &str = "more compressed files in one another than are read";
 const TOO_LARGE: &str = "compressed files that unpack to more than is read";
 
 /// What unpacking may cost, for one outermost text and all that is found inside it.
 ///
-/// Open files hold at most [`MAX_HELD_BYTES`]; what all of them make is at most [`UNMEASURED_BYTES`], or
-/// [`MAX_EXPANSION`] times the outermost text where that is more.
-#[derive(Default)]
+/// Open files hold at most [`MAX_HELD_BYTES`]. Read of them are at most [`UNMEASURED_BYTES`], or [`MAX_EXPANSION`] times the
+/// outermost text where that is more; what is decoded once more, out of base64 in such a file, counts once more.
 pub struct UnpackBudget {
     /// Bytes of the outermost text so far.
     outer: u64,
-    made: u64,
+    read: u64,
+    /// Bytes that may be read whatever the length, and for each byte of the text.
+    unmeasured: u64,
+    expansion: u64,
     held: usize,
+    /// Texts with something in them that waits to be unpacked.
+    pub waiting: usize,
+}
+
+impl Default for UnpackBudget {
+    fn default() -> UnpackBudget {
+        let (unmeasured, expansion) = (UNMEASURED_BYTES, MAX_EXPANSION);
+        UnpackBudget { outer: 0, read: 0, unmeasured, expansion, held: 0, waiting: 0 }
+    }
 }
 
 impl UnpackBudget {
-    /// All but so many bytes of the output were made.
+    pub fn of_field() -> UnpackBudget {
+        UnpackBudget { unmeasured: FIELD_BYTES, expansion: 0, ..UnpackBudget::default() }
+    }
+
+    /// All but so many bytes were read.
     #[cfg(test)]
     pub fn nearly_spent(left: u64) -> UnpackBudget {
-        UnpackBudget { made: UNMEASURED_BYTES - left, ..UnpackBudget::default() }
+        UnpackBudget { read: UNMEASURED_BYTES - left, ..UnpackBudget::default() }
     }
 
     pub fn add_outer(&mut self, bytes: usize) {
         self.outer += bytes as u64;
     }
 
-    /// False: so many bytes more would be too much.
-    fn make(&mut self, bytes: usize) -> bool {
-        self.made += bytes as u64;
-        self.made <= UNMEASURED_BYTES || self.made / self.outer.max(1) <= MAX_EXPANSION
+    /// So many bytes were made of a file, or of what is in one.
+    pub fn read(&mut self, bytes: usize) {
+        self.read += bytes as u64;
+    }
+
+    pub fn is_overdrawn(&self) -> bool {
+        self.read > self.unmeasured.max(self.outer.saturating_mul(self.expansion))
+    }
+
+    /// Memory that the open files of the text hold.
+    pub fn held_bytes(&self) -> usize {
+        self.held
     }
 
     /// False: so many bytes more would be too much, and none were taken.
@@ -99,29 +133,97 @@ pub struct Unpack {
     depth: usize,
     origin: TextOrigin,
     open: Vec<OpenFile>,
-    /// The last bytes of the block before, because a file's first bytes may be cut, and the block.
+    /// The last bytes that were read, because a file's first bytes may be cut, and what waits behind them.
     text: Vec<u8>,
+    /// How many bytes of `text` were read.
+    seam: usize,
+    /// No more of the text follows.
+    is_ended: bool,
+    is_waiting: bool,
 }
 
 impl Unpack {
     pub fn new(path: String, depth: usize, origin: TextOrigin) -> Unpack {
-        Unpack { path, depth, origin, open: Vec::new(), text: Vec::new() }
+        let (open, text) = (Vec::new(), Vec::new());
+        Unpack { path, depth, origin, open, text, seam: 0, is_ended: false, is_waiting: false }
     }
 
+    /// Reads more of the text, unless there is a file in it: then all of it waits.
     pub fn push(&mut self, context: &mut ScanContext, block: &[u8]) {
-        let seam = self.text.len();
-        let mut text = std::mem::take(&mut self.text);
-        text.extend_from_slice(block);
+        self.text.extend_from_slice(block);
+        if !self.is_waiting && self.open.is_empty() && !self.begins_file() {
+            self.keep_tail();
+        } else {
+            self.wait(context);
+        }
+    }
+
+    /// The text ends here, and open files end with it.
+    pub fn finish(&mut self, context: &mut ScanContext) {
+        if self.is_waiting || !self.open.is_empty() {
+            self.is_ended = true;
+            self.wait(context);
+        }
+    }
+
+    /// Unpacks what waits.
+    pub fn run(&mut self, context: &mut ScanContext) {
+        if !self.is_waiting {
+            return;
+        }
+        self.is_waiting = false;
+        context.budget.waiting -= 1;
+        self.read_text(context);
+        if std::mem::take(&mut self.is_ended) {
+            for mut file in std::mem::take(&mut self.open) {
+                let mut out = Vec::new();
+                // A file that was cut is read as far as it came.
+                let _ = file.decoder.finish(&mut out);
+                self.scan(context, &mut file, &out);
+                file.close(context);
+            }
+        }
+    }
+
+    fn wait(&mut self, context: &mut ScanContext) {
+        context.budget.waiting += usize::from(!self.is_waiting);
+        self.is_waiting = true;
+    }
+
+    /// Does a file begin in what was not read?
+    fn begins_file(&self) -> bool {
+        let mut at = 0;
+        while let Some(step) = find_magic(&self.text[at..]) {
+            at += step;
+            if self.may_begin_at(at) && OpenFile::recognise(&self.text[at..]).is_some() {
+                return true;
+            }
+            at += 1;
+        }
+        false
+    }
+
+    /// A file whose first bytes were all read was seen before.
+    fn may_begin_at(&self, at: usize) -> bool {
+        self.text.len() - at >= MAGIC_BYTES && at + MAGIC_BYTES > self.seam
+    }
+
+    fn keep_tail(&mut self) {
+        self.text.drain(..self.text.len().saturating_sub(MAGIC_BYTES - 1));
+        self.seam = self.text.len();
+    }
+
+    fn read_text(&mut self, context: &mut ScanContext) {
+        let seam = self.seam;
+        let text = std::mem::take(&mut self.text);
         // Open files have read the text up to here.
         let mut fed = seam;
         let mut at = 0;
         while let Some(step) = find_magic(&text[at..]) {
             at += step;
-            let rest = &text[at..];
-            // A file whose first bytes were all in the block before was seen there.
-            if rest.len() >= MAGIC_BYTES
+            if text.len() - at >= MAGIC_BYTES
                 && at + MAGIC_BYTES > seam
-                && let Some(file) = OpenFile::recognise(rest)
+                && let Some(file) = OpenFile::recognise(&text[at..])
             {
                 if at > fed {
                     self.feed(context, &text[fed..at]);
@@ -135,19 +237,8 @@ impl Unpack {
             at += 1;
         }
         self.feed(context, &text[fed..]);
-        text.drain(..text.len().saturating_sub(MAGIC_BYTES - 1));
         self.text = text;
-    }
-
-    /// The text ends here: files that are still open end with it.
-    pub fn finish(&mut self, context: &mut ScanContext) {
-        for mut file in std::mem::take(&mut self.open) {
-            let mut out = Vec::new();
-            // A file that was cut is read as far as it came.
-            let _ = file.decoder.finish(&mut out);
-            self.scan(context, &mut file, &out);
-            file.close(context);
-        }
+        self.keep_tail();
     }
 
     fn begin(&mut self, context: &mut ScanContext, mut file: OpenFile, first: &[u8]) {
@@ -195,6 +286,10 @@ impl Unpack {
             return false;
         }
         for part in bytes.chunks(PART) {
+            if context.budget.is_overdrawn() {
+                self.report(context, TOO_LARGE);
+                return false;
+            }
             let mut out = Vec::new();
             let decoded = file.decoder.push(part, &mut out);
             let window = OPEN_FILE_BYTES + file.decoder.window_bytes();
@@ -205,11 +300,14 @@ impl Unpack {
                 }
                 file.held = window;
             }
-            if !context.budget.make(out.len()) {
-                self.report(context, TOO_LARGE);
-                return false;
+            for part in out.chunks(SCANNED_BYTES) {
+                context.budget.read(part.len());
+                if context.budget.is_overdrawn() {
+                    self.report(context, TOO_LARGE);
+                    return false;
+                }
+                self.scan(context, file, part);
             }
-            self.scan(context, file, &out);
             match decoded {
                 Ok(()) if file.decoder.is_over() => return false,
                 Ok(()) => {}
@@ -228,13 +326,14 @@ impl Unpack {
         if !plain.is_empty() {
             let scanner = file
                 .scanner
-                .get_or_insert_with(|| Box::new(inner_scanner(self.origin, &self.path, "compressed", self.depth)));
+                .get_or_insert_with(|| Box::new(inner_scanner(self.origin, &self.path, COMPRESSED, self.depth)));
             scanner.push(context, plain);
+            scanner.unpack(context);
         }
     }
 
     fn report(&self, context: &mut ScanContext, why: &'static str) {
-        record(context.matches, Target::Unreadable(why), &self.path, "compressed");
+        record(context.matches, Target::Unreadable(why), &self.path, COMPRESSED);
     }
 }
 
@@ -283,6 +382,7 @@ impl OpenFile {
     fn close(self, context: &mut ScanContext) {
         if let Some(mut scanner) = self.scanner {
             scanner.finish(context);
+            scanner.unpack(context);
         }
         context.budget.release(self.held);
     }

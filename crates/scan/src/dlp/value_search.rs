@@ -15,28 +15,43 @@ pub struct ValueSearch {
 impl ValueSearch {
     /// Searches an answer's body: folded, out of dumps, and unpacked.
     pub fn of_body(vault: Arc<Vault>) -> ValueSearch {
-        ValueSearch::new(vault, TextOrigin::Answer)
+        ValueSearch::new(vault, TextOrigin::Answer, UnpackBudget::default())
     }
 
     /// Searches an answer's fields in all the ways that a request is read.
     pub fn of_fields(vault: Arc<Vault>) -> ValueSearch {
-        ValueSearch::new(vault, TextOrigin::Inner)
+        ValueSearch::new(vault, TextOrigin::Inner, UnpackBudget::of_field())
     }
 
-    fn new(vault: Arc<Vault>, origin: TextOrigin) -> ValueSearch {
-        let scanner = TextScanner::new(origin, 0, String::new());
-        ValueSearch { vault, scanner, budget: UnpackBudget::default() }
+    fn new(vault: Arc<Vault>, origin: TextOrigin, budget: UnpackBudget) -> ValueSearch {
+        ValueSearch { vault, scanner: TextScanner::new(origin, 0, String::new()), budget }
     }
 
-    /// Does the text hold a value, as far as it was pushed? What cannot be read is no finding.
+    /// Does the text hold a value, as far as it was pushed? What cannot be read is no finding. Compressed files in it wait
+    /// for [`ValueSearch::unpack`].
     pub fn push(&mut self, bytes: &[u8]) -> bool {
         self.budget.add_outer(bytes.len());
         self.search(|scanner, context| scanner.push(context, bytes))
     }
 
-    /// The text ends here: what was undecided is decided.
+    /// The text ends here: what was undecided is decided, but for compressed files.
     pub fn finish(&mut self) -> bool {
         self.search(TextScanner::finish)
+    }
+
+    /// Does a compressed file wait?
+    pub fn must_unpack(&self) -> bool {
+        self.budget.waiting > 0
+    }
+
+    /// Does a compressed file hold a value, as far as it was pushed? May take a second: not for a thread that serves others.
+    pub fn unpack(&mut self) -> bool {
+        self.search(TextScanner::unpack)
+    }
+
+    /// Memory that the open files hold.
+    pub fn held_bytes(&self) -> usize {
+        self.budget.held_bytes()
     }
 
     fn search(&mut self, read: impl FnOnce(&mut TextScanner, &mut ScanContext)) -> bool {

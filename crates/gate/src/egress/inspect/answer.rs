@@ -5,8 +5,9 @@ use crate::audit::record::AuditRecord;
 use crate::egress::inspect::headers::{append_line, encodings};
 use crate::egress::inspect::watch::{InstructionWatch, UNREADABLE, refusal};
 use crate::egress::last_bytes::{BodyProgress, LastBytes};
-use crate::egress::limits::DECODE_BYTES;
+use crate::egress::limits::{DECODE_BYTES, LARGE_OUTPUT_BYTES, MIN_DECODE_BYTES};
 use crate::egress::live::allowed::AllowedRequest;
+use crate::egress::unpacker::{HeldMemory, Unpacking};
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use hyper::http::response;
@@ -15,7 +16,11 @@ use policy::{Denial, Inspect};
 use scan::answers::Masked;
 use scan::codec::Decoder;
 use scan::dlp::{ValueSearch, Vault};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::task::yield_now;
 use wire::Done;
 
 /// Why an answer does not pass on, or not as a whole.
@@ -29,13 +34,24 @@ pub struct AnswerFilter {
     /// For an encoded answer that is masked: it goes on decoded.
     decoder: Option<Decoder>,
     mask: Option<Masked>,
-    /// Searches what is masked for what is left of the credential.
+    /// Searches what is masked for what is left of the credential. `None`: nothing is searched, or it is being unpacked.
     search: Option<ValueSearch>,
+    unpacking: Option<Unpacking<(ValueSearch, bool)>>,
+    /// What the search's open files hold.
+    held: Option<HeldMemory>,
     /// The credential, for the search of trailers.
     vault: Option<Arc<Vault>>,
     watch: Option<InstructionWatch>,
     /// Pushed, but not filtered yet.
     input: Bytes,
+    /// Bytes that are decoded next.
+    decode_bytes: usize,
+    /// Much was decoded at once: others have their turn, connections with news included.
+    turn_of_others: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Filtered, but for compressed files in it.
+    filtered: Bytes,
+    /// The body is complete, but its end was not filtered yet.
+    is_ending: bool,
     /// Filtered: a finding at the end, which is still to be read, denies the answer.
     last: LastBytes,
     /// The credential was found.
@@ -97,6 +113,7 @@ impl AnswerFilter {
         }
         filter.mask = Some(Masked::new(needles));
         filter.search = Some(ValueSearch::of_body(injection.vault.clone()));
+        filter.held = Some(HeldMemory::new(allowed.snapshot.unpacker.clone()));
         filter.vault = Some(injection.vault.clone());
         Ok(filter)
     }
@@ -108,12 +125,12 @@ impl AnswerFilter {
 
     /// Does the filter hold nothing back, now or later?
     pub fn is_transparent(&self) -> bool {
-        self.mask.is_none() && self.is_drained() && self.last.is_empty()
+        self.mask.is_none() && self.is_drained()
     }
 
-    /// Was all that was pushed pulled?
+    /// Was all that was pushed pulled, and the end if it came?
     pub fn is_drained(&self) -> bool {
-        self.input.is_empty()
+        self.input.is_empty() && self.filtered.is_empty() && self.last.is_empty() && !self.is_ending
     }
 
     /// What was pushed before must have been pulled to its end.
@@ -121,50 +138,106 @@ impl AnswerFilter {
         self.input = bytes;
     }
 
+    /// The body is complete: what was held back is pulled next.
+    pub fn end(&mut self) {
+        self.is_ending = true;
+    }
+
     /// What may pass of what was pushed. Empty: the filter needs more. The error says why no more passes.
-    pub fn pull(&mut self) -> Result<Bytes, String> {
-        while !self.input.is_empty() {
-            let mut part = match &mut self.decoder {
-                Some(decoder) => {
-                    let part = self.input.split_to(self.input.len().min(DECODE_BYTES));
-                    let mut decoded = Vec::new();
-                    decoder.push(&part, &mut decoded).map_err(|broken| broken.0)?;
-                    Bytes::from(decoded)
-                }
-                None => std::mem::take(&mut self.input),
-            };
-            self.watch(&part)?;
-            if let Some(mask) = &mut self.mask {
-                part = mask.push(part);
-                self.is_credential_found |= mask.found;
-                self.search(&part)?;
+    pub fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, String>> {
+        loop {
+            if let Some(turn) = &mut self.turn_of_others {
+                ready!(turn.as_mut().poll(cx));
+                self.turn_of_others = None;
             }
-            if !part.is_empty() {
-                return Ok(part);
+            ready!(self.poll_unpacked(cx))?;
+            if !self.filtered.is_empty() {
+                return Poll::Ready(Ok(std::mem::take(&mut self.filtered)));
+            }
+            if !self.input.is_empty() {
+                self.filtered = self.filter_next()?;
+            } else if std::mem::take(&mut self.is_ending) {
+                let rest = self.finish()?;
+                self.filtered = self.last.followed_by(rest);
+            } else {
+                return Poll::Ready(Ok(Bytes::new()));
             }
         }
-        Ok(Bytes::new())
     }
 
-    /// What may pass now of the last that was pulled of a frame.
-    pub fn pass(&mut self, pulled: Bytes, progress: BodyProgress) -> Result<Bytes, String> {
-        let mut last = std::mem::take(&mut self.last);
-        let passed = last.pass(pulled, progress, || self.finish_filters());
-        self.last = last;
-        passed
+    /// All that may pass of what was pushed, and of the end if it came.
+    pub async fn pull_all(&mut self) -> Result<Bytes, String> {
+        let mut all = Bytes::new();
+        loop {
+            match poll_fn(|cx| self.poll_pull(cx)).await? {
+                part if part.is_empty() => return Ok(all),
+                part if all.is_empty() => all = part,
+                part => all = [all, part].concat().into(),
+            }
+        }
     }
 
-    /// The body is complete: returns what was held back.
+    /// Ready when the compressed files in what was searched were searched, too.
+    fn poll_unpacked(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        if let (Some(held), Some(mut search)) = (&self.held, self.search.take_if(|search| search.must_unpack())) {
+            self.unpacking = Some(held.unpacker().run(move || {
+                let found = search.unpack();
+                (search, found)
+            }));
+        }
+        let Some(unpacking) = &mut self.unpacking else { return Poll::Ready(Ok(())) };
+        let done = ready!(unpacking.poll(cx));
+        self.unpacking = None;
+        let Some((search, found)) = done else {
+            return Poll::Ready(Err("what is compressed in the answer could not be read".to_owned()));
+        };
+        let is_held = self.held.as_mut().is_none_or(|held| held.set(search.held_bytes()));
+        self.search = Some(search);
+        Poll::Ready(match (found, is_held) {
+            (true, _) => Err(self.found_unmasked()),
+            (_, false) => Err("compressed files in transfer take all memory for them".to_owned()),
+            (false, true) => Ok(()),
+        })
+    }
+
+    /// Filters the next part of what was pushed, in small steps where it is decoded: a few bytes can be megabytes.
+    fn filter_next(&mut self) -> Result<Bytes, String> {
+        let decodes = self.decoder.is_some() || self.watch.as_ref().is_some_and(InstructionWatch::decodes);
+        let length = if decodes { self.decode_bytes.clamp(MIN_DECODE_BYTES, DECODE_BYTES) } else { usize::MAX };
+        let mut part = self.input.split_to(self.input.len().min(length));
+        let mut made = 0;
+        if let Some(decoder) = &mut self.decoder {
+            let mut decoded = Vec::new();
+            decoder.push(&part, &mut decoded).map_err(|broken| broken.0)?;
+            made = decoded.len();
+            part = Bytes::from(decoded);
+        }
+        self.watch(&part, &mut made)?;
+        self.decode_bytes = 2 * length.min(DECODE_BYTES);
+        if made > LARGE_OUTPUT_BYTES {
+            self.decode_bytes = MIN_DECODE_BYTES;
+            self.turn_of_others = Some(Box::pin(yield_now()));
+        }
+        if let Some(mask) = &mut self.mask {
+            part = mask.push(part);
+            self.is_credential_found |= mask.found;
+            self.search(&part)?;
+        }
+        Ok(part)
+    }
+
+    /// What may pass now of the last that was pulled of a frame; what waits is pulled with the end.
+    pub fn pass(&mut self, pulled: Bytes, progress: BodyProgress) -> Bytes {
+        self.last.pass(pulled, progress)
+    }
+
+    /// The body is complete: returns what the filters had held back.
     pub fn finish(&mut self) -> Result<Bytes, String> {
-        self.finish_filters().map(|rest| self.last.followed_by(rest))
-    }
-
-    fn finish_filters(&mut self) -> Result<Bytes, String> {
         let mut rest = Vec::new();
         if let Some(decoder) = &mut self.decoder {
             decoder.finish(&mut rest).map_err(|broken| broken.0)?;
         }
-        self.watch(&rest)?;
+        self.watch(&rest, &mut 0)?;
         if let Some(sign) = self.watch.as_mut().and_then(InstructionWatch::finish) {
             self.found_instructions(sign)?;
         }
@@ -231,11 +304,11 @@ impl AnswerFilter {
         UNMASKED.to_owned()
     }
 
-    fn watch(&mut self, part: &[u8]) -> Result<(), String> {
+    fn watch(&mut self, part: &[u8], made: &mut usize) -> Result<(), String> {
         let Some(watch) = self.watch.as_mut().filter(|watch| !part.is_empty() && !watch.is_done()) else {
             return Ok(());
         };
-        watch.push(part)?.map_or(Ok(()), |sign| self.found_instructions(sign))
+        watch.push(part, made)?.map_or(Ok(()), |sign| self.found_instructions(sign))
     }
 
     fn found_instructions(&mut self, sign: &'static str) -> Result<(), String> {
@@ -258,5 +331,5 @@ fn holds_value(vault: &Arc<Vault>, fields: &HeaderMap) -> bool {
         append_line(&mut text, name, value);
     }
     let mut search = ValueSearch::of_fields(vault.clone());
-    search.push(&text) || search.finish()
+    search.push(&text) || search.finish() || search.unpack()
 }

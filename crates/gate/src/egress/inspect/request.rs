@@ -1,5 +1,5 @@
-//! Inspects one request's body, trailers and WebSocket messages. What comes back may leave at once; it never is more than
-//! what was pushed, and by the end it is all of that.
+//! Inspects one request's body, trailers and WebSocket messages. What comes back may leave once
+//! [`RequestInspector::poll_unpacked`] is ready; it never is more than what was pushed, and by the end it is all of that.
 
 use crate::audit::alarms::AlarmSender;
 use crate::audit::record::AuditRecord;
@@ -8,18 +8,25 @@ use crate::egress::inspect::leaks::BodyScan;
 use crate::egress::inspect::model::ModelRequest;
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::peer::Peer;
+use crate::egress::unpacker::Unpacking;
 use hyper::body::Bytes;
 use hyper::http::request;
 use hyper::{HeaderMap, Method};
-use policy::{Denial, Role};
+use policy::{Denial, Reason, Role};
+use std::task::{Context, Poll, ready};
+
+/// A scan, back from unpacking, and what that has found.
+type UnpackedScan = (Box<BodyScan>, Result<(), Denial>);
 
 /// The default inspects nothing, for a request without a body.
 #[derive(Default)]
 pub struct RequestInspector {
     model: Option<ModelRequest>,
     form: Option<Box<FormWatch>>,
-    /// In a box, because a connection has room for many requests long before there are any.
+    /// In a box, because a connection has room for many requests long before there are any. `None`: nothing is scanned, or
+    /// it is being unpacked.
     leaks: Option<Box<BodyScan>>,
+    unpacking: Option<Unpacking<UnpackedScan>>,
 }
 
 impl RequestInspector {
@@ -34,7 +41,7 @@ impl RequestInspector {
         let peer = Peer { host: record.audit.host.clone(), port: record.audit.port };
         let form = FormWatch::new(allowed, peer, head)?.map(Box::new);
         let leaks = BodyScan::new(record.alarm_sender(), allowed, head);
-        Ok(RequestInspector { model, form, leaks: Some(Box::new(leaks)) })
+        Ok(RequestInspector { model, form, leaks: Some(Box::new(leaks)), unpacking: None })
     }
 
     /// From here on, findings are reported to `alarms`.
@@ -64,6 +71,29 @@ impl RequestInspector {
     /// The WebSocket's message is complete, and waits for this verdict.
     pub fn end_message(&mut self) -> Result<(), Denial> {
         self.leaks.as_mut().map_or(Ok(()), |leaks| leaks.end_message())
+    }
+
+    /// Ready when the compressed files of all that was inspected are, too. Nothing more may be inspected before that.
+    pub fn poll_unpacked(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Denial>> {
+        if let Some(mut leaks) = self.leaks.take_if(|leaks| leaks.must_unpack()) {
+            self.unpacking = Some(leaks.unpacker().run(move || {
+                let unpacked = leaks.unpack();
+                (leaks, unpacked)
+            }));
+        }
+        let Some(unpacking) = &mut self.unpacking else { return Poll::Ready(Ok(())) };
+        let done = ready!(unpacking.poll(cx));
+        self.unpacking = None;
+        let Some((leaks, unpacked)) = done else {
+            return Poll::Ready(Err(Denial::new(Reason::Dlp, "what is compressed in the body could not be read")));
+        };
+        self.leaks = Some(leaks);
+        Poll::Ready(unpacked)
+    }
+
+    /// Unpacks here what waits, for a caller that serves nothing meanwhile.
+    pub fn unpack(&mut self) -> Result<(), Denial> {
+        self.leaks.as_mut().map_or(Ok(()), |leaks| leaks.unpack())
     }
 
     pub fn trailers(&mut self, trailers: &HeaderMap) -> Result<(), Denial> {

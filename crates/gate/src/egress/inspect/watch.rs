@@ -2,7 +2,6 @@
 //! warns of instructions, and does not pass on one that blocks them.
 
 use crate::egress::inspect::headers::encodings;
-use crate::egress::limits::DECODE_BYTES;
 use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
 use policy::{Denial, Inspect, Reason};
@@ -49,23 +48,23 @@ impl InstructionWatch {
         self.instructions.is_done()
     }
 
-    /// What was found in `bytes` and what came before, if anything. The error says why the answer does not pass.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Option<&'static str>, String> {
+    /// Is what is pushed decoded here?
+    pub fn decodes(&self) -> bool {
+        self.decoder.is_some() && !self.is_done()
+    }
+
+    /// What was found in `bytes` and what came before, if anything. The error says why the answer does not pass. `made` is
+    /// set to the bytes that were decoded.
+    pub fn push(&mut self, bytes: &[u8], made: &mut usize) -> Result<Option<&'static str>, String> {
         let Some(decoder) = &mut self.decoder else { return Ok(self.instructions.push(bytes)) };
         let mut decoded = Vec::new();
-        for part in bytes.chunks(DECODE_BYTES) {
-            if self.instructions.is_done() {
-                break;
-            }
-            if let Err(broken) = decoder.push(part, &mut decoded) {
-                return if self.inspect == Inspect::Block { Err(broken.0.to_owned()) } else { Ok(self.finish()) };
-            }
-            if let Some(sign) = self.instructions.push(&decoded) {
-                return Ok(Some(sign));
-            }
-            decoded.clear();
+        let pushed = decoder.push(bytes, &mut decoded);
+        *made = decoded.len();
+        match pushed {
+            Ok(()) => Ok(self.instructions.push(&decoded)),
+            Err(broken) if self.inspect == Inspect::Block => Err(broken.0.to_owned()),
+            Err(_) => Ok(self.finish()),
         }
-        Ok(None)
     }
 
     /// The answer is complete: what was found at its end, if anything.

@@ -9,6 +9,7 @@ use crate::egress::live::injection::Injection;
 use crate::egress::live::last_leg::LastLeg;
 use crate::egress::live::proxy::UpstreamProxy;
 use crate::egress::live::secrets::{Secret, SecretStore};
+use crate::egress::unpacker::Unpacker;
 use hyper::body::Bytes;
 use hyper::header::HeaderName;
 use policy::{Auth, AuthScheme, Policy, Reads, Route};
@@ -40,6 +41,7 @@ pub struct PolicySnapshot {
     /// The answer to `GO`.
     pub go: Bytes,
     secrets: Vec<Secret>,
+    pub unpacker: Arc<Unpacker>,
     /// What audit records need, among it the secrets that requests are scanned for.
     pub audit_scope: Arc<AuditScope>,
 }
@@ -47,15 +49,16 @@ pub struct PolicySnapshot {
 impl PolicySnapshot {
     /// The first snapshot of a gate.
     pub fn new(secrets: &SecretStore, policy: Policy) -> Result<PolicySnapshot, String> {
-        let generation = Generation { number: 0, rules: Arc::new(Rules::new()?), previous: Vec::new() };
+        let (rules, unpacker) = (Arc::new(Rules::new()?), Arc::default());
+        let generation = Generation { number: 0, rules, unpacker, previous: Vec::new() };
         PolicySnapshot::make(secrets, policy, generation)
     }
 
     /// A snapshot of another policy. A route that is in both keeps its counts.
     pub fn reloaded(&self, secrets: &SecretStore, policy: Policy) -> Result<PolicySnapshot, String> {
         let previous = self.policy.routes.iter().zip(self.audit_scope.routes.iter().cloned()).collect();
-        let rules = self.knowledge().rules.clone();
-        PolicySnapshot::make(secrets, policy, Generation { number: self.generation + 1, rules, previous })
+        let (rules, unpacker) = (self.knowledge().rules.clone(), self.unpacker.clone());
+        PolicySnapshot::make(secrets, policy, Generation { number: self.generation + 1, rules, unpacker, previous })
     }
 
     /// A snapshot of the same policy with new tokens.
@@ -71,6 +74,7 @@ impl PolicySnapshot {
             tls: self.tls.clone(),
             last_legs: self.last_legs.clone(),
             takes_bodies: self.takes_bodies.clone(),
+            unpacker: self.unpacker.clone(),
             proxy: self.proxy.clone(),
             go: self.go.clone(),
             secrets: secrets.secrets(),
@@ -106,6 +110,7 @@ impl PolicySnapshot {
             injections,
             tls,
             last_legs,
+            unpacker: generation.unpacker,
             takes_bodies: (0..policy.routes.len()).map(|route| policy.takes_bodies(route)).collect(),
             proxy,
             go: secrets.go.clone(),
@@ -157,6 +162,7 @@ impl PolicySnapshot {
 struct Generation<'a> {
     number: u64,
     rules: Arc<Rules>,
+    unpacker: Arc<Unpacker>,
     /// The routes of the previous policy, with their counts.
     previous: Vec<(&'a Route, Arc<RouteCounts>)>,
 }

@@ -62,41 +62,9 @@ impl Body {
             }
         };
         loop {
-            let mut passed = filter.pull();
-            if matches!(&passed, Ok(bytes) if bytes.is_empty()) {
-                if *ended {
-                    return Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
-                }
-                let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx)).transpose().inspect_err(|error| {
-                    *ended = true;
-                    record.failed(format!("the upstream broke off: {error}"));
-                })?;
-                match frame.map(Frame::into_data) {
-                    Some(Ok(data)) => {
-                        filter.push(data);
-                        continue;
-                    }
-                    end => {
-                        *ended = true;
-                        permit.answer_ended();
-                        passed = filter.finish();
-                        *trailers = end.and_then(Result::err).and_then(|frame| frame.into_trailers().ok());
-                        if let Some(trailers) = trailers {
-                            filter.trailers(trailers);
-                        }
-                    }
-                }
-            } else if filter.is_drained() && !*ended {
-                // hyper asks for nothing behind the last byte where it knows the length.
-                let progress = BodyProgress::of(incoming);
-                *ended = progress == BodyProgress::Ended;
-                if *ended {
-                    permit.answer_ended();
-                }
-                passed = passed.and_then(|bytes| filter.pass(bytes, progress));
-            }
+            let pulled = ready!(filter.poll_pull(cx));
             filter.report(record);
-            let bytes = passed.inspect_err(|why| {
+            let mut bytes = pulled.inspect_err(|why| {
                 *ended = true;
                 match filter.denial() {
                     Some(denial) => record.denied(denial),
@@ -104,8 +72,40 @@ impl Body {
                 }
             })?;
             if !bytes.is_empty() {
-                record.received += bytes.len() as u64;
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                if filter.is_drained() && !*ended {
+                    // hyper asks for nothing behind the last byte where it knows the length.
+                    let progress = BodyProgress::of(incoming);
+                    bytes = filter.pass(bytes, progress);
+                    if progress == BodyProgress::Ended {
+                        *ended = true;
+                        permit.answer_ended();
+                        filter.end();
+                    }
+                }
+                if !bytes.is_empty() {
+                    record.received += bytes.len() as u64;
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+                continue;
+            }
+            if *ended {
+                return Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+            }
+            let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx)).transpose().inspect_err(|error| {
+                *ended = true;
+                record.failed(format!("the upstream broke off: {error}"));
+            })?;
+            match frame.map(Frame::into_data) {
+                Some(Ok(data)) => filter.push(data),
+                end => {
+                    *ended = true;
+                    permit.answer_ended();
+                    filter.end();
+                    *trailers = end.and_then(Result::err).and_then(|frame| frame.into_trailers().ok());
+                    if let Some(trailers) = trailers {
+                        filter.trailers(trailers);
+                    }
+                }
             }
         }
     }
@@ -128,7 +128,7 @@ impl HttpBody for Body {
         match self {
             Body::Page(page) => page.is_none(),
             Body::Stream { incoming, filter, trailers, ended, begun, .. } => {
-                let over = *ended || (filter.is_transparent() && incoming.is_end_stream());
+                let over = filter.is_drained() && (*ended || (filter.is_transparent() && incoming.is_end_stream()));
                 begun.is_empty() && trailers.is_none() && over
             }
         }
@@ -137,7 +137,9 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Body::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Body::Stream { begun, ended: true, trailers: None, .. } => SizeHint::with_exact(begun.len() as u64),
+            Body::Stream { begun, filter, ended: true, trailers: None, .. } if filter.is_drained() => {
+                SizeHint::with_exact(begun.len() as u64)
+            }
             Body::Stream { incoming, filter, begun, .. } if filter.keeps_length() && begun.is_empty() => {
                 incoming.size_hint()
             }

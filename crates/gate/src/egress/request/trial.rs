@@ -107,13 +107,14 @@ fn inspect(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read, count: &mu
             bytes if control.is_some() => inspector.watch(bytes)?,
             bytes => drop(inspector.push(Bytes::copy_from_slice(bytes))?),
         }
+        inspector.unpack()?;
         read = read_part(&mut part)?;
     }
     match control {
         Some(_) => inspector.end_message()?,
         None => drop(inspector.finish()?),
     }
-    Ok(())
+    Ok(inspector.unpack()?)
 }
 
 fn build(trial: &Trial) -> Result<Request<()>, hyper::http::Error> {

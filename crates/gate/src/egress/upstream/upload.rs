@@ -21,6 +21,8 @@ pub struct Upload {
     /// `None`: all of it was read, or there is none.
     incoming: Option<Incoming>,
     inspector: RequestInspector,
+    /// Inspected last, and waiting for the compressed files in it.
+    inspected: Option<Inspected>,
     denial: UploadDenial,
     last: LastBytes,
     /// Sent after what the inspector had kept.
@@ -28,6 +30,12 @@ pub struct Upload {
     sent: Arc<AtomicU64>,
     /// The headers that routes inject.
     own_headers: Arc<[HeaderName]>,
+}
+
+enum Inspected {
+    Data(Bytes, BodyProgress),
+    /// The end, with what had been held back.
+    End(Bytes),
 }
 
 /// Why a body was denied on its way. It travels beside hyper, which tells the sender only that the body failed: the body
@@ -58,8 +66,8 @@ impl Upload {
         sent: Arc<AtomicU64>,
         own_headers: Arc<[HeaderName]>,
     ) -> Box<Upload> {
-        let (denial, last, trailers) = Default::default();
-        Box::new(Upload { incoming, inspector, denial, last, trailers, sent, own_headers })
+        let (inspected, denial, last, trailers) = Default::default();
+        Box::new(Upload { incoming, inspector, inspected, denial, last, trailers, sent, own_headers })
     }
 
     /// For a request without a body.
@@ -72,8 +80,8 @@ impl Upload {
         self.denial.clone()
     }
 
-    /// Returns what may leave now. `frame`: `None` at the end of the body.
-    fn inspect(&mut self, frame: Option<Frame<Bytes>>) -> Result<Bytes, Denial> {
+    /// `frame`: `None` at the end of the body.
+    fn inspect(&mut self, frame: Option<Frame<Bytes>>) -> Result<Inspected, Denial> {
         match frame.map(Frame::into_data) {
             Some(Ok(data)) => {
                 self.sent.fetch_add(data.len() as u64, Relaxed);
@@ -82,7 +90,7 @@ impl Upload {
                 if progress == BodyProgress::Ended {
                     self.incoming = None;
                 }
-                self.last.pass(bytes, progress, || self.inspector.finish())
+                Ok(Inspected::Data(bytes, progress))
             }
             end => {
                 self.incoming = None;
@@ -91,9 +99,51 @@ impl Upload {
                     self.inspector.trailers(&trailers)?;
                     self.trailers = Some(trailers);
                 }
-                self.inspector.finish().map(|rest| self.last.followed_by(rest))
+                self.inspector.finish().map(Inspected::End)
             }
         }
+    }
+
+    /// What may leave now of what was inspected, and whose compressed files were.
+    fn pass(&mut self, inspected: Inspected) -> Result<Bytes, Denial> {
+        Ok(match inspected {
+            Inspected::Data(bytes, progress) => {
+                if progress == BodyProgress::Ended {
+                    self.inspected = Some(Inspected::End(self.inspector.finish()?));
+                }
+                self.last.pass(bytes, progress)
+            }
+            Inspected::End(rest) => self.last.followed_by(rest),
+        })
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
+        loop {
+            ready!(self.inspector.poll_unpacked(cx))?;
+            if let Some(inspected) = self.inspected.take() {
+                let bytes = self.pass(inspected)?;
+                if !bytes.is_empty() {
+                    return Poll::Ready(Some(Ok(bytes)));
+                }
+            } else if let Some(incoming) = &mut self.incoming {
+                let frame = ready!(Pin::new(incoming).poll_frame(cx)).transpose().map_err(UploadError::Broken)?;
+                self.inspected = Some(self.inspect(frame)?);
+            } else {
+                return Poll::Ready(None);
+            }
+        }
+    }
+}
+
+/// Why no more of a body leaves.
+enum UploadError {
+    Denied(Denial),
+    Broken(hyper::Error),
+}
+
+impl From<Denial> for UploadError {
+    fn from(denial: Denial) -> UploadError {
+        UploadError::Denied(denial)
     }
 }
 
@@ -102,31 +152,33 @@ impl HttpBody for Upload {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        while let Some(incoming) = &mut self.incoming {
-            let frame = ready!(Pin::new(incoming).poll_frame(cx)).transpose().inspect_err(|error| {
-                if let Some(fault) = FramingError::find_in(error) {
+        Poll::Ready(match ready!(self.poll_bytes(cx)) {
+            Some(Ok(bytes)) => Some(Ok(Frame::data(bytes))),
+            Some(Err(UploadError::Denied(denial))) => {
+                (self.incoming, self.inspected) = (None, None);
+                let broken = denial.text.clone().into();
+                self.denial.set(denial);
+                Some(Err(broken))
+            }
+            Some(Err(UploadError::Broken(error))) => {
+                if let Some(fault) = FramingError::find_in(&error) {
                     self.denial.set(Denial::new(Reason::Malformed, fault.text()));
                 }
-            })?;
-            match self.inspect(frame) {
-                Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Err(denial) => {
-                    self.incoming = None;
-                    let broken = denial.text.clone().into();
-                    self.denial.set(denial);
-                    return Poll::Ready(Some(Err(broken)));
-                }
+                Some(Err(error.into()))
             }
-        }
-        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+            None => self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))),
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_none() && self.trailers.is_none()
+        self.incoming.is_none() && self.inspected.is_none() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+        match &self.incoming {
+            Some(incoming) => incoming.size_hint(),
+            None if self.inspected.is_some() => SizeHint::default(),
+            None => SizeHint::with_exact(0),
+        }
     }
 }

@@ -37,7 +37,7 @@ impl Reframer<'_> {
     }
 
     /// `bytes`: a part that `frames` has just read. The error says why no more may pass.
-    pub fn push(&mut self, frames: &Frames, part: Part, bytes: &[u8]) -> Result<(), String> {
+    pub async fn push(&mut self, frames: &Frames, part: Part, bytes: &[u8]) -> Result<(), String> {
         match part {
             Part::Head if matches!(frames.opcode(), opcode::TEXT | opcode::BINARY) => self.opcode = frames.opcode(),
             Part::Head => {}
@@ -48,7 +48,7 @@ impl Reframer<'_> {
                     none => none.insert(self.filters.for_message()?),
                 };
                 filter.push(Bytes::copy_from_slice(bytes));
-                let passed = filter.pull();
+                let passed = filter.pull_all().await;
                 self.finding = self.finding.take().or(filter.take_finding());
                 let passed = passed?;
                 if !passed.is_empty() {
@@ -61,12 +61,13 @@ impl Reframer<'_> {
         }
         if frames.is_control() {
             let payload = std::mem::take(&mut self.control);
-            let payload = self.filter_control(payload)?;
+            let payload = self.filter_control(payload).await?;
             self.ready.extend(frame(FINAL | frames.opcode(), &payload));
         } else if frames.is_final() {
             let mut rest = Bytes::new();
             if let Some(mut filter) = self.filter.take() {
-                let ended = filter.finish();
+                filter.end();
+                let ended = filter.pull_all().await;
                 self.finding = self.finding.take().or(filter.take_finding());
                 rest = ended?;
             }
@@ -76,16 +77,17 @@ impl Reframer<'_> {
     }
 
     /// The payload of a whole control frame, as it passes: masked at its length.
-    fn filter_control(&mut self, payload: Vec<u8>) -> Result<Vec<u8>, String> {
+    async fn filter_control(&mut self, payload: Vec<u8>) -> Result<Bytes, String> {
         if payload.is_empty() {
-            return Ok(payload);
+            return Ok(Bytes::new());
         }
         let mut filter = self.filters.for_message()?;
         filter.push(Bytes::from(payload));
-        let passed = filter.pull().and_then(|passed| Ok([passed, filter.finish()?].concat()));
+        filter.end();
+        let passed = filter.pull_all().await;
         self.finding = self.finding.take().or(filter.take_finding());
         let passed = passed?;
-        if self.across_control_frames.as_mut().is_some_and(|search| search.push(&passed)) {
+        if self.across_control_frames.as_mut().is_some_and(|search| search.push(&passed) || search.unpack()) {
             self.finding = self.finding.take().or(Some(UNMASKED_FINDING));
             return Err(UNMASKED_FINDING.text.to_owned());
         }

@@ -13,6 +13,7 @@ use crate::egress::websocket::reframe::Reframer;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use policy::{Denial, Reason};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
@@ -133,7 +134,7 @@ impl Inspectors {
             };
             unmasked.clear();
             unmasked.extend_from_slice(&raw[..count]);
-            if let Err(denial) = self.inspect(&mut frames, &mut unmasked) {
+            if let Err(denial) = self.inspect(&mut frames, &mut unmasked).await {
                 return End::Denied(denial);
             }
             if to.write_all(&raw[..count]).await.is_err() || to.flush().await.is_err() {
@@ -143,7 +144,7 @@ impl Inspectors {
         }
     }
 
-    fn inspect(&mut self, frames: &mut Frames, mut rest: &mut [u8]) -> Result<(), Denial> {
+    async fn inspect(&mut self, frames: &mut Frames, mut rest: &mut [u8]) -> Result<(), Denial> {
         while !rest.is_empty() {
             let (taken, part) = frames.take(rest).map_err(|why| Denial::new(Reason::Malformed, why))?;
             let (bytes, behind) = rest.split_at_mut(taken);
@@ -158,6 +159,9 @@ impl Inspectors {
                     false if frames.is_final() => self.messages.end_message()?,
                     false => {}
                 }
+            }
+            for inspector in [&mut self.messages, &mut self.control] {
+                poll_fn(|cx| inspector.poll_unpacked(cx)).await?;
             }
             rest = behind;
         }
@@ -195,7 +199,7 @@ impl<W: AsyncWrite + Unpin> ToAgent<W> {
                     Err(why) => return End::Failed(format!("the upstream's WebSocket: {why}")),
                 };
                 if let Some(reframer) = &mut reframer {
-                    let pushed = reframer.push(&frames, part, &raw[read..read + taken]);
+                    let pushed = reframer.push(&frames, part, &raw[read..read + taken]).await;
                     self.finding = self.finding.take().or(reframer.finding.take());
                     if let Err(why) = pushed {
                         return End::Failed(why);

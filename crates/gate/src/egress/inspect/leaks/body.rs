@@ -5,12 +5,14 @@ use crate::egress::inspect::headers::{append_line, encodings};
 use crate::egress::inspect::leaks::orders::for_route;
 use crate::egress::inspect::leaks::report::report;
 use crate::egress::live::allowed::AllowedRequest;
+use crate::egress::unpacker::{HeldMemory, Unpacker};
 use hyper::HeaderMap;
 use hyper::body::Bytes;
 use hyper::http::request;
-use policy::Denial;
+use policy::{Denial, Reason};
 use scan::codec::Decoder;
 use scan::dlp::{Knowledge, Orders, Scan};
+use std::sync::Arc;
 
 pub struct BodyScan {
     /// Made with the first bytes, because most requests have no body.
@@ -20,6 +22,9 @@ pub struct BodyScan {
     knowledge: Knowledge,
     orders: Orders,
     pub alarms: AlarmSender,
+    held: HeldMemory,
+    /// What was scanned last.
+    part: &'static str,
 }
 
 impl BodyScan {
@@ -27,14 +32,15 @@ impl BodyScan {
         let (knowledge, orders) = (allowed.snapshot.knowledge().clone(), for_route(allowed.rule()));
         // A body in an unknown encoding is scanned as it stands.
         let decoder = Decoder::new(&encodings(&head.headers)).filter(|decoder| !decoder.is_identity());
-        BodyScan { scan: None, decoder, knowledge, orders, alarms }
+        let held = HeldMemory::new(allowed.snapshot.unpacker.clone());
+        BodyScan { scan: None, decoder, knowledge, orders, alarms, held, part: "the body" }
     }
 
-    /// Returns what may leave: of `bytes` and of what was held back before them.
+    /// Returns what may leave, of `bytes` and of what was held back before them, once compressed files in it were unpacked.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Bytes, Denial> {
         let mut out = Vec::with_capacity(bytes.len());
         let scan = self.scan.get_or_insert_with(|| {
-            let scan = Scan::passing(&self.knowledge, self.orders);
+            let scan = Scan::passing(&self.knowledge, self.orders).deferring();
             Box::new(match self.decoder.take() {
                 Some(decoder) => scan.unpacking(decoder),
                 None => scan,
@@ -45,7 +51,7 @@ impl BodyScan {
         Ok(out.into())
     }
 
-    /// The body is complete: returns what was held back.
+    /// The body is complete: returns what was held back, which may leave as what is pushed may.
     pub fn finish(&mut self) -> Result<Bytes, Denial> {
         let mut out = Vec::new();
         if let Some(scan) = &mut self.scan {
@@ -56,7 +62,7 @@ impl BodyScan {
     }
 
     pub fn trailers(&mut self, trailers: &HeaderMap) -> Result<(), Denial> {
-        let mut scan = Scan::looking(&self.knowledge, self.orders);
+        let mut scan = Scan::looking(&self.knowledge, self.orders).of_field();
         let mut text = Vec::new();
         for (name, value) in trailers {
             text.clear();
@@ -70,7 +76,8 @@ impl BodyScan {
 
     /// Scans a part of a WebSocket's messages, of which nothing is held back.
     pub fn watch(&mut self, bytes: &[u8]) -> Result<(), Denial> {
-        let scan = self.scan.get_or_insert_with(|| Box::new(Scan::looking(&self.knowledge, self.orders)));
+        self.part = "a message";
+        let scan = self.scan.get_or_insert_with(|| Box::new(Scan::looking(&self.knowledge, self.orders).deferring()));
         let ended = scan.look_at_message(bytes);
         report(&self.alarms, scan, ended, "a message")
     }
@@ -80,5 +87,26 @@ impl BodyScan {
         let Some(scan) = &mut self.scan else { return Ok(()) };
         let ended = scan.end_message();
         report(&self.alarms, scan, ended, "a message")
+    }
+
+    /// Do compressed files in what was scanned wait?
+    pub fn must_unpack(&self) -> bool {
+        self.scan.as_ref().is_some_and(|scan| scan.must_unpack())
+    }
+
+    /// Scans the compressed files that wait. May take a second.
+    pub fn unpack(&mut self) -> Result<(), Denial> {
+        let Some(scan) = &mut self.scan else { return Ok(()) };
+        let ended = scan.unpack();
+        report(&self.alarms, scan, ended, self.part)?;
+        if !self.held.set(scan.held_bytes()) {
+            let text = format!("{} has compressed files, and others in transfer take all memory for them", self.part);
+            return Err(Denial::new(Reason::Dlp, text));
+        }
+        Ok(())
+    }
+
+    pub fn unpacker(&self) -> Arc<Unpacker> {
+        self.held.unpacker().clone()
     }
 }

@@ -15,7 +15,7 @@ use scan::dlp::{Action, Orders, Scan};
 
 /// Scans the name of the host before it is resolved, on a route that matches names by a wildcard. `route`: its index.
 pub fn inspect_host(snapshot: &PolicySnapshot, route: usize, record: &mut AuditRecord) -> Result<(), Denial> {
-    let mut scan = Scan::looking(snapshot.knowledge(), BLOCK_SECRETS);
+    let mut scan = Scan::looking(snapshot.knowledge(), BLOCK_SECRETS).of_field();
     let ended = scan.look(record.audit.host.as_bytes()).and_then(|()| scan.finish(&mut Vec::new()));
     if ended.is_err() {
         record.audit.host = snapshot.route(route).host.as_str().to_owned();
@@ -34,7 +34,7 @@ pub fn inspect_head(
     if scope.orders.seen != Action::Mask && scope.is_clean(head) {
         return Ok(());
     }
-    let mut scan = Scan::looking(allowed.snapshot.knowledge(), scope.orders);
+    let mut scan = Scan::looking(allowed.snapshot.knowledge(), scope.orders).of_field();
     let ended = scan.look(format!("{}\n", target(head)).as_bytes());
     if ended.is_err() || scan.has_notes() {
         record.set_path(WITHHELD);
@@ -82,7 +82,7 @@ impl HeadScan<'_> {
             }
             append_line(&mut text, name, value);
         }
-        let mut scan = Scan::looking(self.allowed.snapshot.knowledge(), self.orders);
+        let mut scan = Scan::looking(self.allowed.snapshot.knowledge(), self.orders).of_field();
         scan.look(&text).and_then(|()| scan.finish(&mut Vec::new())).is_ok() && !scan.has_notes()
     }
 
@@ -109,7 +109,7 @@ impl HeadScan<'_> {
         report(alarms, scan, ended, "the head")?;
         // On a route with `agent_auth`, the agent's own credentials pass here, and only here.
         let lenient = Orders { seen: Action::Off, patterns: Action::Off, ..self.orders };
-        let mut scan = Scan::looking(self.allowed.snapshot.knowledge(), lenient);
+        let mut scan = Scan::looking(self.allowed.snapshot.knowledge(), lenient).of_field();
         for (name, value) in &head.headers {
             if Some(name) != self.injected && self.is_credential(name) {
                 let ended = scan.look(value.as_bytes());
@@ -122,7 +122,7 @@ impl HeadScan<'_> {
     }
 
     fn mask(&self, value: &mut HeaderValue, alarms: &AlarmSender) -> Result<(), Denial> {
-        let mut scan = Scan::passing(self.allowed.snapshot.knowledge(), self.orders);
+        let mut scan = Scan::passing(self.allowed.snapshot.knowledge(), self.orders).of_field();
         let mut out = Vec::new();
         let ended = scan.push(value.as_bytes(), &mut out).and_then(|()| scan.finish(&mut out));
         report(alarms, &mut scan, ended, "a header")?;

@@ -1,0 +1,75 @@
+//! Bodies that unpack to far more than they are, beside requests that have nothing to do with them.
+
+use super::*;
+use testing::encodings::gzip;
+
+/// What the bombs unpack to: for some seconds' work of a gate that was compiled for tests.
+const BOMB_BYTES: usize = 6 << 20;
+/// Requests that are answered while one bomb is read.
+const MIN_ANSWERED: usize = 8;
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn post(headers: &[(&str, &str)], body: Vec<u8>) -> Request<Payload> {
+    ask("POST a.test /", headers).map(|_| full(body))
+}
+
+/// How many requests are answered, one after the other, until `bomb` has its answer.
+async fn answered_beside(gate: &Gate, host: &str, bomb: Request<Payload>) -> usize {
+    let (mut bomber, mut innocent) = (gate.https(host).await, gate.https("a.test").await);
+    let told = innocent.send_request(ask("GET a.test /", &[])).await.unwrap();
+    assert_eq!(told.status(), 200);
+    text(told).await;
+    let mut bomb = std::pin::pin!(tokio::spawn(async move {
+        let answer = bomber.send_request(bomb).await.unwrap();
+        // Denied, or cut off at its end.
+        drop(answer.into_body().collect().await);
+    }));
+    let mut count = 0;
+    loop {
+        let next = async {
+            let told = innocent.send_request(ask("GET a.test /", &[])).await.unwrap();
+            assert_eq!(told.status(), 200);
+            text(told).await;
+        };
+        tokio::select! {
+            biased;
+            ended = &mut bomb => {
+                ended.unwrap();
+                return count;
+            }
+            () = next => count += 1,
+        }
+        // The request that was under way when the bomb ended may not be answered.
+        if bomb.is_finished() {
+            return count;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_unpacks_to_much_holds_up_no_other() {
+    let origin = Origin::start(&["a.test", "token.test"]).await;
+    let routes = json!([
+        route(&origin, "a.test", json!({ "methods": ["GET", "POST"] })),
+        route(&origin, "token.test", json!({ "auth": { "scheme": "bearer", "token": "tok" } })),
+    ]);
+    let gate = Gate::start(&origin, routes).await;
+    let zeros = vec![0; BOMB_BYTES];
+    let nested = json!({ "file": encode_base64(&gzip(&bzip2(&zeros))) }).to_string();
+    let get = |path: &str| ask(&format!("GET token.test {path}"), &[]);
+    for (name, host, bomb) in [
+        ("a file", "a.test", post(&[], bzip2(&zeros))),
+        ("a file in a file in JSON", "a.test", post(&[], nested.into())),
+        ("an encoded body", "a.test", post(&[("content-encoding", "gzip")], gzip(&zeros))),
+        ("a file in an answer", "token.test", get(&format!("/bomb?{BOMB_BYTES}"))),
+        ("an encoded answer", "token.test", get(&format!("/encoded-bomb?{BOMB_BYTES}"))),
+    ] {
+        let count = answered_beside(&gate, host, bomb).await;
+        assert!(count >= MIN_ANSWERED, "{name}: {count} requests");
+    }
+}
