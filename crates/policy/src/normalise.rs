@@ -38,8 +38,16 @@ const MAX_READINGS: usize = 64;
 type Rewrite = fn(&str) -> Result<String, &'static str>;
 
 /// Servers apply these in any order, so all orders are tried.
-const REWRITES: [Rewrite; 7] =
-    [decode_slashes, strip_parameters, merge_slashes, trim_segments, decode_twice, replace_lookalikes, cut_at_query];
+const REWRITES: [Rewrite; 8] = [
+    decode_slashes,
+    strip_parameters,
+    merge_slashes,
+    trim_segments,
+    decode_twice,
+    replace_lookalikes,
+    drop_invisible,
+    cut_at_query,
+];
 
 /// Reads a path, as it stands in the request line, without the query.
 ///
@@ -146,9 +154,24 @@ fn decode_twice(path: &str) -> Result<String, &'static str> {
     if inner.len() == path.len() { Ok(inner) } else { decode(&inner) }
 }
 
-/// Takes look-alikes of ASCII for ASCII.
+/// Takes look-alikes of ASCII for ASCII, as a server that normalises what it reads.
 fn replace_lookalikes(path: &str) -> Result<String, &'static str> {
-    if !path.contains("%C") && !path.contains("%E") && !path.contains("%F") {
+    replace(path, |c| to_ascii(c).filter(|ascii| !ascii.is_empty()))
+}
+
+/// Drops invisible characters, as a server that compares as Unicode says.
+fn drop_invisible(path: &str) -> Result<String, &'static str> {
+    replace(path, |c| to_ascii(c).filter(String::is_empty))
+}
+
+/// Does the path have a character beyond ASCII?
+pub(super) fn is_beyond_ascii(path: &str) -> bool {
+    path.match_indices('%').any(|(at, _)| matches!(path.as_bytes().get(at + 1), Some(b'8'..=b'9' | b'A'..=b'F')))
+}
+
+/// `ascii`: what a character becomes; `None`: it stays.
+fn replace(path: &str, ascii: fn(char) -> Option<String>) -> Result<String, &'static str> {
+    if !is_beyond_ascii(path) {
         return Ok(path.to_owned());
     }
     let bytes = unescape(path);
@@ -159,7 +182,7 @@ fn replace_lookalikes(path: &str) -> Result<String, &'static str> {
     for c in text.chars() {
         let (raw, after) = rest.split_at(if rest.starts_with('%') { 3 * c.len_utf8() } else { c.len_utf8() });
         rest = after;
-        match to_ascii(c) {
+        match ascii(c) {
             Some(ascii) => {
                 changed.push_str(&ascii.replace('%', "%25").replace('?', "%3F").replace('#', "%23").replace(' ', "%20"))
             }
@@ -311,6 +334,13 @@ mod tests {
             ("/secret%3f.css", "/secret"),
             ("/...", "/"),
             ("/%E2%80%A6", "/..."),
+            ("/s%E1%B5%89cret", "/secret"),
+            ("/%C5%BFecret", "/secret"),
+            ("/se%C2%ADcret", "/secret"),
+            ("/se%E2%80%8Bcret%EF%B8%8F", "/secret"),
+            ("/s%E1%B5%89%E2%80%8Bcret", "/secret"),
+            ("/se%D8%9Ccret", "/secret"),
+            ("/%E2%85%A7", "/VIII"),
         ] {
             assert!(readings(path).contains(&reading.to_owned()), "{path}: {:?}", readings(path));
         }
@@ -373,6 +403,9 @@ mod tests {
             "/a%250ab",
             "/..%3fx",
             "/%E3%80%80..%E3%80%80/b",
+            "/.%E2%80%8B./b",
+            "/%E2%80%A4%C2%AD./b",
+            "/%EF%BB%BF../b",
             "/a\tb",
             "/a b",
             "/a#b",

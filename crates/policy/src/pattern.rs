@@ -1,7 +1,7 @@
 //! Patterns of hosts and paths, and `connect_to`: parsed once, matched often.
 
 use super::host::ends_in_a_number;
-use super::normalise::{all_readings, decode};
+use super::normalise::{all_readings, decode, is_beyond_ascii};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -131,7 +131,8 @@ impl PathPattern {
     }
 
     /// For a route that denies: as a server matches that ignores case and slashes at both ends, and also what is beneath
-    /// a path, which some servers hand to the file or program of that path (`PATH_INFO`). `path`: as for
+    /// a path, which some servers hand to the file or program of that path (`PATH_INFO`). A part of it with a letter beyond
+    /// ASCII is taken for any such part: there are many ways to write one letter. `path`: as for
     /// [`PathPattern::matches`].
     pub fn matches_loosely(&self, path: &str) -> bool {
         let bare = |path: &str| format!("/{}", path.trim_matches('/'));
@@ -139,9 +140,13 @@ impl PathPattern {
         let above = path.match_indices('/').skip(1).map(|(at, _)| &path[..at]).chain([path.as_str()]);
         self.readings.iter().any(|wanted| {
             let wanted = bare(wanted);
-            above.clone().any(|path| covers(&wanted, path, str::eq_ignore_ascii_case))
+            above.clone().any(|path| covers(&wanted, path, may_be_same))
         })
     }
+}
+
+fn may_be_same(wanted: &str, given: &str) -> bool {
+    wanted.eq_ignore_ascii_case(given) || (is_beyond_ascii(wanted) && is_beyond_ascii(given))
 }
 
 /// `same`: whether two segments are the same.
