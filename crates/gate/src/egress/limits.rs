@@ -95,6 +95,8 @@ pub const MAX_EXTRA_UPSTREAMS: usize = 1024;
 pub const MAX_SEND_ATTEMPTS: usize = 3;
 /// Time to wait for a pooled connection that is about to be free, before another is made.
 pub const POOL_WAIT: Duration = Duration::from_millis(100);
+/// Answers of status 1xx to one request, over HTTP/1: a server that says `102 Processing` every 20 seconds has over an hour.
+pub const MAX_INTERIM_ANSWERS: usize = 256;
 /// Time for the TLS handshake with an upstream.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for one question to the name servers, tries included.

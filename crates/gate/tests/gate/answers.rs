@@ -155,3 +155,33 @@ async fn an_answer_that_cannot_be_read_does_not_pass() {
     assert_eq!(response.headers()["content-encoding"], "rot13");
     assert_eq!(text(response).await, "you said Bearer of-the-agents-own, did you not?");
 }
+
+#[tokio::test]
+async fn an_upstream_is_given_up_that_sends_interim_answers_without_end() {
+    let (listener, origin) = (listen().await, Origin::start(&[]).await);
+    let address = listener.local_addr().unwrap();
+    // How many interim answers come before the last one; `None`: nothing but them.
+    let (send, mut behind) = tokio::sync::mpsc::channel::<Option<usize>>(1);
+    tokio::spawn(async move {
+        while let (Some(count), Ok((mut stream, _))) = (behind.recv().await, listener.accept().await) {
+            stream.read_buf(&mut Vec::with_capacity(4096)).await.unwrap();
+            let mut sent = 0;
+            while count != Some(sent)
+                && stream.write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n").await.is_ok()
+            {
+                sent += 1;
+            }
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").await;
+        }
+    });
+    let plain = json!({ "host": "plain.test", "port": 80, "private": true, "connect_to": address.to_string() });
+    let gate = Gate::start(&origin, json!([plain])).await;
+    for (count, status) in [(Some(0), 200), (Some(200), 200), (None, 502), (Some(3), 200)] {
+        send.send(count).await.unwrap();
+        let mut sender = converse(gate.connect("plain.test:80").await).await;
+        let response = within("an answer", sender.send_request(ask("GET plain.test /", &[]))).await.unwrap();
+        assert_eq!(response.status(), status, "{count:?}");
+        let page = text(response).await;
+        assert!(if status == 200 { page == "ok" } else { page.contains("interim answers") }, "{page}");
+    }
+}

@@ -6,7 +6,7 @@
 //! elsewhere the version that the agent speaks.
 
 use crate::egress::as_judged::has_body;
-use crate::egress::limits::{MAX_POOLED, MAX_SEND_ATTEMPTS, POOL_WAIT};
+use crate::egress::limits::{MAX_INTERIM_ANSWERS, MAX_POOLED, MAX_SEND_ATTEMPTS, POOL_WAIT};
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::peer::Peer;
@@ -23,9 +23,10 @@ use hyper::{Method, Request, Response, Version};
 use policy::Destination;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Instant;
-use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, MutexGuard, Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// What an answer occupies until the end of its body.
@@ -125,7 +126,13 @@ impl Upstream {
             rewrite_for(&connection, to, allowed, &mut request)?;
             let sent = match connection {
                 Connection::Http1(mut connection) => {
-                    let sent = connection.sender.try_send_request(request).await;
+                    let too_many = count_interim_answers(&mut request);
+                    let sent = tokio::select! {
+                        biased;
+                        sent = connection.sender.try_send_request(request) => sent,
+                        // Dropped with its request, the connection ends.
+                        () = too_many.notified() => return Err(ServeError::Failed("upstream", TOO_MANY_INTERIM.to_owned())),
+                    };
                     if has_body {
                         permit.last_use = Some(Box::new(connection));
                     } else if sent.is_ok() && protocol != Protocol::Upgrade {
@@ -295,4 +302,18 @@ async fn take_idle(idle: &mut Vec<Http1Connection>, busy: usize) -> Option<Http1
         }
     });
     timeout(POOL_WAIT, any).await.ok().flatten()
+}
+
+const TOO_MANY_INTERIM: &str = "the upstream sends interim answers (status 1xx) without end";
+
+/// Counts the interim answers to a request over HTTP/1. What comes back is notified of one too many.
+fn count_interim_answers(request: &mut Request<Box<Upload>>) -> Arc<Notify> {
+    let too_many = Arc::new(Notify::new());
+    let (notify, count) = (too_many.clone(), AtomicUsize::new(0));
+    hyper::ext::on_informational(request, move |_| {
+        if count.fetch_add(1, Relaxed) >= MAX_INTERIM_ANSWERS {
+            notify.notify_one();
+        }
+    });
+    too_many
 }
