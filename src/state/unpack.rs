@@ -3,9 +3,11 @@
 
 use super::budget::UnpackBounds;
 use anyhow::{Context as _, Result, bail};
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -43,7 +45,7 @@ impl std::error::Error for TooLarge {}
 pub fn unpack(mut tar: impl Read, into: &Path, bounds: UnpackBounds) -> Result<Unpacked> {
     let mut found = Unpacked::default();
     let mut bytes = 0;
-    let mut long_name: Option<String> = None;
+    let mut long_name: Option<Vec<u8>> = None;
     let mut entries: u64 = 0;
     loop {
         let mut header = [0; BLOCK_BYTES];
@@ -63,14 +65,11 @@ pub fn unpack(mut tar: impl Read, into: &Path, bounds: UnpackBounds) -> Result<U
         let mut body = (&mut tar).take(size);
         match header[156] {
             // The next entry's name, in GNU's and in POSIX's way.
-            b'L' => long_name = Some(text(&mut body)?.trim_end_matches('\0').to_owned()),
-            b'x' => long_name = pax_path(&text(&mut body)?).or(long_name),
-            b'g' => drop(text(&mut body)?),
+            b'L' => long_name = Some(until_nul(&extended(&mut body)?).to_owned()),
+            b'x' => long_name = pax_path(&extended(&mut body)?).or(long_name),
+            b'g' => drop(extended(&mut body)?),
             kind => {
-                let name = match long_name.take() {
-                    Some(name) => name,
-                    None => short_name(&header)?,
-                };
+                let name = long_name.take().unwrap_or_else(|| short_name(&header));
                 let mode = number(&header[100..108])? as u32 & 0o700;
                 match (kind, below_first(&name)) {
                     (b'5', Some(path)) => make_folder(&into.join(path))?,
@@ -134,45 +133,45 @@ fn number(field: &[u8]) -> Result<u64> {
     u64::from_str_radix(text, 8).context("a number is not octal")
 }
 
-fn text(body: &mut impl Read) -> Result<String> {
+/// A name, or an extended header.
+fn extended(body: &mut impl Read) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     body.take(MAX_NAME_BYTES).read_to_end(&mut bytes)?;
-    String::from_utf8(bytes).context("a name is not UTF-8")
+    Ok(bytes)
+}
+
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// The value of the record `path` of an extended header: `LENGTH path=VALUE\n`.
-fn pax_path(records: &str) -> Option<String> {
+fn pax_path(records: &[u8]) -> Option<Vec<u8>> {
     let mut rest = records;
     let mut path = None;
-    while let Some((length, _)) = rest.split_once(' ') {
-        let length: usize = length.parse().ok()?;
-        let record = rest.get(..length)?;
-        let (_, pair) = record.split_once(' ')?;
-        if let Some(value) = pair.strip_prefix("path=") {
-            path = Some(value.trim_end_matches('\n').to_owned());
+    while let Some(blank) = rest.iter().position(|byte| *byte == b' ') {
+        let length: usize = std::str::from_utf8(&rest[..blank]).ok()?.parse().ok()?;
+        let pair = rest.get(blank + 1..length)?;
+        if let Some(value) = pair.strip_prefix(b"path=") {
+            path = Some(value.strip_suffix(b"\n").unwrap_or(value).to_owned());
         }
         rest = rest.get(length..)?;
     }
     path
 }
 
-fn short_name(header: &[u8; BLOCK_BYTES]) -> Result<String> {
-    let field = |bytes: &[u8]| {
-        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-        String::from_utf8(bytes[..end].to_vec()).context("a name is not UTF-8")
-    };
-    let name = field(&header[..100])?;
-    let prefix = if &header[257..262] == b"ustar" && header[263..265] == *b"00" {
-        field(&header[345..500])?
-    } else {
-        String::new()
-    };
-    Ok(if prefix.is_empty() { name } else { format!("{prefix}/{name}") })
+fn short_name(header: &[u8; BLOCK_BYTES]) -> Vec<u8> {
+    let name = until_nul(&header[..100]);
+    let is_posix = &header[257..262] == b"ustar" && header[263..265] == *b"00";
+    let prefix = if is_posix { until_nul(&header[345..500]) } else { &[] };
+    if prefix.is_empty() { name.to_owned() } else { [prefix, b"/", name].concat() }
 }
 
 /// The path below its first component; `None` for an absolute path, or one with `..`.
-fn below_first(name: &str) -> Option<PathBuf> {
-    let mut parts = Path::new(name).components().filter(|part| !matches!(part, Component::CurDir));
+fn below_first(name: &[u8]) -> Option<PathBuf> {
+    if name.contains(&0) {
+        return None;
+    }
+    let mut parts = Path::new(OsStr::from_bytes(name)).components().filter(|part| !matches!(part, Component::CurDir));
     match parts.next() {
         Some(Component::Normal(_)) => {}
         _ => return None,

@@ -27,7 +27,7 @@ pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
     let found = reader.work()?;
     let name = choose_repository(&found, asked.repository.as_deref(), |repository| repository.files > 0)?;
     let loose = asked.repository.is_none() && found.files > 0;
-    let mut autorun = AutorunConsent { all: asked.all, signals: None };
+    let mut consent = Consent { all: asked.all, signals: None };
     if let Some(name) = &name {
         let repository = session.local_repository(name)?.with_user_data()?;
         let patch = reader.answer_in_file(&["work", "patch", name], Vec::new(), session.folder.path())?;
@@ -35,7 +35,7 @@ pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
         match patch {
             Some(patch) if !patch.is_empty() => {
                 patch.check_base(&session.plan.identity)?;
-                if let ControlFlow::Break(exit) = patch.apply(&mut autorun)? {
+                if let ControlFlow::Break(exit) = patch.apply(&mut consent)? {
                     return Ok(exit);
                 }
             }
@@ -43,7 +43,7 @@ pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
         }
     }
     if loose {
-        return loose::apply(&session, &reader, &mut autorun);
+        return loose::apply(&session, &reader, &mut consent);
     }
     if name.is_none() {
         note_nothing("uncommitted changes", &found);
@@ -61,15 +61,15 @@ fn kind_here(path: &Path) -> FileKind {
     }
 }
 
-/// Consent to files that run by themselves.
-struct AutorunConsent {
-    /// Given for all files.
+/// Consent to files that run by themselves, or replace others.
+struct Consent {
+    /// Given for all files that run by themselves.
     all: bool,
     /// Caught at the first question, for all questions.
     signals: Option<Signals>,
 }
 
-impl AutorunConsent {
+impl Consent {
     /// Paths of one class that are shown; the others are counted.
     const MAX_SHOWN_PATHS: usize = 200;
 
@@ -95,31 +95,50 @@ impl AutorunConsent {
             return Ok(ControlFlow::Continue(left_out));
         }
         say::line("these can run by themselves here:");
-        let mut tty = Tty::open();
         for (class, paths) in classes {
             say::line(&format!("  {}:", class.title()));
-            say::text(&tree(&paths, AutorunConsent::MAX_SHOWN_PATHS));
-            if let Some(tty) = &mut tty {
-                if self.signals.is_none() {
-                    self.signals = Some(signals::catch()?);
-                }
-                let question = match paths.len() {
-                    1 => "bring it, too? [y/N] ".to_owned(),
-                    count => format!("bring these {count}, too? [y/N] "),
-                };
-                match self.signals.as_ref().map(|signals| tty.ask(&question, signals)) {
-                    Some(Answer::Signal(number)) => return Ok(ControlFlow::Break(Exit::signal(number))),
-                    Some(answer) if answer.is_yes() => continue,
-                    _ => {}
-                }
+            say::text(&tree(&paths, Consent::MAX_SHOWN_PATHS));
+            let question = match paths.len() {
+                1 => "bring it, too? [y/N] ".to_owned(),
+                count => format!("bring these {count}, too? [y/N] "),
+            };
+            match self.ask(&question)? {
+                ControlFlow::Continue(true) => {}
+                ControlFlow::Continue(false) => left_out.extend(paths.into_iter().map(Path::to_owned)),
+                ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
             }
-            left_out.extend(paths.into_iter().map(Path::to_owned));
         }
         if !left_out.is_empty() {
             say::line(&format!("left out: {} of them", left_out.len()));
             say::hint("look at them with `claude-bottle work diff`; `--all` brings them");
         }
         Ok(ControlFlow::Continue(left_out))
+    }
+
+    /// Asks whether these files, which are here with other contents, are replaced. Breaks with an exit code after a signal.
+    fn replaced(&mut self, paths: &[&Path]) -> Result<ControlFlow<Exit, bool>> {
+        if paths.is_empty() {
+            return Ok(ControlFlow::Continue(false));
+        }
+        say::line("these are here already, with other contents:");
+        say::text(&tree(&paths.iter().copied().collect(), Consent::MAX_SHOWN_PATHS));
+        self.ask(&match paths.len() {
+            1 => "replace it? [y/N] ".to_owned(),
+            count => format!("replace these {count}? [y/N] "),
+        })
+    }
+
+    /// The answer to a question; no without a terminal. Breaks with an exit code after a signal.
+    fn ask(&mut self, question: &str) -> Result<ControlFlow<Exit, bool>> {
+        let Some(mut tty) = Tty::open() else { return Ok(ControlFlow::Continue(false)) };
+        let signals = match self.signals.take() {
+            Some(signals) => signals,
+            None => signals::catch()?,
+        };
+        Ok(match tty.ask(question, self.signals.insert(signals)) {
+            Answer::Signal(number) => ControlFlow::Break(Exit::signal(number)),
+            answer => ControlFlow::Continue(answer.is_yes()),
+        })
     }
 }
 

@@ -180,7 +180,7 @@ fn changes_come_home_and_overwrite_nothing() {
     rig.assert_nothing_left();
 }
 
-/// A directory without a repository: new files come, and what was not touched here since may be replaced.
+/// A directory without a repository: new files come, and those that are here are replaced after a question alone.
 #[test]
 fn loose_files_come_home() {
     let rig = Rig::new(&shell(
@@ -192,8 +192,6 @@ fn loose_files_come_home() {
         std::fs::write(folder.join(name), "host\n").unwrap();
     }
     let ours = |args: &[&str]| run(rig.ours(args).current_dir(&folder), "");
-    // The clock of a file system is coarse: what was made in this second counts as touched.
-    std::thread::sleep(std::time::Duration::from_millis(2100));
     let ran = ours(&["start", "--yes", "--cwd", "a"]).code(0);
     assert_eq!(ran.stdout, "host\n");
     ran.says("work that is nowhere else: 4 files outside repositories");
@@ -202,7 +200,14 @@ fn loose_files_come_home() {
     ours(&["work", "apply", &identity]).code(2).says("not overwritten: touched");
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     assert_eq!(read("touched"), "meanwhile\n");
-    assert_eq!((read("untouched"), read("new")), ("host\nagent\n".into(), "new\n".into()));
+    assert_eq!((read("untouched"), read("new")), ("host\n".into(), "new\n".into()));
+    let mut apply = rig.on_terminal(&["work", "apply", &identity]);
+    apply.until(
+        "these are here already, with other contents:\r\n    touched\r\n    untouched\r\nreplace these 2? [y/N] ",
+    );
+    apply.say("y\n");
+    apply.end().code(0);
+    assert_eq!((read("untouched"), read("touched")), ("host\nagent\n".into(), "host\nagent\n".into()));
     assert!(folder.join("link").symlink_metadata().is_err(), "links stay inside");
     rig.run(&["cleanup", "--yes", &identity], "").code(0);
 }

@@ -1,6 +1,8 @@
-//! Files outside repositories: written where no file is, or over one that did not change since the bottle got it.
+//! Files outside repositories: written where no file is, and over one that is here only after a question about that.
+//!
+//! Whether a file here is the one that went in cannot be told by its times: one that was moved here keeps its own.
 
-use super::{AutorunConsent, is_plain, kind_here};
+use super::{Consent, is_plain, kind_here};
 use crate::cmd::home_reader::HomeReader;
 use crate::cmd::work::SessionWork;
 use crate::cmd::work::autorun::{FileKind, is_in_git_folder};
@@ -11,7 +13,7 @@ use crate::state::{self, TooLarge, budget};
 use crate::text;
 use anyhow::{Context as _, Result};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,8 +21,8 @@ use std::path::{Path, PathBuf};
 /// Copies the bottle's files that are in no repository.
 ///
 /// # Errors
-/// `UserError` where files here were changed by themselves; those stay as they are.
-pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunConsent) -> Result<Exit> {
+/// `UserError` where other files are here; without a yes they stay as they are.
+pub fn apply(session: &SessionWork, reader: &HomeReader, consent: &mut Consent) -> Result<Exit> {
     let fresh = tempfile::tempdir_in(session.folder.path())?;
     let mut question = reader.ask(&["work", "files"], Vec::new())?;
     let unpacked = state::unpack(&mut question, fresh.path(), budget::LOOSE_FILES);
@@ -41,35 +43,94 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, autorun: &mut AutorunCo
     let copied = session.plan.workspace.as_ref();
     let place = copied.map_or_else(probe::current_dir, |workspace| Ok(workspace.from.clone()))?;
     let changes = paths.into_iter().map(|path| (path.clone(), loose_kind(&fresh.path().join(path)))).collect();
-    let unwanted = match autorun.left_out(&place, &changes)? {
+    let unwanted = match consent.left_out(&place, &changes)? {
         ControlFlow::Continue(unwanted) => unwanted,
         ControlFlow::Break(exit) => return Ok(exit),
     };
-    // A file that changed here after that time is not the one that the agent began with.
-    let since = copied.and_then(|_| session.folder.born());
-    let mut skipped = 0;
-    for path in changes.keys().filter(|path| !unwanted.contains(*path)) {
-        let (from, to) = (fresh.path().join(path), place.join(path));
-        if !is_plain(&place, path.parent().unwrap_or(Path::new(""))) || !may_be_replaced(&from, &to, since)? {
-            say::line(&format!("not overwritten: {}", text::path(path)));
-            skipped += 1;
-            continue;
+    let mut placing = Placing { root: &place, from: fresh.path(), kept: 0 };
+    let (differ, new): (Vec<&Path>, Vec<&Path>) = placing
+        .wanted(changes.keys().map(PathBuf::as_path).filter(|path| !unwanted.contains(*path)))?
+        .into_iter()
+        .partition(|path| place.join(path).symlink_metadata().is_ok());
+    let replaced = match consent.replaced(&differ)? {
+        ControlFlow::Continue(answer) => answer,
+        ControlFlow::Break(exit) => return Ok(exit),
+    };
+    for path in new {
+        placing.write(path, Existing::Keep)?;
+    }
+    for path in differ {
+        match replaced {
+            true => placing.write(path, Existing::Replace)?,
+            false => placing.keep(path),
         }
-        let folder = to.parent().unwrap_or(&place);
+    }
+    match placing.kept {
+        0 => Ok(Exit::OK),
+        kept => Err(UserError::new(format!("{kept} of the files are here already, with other contents"))
+            .hint("type this again on a terminal to be asked, or move them away before")
+            .into()),
+    }
+}
+
+/// Files on their way from a folder of ours to where they belong.
+struct Placing<'a> {
+    root: &'a Path,
+    from: &'a Path,
+    /// Count of files that are here and were not replaced.
+    kept: u64,
+}
+
+/// What happens to a file that is here.
+#[derive(PartialEq, Eq)]
+enum Existing {
+    Keep,
+    Replace,
+}
+
+impl Placing<'_> {
+    /// The files that are not here as they are; those whose place is taken by something else than a file stay.
+    fn wanted<'b>(&mut self, paths: impl Iterator<Item = &'b Path>) -> Result<Vec<&'b Path>> {
+        let mut wanted = Vec::new();
+        for path in paths {
+            let to = self.root.join(path);
+            let here = fs::symlink_metadata(&to).ok();
+            if !is_plain(self.root, path.parent().unwrap_or(Path::new("")))
+                || here.as_ref().is_some_and(|m| !m.is_file())
+            {
+                self.keep(path);
+            } else if here.is_none() || !is_same_file(&self.from.join(path), &to)? {
+                wanted.push(path);
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn keep(&mut self, path: &Path) {
+        say::line(&format!("not overwritten: {}", text::path(path)));
+        self.kept += 1;
+    }
+
+    fn write(&mut self, path: &Path, existing: Existing) -> Result<()> {
+        let (from, to) = (self.from.join(path), self.root.join(path));
+        let folder = to.parent().unwrap_or(self.root);
         fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         std::io::copy(&mut fs::File::open(&from)?, &mut file)?;
-        let mode = if fs::metadata(&from)?.mode() & 0o100 != 0 { 0o755 } else { 0o644 };
+        let mode = if is_executable(&from)? { 0o755 } else { 0o644 };
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-        file.persist(&to).with_context(|| format!("cannot write `{}`", to.display()))?;
-        say::out(&format!("{}\n", text::path(path)))?;
-    }
-    match skipped {
-        0 => Ok(Exit::OK),
-        _ => {
-            Err(UserError::new(format!("{skipped} of the files are here already, and other than the agent found them"))
-                .hint("move them away, then type this again")
-                .into())
+        let written = match existing {
+            Existing::Replace => file.persist(&to),
+            Existing::Keep => file.persist_noclobber(&to),
+        };
+        match written {
+            Ok(_) => Ok(say::out(&format!("{}\n", text::path(path)))?),
+            // Another process has made one since the look at what is here.
+            Err(error) if existing == Existing::Keep && error.error.kind() == ErrorKind::AlreadyExists => {
+                self.keep(path);
+                Ok(())
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot write `{}`", to.display())),
         }
     }
 }
@@ -81,19 +142,13 @@ fn loose_kind(path: &Path) -> FileKind {
     if is_script { FileKind::Executable } else { kind_here(path) }
 }
 
-/// May `to` be written? Yes where no file is there, one with the same content, or one unchanged since the bottle got it.
-fn may_be_replaced(from: &Path, to: &Path, since: Option<std::time::SystemTime>) -> Result<bool> {
-    let Ok(meta) = fs::symlink_metadata(to) else { return Ok(true) };
-    if !meta.is_file() {
-        return Ok(false);
-    }
-    let changed =
-        std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(u64::MAX));
-    // Times are in whole seconds: a file that changed in the second of the copy counts as changed.
-    if since.is_some_and(|since| changed + std::time::Duration::from_secs(1) <= since) {
-        return Ok(true);
-    }
-    have_same_content(from, to)
+fn is_executable(path: &Path) -> Result<bool> {
+    Ok(fs::metadata(path)?.mode() & 0o100 != 0)
+}
+
+/// Have both files the same content, and may both be run or none?
+fn is_same_file(one: &Path, other: &Path) -> Result<bool> {
+    Ok(is_executable(one)? == is_executable(other)? && have_same_content(one, other)?)
 }
 
 /// Compares in pieces: neither file need fit into memory.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing is applied that was not tried before on an index of ours: what git did there is what is asked for.
 
-use super::{AutorunConsent, is_plain, kind_here};
+use super::{Consent, is_plain, kind_here};
 use crate::cmd::work::autorun::{FileKind, is_in_git_folder};
 use crate::exit::{Exit, UserError};
 use crate::git::{self, CleanRepository, Git, GitOutput, ModeChange, TrialIndex};
@@ -64,6 +64,7 @@ impl Patch {
             patch.paths = patch.named_paths(&[])?;
             // Backwards, git names a file that the patch renames by its old name.
             patch.paths.extend(patch.named_paths(&["--reverse"])?);
+            patch.check_attributes()?;
         }
         Ok(patch)
     }
@@ -86,10 +87,10 @@ impl Patch {
         Ok(git.args(quiet).args(args).args(["-"]).writes().run_reading(file)?)
     }
 
-    /// The files that the patch names, as git reads it.
+    /// The files that the patch names, as git reads it. It reads it in an empty folder, where it finds no attributes.
     fn named_paths(&self, args: &[&str]) -> Result<BTreeSet<PathBuf>> {
         let args = args.iter().chain(&["--numstat", "-z"]).map(OsString::from);
-        let said = self.git_apply(self.repository.git(), args)?;
+        let said = self.git_apply(Git::isolated(&self.repository.scratch("nothing")?), args)?;
         if !said.is_success() {
             return Err(unreadable(&text::visible(said.error_line())));
         }
@@ -100,6 +101,19 @@ impl Patch {
             Some(path) => Err(unreadable(&format!("`{}` is git's own file on some machines", text::path(path)))),
             None => Ok(paths),
         }
+    }
+
+    /// # Errors
+    /// `UserError` for a pipe where git reads the attributes of a file: it would wait for ever.
+    fn check_attributes(&self) -> Result<()> {
+        let folders: BTreeSet<&Path> = self.paths.iter().flat_map(|path| path.ancestors().skip(1)).collect();
+        for folder in folders {
+            let path = self.top().join(folder).join(".gitattributes");
+            if path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+                return Err(UserError::new(format!("`{}` is not a file", text::path(&path))).into());
+            }
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -122,9 +136,9 @@ impl Patch {
     ///
     /// # Errors
     /// `UserError` for changes that do not apply, or that conflict.
-    pub fn apply(&self, autorun: &mut AutorunConsent) -> Result<ControlFlow<Exit>> {
+    pub fn apply(&self, consent: &mut Consent) -> Result<ControlFlow<Exit>> {
         let mut trial = self.try_out(&BTreeSet::new())?;
-        let left_out = match autorun.left_out(self.top(), &trial.files)? {
+        let left_out = match consent.left_out(self.top(), &trial.files)? {
             ControlFlow::Continue(left_out) => left_out,
             ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
         };
