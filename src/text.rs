@@ -3,14 +3,30 @@
 use std::path::Path;
 pub use wire::{is_hidden, needs_escape, one_line, visible};
 
-/// A path on one line: a cloned directory may have any name.
+/// A path on one line: a cloned directory may have any name. Of blanks in a row, all but the first are escaped: a terminal
+/// would begin a new line in the middle of many, and what follows would look like one of ours.
 pub fn path(path: &Path) -> String {
-    one_line(&path.display().to_string())
+    let (mut shown, mut is_behind_blank) = (String::new(), false);
+    for c in one_line(&path.display().to_string()).chars() {
+        if c.is_whitespace() && is_behind_blank {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+        is_behind_blank = c.is_whitespace();
+    }
+    shown
 }
 
-/// [`visible`] text that stays on one line, to be read: a line feed is written as a blank.
+/// [`visible`] text that stays on one line, to be read: blanks and line feeds in a row are written as one blank.
 pub fn flattened(text: &str) -> String {
-    visible(text).replace('\n', " ")
+    let mut flat = String::with_capacity(text.len());
+    for c in visible(text).chars().map(|c| if c.is_whitespace() { ' ' } else { c }) {
+        if c != ' ' || !flat.ends_with(' ') {
+            flat.push(c);
+        }
+    }
+    flat
 }
 
 /// JSON with each character that [`needs_escape`] written as `\uXXXX`; its value stays the same.
@@ -62,4 +78,20 @@ pub fn shell_quoted(word: &str) -> String {
 /// A command of words that are quoted by [`shell_quoted`].
 pub fn shell_command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(shell_quoted).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Many blanks would make a terminal begin a new line, with what looks like a row of ours.
+    #[test]
+    fn blanks_forge_no_row() {
+        let wide = format!("app{}fixer-aaaaa  kept\u{3000}\u{a0}\t!", " ".repeat(200));
+        let shown = path(Path::new(&wide));
+        assert!(shown.starts_with("app \\u{20}\\u{20}") && shown.ends_with("kept\u{3000}\\u{a0}\\u{9}!"), "{shown}");
+        assert_eq!(path(Path::new("a b/c d")), "a b/c d");
+        assert_eq!(flattened(&wide), "app fixer-aaaaa kept !");
+        assert_eq!(flattened("a \n\n b\u{1b}"), "a b\\u{1b}");
+    }
 }

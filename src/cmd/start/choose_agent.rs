@@ -52,7 +52,7 @@ fn rows(manifest: &Manifest, names: &[&str]) -> Vec<String> {
 /// The first line of the agent's prompt that is not blank, cut.
 fn prompt_line(agent: &Agent) -> String {
     let prompt = agent.prompt.as_ref().and_then(|prompt| manifest::read_prompt(prompt, agent.scope).ok());
-    let line = prompt.unwrap_or_default().lines().map(str::trim).find(|line| !line.is_empty()).map(text::one_line);
+    let line = prompt.unwrap_or_default().lines().map(str::trim).find(|line| !line.is_empty()).map(text::flattened);
     let shown = text::truncate(&line.unwrap_or_default(), MAX_PROMPT_CHARS);
     match agent.scope {
         Scope::Directory => format!("(of this directory) {shown}"),

@@ -38,7 +38,7 @@ pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
     let new: Vec<_> = after.iter().filter(|(name, commit)| before.get(*name) != Some(commit)).collect();
     say::note(&format!("into `{}`:", text::path(&target.repository.top)));
     for (name, commit) in &new {
-        say::out(&format!("{}  {}\n", text::one_line(name), text::one_line(commit)))?;
+        say::out(&format!("{}  {}\n", text::one_line(name), text::flattened(commit)))?;
     }
     if let Some((name, _)) = new.first() {
         say::suggest(hint!("git log {}", name));

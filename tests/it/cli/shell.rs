@@ -78,7 +78,7 @@ fn names() {
          here\tbroken: agent `here`: bottle `own` takes no agent of a directory: `cwd_agents` is false "
     );
     assert!(found.1.ends_with("…\nplain\tagent in bottle box\n"), "{found:?}");
-    let kept = "here-kept2\tkept killed (137)\nplain-kept1\tkept it said `id` $(id) %F{red}: \\u{1b}[31m  no\n";
+    let kept = "here-kept2\tkept killed (137)\nplain-kept1\tkept it said `id` $(id) %F{red}: \\u{1b}[31m no\n";
     assert_eq!(names(&["resting"]), format!("{kept}plain-lost1\tlost\n"));
     assert_eq!(names(&["detached"]), "plain-away1\tdetached\n");
     assert_eq!(names(&["running"]), "plain-away1\tdetached\nplain-live1\tlive\n");
