@@ -16,7 +16,7 @@ use crate::probe;
 use crate::render;
 use crate::say;
 use crate::session::{Outcome, Session};
-use crate::state::{Condition, Folder, Home, KEPT_FOR_WORK, Kept, Overview};
+use crate::state::{Condition, Folder, Home, KEPT_FOR_WORK, Kept, Mark, Overview};
 use crate::text;
 use anyhow::Result;
 use serde::Serialize;
@@ -35,6 +35,8 @@ struct Candidate {
     work: Option<String>,
     /// Its work could not be read.
     unread: bool,
+    /// It could not be settled, because this disk takes nothing any more.
+    unsettled: bool,
     row: CandidateRow,
 }
 
@@ -206,22 +208,35 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
         }
         Err(error) => return Err(error),
     };
+    if asked.identities.is_empty() && home.id().as_ref() != Some(&plan.home_id) {
+        say::line(&format!("`{}` is left: this home was copied or moved since", folder.identity));
+        say::hint(hint!("claude-bottle cleanup {}", folder.identity));
+        return Ok(None);
+    }
     let docker = Docker::new(&plan.engine)?;
     let row = Overview::read(&folder);
     let mut settled_first = "";
+    let mut unsettled = None;
     let kept = match folder.condition() {
         Condition::Kept(kept) if !kept.unsettled => kept,
         _ if asked.dry_run => {
             settled_first = ", would be settled first";
             Kept::default()
         }
-        _ => match settle(&docker, &folder, &plan)? {
-            Some(kept) => kept,
-            None => return Ok(None),
+        _ => match settle(&docker, &folder, &plan) {
+            Ok(Some(kept)) => kept,
+            Ok(None) => return Ok(None),
+            // Removing is what makes room on a full disk.
+            Err(error) if is_of_disk(&error) => {
+                unsettled = Some(format!("it cannot be settled, and its transcript may not be here: {error:#}"));
+                Kept::default()
+            }
+            Err(error) => return Err(error),
         },
     };
     let found = match kept.work.filter(|work| work.complete) {
         Some(work) => Ok(Some(work)),
+        None if unsettled.is_some() => Ok(None),
         None => {
             let reader = match asked.dry_run {
                 true => HomeReader::open_without_build(&docker, home, &plan),
@@ -235,6 +250,7 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
         Ok(found) => (found.as_ref().and_then(work_warning), found),
         Err(error) => (Some(format!("it could have work that is nowhere else: {error:#}")), None),
     };
+    let (is_unsettled, work) = (unsettled.is_some(), unsettled.or(work));
     let why = match kept.why.as_str() {
         "" => row.why(),
         why => text::flattened(why),
@@ -263,7 +279,13 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
         work: found,
         by_name_only: work.is_some(),
     };
-    Ok(Some(Candidate { target: Target::Session(folder, Box::new(plan)), shown, work, unread, row }))
+    let target = Target::Session(folder, Box::new(plan));
+    Ok(Some(Candidate { target, shown, work, unread: unread || is_unsettled, unsettled: is_unsettled, row }))
+}
+
+/// Is this an error of this disk, and none of the engine or the user?
+fn is_of_disk(error: &anyhow::Error) -> bool {
+    !error.is::<EngineError>() && !error.is::<UserError>()
 }
 
 /// The warning about work that would be lost.
@@ -322,7 +344,7 @@ impl RemovalConsent {
 
 fn remove(candidate: &Candidate) -> Result<()> {
     match &candidate.target {
-        Target::Session(folder, plan) => remove_session(folder, plan),
+        Target::Session(folder, plan) => candidate.remove_session(folder, plan),
         Target::Stray(Stray { kind, name }) => {
             let removal = match kind {
                 StrayKind::Container => remove_container(name),
@@ -333,18 +355,25 @@ fn remove(candidate: &Candidate) -> Result<()> {
     }
 }
 
-/// Removes a kept session: what its plan made on the engine, then its folder.
-fn remove_session(folder: &Folder, plan: &Plan) -> Result<()> {
-    let Some(_lock) = folder.lock()? else { return Ok(()) };
-    // The session may have been resumed while the question was open.
-    if !matches!(folder.condition(), Condition::Kept(_)) {
-        return Ok(());
+impl Candidate {
+    /// Removes a kept session, or one that could not be settled: what its plan made on the engine, then its folder.
+    fn remove_session(&self, folder: &Folder, plan: &Plan) -> Result<()> {
+        let Some(_lock) = folder.lock()? else { return Ok(()) };
+        // The session may have been resumed while the question was open: its owner had the lock, or left it detached.
+        let is_at_rest = match folder.mark() {
+            Some(Mark::Kept(_)) => true,
+            Some(Mark::Detached) => self.unsettled && has_ended(folder),
+            _ => self.unsettled,
+        };
+        if !is_at_rest {
+            return Ok(());
+        }
+        let docker = Docker::new(&plan.engine)?;
+        // A container that could not be removed may use the volume, which podman would then remove together with it.
+        docker.remove(plan.down().containers())?;
+        docker.remove_home(plan)?;
+        folder.remove()
     }
-    let docker = Docker::new(&plan.engine)?;
-    // A container that could not be removed may use the volume, which podman would then remove together with it.
-    docker.remove(plan.down().containers())?;
-    docker.remove_home(plan)?;
-    folder.remove()
 }
 
 /// What is on the engine and belongs to no session of this home, as candidates.
@@ -363,7 +392,8 @@ fn stray_candidates(docker: &Docker, home: &Home) -> Result<Vec<Candidate>, Engi
             work: None,
             by_name_only: false,
         };
-        Candidate { shown: stray.to_string(), target: Target::Stray(stray), work: None, unread: false, row }
+        let (shown, target) = (stray.to_string(), Target::Stray(stray));
+        Candidate { shown, target, work: None, unread: false, unsettled: false, row }
     };
     Ok(strays(docker, home)?.into_iter().map(candidate).collect())
 }

@@ -40,10 +40,21 @@ pub fn is_on_path(name: &str) -> bool {
     std::env::split_paths(&folders).any(|folder| runs(folder.join(name)))
 }
 
-/// The home's id from the file at `path`; `None` where there is no such file, or no id in it.
-pub fn home_id(path: &Path) -> Option<String> {
-    const MAX_ID_BYTES: u64 = 64;
-    let mut id = String::new();
-    fs::File::open(path).ok()?.take(MAX_ID_BYTES).read_to_string(&mut id).ok()?;
-    Some(id.trim().to_owned()).filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric()))
+/// The home's id from the file at `path`, and the place for which it was made, where the file says one; `None` where there is
+/// no such file, or no id in it.
+pub fn home_id(path: &Path) -> Option<(String, Option<String>)> {
+    const MAX_ID_BYTES: u64 = 64 << 10;
+    let mut text = String::new();
+    fs::File::open(path).ok()?.take(MAX_ID_BYTES).read_to_string(&mut text).ok()?;
+    let mut lines = text.lines();
+    let id = lines.next().map(str::trim).unwrap_or_default().to_owned();
+    let is_id = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_id.then(|| (id, lines.next().map(str::to_owned)))
+}
+
+/// Where a folder is, on one line: the machine's id, if it has one, and the path without links.
+pub fn place(folder: &Path) -> String {
+    let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    format!("{} {folder:?}", machine.trim())
 }

@@ -131,9 +131,11 @@ impl Home {
         &self.root
     }
 
-    /// This home's random id, if it has one yet.
+    /// This home's random id, if it has one yet. A home that was copied or moved has none: the other one may have sessions that
+    /// this one does not know.
     pub fn id(&self) -> Option<String> {
-        probe::home_id(&self.root.join("id"))
+        let (id, place) = probe::home_id(&self.root.join("id"))?;
+        place.is_none_or(|place| place == probe::place(&self.root)).then_some(id)
     }
 
     /// This home's random id, made now where it has none.
@@ -147,9 +149,14 @@ impl Home {
         make_folder(&self.root)?;
         let id = random::word(16)?;
         let path = self.root.join("id");
+        let text = format!("{id}\n{}\n", probe::place(&self.root));
+        if probe::home_id(&path).is_some() {
+            write(&path, text.as_bytes())?;
+            return Ok(id);
+        }
         // Of two first starts at the same time, the one that writes first decides.
         let mut file = tempfile::NamedTempFile::new_in(&self.root)?;
-        file.write_all(format!("{id}\n").as_bytes())?;
+        file.write_all(text.as_bytes())?;
         match file.persist_noclobber(&path) {
             Ok(_) => Ok(id),
             Err(_) => self.id().with_context(|| format!("`{}` is not an id", path.display())),
@@ -291,11 +298,6 @@ impl Folder {
                 false => Condition::Lost,
             },
         }
-    }
-
-    /// When the session was claimed: the time of its lock, which is never written again.
-    pub fn born(&self) -> Option<SystemTime> {
-        fs::metadata(self.path.join("lock")).and_then(|meta| meta.modified()).ok()
     }
 
     /// When its mark last changed.

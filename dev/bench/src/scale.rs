@@ -104,7 +104,7 @@ impl Scale {
 
     fn assert_nothing_left(&self) -> Result<()> {
         let id = fs::read_to_string(self.tool.home.join("id"))?;
-        let filter = format!("label=claude-bottle.home={}", id.trim());
+        let filter = format!("label=claude-bottle.home={}", id.lines().next().unwrap_or_default());
         let left = [
             docker(&["ps", "-aq", "--filter", &filter])?,
             docker(&["volume", "ls", "-q", "--filter", &filter])?,

@@ -57,6 +57,55 @@ fn lost_state(place: &Place) {
     assert_eq!(place.objects(), ["-agent", "-gate", ""].map(|role| format!("claude-bottle-{theirs}{role}")));
 }
 
+/// It has the same sessions on its disk, and knows nothing of those that the other one has made since.
+#[test]
+fn a_copied_home_takes_nothing_from_the_other() {
+    let place = Place::new(PLAIN);
+    let start = |home: &str| {
+        let run = place.run(&["start", "--yes", "plain"]).env("CLAUDE_BOTTLE_HOME", place.path(home).display());
+        assert_eq!(run.env("FAKE_AGENT", "detaches").done().status, 0);
+    };
+    let (mine, copy) = ("home/.claude-bottle", "home/copy");
+    start(mine);
+    let copied =
+        place.run_other("/bin/cp", &["-a", place.path(mine).to_str().unwrap(), place.path(copy).to_str().unwrap()]);
+    assert_eq!(copied.done().status, 0);
+    // One ends without an owner, one is made later.
+    place.write(&format!("{copy}/state/{}/mark", place.session()), r#"{"mark":"live"}"#);
+    start(mine);
+    let both = place.objects();
+    assert_eq!(both.len(), 6);
+    let cleanup =
+        |home: &str| place.run(&["cleanup", "--yes"]).env("CLAUDE_BOTTLE_HOME", place.path(home).display()).done();
+    let done = cleanup(copy);
+    assert!(done.stderr.contains("is left: this home was copied or moved since"), "{done:?}");
+    assert_eq!(place.objects(), both, "{done:?}");
+    start(copy);
+    let all = place.objects();
+    assert_eq!(all.len(), 9);
+    for home in [mine, copy, mine] {
+        let done = cleanup(home);
+        assert_eq!(place.objects(), all, "{home}: {done:?}");
+    }
+}
+
+/// Nothing can be written, and room is what is wanted.
+#[test]
+fn a_session_that_cannot_be_written_to_can_be_removed() {
+    let place = Place::new(PLAIN);
+    assert_eq!(place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done().status, 0);
+    let identity = place.session();
+    // A file is written beside it and moved there, which fails here as it does on a full disk.
+    fs::remove_file(place.session_file("mark")).unwrap();
+    fs::create_dir(place.session_file("mark")).unwrap();
+    let done = place.run(&["cleanup", "--yes"]).done();
+    assert!(done.status == 125 && done.stderr.contains("it cannot be settled"), "{done:?}");
+    assert!(done.stderr.contains(&format!("claude-bottle cleanup {identity}")), "{done:?}");
+    assert_eq!(place.sessions(), std::slice::from_ref(&identity));
+    let done = place.run(&["cleanup", "--yes", &identity]).done();
+    assert_eq!((done.status, place.objects(), place.sessions()), (0, Vec::new(), Vec::new()), "{done:?}");
+}
+
 #[test]
 fn work_is_removed_only_by_name() {
     let place = with_work();

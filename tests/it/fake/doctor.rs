@@ -383,10 +383,10 @@ fn what_is_left() {
     let identity = place.session();
     finds(doctor(&place), 0, "sessions", "ok 0 live, 0 detached, 1 kept");
     finds(doctor(&place), 0, "left", "ok nothing on the engine that no session names");
-    let home = text(&place.path("home/.claude-bottle/id"));
+    let home = place.home_id().unwrap();
     let df = format!(
         r#"[{{"Name":"claude-bottle-{identity}","Size":"12.3MB","Labels":"a=b,claude-bottle.home={}"}},{{"Name":"other","Size":"1B","Labels":""}}]"#,
-        home.trim()
+        home
     );
     finds(doctor(&place).env("FAKE_DF", df), 0, "volumes", &format!("ok `claude-bottle-{identity}` 12.3MB"));
     fs::write(place.session_file("mark"), r#"{"mark":"live"}"#).unwrap();

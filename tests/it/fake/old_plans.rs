@@ -23,13 +23,13 @@ fn plans_of_earlier_programs_are_read() {
             .env("FAKE_TAR", place.transcript())
             .done();
         let identity = place.session();
-        let id = text(&place.path("home/.claude-bottle/id"));
+        let id = place.home_id().unwrap();
         let (root, cwd) = (place.path(""), place.path("work"));
         let filled = [
             ("[PLACE]", root.to_str().unwrap().trim_end_matches('/')),
             ("[CWD]", cwd.to_str().unwrap()),
             ("fixer-[ID]", &identity),
-            ("[HOME-ID]", id.trim()),
+            ("[HOME-ID]", &id),
             ("[DIGEST]", "0123456789abcdef"),
         ];
         let old = filled.iter().fold(text(&fixture), |old, (hole, by)| old.replace(hole, by));

@@ -192,12 +192,17 @@ impl Place {
         found
     }
 
+    /// The random id of the user's home.
+    pub fn home_id(&self) -> Option<String> {
+        let file = fs::read_to_string(self.path("home/.claude-bottle/id")).ok()?;
+        file.lines().next().map(str::to_owned)
+    }
+
     /// `text` with what differs from run to run replaced: this place, identities, image digests, random ids.
     pub fn steady(&self, text: &str) -> String {
         let text = text.replace(self.folder.path().to_str().unwrap(), "[PLACE]");
         let text = text.replace(env!("CARGO_MANIFEST_DIR"), "[REPOSITORY]");
-        let id = fs::read_to_string(self.path("home/.claude-bottle/id")).unwrap_or_default();
-        let text = if id.is_empty() { text } else { text.replace(id.trim(), "[HOME-ID]") };
+        let text = self.home_id().map_or_else(|| text.clone(), |id| text.replace(&id, "[HOME-ID]"));
         let mut steady = text;
         for agent in ["plain-", "fixer-", "other-"] {
             steady = replace_word(&steady, agent, 5, "[ID]");

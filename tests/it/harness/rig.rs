@@ -126,7 +126,7 @@ impl Rig {
     /// Containers and volumes with this home's label.
     pub fn objects(&self) -> Vec<String> {
         let Ok(id) = std::fs::read_to_string(self.path().join("id")) else { return Vec::new() };
-        let filter = format!("label=claude-bottle.home={}", id.trim());
+        let filter = format!("label=claude-bottle.home={}", id.lines().next().unwrap_or_default());
         let mut names = lines(&self.engine(&["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"]));
         names.extend(lines(&self.engine(&["volume", "ls", "--filter", &filter, "--format", "{{.Name}}"])));
         names
