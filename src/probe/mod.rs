@@ -32,12 +32,12 @@ pub fn current_dir() -> Result<PathBuf> {
     std::env::current_dir().context("the current directory is gone")
 }
 
-/// Is there an executable file of this name on `PATH`, or at this path where it has a slash?
-pub fn is_on_path(name: &str) -> bool {
+/// Is there an executable file of this name on `PATH`, or at this path where it has a slash? Relative paths count from `folder`.
+pub fn can_run(name: &str, folder: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     let runs = |path: PathBuf| path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
     let folders = std::env::var_os("PATH").filter(|_| !name.contains('/')).unwrap_or_else(|| "".into());
-    std::env::split_paths(&folders).any(|folder| runs(folder.join(name)))
+    std::env::split_paths(&folders).any(|path| runs(folder.join(path).join(name)))
 }
 
 /// The home's id from the file at `path`, and the place for which it was made, where the file says one; `None` where there is

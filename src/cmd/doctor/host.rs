@@ -67,18 +67,18 @@ fn manifest_and_agents(around: &Surroundings, manifest: &Manifest) -> Vec<Diagno
             }),
         }
     }
-    diagnoses.extend(missing_values(&needs));
+    diagnoses.extend(missing_values(&needs, around.home.path()));
     diagnoses
 }
 
 /// The sources of values, each with the agents that need it.
 type Needs<'a> = BTreeMap<Source, BTreeSet<&'a str>>;
 
-/// The sources that are missing. No value is read.
-fn missing_values(needs: &Needs) -> Vec<Diagnosis> {
+/// The sources that are missing. No value is read. `home`: the folder in which commands are run.
+fn missing_values(needs: &Needs, home: &Path) -> Vec<Diagnosis> {
     let missing = |source: &Source| match source {
         Source::Env(name) => secrets::check_variable(name).err(),
-        Source::Command(argv) if !probe::is_on_path(&argv[0]) => {
+        Source::Command(argv) if !probe::can_run(&argv[0], home) => {
             Some(UserError::new(format!("no program `{}`, which prints a token", argv[0])))
         }
         Source::File(path) => fs::File::open(path).err().map(|e| UserError::unreadable(path, &e)),

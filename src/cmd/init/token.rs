@@ -4,7 +4,7 @@
 use crate::probe;
 use crate::text;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A source of the token. The manifest gets its name, never a copy of the token.
 pub struct TokenSource {
@@ -48,12 +48,12 @@ pub fn sources() -> Vec<TokenSource> {
     let is_set = |name: &&str| probe::variable(name).is_some();
     let mut sources: Vec<TokenSource> = VARIABLES.into_iter().filter(is_set).map(|name| variable(name, None)).collect();
     let has_entry = |(entry, _): &&(&str, &str)| pass_store().join(format!("{entry}.gpg")).is_file();
-    let entry = ENTRIES.iter().find(has_entry).filter(|_| probe::is_on_path("pass"));
+    let entry = ENTRIES.iter().find(has_entry).filter(|_| probe::can_run("pass", Path::new("/")));
     sources.extend(entry.map(|(entry, kind)| command(&["pass", "show", entry], kind, None)));
     if !is_set(&OAUTH) {
         sources.push(variable(OAUTH, Some(format!("export {OAUTH}=…    # `claude setup-token` prints one"))));
     }
-    for (program, args) in MANAGERS.iter().filter(|(program, _)| probe::is_on_path(program)) {
+    for (program, args) in MANAGERS.iter().filter(|(program, _)| probe::can_run(program, Path::new("/"))) {
         if *program != "pass" || entry.is_none() {
             let argv = [&[*program], *args].concat();
             let todo = "put what `claude setup-token` prints where that command finds it".to_owned();

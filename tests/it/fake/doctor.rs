@@ -294,6 +294,14 @@ fn what_agents_need() {
     )));
     finds(doctor(&place), 2, "values", "PROBLEM no program `nowhere-pass`, which prints a token, for `plain`");
     finds(doctor(&place), 2, "values", "gone.pem`: No such file");
+    // It is run in the home's folder, whatever lies in this one.
+    let manifest = text(&place.path("home/.claude-bottle/claude-bottle.json")).replace("nowhere-pass", "./token");
+    place.write("home/.claude-bottle/claude-bottle.json", &manifest);
+    place.write("work/token", "#!/bin/sh\n");
+    fs::set_permissions(place.path("work/token"), fs::Permissions::from_mode(0o755)).unwrap();
+    finds(doctor(&place), 2, "values", "PROBLEM no program `./token`, which prints a token, for `plain`");
+    fs::rename(place.path("work/token"), place.path("home/.claude-bottle/token")).unwrap();
+    assert!(!doctor(&place).done().stdout.contains("./token"));
 }
 
 #[test]
