@@ -11,8 +11,10 @@ use super::objects::Objects;
 use crate::exit::UserError;
 use crate::git::CleanRepository;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -97,16 +99,20 @@ fn head(clean: &CleanRepository) -> Result<Vec<u8>, UserError> {
 
 /// All refs except the work of other bottles: `packed-refs`, and one file for each symbolic ref.
 fn refs(clean: &CleanRepository) -> Result<Contents, UserError> {
-    let listed = clean.query(&["for-each-ref", "--format=%(objectname) %(refname) %(symref)"])?;
+    // A name of git's need not be UTF-8.
+    let listed = clean.query(&["for-each-ref", "--format=%(objectname) %(refname) %(symref)"])?.stdout;
     let (mut packed, mut symbolic) = (Vec::new(), Vec::new());
-    for line in listed.lines() {
-        let [id, name, target] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else { continue };
-        if name.starts_with("refs/bottles/") {
+    for line in listed.split(|byte| *byte == b'\n') {
+        let [id, name, target] = line.splitn(3, |byte| *byte == b' ').collect::<Vec<_>>()[..] else { continue };
+        if name.starts_with(b"refs/bottles/") {
             continue;
         }
         match target {
-            "" => packed.extend_from_slice(format!("{id} {name}\n").as_bytes()),
-            target => symbolic.push((PathBuf::from(name), Content::Bytes(format!("ref: {target}\n").into_bytes()))),
+            b"" => packed.extend([id, b" ", name, b"\n"].concat()),
+            target => {
+                let name = PathBuf::from(OsStr::from_bytes(name));
+                symbolic.push((name, Content::Bytes([b"ref: ", target, b"\n"].concat())));
+            }
         }
     }
     symbolic.push(("packed-refs".into(), Content::Bytes(packed)));

@@ -353,6 +353,25 @@ fn a_repository_without_a_worktree_is_exported_in_its_place() {
     }
 }
 
+/// git takes any bytes for a name.
+#[test]
+fn branches_that_are_not_utf_8_go_in_each_by_its_name() {
+    let (_folder, host) = repository("--object-format=sha1");
+    let names = [&b"refs/heads/\xe8"[..], b"refs/heads/\xe9"].map(|name| std::ffi::OsString::from_vec(name.to_vec()));
+    for name in &names {
+        let mut update = Command::new("git");
+        update.args(["update-ref"]).arg(name).arg("HEAD").current_dir(&host);
+        assert!(update.status().unwrap().success());
+    }
+    let inside = unpacked(&packed(&look(&host)));
+    for name in &names {
+        let mut verify = Command::new("git");
+        verify.args(["-c", "safe.directory=*", "rev-parse", "--quiet", "--verify"]).arg(name);
+        let found = verify.current_dir(inside.path().join("workspace")).output().unwrap();
+        assert!(found.status.success(), "{name:?}");
+    }
+}
+
 /// A `.git` that is none does not bring the repository around it.
 #[test]
 fn a_broken_repository_is_not_the_one_above() {

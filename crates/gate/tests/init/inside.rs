@@ -721,6 +721,25 @@ fn a_bundle_has_what_the_host_lacks() {
     assert_eq!(inside.bundle("nowhere", "").0, Some(125));
 }
 
+/// git takes any bytes for a name.
+#[test]
+fn branches_that_are_not_utf_8_come_out_each_by_its_name() {
+    let inside = Inside::started();
+    let git = inside.repository("app");
+    for name in [&b"\xe9"[..], b"\xe8"] {
+        git.run(&["checkout", "-q", "--detach", "main"]);
+        git.commit("more");
+        output(git.command(&["update-ref"]).arg(OsStr::from_bytes(&[b"refs/heads/", name].concat())).arg("HEAD"));
+    }
+    git.run(&["checkout", "-q", "main"]);
+    let (code, bundle) = inside.bundle("app", "");
+    assert_eq!(code, Some(0));
+    for name in [&b"\xe9"[..], b"\xe8", b"main"] {
+        let line = [b" refs/bottle/heads/", name, b"\n"].concat();
+        assert!(bundle.windows(line.len()).any(|bytes| bytes == line), "{name:?}");
+    }
+}
+
 /// Of a size that is met: it must not take a process a file, or the square of them.
 #[test]
 fn fifty_thousand_files_are_no_trouble() {

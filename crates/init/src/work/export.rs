@@ -11,8 +11,10 @@ use super::repository::Repository;
 use super::walk::{WorkspaceListing, walk};
 use crate::failure::Failure;
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use wire::{nearest, one_line};
 
@@ -112,24 +114,26 @@ pub fn bundle(paths: &WorkPaths, name: &str) -> Result<i32, Failure> {
     let mut have = Vec::new();
     io::stdin().take(MAX_HAVE_BYTES).read_to_end(&mut have)?;
     with_repository(paths, name, |clean| {
-        let mut wanted = String::new();
-        for (id, name) in exported_refs(clean)? {
+        let mut wanted = Vec::new();
+        for ExportedRef { id, name } in exported_refs(clean)? {
+            let args = [OsStr::new("update-ref"), OsStr::from_bytes(&name), OsStr::new(&id)];
             // A commit whose objects are missing is left out; the others are exported.
-            if clean.git().args(["update-ref", &name, &id]).run(b"")?.is_success() {
-                wanted.push_str(&format!("{name}\n"));
+            if clean.git().args(args).run(b"")?.is_success() {
+                wanted.extend_from_slice(&name);
+                wanted.push(b'\n');
             }
         }
         let known = clean.git().args(["cat-file", "--batch-check=%(objectname) %(objecttype)"]).stdout(&have)?;
         for line in lines(&known) {
             if let Some((id, "commit")) = line.split_once(' ') {
-                wanted.push_str(&format!("^{id}\n"));
+                wanted.extend_from_slice(format!("^{id}\n").as_bytes());
             }
         }
-        let count = clean.git().args(["rev-list", "--count", "--stdin"]).stdout(wanted.as_bytes())?;
+        let count = clean.git().args(["rev-list", "--count", "--stdin"]).stdout(&wanted)?;
         if lines(&count).first().is_none_or(|count| count == "0") {
             return Ok(EXIT_NOTHING_NEW);
         }
-        let status = clean.git().args(["bundle", "create", "--quiet", "-", "--stdin"]).print(wanted.as_bytes())?;
+        let status = clean.git().args(["bundle", "create", "--quiet", "-", "--stdin"]).print(&wanted)?;
         match status.success() {
             true => Ok(0),
             false => Err(Failure("git made no bundle".into())),
@@ -137,34 +141,45 @@ pub fn bundle(paths: &WorkPaths, name: &str) -> Result<i32, Failure> {
     })
 }
 
-/// The commits to export, each with the name of the ref that it gets in the bundle.
-fn exported_refs(clean: &CleanRepository) -> Result<Vec<(String, String)>, Failure> {
-    let repository = clean.repository;
-    let mut refs = Vec::new();
-    for line in
-        lines(&repository.git().args(["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads"]).stdout(b"")?)
-    {
-        if let Some((id, branch)) = line.split_once(" refs/heads/") {
-            refs.push((id.to_owned(), format!("refs/bottle/heads/{branch}")));
-        }
+/// A commit to export.
+struct ExportedRef {
+    id: String,
+    /// The ref that it gets in the bundle. A name of git's need not be UTF-8.
+    name: Vec<u8>,
+}
+
+impl ExportedRef {
+    fn new(id: String, kind: &str, name: &[u8]) -> ExportedRef {
+        ExportedRef { id, name: [b"refs/bottle/", kind.as_bytes(), name].concat() }
     }
+
+    /// Reads a line of `git for-each-ref`: the id, and the ref's name below `refs/`, which begins with `kind`.
+    fn from_line(line: &[u8], kind: &str) -> Option<ExportedRef> {
+        let blank = line.iter().position(|byte| *byte == b' ')?;
+        let name = line[blank + 1..].strip_prefix(b"refs/")?.strip_prefix(kind.as_bytes())?;
+        Some(ExportedRef::new(String::from_utf8_lossy(&line[..blank]).into_owned(), kind, name))
+    }
+}
+
+fn exported_refs(clean: &CleanRepository) -> Result<Vec<ExportedRef>, Failure> {
+    let repository = clean.repository;
+    let branches = repository.git().args(["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads"]);
+    let branches = branches.stdout(b"")?;
+    let branches = branches.split(|byte| *byte == b'\n');
+    let mut refs: Vec<ExportedRef> = branches.filter_map(|line| ExportedRef::from_line(line, "heads/")).collect();
     let head = repository.head()?;
     if repository.git().args(["symbolic-ref", "--quiet", "HEAD"]).line()?.is_none() {
-        refs.extend(head.clone().map(|id| (id, "refs/bottle/HEAD".to_owned())));
+        refs.extend(head.clone().map(|id| ExportedRef::new(id, "HEAD", b"")));
     }
     let stashes = repository.new_stashes(clean.baseline)?.into_iter().enumerate();
-    refs.extend(stashes.map(|(number, id)| (id, format!("refs/bottle/stash/{number}"))));
+    refs.extend(stashes.map(|(number, id)| ExportedRef::new(id, "stash/", number.to_string().as_bytes())));
     // A tag is exported only if its commit is on no branch and not checked out.
     let only_tagged = ["rev-list", "--tags", "--not", "--branches"].into_iter().chain(head.as_deref());
     let only_tagged: HashSet<String> = lines(&repository.git().args(only_tagged).stdout(b"")?).into_iter().collect();
     let format = "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)";
-    for line in lines(&repository.git().args(["for-each-ref", format, "refs/tags"]).stdout(b"")?) {
-        if let Some((id, tag)) = line.split_once(" refs/tags/")
-            && only_tagged.contains(id)
-        {
-            refs.push((id.to_owned(), format!("refs/bottle/tags/{tag}")));
-        }
-    }
+    let tags = repository.git().args(["for-each-ref", format, "refs/tags"]).stdout(b"")?;
+    let tags = tags.split(|byte| *byte == b'\n').filter_map(|line| ExportedRef::from_line(line, "tags/"));
+    refs.extend(tags.filter(|tag| only_tagged.contains(&tag.id)));
     Ok(refs)
 }
 
