@@ -6,6 +6,7 @@
 
 mod byte_runs;
 mod dump;
+mod encoded_lines;
 mod encoded_runs;
 mod fold;
 mod forms;
@@ -13,6 +14,7 @@ mod gram_filter;
 mod hold_back;
 mod multi_pattern;
 mod needles;
+mod number_runs;
 mod pattern;
 mod piece_coverage;
 mod text_scanner;

@@ -663,6 +663,12 @@ proptest! {
     }
 }
 
+/// Time of the processor that this thread took: other programs' work does not count.
+fn processor_seconds() -> f64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    told.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
+}
+
 /// `cargo test -p claude-bottle-scan --profile gate -- --ignored --nocapture dlp_speed`
 #[test]
 #[ignore = "a measurement"]
@@ -696,7 +702,7 @@ fn dlp_speed() {
     ] {
         for length in [10 << 10, text.len()] {
             let times = (size / length).clamp(3, 50);
-            let started = std::time::Instant::now();
+            let started = processor_seconds();
             for _ in 0..times {
                 let (mut scan, mut out) = (Scan::passing(&knowledge, BLOCK), Vec::new());
                 for chunk in text[..length].chunks(16 << 10) {
@@ -704,18 +710,18 @@ fn dlp_speed() {
                 }
                 scan.finish(&mut out).unwrap();
             }
-            let spent = started.elapsed().as_secs_f64() * 1000.0 / f64::from(times as u32);
+            let spent = (processor_seconds() - started) * 1000.0 / f64::from(times as u32);
             let _ = writeln!(std::io::stderr(), "{name}, {length} bytes: {spent:.2} ms");
         }
     }
-    let started = std::time::Instant::now();
+    let started = processor_seconds();
     for _ in 0..1000 {
         let mut scan = Scan::looking(&knowledge, BLOCK);
         scan.look(b"/v1/messages?beta=true\nuser-agent: curl/8.5.0\naccept: */*\ncontent-type: application/json\n")
             .unwrap();
         scan.finish(&mut Vec::new()).unwrap();
     }
-    let _ = writeln!(std::io::stderr(), "a small head: {:.4} ms", started.elapsed().as_secs_f64());
+    let _ = writeln!(std::io::stderr(), "a small head: {:.4} ms", processor_seconds() - started);
 }
 
 /// `cargo test -p claude-bottle-scan --profile gate -- --ignored --nocapture bomb_speed`
@@ -748,41 +754,93 @@ fn bomb_speed() {
     }
 }
 
+/// What a careless agent pipes a file through before it sends it. `f` is a text with a value in it, `x` that text in `.xz`.
+const PROGRAMS: &[&str] = &[
+    "xz -c f",
+    "xz -9 -c f",
+    "xz --format=lzma -c f",
+    "bzip2 -c f",
+    "cat f f | bzip2 -1 -c",
+    "lz4 -c f",
+    "lz4 -l -c f",
+    "lz4 -BD --content-size -c f",
+    "tar cJf - f",
+    "tar cjf - f",
+    "zip -q -Z bzip2 - f",
+    "zip -q - f",
+    "python3 -c 'import zipfile,sys; z=zipfile.ZipFile(sys.stdout.buffer,\"w\",zipfile.ZIP_LZMA); z.write(\"f\"); z.close()'",
+    "xz -c f | gzip -c",
+    // Dumps.
+    "od f",
+    "od -b f",
+    "od -c f",
+    "od -a f",
+    "od -x f",
+    "od -An f",
+    "od -An -c f",
+    "od -An -tx1 f",
+    "od -tx1z f",
+    "od -tu1 f",
+    "hexdump f",
+    "hexdump -b f",
+    "hexdump -c f",
+    "hexdump -d f",
+    "hexdump -C f",
+    "xxd f",
+    "xxd -b f",
+    "xxd -p f",
+    "xxd -i f",
+    "xxd -c 32 f",
+    "od x",
+    "od -c x",
+    "hexdump x",
+    "hexdump -C x",
+    "hexdump -c x",
+    "xxd x",
+    "xxd -p x",
+    "xxd -b x",
+    "gzip -c f | xxd",
+    "xxd f | xz -c",
+    // Digits of other bases, and lists.
+    "base32 f",
+    "printf '\\0\\1' > d; cat f >> d; git diff --no-index --binary /dev/null d || true",
+    "printf '\\0\\1' > c; cat f c > d; git diff --no-index --binary c d || true",
+    "python3 -c 'import binascii,sys; d=open(\"f\",\"rb\").read(); print(\"begin 644 f\"); sys.stdout.flush(); [sys.stdout.buffer.write(binascii.b2a_uu(d[i:i+45])) for i in range(0,len(d),45)]; print(\"`\\nend\")'",
+    "python3 -c 'import binascii,sys; d=open(\"x\",\"rb\").read(); print(\"begin 644 x\"); sys.stdout.flush(); [sys.stdout.buffer.write(binascii.b2a_uu(d[i:i+45],backtick=True)) for i in range(0,len(d),45)]; print(\"`\\nend\")'",
+    "python3 -c 'print(list(open(\"f\",\"rb\").read()))'",
+    "python3 -c 'import json; print(json.dumps({\"type\":\"Buffer\",\"data\":list(open(\"x\",\"rb\").read())},separators=(\",\",\":\")))'",
+    "python3 -c 'print([b-256 if b>127 else b for b in open(\"x\",\"rb\").read()])'",
+];
+
 #[test]
-fn files_of_real_programs_are_unpacked() {
+fn what_real_programs_make_of_a_file_is_read() {
     use std::process::{Command, Stdio};
     let knowledge = knowledge();
-    let text = format!("{}{TOKEN}{}", "text before it, ".repeat(40), ", and text behind it".repeat(40));
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("f"), &text).unwrap();
     let mut missed = Vec::new();
-    for line in [
-        "xz -c f",
-        "xz -9 -c f",
-        "xz --format=lzma -c f",
-        "bzip2 -c f",
-        "cat f f | bzip2 -1 -c",
-        "lz4 -c f",
-        "lz4 -l -c f",
-        "lz4 -BD --content-size -c f",
-        "tar cJf - f",
-        "tar cjf - f",
-        "zip -q -Z bzip2 - f",
-        "zip -q - f",
-        "python3 -c 'import zipfile,sys; z=zipfile.ZipFile(sys.stdout.buffer,\"w\",zipfile.ZIP_LZMA); z.write(\"f\"); z.close()'",
-        "xz -c f | gzip -c",
-    ] {
-        let made =
-            Command::new("sh").args(["-c", line]).current_dir(&folder).stderr(Stdio::inherit()).output().unwrap();
-        assert!(made.status.success() && !made.stdout.is_empty(), "{line}");
-        for (name, body) in [
-            ("bare", made.stdout.clone()),
-            ("behind text", [&b"a ]x BZ "[..], &made.stdout].concat()),
-            ("base64", base64(&made.stdout)),
-        ] {
-            for part in [1, 7, 1024, 1 << 20] {
-                if run(&knowledge, BLOCK, &body.chunks(part).collect::<Vec<_>>()).1.is_ok() {
-                    missed.push(format!("{line}, {name}, by {part}"));
+    // At an odd and at an even place in it.
+    for shift in ["", "x"] {
+        let text = format!("{}{shift}{TOKEN}{}", "text before it, ".repeat(40), ", and text behind it".repeat(40));
+        std::fs::write(folder.path().join("f"), &text).unwrap();
+        std::fs::write(folder.path().join("x"), xz(text.as_bytes())).unwrap();
+        for line in PROGRAMS {
+            let made =
+                Command::new("sh").args(["-c", line]).current_dir(&folder).stderr(Stdio::inherit()).output().unwrap();
+            assert!(made.status.success() && !made.stdout.is_empty(), "{line}");
+            let mut bodies = vec![
+                ("bare", made.stdout.clone()),
+                ("behind text", [&b"a ]x BZ \n"[..], &made.stdout].concat()),
+                ("base64", base64(&made.stdout)),
+            ];
+            // In JSON, the digits of uuencode behind a backslash are taken for escapes.
+            if let (false, Ok(text)) = (line.contains("b2a_uu"), std::str::from_utf8(&made.stdout)) {
+                bodies.push(("JSON", serde_json::to_vec(&serde_json::json!({ "text": text })).unwrap()));
+            }
+            for (name, body) in bodies {
+                for part in [7, 1024, 1 << 20] {
+                    if run(&knowledge, BLOCK, &body.chunks(part).collect::<Vec<_>>()).1.is_ok() {
+                        missed.push(format!("{line}, {name}, by {part}"));
+                    }
                 }
             }
         }

@@ -5,8 +5,10 @@
 //! is a text again, with a scanner of its own, [`MAX_DEPTH`] deep.
 
 use super::dump::DumpReader;
+use super::encoded_lines::EncodedLines;
 use super::encoded_runs::{Base64Runs, HexRuns};
 use super::needles::{NeedleMatch, SearchText};
+use super::number_runs::NumberRuns;
 use super::pattern::{PatternScanner, Rules};
 use super::piece_coverage::{FoldedReader, PieceCoverage};
 use super::unescape::{EscapeSyntax, Unescaper};
@@ -145,14 +147,16 @@ impl TextScanner {
         // A run of base64 may begin before its text does. Deeper down, that costs more than it is likely to find.
         let phases = if depth < 2 && origin != TextOrigin::Decoded { BASE64_PHASES } else { 1 };
         if depth < MAX_DEPTH && origin == TextOrigin::Answer {
-            views.push(View::new("a dump", ViewDecoder::Dump(DumpReader::default())));
+            views.push(View::new("a dump", ViewDecoder::Dump(DumpReader::new(false))));
         } else if depth < MAX_DEPTH {
             views.push(View::new("with escapes", ViewDecoder::Escapes(Unescaper::new(EscapeSyntax::Code))));
             if origin != TextOrigin::Decoded {
                 let unescaper = Unescaper::new(EscapeSyntax::QuotedPrintable);
                 views.push(View::new("quoted-printable", ViewDecoder::Escapes(unescaper)));
-                views.push(View::new("a dump", ViewDecoder::Dump(DumpReader::default())));
             }
+            views.push(View::new("a dump", ViewDecoder::Dump(DumpReader::new(depth > 0))));
+            views.push(View::new("encoded lines", ViewDecoder::Lines(EncodedLines::new(depth > 0))));
+            views.push(View::new("a list of numbers", ViewDecoder::Numbers(NumberRuns::default())));
             for _ in 0..phases {
                 views.push(View::new("base64", ViewDecoder::Base64));
             }
@@ -225,10 +229,7 @@ impl TextScanner {
         }
         for view in 0..self.views.len() {
             out.clear();
-            if let ViewDecoder::Escapes(unescaper) = &mut self.views[view].decoder {
-                unescaper.finish(&mut out);
-            }
-            let is_decoded = self.views[view].awake > 0;
+            let is_decoded = self.views[view].decoder.finish(&mut out) || self.views[view].awake > 0;
             self.push_view(context, view, ViewPart { text: &out, is_decoded });
             if let Some(scanner) = &mut self.views[view].scanner {
                 scanner.finish(context);
@@ -238,8 +239,7 @@ impl TextScanner {
         self.scratch = out;
     }
 
-    /// Unpacks the compressed files that wait. To be called after each text that was pushed or finished, but not before the
-    /// next one: what a push found goes before what it costs to unpack.
+    /// Unpacks the compressed files that wait, in this text and in all that was decoded of it.
     pub fn unpack(&mut self, context: &mut ScanContext) {
         if context.budget.waiting == 0 {
             return;

@@ -1,7 +1,9 @@
 //! One way to read a text that gives a text again: a decoder, and the scanner of what it makes.
 
 use super::dump::DumpReader;
+use super::encoded_lines::EncodedLines;
 use super::encoded_runs::HexRuns;
+use super::number_runs::NumberRuns;
 use super::text_scanner::TextScanner;
 use super::unescape::Unescaper;
 
@@ -19,10 +21,12 @@ pub struct View {
 
 pub enum ViewDecoder {
     Escapes(Unescaper),
-    /// Decoded for all views of base64 at once, by the scanner.
+    /// Decoded by the scanner, for all views of base64 at once.
     Base64,
     Hex(HexRuns),
     Dump(DumpReader),
+    Lines(EncodedLines),
+    Numbers(NumberRuns),
 }
 
 impl View {
@@ -39,6 +43,23 @@ impl ViewDecoder {
             ViewDecoder::Base64 => {}
             ViewDecoder::Hex(hex) => hex.push(bytes, into),
             ViewDecoder::Dump(dump) => dump.push(bytes, into),
+            ViewDecoder::Lines(lines) => lines.push(bytes, into),
+            ViewDecoder::Numbers(numbers) => numbers.push(bytes, into),
+        }
+        !into.is_empty()
+    }
+
+    /// The text has ended: appends what was undecided. True: it was encoded.
+    pub fn finish(&mut self, into: &mut Vec<u8>) -> bool {
+        match self {
+            ViewDecoder::Escapes(unescaper) => {
+                unescaper.finish(into);
+                return false;
+            }
+            ViewDecoder::Base64 | ViewDecoder::Hex(_) => {}
+            ViewDecoder::Dump(dump) => dump.finish(into),
+            ViewDecoder::Lines(lines) => lines.finish(into),
+            ViewDecoder::Numbers(numbers) => numbers.finish(into),
         }
         !into.is_empty()
     }
