@@ -64,7 +64,8 @@ cli: rust
 
 # The gate runs in images of any kind, so it is static; only its last link differs.
 gate: rust
-	$(CARGO) rustc --profile gate -p claude-bottle-gate --bin claude-bottle-gate -- -C target-feature=+crt-static
+	CARGO="$(CARGO)" scripts/cargo-reproducible rustc --profile gate -p claude-bottle-gate --bin claude-bottle-gate -- \
+	    -C target-feature=+crt-static
 	@mkdir -p $(dir $(gate))
 	@cmp -s target/gate/claude-bottle-gate $(gate) || install -m 0755 target/gate/claude-bottle-gate $(gate)
 

@@ -54,18 +54,21 @@ fn bills_name_what_is_compiled_in_with_its_sum_and_nothing_of_tests() {
     }
 }
 
-/// A path in the program would make its bytes depend on where it was compiled.
+/// A path in a program would make its bytes depend on where it was compiled.
 #[test]
-fn the_program_holds_no_path_of_this_machine() {
+fn the_programs_hold_no_path_of_this_machine() {
     let folder = tempfile::tempdir().unwrap();
     let mut install = Command::new("make");
     install.arg("install").arg(format!("DESTDIR={}", folder.path().display())).arg("PREFIX=/");
     let output = testing::process::output(install.current_dir(env!("CARGO_MANIFEST_DIR")));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let rust = Path::new(env!("CARGO")).parent().unwrap().to_str().unwrap();
-    let bytes = fs::read(folder.path().join("bin/claude-bottle")).unwrap();
-    for path in [env!("CARGO_MANIFEST_DIR"), "/registry/src/", rust] {
-        let found = bytes.windows(path.len()).filter(|window| window == &path.as_bytes()).count();
-        assert_eq!(found, 0, "{path}");
+    let gate = format!("libexec/claude-bottle/claude-bottle-gate-{}", std::env::consts::ARCH);
+    for program in ["bin/claude-bottle", &gate] {
+        let bytes = fs::read(folder.path().join(program)).unwrap();
+        for path in [env!("CARGO_MANIFEST_DIR"), "/registry/src/", rust] {
+            let found = bytes.windows(path.len()).filter(|window| window == &path.as_bytes()).count();
+            assert_eq!(found, 0, "{path} in {program}");
+        }
     }
 }
