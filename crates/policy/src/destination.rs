@@ -34,17 +34,36 @@ pub enum DialTo<'a> {
     Address(IpAddr),
 }
 
+/// A server as a route or a remote names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Server<'a> {
+    /// The name that the agent knows.
+    pub host: &'a str,
+    /// The name or address that is dialled.
+    pub name: &'a str,
+    pub port: u16,
+    /// It may have a private address.
+    pub private: bool,
+}
+
 impl<'a> Destination<'a> {
     /// # Errors
     /// A denial where the name or literal address alone shows that it may not be dialled.
     pub fn of(route: &'a Route, host: &'a str, via: Via) -> Result<Destination<'a>, Denial> {
         let (name, port) = route.upstream(host);
+        Destination::of_server(Server { host, name, port, private: route.private }, via)
+    }
+
+    /// # Errors
+    /// As [`Destination::of`] has them.
+    pub fn of_server(server: Server<'a>, via: Via) -> Result<Destination<'a>, Denial> {
+        let Server { host, name, port, private: may_be_private } = server;
         let literal = name.parse::<IpAddr>().ok();
-        if !route.private && is_local_name(name) {
+        if !may_be_private && is_local_name(name) {
             return Err(denied(host, "a loopback address"));
         }
         let to = match (literal, via) {
-            (literal, Via::Proxy) if !route.private => {
+            (literal, Via::Proxy) if !may_be_private => {
                 let private = if is_private_name(name) { Some("a private name") } else { None };
                 if let Some(why) = literal.map_or(private, private_because) {
                     return Err(denied(host, why));
@@ -54,7 +73,7 @@ impl<'a> Destination<'a> {
             (Some(address), _) => DialTo::Address(address),
             (None, _) => DialTo::Name(name),
         };
-        let destination = Destination { host, to, port, private: route.private };
+        let destination = Destination { host, to, port, private: may_be_private };
         if let DialTo::Address(address) = to {
             destination.usable(&[address])?;
         }

@@ -32,7 +32,7 @@ mod value;
 pub use address::{is_undialable, needs_private, private_because};
 pub use decide::{Pass, Request};
 pub use denial::{Denial, Reason};
-pub use destination::{Destination, DialTo, Via};
+pub use destination::{Destination, DialTo, Server, Via};
 pub use git_refs::{MAX_REF_BYTES, RefChange, RefPattern, RefRules, is_ref_name};
 pub use header_names::{
     CONNECTION_HEADERS, HeaderFields, announces_body, is_credential, is_gate_controlled, is_websocket_upgrade,

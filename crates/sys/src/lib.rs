@@ -11,6 +11,7 @@ pub mod man;
 pub mod net;
 pub mod pipe;
 pub mod random;
+pub mod seccomp;
 pub mod signals;
 pub mod thread;
 pub mod timings;

@@ -10,6 +10,7 @@ mod document;
 mod event;
 mod first_line;
 mod git;
+mod git_protocol;
 mod go;
 pub mod mux;
 mod nearest;
@@ -24,6 +25,10 @@ pub use document::{DOCUMENT_VERSION, Document, GATE_VERSION, Values};
 pub use event::{Alarm, Audit, Done, Event, GitAudit, GitOperation, GitUpdate, Line, Outcome, RouteSummary};
 pub use first_line::{FirstLine, parse_first_line};
 pub use git::{GitRemote, GitService, GitUpstream, PrivateKey, is_remote_name};
+pub use git_protocol::{
+    GitCommand, GitRequest, MAX_PACKET_BYTES, NO_OBJECT, PacketHead, PushCommand, is_object_id, parse_git_request,
+    parse_packet_head, parse_push_command,
+};
 pub use go::{File, Go, GoMessage, Source, WriteMode};
 pub use nearest::nearest;
 pub use places::{
