@@ -5,10 +5,12 @@
 mod audit;
 mod control;
 mod egress;
+mod git;
 mod listen;
 mod pages;
 mod scan_request;
 mod serve;
+mod sessions;
 mod stdio;
 
 use control::client;
@@ -20,6 +22,8 @@ fn main() -> ExitCode {
         Some((verb, rest)) if verb == "serve" => serve::run(rest),
         Some((verb, rest)) if verb == "ctl" => client::run(rest),
         Some((verb, rest)) if verb == "init" => init::run(rest),
+        Some((verb, rest)) if verb == "confined" => git::confined::run(rest),
+        Some((verb, [])) if verb == "pass-connection" => git::ssh::pass_connection(),
         Some((verb, [])) if verb == "scan" => scan_request::run(),
         Some((verb, _)) if verb == "--version" => stdio::print(wire::GATE_VERSION),
         _ => stdio::complain("usage: claude-bottle-gate serve|ctl|init|scan"),

@@ -6,7 +6,9 @@ use crate::audit::AuditTrail;
 use crate::audit::events::Events;
 use crate::control::server::{self, Verbs};
 use crate::egress::{self, Authority, Egress};
-use crate::listen::accept::accept;
+use crate::git::service::{Folders, GitService};
+use crate::listen::accept::{Services, accept};
+use crate::sessions::Sessions;
 use crate::stdio::complain;
 use std::fs::{Permissions, set_permissions};
 use std::io::Read;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use wire::{DOCUMENT_VERSION, Document, Event, PRIVATE_DIR, SHARED_DIR};
+use wire::{DOCUMENT_VERSION, Document, Event, PRIVATE_DIR, REPOSITORIES_DIR, SHARED_DIR};
 
 /// Bytes of the document, which is usually far smaller.
 pub const MAX_DOCUMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -32,13 +34,17 @@ const GATE_SOCKET_MODE: u32 = 0o666;
 const CONTROL_SOCKET_MODE: u32 = 0o600;
 
 pub fn run(args: &[String]) -> i32 {
-    let (mut shared, mut private) = (PathBuf::from(SHARED_DIR), PathBuf::from(PRIVATE_DIR));
+    let mut places =
+        Places { shared: SHARED_DIR.into(), private: PRIVATE_DIR.into(), repositories: REPOSITORIES_DIR.into() };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match (arg.as_str(), args.next()) {
-            ("--shared", Some(dir)) => shared = dir.into(),
-            ("--private", Some(dir)) => private = dir.into(),
-            _ => return complain("usage: claude-bottle-gate serve [--shared DIR] [--private DIR]"),
+            ("--shared", Some(dir)) => places.shared = dir.into(),
+            ("--private", Some(dir)) => places.private = dir.into(),
+            ("--repositories", Some(dir)) => places.repositories = dir.into(),
+            _ => {
+                return complain("usage: claude-bottle-gate serve [--shared DIR] [--private DIR] [--repositories DIR]");
+            }
         }
     }
     let events = match Events::start() {
@@ -52,7 +58,7 @@ pub fn run(args: &[String]) -> i32 {
             .thread_stack_size(THREAD_STACK)
             .build()
             .map_err(|error| format!("no runtime: {error}"))?;
-        let ended = runtime.block_on(serve(&shared, &private, &events));
+        let ended = runtime.block_on(serve(&places, &events));
         // Connections that are still open are cut off: the container stops.
         runtime.shutdown_background();
         ended
@@ -80,7 +86,15 @@ pub fn harden() -> Result<(), String> {
     Ok(())
 }
 
-async fn serve(shared: &Path, private: &Path, events: &Arc<Events>) -> Result<(), String> {
+/// Folders of the gate.
+struct Places {
+    /// The agent reads it.
+    shared: PathBuf,
+    private: PathBuf,
+    repositories: PathBuf,
+}
+
+async fn serve(places: &Places, events: &Arc<Events>) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("no signal handler: {error}"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| format!("no signal handler: {error}"))?;
     let stop = async move {
@@ -98,17 +112,28 @@ async fn serve(shared: &Path, private: &Path, events: &Arc<Events>) -> Result<()
     };
     let fingerprint = authority.fingerprint();
     let roots = document.values.get(&document.roots).map(|blob| blob.0.clone()).unwrap_or_default();
-    authority.publish(shared, &roots)?;
+    authority.publish(&places.shared, &roots)?;
+    let sessions: Arc<Sessions> = Arc::default();
+    let git = match &document.git {
+        Some(git) => {
+            let folders = Folders { private: &places.private, repositories: &places.repositories };
+            Some(Arc::new(GitService::new(&git.remotes, &document.values, &folders, sessions.clone())?))
+        }
+        None => None,
+    };
     let egress = Arc::new(Egress::new(document, authority, AuditTrail::new(events.clone()))?);
     let mut verbs = Verbs::default();
     egress::control_verbs::register(&mut verbs, &egress);
-    let door = bind(&shared.join("gate.sock"), GATE_SOCKET_MODE)?;
-    let control = bind(&private.join("ctl.sock"), CONTROL_SOCKET_MODE)?;
+    if let Some(git) = git.clone() {
+        verbs.add("git-allow", move |body| git.tools.commits.allow(body));
+    }
+    let door = bind(&places.shared.join("gate.sock"), GATE_SOCKET_MODE)?;
+    let control = bind(&places.private.join("ctl.sock"), CONTROL_SOCKET_MODE)?;
     events.push(Event::Ready { version: env!("CARGO_PKG_VERSION").to_owned(), fingerprint });
     tokio::select! {
-        () = accept(egress.clone(), door) => {}
+        () = accept(Services { egress: egress.clone(), git, sessions: sessions.clone() }, door) => {}
         () = egress.live.watch_tokens() => {}
-        () = server::serve(control, verbs) => {}
+        () = server::serve(control, verbs, sessions) => {}
         () = &mut stop => {}
     }
     Ok(())

@@ -3,7 +3,7 @@
 use crate::audit::events::Events;
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use wire::{Audit, Outcome};
+use wire::{Audit, GitAudit, Outcome};
 
 /// Totals since the gate started; `open` and `waiting` are the numbers of now.
 #[derive(Default)]
@@ -37,9 +37,18 @@ impl Counters {
 
     /// Adds a record that is complete.
     pub fn add(&self, audit: &Audit) {
-        self.sent.fetch_add(audit.sent, Relaxed);
-        self.received.fetch_add(audit.received, Relaxed);
-        let verdict = match audit.verdict {
+        self.count(audit.verdict, audit.sent, audit.received);
+    }
+
+    /// Adds a git operation that is complete.
+    pub fn add_git(&self, audit: &GitAudit) {
+        self.count(audit.verdict, audit.sent, audit.received);
+    }
+
+    fn count(&self, verdict: Outcome, sent: u64, received: u64) {
+        self.sent.fetch_add(sent, Relaxed);
+        self.received.fetch_add(received, Relaxed);
+        let verdict = match verdict {
             Outcome::Allow => &self.allowed,
             Outcome::Deny => &self.denied,
             Outcome::Error => &self.failed,

@@ -21,10 +21,12 @@ pub fn run(args: &[String]) -> i32 {
     };
     let plain = |verb: &String, name| Request { verb: verb.clone(), name, body: Value::Null };
     let request = match words {
-        [verb] if verb == "reload" => read_body().map(|body| Request { body, ..plain(verb, None) }),
+        [verb] if verb == "reload" || verb == "git-allow" => {
+            read_body().map(|body| Request { body, ..plain(verb, None) })
+        }
         [verb, name] if verb == "token" => read_body().map(|body| Request { body, ..plain(verb, Some(name.clone())) }),
         [verb] => Ok(plain(verb, None)),
-        _ => return complain("usage: claude-bottle-gate ctl [--socket PATH] status|due|reload|token NAME"),
+        _ => return complain("usage: claude-bottle-gate ctl [--socket PATH] status|due|reload|git-allow|token NAME"),
     };
     let request = match request {
         Ok(request) => request,

@@ -2,6 +2,7 @@
 //! verbs that it is given.
 
 use crate::control::{MAX_REQUEST_BYTES, Request};
+use crate::sessions::Sessions;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,10 +51,12 @@ impl Verbs {
 }
 
 /// Serves these verbs until it is dropped.
-pub async fn serve(listener: UnixListener, verbs: Verbs) {
+pub async fn serve(listener: UnixListener, verbs: Verbs, sessions: Arc<Sessions>) {
     let verbs = Arc::new(verbs);
     loop {
         match listener.accept().await {
+            // A child of the gate's is no operator.
+            Ok((stream, _)) if sessions.holds_peer(&stream) => {}
             Ok((stream, _)) => {
                 let verbs = verbs.clone();
                 tokio::spawn(async move {

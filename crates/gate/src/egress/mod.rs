@@ -28,7 +28,7 @@ use live::reload::Live;
 use std::sync::Arc;
 use std::time::Instant;
 use upstream::connection::Connector;
-use wire::Document;
+use wire::{Document, GitRemote};
 
 /// What all connections share.
 pub struct Egress {
@@ -37,14 +37,17 @@ pub struct Egress {
     pub(crate) connector: Arc<Connector>,
     pub(crate) requests: Arc<AllRequests>,
     pub(crate) trail: Arc<AuditTrail>,
+    /// The remotes of the git service, for the page that lists what is allowed.
+    pub(crate) remotes: Vec<GitRemote>,
     started: Instant,
 }
 
 impl Egress {
     /// Checks the whole document. The error is for the operator.
     pub fn new(document: Document, authority: Authority, trail: Arc<AuditTrail>) -> Result<Egress, String> {
+        let remotes = document.git.as_ref().map(|git| git.remotes.clone()).unwrap_or_default();
         let live = Live::new(document, trail.clone())?;
         let (connector, requests) = (Arc::new(Connector::new(trail.clone())?), Arc::default());
-        Ok(Egress { authority, live, connector, requests, trail, started: Instant::now() })
+        Ok(Egress { authority, live, connector, requests, trail, remotes, started: Instant::now() })
     }
 }

@@ -9,7 +9,9 @@ use crate::egress::limits::{
 use crate::egress::peer::Peer;
 use crate::egress::permit::ConnectionPermit;
 use crate::egress::request::serve::AgentConnection;
+use crate::git::service::GitService;
 use crate::pages;
+use crate::sessions::Sessions;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{MsgFlags, recv};
 use policy::{Denial, Reason};
@@ -19,21 +21,32 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use wire::{Event, FirstLine, GATE_HOST, MAX_WORK_BYTES, parse_first_line};
+use wire::{Event, FirstLine, GATE_HOST, GIT_HOST, GIT_PORT, MAX_WORK_BYTES, parse_first_line};
 
 const WORK: &[u8] = b"WORK ";
 
+/// What connections are handed to.
+#[derive(Clone)]
+pub struct Services {
+    pub egress: Arc<Egress>,
+    /// `None`: the manifest declares no remotes.
+    pub git: Option<Arc<GitService>>,
+    pub sessions: Arc<Sessions>,
+}
+
 /// Accepts and serves connections until it is dropped. More than there are permits for wait in the socket's queue.
-pub async fn accept(egress: Arc<Egress>, listener: UnixListener) {
+pub async fn accept(services: Services, listener: UnixListener) {
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
     let most = (descriptors.saturating_sub(RESERVED_DESCRIPTORS) / 2).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS);
     let permits = Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(8)));
     loop {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         match listener.accept().await {
+            // A child of the gate's has no business here.
+            Ok((stream, _)) if services.sessions.holds_peer(&stream) => {}
             Ok((stream, _)) => {
-                let permit = ConnectionPermit::new(egress.trail.clone(), permit);
-                tokio::spawn(open(egress.clone(), stream, permit));
+                let permit = ConnectionPermit::new(services.egress.trail.clone(), permit);
+                tokio::spawn(open(services.clone(), stream, permit));
             }
             Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
         }
@@ -41,7 +54,8 @@ pub async fn accept(egress: Arc<Egress>, listener: UnixListener) {
 }
 
 /// Reads the first line and hands the connection to the service that it is for.
-async fn open(egress: Arc<Egress>, mut stream: UnixStream, permit: ConnectionPermit) {
+async fn open(services: Services, mut stream: UnixStream, permit: ConnectionPermit) {
+    let Services { egress, git, .. } = services;
     let line = match timeout(GREETING_TIMEOUT, read_first_line(&mut stream)).await {
         Ok(Ok(line)) => line,
         Ok(Err(why)) => return deny(&egress, why),
@@ -60,7 +74,13 @@ async fn open(egress: Arc<Egress>, mut stream: UnixStream, permit: ConnectionPer
             let _ = timeout(GREETING_TIMEOUT, stream.write_all(b"\n")).await;
         }
         Some(FirstLine::Connect { host, port }) => {
-            dispatch(AgentConnection::new(egress, Peer { host, port }, permit), stream).await;
+            let connection = AgentConnection::new(egress, Peer { host, port }, permit);
+            match git {
+                Some(git) if connection.peer.host == GIT_HOST && port == GIT_PORT => {
+                    git.serve(connection, stream).await
+                }
+                _ => dispatch(connection, stream).await,
+            }
         }
         None => deny(&egress, "the first line is malformed"),
     }

@@ -11,11 +11,11 @@ use crate::egress::serve_error::ServeError;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ALLOW, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use policy::{GitAccess, NO_OTHER_PARAMETER, Route, plain_name};
+use policy::{GitAccess, NO_OTHER_PARAMETER, RefPattern, RefRules, Route, plain_name};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::net::UnixStream;
-use wire::Outcome;
+use wire::{GIT_HOST, GitRemote, Outcome};
 
 /// Serves the connection until it ends.
 pub async fn serve(connection: Arc<AgentConnection>, stream: UnixStream) {
@@ -65,8 +65,29 @@ fn overview(egress: &Egress) -> String {
          What is listed works without any proxy setting; everything else is refused. The first line that fits decides.\n\n",
     );
     text.extend(egress.live.snapshot().policy.routes.iter().map(route_lines));
+    if !egress.remotes.is_empty() {
+        text.push_str("\nGit remotes: clone, fetch and push work under their own URLs, and nothing that is secret may be pushed.\n");
+        text.extend(egress.remotes.iter().map(remote_line));
+    }
     text.push_str("\nOf one host: http://gate.bottle/HOST. What was refused lately, and why: http://gate.bottle/why\n");
     text + ASK
+}
+
+/// One git remote as text.
+fn remote_line(remote: &GitRemote) -> String {
+    let names = |patterns: &[RefPattern]| patterns.iter().map(RefPattern::as_str).collect::<Vec<_>>().join(" ");
+    let RefRules { refs, protected, allow_force, allow_delete } = &remote.rules;
+    let mut notes = Vec::new();
+    if !protected.is_empty() {
+        notes.push(format!("no push to {}", names(protected)));
+    }
+    for (allowed, what) in [(allow_force, "no force push"), (allow_delete, "no deletion")] {
+        if !allowed {
+            notes.push(what.to_owned());
+        }
+    }
+    let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join("; ")) };
+    format!("git://{GIT_HOST}/{}  {}{notes}\n", remote.name, names(refs))
 }
 
 /// One route as text, a line for each pair of methods and paths.
@@ -143,5 +164,7 @@ fn overview_json(egress: &Egress) -> String {
             })
         })
         .collect();
-    format!("{}\n", json!({ "routes": routes, "refusals": denials_json(egress) }))
+    let remotes: Vec<_> =
+        egress.remotes.iter().map(|remote| json!({ "name": remote.name, "rules": remote.rules })).collect();
+    format!("{}\n", json!({ "routes": routes, "remotes": remotes, "refusals": denials_json(egress) }))
 }

@@ -2,7 +2,6 @@
 //! a policy is taken, so that whatever dials, rewrites or reads answers asks one value and not the policy again.
 
 use crate::egress::live::proxy::UpstreamProxy;
-use policy::Route;
 use std::sync::Arc;
 
 #[derive(Clone)]
@@ -14,10 +13,10 @@ pub enum LastLeg {
 }
 
 impl LastLeg {
-    /// `proxy`: the upstream proxy, if the host has one. Routes that are `private` lie on this side of it.
-    pub fn of(route: &Route, proxy: Option<&Arc<UpstreamProxy>>) -> LastLeg {
+    /// `proxy`: the upstream proxy, if the host has one. What is `private` lies on this side of it.
+    pub fn of(private: bool, proxy: Option<&Arc<UpstreamProxy>>) -> LastLeg {
         match proxy {
-            Some(proxy) if !route.private => LastLeg::Proxy(proxy.clone()),
+            Some(proxy) if !private => LastLeg::Proxy(proxy.clone()),
             _ => LastLeg::Direct,
         }
     }

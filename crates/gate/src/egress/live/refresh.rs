@@ -114,6 +114,57 @@ impl Live {
         }
     }
 
+    /// The present value of a secret that belongs to no route. Where it has ended, the next one, if an owner brings it in
+    /// time.
+    pub async fn valid_value(&self, name: &str) -> Result<Vec<u8>, Denial> {
+        let ended = {
+            let (now, mut secrets) = (SystemTime::now(), self.secrets());
+            let value = secrets.value(name).map(<[u8]>::to_vec).unwrap_or_default();
+            match secrets.leases().get_mut(name) {
+                Some(lease) if lease.has_ended(now) => {
+                    if lease.may_ask(now) {
+                        self.ask_for_token(name, lease, now);
+                    }
+                    value
+                }
+                _ => return Ok(value),
+            }
+        };
+        self.next_value(name, &ended).await.ok_or_else(|| {
+            Denial::new(Reason::Token, "token expired, attach: only while the operator is attached can another be had")
+        })
+    }
+
+    /// An upstream rejected this value of a secret: another is asked for, once for each value, and returned if an owner
+    /// brings it in time.
+    pub async fn replace_value(&self, name: &str, rejected: &[u8]) -> Option<Vec<u8>> {
+        {
+            let (now, mut secrets) = (SystemTime::now(), self.secrets());
+            let is_current = secrets.value(name) == Ok(rejected);
+            let lease = secrets.leases().get_mut(name)?;
+            if is_current && lease.reject(now) {
+                self.ask_for_token(name, lease, now);
+            }
+        }
+        self.next_value(name, rejected).await
+    }
+
+    /// The value after `old`. Waits as long as an owner may bring it.
+    async fn next_value(&self, name: &str, old: &[u8]) -> Option<Vec<u8>> {
+        loop {
+            let changed = self.changed.notified();
+            let wait = {
+                let secrets = self.secrets();
+                match secrets.value(name) {
+                    Ok(value) if value != old => return Some(value.to_vec()),
+                    _ => secrets.lease(name)?.remaining_wait(SystemTime::now())?,
+                }
+            };
+            let _waiting = self.trail.counters.token_wait();
+            let _ = timeout(wait, changed).await;
+        }
+    }
+
     fn ask_for_token(&self, name: &str, lease: &mut Lease, now: SystemTime) {
         lease.mark_asked(now);
         self.trail.events.push(Event::Refresh { value: name.to_owned() });

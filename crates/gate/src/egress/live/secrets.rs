@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use wire::{Blob, Document, Source, Token, Values};
+use wire::{Blob, Document, GitRemote, Source, Token, Values};
 
 /// How long a replaced value still counts as a secret: requests that carry it may be under way.
 const REPLACED_LIFETIME: Duration = Duration::from_secs(600);
@@ -53,7 +53,7 @@ pub struct SecretStore {
     values: Values,
     /// Values that the agent was given in the go message.
     seen: Values,
-    /// Names of the tokens of every policy so far.
+    /// Names of the tokens of every policy so far, and of the secrets of the git service.
     tokens: BTreeSet<String>,
     /// The tokens that a command prints.
     leases: BTreeMap<String, Lease>,
@@ -74,7 +74,8 @@ struct Replaced {
 impl SecretStore {
     /// Takes the document apart. The policy comes back, for the first snapshot.
     pub fn new(document: Document) -> Result<(SecretStore, Policy), String> {
-        let Document { identity, bottle, policy, mut go, roots, upstream_proxy, printed, mut values, .. } = document;
+        let Document { identity, bottle, policy, mut go, git, roots, upstream_proxy, printed, mut values, .. } =
+            document;
         let env_values = go.env.values().filter_map(Source::value).map(str::to_owned).collect();
         let canary = canary::plant(&mut go)?;
         let mut base = RootCertStore::empty();
@@ -83,7 +84,8 @@ impl SecretStore {
             Some(name) => Some(Arc::new(UpstreamProxy::parse(value(&values, name)?)?)),
             None => None,
         };
-        let tokens: BTreeSet<String> = token_names(&policy).map(str::to_owned).collect();
+        let git: Vec<&str> = git.iter().flat_map(|git| &git.remotes).flat_map(GitRemote::secrets).collect();
+        let tokens: BTreeSet<String> = token_names(&policy).chain(git).map(str::to_owned).collect();
         let gate_only: BTreeSet<&str> = tokens.iter().map(String::as_str).chain(upstream_proxy.as_deref()).collect();
         let PreparedGo { message: go, values: seen } = PreparedGo::new(go, &gate_only, &mut values)?;
         let (leases, replaced, roots) = (BTreeMap::new(), Vec::new(), Arc::new(base));
@@ -189,7 +191,7 @@ impl SecretStore {
                     Exposure::GateOnly => dlp::SecretClass::GateOnly,
                     Exposure::Seen => dlp::SecretClass::AgentVisible,
                 };
-                dlp::Known { name, class, bytes }
+                dlp::Known { name, class, bytes: without_armour(bytes) }
             })
             .collect();
         if let Some(pair) = self.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref()) {
@@ -219,6 +221,16 @@ impl SecretStore {
         let mut store = RootCertStore::clone(&self.roots);
         add_certificates(&mut store, name, self.value(name)?)?;
         Ok(store)
+    }
+}
+
+/// What is secret in a file of PEM: its base64, without the lines around it that all such files have.
+fn without_armour(bytes: Vec<u8>) -> Vec<u8> {
+    match std::str::from_utf8(&bytes) {
+        Ok(text) if text.starts_with("-----BEGIN ") => {
+            text.lines().filter(|line| !line.starts_with("-----")).flat_map(str::bytes).collect()
+        }
+        _ => bytes,
     }
 }
 

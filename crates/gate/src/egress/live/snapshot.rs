@@ -99,7 +99,7 @@ impl PolicySnapshot {
             }
         }
         let proxy = secrets.proxy.clone();
-        let last_legs = policy.routes.iter().map(|route| LastLeg::of(route, proxy.as_ref())).collect();
+        let last_legs = policy.routes.iter().map(|route| LastLeg::of(route.private, proxy.as_ref())).collect();
         let knowledge = Knowledge { vault: vault(&policy, secrets)?, rules: generation.rules.clone() };
         let routes = policy.routes.iter().map(|route| generation.counts(route)).collect();
         Ok(PolicySnapshot {
@@ -150,6 +150,11 @@ impl PolicySnapshot {
     /// How TLS with the upstream of `route` is set up.
     pub fn tls(&self, route: &Route) -> Option<Arc<ClientConfig>> {
         self.tls.get(&route.upstream_ca).cloned()
+    }
+
+    /// How TLS with an upstream is set up that is trusted by the host's roots alone.
+    pub fn plain_tls(&self) -> Option<Arc<ClientConfig>> {
+        self.tls.get(&None).cloned()
     }
 
     /// All values that only the gate may send, including tokens that were replaced some minutes ago.
