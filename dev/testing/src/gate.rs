@@ -234,6 +234,7 @@ pub fn arrived(value: &[u8]) -> String {
 pub fn serving(folder: &Path) -> Command {
     let mut command = Command::new(crate::gate_program());
     command.arg("serve").arg("--shared").arg(folder).arg("--private").arg(folder);
+    command.arg("--repositories").arg(folder.join("repositories"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command
 }

@@ -5,6 +5,7 @@
 pub mod answers;
 pub mod encodings;
 pub mod gate;
+pub mod git;
 pub mod oracle;
 pub mod planted;
 pub mod process;

@@ -5,6 +5,7 @@
 pub mod answers;
 pub mod dlp;
 pub mod frames;
+pub mod git;
 pub mod line;
 pub mod messages;
 pub mod path;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
-use inputs::{answers, dlp, frames, line, messages, path};
+use inputs::{answers, dlp, frames, git, line, messages, path};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fs;
@@ -20,6 +20,11 @@ fn replay(target: &str, run: fn(&[u8])) {
 #[test]
 fn seeds_of_path() {
     replay("path", path::run);
+}
+
+#[test]
+fn seeds_of_git() {
+    replay("git", git::run);
 }
 
 #[test]

@@ -1,0 +1,141 @@
+//! The children of the gate reach nothing but their pipes, and are told no secret.
+
+use crate::bed::{TOKEN, World};
+use serde_json::json;
+use wire::Outcome;
+
+/// A program in git's place: it tries all that an intruder would, writes down what it could do, and fails.
+const INTRUDER: &str = r#"#!/usr/bin/env perl
+use strict; use Socket;
+$SIG{PIPE} = 'IGNORE';
+open(my $log, '>', '{log}') or die;
+my ($out, $in);
+for my $fd (3 .. 255) { print $log "descriptor $fd\n" if open(my $other, "<&=", $fd) && -e "/proc/self/fd/$fd" && $fd != fileno($log); }
+print $log "tcp\n" if socket($out, PF_INET, SOCK_STREAM, 0);
+print $log "udp\n" if socket($out, PF_INET, SOCK_DGRAM, 0);
+print $log "tcp6\n" if socket($out, PF_INET6, SOCK_STREAM, 0);
+print $log "netlink\n" if socket($out, 16, SOCK_RAW, 0);
+if (socket($out, PF_UNIX, SOCK_STREAM, 0)) {
+    print $log "unix\n";
+    print $log "control\n" if connect($out, sockaddr_un('{folder}/ctl.sock')) && defined(sysread_one($out, "{\"verb\":\"status\"}\n"));
+}
+print $log "pair\n" if socketpair($out, $in, PF_UNIX, SOCK_STREAM, 0);
+sub sysread_one { my ($s, $say) = @_; syswrite($s, $say); my $n = sysread($s, my $answer, 10); return $n ? $answer : undef; }
+# setsid, setpgid, unshare, ptrace, io_uring_setup, process_vm_readv on x86_64
+if (`uname -m` eq "x86_64\n") {
+    for my $call (112, 272, 101, 425, 310) {
+        print $log "call $call\n" if syscall($call, 0, 0, 0, 0, 0, 0) >= 0;
+    }
+    my $none = 0;
+    print $log "group\n" if syscall(109, 0, 0) >= 0;
+}
+print $log "environment $_=$ENV{$_}\n" for sort keys %ENV;
+open(my $memory, '<', "/proc/" . getppid() . "/mem") and print $log "memory\n";
+open(my $environment, '<', "/proc/" . getppid() . "/environ") and print $log "environ\n";
+print $log "done\n";
+close $log;
+exit 1;
+"#;
+
+#[tokio::test]
+async fn a_program_in_gits_place_reaches_nothing() {
+    let world = World::new().await;
+    let mut bed = world.gate(json!([world.ssh(world.sshd("").await)])).await;
+    for (name, sockets, words) in
+        [("git", &[][..], "ended with code 1"), ("ssh", &["unix", "pair"][..], "cannot be refreshed")]
+    {
+        let log = world.path().join(format!("{name}.log"));
+        let script = INTRUDER.replace("{log}", &log.display().to_string());
+        bed.replace(name, &script.replace("{folder}", &bed.gate.dir.path().display().to_string()));
+        world.bad("", &["ls-remote", &bed.url("app")]).await;
+        bed.refused(Outcome::Error, words).await;
+        bed.restore(name);
+        let found = world.read(&format!("{name}.log"));
+        let (environment, found): (Vec<&str>, Vec<&str>) =
+            found.lines().partition(|line| line.starts_with("environment "));
+        // As root, the tests could read any memory: this is of the gate's own user.
+        let found: Vec<&str> = found.into_iter().filter(|line| !["memory", "environ"].contains(line)).collect();
+        assert_eq!(found, [sockets, &["done"]].concat(), "{name}");
+        for line in environment {
+            let value = line.split_once('=').unwrap().1;
+            assert!(!value.contains(TOKEN) && !value.contains("PRIVATE KEY"), "{line}");
+        }
+    }
+    // The gate is as it was.
+    world.good("", &["ls-remote", &bed.url("app")]).await;
+    assert_eq!(bed.audit().await.verdict, Outcome::Allow);
+}
+
+#[tokio::test]
+async fn no_secret_is_in_an_argument_a_file_or_an_environment() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let log = world.path().join("seen.log");
+    // What all children are given, and the real program behind it.
+    for name in ["git", "ssh", "gitleaks"] {
+        let script = format!(
+            "#!/bin/sh\n(printf '%s\\n' \"$0 $*\"; env) >>'{}'\nPATH=\"${{PATH#*:}}\"\nexec {name} \"$@\"\n",
+            log.display()
+        );
+        bed.replace(name, &script);
+    }
+    world.commit("work", "mine", "mine\n").await;
+    world.good("work", &["push", "-q", "origin", "HEAD:topic"]).await;
+    assert_eq!(bed.audit().await.verdict, Outcome::Allow);
+    let seen = world.read("seen.log");
+    assert!(
+        seen.contains("index-pack") && seen.contains("git-receive-pack") && seen.contains("stdin --no-banner"),
+        "{seen}"
+    );
+    let key: String = world.read("user").lines().filter(|line| !line.starts_with("---")).collect();
+    let parts: Vec<&str> = (0..key.len() - 24).step_by(8).map(|at| &key[at..at + 24]).collect();
+    let mut folders = vec![bed.gate.dir.path().to_owned()];
+    let mut texts = vec![seen];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                texts.push(String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).into_owned());
+            }
+        }
+    }
+    for text in texts {
+        assert!(!text.contains(TOKEN) && !parts.iter().any(|part| text.contains(part)));
+    }
+}
+
+#[tokio::test]
+async fn a_child_ends_with_the_agents_connection() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let log = world.path().join("started.log");
+    // It and what came of it wait for nothing that comes.
+    bed.replace(
+        "git",
+        &format!("#!/bin/sh\nsleep 1000 &\necho $$ $! >'{}.new'\nmv '{0}.new' '{0}'\nwait\n", log.display()),
+    );
+    // There is something to fetch.
+    world.commit("seed", "file", "news\n").await;
+    world.good("seed", &["push", "-q", "../up.git", "main"]).await;
+    let url = bed.url("app");
+    let folder = world.path().to_owned();
+    let fetch = tokio::spawn(async move { testing::git::git(&folder, &["ls-remote", &url]).await });
+    while !log.exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    fetch.abort();
+    bed.refused(Outcome::Error, "the agent hung up").await;
+    let ids = world.read("started.log");
+    for id in ids.split_whitespace() {
+        testing::wait::until("the end of the children", || {
+            !std::path::Path::new("/proc").join(id).exists() || is_dead(id)
+        });
+    }
+}
+
+/// Whether a process has ended, and only waits to be asked for its exit code.
+fn is_dead(id: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{id}/stat")).map_or(true, |stat| stat.contains(") Z "))
+}

@@ -1,0 +1,186 @@
+//! What must not leave is found wherever a push has it, and the agent is told where, and never what.
+
+use crate::bed::{Bed, GIVEN, TOKEN, World};
+use serde_json::json;
+use std::io::Write;
+use wire::Outcome;
+
+/// A token as a forge gives them, made up of parts so that no scanner finds it in this file.
+fn key() -> String {
+    ["ghp_", "A1b2C3d4E5f6G7h8I9j0", "K1l2M3n4O5p6Q7r8"].concat()
+}
+
+/// Pushes, which is refused with these words, and changes nothing.
+async fn refused(world: &World, bed: &mut Bed, words: &[&str]) {
+    let (before, secret) = (world.upstream("main").await, key());
+    let said = world.bad("work", &["push", "origin", "--all", "--follow-tags"]).await;
+    for word in words {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    for hidden in [secret.as_str(), GIVEN, TOKEN] {
+        assert!(!said.contains(hidden), "{said}");
+    }
+    assert!(said.contains("Nothing was pushed"), "{said}");
+    let audit = bed.refused(Outcome::Deny, "must not leave").await;
+    assert!(audit.finding.is_some());
+    assert!(!serde_json::to_string(&audit).unwrap().contains(&secret));
+    assert_eq!(world.upstream("main").await, before);
+    // The next case begins where this one did.
+    world.good("work", &["reset", "-q", "--hard", "origin/main"]).await;
+    for tag in world.good("work", &["tag"]).await.lines() {
+        world.good("work", &["tag", "-d", tag]).await;
+    }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(text.as_bytes()).unwrap();
+    packed.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_key_is_found_in_every_part_of_a_commit() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let key = key();
+    let env = |name: &'static str, value: String| ["-c".to_owned(), format!("{name}={value}")];
+
+    world.commit("work", "config.py", format!("a = 1\nb = 2\ntoken = '{key}' # gitleaks:allow\n")).await;
+    refused(&world, &mut bed, &["`config.py`, line 3", "github-pat (gitleaks)"]).await;
+
+    // A middle commit, which a later one undoes.
+    let bad = world.commit("work", "middle", format!("{key}\n")).await;
+    world.commit("work", "middle", "nothing\n").await;
+    refused(&world, &mut bed, &["`middle`, line 1", &bad[..12]]).await;
+
+    world.good("work", &["commit", "-q", "--allow-empty", "-m", &format!("see {key}")]).await;
+    refused(&world, &mut bed, &["its message"]).await;
+
+    let author = env("user.name", key.clone());
+    world.good("work", &[&author[0], &author[1], "commit", "-q", "--allow-empty", "-m", "x"]).await;
+    refused(&world, &mut bed, &["one of its other fields"]).await;
+
+    world.commit("work", &key, "x\n").await;
+    refused(&world, &mut bed, &["a file name in `/`"]).await;
+
+    world.good("work", &["tag", "-a", "t", "-m", &format!("the tag {key}")]).await;
+    world.commit("work", "harmless", "x\n").await;
+    world.good("work", &["tag", "-a", "-f", "t", "-m", &format!("the tag {key}")]).await;
+    refused(&world, &mut bed, &["the tag's message"]).await;
+
+    // Only the merge itself has it.
+    world.good("work", &["checkout", "-q", "-b", "side"]).await;
+    world.commit("work", "side", "side\n").await;
+    world.good("work", &["checkout", "-q", "main"]).await;
+    world.commit("work", "other", "other\n").await;
+    world.good("work", &["merge", "-q", "--no-commit", "--no-ff", "side"]).await;
+    world.commit("work", "file", format!("one\n{key}\nthree\n")).await;
+    refused(&world, &mut bed, &["`file`, line 2"]).await;
+    world.good("work", &["branch", "-q", "-D", "side"]).await;
+
+    world.commit("work", "binary.png", [&b"\x89PNG\r\n\x1a\n\0\0"[..], key.as_bytes(), b"\0\0"].concat()).await;
+    refused(&world, &mut bed, &["`binary.png`", "commit"]).await;
+
+    world.commit("work", "packed.gz", gzip(&format!("text {key} text"))).await;
+    refused(&world, &mut bed, &["`packed.gz`"]).await;
+
+    let encoded = wire::encode_base64(format!("token={key}").as_bytes());
+    world.commit("work", "encoded", format!("data: {encoded}\n")).await;
+    refused(&world, &mut bed, &["`encoded`"]).await;
+
+    // A tag of a file is no commit's.
+    std::fs::write(world.path().join("loose"), format!("{key}\n")).unwrap();
+    let blob = world.good("work", &["hash-object", "-w", "../loose"]).await;
+    let said = world.bad("work", &["push", "origin", &format!("{blob}:refs/tags/file")]).await;
+    assert!(said.contains("would lead to no commit"), "{said}");
+    bed.refused(Outcome::Deny, "would lead to no commit").await;
+
+    // Nothing in the repository has a say.
+    world.commit("work", ".gitleaks.toml", "[allowlist]\npaths = ['.*']\n").await;
+    world.commit("work", ".gitleaksignore", "*\n").await;
+    world.commit("work", ".gitattributes", "* -diff binary\n*.txt diff=none\n").await;
+    world.commit("work", "hidden.txt", format!("{key}\n")).await;
+    refused(&world, &mut bed, &["`hidden.txt`, line 1"]).await;
+
+    // And what is clean still passes.
+    world.commit("work", "clean", "nothing to see\n").await;
+    world.good("work", &["push", "-q", "origin", "main"]).await;
+    assert_eq!(bed.audit().await.verdict, Outcome::Allow);
+}
+
+#[tokio::test]
+async fn the_bottles_own_values_are_found_in_every_part() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    world.commit("work", "a", format!("x {GIVEN}\n")).await;
+    refused(&world, &mut bed, &["a secret that this bottle was given", "`a`"]).await;
+    world.commit("work", "b.gz", gzip(&format!("x {GIVEN}"))).await;
+    refused(&world, &mut bed, &["a secret that this bottle was given", "`b.gz`"]).await;
+    world.good("work", &["commit", "-q", "--allow-empty", "-m", &wire::encode_base64(GIVEN.as_bytes())]).await;
+    refused(&world, &mut bed, &["a secret that this bottle was given", "its message"]).await;
+    // The key of the remote, whatever a file of it looks like.
+    let body: String = world.read("user").lines().filter(|line| !line.starts_with("---")).collect();
+    world.commit("work", "k", format!("{}\n{}\n", &body[..70], &body[70..])).await;
+    refused(&world, &mut bed, &["`k`"]).await;
+    world.commit("work", "GIVEN", "harmless\n").await;
+    world.good("work", &["mv", "GIVEN", GIVEN]).await;
+    world.good("work", &["commit", "-q", "-m", "rename"]).await;
+    refused(&world, &mut bed, &["a file name in `/`"]).await;
+}
+
+#[tokio::test]
+async fn what_was_upstream_already_can_be_changed() {
+    let world = World::new().await;
+    let key = key();
+    world.commit("seed", "fixture", format!("{key}\nmore\n")).await;
+    world.good("seed", &["push", "-q", "../up.git", "main"]).await;
+    let mut bed = world.cloned(|_| {}).await;
+    world.commit("work", "fixture", format!("{key}\nless\n")).await;
+    world.good("work", &["push", "-q", "origin", "main"]).await;
+    assert_eq!(bed.audit().await.verdict, Outcome::Allow);
+}
+
+#[tokio::test]
+async fn an_operator_lets_a_commit_through_once() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let commit = world.commit("work", "fixture", format!("{}\n", key())).await;
+    let unknown = bed.ctl(&["git-allow"], &json!({ "commits": [commit] }));
+    assert!(unknown["error"].as_str().unwrap().contains("none that was refused"), "{unknown}");
+    world.bad("work", &["push", "origin", "main"]).await;
+    bed.refused(Outcome::Deny, "must not leave").await;
+    assert_eq!(bed.ctl(&["git-allow"], &json!({ "commits": [commit] }))["allowed"], json!([commit]));
+    world.good("work", &["push", "-q", "origin", "main"]).await;
+    assert_eq!(bed.audit().await.allowed_commits, std::slice::from_ref(&commit));
+    assert_eq!(world.upstream("main").await, commit);
+    // What only the gate knows never passes.
+    let body: String = world.read("user").lines().filter(|line| !line.starts_with("---")).collect();
+    let commit = world.commit("work", "k", format!("{body}\n")).await;
+    world.bad("work", &["push", "origin", "main"]).await;
+    bed.refused(Outcome::Deny, "must not leave").await;
+    let _ = bed.ctl(&["git-allow"], &json!({ "commits": [commit] }));
+    world.bad("work", &["push", "origin", "main"]).await;
+    bed.refused(Outcome::Deny, "must not leave").await;
+}
+
+#[tokio::test]
+async fn without_a_scan_nothing_leaves() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let before = world.upstream("main").await;
+    world.commit("work", "file", "harmless\n").await;
+    for (script, words) in [
+        ("#!/bin/sh\nexit 1\n", "gitleaks"),
+        ("#!/bin/sh\nkill -9 $$\n", "gitleaks"),
+        ("#!/bin/sh\ncat >/dev/null\necho nonsense\n", "its report cannot be read"),
+        ("#!/bin/sh\ncat >/dev/null\n", "its report cannot be read"),
+    ] {
+        bed.replace("gitleaks", script);
+        let said = world.bad("work", &["push", "origin", "main"]).await;
+        assert!(said.contains(words), "{script}: {said}");
+        bed.refused(Outcome::Error, words).await;
+        assert_eq!(world.upstream("main").await, before);
+    }
+    bed.restore("gitleaks");
+    world.good("work", &["push", "-q", "origin", "main"]).await;
+}
