@@ -66,6 +66,6 @@ pub const BIG_FILE_BYTES: u64 = 32 << 20;
 /// Findings of one push that are told.
 pub const MAX_FINDINGS: usize = 20;
 /// Pieces of text of one push, each of a file or a message, that are told apart in what gitleaks finds.
-pub const MAX_SCAN_PIECES: usize = 4_000_000;
+pub const MAX_SCAN_PIECES: usize = 1_000_000;
 /// Bytes of gitleaks' report.
 pub const MAX_GITLEAKS_REPORT_BYTES: usize = 16 << 20;
