@@ -28,6 +28,8 @@ pub struct Facts {
     pub images: ImageFacts,
     pub agent: AgentFacts,
     pub network: NetworkFacts,
+    /// By the name of the remote.
+    pub remotes: BTreeMap<String, RemoteFacts>,
     /// The keys that detach a terminal, in the engine program's own notation.
     pub detach_keys: String,
     /// What is to be copied into the workspace, where it was asked for.
@@ -145,6 +147,17 @@ pub struct NetworkFacts {
     /// PEM bundle that the gate trusts for upstreams.
     pub roots: PathBuf,
     pub proxy: Proxy,
+}
+
+/// What this machine knows of a remote's upstream; nothing for one that is reached by HTTPS.
+#[derive(Debug, Clone, Default)]
+pub struct RemoteFacts {
+    /// Lines as in `known_hosts`, all about this upstream's host.
+    pub known_hosts: String,
+    /// The private key is of no use without its passphrase.
+    pub is_locked: bool,
+    /// Why nothing can be fetched or pushed.
+    pub problem: Option<UserError>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -65,8 +65,9 @@ pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, NotCollected> {
 /// The host's variables whose values the gate does not look for in what leaves, and why. It is known before anything starts.
 pub fn unmatched(plan: &Plan) -> BTreeMap<String, &'static str> {
     let given: BTreeSet<&str> = plan.go.env.values().filter_map(wire::Source::value).collect();
-    let tokens: BTreeSet<&str> =
-        plan.policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| auth.token.as_str()).collect();
+    let of_routes = plan.policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| auth.token.as_str());
+    let of_remotes = plan.git.iter().flat_map(|git| &git.remotes).flat_map(wire::GitRemote::secrets);
+    let tokens: BTreeSet<&str> = of_routes.chain(of_remotes).collect();
     let why = |(name, source): (&String, &Source)| {
         let Source::Env(variable) = source else { return None };
         // A value that the agent has as well is weighed as one that it knows.
@@ -291,8 +292,8 @@ impl DrainedPipe {
 
 fn terminal(text: &str) -> Result<Tty, UserError> {
     Tty::open().ok_or_else(|| {
-        UserError::new(format!("`?{text}` must be asked, and there is no terminal"))
-            .hint("start it on a terminal, or take the value from the host: \"${VARIABLE}\"")
+        UserError::new(format!("`{text}` must be asked, and there is no terminal"))
+            .hint("start it on a terminal; a variable can be taken from the host instead: \"${VARIABLE}\"")
     })
 }
 
@@ -301,6 +302,6 @@ fn ask(text: &str, signals: &Signals) -> Result<Vec<u8>, NotCollected> {
     match tty.ask_silently(&format!("{text}: "), signals) {
         Answer::Line(line) if !line.is_empty() => Ok(line.into_bytes()),
         Answer::Signal(number) => Err(NotCollected::Signal(number)),
-        _ => Err(UserError::new(format!("no answer to `?{text}`")).into()),
+        _ => Err(UserError::new(format!("no answer to `{text}`")).into()),
     }
 }

@@ -39,18 +39,19 @@ pub struct HomeSize {
 }
 
 impl<'a> HomeReader<'a> {
-    /// A reader of the session's home; the gate's image, in which it runs, is built where it is missing. `None` where the
+    /// A reader of the session's home; the image with git, in which it runs, is built where it is missing. `None` where the
     /// home is not on its engine.
     pub fn open(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Option<HomeReader<'a>>> {
-        HomeReader::in_image(docker, home, plan, || images::gate_image(docker, home))
+        HomeReader::in_image(docker, home, plan, || images::git_image(docker, home))
     }
 
-    /// A reader as [`HomeReader::open`] makes it, without building an image.
+    /// A reader as [`HomeReader::open`] makes it, without building an image. Where there is none with git, it runs in the
+    /// gate's, and can tell a size only.
     ///
     /// # Errors
-    /// `UserError` where the gate's image is missing.
+    /// `UserError` where the gate's image is missing, too.
     pub fn open_without_build(docker: &'a Docker, home: &Home, plan: &'a Plan) -> Result<Option<HomeReader<'a>>> {
-        HomeReader::in_image(docker, home, plan, || images::existing_gate_image(docker, home))
+        HomeReader::in_image(docker, home, plan, || images::existing_image(docker, home))
     }
 
     fn in_image(

@@ -4,7 +4,7 @@ use super::planning::{self, EngineAccess};
 use crate::docker::{self, BuildEnd, Docker};
 use crate::exit::{Exit, UserError};
 use crate::manifest::Chosen;
-use crate::plan::{ImageRole, Plan};
+use crate::plan::{Build, ImageRole, Plan};
 use crate::say;
 use crate::state::Home;
 use anyhow::Result;
@@ -13,7 +13,12 @@ use sys::timings;
 
 /// Builds the plan's missing images; an exit code where a signal ended it.
 pub fn build(docker: &Docker, plan: &Plan, signals: &Signals) -> Result<Option<Exit>> {
-    for build in &plan.images.builds {
+    build_all(docker, &plan.images.builds, signals)
+}
+
+/// Builds these images, in this order; an exit code where a signal ended it.
+pub fn build_all(docker: &Docker, builds: &[Build], signals: &Signals) -> Result<Option<Exit>> {
+    for build in builds {
         timings::phase("build");
         say::note(&format!("building image `{}`", build.tag));
         if let BuildEnd::Signal(number) = docker::build(docker, build, signals)? {
@@ -23,30 +28,27 @@ pub fn build(docker: &Docker, plan: &Plan, signals: &Signals) -> Result<Option<E
     Ok(None)
 }
 
-/// The tag of this version's gate image, in which readers run; the image is built where it is missing.
-pub fn gate_image(docker: &Docker, home: &Home) -> Result<String> {
-    let plan = plan_gate_image(docker, home)?;
-    if !plan.images.builds.is_empty() && build(docker, &plan, &signals::catch()?)?.is_some() {
-        return Err(UserError::new("the image of the gate was not built").into());
+/// The tag of this version's image with git, in which readers run; the image is built where it is missing.
+pub fn git_image(docker: &Docker, home: &Home) -> Result<String> {
+    let (image, is_missing) = planning::plan_git_image(home, docker)?;
+    if is_missing && build_all(docker, std::slice::from_ref(&image), &signals::catch()?)?.is_some() {
+        return Err(UserError::new("the image with git was not built").into());
     }
-    Ok(plan.images.gate)
+    Ok(image.tag)
 }
 
-/// The tag of this version's gate image.
+/// The tag of this version's image with git, or of the gate's where only that is there.
 ///
 /// # Errors
-/// `UserError` where the image is not built.
-pub fn existing_gate_image(docker: &Docker, home: &Home) -> Result<String> {
-    let plan = plan_gate_image(docker, home)?;
-    match plan.images.builds.is_empty() {
-        true => Ok(plan.images.gate),
-        false => Err(UserError::new("the image of the gate is not built").hint("claude-bottle build").into()),
+/// `UserError` where neither is built.
+pub fn existing_image(docker: &Docker, home: &Home) -> Result<String> {
+    let (image, is_missing) = planning::plan_git_image(home, docker)?;
+    if !is_missing {
+        return Ok(image.tag);
     }
-}
-
-/// A plan that builds the gate's image where it is missing, and nothing else.
-fn plan_gate_image(docker: &Docker, home: &Home) -> Result<Plan> {
-    let mut plan = planning::plan_images(home, &Chosen::plain(), docker.engine(), EngineAccess::Ask(docker))?;
-    plan.images.builds.retain(|build| build.role == Some(ImageRole::Gate));
-    Ok(plan)
+    let plan = planning::plan_images(home, &Chosen::plain(), docker.engine(), EngineAccess::Ask(docker))?;
+    match plan.images.builds.iter().any(|build| build.role == Some(ImageRole::Gate)) {
+        false => Ok(plan.images.gate),
+        true => Err(UserError::new("the image of the gate is not built").hint("claude-bottle build").into()),
+    }
 }

@@ -69,17 +69,17 @@ impl<'a> PlanView<'a> {
         PlanView { plan, changes: render::changes(old, plan) }
     }
 
-    /// `no_gate`: why the gate's program was not found.
-    fn text(&self, no_gate: Option<&UserError>) -> String {
+    /// `problems`: what keeps the plan from being started.
+    fn text(&self, problems: &[UserError]) -> String {
         let unmatched = render::unmatched(&secrets::unmatched(self.plan));
-        render::text(self.plan, no_gate) + &unmatched + &self.changes
+        render::text(self.plan, problems) + &unmatched + &self.changes
     }
 }
 
-/// Prints a plan on stdout. `no_gate`: why the gate's program was not found.
-pub fn print(view: &PlanView, no_gate: Option<&UserError>, format: cli::Format) -> Result<Exit> {
+/// Prints a plan on stdout. `problems`: what keeps it from being started.
+pub fn print(view: &PlanView, problems: &[UserError], format: cli::Format) -> Result<Exit> {
     say::out(&match format {
-        cli::Format::Text => view.text(no_gate),
+        cli::Format::Text => view.text(problems),
         cli::Format::Json => render::json(view.plan),
         cli::Format::Sh => render::sh(view.plan)?,
     })?;
@@ -98,7 +98,7 @@ pub fn launch<'a>(
     let signals = signals::catch()?;
     // A question is never asked without its plan, even with `--quiet`.
     if matches!(consent, Consent::Ask(_)) || !say::is_quiet() {
-        say::plan(&view.text(None));
+        say::plan(&view.text(&[]));
     }
     match consent {
         Consent::Given => build_and_run(docker, plan, signals, claim),

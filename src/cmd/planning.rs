@@ -4,7 +4,7 @@ use crate::docker::Docker;
 use crate::exit::UserError;
 use crate::facts::{Engine, EngineFacts, Facts, ImageFacts, NetworkFacts, Proxy, Terminal, Workspace};
 use crate::manifest::{Chosen, Image};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Build, Plan};
 use crate::probe::{self, HostIds};
 use crate::spec::{Beginning, Mode, Spec};
 use crate::state::Home;
@@ -33,18 +33,18 @@ pub struct PlanRequest<'a> {
     pub workspace: Option<Workspace>,
 }
 
-/// A plan, which may lack the gate's program.
+/// A plan, which can be shown but not started where something is missing.
 pub struct Planned {
     pub plan: Plan,
-    /// Why the gate's program was not found.
-    pub no_gate: Option<UserError>,
+    /// What keeps it from being started: the gate's program was not found, a remote cannot be reached.
+    pub problems: Vec<UserError>,
 }
 
 impl Planned {
     /// # Errors
-    /// `UserError` where the gate's program was not found.
+    /// The first of the problems.
     pub fn complete(self) -> Result<Plan, UserError> {
-        self.no_gate.map_or(Ok(self.plan), Err)
+        self.problems.into_iter().next().map_or(Ok(self.plan), Err)
     }
 }
 
@@ -80,13 +80,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
             Mode::Headless => Terminal::Pipes,
             Mode::Interactive => request.terminal,
         },
-        images: ImageFacts {
-            base: probe::variable("CLAUDE_BOTTLE_BASE_IMAGE").unwrap_or_else(|| "debian:trixie-slim".to_owned()),
-            agent_uid,
-            gate: probe::gate_binary(arch),
-            source: probe::image_source(&chosen.bottle.image)?,
-            roots: roots.clone(),
-        },
+        images: image_facts(chosen, arch, agent_uid)?,
         agent: probe::agent(&chosen.agent)?,
         network: NetworkFacts {
             roots,
@@ -95,6 +89,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
                 None => Proxy::Direct,
             },
         },
+        remotes: chosen.bottle.remotes.iter().map(|remote| (remote.name.clone(), probe::remote(remote))).collect(),
         detach_keys: probe::detach_keys()?,
         workspace: request.workspace,
         seen,
@@ -106,7 +101,35 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
         }
         facts.missing = Some(docker.missing_images(plan::chain(&chosen.bottle, &facts.images).tags())?);
     }
-    Ok(Planned { plan: plan::build(chosen, spec, &facts)?, no_gate: facts.images.gate.err() })
+    let plan = plan::build(chosen, spec, &facts)?;
+    let of_remotes = facts.remotes.into_values().filter_map(|remote| remote.problem);
+    Ok(Planned { plan, problems: facts.images.gate.err().into_iter().chain(of_remotes).collect() })
+}
+
+fn image_facts(chosen: &Chosen, arch: &str, agent_uid: u32) -> Result<ImageFacts, UserError> {
+    Ok(ImageFacts {
+        base: probe::variable("CLAUDE_BOTTLE_BASE_IMAGE").unwrap_or_else(|| "debian:trixie-slim".to_owned()),
+        agent_uid,
+        gate: probe::gate_binary(arch),
+        source: probe::image_source(&chosen.bottle.image)?,
+        roots: probe::roots()?,
+    })
+}
+
+/// How the image with git is built, in which the readers of homes run, and whether it is missing.
+///
+/// # Errors
+/// `UserError` where the gate's program was not found; `EngineError` where the engine fails.
+pub fn plan_git_image(home: &Home, docker: &Docker) -> Result<(Build, bool)> {
+    let seen = match home.known_engine(docker.engine()) {
+        Some(seen) => seen,
+        None => ask_engine(docker, home)?,
+    };
+    // No agent runs in it, so no user id counts.
+    let facts = image_facts(&Chosen::plain(), &seen.arch, 0)?;
+    let build = plan::git_build(&facts, &facts.gate.clone()?);
+    let is_missing = !docker.missing_images(vec![build.tag.clone()])?.is_empty();
+    Ok((build, is_missing))
 }
 
 /// Asks the engine for its facts, and remembers them on disk.

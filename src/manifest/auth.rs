@@ -29,17 +29,9 @@ pub struct Credential {
 /// # Errors
 /// `UserError` without exactly one source of the token, and for keys that do not belong together.
 pub fn read(block: &Block, role: Option<Role>) -> Result<Credential, UserError> {
-    let token = match (block.get("token_ref"), block.get("token_cmd")) {
-        (Some(member), None) => Token::Env(variable(block, member)?),
-        (None, Some(member)) => Token::Cmd(block.command(member)?),
-        (Some(_), Some(member)) => return Err(block.error(member, "not beside `token_ref`: one of the two is wanted")),
-        (None, None) => {
-            return Err(error_at(
-                block.file,
-                block.line,
-                "`auth` without a token: `token_ref` or `token_cmd` is wanted",
-            ));
-        }
+    let Some(token) = read_token(block)? else {
+        let what = "`auth` without a token: `token_ref` or `token_cmd` is wanted";
+        return Err(error_at(block.file, block.line, what));
     };
     let Some(Role::Claude) = role else {
         block.forbid(&["as"], "belongs to `role: \"claude\"`")?;
@@ -52,6 +44,19 @@ pub fn read(block: &Block, role: Option<Role>) -> Result<Credential, UserError> 
         _ => AuthScheme::Bearer,
     };
     Ok(Credential { scheme, token, placeholder: Some(placeholder) })
+}
+
+/// Where the token comes from that `token_ref` or `token_cmd` of an object name; `None` without either.
+///
+/// # Errors
+/// `UserError` for both, and for a value of the wrong form.
+pub fn read_token(block: &Block) -> Result<Option<Token>, UserError> {
+    match (block.get("token_ref"), block.get("token_cmd")) {
+        (Some(member), None) => variable(block, member).map(|name| Some(Token::Env(name))),
+        (None, Some(member)) => block.command(member).map(|command| Some(Token::Cmd(command))),
+        (Some(_), Some(member)) => Err(block.error(member, "not beside `token_ref`: one of the two is wanted")),
+        (None, None) => Ok(None),
+    }
 }
 
 /// The value of `member` as the name of an environment variable.

@@ -4,7 +4,7 @@ use super::block::{Block, bad_name, error_at, is_name};
 use super::json::{Member, excerpt};
 use super::limits::{self, LimitsDraft};
 use super::route::{self, RouteDraft};
-use super::{EnvValue, GitUser, Image, OnHangup, SeccompChoice, env, git, keys, resolve_path};
+use super::{EnvValue, GitUser, Image, OnHangup, Remote, SeccompChoice, env, git, keys, resolve_path};
 use crate::exit::UserError;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub struct BottleDraft {
     pub env: BTreeMap<String, (u32, EnvValue)>,
     pub routes: Vec<RouteDraft>,
     pub user: Option<GitUser>,
-    pub remotes: Vec<u32>,
+    pub remotes: Vec<(u32, Remote)>,
     pub supervise: Option<(u32, bool)>,
     pub limits: LimitsDraft,
     pub on_hangup: Option<OnHangup>,

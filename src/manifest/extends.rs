@@ -6,7 +6,7 @@
 use super::block::{error_at, unavailable};
 use super::bottle::BottleDraft;
 use super::json::excerpt;
-use super::{Bottle, GitUser, Image, routes};
+use super::{Bottle, GitUser, Image, git, routes};
 use crate::exit::UserError;
 use crate::hint;
 use std::collections::BTreeMap;
@@ -127,7 +127,12 @@ impl Heir {
             }
         }
         mine.user = mine.user.take().or(parent.user);
-        mine.remotes.extend(parent.remotes);
+        for remote in parent.remotes {
+            // As with routes: two parents may share a parent.
+            if !mine.remotes.contains(&remote) {
+                mine.remotes.push(remote);
+            }
+        }
         mine.supervise = mine.supervise.or(parent.supervise);
         mine.limits = mine.limits.or(parent.limits);
         mine.on_hangup = mine.on_hangup.or(parent.on_hangup);
@@ -139,10 +144,8 @@ impl Heir {
 /// Fills in the defaults, and checks what concerns the bottle as a whole.
 fn complete(file: &Path, name: &str, heir: Heir) -> Result<CompleteBottle, UserError> {
     let Heir { draft, ancestors } = heir;
-    let in_use = [
-        draft.remotes.first().map(|line| unavailable(file, *line, "git.remotes")),
-        draft.supervise.filter(|(_, on)| *on).map(|(line, _)| unavailable(file, line, "supervise")),
-    ];
+    let supervise = draft.supervise.filter(|(_, on)| *on);
+    git::check_remotes(file, &draft.remotes)?;
     let routes = routes::complete(file, draft.routes)?;
     let placeholder = routes.iter().find_map(|route| route.placeholder.as_deref());
     if let Some((name, (line, _))) = placeholder.and_then(|name| draft.env.get_key_value(name)) {
@@ -156,6 +159,7 @@ fn complete(file: &Path, name: &str, heir: Heir) -> Result<CompleteBottle, UserE
         image: draft.image.unwrap_or(Image::Default),
         env: draft.env.into_iter().map(|(name, (_, value))| (name, value)).collect(),
         routes,
+        remotes: draft.remotes.into_iter().map(|(_, remote)| remote).collect(),
         limits: draft.limits.complete(),
         on_hangup: draft.on_hangup.unwrap_or_default(),
         seccomp: draft.seccomp.unwrap_or_default(),
@@ -164,6 +168,6 @@ fn complete(file: &Path, name: &str, heir: Heir) -> Result<CompleteBottle, UserE
         bottle,
         user: draft.user,
         home_agents_only: draft.cwd_agents.filter(|(_, open)| !open).map(|(line, _)| line),
-        unavailable: in_use.into_iter().flatten().next(),
+        unavailable: supervise.map(|(line, _)| unavailable(file, line, "supervise")),
     })
 }

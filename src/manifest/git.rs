@@ -1,10 +1,21 @@
 //! `git` of a bottle or an agent as written: the identity for commits, and remotes.
 
 use super::block::{Block, bad_name, error_at, is_name};
-use super::json::excerpt;
-use super::{GitUser, keys, resolve_path};
+use super::json::{Member, excerpt};
+use super::{GitUser, Remote, RemoteAccess, auth, keys, resolve_path};
 use crate::exit::UserError;
+use policy::{RefPattern, RefRules, plain_name};
 use std::collections::HashMap;
+use std::path::Path;
+
+/// What `upstream` may be.
+const UPSTREAM_FORMS: &str =
+    "wanted `ssh://user@host[:port]/path`, `user@host:path` or `https://host[:port]/path`, with the name of a host";
+const DEFAULT_REFS: [&str; 2] = ["refs/heads/*", "refs/tags/*"];
+/// The user of basic authentication where none is given: forges take any beside a token.
+const DEFAULT_HTTPS_USER: &str = "git";
+/// Characters of a user's name.
+const MAX_USER_CHARS: usize = 64;
 
 /// Reads `user` of a bottle's or an agent's `git`.
 pub fn read_user(git: &Block) -> Result<Option<GitUser>, UserError> {
@@ -20,59 +31,240 @@ pub fn read_user(git: &Block) -> Result<Option<GitUser>, UserError> {
     Ok(Some(GitUser { name: line("name")?, email: line("email")? }))
 }
 
-/// Checks `remotes`, which the program does not use yet, and returns the line of each.
-pub fn read_remotes(git: &Block) -> Result<Vec<u32>, UserError> {
-    let mut lines = Vec::new();
-    let mut names = HashMap::new();
-    for node in git.array("remotes")? {
-        let block = Block::open(git.file, node, &keys::REMOTE)?;
-        let name = block.require("name")?;
-        let text = block.string(name)?;
-        if !is_name(text) {
-            return Err(error_at(block.file, name.at.line, bad_name(text)));
-        }
-        if let Some(first) = names.insert(text, block.line) {
-            return Err(block.error(name, format_args!("`{text}` is a remote already, in line {first}")));
-        }
-        check_remote(&block)?;
-        lines.push(block.line);
-    }
-    Ok(lines)
+/// Reads `remotes` of a bottle's `git`, each with its line.
+pub fn read_remotes(git: &Block) -> Result<Vec<(u32, Remote)>, UserError> {
+    git.array("remotes")?.iter().map(|node| read_remote(&Block::open(git.file, node, &keys::REMOTE)?)).collect()
 }
 
-fn check_remote(block: &Block) -> Result<(), UserError> {
-    let upstream = block.require("upstream")?;
-    let url = block.string(upstream)?;
-    let clean = url.bytes().all(|b| b.is_ascii_graphic()) && !url.starts_with('-');
-    let address = url
-        .strip_prefix("ssh://")
-        .is_some_and(|rest| rest.split_once('/').is_some_and(|(h, p)| !h.is_empty() && !p.is_empty()));
-    let short =
-        !url.contains("://") && url.split_once(':').is_some_and(|(host, path)| host.contains('@') && !path.is_empty());
-    if !clean || !(address || short) {
-        return Err(block.error(upstream, "wanted `ssh://[user@]host[:port]/path` or `user@host:path`"));
-    }
-    let key = block.require("identity_file")?;
-    resolve_path(block.file, block.string(key)?).map_err(|why| block.error(key, why))?;
-    if let Some(member) = block.get("known_host_key") {
-        let mut words = block.string(member)?.split(' ');
-        let kind = words.next().unwrap_or_default();
-        let body = words.next().unwrap_or_default();
-        let base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
-        let known = kind.starts_with("ssh-") || kind.starts_with("ecdsa-") || kind.starts_with("sk-");
-        if !known || body.is_empty() || !body.bytes().all(base64) {
-            return Err(block.error(member, "wanted a public key, as in `ssh-ed25519 AAAA…`"));
+/// Checks the remotes of a bottle together, inherited ones too.
+///
+/// # Errors
+/// `UserError` for two remotes of one name or of one upstream: git inside would not know which is meant.
+pub fn check_remotes(file: &Path, remotes: &[(u32, Remote)]) -> Result<(), UserError> {
+    let (mut names, mut upstreams) = (HashMap::new(), HashMap::new());
+    for (line, remote) in remotes {
+        if let Some(first) = names.insert(&remote.name, line) {
+            let what = format!("`name` in a remote: `{}` is a remote already, in line {first}", remote.name);
+            return Err(error_at(file, *line, what));
         }
-    }
-    block.boolean("allow_force")?;
-    block.boolean("allow_delete")?;
-    if let Some(member) = block.get("refs") {
-        for (line, name) in block.strings(member)? {
-            if !name.starts_with("refs/") || name.contains("..") || !name.bytes().all(|b| b.is_ascii_graphic()) {
-                let what = format!("`refs` in a remote: `{}` is no ref, as in `refs/heads/*`", excerpt(name));
-                return Err(error_at(block.file, line, what));
-            }
+        if let Some(first) = upstreams.insert((&remote.host, remote.plain_path()), line) {
+            let what = format!("`upstream` in a remote: it is the one of the remote in line {first} already");
+            return Err(error_at(file, *line, what));
         }
     }
     Ok(())
+}
+
+fn read_remote(block: &Block) -> Result<(u32, Remote), UserError> {
+    let name = block.require("name")?;
+    let text = block.string(name)?;
+    if !is_name(text) {
+        return Err(error_at(block.file, name.at.line, bad_name(text)));
+    }
+    let member = block.require("upstream")?;
+    let upstream = Upstream::parse(block.string(member)?).map_err(|why| block.error(member, why))?;
+    let flag = |key| Ok::<_, UserError>(block.boolean(key)?.is_some_and(|(_, on)| on));
+    let remote = Remote {
+        name: text.to_owned(),
+        origin: format!("{}:{}", super::shown(block.file), block.line),
+        written: block.string(member)?.to_owned(),
+        access: read_access(block, &upstream)?,
+        host: upstream.host,
+        port: upstream.port,
+        path: upstream.path,
+        user: match upstream.user {
+            Some(user) => user,
+            None => read_https_user(block)?,
+        },
+        private: flag("private")?,
+        rules: RefRules {
+            refs: match block.get("refs") {
+                Some(member) => read_refs(block, member)?,
+                None => {
+                    DEFAULT_REFS.into_iter().filter_map(|text| RefPattern::try_from(text.to_owned()).ok()).collect()
+                }
+            },
+            protected: block.get("protected").map_or(Ok(Vec::new()), |member| read_refs(block, member))?,
+            allow_force: flag("allow_force")?,
+            allow_delete: flag("allow_delete")?,
+        },
+    };
+    Ok((block.line, remote))
+}
+
+fn read_https_user(block: &Block) -> Result<String, UserError> {
+    let Some(member) = block.get("user") else { return Ok(DEFAULT_HTTPS_USER.to_owned()) };
+    let user = block.string(member)?;
+    if user.contains(':') || user.chars().any(char::is_control) || user.chars().count() > MAX_USER_CHARS {
+        return Err(block.error(member, "no `:`, no control character, and at most 64 characters"));
+    }
+    Ok(user.to_owned())
+}
+
+/// By what the gate is let in at the upstream.
+fn read_access(block: &Block, upstream: &Upstream) -> Result<RemoteAccess, UserError> {
+    match upstream.user {
+        Some(_) => {
+            block.forbid(&["token_ref", "token_cmd", "user"], "belongs to an `https://` upstream")?;
+            let key = block.require("identity_file")?;
+            let identity_file = resolve_path(block.file, block.string(key)?).map_err(|why| block.error(key, why))?;
+            let host_key = block.get("known_host_key").map(|member| read_host_key(block, member)).transpose()?;
+            Ok(RemoteAccess::Ssh { identity_file, host_key })
+        }
+        None => {
+            block.forbid(&["identity_file", "known_host_key"], "belongs to an ssh upstream")?;
+            Ok(RemoteAccess::Https { token: auth::read_token(block)? })
+        }
+    }
+}
+
+/// The type and the base64 text of a public key, without its comment.
+fn read_host_key(block: &Block, member: &Member) -> Result<String, UserError> {
+    let mut words = block.string(member)?.split(' ');
+    let kind = words.next().unwrap_or_default();
+    let body = words.next().unwrap_or_default();
+    let base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
+    let known = kind.starts_with("ssh-") || kind.starts_with("ecdsa-") || kind.starts_with("sk-");
+    if !known || body.is_empty() || !body.bytes().all(base64) || !kind.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(block.error(member, "wanted a public key, as in `ssh-ed25519 AAAA…`"));
+    }
+    Ok(format!("{kind} {body}"))
+}
+
+fn read_refs(block: &Block, member: &Member) -> Result<Vec<RefPattern>, UserError> {
+    let read = |(line, text): (u32, &str)| {
+        RefPattern::try_from(text.to_owned()).map_err(|_| {
+            let what = format!("`{}` in a remote: `{}` is no ref, as in `refs/heads/*`", member.key, excerpt(text));
+            error_at(block.file, line, what)
+        })
+    };
+    block.strings(member)?.into_iter().map(read).collect()
+}
+
+/// `upstream` taken apart.
+struct Upstream {
+    /// `None`: it is reached by HTTPS.
+    user: Option<String>,
+    host: String,
+    port: u16,
+    path: String,
+}
+
+impl Upstream {
+    fn parse(text: &str) -> Result<Upstream, &'static str> {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.starts_with('-') {
+            return Err(UPSTREAM_FORMS);
+        }
+        if let Some(rest) = text.strip_prefix("ssh://") {
+            let (authority, path) = rest.split_once('/').ok_or(UPSTREAM_FORMS)?;
+            let (user, place) = authority.split_once('@').ok_or("who logs in is missing: `ssh://user@host/path`")?;
+            // As git reads it: a path below a home begins with `~`.
+            let path = if path.starts_with('~') { path.to_owned() } else { format!("/{path}") };
+            return Upstream::new(Some(user), place, 22, path);
+        }
+        if let Some(rest) = text.strip_prefix("https://") {
+            let (place, path) = rest.split_once('/').ok_or(UPSTREAM_FORMS)?;
+            if place.contains('@') {
+                return Err(
+                    "no user and no password in a URL: they are `user` and `token_ref` or `token_cmd` beside it",
+                );
+            }
+            if path.contains(['?', '#', '%', '\\']) || path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+                return Err("a plain path is wanted, without `%`, `?`, `#` and `..`");
+            }
+            return Upstream::new(None, place, 443, format!("/{path}"));
+        }
+        let (place, path) = text.split_once(':').filter(|_| !text.contains("://")).ok_or(UPSTREAM_FORMS)?;
+        let (user, host) = place.split_once('@').ok_or(UPSTREAM_FORMS)?;
+        if host.contains([':', '/']) {
+            return Err(UPSTREAM_FORMS);
+        }
+        Upstream::new(Some(user), host, 22, path.to_owned())
+    }
+
+    fn new(user: Option<&str>, place: &str, default_port: u16, path: String) -> Result<Upstream, &'static str> {
+        let (host, port) = match place.split_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (host, port.parse().ok().filter(|port| *port != 0).ok_or("the port is not one of 1 to 65535")?)
+            }
+            Some(_) => return Err(UPSTREAM_FORMS),
+            None => (place, default_port),
+        };
+        let is_user = |user: &str| {
+            (1..=MAX_USER_CHARS).contains(&user.len())
+                && !user.starts_with('-')
+                && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte))
+        };
+        if user.is_some_and(|user| user.contains(':')) {
+            return Err("no password in a URL: the gate logs in by `identity_file`");
+        }
+        if user.is_some_and(|user| !is_user(user)) || path.trim_matches('/').is_empty() {
+            return Err(UPSTREAM_FORMS);
+        }
+        let host = plain_name(host).ok_or(UPSTREAM_FORMS)?;
+        Ok(Upstream { user: user.map(str::to_owned), host, port, path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Option<(Option<String>, String, u16, String)> {
+        Upstream::parse(text).ok().map(|to| (to.user, to.host, to.port, to.path))
+    }
+
+    #[test]
+    fn upstreams_are_taken_apart() {
+        let ssh =
+            |user: &str, port, path: &str| Some((Some(user.to_owned()), "x.org".to_owned(), port, path.to_owned()));
+        let https = |port, path: &str| Some((None, "x.org".to_owned(), port, path.to_owned()));
+        for (text, wanted) in [
+            ("ssh://git@x.org/team/app.git", ssh("git", 22, "/team/app.git")),
+            ("ssh://git@X.org:2222/team/app", ssh("git", 2222, "/team/app")),
+            ("ssh://me@x.org/~/app", ssh("me", 22, "~/app")),
+            ("git@x.org:team/app.git", ssh("git", 22, "team/app.git")),
+            ("git@x.org:/srv/app.git", ssh("git", 22, "/srv/app.git")),
+            ("https://x.org/team/app.git", https(443, "/team/app.git")),
+            ("https://x.org:8443/app", https(8443, "/app")),
+        ] {
+            assert_eq!(parsed(text), wanted, "{text}");
+        }
+        for bad in [
+            "",
+            "app",
+            "/srv/app.git",
+            "file:///srv/app.git",
+            "git://x.org/app",
+            "http://x.org/app",
+            "ext::sh -c x",
+            "ssh://x.org/app",
+            "ssh://git@x.org",
+            "ssh://git@x.org/",
+            "ssh://git:pw@x.org/app",
+            "ssh://-oX@x.org/app",
+            "ssh://git@-oX/app",
+            "ssh://git@x.org:0/app",
+            "ssh://git@x.org:70000/app",
+            "ssh://git@x.org:a/app",
+            "ssh://git@10.0.0.1/app",
+            "ssh://git@[::1]/app",
+            "x.org:app",
+            "git@x.org:",
+            "git@x.org",
+            "-o@x:y",
+            "https://me@x.org/app",
+            "https://me:pw@x.org/app",
+            "https://x.org",
+            "https://x.org/",
+            "https://x.org/a/../b",
+            "https://x.org/a%2fb",
+            "https://x.org/a?b",
+            "https://x.org//a",
+            "git@x.org:a b",
+            "git@x.org:a\nb",
+        ] {
+            assert_eq!(parsed(bad), None, "{bad}");
+        }
+    }
 }

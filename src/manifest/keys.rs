@@ -31,7 +31,20 @@ pub const GIT: Table = Table { subject: "a bottle's `git`", keys: &["user", "rem
 pub const USER: Table = Table { subject: "`git.user`", keys: &["name", "email"] };
 pub const REMOTE: Table = Table {
     subject: "a remote",
-    keys: &["name", "upstream", "identity_file", "known_host_key", "allow_force", "allow_delete", "refs"],
+    keys: &[
+        "name",
+        "upstream",
+        "identity_file",
+        "known_host_key",
+        "token_ref",
+        "token_cmd",
+        "user",
+        "private",
+        "refs",
+        "protected",
+        "allow_force",
+        "allow_delete",
+    ],
 };
 pub const LIMITS: Table = Table { subject: "`limits`", keys: &["memory", "cpus", "pids"] };
 

@@ -1,6 +1,7 @@
 //! What a manifest means: defaults filled in, `extends` merged, paths absolute. How it was written is not in here.
 
 use super::limits::LimitsDraft;
+use policy::RefRules;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -67,6 +68,7 @@ pub struct Bottle {
     pub image: Image,
     pub env: BTreeMap<String, EnvValue>,
     pub routes: Vec<Route>,
+    pub remotes: Vec<Remote>,
     pub limits: Limits,
     pub on_hangup: OnHangup,
     pub seccomp: SeccompChoice,
@@ -111,6 +113,48 @@ pub enum Token {
     Env(String),
     /// `token_cmd`: program and arguments, run on the host at start.
     Cmd(Vec<String>),
+}
+
+/// A repository of an upstream that the gate fetches from and pushes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    pub name: String,
+    /// `file:line`
+    pub origin: String,
+    /// `upstream` as the user wrote it.
+    pub written: String,
+    /// The user that logs in at the upstream.
+    pub user: String,
+    /// Lower case, no trailing dot.
+    pub host: String,
+    pub port: u16,
+    /// As the upstream is asked for it; over ssh it may be relative to a home.
+    pub path: String,
+    pub access: RemoteAccess,
+    /// The upstream's address may be a private one.
+    pub private: bool,
+    pub rules: RefRules,
+}
+
+/// How the gate logs in at an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoteAccess {
+    Ssh {
+        /// The private key. Absolute.
+        identity_file: PathBuf,
+        /// The host's public key: type and base64. `None`: what the user's `known_hosts` say.
+        host_key: Option<String>,
+    },
+    /// Without a token the upstream is asked as anybody.
+    Https { token: Option<Token> },
+}
+
+impl Remote {
+    /// The path without what its spellings differ in: `team/app` for `/team/app.git`.
+    pub fn plain_path(&self) -> &str {
+        let path = self.path.trim_matches('/');
+        path.strip_suffix(".git").unwrap_or(path)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,6 +216,7 @@ impl Chosen {
                 image: Image::Default,
                 env: BTreeMap::new(),
                 routes: Vec::new(),
+                remotes: Vec::new(),
                 limits: LimitsDraft::default().complete(),
                 on_hangup: OnHangup::Stop,
                 seccomp: SeccompChoice::Own,

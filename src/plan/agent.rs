@@ -7,7 +7,7 @@ use crate::manifest::{Agent, Chosen, EnvValue};
 use crate::spec::{Beginning, Mode, Spec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use wire::{CA_BUNDLE, CA_VARIABLES, File, Go, WORKSPACE, WriteMode};
+use wire::{CA_BUNDLE, CA_VARIABLES, File, GIT_PORT, Go, WORKSPACE, WriteMode};
 
 /// The value of the agent's credential variable. Claude Code accepts any string; the gate replaces it by the credential.
 const PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";
@@ -20,7 +20,8 @@ pub fn go(values: &mut BTreeMap<String, Source>, chosen: &Chosen, spec: &Spec, f
     check(&chosen.agent, spec)?;
     let mut go = Go { cwd: WORKSPACE.to_owned(), env: environment(chosen, facts), ..Go::default() };
     let declared = chosen.bottle.routes.iter().map(|route| route.policy.port);
-    go.ports = declared.filter(|port| ![80, 443].contains(port)).collect();
+    let git = (!chosen.bottle.remotes.is_empty()).then_some(GIT_PORT);
+    go.ports = declared.chain(git).filter(|port| ![80, 443].contains(port)).collect();
     go.ports.sort_unstable();
     go.ports.dedup();
     match &chosen.agent.command {
@@ -49,12 +50,16 @@ fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, wire::Source>
     env.insert("LANG".to_owned(), text("C.UTF-8"));
     env.extend(CA_VARIABLES.iter().map(|name| ((*name).to_owned(), text(CA_BUNDLE))));
     env.insert("CLAUDE_BOTTLE".to_owned(), text(&facts.identity));
+    let mut git = super::git::configuration(&chosen.bottle);
     if let Some(user) = &chosen.agent.git_user {
-        env.insert("GIT_CONFIG_COUNT".to_owned(), text("2"));
-        for (number, (key, value)) in [("user.name", &user.name), ("user.email", &user.email)].into_iter().enumerate() {
-            env.insert(format!("GIT_CONFIG_KEY_{number}"), text(key));
-            env.insert(format!("GIT_CONFIG_VALUE_{number}"), text(value));
-        }
+        git.extend([("user.name".to_owned(), user.name.clone()), ("user.email".to_owned(), user.email.clone())]);
+    }
+    if !git.is_empty() {
+        env.insert("GIT_CONFIG_COUNT".to_owned(), text(&git.len().to_string()));
+    }
+    for (number, (key, value)) in git.iter().enumerate() {
+        env.insert(format!("GIT_CONFIG_KEY_{number}"), text(key));
+        env.insert(format!("GIT_CONFIG_VALUE_{number}"), text(value));
     }
     for (name, value) in &chosen.bottle.env {
         let source = match value {

@@ -1,13 +1,14 @@
 //! The images that a bottle needs. A tag is the digest of everything that its image is made of, so a tag that the engine
 //! has is up to date.
 
-use crate::facts::{Facts, ImageFacts, digest};
+use crate::facts::{Facts, GateBinary, ImageFacts, digest};
 use crate::manifest::{Bottle, Image};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 const GATE_DOCKERFILE: &str = include_str!("../images/gate.Dockerfile");
+const GIT_DOCKERFILE: &str = include_str!("../images/git.Dockerfile");
 const AGENT_DOCKERFILE: &str = include_str!("../images/agent.Dockerfile");
 const SESSION_DOCKERFILE: &str = include_str!("../images/finish.Dockerfile");
 
@@ -99,19 +100,14 @@ pub fn chain(bottle: &Bottle, facts: &ImageFacts) -> Images {
     let text = |text: &str| Dockerfile::Text(text.to_owned());
     let mut builds = Vec::new();
 
-    let gate = match &facts.gate {
-        Ok(binary) => {
-            let tag = tag("claude-bottle-gate", &[GATE_DOCKERFILE, &facts.base, &format!("{:016x}", binary.digest)]);
-            let mut files = roots();
-            files.insert("claude-bottle-gate".to_owned(), binary.path.clone());
-            builds.push(Build {
-                role: Some(ImageRole::Gate),
-                tag: tag.clone(),
-                also: None,
-                dockerfile: text(GATE_DOCKERFILE),
-                args: base(),
-                context: BuildContext::Files(files),
-            });
+    let gate = facts.gate.as_ref().map(|program| match bottle.remotes.is_empty() {
+        true => gate_build(program),
+        false => git_build(facts, program),
+    });
+    let gate = match gate {
+        Ok(build) => {
+            let tag = build.tag.clone();
+            builds.push(build);
             tag
         }
         Err(_) => "claude-bottle-gate:not-found".to_owned(),
@@ -161,6 +157,33 @@ pub fn chain(bottle: &Bottle, facts: &ImageFacts) -> Images {
         context: BuildContext::Files(BTreeMap::new()),
     });
     Images { gate, agent, source, builds }
+}
+
+/// The image for a gate without remotes.
+fn gate_build(program: &GateBinary) -> Build {
+    let digest = format!("{:016x}", program.digest);
+    Build {
+        role: Some(ImageRole::Gate),
+        tag: tag("claude-bottle-gate", &[GATE_DOCKERFILE, &digest]),
+        also: None,
+        dockerfile: Dockerfile::Text(GATE_DOCKERFILE.to_owned()),
+        args: BTreeMap::new(),
+        context: BuildContext::Files(BTreeMap::from([("claude-bottle-gate".to_owned(), program.path.clone())])),
+    }
+}
+
+/// The image for a gate with remotes, and for readers.
+pub fn git_build(facts: &ImageFacts, program: &GateBinary) -> Build {
+    let digest = format!("{:016x}", program.digest);
+    let files = [("ca-bundle.crt", &facts.roots), ("claude-bottle-gate", &program.path)];
+    Build {
+        role: Some(ImageRole::Gate),
+        tag: tag("claude-bottle-git", &[GIT_DOCKERFILE, &facts.base, &digest]),
+        also: None,
+        dockerfile: Dockerfile::Text(GIT_DOCKERFILE.to_owned()),
+        args: BTreeMap::from([("BASE".to_owned(), facts.base.clone())]),
+        context: BuildContext::Files(files.map(|(name, path)| (name.to_owned(), path.clone())).into()),
+    }
 }
 
 fn tag(repository: &str, parts: &[&str]) -> String {

@@ -4,6 +4,7 @@
 
 mod agent;
 mod gate;
+mod git;
 mod images;
 mod seccomp;
 mod step;
@@ -11,7 +12,7 @@ mod uid;
 mod warn;
 
 pub use agent::check;
-pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain};
+pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain, git_build};
 pub use seccomp::{Profile, Seccomp};
 pub use step::{
     Args, HOME_LABEL, IDENTITY_LABEL, READER_ROLE, ROLE_LABEL, Step, StepKind, remove_container, remove_volume,
@@ -27,7 +28,7 @@ use policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use wire::{Document, Go, Values};
+use wire::{Document, GitService, Go, Values};
 
 pub const VERSION: u32 = 1;
 
@@ -54,8 +55,11 @@ pub struct Plan {
     pub seccomp: Seccomp,
     pub images: Images,
     pub policy: Policy,
+    /// What git of the bottle can reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitService>,
     pub go: Go,
-    /// Where each value that `policy` and `go` name is fetched from at the last moment.
+    /// Where each value that `policy`, `git` and `go` name is fetched from at the last moment.
     pub values: BTreeMap<String, Source>,
     pub proxy: bool,
     /// What is copied into the workspace before the agent starts.
@@ -99,6 +103,15 @@ pub enum Source {
     /// Asked on the terminal without echo: the question.
     Ask(String),
     File(PathBuf),
+}
+
+impl Source {
+    fn of(token: &Token) -> Source {
+        match token {
+            Token::Env(name) => Source::Env(name.clone()),
+            Token::Cmd(argv) => Source::Command(argv.clone()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +166,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
         seccomp: Seccomp::decide(bottle.seccomp, facts.seen.as_ref()),
         images: images::images(bottle, facts),
         policy: bottle.policy(),
+        git: git::service(bottle, facts),
         go,
         values,
         proxy: facts.network.proxy == Proxy::Upstream,
@@ -170,6 +184,7 @@ pub const PROXY_VARIABLE: &str = "CLAUDE_BOTTLE_UPSTREAM_PROXY";
 fn values(bottle: &Bottle, facts: &Facts) -> BTreeMap<String, Source> {
     let mut values = sources(bottle, facts.network.proxy);
     values.insert(ROOTS.to_owned(), Source::File(facts.network.roots.clone()));
+    values.extend(git::passphrases(bottle, facts));
     values
 }
 
@@ -181,16 +196,13 @@ pub fn sources(bottle: &Bottle, proxy: Proxy) -> BTreeMap<String, Source> {
     }
     for route in &bottle.routes {
         if let (Some(auth), Some(token)) = (&route.policy.auth, &route.token) {
-            let source = match token {
-                Token::Env(name) => Source::Env(name.clone()),
-                Token::Cmd(argv) => Source::Command(argv.clone()),
-            };
-            values.insert(auth.token.clone(), source);
+            values.insert(auth.token.clone(), Source::of(token));
         }
         if let (Some(name), Some(path)) = (&route.policy.upstream_ca, &route.upstream_ca) {
             values.insert(name.clone(), Source::File(path.clone()));
         }
     }
+    values.extend(git::sources(bottle));
     for (name, value) in &bottle.env {
         match value {
             EnvValue::Literal(_) => {}
@@ -211,8 +223,8 @@ pub fn trial_document(bottle: &Bottle, values: Values) -> Document {
         identity: String::new(),
         bottle: bottle.name.clone(),
         policy: bottle.policy(),
-        go: Go { env, ..Go::default() },
         git: None,
+        go: Go { env, ..Go::default() },
         roots: ROOTS.to_owned(),
         upstream_proxy: values.contains_key(PROXY).then(|| PROXY.to_owned()),
         printed: BTreeSet::new(),
@@ -250,8 +262,8 @@ impl Plan {
             identity: self.identity.clone(),
             bottle: self.bottle.clone(),
             policy: self.policy.clone(),
+            git: self.git.clone(),
             go: self.go.clone(),
-            git: None,
             roots: ROOTS.to_owned(),
             upstream_proxy: self.proxy.then(|| PROXY.to_owned()),
             printed: self.printed().map(|(name, _)| name.to_owned()).collect(),

@@ -5,6 +5,7 @@ mod engine;
 mod gate;
 mod ids;
 mod image;
+mod remote;
 mod roots;
 
 pub use agent::agent;
@@ -12,6 +13,7 @@ pub use engine::{detach_keys, engine};
 pub use gate::{Processor, gate_binary};
 pub use ids::HostIds;
 pub use image::image_source;
+pub use remote::remote;
 pub use roots::roots;
 
 use anyhow::{Context as _, Result};

@@ -42,7 +42,7 @@ fn comparable(plan: &Plan) -> String {
     let images = &mut plan.images;
     images.source = format!("{}\n{}\n{}", images.source, images.agent, images.gate);
     images.builds.clear();
-    text(&plan, None)
+    text(&plan, &[])
 }
 
 /// The removed (`-`) and added (`+`) lines, in order. The lines that stay are the longest common subsequence.

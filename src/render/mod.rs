@@ -3,6 +3,7 @@
 mod answer;
 mod changes;
 mod egress;
+mod remotes;
 mod sh;
 mod text;
 mod trail;

@@ -15,8 +15,8 @@ use std::path::Path;
 /// `UserError` for a plan with asked values, which only a person can give.
 pub fn sh(plan: &Plan) -> Result<String, UserError> {
     if plan.values.values().any(|source| matches!(source, Source::Ask(_))) {
-        return Err(UserError::new("`--format sh` cannot ask: the plan has a `?` value in its `env`")
-            .hint("start it here, or give the value by `${VARIABLE}`"));
+        return Err(UserError::new("`--format sh` cannot ask for a value, and the plan has one that is asked for")
+            .hint("start it here, or give the value by `${VARIABLE}`, and a key without a passphrase"));
     }
     if plan.spec.beginning == Beginning::Transcript {
         return Err(

@@ -1,6 +1,7 @@
 //! A plan as text: what the user must see before saying yes. Of variables it shows the names only.
 
 use super::egress::egress;
+use super::remotes::remotes;
 use crate::exit::UserError;
 use crate::facts::{EngineKind, Terminal, Workspace};
 use crate::plan::{Plan, Runtime, Seccomp, Source};
@@ -10,8 +11,8 @@ use crate::text::{shell_command, truncate, visible};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The whole plan. `gate`: why the gate's program was not found.
-pub fn text(plan: &Plan, gate: Option<&UserError>) -> String {
+/// The whole plan. `problems`: what keeps it from being started.
+pub fn text(plan: &Plan, problems: &[UserError]) -> String {
     let mut rows: Vec<(&str, String)> = vec![("agent", agent(plan)), ("session", session(plan))];
     if plan.spec.beginning == Beginning::Transcript {
         rows.push(("home", "gone; resumes from the transcript".to_owned()));
@@ -20,7 +21,7 @@ pub fn text(plan: &Plan, gate: Option<&UserError>) -> String {
         rows.push(("cwd", copied(plan, workspace)));
     }
     rows.extend(bottle_rows(plan));
-    rows.push(("image", image(plan, gate)));
+    rows.push(("image", image(plan)));
     rows.push(("runtime", runtime(plan)));
     rows.push(("limits", limits(plan)));
     rows.push(("seccomp", seccomp(plan)));
@@ -31,8 +32,8 @@ pub fn text(plan: &Plan, gate: Option<&UserError>) -> String {
             "all upstream traffic takes the host's proxy; the check of addresses is the proxy's".into(),
         ));
     }
-
-    lay_out(rows) + &egress(plan)
+    rows.extend(problems.iter().map(|problem| ("NOT READY:", problem.what.clone())));
+    lay_out(rows) + &egress(plan) + &remotes(plan)
 }
 
 /// An agent that was not started; `more` are rows that come before the routes.
@@ -41,7 +42,7 @@ pub fn about(plan: &Plan, more: Vec<(&str, String)>) -> String {
     rows.extend(bottle_rows(plan));
     rows.extend([("image", plan.images.source.clone()), ("limits", limits(plan))]);
     rows.extend(more);
-    lay_out(rows) + &egress(plan)
+    lay_out(rows) + &egress(plan) + &remotes(plan)
 }
 
 fn lay_out(rows: Vec<(&str, String)>) -> String {
@@ -143,8 +144,8 @@ fn session(plan: &Plan) -> String {
 
 /// The names of the agent's variables; where a value is not literal, also where it comes from.
 fn names(plan: &Plan) -> String {
-    let committer = plan.origin.git_user.is_some();
-    let ours = |name: &str| name == "CLAUDE_BOTTLE" || (committer && name.starts_with("GIT_CONFIG_"));
+    let configures_git = plan.origin.git_user.is_some() || plan.git.is_some();
+    let ours = |name: &str| name == "CLAUDE_BOTTLE" || (configures_git && name.starts_with("GIT_CONFIG_"));
     let name = |(name, source): (&String, &wire::Source)| match source {
         wire::Source::Text(text) if text == wire::CA_BUNDLE => None,
         wire::Source::Text(_) if ours(name) => None,
@@ -172,14 +173,11 @@ fn brought(plan: &Plan) -> Vec<String> {
     brought
 }
 
-fn image(plan: &Plan, gate: Option<&UserError>) -> String {
+fn image(plan: &Plan) -> String {
     let mut text = plan.images.source.clone();
     let missing: Vec<&str> = plan.images.builds.iter().map(|build| build.tag.as_str()).collect();
     if !missing.is_empty() {
         let _ = write!(text, "\nbuilt where missing: {}", missing.join(", "));
-    }
-    if let Some(why) = gate {
-        let _ = write!(text, "\nNOT READY: {}", why.what);
     }
     text
 }

@@ -26,6 +26,7 @@ mod size;
 mod subprocess;
 mod terminal;
 mod transfer;
+mod try_sockets;
 mod work;
 
 use child::{Child, End, EndedBy};
@@ -59,6 +60,7 @@ pub fn run(args: &[String]) -> i32 {
                 sys::signals::end_at_sigterm()?;
                 size::run(&options.home)
             }
+            [word] if word == "try-sockets" => try_sockets::run(),
             [word, path] if word == "put" => transfer::put(&options.home, path),
             [word, path] if word == "get" => transfer::get(&options.home, path),
             [word, ..] => Err(Failure(format!("init does not know `{word}`"))),

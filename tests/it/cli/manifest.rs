@@ -129,6 +129,15 @@ const GOOD: &[(Level, &str)] = &[
     (Bottle, r#"{"egress":{}}"#),
     (Bottle, r#"{"egress":{"routes":[]},"extends":[]}"#),
     (Bottle, r#"{"git":{"user":{"name":"Bot","email":"bot@example.org"},"remotes":[]}}"#),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"app","upstream":"ssh://git@git.example.org:2222/team/app.git","identity_file":"~/.ssh/id_app","known_host_key":"ssh-ed25519 AAAA me","allow_force":true,"allow_delete":false,"refs":["refs/heads/*","refs/tags/v*"],"protected":["refs/heads/main"]}]}}"#,
+    ),
+    (Bottle, r#"{"git":{"remotes":[{"name":"app","upstream":"git@x.org:team/app.git","identity_file":"k"}]}}"#),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","upstream":"https://x.org:8443/team/app.git","token_ref":"T","user":"me","private":true},{"name":"b","upstream":"https://x.org/b","token_cmd":["pass","b"]},{"name":"c","upstream":"https://x.org/c"}]}}"#,
+    ),
     (Bottle, r#"{"supervise":false,"on_hangup":"detach","cwd_agents":true}"#),
     (Bottle, r#"{"seccomp":"own"}"#),
     (Bottle, r#"{"seccomp":"engine"}"#),
@@ -180,19 +189,7 @@ const GOOD: &[(Level, &str)] = &[
 ];
 
 /// The parser and the schema accept these; choosing the agent says what is missing.
-const NOT_YET: &[(Level, &str, &str)] = &[
-    (Bottle, r#"{"supervise":true}"#, "supervise"),
-    (
-        Bottle,
-        r#"{"git":{"remotes":[{"name":"app","upstream":"ssh://git@git.example.org:2222/team/app.git","identity_file":"~/.ssh/id_app","known_host_key":"ssh-ed25519 AAAA me","allow_force":true,"allow_delete":false,"refs":["refs/heads/*"]}]}}"#,
-        "git.remotes",
-    ),
-    (
-        Bottle,
-        r#"{"git":{"remotes":[{"name":"app","upstream":"git@x.org:team/app.git","identity_file":"k"}]}}"#,
-        "git.remotes",
-    ),
-];
+const NOT_YET: &[(Level, &str, &str)] = &[(Bottle, r#"{"supervise":true}"#, "supervise")];
 
 /// Neither the parser nor the schema accepts these. The text is the whole error, hint included.
 const BAD: &[(Level, &str, &str)] = &[
@@ -282,13 +279,18 @@ const BAD: &[(Level, &str, &str)] = &[
     (Bottle, r#"{"git":{"remotes":[{"name":"a"}]}}"#, "HOME:1: a remote without `upstream`"),
     (
         Bottle,
-        r#"{"git":{"remotes":[{"name":"a","upstream":"https://x.org/a","identity_file":"k"}]}}"#,
-        "HOME:1: `upstream` in a remote: wanted `ssh://[user@]host[:port]/path` or `user@host:path`",
+        r#"{"git":{"remotes":[{"name":"a","upstream":"git://x.org/a","identity_file":"k"}]}}"#,
+        "HOME:1: `upstream` in a remote: wanted `ssh://user@host[:port]/path`, `user@host:path` or `https://host[:port]/path`, with the name of a host",
     ),
     (
         Bottle,
         r#"{"git":{"remotes":[{"name":"a","upstream":"-o@x:y","identity_file":"k"}]}}"#,
-        "HOME:1: `upstream` in a remote: wanted `ssh://[user@]host[:port]/path` or `user@host:path`",
+        "HOME:1: `upstream` in a remote: wanted `ssh://user@host[:port]/path`, `user@host:path` or `https://host[:port]/path`, with the name of a host",
+    ),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","upstream":"https://me:pw@x.org/a"}]}}"#,
+        "HOME:1: `upstream` in a remote: no user and no password in a URL: they are `user` and `token_ref` or `token_cmd` beside it",
     ),
     (
         Bottle,
@@ -304,6 +306,22 @@ const BAD: &[(Level, &str, &str)] = &[
         Bottle,
         r#"{"git":{"remotes":[{"name":"a","upstream":"g@x:y","identity_file":"k","allow_force":"yes"}]}}"#,
         "HOME:1: `allow_force` in a remote: wanted true or false, found a string",
+    ),
+    (Bottle, r#"{"git":{"remotes":[{"name":"a","upstream":"g@x:y"}]}}"#, "HOME:1: a remote without `identity_file`"),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","upstream":"g@x:y","identity_file":"k","token_ref":"T"}]}}"#,
+        "HOME:1: `token_ref` in a remote: belongs to an `https://` upstream",
+    ),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","upstream":"https://x.org/a","identity_file":"k"}]}}"#,
+        "HOME:1: `identity_file` in a remote: belongs to an ssh upstream",
+    ),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","upstream":"g@x:y","identity_file":"k","protected":["main"]}]}}"#,
+        "HOME:1: `protected` in a remote: `main` is no ref, as in `refs/heads/*`",
     ),
     (Bottle, r#"{"supervise":"yes"}"#, "HOME:1: `supervise` in a bottle: wanted true or false, found a string"),
     (

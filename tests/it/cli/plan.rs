@@ -122,6 +122,44 @@ fn refused_before_anything_is_made() {
     assert_eq!(place.sessions(), [""; 0]);
 }
 
+/// Remotes are shown with what they may do and with what they lack, and nothing starts before that is there.
+#[test]
+fn remotes_are_shown_and_what_they_lack_is_told() {
+    let place = Place::new(
+        r#"{ "bottles": { "box": { "git": { "remotes": [
+            { "name": "app", "upstream": "ssh://git@git.example.org:2222/team/app.git", "identity_file": "~/.ssh/id_app",
+              "protected": ["refs/heads/main"], "allow_force": true },
+            { "name": "web", "upstream": "https://git.example.org/team/web.git", "token_ref": "WEB_TOKEN",
+              "refs": ["refs/heads/bot/*"] }
+          ] } } },
+          "agents": { "plain": { "bottle": "box" } } }"#,
+    );
+    let start = |args: &[&str]| {
+        let run = place.run(&[&["start"], args, &["plain"]].concat()).env("WEB_TOKEN", "a-token-of-the-web");
+        run.env("PATH", format!("{FAKE}:/usr/bin:/bin"))
+    };
+    start(&["--yes"]).snap("refused-no-key");
+    let key = place.path("home/.ssh/id_app");
+    std::fs::create_dir_all(key.parent().unwrap()).unwrap();
+    let make = |passphrase: &str| {
+        let _ = std::fs::remove_file(&key);
+        let args = ["-q", "-t", "ed25519", "-N", passphrase, "-C", "", "-f"];
+        assert!(std::process::Command::new("ssh-keygen").args(args).arg(&key).status().unwrap().success());
+    };
+    make("");
+    start(&["--yes"]).snap("refused-no-host-key");
+    place.write("home/.ssh/known_hosts", "");
+    start(&["--yes"]).env("PATH", FAKE).snap("refused-no-ssh-keygen");
+    place.write("home/.ssh/known_hosts", "git.example.org ssh-ed25519 AAAA\n");
+    start(&["--dry-run"]).snap("plan-remotes-not-ready");
+    place.write("home/.ssh/known_hosts", "other ssh-rsa AAAA\n[git.example.org]:2222,x ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOnIQU1qp3+P+9WYxqyl045KyFgqDbXIkqxMm/zkREXQ\n");
+    start(&["--dry-run"]).snap("plan-remotes");
+    start(&["--yes"]).without("WEB_TOKEN").snap("refused-no-git-token");
+    make("a passphrase");
+    start(&["--yes"]).snap("refused-passphrase-no-terminal");
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
 /// A command that gives no token gives no bottle either, and what it printed is not repeated.
 #[test]
 fn a_token_command_that_fails() {

@@ -100,7 +100,7 @@ fn an_asked_value_reaches_the_gate_and_nothing_else() {
     // Who does not answer starts nothing, and loses nothing.
     terminal.types("\n");
     let (status, seen) = terminal.end();
-    assert!(status == 2 && seen.contains("no answer to `?PIN of the demo`"), "{status} {seen}");
+    assert!(status == 2 && seen.contains("no answer to `PIN of the demo`"), "{status} {seen}");
     only_the_volume(&place);
     let mut terminal = place.run(&["resume", "--yes", &identity]).on_terminal();
     terminal.until("PIN of the demo: ");

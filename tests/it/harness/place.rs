@@ -212,7 +212,7 @@ impl Place {
             steady = steady.replace(&format!(" for {seconds}s"), " for [NOW]");
         }
         steady = replace_agent_uid(&steady);
-        for stem in ["gate:", "agent:", "session:", "box:", "dev:"] {
+        for stem in ["gate:", "git:", "agent:", "session:", "box:", "dev:"] {
             steady = replace_word(&steady, &format!("claude-bottle-{stem}"), 16, "[DIGEST]");
         }
         steady

@@ -4,6 +4,7 @@ use crate::harness::schema::{assert_valid, output_schema, plan_schema};
 use crate::harness::{Done, FAKE, PLAIN, PROGRAM, Place, kept, rich, text};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::process::Command;
 
 fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     let to = schema["$ref"].as_str();
@@ -86,13 +87,22 @@ fn odd() -> Place {
                 { "host": "a.example.org", "query": { "v": "1*" }, "headers": { "accept": "text/*" }, "upstream_ca": "ca.pem",
                   "auth": { "scheme": "Basic", "user": "me", "token_ref": "MY_TOKEN" } },
                 { "host": "b.example.org", "auth": { "scheme": { "header": "x-key" }, "token_ref": "MY_TOKEN" } }
+            ] },
+            "git": { "remotes": [
+                { "name": "app", "upstream": "ssh://git@git.example.org:2222/app.git", "identity_file": "key", "private": true,
+                  "known_host_key": "ssh-ed25519 AAAA", "protected": ["refs/heads/main"], "allow_force": true,
+                  "allow_delete": true },
+                { "name": "web", "upstream": "https://git.example.org/web.git", "token_ref": "MY_TOKEN" }
             ] } } },
           "agents": { "plain": { "bottle": "odd" } } }"#,
     );
+    let key = place.path("home/.claude-bottle/key");
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "a passphrase", "-f"]).arg(key).status();
+    assert!(made.unwrap().success());
     place.write("home/.claude-bottle/odd.Dockerfile", "FROM claude-bottle-agent\n");
     place.write("home/.claude-bottle/context/file", "one\n");
     place.write("home/.claude-bottle/ca.pem", "a company's roots");
-    let git = std::process::Command::new("git").args(["init", "-q"]).arg(place.path("work")).status().unwrap();
+    let git = Command::new("git").args(["init", "-q"]).arg(place.path("work")).status().unwrap();
     assert!(git.success());
     place.write("lender/file", "");
     place.write("work/.git/objects/info/alternates", &format!("{}\n", place.path("lender").display()));

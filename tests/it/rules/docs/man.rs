@@ -492,11 +492,7 @@ fn every_field_of_an_output_is_in_its_page_and_no_other() {
 /// What the page calls not available is refused with these words, and nothing else is.
 #[test]
 fn what_is_not_available_yet_is_refused() {
-    let remote = r#"{ "name": "app", "upstream": "git@git.example.org:app.git", "identity_file": "~/.ssh/id" }"#;
-    let uses = BTreeMap::from([
-        ("remotes", format!(r#""git": {{ "remotes": [{remote}] }}"#)),
-        ("supervise", r#""supervise": true"#.to_owned()),
-    ]);
+    let uses = BTreeMap::from([("supervise", r#""supervise": true"#)]);
     let mut told = BTreeSet::new();
     let mut key = String::new();
     let text = plain(MANIFEST);

@@ -1,0 +1,113 @@
+//! A bottle's remotes: what the gate is told of them, where their secrets come from, and how git of the agent finds them.
+
+use super::Source;
+use crate::facts::Facts;
+use crate::manifest::{Bottle, Remote, RemoteAccess};
+use std::collections::BTreeMap;
+use wire::{GIT_HOST, GitRemote, GitService, GitUpstream, PrivateKey};
+
+/// What the gate is told; `None` for a bottle without remotes.
+pub fn service(bottle: &Bottle, facts: &Facts) -> Option<GitService> {
+    let remotes: Vec<GitRemote> = bottle.remotes.iter().map(|remote| told(remote, facts)).collect();
+    (!remotes.is_empty()).then_some(GitService { remotes })
+}
+
+fn told(remote: &Remote, facts: &Facts) -> GitRemote {
+    let Remote { user, host, path, .. } = remote.clone();
+    let found = facts.remotes.get(&remote.name).cloned().unwrap_or_default();
+    let upstream = match &remote.access {
+        RemoteAccess::Ssh { .. } => GitUpstream::Ssh {
+            user,
+            host,
+            port: remote.port,
+            path,
+            key: PrivateKey { key: key(remote), passphrase: found.is_locked.then(|| passphrase(remote)) },
+            known_hosts: found.known_hosts,
+        },
+        RemoteAccess::Https { token: source } => {
+            GitUpstream::Https { host, port: remote.port, path, user, token: source.as_ref().map(|_| token(remote)) }
+        }
+    };
+    GitRemote {
+        name: remote.name.clone(),
+        origin: remote.origin.clone(),
+        upstream,
+        private: remote.private,
+        rules: remote.rules.clone(),
+    }
+}
+
+fn key(remote: &Remote) -> String {
+    format!("git:{}:key", remote.name)
+}
+
+fn passphrase(remote: &Remote) -> String {
+    format!("git:{}:passphrase", remote.name)
+}
+
+fn token(remote: &Remote) -> String {
+    format!("git:{}:token", remote.name)
+}
+
+/// Where keys and tokens come from.
+pub fn sources(bottle: &Bottle) -> BTreeMap<String, Source> {
+    let source = |remote: &Remote| match &remote.access {
+        RemoteAccess::Ssh { identity_file, .. } => Some((key(remote), Source::File(identity_file.clone()))),
+        RemoteAccess::Https { token: source } => Some((token(remote), Source::of(source.as_ref()?))),
+    };
+    bottle.remotes.iter().filter_map(source).collect()
+}
+
+/// Which keys need a passphrase that is to be asked for.
+pub fn passphrases(bottle: &Bottle, facts: &Facts) -> BTreeMap<String, Source> {
+    let question = |remote: &Remote| {
+        let RemoteAccess::Ssh { identity_file, .. } = &remote.access else { return None };
+        let is_locked = facts.remotes.get(&remote.name)?.is_locked;
+        is_locked.then(|| (passphrase(remote), Source::Ask(format!("passphrase of {}", identity_file.display()))))
+    };
+    bottle.remotes.iter().filter_map(question).collect()
+}
+
+/// Entries of git's configuration by which git of the agent takes every spelling of an upstream for the gate's remote.
+pub fn configuration(bottle: &Bottle) -> Vec<(String, String)> {
+    let entries = |remote: &Remote| {
+        let key = format!("url.git://{GIT_HOST}/{}.insteadOf", remote.name);
+        spellings(remote).into_iter().map(move |spelling| (key.clone(), spelling))
+    };
+    bottle.remotes.iter().flat_map(entries).collect()
+}
+
+/// How people write the URL of this upstream. git replaces the longest of all that a URL begins with, so the ones with
+/// `.git` are given as well: what is left of the URL stands behind the remote's name.
+fn spellings(remote: &Remote) -> Vec<String> {
+    let Remote { user, host, port, written, .. } = remote;
+    let path = remote.plain_path();
+    let mut all = vec![written.clone()];
+    let mut add = |url: String| all.extend([format!("{url}.git"), url]);
+    match &remote.access {
+        RemoteAccess::Ssh { .. } => {
+            for login in [format!("{user}@"), String::new()] {
+                add(format!("ssh://{login}{host}:{port}/{path}"));
+                if *port == 22 {
+                    add(format!("ssh://{login}{host}/{path}"));
+                    add(format!("{login}{host}:{path}"));
+                    add(format!("{login}{host}:/{path}"));
+                }
+            }
+            add(format!("https://{host}/{path}"));
+        }
+        RemoteAccess::Https { .. } => {
+            for login in [format!("{user}@"), String::new()] {
+                add(format!("https://{login}{host}:{port}/{path}"));
+                if *port == 443 {
+                    add(format!("https://{login}{host}/{path}"));
+                }
+            }
+            add(format!("ssh://git@{host}/{path}"));
+            add(format!("git@{host}:{path}"));
+        }
+    }
+    all.sort();
+    all.dedup();
+    all
+}

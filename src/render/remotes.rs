@@ -1,0 +1,67 @@
+//! The plan's remotes as text: where git of the bottle goes, with which key, and what it may push there.
+
+use crate::plan::{Plan, Source};
+use crate::text;
+use policy::RefPattern;
+use std::fmt::Write;
+use wire::{GitRemote, GitUpstream};
+
+/// Empty for a bottle without remotes.
+pub fn remotes(plan: &Plan) -> String {
+    let Some(git) = &plan.git else { return String::new() };
+    let mut text =
+        "REMOTES  what git can fetch and push, and where; pushes are searched for secrets first\n".to_owned();
+    let width = git.remotes.iter().map(|remote| remote.name.len()).max().unwrap_or_default();
+    for remote in &git.remotes {
+        let line = format!("  {:<width$}  {}  {}", remote.name, address(&remote.upstream), rights(plan, remote));
+        let _ = writeln!(text, "{}", text::one_line(line.trim_end()));
+    }
+    text
+}
+
+/// The upstream as a URL.
+pub fn address(upstream: &GitUpstream) -> String {
+    let authority = |host: &str, port: u16, default: u16| match port == default {
+        true => host.to_owned(),
+        false => format!("{host}:{port}"),
+    };
+    match upstream {
+        GitUpstream::Ssh { user, host, port, path, .. } => {
+            // A path that is relative to a home has no form as a URL.
+            let slash = if path.starts_with('/') { "" } else { "/" };
+            format!("ssh://{user}@{}{slash}{path}", authority(host, *port, 22))
+        }
+        GitUpstream::Https { host, port, path, .. } => format!("https://{}{path}", authority(host, *port, 443)),
+        GitUpstream::Local => "the gate's own repository".to_owned(),
+    }
+}
+
+fn rights(plan: &Plan, remote: &GitRemote) -> String {
+    let patterns = |patterns: &[RefPattern]| patterns.iter().map(RefPattern::as_str).collect::<Vec<_>>().join(" ");
+    let rules = &remote.rules;
+    let mut words = vec![patterns(&rules.refs)];
+    if !rules.protected.is_empty() {
+        words.push(format!("[never changed: {}]", patterns(&rules.protected)));
+    }
+    if rules.allow_force {
+        words.push("[HISTORY MAY BE REWRITTEN]".to_owned());
+    }
+    if rules.allow_delete {
+        words.push("[REFS MAY BE DELETED]".to_owned());
+    }
+    if remote.private {
+        words.push("[private address]".to_owned());
+    }
+    let source = |name: &String| plan.values.get(name);
+    match &remote.upstream {
+        GitUpstream::Ssh { key, .. } => {
+            if let Some(Source::File(path)) = source(&key.key) {
+                let asked = if key.passphrase.is_some() { ", its passphrase is asked" } else { "" };
+                words.push(format!("[key {}{asked}]", text::path(path)));
+            }
+        }
+        GitUpstream::Https { token: Some(_), user, .. } => words.push(format!("[token, as {user}]")),
+        GitUpstream::Https { .. } | GitUpstream::Local => {}
+    }
+    words.join(" ")
+}
