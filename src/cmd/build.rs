@@ -1,4 +1,4 @@
-//! `build`: builds the images that are missing; with an agent's name, that of its bottle too.
+//! `build`: builds the images that are missing, the one with git for readers too; with an agent's name, that of its bottle.
 
 use super::images;
 use super::planning::{self, EngineAccess};
@@ -27,15 +27,24 @@ pub fn run(asked: &BuildArgs) -> Result<Exit> {
     // A plan without access to the engine builds every image.
     let access = if asked.force { EngineAccess::None } else { EngineAccess::Ask(&docker) };
     let plan = planning::plan_images(&home, &chosen, docker.engine(), access)?;
-    if plan.images.builds.is_empty() {
+    let (git, is_missing) = planning::plan_git_image(&home, &docker)?;
+    let mut builds = plan.images.builds;
+    if (is_missing || asked.force) && !builds.iter().any(|build| build.tag == git.tag) {
+        builds.push(git.clone());
+    }
+    if builds.is_empty() {
         say::note("all images are there");
     }
-    if let Some(exit) = images::build(&docker, &plan, &signals::catch()?)? {
+    if let Some(exit) = images::build(&docker, &builds, &signals::catch()?)? {
         return Ok(exit);
     }
-    for (role, tag) in [("gate", &plan.images.gate), ("agent", &plan.images.agent)] {
+    let mut used = vec![("gate's image", &plan.images.gate), ("agent's image", &plan.images.agent)];
+    if git.tag != plan.images.gate {
+        used.push(("image with git", &git.tag));
+    }
+    for (what, tag) in used {
         if let Some(bytes) = docker.image_size(tag) {
-            say::note(&format!("the {role}'s image `{tag}` has {}", render::size(bytes)));
+            say::note(&format!("the {what} `{tag}` has {}", render::size(bytes)));
         }
     }
     Ok(Exit::OK)

@@ -4,20 +4,15 @@ use super::planning::{self, EngineAccess};
 use crate::docker::{self, BuildEnd, Docker};
 use crate::exit::{Exit, UserError};
 use crate::manifest::Chosen;
-use crate::plan::{Build, ImageRole, Plan};
+use crate::plan::{Build, ImageRole};
 use crate::say;
 use crate::state::Home;
 use anyhow::Result;
 use sys::signals::{self, Signals};
 use sys::timings;
 
-/// Builds the plan's missing images; an exit code where a signal ended it.
-pub fn build(docker: &Docker, plan: &Plan, signals: &Signals) -> Result<Option<Exit>> {
-    build_all(docker, &plan.images.builds, signals)
-}
-
 /// Builds these images, in this order; an exit code where a signal ended it.
-pub fn build_all(docker: &Docker, builds: &[Build], signals: &Signals) -> Result<Option<Exit>> {
+pub fn build(docker: &Docker, builds: &[Build], signals: &Signals) -> Result<Option<Exit>> {
     for build in builds {
         timings::phase("build");
         say::note(&format!("building image `{}`", build.tag));
@@ -31,7 +26,7 @@ pub fn build_all(docker: &Docker, builds: &[Build], signals: &Signals) -> Result
 /// The tag of this version's image with git, in which readers run; the image is built where it is missing.
 pub fn git_image(docker: &Docker, home: &Home) -> Result<String> {
     let (image, is_missing) = planning::plan_git_image(home, docker)?;
-    if is_missing && build_all(docker, std::slice::from_ref(&image), &signals::catch()?)?.is_some() {
+    if is_missing && build(docker, std::slice::from_ref(&image), &signals::catch()?)?.is_some() {
         return Err(UserError::new("the image with git was not built").into());
     }
     Ok(image.tag)

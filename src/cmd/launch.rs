@@ -128,7 +128,7 @@ fn build_and_run<'a>(
     signals: Signals,
     claim: impl FnOnce() -> Result<Session<'a>>,
 ) -> Result<Exit> {
-    if let Some(exit) = images::build(docker, plan, &signals)? {
+    if let Some(exit) = images::build(docker, &plan.images.builds, &signals)? {
         return Ok(exit);
     }
     let mut session = claim()?;

@@ -26,6 +26,7 @@ RUN apt-get update \
     && echo 'gate:x:65532:65532:gate:/run/gate:/usr/sbin/nologin' >>/etc/passwd \
     && install -d -o 65532 -g 65532 -m 0700 /run/gate \
     && install -d -o 65532 -g 65532 -m 0755 /run/claude-bottle \
+    # Where a gate with remotes has its repositories, in a volume. The agent sees the folder, and cannot enter it.
     && install -d -o 65532 -g 65532 -m 0700 /var/lib/claude-bottle
 COPY --from=fetch /fetch/gitleaks /usr/local/bin/gitleaks
 # The gate runs a program that it cannot change; the agent gets the copy in the volume, which the gate's uid must
@@ -33,7 +34,5 @@ COPY --from=fetch /fetch/gitleaks /usr/local/bin/gitleaks
 COPY claude-bottle-gate /usr/local/bin/claude-bottle-gate
 COPY --chown=65532:65532 claude-bottle-gate /run/claude-bottle/claude-bottle-gate
 VOLUME /run/claude-bottle
-# The repositories of the remotes. The agent sees the folder, and cannot enter it.
-VOLUME /var/lib/claude-bottle
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/claude-bottle-gate"]

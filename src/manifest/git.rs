@@ -201,7 +201,8 @@ impl Upstream {
         if user.is_some_and(|user| !is_user(user)) || path.trim_matches('/').is_empty() {
             return Err(UPSTREAM_FORMS);
         }
-        let host = plain_name(host).ok_or(UPSTREAM_FORMS)?;
+        // ssh would take a name that begins with a dash for an option.
+        let host = plain_name(host).filter(|host| !host.starts_with('-')).ok_or(UPSTREAM_FORMS)?;
         Ok(Upstream { user: user.map(str::to_owned), host, port, path })
     }
 }

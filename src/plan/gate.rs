@@ -2,7 +2,7 @@
 
 use super::{Args, Plan, Profile, step::labels};
 use crate::facts::EngineKind;
-use wire::{GATE_UID, PRIVATE_DIR};
+use wire::{GATE_UID, PRIVATE_DIR, REPOSITORIES_DIR};
 
 /// More than what all connections can hold at once.
 const GATE_MEMORY: &str = "1g";
@@ -41,6 +41,10 @@ pub fn create(plan: &Plan) -> Args {
     args.extend(fixed.into_iter().flatten().map(str::to_owned));
     args.extend(plan.seccomp_args(Profile::Service));
     args.push("--read-only".to_owned());
+    if plan.git.is_some() {
+        // Its own volume, without a name, goes with the container. It is filled from the image, which gives it its mode.
+        args.extend(["--volume".to_owned(), REPOSITORIES_DIR.to_owned()]);
+    }
     args.extend(super::step::ulimits());
     args.extend(super::step::no_proxies());
     // The engine resolves the name only where it is mapped.

@@ -13,7 +13,7 @@ const STALLS: &str = r#"
 words=()
 for word; do
     case $1:$word in
-    run:claude-bottle-gate:*)
+    run:claude-bottle-git:*)
         exec "$real" "${words[@]}" --entrypoint sh "$word" -c 'trap "exit 0" TERM; sleep 600 & wait' ;;
     esac
     words+=("$word")
