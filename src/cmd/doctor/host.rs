@@ -55,6 +55,8 @@ fn manifest_and_agents(around: &Surroundings, manifest: &Manifest) -> Vec<Diagno
     let mut needs = Needs::new();
     for name in manifest.agents() {
         let Ok(chosen) = manifest.choose(name) else { continue };
+        let lacking = chosen.bottle.remotes.iter().filter_map(|remote| probe::remote(remote).problem);
+        diagnoses.extend(lacking.map(|problem| Diagnosis::user_error("remotes", problem)));
         match planning::plan_offline(&around.home, &chosen) {
             Ok(plan) => {
                 for source in plan.values.into_values() {

@@ -305,6 +305,21 @@ fn what_agents_need() {
 }
 
 #[test]
+fn what_remotes_need() {
+    let manifest = r#"{ "bottles": { "box": { "git": { "remotes": [
+        { "name": "app", "upstream": "git@git.example.org:app.git", "identity_file": "~/.ssh/id_app" } ] } } },
+      "agents": { "plain": { "bottle": "box" } } }"#;
+    let place = well_of(Place::new(manifest));
+    finds(doctor(&place), 2, "remotes", "PROBLEM remote `app`");
+    place.write("home/.ssh/id_app", "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n");
+    finds(doctor(&place), 2, "remotes", "can be read by others of this machine");
+    fs::set_permissions(place.path("home/.ssh/id_app"), fs::Permissions::from_mode(0o600)).unwrap();
+    finds(doctor(&place), 2, "remotes", "no host key of `git.example.org` is known");
+    place.write("home/.ssh/known_hosts", "git.example.org ssh-ed25519 AAAA\n");
+    assert_eq!(said(&doctor(&place).done(), "remotes"), [""; 0]);
+}
+
+#[test]
 fn a_manifest_that_is_broken() {
     let with = |text: &str| well_of(Place::new(text));
     finds(doctor(&with("{ nonsense")), 2, "manifest", "claude-bottle.json:1:");
