@@ -6,11 +6,11 @@ use super::{GitUser, Remote, RemoteAccess, auth, keys, resolve_path};
 use crate::exit::UserError;
 use policy::{RefPattern, RefRules, plain_name};
 use std::collections::HashMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 /// What `upstream` may be.
-const UPSTREAM_FORMS: &str =
-    "wanted `ssh://user@host[:port]/path`, `user@host:path` or `https://host[:port]/path`, with the name of a host";
+const UPSTREAM_FORMS: &str = "wanted `ssh://user@host[:port]/path`, `user@host:path` or `https://host[:port]/path`";
 const DEFAULT_REFS: [&str; 2] = ["refs/heads/*", "refs/tags/*"];
 /// The user of basic authentication where none is given: forges take any beside a token.
 const DEFAULT_HTTPS_USER: &str = "git";
@@ -183,12 +183,17 @@ impl Upstream {
     }
 
     fn new(user: Option<&str>, place: &str, default_port: u16, path: String) -> Result<Upstream, &'static str> {
-        let (host, port) = match place.split_once(':') {
+        // An address of IPv6 has colons of its own, and brackets around it.
+        let (bracketed, after) = match place.strip_prefix('[') {
+            Some(rest) => rest.split_once(']').map(|(host, after)| (Some(host), after)).ok_or(UPSTREAM_FORMS)?,
+            None => (None, place),
+        };
+        let (host, port) = match after.split_once(':') {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
                 (host, port.parse().ok().filter(|port| *port != 0).ok_or("the port is not one of 1 to 65535")?)
             }
             Some(_) => return Err(UPSTREAM_FORMS),
-            None => (place, default_port),
+            None => (after, default_port),
         };
         let is_user = |user: &str| {
             (1..=MAX_USER_CHARS).contains(&user.len())
@@ -201,8 +206,16 @@ impl Upstream {
         if user.is_some_and(|user| !is_user(user)) || path.trim_matches('/').is_empty() {
             return Err(UPSTREAM_FORMS);
         }
-        // ssh would take a name that begins with a dash for an option.
-        let host = plain_name(host).filter(|host| !host.starts_with('-')).ok_or(UPSTREAM_FORMS)?;
+        let host = match (bracketed, host.parse::<Ipv4Addr>()) {
+            (Some(address), _) if host.is_empty() => {
+                address.parse::<Ipv6Addr>().ok().map(|address| address.to_string())
+            }
+            (Some(_), _) => None,
+            (None, Ok(address)) => Some(address.to_string()),
+            // ssh would take a name that begins with a dash for an option.
+            (None, Err(_)) => plain_name(host).filter(|host| !host.starts_with('-')),
+        };
+        let host = host.ok_or(UPSTREAM_FORMS)?;
         Ok(Upstream { user: user.map(str::to_owned), host, port, path })
     }
 }
@@ -231,6 +244,9 @@ mod tests {
         ] {
             assert_eq!(parsed(text), wanted, "{text}");
         }
+        for (text, host) in [("git@10.0.0.1:app", "10.0.0.1"), ("ssh://git@[FD00::1]:2222/app", "fd00::1")] {
+            assert_eq!(parsed(text).map(|(_, host, ..)| host).as_deref(), Some(host), "{text}");
+        }
         for bad in [
             "",
             "app",
@@ -248,8 +264,10 @@ mod tests {
             "ssh://git@x.org:0/app",
             "ssh://git@x.org:70000/app",
             "ssh://git@x.org:a/app",
-            "ssh://git@10.0.0.1/app",
-            "ssh://git@[::1]/app",
+            "ssh://git@010.0.0.1/app",
+            "ssh://git@[::1/app",
+            "ssh://git@[::1]x/app",
+            "ssh://git@::1/app",
             "x.org:app",
             "git@x.org:",
             "git@x.org",

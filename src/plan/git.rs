@@ -80,7 +80,8 @@ pub fn configuration(bottle: &Bottle) -> Vec<(String, String)> {
 /// How people write the URL of this upstream. git replaces the longest of all that a URL begins with, so the ones with
 /// `.git` are given as well: what is left of the URL stands behind the remote's name.
 fn spellings(remote: &Remote) -> Vec<String> {
-    let Remote { user, host, port, written, .. } = remote;
+    let Remote { user, port, written, .. } = remote;
+    let host = if remote.host.contains(':') { format!("[{}]", remote.host) } else { remote.host.clone() };
     let path = remote.plain_path();
     let mut all = vec![written.clone()];
     let mut add = |url: String| all.extend([format!("{url}.git"), url]);

@@ -21,9 +21,9 @@ pub fn remotes(plan: &Plan) -> String {
 
 /// The upstream as a URL.
 pub fn address(upstream: &GitUpstream) -> String {
-    let authority = |host: &str, port: u16, default: u16| match port == default {
-        true => host.to_owned(),
-        false => format!("{host}:{port}"),
+    let authority = |host: &str, port: u16, default: u16| {
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        if port == default { host } else { format!("{host}:{port}") }
     };
     match upstream {
         GitUpstream::Ssh { user, host, port, path, .. } => {

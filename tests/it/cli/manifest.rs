@@ -280,12 +280,12 @@ const BAD: &[(Level, &str, &str)] = &[
     (
         Bottle,
         r#"{"git":{"remotes":[{"name":"a","upstream":"git://x.org/a","identity_file":"k"}]}}"#,
-        "HOME:1: `upstream` in a remote: wanted `ssh://user@host[:port]/path`, `user@host:path` or `https://host[:port]/path`, with the name of a host",
+        "HOME:1: `upstream` in a remote: wanted `ssh://user@host[:port]/path`, `user@host:path` or `https://host[:port]/path`",
     ),
     (
         Bottle,
         r#"{"git":{"remotes":[{"name":"a","upstream":"-o@x:y","identity_file":"k"}]}}"#,
-        "HOME:1: `upstream` in a remote: wanted `ssh://user@host[:port]/path`, `user@host:path` or `https://host[:port]/path`, with the name of a host",
+        "HOME:1: `upstream` in a remote: wanted `ssh://user@host[:port]/path`, `user@host:path` or `https://host[:port]/path`",
     ),
     (
         Bottle,
