@@ -8,6 +8,7 @@ mod claude;
 mod ends;
 mod escape;
 mod forward;
+mod git;
 mod network;
 mod podman;
 mod reader;

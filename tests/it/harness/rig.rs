@@ -143,16 +143,7 @@ impl Rig {
         let label = format!("claude-bottle.test={}", self.id);
         let fixed = ["create", "--label", &label, "--user", "0:0", "--workdir", "/srv", "--entrypoint", ""];
         let id = self.engine(&[&fixed[..], &[agent_image()], command].concat()).trim().to_owned();
-        let mut archive = tar::Builder::new(Vec::new());
-        for (name, bytes) in files {
-            let mut header = tar::Header::new_ustar();
-            header.set_size(bytes.len() as u64);
-            header.set_mode(0o755);
-            archive.append_data(&mut header, name, *bytes).unwrap();
-        }
-        let mut copy = Command::new(self.engine);
-        copy.args(["cp", "-", &format!("{id}:/srv")]);
-        run_bytes(&mut copy, &archive.into_inner().unwrap()).code(0);
+        self.copy_in(&id, files);
         self.engine(&["start", &id]);
         let mut logs = Command::new(self.engine).args(["logs", "-f", &id]).stdout(Stdio::piped()).spawn().unwrap();
         let reader = PipeReader::start(logs.stdout.take().unwrap());
@@ -187,17 +178,7 @@ impl Rig {
     /// The program as `origin.py` beside `tls_server.py` and a certificate for `allowed.example.org`, whose CA is the home's
     /// `ca.pem`.
     pub fn serve_tls(&self, program: &[u8], script: &str) -> Served {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, "CA of a test");
-        let ca = params.self_signed(&key).unwrap();
-        std::fs::write(self.path().join("ca.pem"), ca.pem()).unwrap();
-        let issuer = rcgen::Issuer::new(params, key);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let leaf = rcgen::CertificateParams::new(vec!["allowed.example.org".to_owned()]).unwrap();
-        let leaf = leaf.signed_by(&key, &issuer).unwrap();
-        let (cert, key) = (leaf.pem(), key.serialize_pem());
+        let (cert, key) = self.certificate("allowed.example.org");
         let server = include_bytes!("../engine/tls_server.py");
         let files: [(&str, &[u8]); 4] = [
             ("cert.pem", cert.as_bytes()),
@@ -209,6 +190,42 @@ impl Rig {
     }
 }
 
+impl Rig {
+    /// A certificate for this name or address, and its key, both PEM. Its CA is written to the home's `ca.pem`.
+    fn certificate(&self, name: &str) -> (String, String) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "CA of a test");
+        let ca = params.self_signed(&key).unwrap();
+        std::fs::write(self.path().join("ca.pem"), ca.pem()).unwrap();
+        let issuer = rcgen::Issuer::new(params, key);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (leaf.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// Gives a container that runs a certificate for its address: `cert.pem`, then `key.pem`.
+    pub fn certify(&self, served: &Served) {
+        let (cert, key) = self.certificate(&served.address);
+        self.copy_in(&served.id, &[("cert.pem", cert.as_bytes()), ("key.pem", key.as_bytes())]);
+    }
+
+    /// Copies these files into a container's /srv.
+    fn copy_in(&self, container: &str, files: &[(&str, &[u8])]) {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (name, bytes) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o755);
+            archive.append_data(&mut header, name, *bytes).unwrap();
+        }
+        let mut copy = Command::new(self.engine);
+        copy.args(["cp", "-", &format!("{container}:/srv")]);
+        run_bytes(&mut copy, &archive.into_inner().unwrap()).code(0);
+    }
+}
+
 /// A container of the test.
 pub struct Served {
     id: String,
@@ -217,6 +234,11 @@ pub struct Served {
 }
 
 impl Served {
+    /// The container's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// What it printed.
     pub fn log(&self) -> String {
         told(self.engine, &["logs", &self.id])

@@ -1,0 +1,190 @@
+//! Remotes: git of a bottle fetches from real upstreams and pushes to them, and nothing that must not leave arrives there.
+
+use super::{Rig, Served, docker, run};
+use crate::harness::wait::until;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+const TOKEN: &str = "Tq7ZcV0m3LxW9sKd2PfB";
+/// A value that the agent has, and that must not leave.
+const SEEN: &str = "Vk29fLq8Wm4Zr7bN1cQ5aV0t";
+
+/// A home with an ssh key, and an upstream of sshd and HTTPS.
+struct Upstream {
+    rig: Rig,
+    server: Served,
+    /// The public key of its ssh host.
+    host_key: String,
+    identity: PathBuf,
+}
+
+impl Upstream {
+    fn new() -> Upstream {
+        let rig = Rig::new(&json!({}));
+        let identity = rig.path().join("id_app");
+        let mut make = Command::new("ssh-keygen");
+        run(make.args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(&identity), "").code(0);
+        let public = fs::read(identity.with_extension("pub")).unwrap();
+        let files: [(&str, &[u8]); 5] = [
+            ("upstream.sh", include_bytes!("git/upstream.sh")),
+            ("origin.py", include_bytes!("git/origin.py")),
+            ("tls_server.py", include_bytes!("tls_server.py")),
+            ("key.pub", &public),
+            ("token", TOKEN.as_bytes()),
+        ];
+        let server = rig.serve(&files, &["sh", "upstream.sh"]);
+        let said = server.log();
+        let host_key = said.lines().find_map(|line| line.strip_prefix("ready ")).unwrap_or_else(|| panic!("{said}"));
+        let host_key = host_key.to_owned();
+        rig.certify(&server);
+        until("the HTTPS upstream", || server.log().lines().any(|line| line == "ready"));
+        Upstream { rig, server, host_key, identity }
+    }
+
+    /// A remote of the upstream's repository over ssh, with these keys beside the needed ones.
+    fn over_ssh(&self, more: Value) -> Value {
+        let mut remote = json!({
+            "name": "app", "upstream": format!("ssh://git@{}/srv/repos/app.git", self.server.address),
+            "identity_file": self.identity, "known_host_key": self.host_key, "private": true,
+        });
+        remote.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        remote
+    }
+
+    fn over_https(&self, name: &str, path: &str) -> Value {
+        json!({ "name": name, "upstream": format!("https://{}:8443/{path}", self.server.address),
+            "token_ref": "WEB_TOKEN", "private": true })
+    }
+
+    fn declare(&self, remotes: Value) {
+        self.rig.manifest(&json!({
+            "bottles": { "git": { "git": { "remotes": remotes }, "env": { "SEEN": "${SEEN_BY_IT}" } } },
+            "agents": { "agent": { "bottle": "git", "command": ["bash"] } },
+        }));
+    }
+
+    /// Runs a script in a bottle; what it printed, by the words before the first colon of a line.
+    fn inside(&self, script: &str) -> BTreeMap<String, String> {
+        let mut start = self.rig.ours(&["start", "--yes", "agent"]);
+        start.env("WEB_TOKEN", TOKEN).env("SEEN_BY_IT", SEEN);
+        start.env("CLAUDE_BOTTLE_UPSTREAM_CA", self.rig.path().join("ca.pem"));
+        let key = fs::read_to_string(&self.identity).unwrap();
+        let part = key.lines().nth(2).unwrap();
+        let ran = run(&mut start, &format!("HOST={}; KEY_PART={part}\n{script}", self.server.address));
+        let lines = ran.stdout.lines().filter_map(|line| line.split_once(": "));
+        let said = lines.map(|(name, said)| (name.to_owned(), said.to_owned())).collect();
+        assert!(ran.stdout.ends_with("end\n"), "{}\n{}", ran.stdout, ran.stderr);
+        said
+    }
+
+    /// What git says in the upstream's own repository.
+    fn upstream_git(&self, args: &[&str]) -> String {
+        let fixed = ["exec", "--user", "git", self.server.id(), "git", "-C", "/srv/repos/app.git"];
+        docker(&[&fixed[..], args].concat())
+    }
+}
+
+#[test]
+fn git_of_a_bottle_works_and_what_must_not_leave_does_not() {
+    let up = Upstream::new();
+    let rules = json!({ "refs": ["refs/heads/*", "refs/tags/*"], "protected": ["refs/heads/release"] });
+    up.declare(json!([up.over_ssh(rules), up.over_https("web", "app.git"), up.over_https("moved", "moved/app.git")]));
+    let said = up.inside(include_str!("git/inside.sh"));
+    let of = |name: &str| said.get(name).unwrap_or_else(|| panic!("{name} in {said:#?}")).as_str();
+    for name in [
+        "clone",
+        "push",
+        "branch",
+        "merge",
+        "web",
+        "webpush",
+        "fetched",
+        "shallow",
+        "deepen",
+        "partial",
+        "good after all",
+    ] {
+        assert!(of(name).starts_with("0 "), "{name}: {} {said:#?}", of(name));
+    }
+    assert!(of("commits").starts_with("0 50"), "{said:#?}");
+    for (name, wanted) in
+        [("seen", "0 merge topic"), ("pulled", "0 two"), ("depth", "0 1"), ("deeper", "0 4"), ("content", "0 7")]
+    {
+        assert_eq!(of(name), wanted, "{said:#?}");
+    }
+    for name in ["spelled", "old"] {
+        assert!(of(name).starts_with("0 ") && of(name).contains("refs/heads/main"), "{said:#?}");
+    }
+    let findings = [
+        "tree",
+        "middle",
+        "message",
+        "author",
+        "name",
+        "merge",
+        "binary",
+        "compressed",
+        "allowed",
+        "tag",
+        "known",
+        "together",
+    ];
+    let others = ["force", "delete", "protected", "ref", "upstream", "name", "moved", "archive", "host"];
+    for name in findings.iter().chain(&others).map(|name| format!("refused {name}")) {
+        let said = of(&name);
+        assert!(!said.starts_with("0 ") && !said.contains("SAYS THE SECRET") && !said.contains(SEEN), "{name}: {said}");
+    }
+    for (name, words) in [
+        ("upstream", "the upstream takes no such branch"),
+        ("protected", "is protected"),
+        ("force", "allow_force"),
+        ("delete", "allow_delete"),
+        ("ref", "none of the remote's `refs`"),
+        ("name", "app"),
+    ] {
+        assert!(of(&format!("refused {name}")).contains(words), "{name}: {said:#?}");
+    }
+    assert_eq!(of("together"), "0 ", "none of the refs landed");
+    assert_eq!(of("the key"), "0 ");
+    assert!(of("the repositories").contains("Permission denied"), "{said:#?}");
+    // What arrived is what was let through, and nothing of what was not.
+    let refs = up.upstream_git(&["for-each-ref", "--format=%(refname)"]);
+    let wanted =
+        ["heads/good", "heads/hidden/one", "heads/main", "heads/topic", "tags/v1"].map(|name| format!("refs/{name}"));
+    assert_eq!(refs.lines().collect::<Vec<_>>(), wanted);
+    let all = up.upstream_git(&["log", "--all", "-p", "--format=%an %B"]);
+    assert!(!all.contains("ghp_") && !all.contains(SEEN));
+    up.rig.assert_nothing_left();
+}
+
+#[test]
+fn without_the_right_host_key_or_an_upstream_nothing_goes() {
+    let up = Upstream::new();
+    let other = up.rig.path().join("other");
+    run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&other), "").code(0);
+    let wrong = fs::read_to_string(other.with_extension("pub")).unwrap();
+    let wrong: Vec<&str> = wrong.split(' ').take(2).collect();
+    let look = "said=$(git ls-remote git://git.bottle/app 2>&1); echo \"look: $? $(printf %s \"$said\" | tr '\\n' '|')\"; echo end\n";
+    up.declare(json!([up.over_ssh(json!({ "known_host_key": wrong.join(" ") }))]));
+    let said = up.inside(look);
+    assert!(said["look"].starts_with("128 ") && said["look"].to_lowercase().contains("host key"), "{said:#?}");
+    up.declare(json!([up.over_ssh(json!({ "identity_file": other }))]));
+    let said = up.inside(look);
+    assert!(said["look"].starts_with("128 ") && said["look"].contains("Permission denied"), "{said:#?}");
+    up.declare(json!([up.over_ssh(json!({ "private": false }))]));
+    let said = up.inside(look);
+    assert!(said["look"].starts_with("128 ") && said["look"].contains("private"), "{said:#?}");
+    up.declare(json!([up.over_ssh(json!({}))]));
+    assert!(up.inside(look)["look"].starts_with("0 "));
+    docker(&["stop", "-t", "0", up.server.id()]);
+    let said = up.inside(look);
+    assert!(said["look"].starts_with("128 "), "{said:#?}");
+    // A key that others may read is refused before anything is made.
+    fs::set_permissions(&up.identity, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(up.rig.run(&["start", "--yes", "agent"], "").code(2).stderr.contains("can be read by others"));
+    up.rig.assert_nothing_left();
+}
