@@ -84,6 +84,12 @@ _claude_bottle_next() {
         'claude-bottle get')
             at='get'
             ;;
+        'claude-bottle git')
+            at='git'
+            ;;
+        'git allow')
+            at='git allow'
+            ;;
         'claude-bottle help')
             at='help'
             ;;
@@ -165,6 +171,12 @@ _claude_bottle_flags() {
         get)
             what=(words --force --yes --quiet --verbose --timings --color --help)
             ;;
+        git)
+            what=(words --quiet --verbose --timings --color --help)
+            ;;
+        'git allow')
+            what=(words --quiet --verbose --timings --color --help)
+            ;;
         help)
             what=(words --quiet --verbose --timings --color --help)
             ;;
@@ -228,7 +240,7 @@ _claude_bottle_what() {
         resume/0)
             what=(names resting)
             ;;
-        exec/0 | forward/0 | get/0 | 'logs --follow/0' | put/0)
+        exec/0 | forward/0 | get/0 | 'git allow/0' | 'logs --follow/0' | put/0)
             what=(names running)
             ;;
         logs/0 | 'work apply/0' | 'work diff/0' | 'work fetch/0')
@@ -237,6 +249,9 @@ _claude_bottle_what() {
         info/0)
             what=(names sessions agents)
             ;;
+        git/0)
+            what=(words allow)
+            ;;
         shell/0)
             what=(words bash zsh fish)
             ;;
@@ -244,7 +259,7 @@ _claude_bottle_what() {
             what=(words diff fetch apply)
             ;;
         claude-bottle/0 | help/0)
-            what=(words start resume attach list exec info work put get cleanup check logs build forward init edit doctor shell help)
+            what=(words start resume attach list exec info work put get git cleanup check logs build forward init edit doctor shell help)
             ;;
         'check --format' | 'cleanup --format' | 'doctor --format' | 'info --format' | 'list --format' | 'logs --follow --format' | 'logs --format' | 'work diff --format')
             what=(words text json)
@@ -255,7 +270,7 @@ _claude_bottle_what() {
         'start --cwd=')
             what=(words unignored all)
             ;;
-        claude-bottle/* | forward/* | help/* | work/*)
+        claude-bottle/* | forward/* | 'git allow/'* | git/* | help/* | work/*)
             what=(free)
             ;;
         cleanup/*)

@@ -74,6 +74,10 @@ function __claude_bottle_next
             echo forward
         case 'claude-bottle get'
             echo get
+        case 'claude-bottle git'
+            echo git
+        case 'git allow'
+            echo 'git allow'
         case 'claude-bottle help'
             echo help
         case 'claude-bottle info'
@@ -128,6 +132,10 @@ function __claude_bottle_flags
             printf '%s\n' words --address\t'Listen on this address instead of loopback\'s: whoever reaches it reaches the agent\'s server' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case get
             printf '%s\n' words --force\t'Overwrite a file that is there' --yes\t'Copy more than 1 GiB without asking' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case git
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case 'git allow'
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case help
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case info
@@ -172,25 +180,27 @@ function __claude_bottle_what
             printf '%s\n' names detached
         case resume/0
             printf '%s\n' names resting
-        case exec/0 forward/0 get/0 'logs --follow/0' put/0
+        case exec/0 forward/0 get/0 'git allow/0' 'logs --follow/0' put/0
             printf '%s\n' names running
         case logs/0 'work apply/0' 'work diff/0' 'work fetch/0'
             printf '%s\n' names sessions
         case info/0
             printf '%s\n' names sessions agents
+        case git/0
+            printf '%s\n' words allow\t'Let the next push bring these commits, although something was found in them'
         case shell/0
             printf '%s\n' words bash zsh fish
         case work/0
             printf '%s\n' words diff\t'Show what is in the workspace and nowhere else' fetch\t'Fetch the agent\'s commits into `refs/bottles/IDENTITY/` of the repository here' apply\t'Apply the agent\'s uncommitted changes to the files here'
         case claude-bottle/0 help/0
-            printf '%s\n' words start\t'Boot a bottle for an agent, attach its session, take everything down at the end' resume\t'Go on with a kept or lost session: new containers on the same home' attach\t'Attach this terminal to a detached session' list\t'List sessions: live, detached, kept, lost' exec\t'Run a command, by default a shell, inside a live bottle' info\t'Show what is known of a session, and ask the engine for the rest' work\t'Bring home what an agent made: look at it, fetch its commits, apply its changes' put\t'Put a file into a live bottle' get\t'Get a file out of a live bottle' cleanup\t'Remove kept sessions and whatever else of this home is left on the engine' check\t'Say whether a request of an agent\'s would pass, by which route, and as what' logs\t'Show what the gate of a session decided' build\t'Build the images that are missing' forward\t'Bring a server of an agent\'s to this machine\'s loopback' init\t'Write a manifest to begin with' edit\t'Open the manifest in your editor, and check it on close' doctor\t'Look whether everything that is needed is there, and say what to type' shell\t'Print what a shell needs: completions, a prompt, a short form' help\t'Open the manual of a command'
+            printf '%s\n' words start\t'Boot a bottle for an agent, attach its session, take everything down at the end' resume\t'Go on with a kept or lost session: new containers on the same home' attach\t'Attach this terminal to a detached session' list\t'List sessions: live, detached, kept, lost' exec\t'Run a command, by default a shell, inside a live bottle' info\t'Show what is known of a session, and ask the engine for the rest' work\t'Bring home what an agent made: look at it, fetch its commits, apply its changes' put\t'Put a file into a live bottle' get\t'Get a file out of a live bottle' git\t'Let commits pass that a push was refused for' cleanup\t'Remove kept sessions and whatever else of this home is left on the engine' check\t'Say whether a request of an agent\'s would pass, by which route, and as what' logs\t'Show what the gate of a session decided' build\t'Build the images that are missing' forward\t'Bring a server of an agent\'s to this machine\'s loopback' init\t'Write a manifest to begin with' edit\t'Open the manifest in your editor, and check it on close' doctor\t'Look whether everything that is needed is there, and say what to type' shell\t'Print what a shell needs: completions, a prompt, a short form' help\t'Open the manual of a command'
         case 'check --format' 'cleanup --format' 'doctor --format' 'info --format' 'list --format' 'logs --follow --format' 'logs --format' 'work diff --format'
             printf '%s\n' words text json
         case 'resume --format' 'start --format'
             printf '%s\n' words text json sh\t'A script for a POSIX shell'
         case 'start --cwd='
             printf '%s\n' words unignored\t'All but what git ignores' all
-        case 'claude-bottle/*' 'forward/*' 'help/*' 'work/*'
+        case 'claude-bottle/*' 'forward/*' 'git allow/*' 'git/*' 'help/*' 'work/*'
             printf '%s\n' free
         case 'cleanup/*'
             printf '%s\n' names resting

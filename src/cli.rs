@@ -44,6 +44,7 @@ Work:
   work     Bring home what an agent made: look at it, fetch its commits, apply its changes
   put      Put a file into a live bottle
   get      Get a file out of a live bottle
+  git      Let commits pass that a push was refused for
 
 Looking:
   list     List sessions: live, detached, kept, lost
@@ -128,6 +129,8 @@ pub enum Verb {
     Put(PutArgs),
     /// Get a file out of a live bottle
     Get(GetArgs),
+    /// Let commits pass that a push was refused for
+    Git(GitArgs),
     /// Remove kept sessions and whatever else of this home is left on the engine
     Cleanup(CleanupArgs),
     /// Say whether a request of an agent's would pass, by which route, and as what
@@ -306,6 +309,28 @@ pub struct WorkApplyArgs {
     /// Also files that run by themselves here (hidden, build, CI, agent and editor files, programs, links), without asking
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct GitArgs {
+    #[command(subcommand)]
+    pub verb: GitVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GitVerb {
+    /// Let the next push bring these commits, although something was found in them
+    Allow(GitAllowArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct GitAllowArgs {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// Ids of commits, whole, as the refusal named them
+    #[arg(required = true)]
+    pub commits: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -57,6 +57,16 @@ impl LiveBottle {
         self.plan.exec(flags, words)
     }
 
+    /// The arguments that ask the gate, with these words.
+    pub fn ctl(&self, words: &[&str]) -> Args {
+        self.plan.ctl(words)
+    }
+
+    /// Does git of the bottle reach anything?
+    pub fn has_remotes(&self) -> bool {
+        self.plan.git.is_some()
+    }
+
     /// The arguments that run a verb of `init` on one file inside.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod edit;
 mod exec;
 mod forward;
 mod get;
+mod git;
 mod help;
 mod home_reader;
 mod images;
@@ -67,6 +68,7 @@ pub fn run(args: Vec<OsString>) -> Result<Exit> {
         Verb::Work(asked) => work::run(&asked),
         Verb::Put(asked) => put::run(&asked),
         Verb::Get(asked) => get::run(&asked),
+        Verb::Git(asked) => git::run(asked),
         Verb::Cleanup(asked) => cleanup::run(&asked),
         Verb::Check(asked) => check::run(&asked),
         Verb::Logs(asked) => logs::run(&asked),

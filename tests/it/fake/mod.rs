@@ -8,6 +8,7 @@ mod ends;
 mod engines;
 mod faults;
 mod forward;
+mod git;
 mod images;
 mod keystone;
 mod list;

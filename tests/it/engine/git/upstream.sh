@@ -5,8 +5,8 @@ apt-get update -qq >/dev/null
 apt-get install -qqy --no-install-recommends openssh-server >/dev/null 2>&1
 useradd -m -s /bin/sh git
 usermod -p '*' git
-install -d -o git -g git -m 700 /home/git/.ssh
-install -o git -g git -m 600 key.pub /home/git/.ssh/authorized_keys
+install -d -o git -g git -m 700 ~git/.ssh
+install -o git -g git -m 600 key.pub ~git/.ssh/authorized_keys
 mkdir -p /run/sshd repos
 chown git:git repos
 cd repos

@@ -8,7 +8,7 @@ use claude_bottle::cli::NameKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose names stand at a positional: of this verb, with this id.
-const NAMES: [(&str, &str, &[NameKind]); 16] = {
+const NAMES: [(&str, &str, &[NameKind]); 17] = {
     use NameKind::{Agents, Detached, Resting, Running, Sessions};
     [
         ("attach", "identity", &[Detached]),
@@ -19,6 +19,7 @@ const NAMES: [(&str, &str, &[NameKind]); 16] = {
         ("exec", "identity", &[Running]),
         ("forward", "identity", &[Running]),
         ("get", "identity", &[Running]),
+        ("git allow", "identity", &[Running]),
         ("info", "name", &[Sessions, Agents]),
         ("logs", "identity", &[Sessions]),
         ("put", "identity", &[Running]),
@@ -322,6 +323,8 @@ fn questions() -> Vec<(String, BTreeSet<String>)> {
         ("put plain-live1 picture.png pic", ""),
         ("get plain-live1 pic", ""),
         ("get plain-live1 x pic", "picture.png"),
+        ("git ", "allow"),
+        ("git allow ", running),
         ("check --body pic", "picture.png"),
         ("forward ", running),
         ("forward plain-live1 ", ""),

@@ -72,7 +72,7 @@ fn manifests_of_the_readme_are_accepted() {
         let chosen = agents(&manifest::load(&home, &cwd).unwrap());
         names.push(chosen.into_iter().map(|chosen| chosen.agent.name).collect::<Vec<_>>());
     }
-    assert_eq!(names, [vec!["fixer"], vec!["fixer"], vec!["fixer", "other", "reviewer"]]);
+    assert_eq!(names, [vec!["fixer"], vec!["fixer"], vec!["fixer"], vec!["fixer", "other", "reviewer"]]);
 }
 
 /// `UPDATE=1` rewrites what the command printed.
