@@ -161,6 +161,50 @@ fn git_of_a_bottle_works_and_what_must_not_leave_does_not() {
     up.rig.assert_nothing_left();
 }
 
+/// Real Claude Code pushes a commit that arrives; then one with a key in it, and reads why that one does not.
+#[test]
+fn real_claude_code_pushes_and_is_told_why_not() {
+    let up = Upstream::new();
+    let push = |what: &str, file: &str| {
+        let words = format!(
+            "{what} >{file} && git add . && git commit -qm 'Write {file}' && git push origin HEAD:main; echo ended"
+        );
+        json!({ "tool": { "name": "Bash", "input": { "command": words, "description": "as asked" } } })
+    };
+    let clone = format!(
+        "git clone -q ssh://git@{}/srv/repos/app.git app && mv app/.git . && git reset -q --hard; echo ended",
+        up.server.address
+    );
+    let clone = json!({ "tool": { "name": "Bash", "input": { "command": clone, "description": "as asked" } } });
+    let key = "printf 'token = \"ghp_%s\"' $(tr -dc A-Za-z0-9 </dev/urandom | head -c 36)";
+    let model =
+        up.rig.model(&json!([clone, push("echo lantern", "lamp"), push(key, "config.py"), { "text": "Done." }]));
+    up.rig.manifest(&json!({
+        "bottles": { "b": { "egress": { "routes": [model.model_route("CLAUDE_CODE_OAUTH_TOKEN")] },
+            "git": { "user": { "name": "Bot", "email": "bot@example.org" }, "remotes": [up.over_ssh(json!({}))] } } },
+        "agents": { "a": { "bottle": "b" } },
+    }));
+    let mut start = up.rig.ours(&["start", "--yes", "--headless", "-p", "push a lamp", "a"]);
+    let ran = run(start.env("CLAUDE_CODE_OAUTH_TOKEN", "sk-real-0f6d1c93b7a54e28a1"), "").code(0);
+    assert_eq!(ran.stdout, "Done.\n");
+    assert_eq!(up.upstream_git(&["log", "-1", "--format=%an %s", "main"]), "Bot Write lamp\n");
+    let told = model.turns().last().unwrap()["body"]["messages"].to_string();
+    assert!(told.contains("claude-bottle") && told.contains("config.py") && told.contains("amend"), "{told}");
+    // The commit that was refused is work that is nowhere else, and the audit trail has both pushes.
+    let identity = up.rig.sessions().pop().unwrap();
+    let trail = up.rig.run(&["logs", "--format", "json", &identity], "").code(0).stdout;
+    let lines = trail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let pushes: Vec<Value> = lines.filter(|line| line["event"] == "git" && line["operation"] == "push").collect();
+    assert_eq!(
+        pushes.iter().map(|line| line["verdict"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["allow", "deny"],
+        "{trail}"
+    );
+    assert!(!trail.contains("ghp_"), "{trail}");
+    up.rig.run(&["cleanup", "--yes", &identity], "").code(0);
+    up.rig.assert_nothing_left();
+}
+
 #[test]
 fn without_the_right_host_key_or_an_upstream_nothing_goes() {
     let up = Upstream::new();
