@@ -87,10 +87,13 @@ images: rust
 # While the images are built, which waits for the network, the tests are compiled.
 test: rust
 	@scripts/together '$(MAKE) --no-print-directory build' \
-	    '$(MAKE) --no-print-directory engine && scripts/packages $(test_packages)'
+	    '$(MAKE) --no-print-directory engine && scripts/packages $(test_packages) && \
+	        scripts/packages --no-services openssh-server'
 	@scripts/together '$(MAKE) --no-print-directory images' \
 	    '$(MAKE) --no-print-directory model && $(CARGO) test --workspace --no-run'
-	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && CARGO="$(CARGO)" scripts/run-tests $(TEST)
+	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
+	    scripts/gitleaks $(cli) target/tools && \
+	    PATH="$(CURDIR)/target/tools:$$PATH" CARGO="$(CARGO)" scripts/run-tests $(TEST)
 
 # The attacks of `make test`, with the table that a passing test does not show.
 escape: images model

@@ -25,7 +25,7 @@ fn images_are_built_where_they_are_missing() {
 /// image needs it, and nowhere else.
 #[test]
 fn a_bottle_may_be_named_like_an_image_of_ours() {
-    for name in ["gate", "agent", "session", "box"] {
+    for name in ["gate", "git", "agent", "session", "box"] {
         let manifest = r#"{ "bottles": { "NAME": { "image": { "dockerfile": "own.Dockerfile" } } },
             "agents": { "plain": { "bottle": "NAME" } } }"#;
         let place = Place::new(&manifest.replace("NAME", name));
@@ -38,7 +38,9 @@ fn a_bottle_may_be_named_like_an_image_of_ours() {
             builds.map(|call| call[3].split(':').next().unwrap().to_owned()).collect::<Vec<_>>()
         };
         let own = format!("claude-bottle-{name}");
-        assert_eq!(built(), ["claude-bottle-gate", "claude-bottle-agent", &own, "claude-bottle-session"]);
+        // The one with git is for readers.
+        let wanted = ["claude-bottle-gate", "claude-bottle-agent", &own, "claude-bottle-session", "claude-bottle-git"];
+        assert_eq!(built(), wanted);
         let images = |prefix: &str| {
             let names = fs::read_dir(place.engine("images")).unwrap().map(|entry| entry.unwrap().file_name());
             let names = names.map(|name| name.into_string().unwrap());
@@ -46,11 +48,11 @@ fn a_bottle_may_be_named_like_an_image_of_ours() {
         };
         let gate = image_of(&place, "gate");
         let session = image_of(&place, "agent");
-        // Every image but the two that containers are made of: they are needed by no start.
+        // Every image but the two that containers are made of: they are needed by no start, and only one by readers.
         for image in images("claude-bottle-").into_iter().filter(|image| ![&gate, &session].contains(&image)) {
             fs::remove_file(place.engine("images").join(image)).unwrap();
         }
-        assert_eq!(built(), [""; 0], "a bottle named {name}");
+        assert_eq!(built(), ["claude-bottle-git"], "a bottle named {name}");
         // The gate's alone.
         fs::remove_file(place.engine("images").join(&gate)).unwrap();
         assert_eq!((built(), images(&gate).len()), (vec!["claude-bottle-gate".to_owned()], 1), "a bottle named {name}");

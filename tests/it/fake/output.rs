@@ -23,7 +23,7 @@ fn quiet() {
 #[test]
 fn a_quiet_build_that_fails() {
     let place = Place::new(PLAIN);
-    let done = place.run(&["-q", "build"]).env("FAKE_IMAGES", "built").env("FAKE_LOST_AT", 3).done();
+    let done = place.run(&["-q", "build"]).env("FAKE_IMAGES", "built").env("FAKE_LOST_AT", 4).done();
     assert_eq!(done.status, 125, "{done:?}");
     assert!(done.stderr.contains("Step 1/1 : FROM scratch") && done.stderr.contains("did not build"), "{done:?}");
 }
