@@ -328,7 +328,7 @@ pub struct GitAllowArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
-    /// Ids of commits, whole, as the refusal named them
+    /// Ids of commits, as the refusal named them
     #[arg(required = true)]
     pub commits: Vec<String>,
 }

@@ -145,6 +145,7 @@ fn git_of_a_bottle_works_and_what_must_not_leave_does_not() {
         ("delete", "allow_delete"),
         ("ref", "none of the remote's `refs`"),
         ("name", "app"),
+        ("host", "not on the allowlist"),
     ] {
         assert!(of(&format!("refused {name}")).contains(words), "{name}: {said:#?}");
     }

@@ -7,7 +7,7 @@ const REMOTES: &str = r#"{ "bottles": { "box": { "git": { "remotes": [
   "agents": { "plain": { "bottle": "box" } } }"#;
 
 #[test]
-fn what_was_refused_is_let_through_by_the_whole_id() {
+fn what_was_refused_is_let_through_by_its_id() {
     let place = Place::new(REMOTES);
     assert_eq!(place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done().status, 0);
     let id = place.session();
@@ -15,7 +15,7 @@ fn what_was_refused_is_let_through_by_the_whole_id() {
     place.run(&["git", "allow", &id, known]).stderr("the next push may bring this commit\n").test();
     let call = place.calls().pop().unwrap();
     assert_eq!(call[call.len() - 3..], ["claude-bottle-gate", "ctl", "git-allow"], "no id is in an argument: {call:?}");
-    let said = "claude-bottle: a commit is none that was refused in this session; the refusal names the whole id\n\
+    let said = "claude-bottle: no commit was refused in this session that begins with `0123456`\n\
         hint: the refusal that the agent got, and `claude-bottle logs`, name the commits\n";
     place.run(&["git", "allow", &id, "0123456"]).status(2).stderr(said).test();
     assert_eq!(place.run(&["git", "allow", &id]).done().status, 2);

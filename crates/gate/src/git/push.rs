@@ -345,7 +345,7 @@ fn refusal(tools: &Tools, findings: &[Finding]) -> Failure {
     );
     details.push("secret, tell the person who runs this bottle: they can let these commits through once.".to_owned());
     let first = &findings[0];
-    let more = if findings.len() > 1 { format!(", and {} more findings", findings.len() - 1) } else { String::new() };
+    let more = if findings.len() > 1 { format!(", and {} more", findings.len() - 1) } else { String::new() };
     let what = format!("{}: {}{more}", first.place, first.what);
     Failure {
         finding: Some(what.clone()),

@@ -76,10 +76,7 @@ impl GitService {
         let mut record = GitRecord::new(&egress.trail, egress.live.snapshot(), GitOperation::Fetch);
         let served = self.dispatch(egress, &mut stream, &mut record).await;
         if let Err(failure) = served {
-            let failure = record.failed(failure);
-            let mut packet = Vec::new();
-            push_packet(&mut packet, format!("ERR claude-bottle: {}\n", failure.text).as_bytes());
-            let _ = timeout(AGENT_IDLE_TIMEOUT, stream.write_all(&packet)).await;
+            tell(&mut stream, &record.failed(failure).text).await;
         }
     }
 
@@ -122,6 +119,19 @@ impl GitService {
             if names.is_empty() { "none".to_owned() } else { names.join(", ") }
         ))
     }
+}
+
+/// Reads a request of git's, and answers that it is refused.
+pub async fn refuse(stream: &mut UnixStream, why: &str) {
+    let _ = timeout(AGENT_IDLE_TIMEOUT, read_packet(stream)).await;
+    tell(stream, why).await;
+}
+
+/// git shows it, and ends.
+async fn tell(stream: &mut UnixStream, why: &str) {
+    let mut packet = Vec::new();
+    push_packet(&mut packet, format!("ERR claude-bottle: {why}\n").as_bytes());
+    let _ = timeout(AGENT_IDLE_TIMEOUT, stream.write_all(&packet)).await;
 }
 
 fn upstream(remote: &GitRemote, values: &Values, folders: &Folders<'_>) -> Result<UpstreamRepository, String> {

@@ -5,7 +5,10 @@ use crate::git::limits::MAX_REFUSED_COMMITS;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use wire::is_object_id;
+use wire::one_line;
+
+/// Digits of an id that is cut short.
+const MIN_SHORT_ID: usize = 7;
 
 pub struct Tools {
     pub runner: Runner,
@@ -25,16 +28,25 @@ struct Known {
 }
 
 impl FlaggedCommits {
-    /// Lets commits pass once that were refused for what is in them. `input`: of the control verb.
+    /// Lets commits pass once that were refused for what is in them. `input`: of the control verb. An id may be cut short as
+    /// for git; it counts for the commit that was refused, and for no other that begins with the same.
     pub fn allow(&self, input: &Value) -> Result<Value, String> {
         let ids: Vec<String> = serde_json::from_value(input["commits"].clone())
             .map_err(|_| "the input is an object with `commits`, a list of ids".to_owned())?;
         let mut known = self.known();
-        if ids.iter().any(|id| !is_object_id(id) || !known.refused.contains(id)) {
-            return Err("a commit is none that was refused in this session: whole ids are wanted".to_owned());
+        let mut allowed = Vec::new();
+        for id in &ids {
+            let mut fitting = known.refused.iter().filter(|refused| refused.starts_with(id.as_str()));
+            allowed.push(match (id.len() >= MIN_SHORT_ID, fitting.next(), fitting.next()) {
+                (true, Some(refused), None) => refused.clone(),
+                (true, Some(_), Some(_)) => {
+                    return Err(format!("several commits that were refused begin with `{}`", one_line(id)));
+                }
+                _ => return Err(format!("no commit was refused in this session that begins with `{}`", one_line(id))),
+            });
         }
-        known.allowed.extend(ids.iter().cloned());
-        Ok(json!({ "allowed": ids }))
+        known.allowed.extend(allowed.iter().cloned());
+        Ok(json!({ "allowed": allowed }))
     }
 
     pub fn is_allowed(&self, commit: &str) -> bool {
@@ -62,5 +74,28 @@ impl FlaggedCommits {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_id_stands_for_one_commit_that_was_refused() {
+        let commits = FlaggedCommits::default();
+        let [one, two] = ["0123456789ab0", "0123456789ab1"].map(|begin| format!("{begin:0<40}"));
+        let allow = |id: &str| commits.allow(&json!({ "commits": [id] }));
+        assert!(allow(&one).is_err(), "it was not refused");
+        commits.remember_refused(&one);
+        for bad in ["", "012345", "1123456", "0123456789AB0"] {
+            assert!(allow(bad).is_err(), "{bad}");
+        }
+        assert_eq!(allow("0123456789ab"), Ok(json!({ "allowed": [one] })));
+        assert!(commits.is_allowed(&one) && !commits.is_allowed(&two));
+        commits.remember_refused(&two);
+        assert!(allow("0123456789ab").unwrap_err().starts_with("several"));
+        commits.forget(&[one.clone()]);
+        assert!(!commits.is_allowed(&one) && allow(&one).is_err());
     }
 }

@@ -9,7 +9,7 @@ use crate::egress::limits::{
 use crate::egress::peer::Peer;
 use crate::egress::permit::ConnectionPermit;
 use crate::egress::request::serve::AgentConnection;
-use crate::git::service::GitService;
+use crate::git::service::{self, GitService};
 use crate::pages;
 use crate::sessions::Sessions;
 use nix::sys::resource::{Resource, getrlimit};
@@ -79,6 +79,7 @@ async fn open(services: Services, mut stream: UnixStream, permit: ConnectionPerm
                 Some(git) if connection.peer.host == GIT_HOST && port == GIT_PORT => {
                     git.serve(connection, stream).await
                 }
+                _ if port == GIT_PORT => dispatch_git(connection, stream).await,
                 _ => dispatch(connection, stream).await,
             }
         }
@@ -91,6 +92,19 @@ async fn dispatch(connection: Arc<AgentConnection>, stream: UnixStream) {
     match connection.peer.host.as_str() {
         GATE_HOST => pages::serve(connection, stream).await,
         _ => connect(connection, stream).await,
+    }
+}
+
+/// Serves a connection of git's own protocol to a host that is no service of the gate's: git is told why it is refused in a
+/// form that it shows.
+async fn dispatch_git(connection: Arc<AgentConnection>, mut stream: UnixStream) {
+    let snapshot = connection.egress.live.snapshot();
+    match snapshot.policy.route_for(&connection.peer.host, GIT_PORT) {
+        Ok(_) => dispatch(connection, stream).await,
+        Err(denial) => {
+            connection.record_by(&snapshot).denied(&denial);
+            service::refuse(&mut stream, &denial.text).await;
+        }
     }
 }
 
