@@ -52,6 +52,14 @@ pub fn said(request: &Request<Incoming>) -> Response<Payload> {
             response.status(400).extension(reason).body(full("in the reason phrase"))
         }
         "name" => response.header(format!("x-{token}"), "1").body(full("in a name")),
+        // HTTP/2 lets a body follow, and trailers.
+        "204" | "304" => response.status(way).body(full(text)),
+        "trailers-204" | "trailers-304" | "trailers-200" => {
+            let (send, receive) = tokio::sync::mpsc::channel(1);
+            let _ = send
+                .try_send(Frame::trailers([("x-sum".parse().unwrap(), token.parse().unwrap())].into_iter().collect()));
+            response.status(&way[9..]).body(frames(receive))
+        }
         "halves" => {
             let (a, b) = token.split_at(token.len() / 2);
             response.header("x-a", a).header("x-b", b).body(full("in two fields"))

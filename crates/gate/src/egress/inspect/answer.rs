@@ -2,7 +2,7 @@
 //! that cannot be masked, and looks for hidden instructions. An answer that must be read, but cannot be, does not pass.
 
 use crate::audit::record::AuditRecord;
-use crate::egress::inspect::headers::{append_line, encodings};
+use crate::egress::inspect::headers::{append_line, encodings, has_no_body};
 use crate::egress::inspect::watch::{InstructionWatch, UNREADABLE, refusal};
 use crate::egress::last_bytes::{BodyProgress, LastBytes};
 use crate::egress::limits::{DECODE_BYTES, LARGE_OUTPUT_BYTES, MIN_DECODE_BYTES};
@@ -86,7 +86,7 @@ impl AnswerFilter {
     /// the answer does not pass.
     pub fn new(method: &str, allowed: &AllowedRequest, head: &mut response::Parts) -> Result<AnswerFilter, Unpassable> {
         let mut filter = AnswerFilter::default();
-        let has_no_body = method == "HEAD" || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
+        let has_no_body = has_no_body(method, head.status);
         if !has_no_body && head.status != StatusCode::SWITCHING_PROTOCOLS {
             filter.watch = InstructionWatch::new(allowed.rule().inspect_responses, &allowed.path, &head.headers)?;
         }

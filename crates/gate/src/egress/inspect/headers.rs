@@ -110,6 +110,12 @@ pub fn incoming(head: &mut response::Parts) {
     headers.remove(ALT_SVC);
 }
 
+/// Whether an answer to a request of this method, with this status, has neither a body nor trailers (RFC 9110, section 6.4.1).
+/// Over HTTP/2, an upstream may send them all the same.
+pub fn has_no_body(method: &str, status: StatusCode) -> bool {
+    method == "HEAD" || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
+}
+
 /// Whether an answer with this head is a part of a whole, or several parts (RFC 9110, section 14; RFC 3229).
 pub fn is_partial(status: StatusCode, headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes().trim_ascii_start());

@@ -116,7 +116,7 @@ struct Answered<'a> {
 impl Answered<'_> {
     /// The answer as the agent gets it.
     fn into_response(self, connection: &Arc<AgentConnection>) -> Response<Body> {
-        let Answered { answer: UpstreamAnswer { mut response, permit }, allowed, switch, mut record } = self;
+        let Answered { answer: UpstreamAnswer { mut response, mut permit }, allowed, switch, mut record } = self;
         let status = response.status();
         let switch = switch.filter(|_| status == StatusCode::SWITCHING_PROTOCOLS);
         match status {
@@ -147,6 +147,10 @@ impl Answered<'_> {
                         if let Some((switch, upstream)) = switch {
                             let filters = MessageFilters::new(allowed.clone(), head.clone());
                             switch.accept(upstream, filters, record, connection.clone());
+                            return Response::from_parts(head, Body::Page(None));
+                        }
+                        if headers::has_no_body(&record.audit.method, status) {
+                            permit.answer_ended();
                             return Response::from_parts(head, Body::Page(None));
                         }
                         let (filter, record) = (Box::new(filter), Box::new(record));
