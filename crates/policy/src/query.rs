@@ -4,7 +4,7 @@
 use super::normalise::{hex_byte, unescape};
 use super::proxy_headers::{HeaderEffect, effect_of};
 use super::value::{ValuePattern, fold};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// By parameter name, decoded. The name [`NO_OTHER_PARAMETER`], with an empty pattern, allows no parameter beside those
 /// named.
@@ -64,10 +64,10 @@ pub(super) fn may_fit(rules: &QueryRules, query: &str) -> bool {
     })
 }
 
-/// The methods that some framework may take from the query in place of the request line's (`_method=DELETE`). What cannot be
-/// read is none that passes.
-pub fn overriding_methods(query: &str) -> Vec<String> {
-    let readable = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).trim().to_owned();
+/// The methods that some framework may take from the query in place of the request line's (`_method=DELETE`), each once, in
+/// upper case. What cannot be read is none that passes.
+pub fn overriding_methods(query: &str) -> BTreeSet<String> {
+    let readable = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).trim().to_ascii_uppercase();
     let spaced = |text: &str| decodings(&text.replace('+', " "));
     pairs(query, &['&', ';'])
         .filter(|(key, _)| spaced(key).iter().any(|key| is_method_parameter(&String::from_utf8_lossy(key))))
@@ -243,6 +243,12 @@ mod tests {
         for name in ["method", "shipping[method]", "method[a]", "shipping[method"] {
             assert!(!is_method_parameter(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_method_that_is_asked_for_often_is_judged_once() {
+        let methods = overriding_methods("_method=get&a=1&_method=+GET;_method=%47et&_method=PUT&_method=");
+        assert_eq!(Vec::from_iter(methods), ["GET", "PUT"]);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub const MAX_REQUESTS: usize = 4096;
 pub const HTTP2_MAX_STREAMS: u32 = 100;
 /// Bytes of a request's or an answer's head: room for large cookies and tokens.
 pub const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Empty lines before a request over HTTP/1. Some old clients send one behind a body.
+pub const MAX_EMPTY_LINES: usize = 8;
 /// Bytes of one chunk's extension, and of all trailers of a request.
 pub const MAX_TRAILER_BYTES: usize = 8 * 1024;
 /// Time for the head of a request, counted from the end of the request before: an idle connection ends then, too.

@@ -95,3 +95,15 @@ async fn a_form_changes_no_method_into_one_that_does_not_pass() {
         gate.audit().await;
     }
 }
+
+/// A path that servers read in many ways takes long to judge.
+#[tokio::test]
+async fn a_form_that_asks_for_a_method_often_holds_up_no_other() {
+    let (_origin, gate) = restricted().await;
+    let path = format!("/allowed/a;b%2Fc.//d/{}", "x/".repeat(3500));
+    let mut request = ask(&format!("POST a.test {path}"), &[("content-type", "application/x-www-form-urlencoded")]);
+    *request.body_mut() = full("_method=GET&".repeat(20_000));
+    let mut sender = gate.https("a.test").await;
+    let response = within("the answer to the form", sender.send_request(request)).await.unwrap();
+    assert_eq!(response.status(), 200);
+}

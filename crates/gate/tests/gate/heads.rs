@@ -80,6 +80,7 @@ async fn what_is_not_http_is_told_so_at_once() {
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "only where TLS agreed"),
         (b"GET /\r\n", "not HTTP"),
         (b"GET / HTTP/0.9\r\n", "not HTTP"),
+        (&b"\r\n".repeat(100), "too many empty lines"),
     ] {
         // The sender waits for an answer: it does not close, and does not go on.
         let mut stream = gate.connect("plain.test:80").await;

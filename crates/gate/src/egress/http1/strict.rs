@@ -9,7 +9,7 @@ use crate::egress::http1::framing::StreamPosition;
 use crate::egress::http1::head::{HeadScanner, Http1Fault, parse_head};
 use crate::egress::http1::ledger::{FramingError, HeadLedger};
 use crate::egress::inflight::ConnectionRequests;
-use crate::egress::limits::{HALF_CLOSE_GRACE, HTTP1_READ_BYTES};
+use crate::egress::limits::{HALF_CLOSE_GRACE, HTTP1_READ_BYTES, MAX_EMPTY_LINES};
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -37,6 +37,8 @@ pub struct StrictHttp1<S> {
     /// How many of `kept` were checked, and may be handed on.
     checked: usize,
     scanner: HeadScanner,
+    /// How many stood before the head that comes next.
+    empty_lines: usize,
     position: StreamPosition,
     /// Whether nothing follows what is kept.
     ended: bool,
@@ -57,6 +59,7 @@ impl<S> StrictHttp1<S> {
             taken: 0,
             checked: 0,
             scanner,
+            empty_lines: 0,
             position,
             ended: false,
             broken: None,
@@ -76,8 +79,13 @@ impl<S> StrictHttp1<S> {
             }
             let head = &self.kept[self.checked..];
             if self.scanner.is_fresh() && head.starts_with(b"\r\n") {
-                // An empty line before a request is no part of it.
-                self.kept.drain(self.checked..self.checked + 2);
+                // Empty lines before a request are no part of it. They go at once: each time, what follows is moved.
+                let count = head.chunks_exact(2).take_while(|line| line == b"\r\n").count();
+                self.empty_lines += count;
+                if self.empty_lines > MAX_EMPTY_LINES {
+                    return self.reject_head(Http1Fault::Malformed("too many empty lines stand before a request"));
+                }
+                self.kept.drain(self.checked..self.checked + 2 * count);
                 continue;
             }
             if self.scanner.is_fresh() && head == b"\r" {
@@ -92,6 +100,7 @@ impl<S> StrictHttp1<S> {
                 Ok(Some((end, framing))) => {
                     self.checked += end;
                     self.scanner = HeadScanner::default();
+                    self.empty_lines = 0;
                     self.position = framing.into();
                     self.ledger.head_read(framing);
                 }

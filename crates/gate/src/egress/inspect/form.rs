@@ -11,6 +11,7 @@ use hyper::http::request;
 use hyper::{HeaderMap, Request};
 use policy::{Denial, Reason, is_method_parameter, overriding_methods};
 use scan::codec::Decoder;
+use std::collections::BTreeSet;
 
 /// How a form is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,8 @@ struct FormReader {
 pub struct FormWatch {
     /// One for each kind that a server may take the body for.
     readers: Vec<FormReader>,
+    /// The methods that were asked for and pass, so that each is judged once: a form has room for a million of them.
+    passing: BTreeSet<String>,
     peer: Peer,
     request: Request<()>,
     allowed: AllowedRequest,
@@ -67,26 +70,30 @@ impl FormWatch {
         let reader = |kind| FormReader { kind, part: Part::Content, field: Vec::new() };
         let readers = kinds.into_iter().map(reader).collect();
         let request = Request::from_parts(head.clone(), ());
-        Ok(Some(FormWatch { readers, peer, request, allowed: allowed.clone() }))
+        Ok(Some(FormWatch { readers, passing: BTreeSet::new(), peer, request, allowed: allowed.clone() }))
     }
 
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Denial> {
         let methods: Vec<String> = self.readers.iter_mut().flat_map(|reader| reader.push(bytes)).collect();
-        self.check(&methods)
+        self.check(methods)
     }
 
     /// The form is complete.
     pub fn finish(&mut self) -> Result<(), Denial> {
         let methods: Vec<String> = self.readers.iter_mut().flat_map(FormReader::end_field).collect();
-        self.check(&methods)
+        self.check(methods)
     }
 
-    fn check(&self, methods: &[String]) -> Result<(), Denial> {
-        let fields = fields(self.request.headers());
-        let request = judged(&self.peer, &self.request, true, &fields);
-        methods
-            .iter()
-            .try_for_each(|method| self.allowed.snapshot.policy.check_override(&self.allowed, &request, method))
+    fn check(&mut self, methods: Vec<String>) -> Result<(), Denial> {
+        for method in methods {
+            if !self.passing.contains(&method) {
+                let fields = fields(self.request.headers());
+                let request = judged(&self.peer, &self.request, true, &fields);
+                self.allowed.snapshot.policy.check_override(&self.allowed, &request, &method)?;
+                self.passing.insert(method);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -152,8 +159,8 @@ impl FormReader {
         let (text, is_cut) = (String::from_utf8_lossy(&field), field.len() == MAX_FORM_FIELD_BYTES);
         match &self.kind {
             // What was cut off is no method.
-            FormKind::UrlEncoded if is_cut => overriding_methods(&format!("{text}=?")),
-            FormKind::UrlEncoded => overriding_methods(&text),
+            FormKind::UrlEncoded if is_cut => overriding_methods(&format!("{text}=?")).into_iter().collect(),
+            FormKind::UrlEncoded => overriding_methods(&text).into_iter().collect(),
             FormKind::Multipart { boundary } => {
                 let begins_part = text.strip_prefix("--").is_some_and(|rest| rest.starts_with(boundary));
                 self.part = match self.part {
@@ -175,7 +182,7 @@ impl FormReader {
             }
             Part::Method | Part::Content => Part::Content,
         };
-        (part == Part::Method && !line.is_empty()).then(|| line.to_owned())
+        (part == Part::Method && !line.is_empty()).then(|| line.to_ascii_uppercase())
     }
 }
 
