@@ -65,3 +65,10 @@ pub const ENCODINGS: &[Encoding] = &[
     ("fullwidth", |t| each(t, |b| char::from_u32(u32::from(b) + 0xfee0).unwrap().to_string())),
     ("gzip in base64", |t| encode_base64(&gzip(t.as_bytes()))),
 ];
+
+/// The beginning of a zstd frame (RFC 8878): a window of 8 MiB, full of one letter.
+pub fn zstd_window() -> Vec<u8> {
+    const BLOCK_BYTES: u32 = 128 << 10;
+    let block = [&(BLOCK_BYTES << 3 | 1 << 1).to_le_bytes()[..3], b"a"].concat();
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0, 13 << 3], block.repeat((8 << 20) / BLOCK_BYTES as usize).as_slice()].concat()
+}

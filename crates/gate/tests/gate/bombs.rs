@@ -1,7 +1,7 @@
 //! Bodies that unpack to far more than they are, beside requests that have nothing to do with them.
 
 use super::*;
-use testing::encodings::gzip;
+use testing::encodings::{gzip, zstd_window};
 
 /// What the bombs unpack to: for some seconds' work of a gate that was compiled for tests.
 const BOMB_BYTES: usize = 6 << 20;
@@ -72,4 +72,26 @@ async fn a_body_that_unpacks_to_much_holds_up_no_other() {
         let count = answered_beside(&gate, host, bomb).await;
         assert!(count >= MIN_ANSWERED, "{name}: {count} requests");
     }
+}
+
+#[tokio::test]
+async fn encoded_bodies_under_way_take_no_more_memory_than_there_is_for_them() {
+    let origin = Origin::start(&["a.test"]).await;
+    let gate = Gate::start(&origin, json!([route(&origin, "a.test", json!({ "methods": ["POST"] }))])).await;
+    let mut open = Vec::new();
+    // Windows of 8 MiB, for which there are 256 MiB.
+    while open.len() <= 32 {
+        let (push, receive) = tokio::sync::mpsc::channel(1);
+        push.send(Frame::data(Bytes::from(zstd_window()))).await.unwrap();
+        let mut sender = gate.https("a.test").await;
+        let request = ask("POST a.test /echo", &[("content-encoding", "zstd")]).map(|_| frames(receive));
+        let response = within("the head of an answer", sender.send_request(request)).await.unwrap();
+        let status = response.status();
+        let mut body = response.into_body();
+        match within("the body of an answer", body.frame()).await {
+            Some(Ok(_)) if status == 200 => open.push((push, sender, body)),
+            _ => break,
+        }
+    }
+    assert!((8..=32).contains(&open.len()), "{} bodies", open.len());
 }

@@ -4,14 +4,15 @@
 //! The output is bounded, whatever comes in: a body that expands beyond measure is an error. Where the output is not wanted
 //! at once, push the input in parts of [`PART`] bytes.
 
+mod brotli;
 mod bzip2;
 mod inflate;
 mod lz4;
 mod lzma;
 mod zstd;
 
+use self::brotli::Brotli;
 use self::bzip2::Bzip2;
-use brotli_decompressor::DecompressorWriter;
 use inflate::Inflate;
 pub use inflate::{Format, may_begin, may_begin_block};
 use lz4::Lz4;
@@ -27,8 +28,6 @@ const MAX_PUSH_OUTPUT: usize = 32 << 20;
 pub const UNMEASURED_BYTES: u64 = 64 << 20;
 /// Output beyond [`UNMEASURED_BYTES`] may be this many times the input.
 pub const MAX_EXPANSION: u64 = 400;
-/// Bytes of the buffer that a brotli decoder writes from.
-const BROTLI_BUFFER_BYTES: usize = 16 << 10;
 /// Encodings of one body, one in the other.
 const MAX_STAGES: usize = 3;
 
@@ -53,7 +52,7 @@ enum Stage {
     Inflate(Box<Inflate>),
     /// `deflate`, before its first byte tells which of two formats it is.
     Undecided,
-    Brotli(Box<DecompressorWriter<BoundedBuffer>>),
+    Brotli(Box<Brotli>),
     Zstd(Box<Zstd>),
     Bzip2(Box<Bzip2>),
     Lz4(Box<Lz4>),
@@ -72,10 +71,7 @@ impl Decoder {
                 "identity" => {}
                 "gzip" | "x-gzip" => stages.push(Stage::inflate(Format::Gzip)),
                 "deflate" => stages.push(Stage::Undecided),
-                "br" => stages.push(Stage::Brotli(Box::new(DecompressorWriter::new(
-                    BoundedBuffer::default(),
-                    BROTLI_BUFFER_BYTES,
-                )))),
+                "br" => stages.push(Stage::Brotli(Box::new(Brotli::new()))),
                 "zstd" => stages.push(Stage::Zstd(Box::default())),
                 _ => return None,
             }
@@ -193,7 +189,8 @@ impl Decoder {
             Stage::Zstd(zstd) => zstd.window_bytes(),
             Stage::Bzip2(bzip2) => bzip2.window_bytes(),
             Stage::Lzma(lzma) => lzma.window_bytes(),
-            Stage::Inflate(_) | Stage::Undecided | Stage::Brotli(_) | Stage::Lz4(_) => 0,
+            Stage::Brotli(brotli) => brotli.window_bytes(),
+            Stage::Inflate(_) | Stage::Undecided | Stage::Lz4(_) => 0,
         });
         bytes.sum()
     }
@@ -225,11 +222,7 @@ impl Stage {
         match self {
             Stage::Undecided => Ok(()),
             Stage::Inflate(inflate) => inflate.push(bytes, made),
-            Stage::Brotli(decoder) => {
-                let wrote = decoder.write_all(bytes);
-                made.append(&mut decoder.get_mut().0);
-                wrote.map_err(|_| MALFORMED)
-            }
+            Stage::Brotli(decoder) => decoder.push(bytes, made),
             Stage::Zstd(decoder) => decoder.push(bytes, made),
             Stage::Bzip2(decoder) => decoder.push(bytes, made),
             Stage::Lz4(decoder) => decoder.push(bytes, made),
@@ -241,11 +234,7 @@ impl Stage {
         match self {
             Stage::Undecided => Ok(()),
             Stage::Inflate(inflate) => inflate.finish(),
-            Stage::Brotli(decoder) => {
-                let closed = decoder.close();
-                made.append(&mut decoder.get_mut().0);
-                closed.map_err(|_| TRUNCATED)
-            }
+            Stage::Brotli(decoder) => decoder.finish(made),
             Stage::Zstd(decoder) => decoder.finish(),
             Stage::Bzip2(decoder) => decoder.finish(),
             Stage::Lz4(decoder) => decoder.finish(),

@@ -264,9 +264,10 @@ impl Scan {
         }
     }
 
-    /// Memory that the open files hold.
+    /// Memory that the open files hold, and the body's own decoder.
     pub fn held_bytes(&self) -> usize {
-        self.budget.held_bytes() + self.message.as_ref().map_or(0, |message| message.held_bytes())
+        let of_body = self.compressed.as_ref().map_or(0, |compressed| compressed.decoder.window_bytes());
+        self.budget.held_bytes() + of_body + self.message.as_ref().map_or(0, |message| message.held_bytes())
     }
 
     fn unpack_now(&mut self) -> Result<(), Stop> {

@@ -26,6 +26,8 @@ use wire::Done;
 /// Why an answer does not pass on, or not as a whole.
 const UNMASKED: &str = "the answer held the credential of its route in a form that cannot be masked";
 
+const OUT_OF_MEMORY: &str = "compressed files in transfer take all memory for them";
+
 pub const UNMASKED_FINDING: AnswerFinding = AnswerFinding { text: UNMASKED, done: Done::Blocked };
 
 /// The default passes everything.
@@ -39,6 +41,8 @@ pub struct AnswerFilter {
     unpacking: Option<Unpacking<(ValueSearch, bool)>>,
     /// What the search's open files hold.
     held: Option<HeldMemory>,
+    /// What the decoders' windows take. `None`: nothing is decoded.
+    decoding: Option<HeldMemory>,
     /// The credential, for the search of trailers.
     vault: Option<Arc<Vault>>,
     watch: Option<InstructionWatch>,
@@ -90,6 +94,7 @@ impl AnswerFilter {
         if !has_no_body && head.status != StatusCode::SWITCHING_PROTOCOLS {
             filter.watch = InstructionWatch::new(allowed.rule().inspect_responses, &allowed.path, &head.headers)?;
         }
+        filter.decoding = Some(HeldMemory::new(allowed.snapshot.unpacker.clone()));
         let Some(injection) = allowed.injection() else { return Ok(filter) };
         let Some(needles) = injection.needles.clone() else { return Ok(filter) };
         for value in head.headers.values_mut() {
@@ -195,7 +200,7 @@ impl AnswerFilter {
         self.search = Some(search);
         Poll::Ready(match (found, is_held) {
             (true, _) => Err(self.found_unmasked()),
-            (_, false) => Err("compressed files in transfer take all memory for them".to_owned()),
+            (_, false) => Err(OUT_OF_MEMORY.to_owned()),
             (false, true) => Ok(()),
         })
     }
@@ -213,6 +218,13 @@ impl AnswerFilter {
             part = Bytes::from(decoded);
         }
         self.watch(&part, &mut made)?;
+        if decodes {
+            let held = self.decoder.as_ref().map_or(0, Decoder::window_bytes)
+                + self.watch.as_ref().map_or(0, InstructionWatch::window_bytes);
+            if !self.decoding.as_mut().is_none_or(|decoding| decoding.set(held)) {
+                return Err(OUT_OF_MEMORY.to_owned());
+            }
+        }
         self.decode_bytes = 2 * length.min(DECODE_BYTES);
         if made > LARGE_OUTPUT_BYTES {
             self.decode_bytes = MIN_DECODE_BYTES;
@@ -332,4 +344,25 @@ fn holds_value(vault: &Arc<Vault>, fields: &HeaderMap) -> bool {
     }
     let mut search = ValueSearch::of_fields(vault.clone());
     search.push(&text) || search.finish() || search.unpack()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::limits::MAX_UNPACKED_HELD_BYTES;
+    use crate::egress::unpacker::Unpacker;
+    use testing::encodings::zstd_window;
+
+    #[tokio::test]
+    async fn an_answer_that_is_decoded_takes_no_more_memory_than_there_is() {
+        for (others, passes) in [(0, true), (MAX_UNPACKED_HELD_BYTES, false)] {
+            let unpacker = Arc::new(Unpacker::default());
+            let mut held_by_others = HeldMemory::new(unpacker.clone());
+            assert!(held_by_others.set(others));
+            let (decoder, decoding) = (Decoder::new("zstd"), Some(HeldMemory::new(unpacker)));
+            let mut filter = AnswerFilter { decoder, decoding, ..AnswerFilter::default() };
+            filter.push(Bytes::from(zstd_window()));
+            assert_eq!(filter.pull_all().await.is_ok(), passes);
+        }
+    }
 }

@@ -53,6 +53,11 @@ impl InstructionWatch {
         self.decoder.is_some() && !self.is_done()
     }
 
+    /// Memory that the decoder's windows take.
+    pub fn window_bytes(&self) -> usize {
+        self.decoder.as_ref().map_or(0, Decoder::window_bytes)
+    }
+
     /// What was found in `bytes` and what came before, if anything. The error says why the answer does not pass. `made` is
     /// set to the bytes that were decoded.
     pub fn push(&mut self, bytes: &[u8], made: &mut usize) -> Result<Option<&'static str>, String> {
@@ -60,11 +65,15 @@ impl InstructionWatch {
         let mut decoded = Vec::new();
         let pushed = decoder.push(bytes, &mut decoded);
         *made = decoded.len();
-        match pushed {
-            Ok(()) => Ok(self.instructions.push(&decoded)),
-            Err(broken) if self.inspect == Inspect::Block => Err(broken.0.to_owned()),
-            Err(_) => Ok(self.finish()),
+        let found = match pushed {
+            Ok(()) => self.instructions.push(&decoded),
+            Err(broken) if self.inspect == Inspect::Block => return Err(broken.0.to_owned()),
+            Err(_) => self.finish(),
+        };
+        if self.is_done() {
+            self.decoder = None;
         }
+        Ok(found)
     }
 
     /// The answer is complete: what was found at its end, if anything.
