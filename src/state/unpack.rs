@@ -15,6 +15,8 @@ use std::path::{Component, Path, PathBuf};
 const BLOCK_BYTES: usize = 512;
 /// A longer name, or extended header, is cut.
 const MAX_NAME_BYTES: u64 = 64 << 10;
+/// Most folders in one another: to remove them, each is held open, and most users may open 1024 files.
+const MAX_DEPTH: usize = 128;
 /// What is read behind the archive's end.
 const MAX_TRAILING_BYTES: u64 = 1 << 20;
 
@@ -28,11 +30,20 @@ pub struct Unpacked {
 
 /// The error for an archive that holds more than may be unpacked.
 #[derive(Debug)]
-pub struct TooLarge(UnpackBounds);
+pub enum TooLarge {
+    Content(UnpackBounds),
+    /// Folders in one another.
+    Depth,
+}
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "more than {} entries or {} MiB", self.0.entries, self.0.bytes >> 20)
+        match self {
+            TooLarge::Content(bounds) => {
+                write!(to, "more than {} entries or {} MiB", bounds.entries, bounds.bytes >> 20)
+            }
+            TooLarge::Depth => write!(to, "more than {MAX_DEPTH} folders in one another"),
+        }
     }
 }
 
@@ -60,7 +71,7 @@ pub fn unpack(mut tar: impl Read, into: &Path, bounds: UnpackBounds) -> Result<U
         // The sum must not overflow: a size near the largest number would make it small.
         bytes = size.saturating_add(bytes);
         if entries > bounds.entries || bytes > bounds.bytes {
-            bail!(TooLarge(bounds));
+            bail!(TooLarge::Content(bounds));
         }
         let mut body = (&mut tar).take(size);
         match header[156] {
@@ -71,7 +82,12 @@ pub fn unpack(mut tar: impl Read, into: &Path, bounds: UnpackBounds) -> Result<U
             kind => {
                 let name = long_name.take().unwrap_or_else(|| short_name(&header));
                 let mode = number(&header[100..108])? as u32 & 0o700;
-                match (kind, below_first(&name)) {
+                let path = below_first(&name);
+                if matches!(kind, b'5' | b'0' | 0) && path.as_ref().is_some_and(|path| path.iter().count() > MAX_DEPTH)
+                {
+                    bail!(TooLarge::Depth);
+                }
+                match (kind, path) {
                     (b'5', Some(path)) => make_folder(&into.join(path))?,
                     (b'0' | 0, Some(path)) if path.as_os_str().is_empty() => found.skipped += 1,
                     (b'0' | 0, Some(path)) => {
@@ -295,6 +311,31 @@ mod tests {
         let bytes = archive(|tar| tar.append_data(&mut long, &deep, io::empty()).unwrap());
         let error = format!("{:#}", unpack(&bytes[..], tempfile::tempdir().unwrap().path(), TRANSCRIPT).unwrap_err());
         assert!(!error.contains(char::is_control) && error.len() < 1000, "{error:?}");
+    }
+
+    /// To remove a folder, this program opens all that it is in at once.
+    #[test]
+    fn what_is_too_deep_to_be_removed_is_not_made() {
+        for (kind, depth, is_taken) in [
+            (tar::EntryType::Directory, MAX_DEPTH, true),
+            (tar::EntryType::Directory, MAX_DEPTH + 1, false),
+            (tar::EntryType::Regular, MAX_DEPTH, true),
+            (tar::EntryType::Regular, MAX_DEPTH + 1, false),
+            (tar::EntryType::Regular, 1500, false),
+        ] {
+            let deep = format!("projects{}", "/a".repeat(depth));
+            let bytes = archive(|tar| {
+                let mut header = tar::Header::new_gnu();
+                header.set_entry_type(kind);
+                header.set_size(0);
+                tar.append_data(&mut header, &deep, io::empty()).unwrap();
+            });
+            let into = tempfile::tempdir().unwrap();
+            let unpacked = unpack(&bytes[..], into.path(), TRANSCRIPT);
+            assert_eq!(unpacked.is_ok(), is_taken, "{kind:?} {depth}");
+            assert!(unpacked.err().is_none_or(|error| error.is::<TooLarge>()));
+            assert_eq!(into.path().join("a").exists(), is_taken);
+        }
     }
 
     #[test]
