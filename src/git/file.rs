@@ -3,7 +3,7 @@
 use crate::exit::UserError;
 use crate::text;
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub fn read_small(path: &Path) -> Result<Option<Vec<u8>>, UserError> {
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(_) if path.is_symlink() => return Err(link(path)),
         Err(error) => return Err(UserError::unreadable(path, &error)),
     };
@@ -76,7 +76,13 @@ pub fn link(path: &Path) -> UserError {
 pub fn refuse_links(folder: &Path) -> Result<(), UserError> {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(|error| UserError::unreadable(&folder, &error))?.flatten() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            // git removes folders that are empty.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(UserError::unreadable(&folder, &error)),
+        };
+        for entry in entries.flatten() {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => folders.push(entry.path()),
                 Ok(kind) if kind.is_file() => {}

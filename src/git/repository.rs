@@ -3,7 +3,7 @@
 //! Invariant: nothing in it leads to another repository. A git directory other than `.git` in the worktree is used only if it
 //! points back, and no link below a git directory is followed.
 
-use super::file::{below, file_below, link, read_small};
+use super::file::{below, file_below, read_small, refuse_links};
 use super::settings::Settings;
 use crate::exit::UserError;
 use crate::text;
@@ -15,6 +15,9 @@ use std::path::{Component, Path, PathBuf};
 
 /// Folders in a row that borrow objects each from the next, as git follows them.
 const MAX_ALTERNATES_DEPTH: usize = 5;
+
+/// Folders in one another in which git looks for objects: `objects/info/commit-graphs`.
+const STORE_DEPTH: usize = 3;
 
 #[derive(Debug)]
 pub struct Repository {
@@ -113,6 +116,7 @@ impl Repository {
         check_objects(&shared)?;
         let mut alternates = Vec::new();
         add_alternates(&shared.join("objects"), &mut alternates, MAX_ALTERNATES_DEPTH)?;
+        alternates.iter().try_for_each(|store| refuse_pipes(store, STORE_DEPTH))?;
         Ok(Repository { top: top.to_owned(), own, shared, alternates, settings })
     }
 
@@ -220,14 +224,30 @@ fn worktree_of(own: &Path) -> Result<Option<PathBuf>, UserError> {
     Ok(top.filter(|_| git.ends_with(".git")))
 }
 
-/// Checks that no folder and no pack of the repository's objects is a link.
+/// Checks that only files and folders are below the repository's objects.
 fn check_objects(shared: &Path) -> Result<(), UserError> {
-    for name in ["objects", "objects/pack", "objects/info"] {
-        let Some(_) = below(shared, name)? else { continue };
-        let folder = shared.join(name);
-        let entries = fs::read_dir(&folder).map_err(|error| UserError::unreadable(&folder, &error))?;
-        if let Some(entry) = entries.flatten().find(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink())) {
-            return Err(link(&entry.path()));
+    match below(shared, "objects")? {
+        Some(_) => refuse_links(&shared.join("objects")),
+        None => Ok(()),
+    }
+}
+
+/// Checks that git finds no pipe where a store of borrowed objects has a file: it would wait for ever. A store of the
+/// user's may have links.
+fn refuse_pipes(store: &Path, depth: usize) -> Result<(), UserError> {
+    for entry in fs::read_dir(store).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match entry
+            .file_type()
+            .ok()
+            .filter(|kind| !kind.is_symlink())
+            .or_else(|| Some(path.metadata().ok()?.file_type()))
+        {
+            Some(kind) if kind.is_dir() && depth > 1 => refuse_pipes(&path, depth - 1)?,
+            Some(kind) if !kind.is_dir() && !kind.is_file() => {
+                return Err(UserError::new(format!("`{}` is not a file", text::path(&path))));
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -538,3 +538,30 @@ fn a_pipe_in_the_configuration_holds_nothing_up() {
     git(&host, &["config", "include.path", host.join("pipe").to_str().unwrap()]);
     assert_eq!(look(&host).found.repositories, ["."]);
 }
+
+/// git opens what it finds there without a look at what it is, and waits for a writer.
+#[test]
+fn a_pipe_among_the_objects_holds_nothing_up() {
+    let (folder, host) = repository("--object-format=sha1");
+    let lender = folder.path().join("lender");
+    git(&host, &["clone", "-q", "--bare", ".", lender.to_str().unwrap()]);
+    fs::write(host.join(".git/objects/info/alternates"), lender.join("objects").to_str().unwrap()).unwrap();
+    assert_eq!(look(&host).found.repositories, ["."], "a lender of its own");
+    let loose = format!("17/{}", "1".repeat(38));
+    let names =
+        ["info/commit-graph", "info/commit-graphs/graph-1.graph", "pack/multi-pack-index", "pack/pack-1.idx", &loose];
+    for store in [host.join(".git/objects"), lender.join("objects")] {
+        for name in names {
+            let pipe = store.join(name);
+            fs::create_dir_all(pipe.parent().unwrap()).unwrap();
+            nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+            let refused = survey(&host, CopyScope::Unignored, &[]).map(|_| ()).unwrap_err().to_string();
+            assert!(refused.contains(&format!("{name}` is not a file")), "{name}: {refused}");
+            fs::remove_file(&pipe).unwrap();
+        }
+    }
+    let linked = lender.join("objects/info/commit-graph");
+    nix::unistd::mkfifo(&folder.path().join("pipe"), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    symlink(folder.path().join("pipe"), linked).unwrap();
+    assert!(survey(&host, CopyScope::Unignored, &[]).is_err(), "by a link");
+}
