@@ -12,7 +12,7 @@ pub struct Menu<'a> {
     pub question: &'a str,
     /// The name of each answer, which can be typed instead of its number.
     pub names: Vec<&'a str>,
-    /// The text that is shown of each answer, in the order of `names`.
+    /// The text that is shown of each answer, in the order of `names`; what is not ours in it is on one line.
     pub rows: Vec<String>,
     /// Index of the answer that Enter gives.
     pub default: Option<usize>,
@@ -32,7 +32,7 @@ impl Menu<'_> {
     /// Asks until an answer is given, by its number or its name.
     pub fn ask(&self, tty: &mut Tty, signals: &Signals) -> Choice {
         for (number, row) in self.rows.iter().enumerate() {
-            say::text(&format!("{:>3}  {}\n", number + 1, text::one_line(row)));
+            say::text(&format!("{:>3}  {}\n", number + 1, text::visible(row).replace('\n', "\\u{a}")));
         }
         let range = if self.rows.len() == 1 { "1".to_owned() } else { format!("1-{}", self.rows.len()) };
         let enter = self.default.map_or_else(String::new, |default| format!(", Enter takes {}", default + 1));

@@ -157,7 +157,7 @@ fn hints(report: &SessionReport) -> Vec<Hint> {
 
 fn text(report: &SessionReport) -> String {
     let row = &report.row;
-    let word = |text: &Option<String>| text::visible(text.as_deref().unwrap_or("?"));
+    let word = |text: &Option<String>| text::one_line(text.as_deref().unwrap_or("?"));
     let mut state = format!("{} for {}", row.state, row.age().map_or_else(String::new, render::age));
     if row.why.is_some() {
         state.push_str(&format!(": {}", row.why()));

@@ -68,5 +68,5 @@ fn is_identity(name: &str) -> bool {
 
 /// The description on one line without a tab, hidden characters made visible: it may come from an agent.
 fn describe(what: &str) -> String {
-    text::truncate(&text::visible(what).replace(['\t', '\n'], " "), MAX_DESCRIPTION_CHARS)
+    text::truncate(&text::flattened(what), MAX_DESCRIPTION_CHARS)
 }

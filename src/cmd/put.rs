@@ -44,7 +44,9 @@ pub fn run(asked: &PutArgs) -> Result<Exit> {
         say::line("the file in the bottle is incomplete");
     }
     sent?;
-    say::out(&format!("{}\n", text::one_line(path_inside.trim_end_matches('\n'))))?;
+    // It is there to be pasted, with all its blanks.
+    let path_inside = text::visible(path_inside.trim_end_matches('\n')).replace('\n', "\\u{a}");
+    say::out(&format!("{path_inside}\n"))?;
     Ok(Exit::OK)
 }
 

@@ -13,8 +13,9 @@ pub fn remotes(plan: &Plan) -> String {
         "REMOTES  what git can fetch and push, and where; pushes are searched for secrets first\n".to_owned();
     let width = git.remotes.iter().map(|remote| remote.name.len()).max().unwrap_or_default();
     for remote in &git.remotes {
-        let line = format!("  {:<width$}  {}  {}", remote.name, address(&remote.upstream), rights(plan, remote));
-        let _ = writeln!(text, "{}", text::one_line(line.trim_end()));
+        let [name, to, may] =
+            [&remote.name, &address(&remote.upstream), &rights(plan, remote)].map(|part| text::one_line(part));
+        let _ = writeln!(text, "{}", format!("  {name:<width$}  {to}  {may}").trim_end());
     }
     text
 }

@@ -7,7 +7,7 @@ use crate::facts::{EngineKind, Terminal, Workspace};
 use crate::plan::{Plan, Runtime, Seccomp, Source};
 
 use crate::spec::{Beginning, CopyScope, Mode};
-use crate::text::{shell_command, truncate, visible};
+use crate::text::{one_line, path, shell_command, truncate};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -49,7 +49,8 @@ fn lay_out(rows: Vec<(&str, String)>) -> String {
     let mut text = String::new();
     for (name, value) in rows {
         // Words of a cloned repository must not change what the user sees and agrees to.
-        let _ = writeln!(text, "{name:<8} {}", visible(&value).replace('\n', "\n         "));
+        let lines: Vec<String> = value.split('\n').map(one_line).collect();
+        let _ = writeln!(text, "{name:<8} {}", lines.join("\n         "));
     }
     text
 }
@@ -92,12 +93,12 @@ pub fn unmatched(names: &BTreeMap<String, &str>) -> String {
 }
 
 fn agent(plan: &Plan) -> String {
-    let mut text = format!("{} ({})", plan.spec.agent, plan.origin.at);
+    let mut text = format!("{} ({})", plan.spec.agent, one_line(&plan.origin.at));
     if plan.origin.directory {
         text.push_str("\ndefined by this directory");
     }
     if let Some(hidden) = &plan.origin.hides {
-        let _ = write!(text, ", HIDES your own agent of that name ({hidden})");
+        let _ = write!(text, ", HIDES your own agent of that name ({})", one_line(hidden));
     }
     text
 }
@@ -110,17 +111,17 @@ fn copied(plan: &Plan, workspace: &Workspace) -> String {
         _ => "went in at the beginning",
     };
     let count = if workspace.files == 1 { "1 file".to_owned() } else { format!("{} files", workspace.files) };
-    let mut text = format!("{} {what}: {count}, {}", workspace.from.display(), size(workspace.bytes));
+    let mut text = format!("{} {what}: {count}, {}", path(&workspace.from), size(workspace.bytes));
     match workspace.repositories.len() {
         0 => {}
         1 => text.push_str(", with its repository"),
         count => text.push_str(&format!(", {count} repositories")),
     }
     for folder in &workspace.outside {
-        text.push_str(&format!("\nread outside of it: `{}`", folder.display()));
+        text.push_str(&format!("\nread outside of it: `{}`", path(folder)));
     }
     if let Some(within) = &workspace.within {
-        text.push_str(&format!("\nthe repository `{}` around it stays out: no history inside", within.display()));
+        text.push_str(&format!("\nthe repository `{}` around it stays out: no history inside", path(within)));
     }
     text
 }

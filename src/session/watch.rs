@@ -257,7 +257,7 @@ impl Session<'_> {
         let (status, stderr) = client.wait();
         let words: Vec<&str> = stderr.lines().filter(|line| !line.contains(DETACHED_WORDS)).collect();
         for line in &words {
-            say::line(&text::visible(line));
+            say::line(&text::one_line(line));
         }
         let has_failed = !status.is_some_and(|status| status.success());
         self.client_failed = has_failed && (self.plan.terminal == Terminal::Pipes || !words.is_empty());

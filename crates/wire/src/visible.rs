@@ -46,9 +46,21 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// [`visible`] text that stays on one line: a line feed is written as `\u{a}`.
+/// [`visible`] text that stays on one line: a line feed is written as `\u{a}`. Of blanks in a row, all but the first are
+/// escaped: a terminal would begin a new line in the middle of many, and what follows would look like one of ours.
 pub fn one_line(text: &str) -> String {
-    visible(text).replace('\n', "\\u{a}")
+    let mut shown = String::with_capacity(text.len());
+    let mut is_behind_blank = false;
+    for c in text.chars() {
+        let is_blank = c.is_whitespace();
+        if needs_escape(c) || c == '\n' || (is_blank && is_behind_blank) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+        is_behind_blank = is_blank;
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -103,5 +115,6 @@ mod tests {
     fn what_acts_on_a_terminal_is_shown_and_one_line_stays_one() {
         assert_eq!(visible("a\x1b[31mb\u{202e}c\n"), "a\\u{1b}[31mb\\u{202e}c\n");
         assert_eq!(one_line("a\nb\u{1b}\u{2028}\u{85}\r"), "a\\u{a}b\\u{1b}\\u{2028}\\u{85}\\u{d}");
+        assert_eq!(one_line("a b \t\u{3000}c \n d"), "a b \\u{9}\\u{3000}c \\u{a}\\u{20}d");
     }
 }

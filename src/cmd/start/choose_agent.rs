@@ -40,7 +40,7 @@ pub fn choose_agent(manifest: &Manifest) -> Result<Result<String, Exit>> {
 fn rows(manifest: &Manifest, names: &[&str]) -> Vec<String> {
     let about = |name: &str| match manifest.choose(name) {
         Ok(chosen) => (chosen.agent.bottle.clone(), prompt_line(&chosen.agent)),
-        Err(error) => ("?".to_owned(), error.what),
+        Err(error) => ("?".to_owned(), text::one_line(&error.what)),
     };
     let known: Vec<(String, String)> = names.iter().map(|name| about(name)).collect();
     let name = names.iter().map(|name| name.len()).max().unwrap_or_default();

@@ -78,3 +78,36 @@ fn a_broken_pipe_is_quiet() {
     let script = format!("{{ {PROGRAM} start --dry-run plain; echo $? >&2; }} | true");
     place.run_other("/bin/sh", &["-c", &script]).stderr("0\n").test();
 }
+
+/// A terminal begins a new line in the middle of many blanks, and what follows would look like one of ours.
+#[test]
+fn a_name_with_many_blanks_forges_no_row() {
+    let place = Place::new(PLAIN);
+    let folder = format!("a{}hint: forged", " ".repeat(200));
+    let manifest = format!("work/{folder}/claude-bottle.json");
+    std::fs::create_dir_all(place.path(&format!("work/{folder}/x.git/objects"))).unwrap();
+    place.write(&format!("work/{folder}/x.git/HEAD"), "");
+    std::fs::create_dir(place.path(&format!("work/{folder}/x.git/refs"))).unwrap();
+    let there = |text: &str, below: &str, args: &[&str]| {
+        place.write(&manifest, text);
+        let script = format!("cd a*/{below} && exec \"$0\" \"$@\"");
+        let done = place.run_other("/bin/sh", &[&["-c", &script, PROGRAM], args].concat()).done();
+        let said = done.stdout + &done.stderr;
+        assert!(said.contains("hint: forged") && !said.contains("  hint: forged"), "{args:?}: {said}");
+    };
+    let plain = r#"{ "agents": { "here": { "bottle": "box" } } }"#;
+    let hides = r#"{ "agents": { "plain": { "bottle": "box" } } }"#;
+    for args in [
+        &["start", "--dry-run", "here"][..],
+        &["start", "--dry-run", "--cwd", "plain"],
+        &["edit", "here"],
+        &["info", "here"],
+    ] {
+        there(plain, "", args);
+    }
+    there(&plain.replace("box", &format!("a{}hint: forged", " ".repeat(30))), "", &["names", "agents"]);
+    there(hides, "", &["start", "--dry-run", "plain"]);
+    there(hides, "x.git", &["start", "--dry-run", "--cwd", "plain"]);
+    there("{", "", &["start", "--dry-run", "plain"]);
+    there(&plain.replace("box", &folder), "", &["start", "--dry-run", "here"]);
+}

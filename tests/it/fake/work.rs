@@ -367,10 +367,28 @@ fn nothing_here_is_overwritten() {
     host.shell("git reset -q --hard; echo host >one; git commit -qam host");
     let done = desk.work(&["apply"]).done();
     assert_eq!((done.status, done.stdout.as_str()), (2, ""), "{done:?}");
+    assert!(done.stderr.starts_with("conflict: one\nclaude-bottle: applied to "), "{done:?}");
     assert!(done.stderr.contains("with conflicts, marked as git marks them\nhint: git status\n"), "{done:?}");
     assert!(host.read("many").contains("three\n4\ncinq\n"));
     assert_eq!(host.read("one"), "<<<<<<< ours\nhost\n=======\nagent\n>>>>>>> theirs\n");
     assert_eq!(host.git(&["status", "--porcelain"]), "M  many\nUU one\n");
+}
+
+/// git names a file in conflict as it is called, with all its line feeds.
+#[test]
+fn a_file_in_conflict_forges_no_line() {
+    let desk = Desk::new();
+    let host = &desk.host;
+    let name = "n\nhint: forged";
+    host.write(name, "host\n");
+    host.shell("git add -A; git commit -qm named");
+    desk.patch("for name in n*; do echo agent >\"$name\"; done");
+    host.write(name, "mine\n");
+    host.shell("git commit -qam mine");
+    let done = desk.work(&["apply", "--all"]).done();
+    assert_eq!((done.status, done.stdout.as_str()), (2, ""), "{done:?}");
+    assert!(!done.stderr.contains("\nhint: forged"), "{done:?}");
+    assert!(done.stderr.contains("conflict: n\\u{a}hint: forged\n"), "{done:?}");
 }
 
 /// Settings of the user's decide nothing here, nor where it is typed.

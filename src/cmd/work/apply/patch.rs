@@ -163,8 +163,7 @@ impl Patch {
     }
 
     fn apply_as_tried(&self, trial: &Trial, left_out: &BTreeSet<PathBuf>) -> Result<ControlFlow<Exit>> {
-        let conflicts = || self.repository.query(&["ls-files", "--unmerged", "-z"]);
-        let before = conflicts()?;
+        let before = self.conflicts()?;
         let done = self.git_apply(self.repository.git(), trial.method.args().chain(exclusions(left_out)))?;
         if done.is_success() {
             for path in trial.files.keys() {
@@ -173,9 +172,13 @@ impl Patch {
             say::note(&format!("applied to `{}`", text::path(self.top())));
             return Ok(ControlFlow::Continue(()));
         }
-        if conflicts()?.stdout != before.stdout {
-            let words: Vec<String> = done.stderr.lines().map(text::visible).collect();
-            say::text(&format!("{}\n", words.join("\n")));
+        let after = self.conflicts()?;
+        if after != before {
+            // git's own words have names as they are, line feeds included.
+            let paths: BTreeSet<&Path> = after.difference(&before).map(|(path, _)| path.as_path()).collect();
+            for path in paths {
+                say::line(&format!("conflict: {}", text::path(path)));
+            }
             return Err(UserError::new(format!(
                 "applied to `{}` with conflicts, marked as git marks them",
                 self.top().display()
@@ -184,6 +187,16 @@ impl Patch {
             .into());
         }
         Err(not_applied(&trial.check, &done))
+    }
+
+    /// The files in conflict here, once for each of their entries in the index: path, and mode, object and stage.
+    fn conflicts(&self) -> Result<BTreeSet<(PathBuf, Vec<u8>)>> {
+        let listed = self.repository.query(&["ls-files", "--unmerged", "-z"])?;
+        let entry = |field: &[u8]| {
+            let tab = field.iter().position(|byte| *byte == b'\t')?;
+            Some((OsStr::from_bytes(&field[tab + 1..]).into(), field[..tab].to_owned()))
+        };
+        Ok(listed.fields().filter_map(entry).collect())
     }
 
     /// Applies the patch, without the files that are left out, to an index of ours.
