@@ -95,7 +95,7 @@ mod tests {
         assert!(commits.is_allowed(&one) && !commits.is_allowed(&two));
         commits.remember_refused(&two);
         assert!(allow("0123456789ab").unwrap_err().starts_with("several"));
-        commits.forget(&[one.clone()]);
+        commits.forget(std::slice::from_ref(&one));
         assert!(!commits.is_allowed(&one) && allow(&one).is_err());
     }
 }
