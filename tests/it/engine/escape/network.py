@@ -107,7 +107,7 @@ def hosts():
         b"CONNECT gate.bottle:22\n", b"CONNECT git.bottle:9418\n", b"CONNECT supervise.bottle:80\n", b"CTL reload\n", b"CONNECT ctl:80\n", b"CONNECT /run/gate/ctl.sock:80\n",
         b"CONNECT " + b"a" * 70000 + b":80\n", b"CONNECT allowed.example.org:443\0:80\n", b"CONNECT allowed.example.org:443 attacker.example.net:80\n", b"\xff\xfe\0\0\n",
     ]
-    passed = {line[:40]: seen[:60] for line in lines if (seen := asked(line, b"GET / HTTP/1.1\r\nhost: allowed.example.org\r\n\r\n" if line else b"\n")) and not 400 <= status(seen) < 600 and not seen.startswith(b"\x15\x03")}
+    passed = {line[:40]: seen[:60] for line in lines if (seen := asked(line, b"GET / HTTP/1.1\r\nhost: allowed.example.org\r\n\r\n" if line else b"\n")) and not 400 <= status(seen) < 600 and not seen.startswith(b"\x15\x03") and not seen[4:].startswith(b"ERR ")}
     report(f"{len(lines)} first lines that are none", "refused", passed or "refused", not passed)
     pages = {}
     for method in (b"POST", b"PUT", b"DELETE", b"GET"):
