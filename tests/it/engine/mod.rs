@@ -23,5 +23,5 @@ mod uid;
 mod work;
 
 use crate::harness::process::run;
-use crate::harness::rig::{docker, images, lines, told, unique};
+use crate::harness::rig::{ImageTags, docker, images, lines, told, unique};
 use crate::harness::{Going, Ran, Rig, Served};

@@ -3,7 +3,7 @@
 use super::forward::{self, python};
 use super::seccomp::filter_holds;
 use super::session::{detached_again_and_again, lost_and_settled, shell};
-use super::{Rig, docker, images, lines, told};
+use super::{ImageTags, Rig, docker, images, lines, told};
 use crate::harness::rig::UID;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -20,12 +20,13 @@ fn rig(manifest: &Value) -> Rig {
     Rig::on(PODMAN, manifest)
 }
 
-/// Agent's and gate's image; podman builds the last layer itself. Earlier gates go: each build has one of its own.
+/// The images of agents, gates and readers; podman builds the last layer itself. Earlier gates go: each build has one of its
+/// own.
 fn carry() {
-    let (agent, gate) = images();
+    let ImageTags { agent, gate, git } = images();
     let has = |image: &str| output(Command::new(PODMAN).args(["image", "exists", image])).status.success();
     if !has(gate) {
-        for name in ["gate", "session"] {
+        for name in ["gate", "git", "session"] {
             let filter = format!("reference=localhost/claude-bottle-{name}");
             let old = lines(&told(PODMAN, &["images", "--filter", &filter, "--format", "{{.Repository}}:{{.Tag}}"]));
             for image in old {
@@ -34,7 +35,7 @@ fn carry() {
             }
         }
     }
-    for image in [agent, gate].into_iter().filter(|image| !has(image)) {
+    for image in [agent, gate, git].into_iter().filter(|image| !has(image)) {
         docker(&["image", "inspect", "--format", "{{.Id}}", image]);
         let mut save = Command::new("docker").args(["save", image]).stdout(Stdio::piped()).spawn().unwrap();
         let stdin = save.stdout.take().unwrap();

@@ -318,26 +318,38 @@ pub fn unique() -> String {
 
 /// The image that agents run in by default; the tests' own servers run in it too.
 pub fn agent_image() -> &'static str {
-    &images().0
+    &images().agent
 }
 
-/// That of agents, and the gate's.
-pub fn images() -> &'static (String, String) {
-    static IMAGES: OnceLock<(String, String)> = OnceLock::new();
+/// The tags of the images that the tests' bottles use.
+pub struct ImageTags {
+    /// The default one of agents, without its last layer.
+    pub agent: String,
+    /// Of a gate without remotes.
+    pub gate: String,
+    /// Of a gate with remotes, and of readers.
+    pub git: String,
+}
+
+pub fn images() -> &'static ImageTags {
+    static IMAGES: OnceLock<ImageTags> = OnceLock::new();
     IMAGES.get_or_init(|| {
         let home = tempfile::tempdir().unwrap();
-        std::fs::write(
-            home.path().join("claude-bottle.json"),
-            r#"{ "bottles": { "b": {} }, "agents": { "a": { "bottle": "b" } } }"#,
-        )
-        .unwrap();
-        let mut plan = Command::new(env!("CARGO_BIN_EXE_claude-bottle"));
-        plan.args(["start", "--dry-run", "--format", "json", "a"]).env("CLAUDE_BOTTLE_HOME", home.path());
-        let plan: Value = serde_json::from_str(&run(&mut plan, "").code(0).stdout).unwrap();
-        let images = &plan["images"];
-        let agent = images["builds"].as_array().unwrap().iter().find(|build| build["also"].is_string()).unwrap();
-        let [agent, gate] = [&agent["tag"], &images["gate"]].map(|tag| tag.as_str().unwrap().to_owned());
-        (agent, gate)
+        let manifest = json!({
+            "bottles": { "b": {}, "g": { "git": { "remotes": [{ "name": "a", "upstream": "https://a.example.org/a" }] } } },
+            "agents": { "a": { "bottle": "b" }, "g": { "bottle": "g" } },
+        });
+        std::fs::write(home.path().join("claude-bottle.json"), manifest.to_string()).unwrap();
+        let images = |agent: &str| {
+            let mut plan = Command::new(env!("CARGO_BIN_EXE_claude-bottle"));
+            plan.args(["start", "--dry-run", "--format", "json", agent]).env("CLAUDE_BOTTLE_HOME", home.path());
+            serde_json::from_str::<Value>(&run(&mut plan, "").code(0).stdout).unwrap()["images"].take()
+        };
+        let (plain, git) = (images("a"), images("g"));
+        let agent = plain["builds"].as_array().unwrap().iter().find(|build| build["also"].is_string()).unwrap();
+        let [agent, gate, git] =
+            [&agent["tag"], &plain["gate"], &git["gate"]].map(|tag| tag.as_str().unwrap().to_owned());
+        ImageTags { agent, gate, git }
     })
 }
 
