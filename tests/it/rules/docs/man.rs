@@ -225,7 +225,8 @@ fn pages_are_rendered_by_man() {
         let path = folder.path().join(&page);
         fs::write(&path, whole(&page, command.as_ref())).unwrap();
         let mut man = std::process::Command::new("man");
-        let man = try_output(man.args(["--warnings", "-l"]).arg(&path).env("MANWIDTH", "100"));
+        let man =
+            try_output(man.args(["--warnings", "-l"]).arg(&path).envs([("MANWIDTH", "100"), ("LC_ALL", "C.UTF-8")]));
         // Where there is only mandoc, it is what `man` would run.
         let output = man.or_else(|_| try_output(tool("mandoc").arg(&path))).unwrap();
         let (said, text) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
