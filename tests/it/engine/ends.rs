@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// What a session's program does first, in every row: a transcript, then a word that is not in its own text.
 const BEGINS: &str = "mkdir -p ~/.claude/projects/p; echo '{\"said\":1}' >~/.claude/projects/p/s.jsonl; \
@@ -417,9 +418,14 @@ fn stopped_and_continued_the_terminal_is_right() {
         kill(Pid::from_raw(whom), signal).unwrap();
         going.until("Stopped");
         going.until("prompt> ");
-        // Echo and lines are back; and meanwhile it gets another size.
-        going.say(&format!("stty -a | grep -o ' echo ' ; stty rows {rows} cols 91; echo here $((40 + 2))\n"));
-        going.until(" echo ");
+        // Echo and lines are back; and meanwhile it gets another size. What is typed while the shell takes a terminal back
+        // that was left raw can be lost, and is typed again.
+        let line = format!("stty -a | grep -o ' echo ' ; stty rows {rows} cols 91; echo here $((40 + 2))\n");
+        let typed = (0..10).any(|_| {
+            going.say(&line);
+            going.comes_within(" echo ", Duration::from_secs(30))
+        });
+        assert!(typed, "nothing that is typed arrives");
         going.until("here 42");
         going.say("fg\n");
         going.until(&format!("{rows} 91\r\n"));

@@ -5,7 +5,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use testing::process::{PipeReader, finish};
 
 /// What a command ended with.
@@ -83,6 +83,20 @@ impl Going {
                 None => self.fail(&format!("waited {WAIT_TIMEOUT:?} in vain for `{words}`")),
             }
         }
+    }
+
+    /// Whether these words come within so long; then they are read, and what is before them.
+    pub fn comes_within(&mut self, words: &str, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        while find(&self.unread, words.as_bytes()).is_none() {
+            match self.read(deadline) {
+                Some(1..) => {}
+                Some(0) => self.fail(&format!("ended without `{words}`")),
+                None => return false,
+            }
+        }
+        self.until(words);
+        true
     }
 
     /// How many bytes came, 0 at the end; `None` if there is neither before the deadline.
