@@ -137,7 +137,7 @@ impl AuditRecord {
 }
 
 /// `text`, and where it is longer than `max` bytes, its beginning and `…`.
-fn cut(text: String, max: usize) -> String {
+pub fn cut(text: String, max: usize) -> String {
     if text.len() <= max { text } else { format!("{}…", truncate(&text, max)) }
 }
 

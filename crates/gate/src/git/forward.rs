@@ -19,10 +19,13 @@ struct Answer {
     report: Vec<u8>,
     /// Its own words, for the agent.
     remarks: Vec<u8>,
+    /// There were more of them.
+    has_more_remarks: bool,
 }
 
-/// Pushes to the upstream: all updates or none. Returns the upstream's own words. `known`: the refs of the repository.
-pub async fn forward(pending: &Pending<'_>, known: &BTreeMap<String, String>) -> Result<Vec<u8>, Failure> {
+/// Pushes to the upstream: all updates or none. Returns the upstream's own words, line by line. `known`: the refs of the
+/// repository.
+pub async fn forward(pending: &Pending<'_>, known: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
     let Pending { tools, egress, remote, updates, .. } = *pending;
     let Some(mut link) = remote.open(egress, &tools.runner, GitCommand::ReceivePack).await? else {
         return Ok(Vec::new());
@@ -81,7 +84,20 @@ pub async fn forward(pending: &Pending<'_>, known: &BTreeMap<String, String>) ->
         Err(error) => return Err(unknown(sent, link, &error).await),
     };
     judge(&answer, updates)?;
-    Ok(answer.remarks)
+    Ok(answer.remark_lines())
+}
+
+impl Answer {
+    /// The upstream's words as the agent may see them, but for secrets. A line that was cut is left out: it could end in the
+    /// beginning of one.
+    fn remark_lines(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.remarks);
+        let whole = match self.has_more_remarks {
+            true => text.rfind(['\n', '\r']).map_or("", |end| &text[..end]),
+            false => &text[..],
+        };
+        whole.split(['\n', '\r']).filter(|line| !line.trim().is_empty()).map(visible).collect()
+    }
 }
 
 fn lost(error: io::Error) -> Failure {
@@ -132,6 +148,7 @@ async fn read_answer(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Answer> 
             Some((1, data)) => answer.report.extend_from_slice(data),
             Some((2, data)) => {
                 let room = MAX_REMARK_BYTES.saturating_sub(answer.remarks.len());
+                answer.has_more_remarks |= data.len() > room;
                 answer.remarks.extend_from_slice(&data[..data.len().min(room)]);
             }
             Some((3, data)) => return Err(io::Error::other(visible(&String::from_utf8_lossy(data)))),
@@ -153,10 +170,8 @@ fn judge(answer: &Answer, updates: &[GitUpdate]) -> Result<(), Failure> {
         lines.push(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
         rest = after;
     }
-    let remarks = visible(&String::from_utf8_lossy(&answer.remarks));
-    let details: Vec<String> = remarks.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
     let refused = |why: &str| Failure {
-        details: details.clone(),
+        details: answer.remark_lines(),
         ..Failure::error(format!("the upstream refused the push: {why}"))
     };
     match lines.first().and_then(|line| line.strip_prefix("unpack ")) {
@@ -183,7 +198,7 @@ mod tests {
         for line in lines {
             push_packet(&mut report, line.as_bytes());
         }
-        Answer { report, remarks: b"see\x1b[2J https://a.org\n".to_vec() }
+        Answer { report, remarks: b"see\x1b[2J https://a.org\n".to_vec(), has_more_remarks: false }
     }
 
     #[test]
@@ -202,5 +217,15 @@ mod tests {
             assert!(failure.text.contains(words), "{}", failure.text);
             assert_eq!(failure.details, ["see\\u{1b}[2J https://a.org"]);
         }
+    }
+
+    #[test]
+    fn a_line_that_was_cut_is_not_told() {
+        let said = |remarks: &[u8], has_more_remarks| {
+            Answer { remarks: remarks.to_vec(), has_more_remarks, ..Answer::default() }.remark_lines()
+        };
+        assert_eq!(said(b"one\r\n\ntwo\rthree", false), ["one", "two", "three"]);
+        assert_eq!(said(b"one\ntwo\nthe-sec", true), ["one", "two"]);
+        assert_eq!(said(b"the-sec", true), [""; 0]);
     }
 }

@@ -84,7 +84,7 @@ pub async fn serve(
     let (failure, remarks) = match done {
         Ok(remarks) => {
             record.allowed();
-            (None, remarks)
+            (None, record.redacted(remarks))
         }
         Err(failure) => (Some(record.failed(failure)), Vec::new()),
     };
@@ -164,8 +164,8 @@ async fn read_commands(stream: &mut UnixStream, record: &mut GitRecord) -> Resul
 }
 
 impl Pending<'_> {
-    /// Does all that was asked for, or nothing. Returns what the upstream said.
-    async fn execute(&self, stream: &mut UnixStream, record: &mut GitRecord) -> Result<Vec<u8>, Failure> {
+    /// Does all that was asked for, or nothing. Returns what the upstream said, line by line.
+    async fn execute(&self, stream: &mut UnixStream, record: &mut GitRecord) -> Result<Vec<String>, Failure> {
         let Pending { tools, remote, updates, .. } = *self;
         for update in updates {
             // What can be said before the objects are here: at best it moves forward.
@@ -354,8 +354,8 @@ fn refusal(tools: &Tools, findings: &[Finding]) -> Failure {
     }
 }
 
-async fn answer(commands: &Commands, failure: Option<&Failure>, remarks: &[u8]) -> io::Result<Vec<u8>> {
-    let mut told = remarks.to_vec();
+async fn answer(commands: &Commands, failure: Option<&Failure>, remarks: &[String]) -> io::Result<Vec<u8>> {
+    let mut told: Vec<u8> = remarks.iter().flat_map(|line| [line, "\n"]).flat_map(str::bytes).collect();
     if let Some(failure) = failure {
         told.extend_from_slice(format!("claude-bottle: {}\n", failure.text).as_bytes());
         for line in &failure.details {

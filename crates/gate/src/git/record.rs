@@ -1,6 +1,7 @@
 //! One record for each git operation. It is written when it is dropped, so that none is missing however the operation ends.
 
 use crate::audit::AuditTrail;
+use crate::audit::record::cut;
 use crate::audit::redaction::redact;
 use crate::egress::live::snapshot::PolicySnapshot;
 use crate::git::failure::Failure;
@@ -12,6 +13,9 @@ use wire::{Event, GitAudit, GitOperation, GitUpdate, Outcome};
 const MAX_NAMED_REFS: usize = 16;
 /// Bytes of what the agent asked for in place of a remote.
 const MAX_NAME_BYTES: usize = 64;
+/// Bytes of a reason that the agent and the audit trail get. As the name, it is cut only once it was looked through: no cut
+/// hides a secret.
+const MAX_REASON_BYTES: usize = 1024;
 
 pub struct GitRecord {
     trail: Arc<AuditTrail>,
@@ -27,8 +31,7 @@ impl GitRecord {
     }
 
     pub fn set_remote(&mut self, name: &str) {
-        let end = name.char_indices().nth(MAX_NAME_BYTES).map_or(name.len(), |(end, _)| end);
-        self.audit.remote = redact(self.snapshot.knowledge(), name[..end].to_owned());
+        self.audit.remote = cut(redact(self.snapshot.knowledge(), name.to_owned()), MAX_NAME_BYTES);
     }
 
     pub fn set_updates(&mut self, updates: &[GitUpdate]) {
@@ -43,13 +46,18 @@ impl GitRecord {
         self.audit.verdict = Outcome::Allow;
     }
 
+    /// Lines for the agent, without those that hold a secret.
+    pub fn redacted(&self, lines: Vec<String>) -> Vec<String> {
+        lines.into_iter().map(|line| redact(self.snapshot.knowledge(), line)).collect()
+    }
+
     /// The operation is not done. Returns what the agent is told.
     pub fn failed(&mut self, failure: Failure) -> Failure {
         let knowledge = self.snapshot.knowledge();
         let failure = Failure {
-            text: redact(knowledge, failure.text),
-            details: failure.details.into_iter().map(|line| redact(knowledge, line)).collect(),
-            finding: failure.finding.map(|finding| redact(knowledge, finding)),
+            text: cut(redact(knowledge, failure.text), MAX_REASON_BYTES),
+            details: self.redacted(failure.details),
+            finding: failure.finding.map(|finding| cut(redact(knowledge, finding), MAX_REASON_BYTES)),
             ..failure
         };
         self.audit.verdict = failure.verdict;

@@ -157,6 +157,15 @@ impl World {
         Bed { gate, port }
     }
 
+    /// Has the upstream run this script before it takes a push.
+    pub fn set_hook(&self, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let hook = self.path().join("up.git/hooks/pre-receive");
+        std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+        std::fs::write(&hook, script).unwrap();
+        std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     /// A gate with one ssh upstream, and a clone of it.
     pub async fn cloned(&self, change: impl FnOnce(&mut Value)) -> Bed {
         let mut app = self.ssh(self.sshd("AcceptEnv GIT_PROTOCOL").await);

@@ -113,14 +113,9 @@ async fn refs_that_are_not_declared_do_not_exist() {
 
 #[tokio::test]
 async fn what_the_upstream_refuses_is_told_in_its_words() {
-    use std::os::unix::fs::PermissionsExt;
     let world = World::new().await;
     let mut bed = world.cloned(|_| {}).await;
-    let hook = world.path().join("up.git/hooks/pre-receive");
-    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    std::fs::write(&hook, "#!/bin/sh\necho 'no pushes on a Monday, see https://example.org/rules' >&2\nexit 1\n")
-        .unwrap();
-    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.set_hook("#!/bin/sh\necho 'no pushes on a Monday, see https://example.org/rules' >&2\nexit 1\n");
     let before = world.upstream("main").await;
     world.commit("work", "file", "more\n").await;
     let said = world.bad("work", &["push", "origin", "HEAD:main", "HEAD:topic"]).await;
@@ -128,7 +123,7 @@ async fn what_the_upstream_refuses_is_told_in_its_words() {
     bed.refused(Outcome::Error, "pre-receive hook declined").await;
     assert_eq!((world.upstream("main").await, world.upstream("topic").await), (before, String::new()));
     // What was refused was not kept either.
-    std::fs::remove_file(hook).unwrap();
+    world.set_hook("#!/bin/sh\n");
     world.good("work", &["push", "-q", "origin", "HEAD:main"]).await;
     assert_eq!(world.upstream("main").await, world.head("work").await);
 }

@@ -179,6 +179,29 @@ async fn https_with_a_token() {
     bed.refused(Outcome::Error, "no git server").await;
 }
 
+/// Whether it takes a push or not, what an upstream says holds no secret and acts on no terminal.
+#[tokio::test]
+async fn no_word_of_an_upstream_says_the_token() {
+    let world = World::new().await;
+    world.good("up.git", &["config", "http.receivepack", "true"]).await;
+    let https = Https::start(world.path()).await;
+    let roots = wire::encode_base64(https.roots.as_bytes());
+    let mut bed = world.gate_with(json!([https.remote()]), |document| document["values"]["roots"] = json!(roots)).await;
+    world.good("", &["clone", "-q", &bed.url("app"), "work"]).await;
+    bed.audit().await;
+    for code in [0, 1] {
+        world.set_hook(&format!(
+            "#!/bin/sh\necho 'welcome, {TOKEN}' >&2\nprintf 'plain\\033]0;words\\n' >&2\nexit {code}\n"
+        ));
+        world.commit("work", "mine", format!("{code}\n")).await;
+        let push = ["push", "origin", "HEAD:main"];
+        let said = if code == 0 { world.good("work", &push).await } else { world.bad("work", &push).await };
+        assert!(!said.contains(TOKEN) && said.contains("plain\\u{1b}]0;words"), "{said}");
+        let audit = bed.audit().await;
+        assert!(!format!("{audit:?}").contains(TOKEN), "{audit:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_remote_of_the_gates_own_keeps_what_is_pushed() {
     let world = World::new().await;
