@@ -11,6 +11,7 @@ mod pages;
 mod scan_request;
 mod serve;
 mod sessions;
+mod socket;
 mod stdio;
 
 use control::client;

@@ -9,10 +9,9 @@ use crate::egress::{self, Authority, Egress};
 use crate::git::service::{Folders, GitService};
 use crate::listen::accept::{Services, accept};
 use crate::sessions::Sessions;
+use crate::socket;
 use crate::stdio::complain;
-use std::fs::{Permissions, set_permissions};
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,8 +126,8 @@ async fn serve(places: &Places, events: &Arc<Events>) -> Result<(), String> {
     if let Some(git) = git.clone() {
         verbs.add("git-allow", move |body| git.tools.commits.allow(body));
     }
-    let door = bind(&places.shared.join("gate.sock"), GATE_SOCKET_MODE)?;
-    let control = bind(&places.private.join("ctl.sock"), CONTROL_SOCKET_MODE)?;
+    let door = bound(&places.shared.join("gate.sock"), GATE_SOCKET_MODE)?;
+    let control = bound(&places.private.join("ctl.sock"), CONTROL_SOCKET_MODE)?;
     events.push(Event::Ready { version: env!("CARGO_PKG_VERSION").to_owned(), fingerprint });
     tokio::select! {
         () = accept(Services { egress: egress.clone(), git, sessions: sessions.clone() }, door) => {}
@@ -180,17 +179,6 @@ pub fn parse(text: &[u8]) -> Result<Document, String> {
     serde_json::from_slice(text).map_err(invalid)
 }
 
-/// Binds a socket under another name and renames it to `path`, so that it appears there with its mode, ready to be
-/// connected to: clients connect as soon as they see it.
-fn bind(path: &Path, mode: u32) -> Result<UnixListener, String> {
-    let failed = |error: std::io::Error| format!("cannot bind `{}`: {error}", path.display());
-    let fresh = path.with_extension("new");
-    match std::fs::remove_file(&fresh) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&fresh).map_err(failed)?;
-    set_permissions(&fresh, Permissions::from_mode(mode)).map_err(failed)?;
-    std::fs::rename(&fresh, path).map_err(failed)?;
-    Ok(listener)
+fn bound(path: &Path, mode: u32) -> Result<UnixListener, String> {
+    socket::bind(path, mode).map_err(|error| format!("cannot bind `{}`: {error}", path.display()))
 }

@@ -55,18 +55,26 @@ pub enum GitCommand {
     UploadArchive,
 }
 
+impl GitCommand {
+    const ALL: [GitCommand; 3] = [GitCommand::UploadPack, GitCommand::ReceivePack, GitCommand::UploadArchive];
+
+    /// The name of the program that serves it.
+    pub fn program(self) -> &'static str {
+        match self {
+            GitCommand::UploadPack => "git-upload-pack",
+            GitCommand::ReceivePack => "git-receive-pack",
+            GitCommand::UploadArchive => "git-upload-archive",
+        }
+    }
+}
+
 /// Reads the first packet of a connection: `git-upload-pack /NAME`, NUL, `host=…`, NUL, NUL, `version=2`, NUL. `None`: it is
 /// malformed.
 pub fn parse_git_request(packet: &[u8]) -> Option<GitRequest> {
     let text = std::str::from_utf8(packet.strip_suffix(b"\n").unwrap_or(packet)).ok()?;
     let (command, rest) = text.split_once('\0')?;
     let (command, path) = command.split_once(' ')?;
-    let command = match command {
-        "git-upload-pack" => GitCommand::UploadPack,
-        "git-receive-pack" => GitCommand::ReceivePack,
-        "git-upload-archive" => GitCommand::UploadArchive,
-        _ => return None,
-    };
+    let command = GitCommand::ALL.into_iter().find(|known| known.program() == command)?;
     let name = path.strip_prefix('/').unwrap_or(path);
     let name = name.strip_suffix('/').unwrap_or(name);
     let name = name.strip_suffix(".git").unwrap_or(name);

@@ -2,13 +2,14 @@
 //! becomes one POST, and what its answer carries goes back to git.
 
 use crate::egress::Egress;
-use crate::egress::limits::{HANDSHAKE_TIMEOUT, HTTP1_BUFFER_BYTES, MAX_HEAD_BYTES};
+use crate::egress::limits::{HTTP1_BUFFER_BYTES, MAX_HEAD_BYTES};
 use crate::egress::peer::authority;
+use crate::egress::upstream::connection::{Offer, secure, tls_failed};
 use crate::git::failure::Failure;
 use crate::git::limits::{
     ADVERTISEMENT_TIMEOUT, COPY_BYTES, MAX_FETCH_REQUEST_BYTES, TRANSFER_TIMEOUT, UPSTREAM_IDLE_TIMEOUT,
 };
-use crate::git::link::{Link, Place, program};
+use crate::git::link::{Link, Place};
 use crate::git::packets::{Packet, push_packet, read_packet};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
@@ -24,8 +25,6 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 use wire::{GitCommand, encode_base64};
 
 /// What servers are told, some of which answer only to git.
@@ -139,13 +138,13 @@ impl Session {
     }
 
     async fn get_list(&mut self) -> Result<Response<Incoming>, Failure> {
-        let target = self.upstream.resource(&format!("info/refs?service={}", program(self.command)));
+        let target = self.upstream.resource(&format!("info/refs?service={}", self.command.program()));
         let request = self.request(Method::GET, target, Empty::new().boxed())?;
         self.send(request).await
     }
 
     async fn post(&mut self, body: RequestBody) -> Result<Response<Incoming>, Failure> {
-        let name = program(self.command);
+        let name = self.command.program();
         let mut request = self.request(Method::POST, self.upstream.resource(name), body)?;
         let kind = |end: &str| HeaderValue::try_from(format!("application/x-{name}-{end}"));
         for (header, end) in [(CONTENT_TYPE, "request"), (ACCEPT, "result")] {
@@ -191,15 +190,10 @@ impl Session {
 
     async fn connect(&self) -> Result<http1::SendRequest<RequestBody>, Failure> {
         let Place { host, .. } = &self.upstream.place;
-        let failed = |why: String| Failure::error(format!("TLS with `{host}`: {why}"));
+        let failed = |why: String| Failure::from(tls_failed(host, &why));
         let stream = self.upstream.place.dial(&self.egress).await?;
-        let config = self.egress.live.snapshot().plain_tls().ok_or_else(|| failed("no trust store".to_owned()))?;
-        let name = ServerName::try_from(host.clone()).map_err(|_| failed("not a server's name".to_owned()))?;
-        let connecting = TlsConnector::from(config).connect(name, stream);
-        let stream = timeout(HANDSHAKE_TIMEOUT, connecting)
-            .await
-            .map_err(|_| failed("no answer".to_owned()))?
-            .map_err(|error| failed(error.to_string()))?;
+        let config = self.egress.live.snapshot().plain_tls();
+        let stream = secure(config, Offer::Http1, host, stream).await?.map_err(|error| failed(error.to_string()))?;
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MAX_HEAD_BYTES)
             .max_buf_size(HTTP1_BUFFER_BYTES)
@@ -246,7 +240,7 @@ impl Session {
     ) -> Result<(), Failure> {
         let lost = |error: std::io::Error| Failure::error(format!("the upstream's answer was cut off: {error}"));
         let kind = answer.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        if !kind.starts_with(format!("application/x-{}-", program(self.command)).as_bytes()) {
+        if !kind.starts_with(format!("application/x-{}-", self.command.program()).as_bytes()) {
             return Err(Failure::error("the upstream is no git server of the smart protocol"));
         }
         let is_advertisement = kind.ends_with(b"-advertisement");

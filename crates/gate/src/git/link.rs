@@ -12,7 +12,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use wire::GitCommand;
 
 /// A stream to an upstream. Dropping it ends what carries it.
 pub struct Link {
@@ -41,15 +40,6 @@ impl Link {
         let told = timeout(EXPLANATION_TIMEOUT, &mut self.carrier.0).await;
         let told = told.ok().and_then(Result::ok).flatten();
         told.unwrap_or_else(|| Failure::error(otherwise))
-    }
-}
-
-/// The name of the program that serves this.
-pub fn program(command: GitCommand) -> &'static str {
-    match command {
-        GitCommand::UploadPack => "git-upload-pack",
-        GitCommand::ReceivePack => "git-receive-pack",
-        GitCommand::UploadArchive => "git-upload-archive",
     }
 }
 

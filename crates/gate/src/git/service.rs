@@ -17,21 +17,25 @@ use crate::git::ssh::SshUpstream;
 use crate::git::tools::{FlaggedCommits, Tools};
 use crate::git::upstream::UpstreamRepository;
 use crate::sessions::Sessions;
+use crate::socket;
 use policy::plain_name;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{OpenOptions, Permissions, set_permissions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::IpAddr;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wire::{
     GitCommand, GitOperation, GitRemote, GitUpstream, PrivateKey, Values, is_remote_name, nearest, parse_git_request,
 };
+
+/// Only the gate's user may connect to the socket of a remote's key.
+const AGENT_SOCKET_MODE: u32 = 0o600;
 
 pub struct GitService {
     pub tools: Tools,
@@ -155,7 +159,8 @@ fn upstream(remote: &GitRemote, values: &Values, folders: &Folders<'_>) -> Resul
             }
             let key = Arc::new(signing_key(key, values)?);
             let agent = folders.private.join(format!("git-{}.agent", remote.name));
-            let listener = bind(&agent).map_err(|error| format!("no socket for its key: {error}"))?;
+            let listener =
+                socket::bind(&agent, AGENT_SOCKET_MODE).map_err(|error| format!("no socket for its key: {error}"))?;
             tokio::spawn(key_agent::serve(listener, key));
             let pinned = folders.private.join(format!("git-{}.hosts", remote.name));
             write_private(&pinned, known_hosts).map_err(|error| format!("cannot write its pinned keys: {error}"))?;
@@ -191,20 +196,6 @@ fn signing_key(key: &PrivateKey, values: &Values) -> Result<SigningKey, String> 
     };
     let passphrase = key.passphrase.as_ref().map(value).transpose()?;
     SigningKey::read(value(&key.key)?, passphrase).map_err(|why| format!("its ssh key: {why}"))
-}
-
-/// A socket that is there only once just the gate's user can connect to it.
-fn bind(path: &Path) -> std::io::Result<UnixListener> {
-    let fresh = path.with_extension("new");
-    for old in [path, &fresh] {
-        if old.exists() {
-            std::fs::remove_file(old)?;
-        }
-    }
-    let listener = UnixListener::bind(&fresh)?;
-    set_permissions(&fresh, Permissions::from_mode(0o600))?;
-    std::fs::rename(&fresh, path)?;
-    Ok(listener)
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {

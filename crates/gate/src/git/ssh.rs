@@ -8,7 +8,7 @@ use crate::egress::Egress;
 use crate::git::children::{Job, Runner, read_messages};
 use crate::git::confined::Confinement;
 use crate::git::failure::Failure;
-use crate::git::link::{Link, Place, program};
+use crate::git::link::{Link, Place};
 use crate::stdio::complain;
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
@@ -103,7 +103,7 @@ impl SshUpstream {
         }
         arguments.extend(["-p".to_owned(), self.place.port.to_string(), "-l".to_owned(), self.user.clone()]);
         arguments.extend(["--".to_owned(), self.place.host.clone()]);
-        arguments.push(format!("{} {}", program(command), quoted(&self.path)));
+        arguments.push(format!("{} {}", command.program(), quoted(&self.path)));
         arguments
     }
 }

@@ -73,12 +73,17 @@ impl Live {
         self.ask_if(&allowed, |lease, now| lease.may_ask(now));
         self.wait_for_token(&allowed).await.filter(|renewed| !has_ended(renewed)).ok_or_else(|| {
             let token = allowed.injection().map_or("", |injection| &injection.token);
-            let text = match self.secrets().lease(token).is_some_and(Lease::is_acknowledged) {
-                true => "token expired: its operator's command gave no other yet; ask again in a while",
-                false => "token expired, attach: only while the operator is attached can another be had",
-            };
-            Denial::new(Reason::Token, text).with_route(allowed.route)
+            self.no_other_token(token).with_route(allowed.route)
         })
+    }
+
+    /// The denial where a token has ended, and no other came.
+    fn no_other_token(&self, name: &str) -> Denial {
+        let text = match self.secrets().lease(name).is_some_and(Lease::is_acknowledged) {
+            true => "token expired: its operator's command gave no other yet; ask again in a while",
+            false => "token expired, attach: only while the operator is attached can another be had",
+        };
+        Denial::new(Reason::Token, text)
     }
 
     /// An upstream rejected the request's token: a new one is asked for, once for each value.
@@ -130,9 +135,7 @@ impl Live {
                 _ => return Ok(value),
             }
         };
-        self.next_value(name, &ended).await.ok_or_else(|| {
-            Denial::new(Reason::Token, "token expired, attach: only while the operator is attached can another be had")
-        })
+        self.next_value(name, &ended).await.ok_or_else(|| self.no_other_token(name))
     }
 
     /// An upstream rejected this value of a secret: another is asked for, once for each value, and returned if an owner

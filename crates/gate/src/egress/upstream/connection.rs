@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{AlertDescription, Error as TlsError};
+use tokio_rustls::rustls::{AlertDescription, ClientConfig, Error as TlsError};
 use wire::{Alarm, Done};
 
 /// The HTTP versions that are offered to an upstream.
@@ -107,7 +107,7 @@ impl Connector {
             }
             done => done,
         };
-        let stream = stream.map_err(|error| tls_failed(to, &error.to_string()))?;
+        let stream = stream.map_err(|error| tls_failed(&to.host, &error.to_string()))?;
         match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => self.http2(stream).await,
             _ => self.http1(to, stream, offer).await,
@@ -123,11 +123,7 @@ impl Connector {
         target: &Target,
     ) -> Result<std::io::Result<Secured>, ServeError> {
         let stream = BulkReader::new(self.dialler.tunnel(allowed.last_leg(), target).await?);
-        let config = allowed.snapshot.tls(allowed.rule()).ok_or_else(|| tls_failed(to, "no trust store"))?;
-        let name = ServerName::try_from(to.host.clone()).map_err(|_| tls_failed(to, "not a server's name"))?;
-        let connector = TlsConnector::from(config);
-        let connecting = connector.with_alpn(offer.alpn()).connect(name, stream);
-        timeout(HANDSHAKE_TIMEOUT, connecting).await.map_err(|_| tls_failed(to, "no answer"))
+        secure(allowed.snapshot.tls(allowed.rule()), offer, &to.host, stream).await
     }
 
     async fn http1<S>(&self, to: &Peer, stream: S, offer: Offer) -> Result<Connection, ServeError>
@@ -223,8 +219,26 @@ pub fn is_lost(error: &hyper::Error) -> bool {
     source.is_go_away() || source.is_io() || source.reason() == Some(h2::Reason::REFUSED_STREAM)
 }
 
-fn tls_failed(to: &Peer, why: &str) -> ServeError {
-    ServeError::Failed("tls", format!("TLS with `{}`: {why}", to.host))
+/// TLS with an upstream over this stream. `config`: the roots that are trusted for it, if there are any. The inner error is
+/// that of the handshake; the outer one says why there was none.
+pub async fn secure<S>(
+    config: Option<Arc<ClientConfig>>,
+    offer: Offer,
+    host: &str,
+    stream: S,
+) -> Result<std::io::Result<TlsStream<S>>, ServeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = config.ok_or_else(|| tls_failed(host, "no trust store"))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| tls_failed(host, "not a server's name"))?;
+    let connector = TlsConnector::from(config);
+    let connecting = connector.with_alpn(offer.alpn()).connect(name, stream);
+    timeout(HANDSHAKE_TIMEOUT, connecting).await.map_err(|_| tls_failed(host, "no answer"))
+}
+
+pub fn tls_failed(host: &str, why: &str) -> ServeError {
+    ServeError::Failed("tls", format!("TLS with `{host}`: {why}"))
 }
 
 pub fn broke_off(error: &hyper::Error) -> ServeError {
