@@ -27,9 +27,10 @@ pub fn run(asked: &BuildArgs) -> Result<Exit> {
     // A plan without access to the engine builds every image.
     let access = if asked.force { EngineAccess::None } else { EngineAccess::Ask(&docker) };
     let plan = planning::plan_images(&home, &chosen, docker.engine(), access)?;
-    let (git, is_missing) = planning::plan_git_image(&home, &docker)?;
+    let readers = planning::reader_images(&home, &docker)?;
+    let git = &readers.git;
     let mut builds = plan.images.builds;
-    if (is_missing || asked.force) && !builds.iter().any(|build| build.tag == git.tag) {
+    if (readers.is_missing(git) || asked.force) && !builds.iter().any(|build| build.tag == git.tag) {
         builds.push(git.clone());
     }
     if builds.is_empty() {

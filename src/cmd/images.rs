@@ -1,10 +1,9 @@
 //! Images, built where they are missing.
 
-use super::planning::{self, EngineAccess};
+use super::planning;
 use crate::docker::{self, BuildEnd, Docker};
 use crate::exit::{Exit, UserError};
-use crate::manifest::Chosen;
-use crate::plan::{Build, ImageRole};
+use crate::plan::Build;
 use crate::say;
 use crate::state::Home;
 use anyhow::Result;
@@ -25,11 +24,12 @@ pub fn build(docker: &Docker, builds: &[Build], signals: &Signals) -> Result<Opt
 
 /// The tag of this version's image with git, in which readers run; the image is built where it is missing.
 pub fn git_image(docker: &Docker, home: &Home) -> Result<String> {
-    let (image, is_missing) = planning::plan_git_image(home, docker)?;
-    if is_missing && build(docker, std::slice::from_ref(&image), &signals::catch()?)?.is_some() {
+    let images = planning::reader_images(home, docker)?;
+    let builds = std::slice::from_ref(&images.git);
+    if images.is_missing(&images.git) && build(docker, builds, &signals::catch()?)?.is_some() {
         return Err(UserError::new("the image with git was not built").into());
     }
-    Ok(image.tag)
+    Ok(images.git.tag)
 }
 
 /// The tag of this version's image with git, or of the gate's where only that is there.
@@ -37,13 +37,10 @@ pub fn git_image(docker: &Docker, home: &Home) -> Result<String> {
 /// # Errors
 /// `UserError` where neither is built.
 pub fn existing_image(docker: &Docker, home: &Home) -> Result<String> {
-    let (image, is_missing) = planning::plan_git_image(home, docker)?;
-    if !is_missing {
-        return Ok(image.tag);
-    }
-    let plan = planning::plan_images(home, &Chosen::plain(), docker.engine(), EngineAccess::Ask(docker))?;
-    match plan.images.builds.iter().any(|build| build.role == Some(ImageRole::Gate)) {
-        false => Ok(plan.images.gate),
-        true => Err(UserError::new("the image of the gate is not built").hint("claude-bottle build").into()),
+    let images = planning::reader_images(home, docker)?;
+    let built = [&images.git, &images.gate].into_iter().find(|image| !images.is_missing(image));
+    match built {
+        Some(image) => Ok(image.tag.clone()),
+        None => Err(UserError::new("the image of the gate is not built").hint("claude-bottle build").into()),
     }
 }

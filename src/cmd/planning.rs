@@ -9,6 +9,8 @@ use crate::probe::{self, HostIds};
 use crate::spec::{Beginning, Mode, Spec};
 use crate::state::Home;
 use anyhow::Result;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// May the engine be asked? A dry run never asks it.
 #[derive(Clone, Copy)]
@@ -36,15 +38,22 @@ pub struct PlanRequest<'a> {
 /// A plan, which can be shown but not started where something is missing.
 pub struct Planned {
     pub plan: Plan,
-    /// What keeps it from being started: the gate's program was not found, a remote cannot be reached.
-    pub problems: Vec<UserError>,
+    /// Why the gate's program was not found.
+    no_gate: Option<UserError>,
+    /// Why remotes cannot be reached.
+    pub of_remotes: Vec<UserError>,
 }
 
 impl Planned {
+    /// What keeps the plan from being started.
+    pub fn problems(&self) -> Vec<UserError> {
+        self.no_gate.iter().chain(&self.of_remotes).cloned().collect()
+    }
+
     /// # Errors
     /// The first of the problems.
     pub fn complete(self) -> Result<Plan, UserError> {
-        self.problems.into_iter().next().map_or(Ok(self.plan), Err)
+        self.problems().into_iter().next().map_or(Ok(self.plan), Err)
     }
 }
 
@@ -80,7 +89,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
             Mode::Headless => Terminal::Pipes,
             Mode::Interactive => request.terminal,
         },
-        images: image_facts(chosen, arch, agent_uid)?,
+        images: image_facts(&chosen.bottle.image, arch, agent_uid, &roots)?,
         agent: probe::agent(&chosen.agent)?,
         network: NetworkFacts {
             roots,
@@ -102,34 +111,50 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
         facts.missing = Some(docker.missing_images(plan::chain(&chosen.bottle, &facts.images).tags())?);
     }
     let plan = plan::build(chosen, spec, &facts)?;
-    let of_remotes = facts.remotes.into_values().filter_map(|remote| remote.problem);
-    Ok(Planned { plan, problems: facts.images.gate.err().into_iter().chain(of_remotes).collect() })
+    let of_remotes = facts.remotes.into_values().filter_map(|remote| remote.problem).collect();
+    Ok(Planned { plan, no_gate: facts.images.gate.err(), of_remotes })
 }
 
-fn image_facts(chosen: &Chosen, arch: &str, agent_uid: u32) -> Result<ImageFacts, UserError> {
+fn image_facts(image: &Image, arch: &str, agent_uid: u32, roots: &Path) -> Result<ImageFacts, UserError> {
     Ok(ImageFacts {
         base: probe::variable("CLAUDE_BOTTLE_BASE_IMAGE").unwrap_or_else(|| "debian:trixie-slim".to_owned()),
         agent_uid,
         gate: probe::gate_binary(arch),
-        source: probe::image_source(&chosen.bottle.image)?,
-        roots: probe::roots()?,
+        source: probe::image_source(image)?,
+        roots: roots.to_owned(),
     })
 }
 
-/// How the image with git is built, in which the readers of homes run, and whether it is missing.
+/// The images in which the readers of homes can run.
+pub struct ReaderImages {
+    /// It can answer every question.
+    pub git: Build,
+    /// It can tell a size.
+    pub gate: Build,
+    missing: BTreeSet<String>,
+}
+
+impl ReaderImages {
+    pub fn is_missing(&self, image: &Build) -> bool {
+        self.missing.contains(&image.tag)
+    }
+}
+
+/// How the images of readers are built, and which of them the engine lacks.
 ///
 /// # Errors
 /// `UserError` where the gate's program was not found; `EngineError` where the engine fails.
-pub fn plan_git_image(home: &Home, docker: &Docker) -> Result<(Build, bool)> {
+pub fn reader_images(home: &Home, docker: &Docker) -> Result<ReaderImages> {
     let seen = match home.known_engine(docker.engine()) {
         Some(seen) => seen,
         None => ask_engine(docker, home)?,
     };
     // No agent runs in it, so no user id counts.
-    let facts = image_facts(&Chosen::plain(), &seen.arch, 0)?;
-    let build = plan::git_build(&facts, &facts.gate.clone()?);
-    let is_missing = !docker.missing_images(vec![build.tag.clone()])?.is_empty();
-    Ok((build, is_missing))
+    let facts = image_facts(&Image::Default, &seen.arch, 0, &probe::roots()?)?;
+    let program = facts.gate.clone()?;
+    let (git, gate) = (plan::git_build(&facts, &program), plan::gate_build(&program));
+    let missing = docker.missing_images(vec![git.tag.clone(), gate.tag.clone()])?;
+    Ok(ReaderImages { git, gate, missing })
 }
 
 /// Asks the engine for its facts, and remembers them on disk.
@@ -151,8 +176,8 @@ pub fn plan_images(home: &Home, chosen: &Chosen, engine: &Engine, access: Engine
 ///
 /// # Errors
 /// `UserError` for what the host lacks.
-pub fn plan_offline(home: &Home, chosen: &Chosen) -> Result<Plan> {
-    Ok(plan_without_session(home, chosen, &probe::engine()?, EngineAccess::None)?.plan)
+pub fn plan_offline(home: &Home, chosen: &Chosen) -> Result<Planned> {
+    plan_without_session(home, chosen, &probe::engine()?, EngineAccess::None)
 }
 
 fn plan_without_session(home: &Home, chosen: &Chosen, engine: &Engine, access: EngineAccess) -> Result<Planned> {

@@ -62,7 +62,7 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
     };
     if asked.preview.is_wanted() {
         let planned = planning::plan(request, &chosen, &spec, EngineAccess::None)?;
-        return launch::print(&PlanView::since(&old, &planned.plan), &planned.problems, asked.preview.format);
+        return launch::print(&PlanView::since(&old, &planned.plan), &planned.problems(), asked.preview.format);
     }
     let plan = planning::plan(request, &chosen, &spec, EngineAccess::Ask(&docker))?.complete()?;
     let consent = consent(&asked.launch, &plan)?;

@@ -42,7 +42,7 @@ pub fn run(asked: StartArgs) -> Result<Exit> {
     if asked.preview.is_wanted() {
         let home_id = home.id().map_or_else(|| random::word(16), Ok)?;
         let planned = planning::plan(request(home_id), &chosen, &spec, EngineAccess::None)?;
-        return launch::print(&PlanView::new(&planned.plan), &planned.problems, asked.preview.format);
+        return launch::print(&PlanView::new(&planned.plan), &planned.problems(), asked.preview.format);
     }
     let request = request(home.make_id()?);
     let plan = planning::plan(request, &chosen, &spec, EngineAccess::Ask(&docker))?.complete()?;

@@ -160,7 +160,7 @@ pub fn chain(bottle: &Bottle, facts: &ImageFacts) -> Images {
 }
 
 /// The image for a gate without remotes.
-fn gate_build(program: &GateBinary) -> Build {
+pub fn gate_build(program: &GateBinary) -> Build {
     let digest = format!("{:016x}", program.digest);
     Build {
         role: Some(ImageRole::Gate),

@@ -12,7 +12,7 @@ mod uid;
 mod warn;
 
 pub use agent::check;
-pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain, git_build};
+pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain, gate_build, git_build};
 pub use seccomp::{Profile, Seccomp};
 pub use step::{
     Args, HOME_LABEL, IDENTITY_LABEL, READER_ROLE, ROLE_LABEL, Step, StepKind, remove_container, remove_volume,

@@ -55,11 +55,11 @@ fn manifest_and_agents(around: &Surroundings, manifest: &Manifest) -> Vec<Diagno
     let mut needs = Needs::new();
     for name in manifest.agents() {
         let Ok(chosen) = manifest.choose(name) else { continue };
-        let lacking = chosen.bottle.remotes.iter().filter_map(|remote| probe::remote(remote).problem);
-        diagnoses.extend(lacking.map(|problem| Diagnosis::user_error("remotes", problem)));
         match planning::plan_offline(&around.home, &chosen) {
-            Ok(plan) => {
-                for source in plan.values.into_values() {
+            Ok(planned) => {
+                let of_remotes = planned.of_remotes.into_iter();
+                diagnoses.extend(of_remotes.map(|problem| Diagnosis::user_error("remotes", problem)));
+                for source in planned.plan.values.into_values() {
                     needs.entry(source).or_default().insert(name);
                 }
             }

@@ -52,7 +52,7 @@ pub fn run(home: &Home, asked: &InfoArgs) -> Result<Exit> {
         return Err(unknown_name(home, &manifest, &asked.name).into());
     }
     let chosen = manifest.choose(&asked.name)?;
-    let plan = planning::plan_offline(home, &chosen)?;
+    let plan = planning::plan_offline(home, &chosen)?.plan;
     let folders = home.folders();
     let rows = folders.iter().filter(|folder| folder.identity.starts_with(&asked.name)).map(Overview::read);
     let sessions: Vec<Overview> = rows.filter(|row| row.agent.as_ref() == Some(&asked.name)).collect();
