@@ -23,7 +23,7 @@ pub use clean::{CleanRepository, FOLDER_PREFIX};
 pub use repository::{Repository, is_git_directory};
 pub use settings::user_excludes;
 pub use sys::git::GitOutput;
-pub use trial::{ModeChange, TrialIndex, changes};
+pub use trial::{ModeChange, TrialIndex, changes, split_entry};
 
 /// Longest output of git that is read, in bytes. The list of files of the largest known repositories is below it.
 const MAX_OUTPUT_BYTES: u64 = 1 << 30;

@@ -24,8 +24,7 @@ struct Header {
 /// Takes the refs `refs/bottle/…` of a bundle as `refs/bottles/IDENTITY/…`, and their objects.
 ///
 /// A name is written by [`plain_ref`], beside those that earlier calls have written, and left out if git takes it for none.
-/// The objects are checked aside, as git does it
-/// for a push: a bundle that is refused leaves nothing.
+/// The objects are checked aside, as git does it for a push: a bundle that is refused leaves nothing.
 ///
 /// # Errors
 /// `EngineError` with git's own error line.

@@ -237,12 +237,11 @@ fn check_objects(shared: &Path) -> Result<(), UserError> {
 fn refuse_pipes(store: &Path, depth: usize) -> Result<(), UserError> {
     for entry in fs::read_dir(store).into_iter().flatten().flatten() {
         let path = entry.path();
-        match entry
-            .file_type()
-            .ok()
-            .filter(|kind| !kind.is_symlink())
-            .or_else(|| Some(path.metadata().ok()?.file_type()))
-        {
+        let kind = match entry.file_type() {
+            Ok(kind) if !kind.is_symlink() => Some(kind),
+            _ => path.metadata().ok().map(|meta| meta.file_type()),
+        };
+        match kind {
             Some(kind) if kind.is_dir() && depth > 1 => refuse_pipes(&path, depth - 1)?,
             Some(kind) if !kind.is_dir() && !kind.is_file() => {
                 return Err(UserError::new(format!("`{}` is not a file", text::path(&path))));

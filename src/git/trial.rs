@@ -93,9 +93,14 @@ pub fn changes(before: &GitOutput, after: &GitOutput) -> BTreeMap<PathBuf, ModeC
     changes
 }
 
-/// The path and the mode in `MODE OBJECT STAGE`, a tab, and the path.
 fn path_and_mode(entry: &[u8]) -> Option<(PathBuf, u32)> {
+    let (path, about) = split_entry(entry)?;
+    let mode = std::str::from_utf8(about).ok()?.split(' ').next()?;
+    Some((path, u32::from_str_radix(mode, 8).ok()?))
+}
+
+/// The path of an entry of an index, and what is before it: `MODE OBJECT STAGE`, then a tab.
+pub fn split_entry(entry: &[u8]) -> Option<(PathBuf, &[u8])> {
     let tab = entry.iter().position(|byte| *byte == b'\t')?;
-    let mode = std::str::from_utf8(&entry[..tab]).ok()?.split(' ').next()?;
-    Some((OsStr::from_bytes(&entry[tab + 1..]).into(), u32::from_str_radix(mode, 8).ok()?))
+    Some((OsStr::from_bytes(&entry[tab + 1..]).into(), &entry[..tab]))
 }

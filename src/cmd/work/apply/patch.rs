@@ -192,11 +192,8 @@ impl Patch {
     /// The files in conflict here, once for each of their entries in the index: path, and mode, object and stage.
     fn conflicts(&self) -> Result<BTreeSet<(PathBuf, Vec<u8>)>> {
         let listed = self.repository.query(&["ls-files", "--unmerged", "-z"])?;
-        let entry = |field: &[u8]| {
-            let tab = field.iter().position(|byte| *byte == b'\t')?;
-            Some((OsStr::from_bytes(&field[tab + 1..]).into(), field[..tab].to_owned()))
-        };
-        Ok(listed.fields().filter_map(entry).collect())
+        let entries = listed.fields().filter_map(git::split_entry);
+        Ok(entries.map(|(path, about)| (path, about.to_owned())).collect())
     }
 
     /// Applies the patch, without the files that are left out, to an index of ours.
