@@ -2,7 +2,7 @@
 
 use super::{Args, Plan, Profile, step::labels};
 use crate::facts::EngineKind;
-use wire::{GATE_UID, GitUpstream, PRIVATE_DIR, REPOSITORIES_DIR};
+use wire::{GATE_UID, PRIVATE_DIR, REPOSITORIES_DIR};
 
 /// More than what all connections can hold at once.
 const GATE_MEMORY: &str = "1g";
@@ -48,14 +48,9 @@ pub fn create(plan: &Plan) -> Args {
     args.extend(super::step::ulimits());
     args.extend(super::step::no_proxies());
     // The engine resolves the name only where it is mapped.
-    const HOST_GATEWAY: &str = "host-gateway";
-    let to_host = |route: &policy::Route| route.connect_to.as_ref().is_some_and(|to| to.host == HOST_GATEWAY);
-    let of_remote = |remote: &wire::GitRemote| match &remote.upstream {
-        GitUpstream::Ssh { host, .. } | GitUpstream::Https { host, .. } => host == HOST_GATEWAY,
-        GitUpstream::Local => false,
-    };
-    let remotes = plan.git.iter().flat_map(|git| &git.remotes);
-    if plan.policy.routes.iter().any(to_host) || remotes.into_iter().any(of_remote) {
+    let of_routes = plan.policy.routes.iter().filter_map(|route| Some(route.connect_to.as_ref()?.host.as_str()));
+    let of_remotes = plan.git.iter().flat_map(|git| &git.remotes).filter_map(|remote| remote.upstream.host());
+    if of_routes.chain(of_remotes).any(|host| host == "host-gateway") {
         args.extend(["--add-host", "host-gateway:host-gateway"].map(str::to_owned));
     }
     args.extend([plan.images.gate.clone(), "serve".to_owned()]);

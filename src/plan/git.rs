@@ -13,28 +13,22 @@ pub fn service(bottle: &Bottle, facts: &Facts) -> Option<GitService> {
 }
 
 fn told(remote: &Remote, facts: &Facts) -> GitRemote {
-    let Remote { user, host, path, .. } = remote.clone();
+    let Remote { name, origin, user, host, port, path, private, rules, .. } = remote.clone();
     let found = facts.remotes.get(&remote.name).cloned().unwrap_or_default();
     let upstream = match &remote.access {
         RemoteAccess::Ssh { .. } => GitUpstream::Ssh {
             user,
             host,
-            port: remote.port,
+            port,
             path,
             key: PrivateKey { key: key(remote), passphrase: found.is_locked.then(|| passphrase(remote)) },
             known_hosts: found.known_hosts,
         },
         RemoteAccess::Https { token: source } => {
-            GitUpstream::Https { host, port: remote.port, path, user, token: source.as_ref().map(|_| token(remote)) }
+            GitUpstream::Https { host, port, path, user, token: source.as_ref().map(|_| token(remote)) }
         }
     };
-    GitRemote {
-        name: remote.name.clone(),
-        origin: remote.origin.clone(),
-        upstream,
-        private: remote.private,
-        rules: remote.rules.clone(),
-    }
+    GitRemote { name, origin, upstream, private, rules }
 }
 
 fn key(remote: &Remote) -> String {

@@ -21,7 +21,7 @@ pub fn remotes(plan: &Plan) -> String {
 }
 
 /// The upstream as a URL.
-pub fn address(upstream: &GitUpstream) -> String {
+fn address(upstream: &GitUpstream) -> String {
     let authority = |host: &str, port: u16, default: u16| {
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         if port == default { host } else { format!("{host}:{port}") }

@@ -69,6 +69,16 @@ pub struct PrivateKey {
     pub passphrase: Option<String>,
 }
 
+impl GitUpstream {
+    /// The server's name or address; `None`: there is none.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            GitUpstream::Ssh { host, .. } | GitUpstream::Https { host, .. } => Some(host),
+            GitUpstream::Local => None,
+        }
+    }
+}
+
 impl GitRemote {
     /// Names of the values that only the gate may know.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
