@@ -8,6 +8,12 @@ pub fn path(path: &Path) -> String {
     one_line(&path.display().to_string())
 }
 
+/// [`visible`] text that stays on one line with all its blanks: to be pasted, or laid out before. What is not ours in it must
+/// be on one line already, or stand alone.
+pub fn unbroken(text: &str) -> String {
+    visible(text).replace('\n', "\\u{a}")
+}
+
 /// [`visible`] text that stays on one line, to be read: blanks and line feeds in a row are written as one blank.
 pub fn flattened(text: &str) -> String {
     let mut flat = String::with_capacity(text.len());

@@ -32,7 +32,7 @@ impl Menu<'_> {
     /// Asks until an answer is given, by its number or its name.
     pub fn ask(&self, tty: &mut Tty, signals: &Signals) -> Choice {
         for (number, row) in self.rows.iter().enumerate() {
-            say::text(&format!("{:>3}  {}\n", number + 1, text::visible(row).replace('\n', "\\u{a}")));
+            say::text(&format!("{:>3}  {}\n", number + 1, text::unbroken(row)));
         }
         let range = if self.rows.len() == 1 { "1".to_owned() } else { format!("1-{}", self.rows.len()) };
         let enter = self.default.map_or_else(String::new, |default| format!(", Enter takes {}", default + 1));

@@ -45,8 +45,7 @@ pub fn run(asked: &PutArgs) -> Result<Exit> {
     }
     sent?;
     // It is there to be pasted, with all its blanks.
-    let path_inside = text::visible(path_inside.trim_end_matches('\n')).replace('\n', "\\u{a}");
-    say::out(&format!("{path_inside}\n"))?;
+    say::out(&format!("{}\n", text::unbroken(path_inside.trim_end_matches('\n'))))?;
     Ok(Exit::OK)
 }
 
