@@ -18,12 +18,6 @@ pub fn error_at(file: &Path, line: u32, what: impl Display) -> UserError {
     UserError::new(format!("{}:{line}: {what}", printable(&file.display().to_string())))
 }
 
-/// The error for a key that the reader knows and the program does not act on yet.
-pub fn unavailable(file: &Path, line: u32, key: &str) -> UserError {
-    error_at(file, line, format_args!("`{key}` is not available yet in this version"))
-        .hint(hint!("leave `{}` out", key))
-}
-
 /// An object whose keys are all known.
 pub struct Block<'a> {
     pub file: &'a Path,

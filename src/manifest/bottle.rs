@@ -4,6 +4,7 @@ use super::block::{Block, bad_name, error_at, is_name};
 use super::json::{Member, excerpt};
 use super::limits::{self, LimitsDraft};
 use super::route::{self, RouteDraft};
+use super::supervise::{self, SuperviseDraft};
 use super::{EnvValue, GitUser, Image, OnHangup, Remote, SeccompChoice, env, git, keys, resolve_path};
 use crate::exit::UserError;
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ pub struct BottleDraft {
     pub routes: Vec<RouteDraft>,
     pub user: Option<GitUser>,
     pub remotes: Vec<(u32, Remote)>,
-    pub supervise: Option<(u32, bool)>,
+    pub supervise: SuperviseDraft,
     pub limits: LimitsDraft,
     pub on_hangup: Option<OnHangup>,
     pub seccomp: Option<SeccompChoice>,
@@ -50,7 +51,7 @@ pub fn read(file: &Path, member: &Member) -> Result<BottleDraft, UserError> {
         draft.user = git::read_user(&block)?;
         draft.remotes = git::read_remotes(&block)?;
     }
-    draft.supervise = block.boolean("supervise")?;
+    draft.supervise = supervise::read(&block)?;
     if let Some(limits) = block.object("limits", &keys::LIMITS)? {
         draft.limits = limits::read(&limits)?;
     }

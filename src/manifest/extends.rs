@@ -3,7 +3,7 @@
 //! The nearer bottle wins: the bottle itself, then its parents from left to right, each with its own parents. Lists are
 //! joined in that order.
 
-use super::block::{error_at, unavailable};
+use super::block::error_at;
 use super::bottle::BottleDraft;
 use super::json::excerpt;
 use super::{Bottle, GitUser, Image, git, routes};
@@ -25,8 +25,6 @@ pub struct CompleteBottle {
     pub user: Option<GitUser>,
     /// Line of `"cwd_agents": false`: agents of a directory may not use this bottle.
     pub home_agents_only: Option<u32>,
-    /// The error for a key in use that the program does not act on yet.
-    pub unavailable: Option<UserError>,
 }
 
 /// Completes every bottle; one that is wrong does not stop another.
@@ -144,7 +142,6 @@ impl Heir {
 /// Fills in the defaults, and checks what concerns the bottle as a whole.
 fn complete(file: &Path, name: &str, heir: Heir) -> Result<CompleteBottle, UserError> {
     let Heir { draft, ancestors } = heir;
-    let supervise = draft.supervise.filter(|(_, on)| *on);
     git::check_remotes(file, &draft.remotes)?;
     let routes = routes::complete(file, draft.routes)?;
     let placeholder = routes.iter().find_map(|route| route.placeholder.as_deref());
@@ -160,6 +157,7 @@ fn complete(file: &Path, name: &str, heir: Heir) -> Result<CompleteBottle, UserE
         env: draft.env.into_iter().map(|(name, (_, value))| (name, value)).collect(),
         routes,
         remotes: draft.remotes.into_iter().map(|(_, remote)| remote).collect(),
+        supervise: draft.supervise.flatten(),
         limits: draft.limits.complete(),
         on_hangup: draft.on_hangup.unwrap_or_default(),
         seccomp: draft.seccomp.unwrap_or_default(),
@@ -168,6 +166,5 @@ fn complete(file: &Path, name: &str, heir: Heir) -> Result<CompleteBottle, UserE
         bottle,
         user: draft.user,
         home_agents_only: draft.cwd_agents.filter(|(_, open)| !open).map(|(line, _)| line),
-        unavailable: supervise.map(|(line, _)| unavailable(file, line, "supervise")),
     })
 }

@@ -46,6 +46,7 @@ pub const REMOTE: Table = Table {
         "allow_delete",
     ],
 };
+pub const SUPERVISE: Table = Table { subject: "`supervise`", keys: &["hold"] };
 pub const LIMITS: Table = Table { subject: "`limits`", keys: &["memory", "cpus", "pids"] };
 
 pub const ROUTE: Table = Table {
@@ -90,6 +91,7 @@ pub const ALL: &[(Option<&str>, &Table)] = &[
     (Some("git"), &GIT),
     (Some("user"), &USER),
     (Some("remote"), &REMOTE),
+    (Some("supervise"), &SUPERVISE),
     (Some("limits"), &LIMITS),
     (Some("route"), &ROUTE),
     (Some("auth"), &AUTH),

@@ -17,6 +17,7 @@ mod prompt;
 mod route;
 mod routes;
 mod source;
+mod supervise;
 mod types;
 
 pub use prompt::read_prompt;
@@ -222,9 +223,6 @@ impl Manifest {
                 shown(&self.home)
             );
             return Err(error_at(&agent.file, agent.line, what));
-        }
-        if let Some(unavailable) = &complete.unavailable {
-            return Err(unavailable.clone());
         }
         agent.git_user = agent.git_user.or_else(|| complete.user.clone());
         Ok(Chosen { agent, bottle: complete.bottle.clone() })

@@ -5,6 +5,7 @@ use policy::RefRules;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use wire::Supervise;
 
 /// An agent with the bottle that it runs in.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +70,8 @@ pub struct Bottle {
     pub env: BTreeMap<String, EnvValue>,
     pub routes: Vec<Route>,
     pub remotes: Vec<Remote>,
+    /// `None`: the agent cannot propose changes.
+    pub supervise: Option<Supervise>,
     pub limits: Limits,
     pub on_hangup: OnHangup,
     pub seccomp: SeccompChoice,
@@ -217,6 +220,7 @@ impl Chosen {
                 env: BTreeMap::new(),
                 routes: Vec::new(),
                 remotes: Vec::new(),
+                supervise: None,
                 limits: LimitsDraft::default().complete(),
                 on_hangup: OnHangup::Stop,
                 seccomp: SeccompChoice::Own,

@@ -28,7 +28,7 @@ use policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use wire::{Document, GitService, Go, Values};
+use wire::{Document, GitService, Go, Supervise, Values};
 
 pub const VERSION: u32 = 1;
 
@@ -58,6 +58,9 @@ pub struct Plan {
     /// What git of the bottle can reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<GitService>,
+    /// `None`: the agent cannot propose changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervise: Option<Supervise>,
     pub go: Go,
     /// Where each value that `policy`, `git` and `go` name is fetched from at the last moment.
     pub values: BTreeMap<String, Source>,
@@ -167,6 +170,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
         images: images::images(bottle, facts),
         policy: bottle.policy(),
         git: git::service(bottle, facts),
+        supervise: bottle.supervise,
         go,
         values,
         proxy: facts.network.proxy == Proxy::Upstream,
@@ -224,6 +228,7 @@ pub fn trial_document(bottle: &Bottle, values: Values) -> Document {
         bottle: bottle.name.clone(),
         policy: bottle.policy(),
         git: None,
+        supervise: None,
         go: Go { env, ..Go::default() },
         roots: ROOTS.to_owned(),
         upstream_proxy: values.contains_key(PROXY).then(|| PROXY.to_owned()),
@@ -263,6 +268,7 @@ impl Plan {
             bottle: self.bottle.clone(),
             policy: self.policy.clone(),
             git: self.git.clone(),
+            supervise: self.supervise,
             go: self.go.clone(),
             roots: ROOTS.to_owned(),
             upstream_proxy: self.proxy.then(|| PROXY.to_owned()),

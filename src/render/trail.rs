@@ -4,7 +4,7 @@
 use super::size;
 use crate::text::one_line;
 use serde_json::Value;
-use wire::{Alarm, Audit, Done, Event, GitAudit, GitOperation, Line, Outcome};
+use wire::{Alarm, Audit, Change, Done, Event, GitAudit, GitOperation, Line, Outcome, Verdict};
 
 /// Digits of an object id that are shown.
 const SHORT_ID: usize = 10;
@@ -26,6 +26,18 @@ fn event_text(event: &Event) -> String {
         Event::Dropped { count, full: true } => format!("!!    {count} lines are missing here: the trail is full"),
         Event::Dropped { count, full: false } => {
             format!("!!    {count} lines are missing here: nobody read them in time")
+        }
+        Event::Proposal(proposal) => {
+            format!("proposal {}: {}", change_text(&proposal.change), one_line(&proposal.reason))
+        }
+        Event::Decided(decision) => {
+            let verdict = match decision.verdict {
+                Verdict::Approved => "approved",
+                Verdict::Once => "approved once",
+                Verdict::Rejected => "rejected",
+            };
+            let reason = decision.reason.as_ref().map(|reason| format!(": {}", one_line(reason)));
+            format!("{verdict} {}{}", change_text(&decision.change), reason.unwrap_or_default())
         }
         event => plain(&serde_json::to_value(event).unwrap_or_default()),
     }
@@ -76,7 +88,6 @@ fn git_text(audit: &GitAudit) -> String {
         GitOperation::Push => "git push",
     };
     let mut words = vec![verdict_text(audit.verdict).to_owned(), operation.to_owned(), one_line(&audit.remote)];
-    let short = |id: &str| one_line(id).chars().take(SHORT_ID).collect::<String>();
     for update in &audit.refs {
         words.push(format!("{} {}..{}", one_line(&update.name), short(&update.old), short(&update.new)));
     }
@@ -89,6 +100,28 @@ fn git_text(audit: &GitAudit) -> String {
         words.push(format!("(allowed by hand: {})", commits.join(", ")));
     }
     words.join(" ") + &cause_text(audit.reason.as_deref(), audit.finding.as_deref(), audit.rule.as_deref())
+}
+
+/// A change in words: `GET a.org/x`, `install apt: gdb`, `push to app: 1f2e3d4c5b`.
+pub fn change_text(change: &Change) -> String {
+    match change {
+        Change::Egress { host, port, method, path } => request_text(method, host, *port, path),
+        Change::Packages(packages) => {
+            let lists = packages.lists().into_iter().filter(|(_, names)| !names.is_empty());
+            let lists: Vec<String> =
+                lists.map(|(program, names)| format!("{program}: {}", one_line(&names.join(" ")))).collect();
+            format!("install {}", lists.join(", "))
+        }
+        Change::Git { remote, commits } => {
+            let commits: Vec<String> = commits.iter().map(|id| short(id)).collect();
+            format!("push to {}: {}", one_line(remote), commits.join(" "))
+        }
+    }
+}
+
+/// The beginning of an object id.
+fn short(id: &str) -> String {
+    one_line(id).chars().take(SHORT_ID).collect()
 }
 
 fn verdict_text(verdict: Outcome) -> &'static str {

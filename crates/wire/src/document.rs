@@ -1,6 +1,6 @@
 //! The document: everything the gate is told, once, on its stdin.
 
-use crate::{Blob, GitService, Go};
+use crate::{Blob, GitService, Go, Supervise};
 use policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,9 @@ pub struct Document {
     /// The remotes of the bottle's manifest; `None`: the gate serves no git.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<GitService>,
+    /// What the gate serves at [`crate::SUPERVISE_HOST`]; `None`: the agent cannot propose anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervise: Option<Supervise>,
     /// Name of the value that holds the PEM bundle of the roots trusted for upstreams.
     pub roots: String,
     /// Name of the value that holds `http://[user:password@]host:port`, the proxy that all upstream traffic takes.

@@ -1,6 +1,6 @@
 //! The audit trail: the events that the gate writes to its stdout, one JSON object on each line.
 
-use crate::Work;
+use crate::{Decision, Proposal, Work};
 use serde::{Deserialize, Serialize};
 
 /// One line of the gate's stdout, which is the audit trail.
@@ -44,6 +44,10 @@ pub enum Event {
     Alarm(Alarm),
     /// One operation on a remote of the git service.
     Git(GitAudit),
+    /// The agent proposed a change of its bottle.
+    Proposal(Proposal),
+    /// The operator decided about a change, proposed or not, and what was decided is in force.
+    Decided(Decision),
     /// What init found after the agent's program had ended.
     Work(Work),
     /// A new policy is in force. Lists the routes that came and went, without the fields that hold their default.
@@ -96,6 +100,9 @@ pub struct Audit {
     /// `file:line` of the deciding route, or of the nearest one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// What a denial is about, as one word for programs: `policy::Reason` as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denial: Option<String>,
     /// Why the request was denied or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -152,6 +159,9 @@ pub struct GitAudit {
     /// How many more there are.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_refs: u64,
+    /// Commits in which something was found: what `git allow` names to let the next push bring them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found_commits: Vec<String>,
     /// Commits whose findings the operator had allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_commits: Vec<String>,

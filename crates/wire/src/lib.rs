@@ -15,6 +15,7 @@ mod go;
 pub mod mux;
 mod nearest;
 mod places;
+mod supervise;
 mod token;
 mod visible;
 mod work;
@@ -33,7 +34,12 @@ pub use go::{File, Go, GoMessage, Source, WriteMode};
 pub use nearest::nearest;
 pub use places::{
     CA_BUNDLE, CA_CERTIFICATE, CA_FOLDER_VARIABLE, CA_JAVA_KEYSTORE, CA_VARIABLES, CTL_SOCKET, GATE_BINARY, GATE_HOST,
-    GATE_SOCKET, GATE_UID, GIT_HOST, GIT_PORT, HOME, PRIVATE_DIR, REPOSITORIES_DIR, SHARED_DIR, WORKSPACE,
+    GATE_SOCKET, GATE_UID, GIT_HOST, GIT_PORT, HOME, PRIVATE_DIR, REPOSITORIES_DIR, SHARED_DIR, SUPERVISE_HOST,
+    WORKSPACE,
+};
+pub use supervise::{
+    Change, Decide, Decision, MAX_COMMITS, MAX_PACKAGES, MAX_SUPERVISE_REASON_BYTES, Packages, Proposal, Supervise,
+    Verdict,
 };
 pub use token::{MAX_TOKEN_BYTES, Token, rfc3339};
 pub use visible::{is_hidden, needs_escape, one_line, visible};

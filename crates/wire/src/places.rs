@@ -43,5 +43,7 @@ pub const GATE_HOST: &str = "gate.bottle";
 /// Host name and port of the git service.
 pub const GIT_HOST: &str = "git.bottle";
 pub const GIT_PORT: u16 = 9418;
+/// Host name of the MCP server by which an agent proposes changes of its bottle; it speaks HTTP on port 80.
+pub const SUPERVISE_HOST: &str = "supervise.bottle";
 /// Where the gate keeps its repositories: a volume of the image that has git.
 pub const REPOSITORIES_DIR: &str = "/var/lib/claude-bottle";

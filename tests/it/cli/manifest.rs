@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::{create_dir_all, write};
 use std::path::Path;
+use wire::Supervise;
 
 /// A home and a directory, each with its manifest.
 struct Folders {
@@ -138,6 +139,8 @@ const GOOD: &[(Level, &str)] = &[
         Bottle,
         r#"{"git":{"remotes":[{"name":"a","upstream":"https://x.org:8443/team/app.git","token_ref":"T","user":"me","private":true},{"name":"b","upstream":"https://x.org/b","token_cmd":["pass","b"]},{"name":"c","upstream":"https://x.org/c"}]}}"#,
     ),
+    (Bottle, r#"{"supervise":{"hold":"2m"}}"#),
+    (Bottle, r#"{"supervise":true}"#),
     (Bottle, r#"{"supervise":false,"on_hangup":"detach","cwd_agents":true}"#),
     (Bottle, r#"{"seccomp":"own"}"#),
     (Bottle, r#"{"seccomp":"engine"}"#),
@@ -187,9 +190,6 @@ const GOOD: &[(Level, &str)] = &[
     (DirectoryAgent, r#"{"bottle":"b","prompt_file":"./prompts/..x/a..md"}"#),
     (Directory, r#"{"$schema":"x","agents":{"a":{"bottle":"b"}}}"#),
 ];
-
-/// The parser and the schema accept these; choosing the agent says what is missing.
-const NOT_YET: &[(Level, &str, &str)] = &[(Bottle, r#"{"supervise":true}"#, "supervise")];
 
 /// Neither the parser nor the schema accepts these. The text is the whole error, hint included.
 const BAD: &[(Level, &str, &str)] = &[
@@ -323,7 +323,27 @@ const BAD: &[(Level, &str, &str)] = &[
         r#"{"git":{"remotes":[{"name":"a","upstream":"g@x:y","identity_file":"k","protected":["main"]}]}}"#,
         "HOME:1: `protected` in a remote: `main` is no ref, as in `refs/heads/*`",
     ),
-    (Bottle, r#"{"supervise":"yes"}"#, "HOME:1: `supervise` in a bottle: wanted true or false, found a string"),
+    (
+        Bottle,
+        r#"{"supervise":"yes"}"#,
+        "HOME:1: `supervise` in a bottle: wanted true, false or an object, found a string",
+    ),
+    (Bottle, r#"{"supervise":{"wait":"1s"}}"#, "HOME:1: unknown key `wait` in `supervise`: accepted are `hold`"),
+    (
+        Bottle,
+        r#"{"supervise":{"hold":60}}"#,
+        "HOME:1: `hold` in `supervise`: wanted a time as in `60s`, found a number",
+    ),
+    (
+        Bottle,
+        r#"{"supervise":{"hold":"1h"}}"#,
+        "HOME:1: `hold` in `supervise`: wanted seconds or minutes, as in `60s` or `2m`, found `1h`",
+    ),
+    (
+        Bottle,
+        r#"{"supervise":{"hold":"m"}}"#,
+        "HOME:1: `hold` in `supervise`: wanted seconds or minutes, as in `60s` or `2m`, found `m`",
+    ),
     (
         Bottle,
         r#"{"on_hangup":"detatch"}"#,
@@ -806,18 +826,6 @@ fn good_manifests_are_accepted_by_parser_and_schema() {
 }
 
 #[test]
-fn what_does_nothing_yet_is_read_and_then_said() {
-    let schemas = Schemas::new();
-    for (level, text, key) in NOT_YET {
-        let folders = level.folders(text);
-        assert_eq!(first_fault(&folders), Ok(()), "{text}");
-        let wanted = format!("HOME:1: `{key}` is not available yet in this version\nhint: leave `{key}` out");
-        assert_eq!(folders.choose("a").unwrap_err(), wanted, "{text}");
-        assert!(schemas.accept(*level, text), "the schema refuses {text}");
-    }
-}
-
-#[test]
 fn bad_manifests_are_refused_word_by_word_and_by_the_schema() {
     let schemas = Schemas::new();
     for (level, text, wanted) in BAD {
@@ -1034,10 +1042,8 @@ fn nearer_wins_and_lists_concatenate() {
     let named = folders.choose("named").unwrap().agent;
     assert_eq!(named.git_user.unwrap().name, "n");
     assert_eq!(named.prompt, Some(Prompt::File { root: folders.top.path().join("home"), path: "p.md".into() }));
-    assert_eq!(
-        folders.choose("r").unwrap_err(),
-        "HOME:5: `supervise` is not available yet in this version\nhint: leave `supervise` out"
-    );
+    assert_eq!(bottle.supervise, None, "an explicit no outweighs the yes of a bottle above");
+    assert_eq!(folders.choose("r").unwrap().bottle.supervise, Some(Supervise { hold: 0 }));
 }
 
 #[test]

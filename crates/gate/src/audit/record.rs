@@ -99,6 +99,7 @@ impl AuditRecord {
             "" => format!("{host}:{port}: {reason}"),
             method => format!("{method} {host}:{port}{path}: {reason}"),
         });
+        self.audit.denial = Some(denial.reason.to_string());
         self.audit.reason = Some(reason);
     }
 

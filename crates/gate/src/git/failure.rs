@@ -11,6 +11,8 @@ pub struct Failure {
     pub text: String,
     /// The kind of what must not pass, and where it was.
     pub finding: Option<String>,
+    /// Commits in which something was found that the operator may let pass.
+    pub found_commits: Vec<String>,
     /// More lines for the agent.
     pub details: Vec<String>,
 }
@@ -18,7 +20,13 @@ pub struct Failure {
 impl Failure {
     /// The policy refuses it.
     pub fn denied(text: impl AsRef<str>) -> Failure {
-        Failure { verdict: Outcome::Deny, text: one_line(text.as_ref()), finding: None, details: Vec::new() }
+        Failure {
+            verdict: Outcome::Deny,
+            text: one_line(text.as_ref()),
+            finding: None,
+            found_commits: Vec::new(),
+            details: Vec::new(),
+        }
     }
 
     /// It is allowed, but cannot be done.

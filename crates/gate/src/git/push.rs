@@ -23,7 +23,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
-use wire::{GitUpdate, NO_OBJECT, parse_push_command};
+use wire::{GitUpdate, MAX_COMMITS, NO_OBJECT, parse_push_command};
 
 /// What the gate can do of a push. No push options, and no signed pushes: what they mean is the upstream's.
 const CAPABILITIES: &str = concat!(
@@ -344,11 +344,18 @@ fn refusal(tools: &Tools, findings: &[Finding]) -> Failure {
         "one, `git rebase -i` for earlier ones; a later commit that removes it is not enough. If it is no".to_owned(),
     );
     details.push("secret, tell the person who runs this bottle: they can let these commits through once.".to_owned());
+    let mut found_commits: Vec<String> = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.may_be_allowed) {
+        if found_commits.len() < MAX_COMMITS && !found_commits.contains(&finding.object) {
+            found_commits.push(finding.object.clone());
+        }
+    }
     let first = &findings[0];
     let more = if findings.len() > 1 { format!(", and {} more", findings.len() - 1) } else { String::new() };
     let what = format!("{}: {}{more}", first.place, first.what);
     Failure {
         finding: Some(what.clone()),
+        found_commits,
         details,
         ..Failure::denied(format!("the push has what must not leave this bottle: {what}"))
     }

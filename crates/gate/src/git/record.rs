@@ -63,6 +63,7 @@ impl GitRecord {
         self.audit.verdict = failure.verdict;
         self.audit.reason = Some(failure.text.clone());
         self.audit.finding = failure.finding.clone();
+        self.audit.found_commits = failure.found_commits.clone();
         if failure.verdict == Outcome::Deny {
             let verb = if self.audit.operation == GitOperation::Push { "push" } else { "fetch" };
             self.trail.recent_denials.push(format!("git {verb} {}: {}", self.audit.remote, failure.text));
