@@ -6,6 +6,7 @@ pub mod secrets;
 pub mod docker;
 pub mod state;
 pub mod render;
+pub mod trail;
 pub mod workspace;
 pub mod plan;
 pub mod probe;

@@ -11,12 +11,9 @@ use crate::plan::Plan;
 use crate::render;
 use crate::say;
 use crate::session::audit::{self, Age};
-use crate::state::budget::MAX_AUDIT_LINE_BYTES;
-use crate::state::{Condition, Folder, Home};
+use crate::state::{Condition, Home, TrailFile};
 use crate::text;
 use anyhow::Result;
-use std::fs::File;
-use std::io::{Read, Take};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 use sys::{clock, pipe};
@@ -25,13 +22,10 @@ use wire::Line;
 /// Between two looks at a trail that another process writes.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Bytes of the trail that are read at once.
-const MAX_READ_BYTES: usize = 1 << 20;
-
 pub fn run(asked: &LogsArgs) -> Result<Exit> {
     let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
     let mut page = Page { asked, day: String::new() };
-    let mut trail = Trail::new(&folder);
+    let mut trail = TrailFile::new(&folder);
     loop {
         // The mark is read first: the lines of a session's end are written before its mark.
         let condition = folder.condition();
@@ -52,7 +46,7 @@ pub fn run(asked: &LogsArgs) -> Result<Exit> {
 }
 
 /// Shows the lines of the engine's log that the trail lacks.
-fn show_engine_log(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> {
+fn show_engine_log(page: &mut Page, plan: &Plan, trail: &TrailFile) -> Result<Exit> {
     let docker = Docker::new(&plan.engine)?;
     let call = if page.asked.follow { plan.follow_gate() } else { plan.gate_log() };
     let mut stream = docker.stream(&call)?;
@@ -85,46 +79,6 @@ fn show_engine_log(page: &mut Page, plan: &Plan, trail: &Trail) -> Result<Exit> 
         // The gate's container is gone, and its whole log is on disk.
         Err(error) if error.kind != EngineErrorKind::Gone => Err(error.into()),
         _ => Ok(Exit::OK),
-    }
-}
-
-/// The audit trail on disk, read as it grows.
-struct Trail {
-    folder: Folder,
-    file: Option<File>,
-    /// The beginning of a line whose end is not written yet.
-    rest: Vec<u8>,
-    /// Bytes of the whole lines read so far.
-    read: u64,
-}
-
-impl Trail {
-    fn new(folder: &Folder) -> Trail {
-        Trail { folder: folder.clone(), file: None, rest: Vec::new(), read: 0 }
-    }
-
-    /// The next whole lines, at most [`MAX_READ_BYTES`] of them; `None` at the end of what is written.
-    fn next_lines(&mut self) -> Result<Option<Vec<u8>>> {
-        if self.file.is_none() {
-            // The file is made with the gate's first line.
-            self.file = File::open(self.folder.audit()).ok();
-        }
-        let Some(file) = &mut self.file else { return Ok(None) };
-        let mut block = std::mem::take(&mut self.rest);
-        let read = file.take(MAX_READ_BYTES as u64).read_to_end(&mut block)?;
-        let end = block.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        self.rest = block.split_off(end);
-        if self.rest.len() as u64 > MAX_AUDIT_LINE_BYTES {
-            // No line of a gate is so long. It is shown in pieces, none of which is a line of the trail.
-            block.append(&mut self.rest);
-        }
-        self.read += block.len() as u64;
-        Ok((read > 0).then_some(block))
-    }
-
-    /// The lines returned so far, to be read again; the file may have grown since.
-    fn lines_read(&self) -> Option<Take<File>> {
-        File::open(self.folder.audit()).ok().map(|file| file.take(self.read))
     }
 }
 

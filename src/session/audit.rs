@@ -2,9 +2,12 @@
 //! they came. Every line is written once, within the session's budget; the trail is read in pieces of bounded size.
 
 use crate::docker::Docker;
+use crate::exit::EngineErrorKind;
 use crate::plan::Plan;
-use crate::state::Folder;
 use crate::state::budget::{MAX_AUDIT_BYTES, MAX_AUDIT_LINE_BYTES, max_audit_bytes};
+use crate::state::{Condition, Folder, TrailFile};
+use crate::trail::Trail;
+use anyhow::Result;
 use serde::Deserialize;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -68,6 +71,45 @@ pub fn catch_up(docker: &Docker, plan: &Plan, folder: &Folder) -> Option<Work> {
     });
     let _ = stream.wait();
     work
+}
+
+/// What the trail of a session adds up to: what is on disk, and where no process copies the engine's log to it, what only
+/// that log has. Nothing is written.
+///
+/// # Errors
+/// The disk's, and the engine's where it is asked and has the session's gate.
+pub fn read(folder: &Folder, plan: &Plan) -> Result<Trail> {
+    // The mark is read first: the lines of a session's end are written before its mark.
+    let condition = folder.condition();
+    let (mut trail, mut file) = (Trail::default(), TrailFile::new(folder));
+    while let Some(lines) = file.next_lines()? {
+        lines.split(|byte| *byte == b'\n').for_each(|line| trail.add(line));
+    }
+    let is_whole = match condition {
+        Condition::Live => true,
+        Condition::Kept(kept) => !kept.unsettled,
+        Condition::Detached | Condition::Lost => !folder.path().exists(),
+    };
+    if is_whole {
+        return Ok(trail);
+    }
+    let mut stream = Docker::new(&plan.engine)?.stream(&plan.gate_log())?;
+    if let Some(stdout) = stream.child.stdout.take() {
+        for_each_line(
+            stdout,
+            || file.lines_read(),
+            |line, _, age| {
+                if age == Age::New {
+                    trail.add(line);
+                }
+            },
+        );
+    }
+    match stream.expect_success("the engine ended its log") {
+        // The gate's container is gone, and its whole log is on disk.
+        Err(error) if error.kind != EngineErrorKind::Gone => Err(error.into()),
+        _ => Ok(trail),
+    }
 }
 
 /// Appends lines within the budget, and counts those that it leaves out.

@@ -5,10 +5,12 @@ pub mod budget;
 mod draft;
 mod overview;
 mod prompt;
+mod trail_file;
 mod unpack;
 
 pub use draft::{DRAFT_PREFIX, Draft};
 pub use overview::Overview;
+pub use trail_file::TrailFile;
 pub use unpack::{TooLarge, unpack};
 
 use crate::exit::UserError;

@@ -62,24 +62,89 @@ pub enum Reason {
     Malformed,
 }
 
+/// Every reason with its word.
+const WORDS: [(Reason, &str); 15] = [
+    (Reason::Host, "host"),
+    (Reason::Port, "port"),
+    (Reason::Name, "name"),
+    (Reason::Address, "address"),
+    (Reason::Git, "git"),
+    (Reason::Method, "method"),
+    (Reason::Path, "path"),
+    (Reason::Query, "query"),
+    (Reason::Header, "header"),
+    (Reason::Rule, "rule"),
+    (Reason::Dlp, "dlp"),
+    (Reason::Model, "model"),
+    (Reason::Answer, "answer"),
+    (Reason::Token, "token"),
+    (Reason::Malformed, "malformed"),
+];
+
+impl Reason {
+    /// The reason of this word; `None` for a word of another version.
+    pub fn of_word(word: &str) -> Option<Reason> {
+        WORDS.iter().find(|(_, of)| *of == word).map(|(reason, _)| *reason)
+    }
+
+    /// Whether the operator can let such a request pass by a route. What the request carries, or cannot be judged, no route
+    /// changes.
+    pub fn has_remedy(self) -> bool {
+        match self {
+            Reason::Host
+            | Reason::Port
+            | Reason::Git
+            | Reason::Method
+            | Reason::Path
+            | Reason::Query
+            | Reason::Header
+            | Reason::Rule => true,
+            Reason::Name
+            | Reason::Address
+            | Reason::Dlp
+            | Reason::Model
+            | Reason::Answer
+            | Reason::Token
+            | Reason::Malformed => false,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reason::Host => "host",
-            Reason::Port => "port",
-            Reason::Name => "name",
-            Reason::Address => "address",
-            Reason::Git => "git",
-            Reason::Method => "method",
-            Reason::Path => "path",
-            Reason::Query => "query",
-            Reason::Header => "header",
-            Reason::Rule => "rule",
-            Reason::Dlp => "dlp",
-            Reason::Model => "model",
-            Reason::Answer => "answer",
-            Reason::Token => "token",
-            Reason::Malformed => "malformed",
-        })
+        let word = WORDS.iter().find(|(reason, _)| reason == self).map_or("malformed", |(_, word)| word);
+        f.write_str(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_a_word_of_its_own() {
+        for (reason, word) in WORDS {
+            assert_eq!((reason.to_string().as_str(), Reason::of_word(word)), (word, Some(reason)));
+        }
+        // Exhaustive: a new reason does not compile without a place here.
+        let place = |reason| match reason {
+            Reason::Host => 0,
+            Reason::Port => 1,
+            Reason::Name => 2,
+            Reason::Address => 3,
+            Reason::Git => 4,
+            Reason::Method => 5,
+            Reason::Path => 6,
+            Reason::Query => 7,
+            Reason::Header => 8,
+            Reason::Rule => 9,
+            Reason::Dlp => 10,
+            Reason::Model => 11,
+            Reason::Answer => 12,
+            Reason::Token => 13,
+            Reason::Malformed => 14,
+        };
+        assert!(WORDS.iter().enumerate().all(|(index, (reason, _))| place(*reason) == index));
+        assert_eq!(Reason::of_word("Host"), None);
     }
 }

@@ -26,6 +26,7 @@ mod query;
 mod risk;
 mod role;
 mod route;
+mod shape;
 mod url;
 mod value;
 
@@ -46,6 +47,7 @@ pub use pattern::{ConnectTo, HostPattern, PathPattern};
 pub use query::{NO_OTHER_PARAMETER, QueryRules, is_method_parameter, overriding_methods};
 pub use risk::risks;
 pub use route::{Auth, AuthScheme, Dlp, GitAccess, Inspect, Policy, Protocol, Reads, Role, Route, is_upstream_plain};
+pub use shape::shape;
 pub use url::{RequestUrl, UrlError, UrlScheme};
 pub use value::ValuePattern;
 

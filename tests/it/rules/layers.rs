@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["cmd"],
     &["session"],
     &["secrets"],
-    &["docker", "state", "render", "workspace"],
+    &["docker", "state", "render", "trail", "workspace"],
     &["plan", "probe"],
     &["facts"],
     &["manifest", "git"],
