@@ -23,7 +23,7 @@ pub struct Code {
 }
 
 /// Every code that there is. Help, manual and README are written from this list.
-pub const CODES: [Code; 7] = [
+pub const CODES: [Code; 8] = [
     Code { code: "0", short: "success; also a dry run, and \"no\" to the question", more: "" },
     Code {
         code: "n",
@@ -36,6 +36,7 @@ pub const CODES: [Code; 7] = [
         short: "something you can mend: usage, manifest, a name, a variable, no terminal to ask on",
         more: "",
     },
+    Code { code: "75", short: "packages were approved: `resume` builds the image and goes on", more: "" },
     Code { code: "101", short: "a bug in claude-bottle", more: "" },
     Code { code: "125", short: "the engine, an image or the gate failed", more: "" },
     Code {
@@ -50,6 +51,8 @@ impl Exit {
     pub const OK: Exit = Exit(0);
     pub const DENIED: Exit = Exit(1);
     pub const REFUSED: Exit = Exit(2);
+    /// `EX_TEMPFAIL` of sysexits.h: to be tried again.
+    pub const REBUILD: Exit = Exit(75);
     pub const PANIC: Exit = Exit(101);
     pub const ENGINE: Exit = Exit(125);
 

@@ -115,6 +115,8 @@ pub struct ImageFacts {
     pub gate: Result<GateBinary, UserError>,
     /// Changes when the bottle's own Dockerfile, its context or its named image changes. Empty for the default image.
     pub source: String,
+    /// The session's own Dockerfile, where packages were approved for it.
+    pub packages: Option<String>,
     /// PEM bundle that image builds trust.
     pub roots: PathBuf,
 }

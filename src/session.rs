@@ -119,6 +119,21 @@ impl<'a> Session<'a> {
         Ok(outcome)
     }
 
+    /// Ends a session whose image is to be built anew: its folder says so already. Its owner, where it has one, settles it;
+    /// else this does.
+    ///
+    /// # Errors
+    /// The engine's, where it does not answer; the disk's.
+    pub fn end_for_rebuild(docker: &'a Docker, folder: Folder, plan: Plan) -> Result<()> {
+        match folder.lock()? {
+            Some(lock) => Session::rescue(docker, folder, plan, lock).map(drop),
+            None => match docker.run(&plan.stop()) {
+                Err(error) if error.kind != EngineErrorKind::Gone => Err(error.into()),
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Takes over a session whose containers exist; the caller holds its lock.
     pub fn adopt(docker: &'a Docker, folder: Folder, plan: Plan, lock: Lock) -> Session<'a> {
         let mut session = Session::new(docker, folder, plan, lock);

@@ -78,6 +78,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
         let host = HostIds::read();
         plan::agent_uid(&request.home_id, |uid| host.contain(uid))
     });
+    let packages = request.home.folder(&request.identity).dockerfile()?;
     let mut facts = Facts {
         folder: request.home.folder(&request.identity).path().to_owned(),
         home: request.home.path().to_owned(),
@@ -89,7 +90,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
             Mode::Headless => Terminal::Pipes,
             Mode::Interactive => request.terminal,
         },
-        images: image_facts(&chosen.bottle.image, arch, agent_uid, &roots)?,
+        images: ImageFacts { packages, ..image_facts(&chosen.bottle.image, arch, agent_uid, &roots)? },
         agent: probe::agent(&chosen.agent)?,
         network: NetworkFacts {
             roots,
@@ -121,6 +122,7 @@ fn image_facts(image: &Image, arch: &str, agent_uid: u32, roots: &Path) -> Resul
         agent_uid,
         gate: probe::gate_binary(arch),
         source: probe::image_source(image)?,
+        packages: None,
         roots: roots.to_owned(),
     })
 }

@@ -49,7 +49,9 @@ pub enum ImageRole {
     Agent,
     /// The bottle's own Dockerfile, usually on top of the default image.
     Bottle,
-    /// The agent runs in it: the last link of the chain of the three.
+    /// Packages that were approved for a session, on top of its bottle's image.
+    Packages,
+    /// The agent runs in it: the last link of the chain.
     Session,
 }
 
@@ -144,6 +146,21 @@ pub fn chain(bottle: &Bottle, facts: &ImageFacts) -> Images {
                 context,
             });
             (tag, path.display().to_string())
+        }
+    };
+    let (unfinished, source) = match &facts.packages {
+        None => (unfinished, source),
+        Some(packages) => {
+            let tag = tag("claude-bottle-packages", &[packages, &unfinished, &facts.source]);
+            builds.push(Build {
+                role: Some(ImageRole::Packages),
+                tag: tag.clone(),
+                also: None,
+                dockerfile: text(packages),
+                args: BTreeMap::from([("FROM_IMAGE".to_owned(), unfinished)]),
+                context: BuildContext::Files(roots()),
+            });
+            (tag, format!("{source}, with the packages approved for this session"))
         }
     };
     let uid = facts.agent_uid.to_string();

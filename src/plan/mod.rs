@@ -6,6 +6,7 @@ mod agent;
 mod gate;
 mod git;
 mod images;
+mod packages;
 mod seccomp;
 mod step;
 mod uid;
@@ -13,6 +14,7 @@ mod warn;
 
 pub use agent::check;
 pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain, gate_build, git_build};
+pub use packages::with_packages;
 pub use seccomp::{Profile, Seccomp};
 pub use step::{
     Args, HOME_LABEL, IDENTITY_LABEL, READER_ROLE, ROLE_LABEL, Step, StepKind, remove_container, remove_volume,

@@ -87,6 +87,11 @@ impl Session<'_> {
             Some(gate) => gate.take_work(),
             None => audit::catch_up(self.docker, &self.plan, &self.folder),
         };
+        let is_for_rebuild = self.folder.wants_rebuild() && !matches!(cause, Cause::Signal(_) | Cause::GateDied(_));
+        let (failure, exit) = match is_for_rebuild {
+            true => (Some("packages were approved, and its image is to be built anew".to_owned()), Exit::REBUILD),
+            false => (failure, exit),
+        };
         let why = failure.or_else(|| reason_to_keep(work.as_ref()));
         // The sidecars go while the transcript still comes; the agent, once the transcript is here.
         let sidecars = self.docker.begin_removal(&down.sidecars);
@@ -108,6 +113,7 @@ impl Session<'_> {
                 }
                 let kept = Kept { work: work.filter(|work| work.complete), ..Kept::new(why) };
                 self.folder.set_mark(&Mark::Kept(kept.clone()))?;
+                self.folder.forget_rebuild();
                 Ok((Outcome::Kept(kept), exit))
             }
             None => {

@@ -60,6 +60,9 @@ pub struct Kept {
     pub unsettled: bool,
 }
 
+/// The file that says that a session is to end, for its image to be built anew.
+const REBUILD: &str = "rebuild";
+
 /// How the reason begins of a session that ended well, and is kept for its work alone.
 pub const KEPT_FOR_WORK: &str = "work that is nowhere else";
 
@@ -367,7 +370,45 @@ impl Folder {
 
     /// Does the session have an image of its own, with packages that were approved while it ran?
     pub fn is_rebuilt(&self) -> bool {
-        self.path.join("Dockerfile").exists()
+        self.dockerfile_path().exists()
+    }
+
+    /// Where the Dockerfile of packages is that were approved for this session.
+    pub fn dockerfile_path(&self) -> PathBuf {
+        self.path.join("Dockerfile")
+    }
+
+    /// The text of this Dockerfile; `None`: no package was approved.
+    ///
+    /// # Errors
+    /// `UserError` where it is there and cannot be read.
+    pub fn dockerfile(&self) -> Result<Option<String>, UserError> {
+        let path = self.dockerfile_path();
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(UserError::unreadable(&path, &error)),
+        }
+    }
+
+    /// Gives the session this Dockerfile, and has it end for the next resume to build: its end is then an end for this, and
+    /// it is kept.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn request_rebuild(&self, dockerfile: &str) -> Result<()> {
+        write(&self.dockerfile_path(), dockerfile.as_bytes())?;
+        write(&self.path.join(REBUILD), b"")
+    }
+
+    /// Is the session to end, or did it end, so that its image can be built anew?
+    pub fn wants_rebuild(&self) -> bool {
+        self.path.join(REBUILD).exists()
+    }
+
+    /// Forgets the request, because the session was settled by it or goes on with the new image.
+    pub fn forget_rebuild(&self) {
+        let _ = fs::remove_file(self.path.join(REBUILD));
     }
 
     /// Is there no more in it than a start writes before its plan?

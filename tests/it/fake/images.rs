@@ -25,7 +25,7 @@ fn images_are_built_where_they_are_missing() {
 /// image needs it, and nowhere else.
 #[test]
 fn a_bottle_may_be_named_like_an_image_of_ours() {
-    for name in ["gate", "git", "agent", "session", "box"] {
+    for name in ["gate", "git", "agent", "packages", "session", "box"] {
         let manifest = r#"{ "bottles": { "NAME": { "image": { "dockerfile": "own.Dockerfile" } } },
             "agents": { "plain": { "bottle": "NAME" } } }"#;
         let place = Place::new(&manifest.replace("NAME", name));

@@ -15,6 +15,7 @@ mod list;
 mod logs;
 mod old_plans;
 mod output;
+mod packages;
 mod prompt_file;
 mod refresh;
 mod resume;
