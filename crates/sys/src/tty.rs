@@ -1,6 +1,8 @@
 //! The terminal: prompts, its size, and restoring its settings.
 #![allow(unsafe_code)]
 
+mod reset;
+
 use crate::signals::Signals;
 use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios};
 use std::fs::{File, OpenOptions};
@@ -147,13 +149,6 @@ pub fn save() -> Option<TerminalGuard> {
     Some(TerminalGuard { tty, saved })
 }
 
-/// Turns off application keypad and cursor keys, mouse modes, focus events, bracketed paste, synchronised output, the
-/// kitty keyboard protocol and modifyOtherKeys; leaves the alternate screen; shows the cursor; resets colours, charset
-/// and margins. Leaving the alternate screen moves the cursor to where it was last saved, even if that screen was not in
-/// use, so the cursor is saved just before and stays where it is.
-const RESET: &[u8] = b"\x1b>\x1b[?1l\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\x1b[?1006l\
-\x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?2026l\x1b[?2031l\x1b[<u\x1b[>4;0m\x1b7\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[0m\x1b(B\x0f\r";
-
 impl TerminalGuard {
     /// Restores the saved settings while this process is stopped and the shell has the terminal.
     pub fn suspend(&self) {
@@ -172,7 +167,7 @@ impl TerminalGuard {
         if nix::unistd::tcgetpgrp(&self.tty) != Ok(nix::unistd::getpgrp()) {
             return;
         }
-        let _ = (&self.tty).write_all(RESET);
+        let _ = (&self.tty).write_all(reset::RESET.as_bytes());
         let _ = termios::tcdrain(&self.tty);
         let _ = termios::tcsetattr(&self.tty, SetArg::TCSADRAIN, &self.saved);
         let _ = termios::tcflush(&self.tty, FlushArg::TCIFLUSH);
