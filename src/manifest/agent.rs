@@ -11,6 +11,9 @@ use std::path::{Component, Path, PathBuf};
 
 const MAX_SKILL_NAME_CHARS: usize = 64;
 
+/// Skills of one agent.
+const MAX_SKILLS: usize = 256;
+
 /// Reads the agent that `member` defines.
 ///
 /// # Errors
@@ -101,8 +104,12 @@ fn read_prompt(block: &Block, scope: Scope) -> Result<Option<Prompt>, UserError>
 /// Reads `skills`: names of folders in `~/.claude/skills`.
 fn read_skills(block: &Block) -> Result<Vec<String>, UserError> {
     let Some(member) = block.get("skills") else { return Ok(Vec::new()) };
+    let names = block.strings(member)?;
+    if names.len() > MAX_SKILLS {
+        return Err(block.error(member, format_args!("more than {MAX_SKILLS}")));
+    }
     let mut skills: Vec<String> = Vec::new();
-    for (_, name) in block.strings(member)? {
+    for (_, name) in names {
         let fine = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         if name.len() > MAX_SKILL_NAME_CHARS
             || !name.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -38,6 +38,9 @@ use std::path::{Path, PathBuf};
 /// The file's name, in the home and in a directory.
 pub const FILE: &str = "claude-bottle.json";
 
+/// Agents of a directory's manifest, which may be a stranger's: `doctor` plans each of them.
+const MAX_DIRECTORY_AGENTS: usize = 64;
+
 /// Agents that an error for an unknown name lists.
 const MAX_LISTED_AGENTS: usize = 20;
 
@@ -153,7 +156,12 @@ impl Manifest {
         }
         let block = Block::open(file, &node, &keys::DIRECTORY)?;
         block.optional_string("$schema")?;
-        for member in block.map("agents")? {
+        let agents = block.map("agents")?;
+        if let Some(member) = agents.get(MAX_DIRECTORY_AGENTS) {
+            let what = format!("more than {MAX_DIRECTORY_AGENTS} agents in a directory's manifest");
+            return Err(error_at(file, member.at.line, what).hint(hint!("move some of them to `{}`", shown(&self.home))));
+        }
+        for member in agents {
             let hidden = self.locations.insert(member.key.clone(), (file.into(), member.at.line));
             let hides = hidden.map(|(file, line)| format!("{}:{line}", shown(&file)));
             let agent = agent::read(file, member, Scope::Directory).map(|agent| Agent { hides, ..agent });

@@ -814,6 +814,37 @@ fn first_fault(folders: &Folders) -> Result<(), String> {
     }
 }
 
+/// `doctor` plans each agent, and a skill's name is compared with all before it.
+#[test]
+fn a_manifest_of_a_directory_is_bounded() {
+    let schemas = Schemas::new();
+    let agents = |count: usize| {
+        let agents: Vec<String> = (0..count).map(|number| format!("\n\"a{number}\":{{\"bottle\":\"b\"}}")).collect();
+        format!(r#"{{"agents":{{{}}}}}"#, agents.join(","))
+    };
+    let skills = |count: usize| {
+        let skills: Vec<String> = (0..count).map(|number| format!("\"s{number}\"")).collect();
+        format!(r#"{{"bottle":"b","skills":[{}]}}"#, skills.join(","))
+    };
+    for (level, enough, too_many, words) in [
+        (
+            Directory,
+            agents(64),
+            agents(65),
+            "REPO:66: more than 64 agents in a directory's manifest\nhint: move some of them to `HOME`",
+        ),
+        (DirectoryAgent, skills(256), skills(257), "REPO:1: `skills` in a directory's agent: more than 256"),
+    ] {
+        let error = |text: &str| {
+            let manifest = level.folders(text);
+            let loaded = manifest.load()?;
+            loaded.faults().first().map_or(Ok(()), |fault| Err(manifest.words(fault)))
+        };
+        assert_eq!((error(&enough), schemas.accept(level, &enough)), (Ok(()), true));
+        assert_eq!((error(&too_many), schemas.accept(level, &too_many)), (Err(words.to_owned()), false));
+    }
+}
+
 #[test]
 fn good_manifests_are_accepted_by_parser_and_schema() {
     let schemas = Schemas::new();
