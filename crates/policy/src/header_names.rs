@@ -23,6 +23,9 @@ pub const CONNECTION_HEADERS: [&str; 10] = [
 /// Headers of a request that the gate reads under exactly this name, beside those of one connection. In lower case.
 const READ_HEADERS: [&str; 4] = ["accept-encoding", "anthropic-beta", "content-encoding", "content-type"];
 
+/// Headers of a request that stand there once. HTTP/2 lets several equal lengths pass.
+const SINGLE_HEADERS: [&str; 2] = ["content-length", "content-type"];
+
 /// Checksums that clients send in trailers, because they know them only behind the body; some servers merge trailers into
 /// the headers (RFC 9110, section 6.5.1). In lower case.
 const TRAILERS: [&str; 5] = ["content-digest", "content-md5", "digest", "repr-digest", "upload-checksum"];
@@ -52,16 +55,17 @@ pub(super) fn overriding<'a>(headers: HeaderFields<'a>) -> Option<&'a str> {
 }
 
 /// Why the gate could read these headers otherwise than a server: a name that the gate reads is in another spelling, or there
-/// are several content types.
+/// are several content types or lengths.
 pub(super) fn misread(headers: HeaderFields) -> Option<String> {
     let listed = || READ_HEADERS.into_iter().chain(CONNECTION_HEADERS);
     let is_other = |given: &str| listed().any(|name| same_header(given, name) && !given.eq_ignore_ascii_case(name));
     let other = headers.iter().map(|(name, _)| name).find(|name| is_other(name));
-    let types = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type")).count();
-    match other {
-        Some(name) => Some(format!("header `{name}`: some servers read it as the one with dashes; write it so")),
-        None => (types > 1).then(|| "the request has several content-type headers; send one".to_owned()),
+    if let Some(name) = other {
+        return Some(format!("header `{name}`: some servers read it as the one with dashes; write it so"));
     }
+    let count = |single: &str| headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(single)).count();
+    let single = SINGLE_HEADERS.into_iter().find(|single| count(single) > 1)?;
+    Some(format!("the request has several {single} headers; send one"))
 }
 
 /// Whether this passes in a request's trailers, which no rule of a route sees: a checksum in its own spelling, and no header

@@ -809,3 +809,42 @@ async fn five_hundred_honest_requests_pass() {
     let decoded = decode_base64(&base64("still here")).unwrap();
     assert_eq!(decoded, b"still here");
 }
+
+/// An upstream may answer before it has read the body, and the body may be denied then.
+#[tokio::test]
+async fn a_body_that_is_denied_behind_its_answer_is_denied_in_the_trail() {
+    let listener = listen().await;
+    let to = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut seen = Vec::new();
+                while !seen.ends_with(b"\r\n\r\n") {
+                    seen.push(stream.read_u8().await.unwrap());
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nbegun").await.unwrap();
+                let _ = stream.read_to_end(&mut seen).await;
+            });
+        }
+    });
+    let origin = Origin::start(&["a.test"]).await;
+    let mut routes = routes(&origin);
+    routes.as_array_mut().unwrap().push(json!({
+        "host": "eager.test", "port": 80, "private": true, "connect_to": to.to_string(), "methods": ["POST"],
+    }));
+    let mut gate = start(&origin, routes).await;
+    let mut sender = converse(gate.connect("eager.test:80").await).await;
+    let (push, receive) = tokio::sync::mpsc::channel(1);
+    let mut request = ask("POST eager.test /x", &[]);
+    *request.body_mut() = frames(receive);
+    push.send(Frame::data(Bytes::from("an honest beginning"))).await.unwrap();
+    let response = within("the answer", sender.send_request(request)).await.unwrap();
+    assert_eq!(response.status(), 200);
+    push.send(Frame::data(Bytes::from(TOKEN))).await.unwrap();
+    drop(push);
+    assert!(within("the answer's end", response.into_body().collect()).await.is_err());
+    let (audit, alarms) = trail(&mut gate).await;
+    assert_eq!((audit.verdict, audit.status), (Outcome::Deny, Some(200)), "{audit:?}");
+    assert!(audit.reason.as_deref().is_some_and(|reason| reason.contains(" carries a ")), "{audit:?}");
+    assert_eq!(alarms.len(), 1, "{alarms:?}");
+}

@@ -342,3 +342,17 @@ async fn floods_end_their_own_connection() {
         }
     }
 }
+
+/// h2 refuses lengths that differ, and hands equal ones on.
+#[tokio::test]
+async fn a_length_stands_there_once() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate = Gate::start(&origin, everything(&origin)).await;
+    let mut sender = two(&gate, "a.test").await;
+    let mut request = ask_two("POST a.test /x", &[("content-length", "3"), ("content-length", "3")]);
+    *request.body_mut() = full("abc");
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), mark(&response)), (403, "denied; reason=malformed"));
+    assert!(text(response).await.contains("several content-length headers"));
+    gate.refused("several content-length").await;
+}

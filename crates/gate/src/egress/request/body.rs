@@ -6,7 +6,7 @@ use crate::egress::inflight::InFlight;
 use crate::egress::inspect::answer::AnswerFilter;
 use crate::egress::last_bytes::BodyProgress;
 use crate::egress::upstream::pool::PoolPermit;
-use crate::egress::upstream::upload::BodyError;
+use crate::egress::upstream::upload::{BodyError, UploadDenial};
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use std::pin::Pin;
@@ -29,6 +29,8 @@ pub enum Body {
         begun: Bytes,
         /// Held until the end, because the connection to the upstream is busy until then.
         permit: PoolPermit,
+        /// Set once the request's body is denied.
+        denial: UploadDenial,
     },
 }
 
@@ -150,7 +152,14 @@ impl HttpBody for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let Body::Stream { incoming, filter, record, ended: false, permit, .. } = self else { return };
+        let Body::Stream { incoming, filter, record, ended, permit, denial, .. } = self else { return };
+        // An upstream may answer before it has read a body that is then denied, and break off.
+        if let Some(denial) = denial.get().filter(|_| record.audit.verdict != Outcome::Deny) {
+            record.denied(denial);
+        }
+        if *ended {
+            return;
+        }
         if incoming.is_end_stream() {
             permit.answer_ended();
             // hyper does not poll for the end where it knows the length.

@@ -116,7 +116,8 @@ struct Answered<'a> {
 impl Answered<'_> {
     /// The answer as the agent gets it.
     fn into_response(self, connection: &Arc<AgentConnection>) -> Response<Body> {
-        let Answered { answer: UpstreamAnswer { mut response, mut permit }, allowed, switch, mut record } = self;
+        let Answered { answer, allowed, switch, mut record } = self;
+        let UpstreamAnswer { mut response, mut permit, denial } = answer;
         let status = response.status();
         let switch = switch.filter(|_| status == StatusCode::SWITCHING_PROTOCOLS);
         match status {
@@ -155,7 +156,7 @@ impl Answered<'_> {
                         }
                         let (filter, record) = (Box::new(filter), Box::new(record));
                         let (trailers, ended, begun) = (None, false, Bytes::new());
-                        let body = Body::Stream { incoming, filter, trailers, record, ended, begun, permit };
+                        let body = Body::Stream { incoming, filter, trailers, record, ended, begun, permit, denial };
                         Response::from_parts(head, body)
                     }
                     Err(Unpassable { why, finding }) => {

@@ -14,7 +14,7 @@ use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::connection::{Connection, Connector, Http1Connection, Offer, broke_off, is_lost};
 use crate::egress::upstream::dial::Target;
 use crate::egress::upstream::rewrite::rewrite_for;
-use crate::egress::upstream::upload::Upload;
+use crate::egress::upstream::upload::{Upload, UploadDenial};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http2;
 use hyper::header::UPGRADE;
@@ -74,6 +74,8 @@ pub struct UpstreamAnswer {
     pub response: Response<Incoming>,
     /// To be dropped at the end of the body.
     pub permit: PoolPermit,
+    /// Set once the request's body is denied, which may come after the answer has begun.
+    pub denial: UploadDenial,
 }
 
 pub type SendResult = Result<UpstreamAnswer, ServeError>;
@@ -143,7 +145,7 @@ impl Upstream {
                 Connection::Http2(mut sender) => sender.try_send_request(request).await,
             };
             let mut error = match sent {
-                Ok(response) => return Ok(UpstreamAnswer { response, permit }),
+                Ok(response) => return Ok(UpstreamAnswer { response, permit, denial }),
                 Err(error) => error,
             };
             let is_last = is_new || attempt == MAX_SEND_ATTEMPTS;
