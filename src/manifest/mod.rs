@@ -159,7 +159,9 @@ impl Manifest {
         let agents = block.map("agents")?;
         if let Some(member) = agents.get(MAX_DIRECTORY_AGENTS) {
             let what = format!("more than {MAX_DIRECTORY_AGENTS} agents in a directory's manifest");
-            return Err(error_at(file, member.at.line, what).hint(hint!("move some of them to `{}`", shown(&self.home))));
+            return Err(
+                error_at(file, member.at.line, what).hint(hint!("move some of them to `{}`", shown(&self.home)))
+            );
         }
         for member in agents {
             let hidden = self.locations.insert(member.key.clone(), (file.into(), member.at.line));

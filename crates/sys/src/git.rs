@@ -1,12 +1,13 @@
 //! git as a child process that runs nothing which a repository configures: no hook, no file system monitor.
 //!
 //! It inherits no descriptor but the three standard streams, never prompts, takes no optional lock, and is bounded in
-//! output and time. [`Git::new`] keeps the user's own configuration; [`Git::isolated`] has none but the one of the git
+//! output and time, and ended by a caught signal. [`Git::new`] keeps the user's own configuration; [`Git::isolated`] has none but the one of the git
 //! directory that it is given.
 #![allow(unsafe_code)]
 
 pub mod config;
 
+use crate::signals::{self, SIGTERM};
 use crate::{child, thread};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -19,6 +20,9 @@ use std::time::{Duration, Instant};
 
 /// Longest time that [`Git::run`] waits for git.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// How often a caught signal is looked for.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Longest output that [`Git::run`] accepts, in bytes: the status of a million files is below it.
 const DEFAULT_MAX_OUTPUT_BYTES: u64 = 128 << 20;
@@ -199,8 +203,8 @@ impl Git {
     /// Runs git with `stdin` as its input.
     ///
     /// # Errors
-    /// git cannot be started (`NotFound`: it is not installed), prints more than the maximum, or takes too long. In the
-    /// last two cases it is killed.
+    /// git cannot be started (`NotFound`: it is not installed), prints more than the maximum, or takes too long: it is
+    /// killed then. A caught signal that no code has read (`Interrupted`): git gets SIGTERM, and removes its lock files.
     pub fn run(self, stdin: Vec<u8>) -> io::Result<GitOutput> {
         self.collect(Stdio::piped(), stdin)
     }
@@ -233,8 +237,10 @@ impl Git {
         let stderr = if self.keeps_stderr { Stdio::piped() } else { Stdio::null() };
         let mut child = spawn(self.command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr))?;
         let output = write_input(child.stdin.take(), text).and_then(|()| self.await_output(&mut child));
-        if output.is_err() {
-            let _ = child.kill();
+        match &output {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => child::send_signal(child.id(), SIGTERM),
+            Err(_) => drop(child.kill()),
+            Ok(_) => {}
         }
         let status = child.wait()?;
         let (stdout, stderr) = output?;
@@ -299,11 +305,22 @@ fn write_input(pipe: Option<ChildStdin>, text: Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
+/// Waits for what another thread sends, until the deadline or a caught signal that no code has read.
 fn receive<T>(receiver: &Receiver<T>, deadline: Instant) -> io::Result<T> {
-    receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).map_err(|error| match error {
-        RecvTimeoutError::Timeout => io::Error::new(io::ErrorKind::TimedOut, "git took too long"),
-        RecvTimeoutError::Disconnected => io::Error::other("git cannot be heard"),
-    })
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match receiver.recv_timeout(left.min(SIGNAL_INTERVAL)) {
+            Ok(received) => return Ok(received),
+            Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("git cannot be heard")),
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "git took too long"));
+            }
+            Err(RecvTimeoutError::Timeout) if signals::is_pending() => {
+                return Err(io::Error::new(io::ErrorKind::Interrupted, "a signal came"));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
 }
 
 /// Starts git without the descriptors that this process inherited open from its own parent.

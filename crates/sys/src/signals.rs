@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
-pub use nix::libc::{SIGCONT, SIGHUP, SIGSTOP, SIGTSTP, SIGWINCH};
+pub use nix::libc::{SIGCONT, SIGHUP, SIGSTOP, SIGTERM, SIGTSTP, SIGWINCH};
 
 /// Receives the numbers of caught signals, in the order in which they arrived.
 #[derive(Debug)]
@@ -165,6 +165,19 @@ pub fn end_at_sigterm() -> io::Result<()> {
     // SAFETY: the handler calls only _exit(2), which is async-signal-safe.
     unsafe { sigaction(Signal::SIGTERM, &action) }?;
     Ok(())
+}
+
+/// Whether a signal was caught that no code has read yet.
+pub fn is_pending() -> bool {
+    READ_END.get().is_some_and(|read| {
+        let mut fds = [PollFd::new(read.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO) == Ok(1)
+    })
+}
+
+/// The oldest caught signal that no code has read yet.
+pub fn take_pending() -> Option<i32> {
+    Signals { read: READ_END.get()?.as_fd() }.try_recv()
 }
 
 impl Signals {

@@ -2,6 +2,11 @@
 
 use super::{only_the_volume, start, transcript};
 use crate::harness::{PLAIN, Place};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 #[test]
 fn a_signal_keeps_the_session() {
@@ -59,4 +64,26 @@ fn a_copy_that_does_not_go_on_can_be_ended() {
         assert_eq!((done.status, done.stdout.as_str()), (143, ""), "{fill}: {done:?}");
         assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()), "{fill}");
     }
+}
+
+/// After the question for the agent signals are caught, and a repository may hold git up.
+#[test]
+fn a_signal_ends_git_that_reads_a_repository() {
+    let place = Place::new(PLAIN);
+    let git = "#!/bin/sh\ncase \"$*\" in *ls-files*) echo git reads >/dev/tty; read -r _ <pipe ;; esac\nexec /usr/bin/git \"$@\"\n";
+    place.write("bin/git", git);
+    std::fs::set_permissions(place.path("bin/git"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    mkfifo(&place.path("work/pipe"), Mode::S_IRWXU).unwrap();
+    let host = place.path("work");
+    assert!(Command::new("git").args(["init", "-q"]).current_dir(&host).status().unwrap().success());
+    let path = format!("{}:{}", place.path("bin").display(), std::env::var("PATH").unwrap());
+    let mut terminal = place.run(&["start", "--cwd"]).env("PATH", path).on_terminal();
+    terminal.until("which agent?");
+    terminal.types("1\n");
+    terminal.until("git reads");
+    kill(Pid::from_raw(terminal.pid()), Signal::SIGINT).unwrap();
+    let (status, seen) = terminal.end();
+    assert_eq!(status, 130, "{seen}");
+    assert!(seen.contains("a signal came"), "{seen}");
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
 }
