@@ -1,6 +1,8 @@
 //! What a value looks like in the encodings that it is looked for in.
 
-use crate::encode::{base32, base64, base64_url, each, hex, percent, reversed, rot13};
+use crate::encode::{
+    BASE85_ALPHABETS, base32, base58, base64, base64_url, base85, each, hex, percent, reversed, rot13,
+};
 
 /// What an encoding is called, for the agent, and what it makes of a value.
 pub type Form = (&'static str, Vec<u8>);
@@ -43,6 +45,17 @@ pub fn all(core: &[u8]) -> Vec<Form> {
         all.push(("base64 of hex", base64(&hex(core), phase)));
         all.push(("base64 of hex", base64(&upper, phase)));
         all.push(("base64 of UTF-16", base64(&wide, phase)));
+    }
+    all
+}
+
+/// The forms that want more of a value than its core: base85, of whose digits many are signs, and base58, which is made of
+/// a whole text. That is `part` or a line of it, if the value has no other part.
+pub fn of_part(part: &[u8], is_whole: bool) -> Vec<Form> {
+    let phases = BASE85_ALPHABETS.into_iter().flat_map(|alphabet| (0..4).map(move |skipped| (skipped, alphabet)));
+    let mut all: Vec<Form> = phases.map(|(skipped, alphabet)| ("base85", base85(part, skipped, alphabet))).collect();
+    if is_whole {
+        all.extend([("base58", base58(part)), ("base58", base58(&[part, b"\n"].concat()))]);
     }
     all
 }

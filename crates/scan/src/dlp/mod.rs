@@ -4,6 +4,7 @@
 //! What can be overwritten or blocked as it stands is held back while it may still become a finding (`hold_back`);
 //! everything that then leaves is searched in every way it may be meant (`text_scanner`).
 
+mod base32_runs;
 mod byte_runs;
 mod dump;
 mod encoded_lines;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::answers::{Masked, Needles};
+use crate::encode::{BASE85_ALPHABETS, base58, base85};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::io::Write;
@@ -803,6 +804,12 @@ const PROGRAMS: &[&str] = &[
     "xxd f | xz -c",
     // Digits of other bases, and lists.
     "base32 f",
+    "xz -c f | base32",
+    "gzip -c f | base32 -w0",
+    "python3 -c 'import base64,lzma,sys; sys.stdout.buffer.write(base64.b32hexencode(lzma.compress(open(\"f\",\"rb\").read())))'",
+    "python3 -c 'import base64,sys; sys.stdout.buffer.write(base64.b85encode(open(\"f\",\"rb\").read()))'",
+    "python3 -c 'import base64,sys; sys.stdout.buffer.write(base64.a85encode(open(\"f\",\"rb\").read()))'",
+    "python3 -c 'import base64,sys; sys.stdout.buffer.write(base64.a85encode(open(\"f\",\"rb\").read(),adobe=True,wrapcol=76))'",
     "printf '\\0\\1' > d; cat f >> d; git diff --no-index --binary /dev/null d || true",
     "printf '\\0\\1' > c; cat f c > d; git diff --no-index --binary c d || true",
     "python3 -c 'import binascii,sys; d=open(\"f\",\"rb\").read(); print(\"begin 644 f\"); sys.stdout.flush(); [sys.stdout.buffer.write(binascii.b2a_uu(d[i:i+45])) for i in range(0,len(d),45)]; print(\"`\\nend\")'",
@@ -846,4 +853,25 @@ fn what_real_programs_make_of_a_file_is_read() {
         }
     }
     assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+}
+
+/// Nothing is decoded for these: the value is known in them.
+#[test]
+fn a_value_is_found_in_base85_and_base58() {
+    let knowledge = knowledge();
+    let is_found = |body: &[u8]| {
+        body.chunks(7).count() > 1 && run(&knowledge, BLOCK, &body.chunks(7).collect::<Vec<_>>()).1.is_err()
+    };
+    for alphabet in BASE85_ALPHABETS {
+        for before in 0..4 {
+            let text = format!("{}{TOKEN}, and text behind it", &"text"[..before]);
+            let coded = String::from_utf8(base85(text.as_bytes(), 0, alphabet)).unwrap();
+            assert!(is_found(coded.as_bytes()), "{before}: {coded}");
+            assert!(is_found(serde_json::json!({ "text": coded }).to_string().as_bytes()), "{before}: {coded}");
+        }
+    }
+    for text in [TOKEN.to_owned(), format!("{TOKEN}\n")] {
+        let coded = String::from_utf8(base58(text.as_bytes())).unwrap();
+        assert!(is_found(format!("key={coded}&x").as_bytes()), "{coded}");
+    }
 }

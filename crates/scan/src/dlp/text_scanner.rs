@@ -4,6 +4,7 @@
 //! `text_scanner`, `view` and `unpack` use one another in a circle because the data is recursive: a decoded or unpacked text
 //! is a text again, with a scanner of its own, [`MAX_DEPTH`] deep.
 
+use super::base32_runs::{BASE32, BASE32_HEX, Base32Runs};
 use super::dump::DumpReader;
 use super::encoded_lines::EncodedLines;
 use super::encoded_runs::{Base64Runs, HexRuns};
@@ -157,6 +158,9 @@ impl TextScanner {
             views.push(View::new("a dump", ViewDecoder::Dump(DumpReader::new(depth > 0))));
             views.push(View::new("encoded lines", ViewDecoder::Lines(EncodedLines::new(depth > 0))));
             views.push(View::new("a list of numbers", ViewDecoder::Numbers(NumberRuns::default())));
+            for alphabet in [&BASE32, &BASE32_HEX] {
+                views.push(View::new("base32", ViewDecoder::Base32(Base32Runs::new(alphabet))));
+            }
             for _ in 0..phases {
                 views.push(View::new("base64", ViewDecoder::Base64));
             }
@@ -325,7 +329,7 @@ pub fn inner_scanner(outer: TextOrigin, path: &str, how: &str, depth: usize) -> 
     let path = if path.is_empty() { how.to_owned() } else { format!("{how}, {path}") };
     let origin = match how {
         _ if outer == TextOrigin::Answer => TextOrigin::Answer,
-        "base64" | "hex" => TextOrigin::Decoded,
+        "base32" | "base64" | "hex" => TextOrigin::Decoded,
         _ => TextOrigin::Inner,
     };
     TextScanner::new(origin, depth + 1, path)

@@ -1,6 +1,6 @@
 //! The values that must not leave, made ready to be looked for. No type here has a `Debug` that shows one.
 
-use super::forms::{self, Form};
+use super::forms;
 use super::gram_filter::GramFilter;
 use super::needles::{NEEDLE_SUFFIX_BYTES, NeedleSet};
 use super::{SecretClass, Subject, fold};
@@ -93,7 +93,11 @@ impl Vault {
                     folded_needles.push(FoldedNeedle::Piece { unit, at });
                 }
                 written.extend(forms::written(part));
-                for (how, form) in folded_forms(core_of(part)) {
+                let forms =
+                    forms::all(core_of(part)).into_iter().chain(forms::of_part(part, part.len() == bytes.len()));
+                let forms = forms.map(|(how, form)| (how, fold::fold(&form)));
+                // Those that are long enough to prove something.
+                for (how, form) in forms.filter(|(_, form)| form.len() >= MIN_FORM_LETTERS) {
                     folded.push(form);
                     folded_needles.push(FoldedNeedle::Form { unit, how });
                 }
@@ -152,10 +156,4 @@ fn core_of(value: &[u8]) -> &[u8] {
     let windows = value.windows(CORE_BYTES).enumerate();
     let best = windows.max_by_key(|(at, window)| (odd(window), usize::MAX - at.abs_diff(middle)));
     best.map_or(value, |(_, window)| window)
-}
-
-/// The encodings of a core as they stand in folded text, those that are long enough to prove something.
-fn folded_forms(core: &[u8]) -> Vec<Form> {
-    let folded = forms::all(core).into_iter().map(|(how, form)| (how, fold::fold(&form)));
-    folded.filter(|(_, form)| form.len() >= MIN_FORM_LETTERS).collect()
 }

@@ -1,5 +1,6 @@
 //! One way to read a text that gives a text again: a decoder, and the scanner of what it makes.
 
+use super::base32_runs::Base32Runs;
 use super::dump::DumpReader;
 use super::encoded_lines::EncodedLines;
 use super::encoded_runs::HexRuns;
@@ -23,6 +24,7 @@ pub enum ViewDecoder {
     Escapes(Unescaper),
     /// Decoded by the scanner, for all views of base64 at once.
     Base64,
+    Base32(Base32Runs),
     Hex(HexRuns),
     Dump(DumpReader),
     Lines(EncodedLines),
@@ -41,6 +43,7 @@ impl ViewDecoder {
         match self {
             ViewDecoder::Escapes(unescaper) => return unescaper.push(bytes, into),
             ViewDecoder::Base64 => {}
+            ViewDecoder::Base32(base32) => base32.push(bytes, into),
             ViewDecoder::Hex(hex) => hex.push(bytes, into),
             ViewDecoder::Dump(dump) => dump.push(bytes, into),
             ViewDecoder::Lines(lines) => lines.push(bytes, into),
@@ -56,7 +59,7 @@ impl ViewDecoder {
                 unescaper.finish(into);
                 return false;
             }
-            ViewDecoder::Base64 | ViewDecoder::Hex(_) => {}
+            ViewDecoder::Base64 | ViewDecoder::Base32(_) | ViewDecoder::Hex(_) => {}
             ViewDecoder::Dump(dump) => dump.finish(into),
             ViewDecoder::Lines(lines) => lines.finish(into),
             ViewDecoder::Numbers(numbers) => numbers.finish(into),

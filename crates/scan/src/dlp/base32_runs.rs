@@ -1,0 +1,118 @@
+//! Runs of base32, decoded as they stream. A value is known in base32 as it stands; what is compressed must be decoded.
+
+use super::byte_runs::{ByteClass, ByteRuns, byte_class};
+
+/// Digits that a run has before it is decoded.
+const MIN_RUN_DIGITS: usize = 24;
+/// How many of those are no digits of hex: long numbers and sums in capitals are not base32.
+const MIN_OTHER_DIGITS: usize = 3;
+/// Digits of a group, which stands for five bytes.
+const GROUP_DIGITS: usize = 8;
+
+/// An alphabet of base32 (RFC 4648, sections 6 and 7).
+pub struct Base32Alphabet {
+    digits: &'static [u8; 32],
+    /// The digits, and ends of lines, which may stand between them.
+    class: ByteClass,
+}
+
+pub static BASE32: Base32Alphabet = Base32Alphabet::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
+pub static BASE32_HEX: Base32Alphabet = Base32Alphabet::new(b"0123456789ABCDEFGHIJKLMNOPQRSTUV");
+
+impl Base32Alphabet {
+    const fn new(digits: &'static [u8; 32]) -> Base32Alphabet {
+        Base32Alphabet { digits, class: byte_class(&[digits, b"\r\n"]) }
+    }
+
+    fn value(&self, byte: u8) -> Option<u64> {
+        self.digits.iter().position(|digit| *digit == byte).map(|value| value as u64)
+    }
+}
+
+pub struct Base32Runs {
+    alphabet: &'static Base32Alphabet,
+    /// The first digits of the run.
+    first: Vec<u8>,
+    /// The run is long enough, and looks like base32.
+    is_decoded: bool,
+    value: u64,
+    digits: usize,
+}
+
+impl Base32Runs {
+    pub fn new(alphabet: &'static Base32Alphabet) -> Base32Runs {
+        Base32Runs { alphabet, first: Vec::new(), is_decoded: false, value: 0, digits: 0 }
+    }
+
+    pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
+        let mut runs = ByteRuns::new(bytes, &self.alphabet.class, MIN_RUN_DIGITS);
+        let mut at = 0;
+        loop {
+            if self.first.is_empty() {
+                at = runs.skip_to_run(at);
+            }
+            let Some(byte) = bytes.get(at) else { return };
+            at += 1;
+            match self.alphabet.value(*byte) {
+                Some(digit) if self.is_decoded => self.decode(digit, into),
+                Some(_) if self.first.len() < MIN_RUN_DIGITS => self.begin(*byte, into),
+                // It is something else.
+                Some(_) => {}
+                None if matches!(byte, b'\r' | b'\n') => {}
+                None => *self = Base32Runs::new(self.alphabet),
+            }
+        }
+    }
+
+    fn begin(&mut self, byte: u8, into: &mut Vec<u8>) {
+        self.first.push(byte);
+        if self.first.len() == MIN_RUN_DIGITS {
+            let others = self.first.iter().filter(|digit| !digit.is_ascii_hexdigit());
+            self.is_decoded = others.count() >= MIN_OTHER_DIGITS;
+        }
+        if self.is_decoded {
+            let digits: Vec<u64> = self.first.iter().filter_map(|digit| self.alphabet.value(*digit)).collect();
+            digits.into_iter().for_each(|digit| self.decode(digit, into));
+        }
+    }
+
+    fn decode(&mut self, digit: u64, into: &mut Vec<u8>) {
+        self.value = self.value << 5 | digit;
+        self.digits += 1;
+        if self.digits == GROUP_DIGITS {
+            into.extend_from_slice(&self.value.to_be_bytes()[3..]);
+            (self.value, self.digits) = (0, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_decoded_in_every_split_and_other_digits_are_not() {
+        // By Python: `b32encode` and `b32hexencode`.
+        for (alphabet, text, wanted) in [
+            (
+                &BASE32,
+                "x NBSWY3DPFQQHI2DJOMQGS4ZAME\r\nQHIZLYOQQG6ZRAORUGKIDCMFZWK===",
+                "hello, this is a text of the b",
+            ),
+            (
+                &BASE32_HEX,
+                "\"D1IMOR3F5GG78Q39ECG6ISP0C4G78PBOEGG6UPH0EHK6A832C5PMA===\"",
+                "hello, this is a text of the b",
+            ),
+            (&BASE32, "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709", ""),
+            (&BASE32_HEX, "01234567890123456789012345678901234567890123456789", ""),
+            (&BASE32, "A WHOLE SENTENCE IN CAPITAL LETTERS", ""),
+        ] {
+            for part in [1, 7, 1000] {
+                let (mut runs, mut out) = (Base32Runs::new(alphabet), Vec::new());
+                text.as_bytes().chunks(part).for_each(|part| runs.push(part, &mut out));
+                assert!(out.starts_with(wanted.as_bytes()) && out.is_empty() == wanted.is_empty(), "{text} by {part}");
+            }
+        }
+    }
+}
