@@ -3,7 +3,7 @@
 use super::planning;
 use crate::docker::{self, BuildEnd, Docker};
 use crate::exit::{Exit, UserError};
-use crate::plan::Build;
+use crate::plan::{BASE_ARGUMENT, Build};
 use crate::say;
 use crate::state::Home;
 use anyhow::Result;
@@ -15,11 +15,23 @@ pub fn build(docker: &Docker, builds: &[Build], signals: &Signals) -> Result<Opt
     for build in builds {
         timings::phase("build");
         say::note(&format!("building image `{}`", build.tag));
-        if let BuildEnd::Signal(number) = docker::build(docker, build, signals)? {
+        if let BuildEnd::Signal(number) = docker::build(docker, &pinned(docker, build), signals)? {
             return Ok(Some(Exit::signal(number)));
         }
     }
     Ok(None)
+}
+
+/// The build with its base image by digest, where the engine has that image of a registry: a tag may move between two
+/// builds. The first build of a machine pulls it by tag, and those behind it are made of the same one.
+fn pinned(docker: &Docker, build: &Build) -> Build {
+    let mut build = build.clone();
+    if let Some(base) = build.args.get_mut(BASE_ARGUMENT)
+        && let Some(digest) = docker.image_digest(base)
+    {
+        *base = digest;
+    }
+    build
 }
 
 /// The tag of this version's image with git, in which readers run; the image is built where it is missing.

@@ -188,6 +188,13 @@ impl Docker {
         self.run(&["image", "inspect", "--format", "{{.Id}}", name].map(str::to_owned)).ok()
     }
 
+    /// An image by the digest under which a registry has it, as `debian@sha256:…`. `None`: it is not here, or of no registry.
+    pub fn image_digest(&self, name: &str) -> Option<String> {
+        let args = ["image", "inspect", "--format", "{{json .RepoDigests}}", name].map(str::to_owned);
+        let digests: Vec<String> = serde_json::from_str(&self.run(&args).ok()?).ok()?;
+        digests.into_iter().find(|digest| digest.contains("@sha256:"))
+    }
+
     /// The size of an image with all its layers, bytes; `None` where the engine does not tell.
     pub fn image_size(&self, name: &str) -> Option<u64> {
         self.run(&["image", "inspect", "--format", "{{.Size}}", name].map(str::to_owned)).ok()?.parse().ok()

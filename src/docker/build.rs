@@ -5,7 +5,7 @@
 
 use super::Docker;
 use crate::exit::EngineError;
-use crate::plan::{Build, BuildContext, Dockerfile};
+use crate::plan::{BASE_ARGUMENT, Build, BuildContext, Dockerfile};
 use crate::say;
 use crate::text;
 use std::fs;
@@ -36,6 +36,9 @@ pub fn build(docker: &Docker, build: &Build, signals: &Signals) -> Result<BuildE
         args.extend(["--tag".to_owned(), also.clone()]);
     }
     args.extend(["--label".to_owned(), "claude-bottle.image=1".to_owned()]);
+    if let Some(base) = build.args.get(BASE_ARGUMENT) {
+        args.extend(["--label".to_owned(), format!("claude-bottle.base={base}")]);
+    }
     for (name, value) in &build.args {
         args.extend(["--build-arg".to_owned(), format!("{name}={value}")]);
     }

@@ -15,6 +15,9 @@ const SESSION_DOCKERFILE: &str = include_str!("../images/finish.Dockerfile");
 /// The repository of the default agent image: what users write after FROM.
 pub const AGENT_REPOSITORY: &str = "claude-bottle-agent";
 
+/// The argument of a build that names its base image.
+pub const BASE_ARGUMENT: &str = "BASE";
+
 /// The tags that the two containers use, and how each image is built, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Images {
@@ -98,7 +101,7 @@ pub fn images(bottle: &Bottle, facts: &Facts) -> Images {
 /// The gate's image and the chain that ends in the agent's, with every build of both.
 pub fn chain(bottle: &Bottle, facts: &ImageFacts) -> Images {
     let roots = || BTreeMap::from([("ca-bundle.crt".to_owned(), facts.roots.clone())]);
-    let base = || BTreeMap::from([("BASE".to_owned(), facts.base.clone())]);
+    let base = || BTreeMap::from([(BASE_ARGUMENT.to_owned(), facts.base.clone())]);
     let text = |text: &str| Dockerfile::Text(text.to_owned());
     let mut builds = Vec::new();
 
@@ -198,7 +201,7 @@ pub fn git_build(facts: &ImageFacts, program: &GateBinary) -> Build {
         tag: tag("claude-bottle-git", &[GIT_DOCKERFILE, &facts.base, &digest]),
         also: None,
         dockerfile: Dockerfile::Text(GIT_DOCKERFILE.to_owned()),
-        args: BTreeMap::from([("BASE".to_owned(), facts.base.clone())]),
+        args: BTreeMap::from([(BASE_ARGUMENT.to_owned(), facts.base.clone())]),
         context: BuildContext::Files(files.map(|(name, path)| (name.to_owned(), path.clone())).into()),
     }
 }

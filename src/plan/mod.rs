@@ -13,7 +13,7 @@ mod uid;
 mod warn;
 
 pub use agent::check;
-pub use images::{Build, BuildContext, Dockerfile, ImageRole, Images, chain, gate_build, git_build};
+pub use images::{BASE_ARGUMENT, Build, BuildContext, Dockerfile, ImageRole, Images, chain, gate_build, git_build};
 pub use packages::with_packages;
 pub use seccomp::{Profile, Seccomp};
 pub use step::{

@@ -62,6 +62,24 @@ fn a_bottle_may_be_named_like_an_image_of_ours() {
     }
 }
 
+/// A tag may move between two builds: where the engine knows the base image by digest, images are made of that.
+#[test]
+fn images_are_made_of_a_base_by_its_digest() {
+    let bases = |digest: Option<&str>| {
+        let place = Place::new(PLAIN);
+        let done =
+            place.run(&["build"]).env("FAKE_IMAGES", "built").env("FAKE_DIGEST", digest.unwrap_or_default()).done();
+        assert_eq!(done.status, 0, "{done:?}");
+        let said =
+            |word: String| word.strip_prefix("claude-bottle.base=").or(word.strip_prefix("BASE=")).map(str::to_owned);
+        place.calls().into_iter().filter(|call| call[0] == "build").flatten().filter_map(said).collect::<Vec<_>>()
+    };
+    let digest = format!("debian@sha256:{}", "0f".repeat(32));
+    // Label and argument of the agent's image, and of the one with git.
+    assert_eq!(bases(Some(&digest)), [digest.as_str(); 4]);
+    assert_eq!(bases(None), ["debian:trixie-slim"; 4]);
+}
+
 /// The image that a container of the plan is made of: `gate` or `agent`.
 fn image_of(place: &Place, container: &str) -> String {
     let done = place.run(&["start", "--dry-run", "--format", "json", "plain"]).done();
