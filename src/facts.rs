@@ -30,6 +30,8 @@ pub struct Facts {
     pub network: NetworkFacts,
     /// By the name of the remote.
     pub remotes: BTreeMap<String, RemoteFacts>,
+    /// What is known of the key that signs commits; nothing where there is none.
+    pub signing_key: SigningKeyFacts,
     /// The keys that detach a terminal, in the engine program's own notation.
     pub detach_keys: String,
     /// What is to be copied into the workspace, where it was asked for.
@@ -159,6 +161,17 @@ pub struct RemoteFacts {
     /// The private key is of no use without its passphrase.
     pub is_locked: bool,
     /// Why nothing can be fetched or pushed.
+    pub problem: Option<UserError>,
+}
+
+/// What this machine knows of the key that signs commits.
+#[derive(Debug, Clone, Default)]
+pub struct SigningKeyFacts {
+    /// The public key: type and base64.
+    pub public: String,
+    /// The private key is of no use without its passphrase.
+    pub is_locked: bool,
+    /// Why nothing can be signed.
     pub problem: Option<UserError>,
 }
 

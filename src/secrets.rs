@@ -66,8 +66,8 @@ pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, NotCollected> {
 pub fn unmatched(plan: &Plan) -> BTreeMap<String, &'static str> {
     let given: BTreeSet<&str> = plan.go.env.values().filter_map(wire::Source::value).collect();
     let of_routes = plan.policy.routes.iter().filter_map(|route| route.auth.as_ref()).map(|auth| auth.token.as_str());
-    let of_remotes = plan.git.iter().flat_map(|git| &git.remotes).flat_map(wire::GitRemote::secrets);
-    let tokens: BTreeSet<&str> = of_routes.chain(of_remotes).collect();
+    let of_git = plan.git.iter().flat_map(wire::GitService::secrets);
+    let tokens: BTreeSet<&str> = of_routes.chain(of_git).collect();
     let why = |(name, source): (&String, &Source)| {
         let Source::Env(variable) = source else { return None };
         // A value that the agent has as well is weighed as one that it knows.

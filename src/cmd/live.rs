@@ -64,7 +64,7 @@ impl LiveBottle {
 
     /// Does git of the bottle reach anything?
     pub fn has_remotes(&self) -> bool {
-        self.plan.git.is_some()
+        self.plan.has_remotes()
     }
 
     /// The arguments that run a verb of `init` on one file inside.

@@ -42,12 +42,14 @@ pub struct Planned {
     no_gate: Option<UserError>,
     /// Why remotes cannot be reached.
     pub of_remotes: Vec<UserError>,
+    /// Why nothing can be signed.
+    pub of_signing: Option<UserError>,
 }
 
 impl Planned {
     /// What keeps the plan from being started.
     pub fn problems(&self) -> Vec<UserError> {
-        self.no_gate.iter().chain(&self.of_remotes).cloned().collect()
+        self.no_gate.iter().chain(&self.of_remotes).chain(&self.of_signing).cloned().collect()
     }
 
     /// # Errors
@@ -100,6 +102,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
             },
         },
         remotes: chosen.bottle.remotes.iter().map(|remote| (remote.name.clone(), probe::remote(remote))).collect(),
+        signing_key: chosen.bottle.signing_key.as_deref().map(probe::signing_key).unwrap_or_default(),
         detach_keys: probe::detach_keys()?,
         workspace: request.workspace,
         seen,
@@ -113,7 +116,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
     }
     let plan = plan::build(chosen, spec, &facts)?;
     let of_remotes = facts.remotes.into_values().filter_map(|remote| remote.problem).collect();
-    Ok(Planned { plan, no_gate: facts.images.gate.err(), of_remotes })
+    Ok(Planned { plan, no_gate: facts.images.gate.err(), of_remotes, of_signing: facts.signing_key.problem })
 }
 
 fn image_facts(image: &Image, arch: &str, agent_uid: u32, roots: &Path) -> Result<ImageFacts, UserError> {

@@ -8,7 +8,7 @@ use super::supervise::{self, SuperviseDraft};
 use super::{EnvValue, GitUser, Image, OnHangup, Remote, SeccompChoice, env, git, keys, resolve_path};
 use crate::exit::UserError;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A bottle with what it states itself; `u32` are lines of the file.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,7 @@ pub struct BottleDraft {
     pub routes: Vec<RouteDraft>,
     pub user: Option<GitUser>,
     pub remotes: Vec<(u32, Remote)>,
+    pub signing_key: Option<PathBuf>,
     pub supervise: SuperviseDraft,
     pub limits: LimitsDraft,
     pub on_hangup: Option<OnHangup>,
@@ -50,6 +51,7 @@ pub fn read(file: &Path, member: &Member) -> Result<BottleDraft, UserError> {
     if let Some(block) = block.object("git", &keys::GIT)? {
         draft.user = git::read_user(&block)?;
         draft.remotes = git::read_remotes(&block)?;
+        draft.signing_key = git::read_signing_key(&block)?;
     }
     draft.supervise = supervise::read(&block)?;
     if let Some(limits) = block.object("limits", &keys::LIMITS)? {

@@ -131,6 +131,7 @@ impl Heir {
                 mine.remotes.push(remote);
             }
         }
+        mine.signing_key = mine.signing_key.take().or(parent.signing_key);
         mine.supervise = mine.supervise.or(parent.supervise);
         mine.limits = mine.limits.or(parent.limits);
         mine.on_hangup = mine.on_hangup.or(parent.on_hangup);
@@ -158,6 +159,7 @@ fn complete(file: &Path, name: &str, heir: Heir) -> Result<CompleteBottle, UserE
         routes,
         remotes: draft.remotes.into_iter().map(|(_, remote)| remote).collect(),
         supervise: draft.supervise.flatten(),
+        signing_key: draft.signing_key,
         limits: draft.limits.complete(),
         on_hangup: draft.on_hangup.unwrap_or_default(),
         seccomp: draft.seccomp.unwrap_or_default(),

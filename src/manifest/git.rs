@@ -7,7 +7,7 @@ use crate::exit::UserError;
 use policy::{RefPattern, RefRules, plain_name};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What `upstream` may be.
 const UPSTREAM_FORMS: &str = "wanted `ssh://user@host[:port]/path`, `user@host:path` or `https://host[:port]/path`";
@@ -34,6 +34,12 @@ pub fn read_user(git: &Block) -> Result<Option<GitUser>, UserError> {
 /// Reads `remotes` of a bottle's `git`, each with its line.
 pub fn read_remotes(git: &Block) -> Result<Vec<(u32, Remote)>, UserError> {
     git.array("remotes")?.iter().map(|node| read_remote(&Block::open(git.file, node, &keys::REMOTE)?)).collect()
+}
+
+/// Reads `signing_key` of a bottle's `git`. Absolute.
+pub fn read_signing_key(git: &Block) -> Result<Option<PathBuf>, UserError> {
+    let Some(member) = git.get("signing_key") else { return Ok(None) };
+    resolve_path(git.file, git.string(member)?).map(Some).map_err(|why| git.error(member, why))
 }
 
 /// Checks the remotes of a bottle together, inherited ones too.

@@ -72,6 +72,8 @@ pub struct Bottle {
     pub remotes: Vec<Remote>,
     /// `None`: the agent cannot propose changes.
     pub supervise: Option<Supervise>,
+    /// The ssh key that signs commits and tags. Absolute.
+    pub signing_key: Option<PathBuf>,
     pub limits: Limits,
     pub on_hangup: OnHangup,
     pub seccomp: SeccompChoice,
@@ -221,6 +223,7 @@ impl Chosen {
                 routes: Vec::new(),
                 remotes: Vec::new(),
                 supervise: None,
+                signing_key: None,
                 limits: LimitsDraft::default().complete(),
                 on_hangup: OnHangup::Stop,
                 seccomp: SeccompChoice::Own,

@@ -50,7 +50,7 @@ fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, wire::Source>
     env.insert("LANG".to_owned(), text("C.UTF-8"));
     env.extend(CA_VARIABLES.iter().map(|name| ((*name).to_owned(), text(CA_BUNDLE))));
     env.insert("CLAUDE_BOTTLE".to_owned(), text(&facts.identity));
-    let mut git = super::git::configuration(&chosen.bottle);
+    let mut git = super::git::configuration(&chosen.bottle, facts);
     if let Some(user) = &chosen.agent.git_user {
         git.extend([("user.name".to_owned(), user.name.clone()), ("user.email".to_owned(), user.email.clone())]);
     }

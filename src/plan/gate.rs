@@ -41,7 +41,7 @@ pub fn create(plan: &Plan) -> Args {
     args.extend(fixed.into_iter().flatten().map(str::to_owned));
     args.extend(plan.seccomp_args(Profile::Service));
     args.push("--read-only".to_owned());
-    if plan.git.is_some() {
+    if plan.has_remotes() {
         // Its own volume, without a name, goes with the container. It is filled from the image, which gives it its mode.
         args.extend(["--volume".to_owned(), REPOSITORIES_DIR.to_owned()]);
     }

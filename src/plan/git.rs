@@ -1,15 +1,25 @@
-//! A bottle's remotes: what the gate is told of them, where their secrets come from, and how git of the agent finds them.
+//! A bottle's remotes, and the key that signs its commits: what the gate is told of them, where their secrets come from, and
+//! how git of the agent finds them.
 
 use super::Source;
 use crate::facts::Facts;
 use crate::manifest::{Bottle, Remote, RemoteAccess};
 use std::collections::BTreeMap;
-use wire::{GIT_HOST, GitRemote, GitService, GitUpstream, PrivateKey};
+use std::path::Path;
+use wire::{GATE_BINARY, GIT_HOST, GitRemote, GitService, GitUpstream, PrivateKey};
 
-/// What the gate is told; `None` for a bottle without remotes.
+/// Names of the values of the key that signs, and of its passphrase.
+const SIGNING_KEY: &str = "signing:key";
+const SIGNING_PASSPHRASE: &str = "signing:passphrase";
+
+/// What the gate is told; `None` for a bottle without remotes that signs nothing.
 pub fn service(bottle: &Bottle, facts: &Facts) -> Option<GitService> {
     let remotes: Vec<GitRemote> = bottle.remotes.iter().map(|remote| told(remote, facts)).collect();
-    (!remotes.is_empty()).then_some(GitService { remotes })
+    let signing_key = bottle.signing_key.as_ref().map(|_| PrivateKey {
+        key: SIGNING_KEY.to_owned(),
+        passphrase: facts.signing_key.is_locked.then(|| SIGNING_PASSPHRASE.to_owned()),
+    });
+    (!remotes.is_empty() || signing_key.is_some()).then_some(GitService { remotes, signing_key })
 }
 
 fn told(remote: &Remote, facts: &Facts) -> GitRemote {
@@ -49,7 +59,8 @@ pub fn sources(bottle: &Bottle) -> BTreeMap<String, Source> {
         RemoteAccess::Ssh { identity_file, .. } => Some((key(remote), Source::File(identity_file.clone()))),
         RemoteAccess::Https { token: source } => Some((token(remote), Source::of(source.as_ref()?))),
     };
-    bottle.remotes.iter().filter_map(source).collect()
+    let signing = bottle.signing_key.iter().map(|path| (SIGNING_KEY.to_owned(), Source::File(path.clone())));
+    bottle.remotes.iter().filter_map(source).chain(signing).collect()
 }
 
 /// Which keys need a passphrase that is to be asked for.
@@ -57,18 +68,36 @@ pub fn passphrases(bottle: &Bottle, facts: &Facts) -> BTreeMap<String, Source> {
     let question = |remote: &Remote| {
         let RemoteAccess::Ssh { identity_file, .. } = &remote.access else { return None };
         let is_locked = facts.remotes.get(&remote.name)?.is_locked;
-        is_locked.then(|| (passphrase(remote), Source::Ask(format!("passphrase of {}", identity_file.display()))))
+        is_locked.then(|| (passphrase(remote), ask_for(identity_file)))
     };
-    bottle.remotes.iter().filter_map(question).collect()
+    let signing = bottle.signing_key.iter().filter(|_| facts.signing_key.is_locked);
+    let signing = signing.map(|path| (SIGNING_PASSPHRASE.to_owned(), ask_for(path)));
+    bottle.remotes.iter().filter_map(question).chain(signing).collect()
 }
 
-/// Entries of git's configuration by which git of the agent takes every spelling of an upstream for the gate's remote.
-pub fn configuration(bottle: &Bottle) -> Vec<(String, String)> {
+fn ask_for(key: &Path) -> Source {
+    Source::Ask(format!("passphrase of {}", key.display()))
+}
+
+/// Entries of git's configuration by which git of the agent takes every spelling of an upstream for the gate's remote, and
+/// has the gate sign.
+pub fn configuration(bottle: &Bottle, facts: &Facts) -> Vec<(String, String)> {
     let entries = |remote: &Remote| {
         let key = format!("url.git://{GIT_HOST}/{}.insteadOf", remote.name);
         spellings(remote).into_iter().map(move |spelling| (key.clone(), spelling))
     };
-    bottle.remotes.iter().flat_map(entries).collect()
+    let public = format!("key::{}", facts.signing_key.public);
+    // git calls the program as it would call `ssh-keygen`.
+    let signing = [
+        ("gpg.format", "ssh"),
+        ("gpg.ssh.program", GATE_BINARY),
+        ("user.signingKey", &public),
+        ("commit.gpgSign", "true"),
+        ("tag.gpgSign", "true"),
+    ];
+    let signing = bottle.signing_key.iter().flat_map(|_| signing);
+    let signing = signing.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    bottle.remotes.iter().flat_map(entries).chain(signing).collect()
 }
 
 /// How people write the URL of this upstream. git replaces the longest of all that a URL begins with, so the ones with

@@ -262,6 +262,11 @@ impl Plan {
         self.on_hangup == OnHangup::Detach && self.terminal == Terminal::Tty
     }
 
+    /// Does git of the bottle reach anything?
+    pub fn has_remotes(&self) -> bool {
+        self.git.as_ref().is_some_and(|git| !git.remotes.is_empty())
+    }
+
     /// The document that the gate is sent, with these values.
     pub fn document(&self, values: Values) -> Document {
         Document {

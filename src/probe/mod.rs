@@ -13,7 +13,7 @@ pub use engine::{detach_keys, engine};
 pub use gate::{Processor, gate_binary};
 pub use ids::HostIds;
 pub use image::image_source;
-pub use remote::remote;
+pub use remote::{remote, signing_key};
 pub use roots::roots;
 
 use anyhow::{Context as _, Result};

@@ -1,7 +1,8 @@
-//! What this machine knows of a remote's upstream: the key that opens it, and the key by which its host is known.
+//! What this machine knows of a bottle's ssh keys: those that open a remote's upstream, those by which the upstream's host is
+//! known, and the one that signs commits.
 
 use crate::exit::UserError;
-use crate::facts::RemoteFacts;
+use crate::facts::{RemoteFacts, SigningKeyFacts};
 use crate::hint;
 use crate::manifest::{Remote, RemoteAccess};
 use std::fs::{self, File};
@@ -49,6 +50,22 @@ pub fn remote(remote: &Remote) -> RemoteFacts {
     }
 }
 
+/// Reads the key that signs commits.
+pub fn signing_key(path: &Path) -> SigningKeyFacts {
+    let old = || {
+        UserError::new(format!("`{}` is not in OpenSSH's own form", path.display()))
+            .hint(hint!("ssh-keygen -p -f {}", path.display()))
+    };
+    let read = read_key(path).and_then(|key| Ok((public_key(&key).ok_or_else(old)?, is_locked(&key))));
+    match read {
+        Ok((public, is_locked)) => SigningKeyFacts { public, is_locked, problem: None },
+        Err(UserError { what, hint }) => {
+            let problem = UserError { hint, ..UserError::new(format!("`git.signing_key`: {what}")) };
+            SigningKeyFacts { problem: Some(problem), ..SigningKeyFacts::default() }
+        }
+    }
+}
+
 /// The text of a private key.
 ///
 /// # Errors
@@ -84,10 +101,34 @@ fn is_locked(key: &str) -> bool {
     if key.contains("ENCRYPTED") {
         return true;
     }
-    let Some((_, rest)) = key.split_once("-----BEGIN OPENSSH PRIVATE KEY-----") else { return false };
+    let Some(body) = openssh_body(key) else { return false };
+    !body.starts_with(b"openssh-key-v1\0\0\0\0\x04none")
+}
+
+/// The public key that is in a file of OpenSSH's own form, in front of the private one, which may be locked.
+fn public_key(key: &str) -> Option<String> {
+    let body = openssh_body(key)?;
+    let mut rest = body.strip_prefix(b"openssh-key-v1\0")?;
+    let (_cipher, _derivation, _its_options) =
+        (take_string(&mut rest)?, take_string(&mut rest)?, take_string(&mut rest)?);
+    let mut rest = rest.strip_prefix(&1u32.to_be_bytes())?;
+    let public = take_string(&mut rest)?;
+    let kind = std::str::from_utf8(take_string(&mut &*public)?).ok()?;
+    Some(format!("{kind} {}", wire::encode_base64(public)))
+}
+
+fn openssh_body(key: &str) -> Option<Vec<u8>> {
+    let (_, rest) = key.split_once("-----BEGIN OPENSSH PRIVATE KEY-----")?;
     let body: String = rest.lines().take_while(|line| !line.starts_with("-----")).collect();
-    let bytes = wire::decode_base64(body.trim()).unwrap_or_default();
-    !bytes.starts_with(b"openssh-key-v1\0\0\0\0\x04none")
+    wire::decode_base64(body.trim())
+}
+
+/// Takes bytes whose number stands before them.
+fn take_string<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = from.split_first_chunk()?;
+    let (string, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    *from = rest;
+    Some(string)
 }
 
 /// The lines of the user's and the machine's known hosts that are about this host, hashed ones and those of authorities
@@ -142,7 +183,12 @@ mod tests {
             ("pkcs8-locked", ["-t", "ecdsa", "-N", "a passphrase", "-m", "PKCS8"], true),
         ] {
             let path = make(name, &args);
-            assert_eq!(is_locked(&read_key(&path).unwrap()), locked, "{name}");
+            let key = read_key(&path).unwrap();
+            assert_eq!(is_locked(&key), locked, "{name}");
+            let public = fs::read_to_string(path.with_extension("pub")).unwrap();
+            let public: Vec<&str> = public.split_whitespace().take(2).collect();
+            let of_own_form = key.contains("OPENSSH").then(|| public.join(" "));
+            assert_eq!(public_key(&key), of_own_form, "{name}");
         }
         let refused = |path: &Path| read_key(path).unwrap_err().what;
         assert!(refused(&folder.path().join("none")).contains("cannot read"));

@@ -10,7 +10,7 @@ pub fn egress(plan: &Plan) -> String {
         plan.policy.routes.iter().partition(|route| route.can_write());
     let mut text = "egress   ".to_owned();
     text.push_str(&match (readable.len(), writable.len()) {
-        (0, 0) if plan.git.is_some() => "nothing gets out but by git, see REMOTES\n".to_owned(),
+        (0, 0) if plan.has_remotes() => "nothing gets out but by git, see REMOTES\n".to_owned(),
         (0, 0) => "nothing gets out\n".to_owned(),
         (0, _) => "only what is listed as writable\n".to_owned(),
         _ => "first match decides, all else is refused\n".to_owned(),

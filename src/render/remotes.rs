@@ -8,7 +8,7 @@ use wire::{GitRemote, GitUpstream};
 
 /// Empty for a bottle without remotes.
 pub fn remotes(plan: &Plan) -> String {
-    let Some(git) = &plan.git else { return String::new() };
+    let Some(git) = plan.git.as_ref().filter(|git| !git.remotes.is_empty()) else { return String::new() };
     let mut text =
         "REMOTES  what git can fetch and push, and where; pushes are searched for secrets first\n".to_owned();
     let width = git.remotes.iter().map(|remote| remote.name.len()).max().unwrap_or_default();

@@ -76,7 +76,18 @@ fn bottle_rows(plan: &Plan) -> Vec<(&'static str, String)> {
     if let Some(user) = &plan.origin.git_user {
         rows.push(("git", format!("commits as {user}")));
     }
+    if let Some(signing) = signing(plan) {
+        rows.push(("signs", signing));
+    }
     rows
+}
+
+/// What is signed, by which key.
+fn signing(plan: &Plan) -> Option<String> {
+    let key = plan.git.as_ref()?.signing_key.as_ref()?;
+    let Some(Source::File(file)) = plan.values.get(&key.key) else { return None };
+    let asked = if key.passphrase.is_some() { ", its passphrase is asked" } else { "" };
+    Some(format!("EVERYTHING THE AGENT COMMITS OR TAGS, whatever it is, by the key {}{asked}", path(file)))
 }
 
 fn limits(plan: &Plan) -> String {

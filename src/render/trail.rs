@@ -86,8 +86,11 @@ fn git_text(audit: &GitAudit) -> String {
     let operation = match audit.operation {
         GitOperation::Fetch => "git fetch",
         GitOperation::Push => "git push",
+        GitOperation::Sign => "git signature",
     };
-    let mut words = vec![verdict_text(audit.verdict).to_owned(), operation.to_owned(), one_line(&audit.remote)];
+    let mut words = vec![verdict_text(audit.verdict).to_owned(), operation.to_owned()];
+    words.extend((!audit.remote.is_empty()).then(|| one_line(&audit.remote)));
+    words.extend(audit.object.as_deref().map(short));
     for update in &audit.refs {
         words.push(format!("{} {}..{}", one_line(&update.name), short(&update.old), short(&update.new)));
     }

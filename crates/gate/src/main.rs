@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         Some((verb, rest)) if verb == "serve" => serve::run(rest),
         Some((verb, rest)) if verb == "ctl" => client::run(rest),
         Some((verb, rest)) if verb == "init" => init::run(rest),
+        // git calls it as it would call ssh-keygen.
+        Some((verb, _)) if verb == init::SIGN_VERB => init::run(&args),
         Some((verb, rest)) if verb == "confined" => git::confined::run(rest),
         Some((verb, [])) if verb == "pass-connection" => git::ssh::pass_connection(),
         Some((verb, [])) if verb == "scan" => scan_request::run(),

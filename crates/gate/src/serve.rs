@@ -116,7 +116,7 @@ async fn serve(places: &Places, events: &Arc<Events>) -> Result<(), String> {
     let git = match &document.git {
         Some(git) => {
             let folders = Folders { private: &places.private, repositories: &places.repositories };
-            Some(Arc::new(GitService::new(&git.remotes, &document.values, &folders, sessions.clone())?))
+            Some(Arc::new(GitService::new(git, &document.values, &folders, sessions.clone())?))
         }
         None => None,
     };

@@ -21,6 +21,7 @@ mod options;
 mod pipe;
 mod redraw;
 mod relay;
+mod sign;
 mod signals;
 mod size;
 mod subprocess;
@@ -33,6 +34,7 @@ use child::{Child, End, EndedBy};
 use door::Door;
 use failure::{EXIT_FAILED, Failure, print_error};
 use options::Options;
+pub use sign::VERB as SIGN_VERB;
 use signals::Signals;
 use std::rc::Rc;
 use terminal::Terminal;
@@ -60,6 +62,7 @@ pub fn run(args: &[String]) -> i32 {
                 sys::signals::end_at_sigterm()?;
                 size::run(&options.home)
             }
+            [word, rest @ ..] if word == sign::VERB => sign::run(&options.socket, rest),
             [word] if word == "try-sockets" => try_sockets::run(),
             [word, path] if word == "put" => transfer::put(&options.home, path),
             [word, path] if word == "get" => transfer::get(&options.home, path),

@@ -42,7 +42,7 @@ pub enum Event {
     Connection(Audit),
     /// A request or an answer contained something that must not pass.
     Alarm(Alarm),
-    /// One operation on a remote of the git service.
+    /// One operation of the git service.
     Git(GitAudit),
     /// The agent proposed a change of its bottle.
     Proposal(Proposal),
@@ -137,10 +137,10 @@ pub struct Alarm {
     pub done: Done,
 }
 
-/// A fetch from a remote, or a push to it.
+/// A fetch from a remote, a push to it, or a signature.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitAudit {
-    /// The remote's name, or what the agent asked for in place of one.
+    /// The remote's name, or what the agent asked for in place of one. Empty for a signature.
     pub remote: String,
     pub operation: GitOperation,
     pub verdict: Outcome,
@@ -165,6 +165,9 @@ pub struct GitAudit {
     /// Commits whose findings the operator had allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_commits: Vec<String>,
+    /// The id that git gives to the commit or tag that was signed, with its signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     /// Bytes from the agent.
     pub sent: u64,
     /// Bytes to the agent.
@@ -173,7 +176,7 @@ pub struct GitAudit {
     pub ms: u64,
 }
 
-/// What is asked of a remote.
+/// What is asked of the git service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GitOperation {
@@ -181,6 +184,8 @@ pub enum GitOperation {
     #[default]
     Fetch,
     Push,
+    /// The signature of a commit or a tag.
+    Sign,
 }
 
 /// One ref of a push, with the object ids before and after. All zeros stand for no object.

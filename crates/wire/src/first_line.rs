@@ -10,9 +10,17 @@ pub enum FirstLine {
     Go,
     /// A program of the agent's wants a server. `host` is in lower case, without a final dot.
     Connect { host: String, port: u16 },
+    /// git of the agent wants a signature. So many bytes follow: the line of the public key, and a commit or a tag. The
+    /// answer is the signature, or [`REFUSED`] and why there is none.
+    Sign { bytes: usize },
     /// The agent's init tells what work is in the bottle.
     Work(Work),
 }
+
+/// Bytes of what is signed, with the line of the public key.
+pub const MAX_SIGNED_BYTES: usize = 1 << 20;
+/// How an answer to [`FirstLine::Sign`] begins that is no signature.
+pub const REFUSED: &str = "refused: ";
 
 /// Reads a line without its line feed. `None`: it is malformed.
 pub fn parse_first_line(line: &[u8]) -> Option<FirstLine> {
@@ -23,11 +31,13 @@ pub fn parse_first_line(line: &[u8]) -> Option<FirstLine> {
     if let Some(work) = line.strip_prefix("WORK ") {
         return serde_json::from_str(work).ok().map(FirstLine::Work);
     }
-    let (host, port) = line.strip_prefix("CONNECT ")?.rsplit_once(':')?;
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(bytes) = line.strip_prefix("SIGN ").filter(|bytes| is_number(bytes)) {
+        let bytes = bytes.parse().ok().filter(|bytes| (1..=MAX_SIGNED_BYTES).contains(bytes))?;
+        return Some(FirstLine::Sign { bytes });
     }
-    let port = port.parse().ok().filter(|port| *port != 0)?;
+    let (host, port) = line.strip_prefix("CONNECT ")?.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|number| is_number(port) && *number != 0)?;
     Some(FirstLine::Connect { host: plain_name(host)?, port })
 }
 
@@ -42,8 +52,15 @@ mod tests {
         assert_eq!(parse_first_line(b"GO\r"), Some(FirstLine::Go));
         assert_eq!(parse_first_line(b"CONNECT Example.ORG.:443"), connect("example.org", 443));
         assert_eq!(parse_first_line(b"CONNECT a_b.x-y:1\r"), connect("a_b.x-y", 1));
+        assert_eq!(parse_first_line(b"SIGN 1048576"), Some(FirstLine::Sign { bytes: 1 << 20 }));
         for bad in [
             "",
+            "SIGN",
+            "SIGN ",
+            "SIGN 0",
+            "SIGN +1",
+            "SIGN 1048577",
+            "SIGN 1 ",
             "go",
             "GO ",
             "CONNECT",

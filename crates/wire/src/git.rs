@@ -1,4 +1,5 @@
-//! The git service of a bottle: the remotes that its manifest declares, and how the gate reaches each of them.
+//! The git service of a bottle: the remotes that its manifest declares, how the gate reaches each of them, and the key by
+//! which it signs commits and tags.
 
 use policy::RefRules;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,11 @@ const MAX_NAME_BYTES: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GitService {
+    /// Empty where there is only a key.
     pub remotes: Vec<GitRemote>,
+    /// What the bottle's commits and tags are signed by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_key: Option<PrivateKey>,
 }
 
 /// One remote. Inside, its URL is `git://git.bottle/NAME`.
@@ -79,15 +84,28 @@ impl GitUpstream {
     }
 }
 
-impl GitRemote {
+impl GitService {
     /// Names of the values that only the gate may know.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let names: [Option<&String>; 2] = match &self.upstream {
-            GitUpstream::Ssh { key, .. } => [Some(&key.key), key.passphrase.as_ref()],
-            GitUpstream::Https { token, .. } => [token.as_ref(), None],
-            GitUpstream::Local => [None, None],
+        let signing = self.signing_key.iter().flat_map(PrivateKey::secrets);
+        self.remotes.iter().flat_map(GitRemote::secrets).chain(signing)
+    }
+}
+
+impl GitRemote {
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        let (key, token) = match &self.upstream {
+            GitUpstream::Ssh { key, .. } => (Some(key), None),
+            GitUpstream::Https { token, .. } => (None, token.as_deref()),
+            GitUpstream::Local => (None, None),
         };
-        names.into_iter().flatten().map(String::as_str)
+        key.into_iter().flat_map(PrivateKey::secrets).chain(token)
+    }
+}
+
+impl PrivateKey {
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.key), self.passphrase.as_ref()].into_iter().flatten().map(String::as_str)
     }
 }
 
@@ -120,12 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn a_remote_names_its_secrets() {
+    fn a_service_names_its_secrets() {
         let text = r#"{"name":"app","origin":"m.json:3","rules":{"refs":["refs/heads/*"],"protected":["refs/heads/main"]},
             "upstream":{"ssh":{"user":"git","host":"a.org","port":22,"path":"x.git","known_hosts":"a.org ssh-ed25519 AAAA",
             "key":{"key":"k","passphrase":"p"}}}}"#;
         let remote: GitRemote = serde_json::from_str(text).unwrap();
-        assert_eq!(remote.secrets().collect::<Vec<_>>(), ["k", "p"]);
+        let signing_key = Some(PrivateKey { key: "s".to_owned(), passphrase: None });
+        let service = GitService { remotes: vec![remote.clone()], signing_key };
+        assert_eq!(service.secrets().collect::<Vec<_>>(), ["k", "p", "s"]);
         let again: GitRemote = serde_json::from_value(serde_json::to_value(&remote).unwrap()).unwrap();
         assert_eq!(again, remote);
         let local: GitRemote =

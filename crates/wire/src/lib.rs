@@ -24,7 +24,7 @@ pub use base64::{BASE64_ALPHABET, Blob, decode_base64, encode_base64};
 pub use control::{DueTokens, FreshToken, Reload, Trial, TrialDenial, TrialFinding, TrialResult};
 pub use document::{DOCUMENT_VERSION, Document, GATE_VERSION, Values};
 pub use event::{Alarm, Audit, Done, Event, GitAudit, GitOperation, GitUpdate, Line, Outcome, RouteSummary};
-pub use first_line::{FirstLine, parse_first_line};
+pub use first_line::{FirstLine, MAX_SIGNED_BYTES, REFUSED, parse_first_line};
 pub use git::{GitRemote, GitService, GitUpstream, PrivateKey, is_remote_name};
 pub use git_protocol::{
     GitCommand, GitRequest, MAX_PACKET_BYTES, NO_OBJECT, PacketHead, PushCommand, is_object_id, parse_git_request,

@@ -59,6 +59,7 @@ fn manifest_and_agents(around: &Surroundings, manifest: &Manifest) -> Vec<Diagno
             Ok(planned) => {
                 let of_remotes = planned.of_remotes.into_iter();
                 diagnoses.extend(of_remotes.map(|problem| Diagnosis::user_error("remotes", problem)));
+                diagnoses.extend(planned.of_signing.map(|problem| Diagnosis::user_error("signing", problem)));
                 for source in planned.plan.values.into_values() {
                     needs.entry(source).or_default().insert(name);
                 }

@@ -135,6 +135,7 @@ const GOOD: &[(Level, &str)] = &[
         r#"{"git":{"remotes":[{"name":"app","upstream":"ssh://git@git.example.org:2222/team/app.git","identity_file":"~/.ssh/id_app","known_host_key":"ssh-ed25519 AAAA me","allow_force":true,"allow_delete":false,"refs":["refs/heads/*","refs/tags/v*"],"protected":["refs/heads/main"]}]}}"#,
     ),
     (Bottle, r#"{"git":{"remotes":[{"name":"app","upstream":"git@x.org:team/app.git","identity_file":"k"}]}}"#),
+    (Bottle, r#"{"git":{"signing_key":"~/.ssh/id_bottle"}}"#),
     (
         Bottle,
         r#"{"git":{"remotes":[{"name":"a","upstream":"https://x.org:8443/team/app.git","token_ref":"T","user":"me","private":true},{"name":"b","upstream":"https://x.org/b","token_cmd":["pass","b"]},{"name":"c","upstream":"https://x.org/c"}]}}"#,
@@ -276,6 +277,12 @@ const BAD: &[(Level, &str, &str)] = &[
         "HOME:1: `email` in `git.user`: no `<`, `>` and no control character",
     ),
     (Bottle, r#"{"git":{"user":{"name":"n","email":""}}}"#, "HOME:1: `email` in `git.user`: empty"),
+    (Bottle, r#"{"git":{"signing_key":""}}"#, "HOME:1: `signing_key` in a bottle's `git`: empty"),
+    (
+        Bottle,
+        r#"{"git":{"signing_key":true}}"#,
+        "HOME:1: `signing_key` in a bottle's `git`: wanted a string, found a boolean",
+    ),
     (Bottle, r#"{"git":{"remotes":[{"name":"a"}]}}"#, "HOME:1: a remote without `upstream`"),
     (
         Bottle,

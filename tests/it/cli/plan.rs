@@ -160,6 +160,36 @@ fn remotes_are_shown_and_what_they_lack_is_told() {
     assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
 }
 
+/// Whoever says yes to a plan reads that everything will be signed, by which key.
+#[test]
+fn a_key_that_signs_is_shown_and_git_of_the_agent_is_told_of_it() {
+    let place = Place::new(
+        r#"{ "bottles": { "base": { "git": { "signing_key": "~/.ssh/id_sign" } }, "box": { "extends": ["base"] } },
+          "agents": { "plain": { "bottle": "box", "git": { "user": { "name": "Bot", "email": "bot@example.org" } } } } }"#,
+    );
+    let start = |args: &[&str]| place.run(&[&["start"], args, &["plain"]].concat());
+    let key = place.path("home/.ssh/id_sign");
+    std::fs::create_dir_all(key.parent().unwrap()).unwrap();
+    start(&["--yes"]).snap("refused-no-signing-key");
+    let args = ["-q", "-t", "ed25519", "-N", "a passphrase", "-C", "", "-f"];
+    assert!(std::process::Command::new("ssh-keygen").args(args).arg(&key).status().unwrap().success());
+    start(&["--dry-run"]).snap("plan-signs");
+    let plan: serde_json::Value =
+        serde_json::from_str(&start(&["--dry-run", "--format", "json"]).done().stdout).unwrap();
+    let env = plan["go"]["env"].as_object().unwrap();
+    let value = |name: &str| {
+        let (number, _) = env.iter().find(|(_, source)| source["text"] == name).unwrap();
+        env[&number.replace("KEY", "VALUE")]["text"].as_str().unwrap()
+    };
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    assert_eq!(value("user.signingKey"), format!("key::{}", public.trim()));
+    assert_eq!(value("gpg.ssh.program"), wire::GATE_BINARY);
+    assert_eq!([value("commit.gpgSign"), value("tag.gpgSign"), value("gpg.format")], ["true", "true", "ssh"]);
+    assert!(!plan["gate"].to_string().contains("/var/lib/claude-bottle"), "it has no repositories");
+    start(&["--yes"]).snap("refused-signing-passphrase-no-terminal");
+    assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
+}
+
 /// A command that gives no token gives no bottle either, and what it printed is not repeated.
 #[test]
 fn a_token_command_that_fails() {

@@ -207,6 +207,43 @@ fn real_claude_code_pushes_and_is_told_why_not() {
 }
 
 #[test]
+fn commits_of_a_bottle_are_signed_by_a_key_that_is_not_in_it() {
+    let up = Upstream::new();
+    let key = up.rig.path().join("id_sign");
+    run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(&key), "").code(0);
+    let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+    up.rig.manifest(&json!({
+        "bottles": { "git": { "git": { "remotes": [up.over_ssh(json!({}))], "signing_key": key,
+            "user": { "name": "Bot", "email": "bot@example.org" } } } },
+        "agents": { "agent": { "bottle": "git", "command": ["bash"] } },
+    }));
+    let secret = fs::read_to_string(&key).unwrap();
+    let script = format!(
+        "cd; git clone -q git://git.bottle/app app && cd app && echo lamp >lamp && git add . && git commit -qm lamp \
+           && git tag -m 'A release' v1 && git push -q origin HEAD:main v1; echo \"pushed: $?\"
+         echo \"commit: $(git rev-parse HEAD)\"
+         git -c gpg.ssh.allowedSignersFile=/dev/null log -1 --show-signature 2>&1 | grep -om1 'no `ssh-keygen`' | sed 's/^/checked: /'
+         git tag -m x --local-user=x bad 2>/dev/null; echo \"other key: $?\"
+         echo \"the key: $(printf '%s\n' '{}' | grep -rlsF -f - /home /run /tmp /var /etc /proc/[0-9]*/environ | head -3)\"
+         echo end\n",
+        secret.lines().nth(4).unwrap()
+    );
+    let said = up.inside(&script);
+    assert_eq!((said["pushed"].as_str(), said["the key"].as_str()), ("0", ""), "{said:#?}");
+    assert_eq!(said.get("checked").map(String::as_str), Some("no `ssh-keygen`"), "{said:#?}");
+    assert_ne!(said["other key"], "0");
+    let write = format!("echo 'bot@example.org {}' >/tmp/allowed", public.trim());
+    docker(&["exec", up.server.id(), "sh", "-c", &write]);
+    let allowed = ["-c", "gpg.ssh.allowedSignersFile=/tmp/allowed"];
+    let log = up.upstream_git(&[&allowed[..], &["log", "-1", "--show-signature", "main"]].concat());
+    assert!(log.contains("Good \"git\" signature for bot@example.org") && log.contains(&said["commit"]), "{log}");
+    up.upstream_git(&[&allowed[..], &["verify-tag", "v1"]].concat());
+    let identity = up.rig.sessions().pop();
+    assert_eq!(identity, None, "it ended well");
+    up.rig.assert_nothing_left();
+}
+
+#[test]
 fn without_the_right_host_key_or_an_upstream_nothing_goes() {
     let up = Upstream::new();
     let other = up.rig.path().join("other");

@@ -320,6 +320,18 @@ fn what_remotes_need() {
 }
 
 #[test]
+fn what_signatures_need() {
+    let manifest = r#"{ "bottles": { "box": { "git": { "signing_key": "~/.ssh/id_sign" } } },
+      "agents": { "plain": { "bottle": "box" } } }"#;
+    let place = well_of(Place::new(manifest));
+    finds(doctor(&place), 2, "signing", "PROBLEM `git.signing_key`: cannot read");
+    place.write("home/.ssh/id_sign", "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n");
+    finds(doctor(&place), 2, "signing", "can be read by others of this machine");
+    fs::set_permissions(place.path("home/.ssh/id_sign"), fs::Permissions::from_mode(0o600)).unwrap();
+    finds(doctor(&place), 2, "signing", "is not in OpenSSH's own form | ssh-keygen -p -f");
+}
+
+#[test]
 fn a_manifest_that_is_broken() {
     let with = |text: &str| well_of(Place::new(text));
     finds(doctor(&with("{ nonsense")), 2, "manifest", "claude-bottle.json:1:");

@@ -88,7 +88,7 @@ fn odd() -> Place {
                   "auth": { "scheme": "Basic", "user": "me", "token_ref": "MY_TOKEN" } },
                 { "host": "b.example.org", "auth": { "scheme": { "header": "x-key" }, "token_ref": "MY_TOKEN" } }
             ] },
-            "git": { "remotes": [
+            "git": { "signing_key": "key", "remotes": [
                 { "name": "app", "upstream": "ssh://git@git.example.org:2222/app.git", "identity_file": "key", "private": true,
                   "known_host_key": "ssh-ed25519 AAAA", "protected": ["refs/heads/main"], "allow_force": true,
                   "allow_delete": true },

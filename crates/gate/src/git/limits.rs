@@ -6,6 +6,10 @@ use std::time::Duration;
 
 /// Time for the agent's next bytes where the gate waits for some, and for the agent to take some.
 pub const AGENT_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time for the agent to say what is to be signed, and to take the signature.
+pub const AGENT_REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time between two signatures. More of them wait.
+pub const SIGNATURE_INTERVAL: Duration = Duration::from_millis(20);
 /// Refs that one push may change.
 pub const MAX_PUSH_REFS: usize = 1000;
 /// Bytes of a push's pack.

@@ -2,7 +2,7 @@
 //!
 //! The gate orchestrates, and git, gitleaks and ssh are children that have pipes and no network. A fetch is answered from a
 //! repository of the gate's own, which is refreshed from the upstream first; a push is taken apart, judged and scanned
-//! here, and forwarded as a whole or not at all.
+//! here, and forwarded as a whole or not at all. Commits and tags are signed where the manifest names a key for it.
 
 pub mod children;
 pub mod confined;
@@ -23,6 +23,8 @@ mod record;
 mod remote;
 mod scan;
 pub mod service;
+pub mod sign;
+mod signing_key;
 pub mod ssh;
 mod tools;
 mod upstream;

@@ -65,8 +65,12 @@ impl GitRecord {
         self.audit.finding = failure.finding.clone();
         self.audit.found_commits = failure.found_commits.clone();
         if failure.verdict == Outcome::Deny {
-            let verb = if self.audit.operation == GitOperation::Push { "push" } else { "fetch" };
-            self.trail.recent_denials.push(format!("git {verb} {}: {}", self.audit.remote, failure.text));
+            let what = match self.audit.operation {
+                GitOperation::Fetch => format!("git fetch {}", self.audit.remote),
+                GitOperation::Push => format!("git push {}", self.audit.remote),
+                GitOperation::Sign => "signature".to_owned(),
+            };
+            self.trail.recent_denials.push(format!("{what}: {}", failure.text));
         }
         failure
     }

@@ -6,13 +6,15 @@ use crate::git::children::Runner;
 use crate::git::failure::Failure;
 use crate::git::fetch::{self, Fetch};
 use crate::git::https::HttpsUpstream;
-use crate::git::key_agent::{self, SigningKey};
+use crate::git::key_agent;
 use crate::git::limits::{AGENT_IDLE_TIMEOUT, MAX_OPERATIONS};
 use crate::git::link::Place;
 use crate::git::packets::{Packet, push_packet, read_packet};
 use crate::git::push::{self, Push};
 use crate::git::record::GitRecord;
 use crate::git::remote::Remote;
+use crate::git::sign::Signer;
+use crate::git::signing_key::SigningKey;
 use crate::git::ssh::SshUpstream;
 use crate::git::tools::{FlaggedCommits, Tools};
 use crate::git::upstream::UpstreamRepository;
@@ -41,6 +43,8 @@ pub struct GitService {
     pub tools: Tools,
     /// By name.
     remotes: BTreeMap<String, Arc<Remote>>,
+    /// `None`: nothing is signed.
+    pub signer: Option<Signer>,
     operations: Semaphore,
 }
 
@@ -52,16 +56,16 @@ pub struct Folders<'a> {
 }
 
 impl GitService {
-    /// Checks all remotes, and reads their keys. The error is for the operator, and names the remote.
+    /// Checks all remotes, and reads all keys. The error is for the operator, and says of what it is.
     pub fn new(
-        remotes: &[GitRemote],
+        declared: &wire::GitService,
         values: &Values,
         folders: &Folders<'_>,
         sessions: Arc<Sessions>,
     ) -> Result<GitService, String> {
         let mut all = BTreeMap::new();
         let mut names = BTreeSet::new();
-        for remote in remotes {
+        for remote in &declared.remotes {
             let failed = |why: String| format!("the git remote `{}` ({}): {why}", remote.name, remote.origin);
             if !is_remote_name(&remote.name) || !names.insert(remote.name.to_ascii_lowercase()) {
                 return Err(failed("its name is not valid, or is that of another one".to_owned()));
@@ -70,8 +74,10 @@ impl GitService {
             let folder = folders.repositories.join(format!("{}.git", remote.name));
             all.insert(remote.name.clone(), Arc::new(Remote::new(remote, upstream, folder)));
         }
+        let signer = declared.signing_key.as_ref().map(|key| Signer::new(signing_key(key, values)?));
+        let signer = signer.transpose().map_err(|why| format!("`git.signing_key`: {why}"))?;
         let tools = Tools { runner: Runner::new(sessions)?, commits: FlaggedCommits::default() };
-        Ok(GitService { tools, remotes: all, operations: Semaphore::new(MAX_OPERATIONS) })
+        Ok(GitService { tools, remotes: all, signer, operations: Semaphore::new(MAX_OPERATIONS) })
     }
 
     /// Serves one connection of the agent.
@@ -157,7 +163,7 @@ fn upstream(remote: &GitRemote, values: &Values, folders: &Folders<'_>) -> Resul
             if known_hosts.trim().is_empty() {
                 return Err(format!("no key is pinned for `{host}`"));
             }
-            let key = Arc::new(signing_key(key, values)?);
+            let key = Arc::new(signing_key(key, values).map_err(|why| format!("its ssh key: {why}"))?);
             let agent = folders.private.join(format!("git-{}.agent", remote.name));
             let listener =
                 socket::bind(&agent, AGENT_SOCKET_MODE).map_err(|error| format!("no socket for its key: {error}"))?;
@@ -195,7 +201,7 @@ fn signing_key(key: &PrivateKey, values: &Values) -> Result<SigningKey, String> 
         values.get(name).map(|blob| blob.0.as_slice()).ok_or_else(|| format!("the document has no value `{name}`"))
     };
     let passphrase = key.passphrase.as_ref().map(value).transpose()?;
-    SigningKey::read(value(&key.key)?, passphrase).map_err(|why| format!("its ssh key: {why}"))
+    SigningKey::read(value(&key.key)?, passphrase)
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {

@@ -10,6 +10,7 @@ use crate::egress::peer::Peer;
 use crate::egress::permit::ConnectionPermit;
 use crate::egress::request::serve::AgentConnection;
 use crate::git::service::{self, GitService};
+use crate::git::sign;
 use crate::pages;
 use crate::sessions::Sessions;
 use nix::sys::resource::{Resource, getrlimit};
@@ -29,7 +30,7 @@ const WORK: &[u8] = b"WORK ";
 #[derive(Clone)]
 pub struct Services {
     pub egress: Arc<Egress>,
-    /// `None`: the manifest declares no remotes.
+    /// `None`: the manifest declares neither remotes nor a key for signatures.
     pub git: Option<Arc<GitService>>,
     pub sessions: Arc<Sessions>,
 }
@@ -72,6 +73,10 @@ async fn open(services: Services, mut stream: UnixStream, permit: ConnectionPerm
         Some(FirstLine::Work(work)) => {
             egress.trail.events.push(Event::Work(work));
             let _ = timeout(GREETING_TIMEOUT, stream.write_all(b"\n")).await;
+        }
+        Some(FirstLine::Sign { bytes }) => {
+            let signer = git.as_ref().and_then(|git| git.signer.as_ref());
+            sign::serve(signer, &egress, stream, bytes).await;
         }
         Some(FirstLine::Connect { host, port }) => {
             let connection = AgentConnection::new(egress, Peer { host, port }, permit);

@@ -10,4 +10,5 @@ mod fetch;
 mod hostile;
 mod push;
 mod scan;
+mod sign;
 mod upstreams;

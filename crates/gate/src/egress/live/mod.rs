@@ -8,6 +8,7 @@ pub mod go_message;
 pub mod injection;
 pub mod last_leg;
 pub mod lease;
+pub mod pem;
 pub mod proxy;
 pub mod refresh;
 pub mod reload;

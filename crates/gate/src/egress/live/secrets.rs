@@ -5,6 +5,7 @@
 use crate::egress::live::canary;
 use crate::egress::live::go_message::PreparedGo;
 use crate::egress::live::lease::{Lease, Renewal};
+use crate::egress::live::pem::secret_text;
 use crate::egress::live::proxy::UpstreamProxy;
 use hyper::body::Bytes;
 use policy::Policy;
@@ -15,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use wire::{Blob, Document, GitRemote, Source, Token, Values};
+use wire::{Blob, Document, GitService, Source, Token, Values};
 
 /// How long a replaced value still counts as a secret: requests that carry it may be under way.
 const REPLACED_LIFETIME: Duration = Duration::from_secs(600);
@@ -84,7 +85,7 @@ impl SecretStore {
             Some(name) => Some(Arc::new(UpstreamProxy::parse(value(&values, name)?)?)),
             None => None,
         };
-        let git: Vec<&str> = git.iter().flat_map(|git| &git.remotes).flat_map(GitRemote::secrets).collect();
+        let git: Vec<&str> = git.iter().flat_map(GitService::secrets).collect();
         let tokens: BTreeSet<String> = token_names(&policy).chain(git).map(str::to_owned).collect();
         let gate_only: BTreeSet<&str> = tokens.iter().map(String::as_str).chain(upstream_proxy.as_deref()).collect();
         let PreparedGo { message: go, values: seen } = PreparedGo::new(go, &gate_only, &mut values)?;
@@ -191,7 +192,7 @@ impl SecretStore {
                     Exposure::GateOnly => dlp::SecretClass::GateOnly,
                     Exposure::Seen => dlp::SecretClass::AgentVisible,
                 };
-                dlp::Known { name, class, bytes: without_armour(bytes) }
+                dlp::Known { name, class, bytes: secret_text(bytes) }
             })
             .collect();
         if let Some(pair) = self.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref()) {
@@ -221,16 +222,6 @@ impl SecretStore {
         let mut store = RootCertStore::clone(&self.roots);
         add_certificates(&mut store, name, self.value(name)?)?;
         Ok(store)
-    }
-}
-
-/// What is secret in a file of PEM: its base64, without the lines around it that all such files have.
-fn without_armour(bytes: Vec<u8>) -> Vec<u8> {
-    match std::str::from_utf8(&bytes) {
-        Ok(text) if text.starts_with("-----BEGIN ") => {
-            text.lines().filter(|line| !line.starts_with("-----")).flat_map(str::bytes).collect()
-        }
-        _ => bytes,
     }
 }
 
