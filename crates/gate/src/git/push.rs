@@ -31,6 +31,9 @@ const CAPABILITIES: &str = concat!(
     env!("CARGO_PKG_VERSION")
 );
 
+/// How git's messages say so: the system's words for ENOSPC.
+const DISK_IS_FULL: &str = "No space left on device";
+
 /// What a push is to, and who asks.
 pub struct Push<'a> {
     pub egress: &'a Arc<Egress>,
@@ -308,10 +311,12 @@ impl Pending<'_> {
             // It has the end of its input now, or does not read on.
             _ = &mut feed => ended.await?,
         };
-        match ended.is_good() {
-            true => Ok(()),
-            false => Err(Failure::denied(format!("the objects of the push are not accepted: {}", ended.reason()))),
+        if ended.is_good() {
+            return Ok(());
         }
+        let why = format!("the objects of the push are not accepted: {}", ended.reason());
+        // A full disk is no fault of the push.
+        Err(if why.contains(DISK_IS_FULL) { Failure::error(why) } else { Failure::denied(why) })
     }
 }
 

@@ -140,6 +140,11 @@ impl World {
     }
 
     pub async fn gate_with(&self, remotes: Value, change: impl FnOnce(&mut Value)) -> Bed {
+        self.gate_by(serving, remotes, change).await
+    }
+
+    /// `serving`: how the gate is run.
+    pub async fn gate_by(&self, serving: fn(&Path) -> Command, remotes: Value, change: impl FnOnce(&mut Value)) -> Bed {
         let roots = CertificateParams::default().self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
         let mut document = document(&roots, json!([]));
         document["git"] = json!({ "remotes": remotes });
@@ -192,7 +197,7 @@ pub fn user() -> String {
 }
 
 /// The gate's program, with programs of the test before all others.
-fn serving(folder: &Path) -> Command {
+pub fn serving(folder: &Path) -> Command {
     let mut command = testing::gate::serving(folder);
     let path = std::env::var("PATH").unwrap();
     command.env("PATH", format!("{}:{path}", folder.join("bin").display()));
@@ -270,7 +275,7 @@ impl Bed {
     }
 }
 
-/// A server of git's smart HTTP over TLS for the name `localhost`.
+/// A server of git's smart HTTP over TLS for the names `localhost` and `web.test`.
 pub struct Https {
     pub port: u16,
     pub roots: String,
@@ -278,6 +283,8 @@ pub struct Https {
     pub seen: Arc<Mutex<Vec<String>>>,
     /// What it answers in place of git, if anything: a status and a header `location`.
     pub instead: Arc<Mutex<Option<(u16, String)>>>,
+    /// The token that it wants.
+    pub token: Arc<Mutex<String>>,
 }
 
 impl Https {
@@ -286,7 +293,10 @@ impl Https {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let leaf = CertificateParams::new(vec!["localhost".to_owned(), "web.test".to_owned()])
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -300,23 +310,27 @@ impl Https {
             roots: issuer.pem(),
             seen: Arc::default(),
             instead: Arc::default(),
+            token: Arc::new(Mutex::new(TOKEN.to_owned())),
         };
         let (folder, seen, instead) = (folder.to_owned(), https.seen.clone(), https.instead.clone());
+        let token = https.token.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, folder, seen, instead) =
                     (acceptor.clone(), folder.clone(), seen.clone(), instead.clone());
+                let token = token.clone();
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
                         let (folder, seen, instead) = (folder.clone(), seen.clone(), instead.clone());
+                        let wanted = format!("git:{}", token.lock().unwrap());
                         async move {
                             let sent =
                                 request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
                             let sent = sent.unwrap_or_default();
                             seen.lock().unwrap().push(format!("{} {} {sent}", request.method(), request.uri().path()));
                             let answer = instead.lock().unwrap().clone();
-                            let wanted = format!("Basic {}", encode_base64(format!("git:{TOKEN}").as_bytes()));
+                            let wanted = format!("Basic {}", encode_base64(wanted.as_bytes()));
                             let own = |status: u16| Response::builder().status(status);
                             Ok::<_, Infallible>(match answer {
                                 Some((status, location)) => {

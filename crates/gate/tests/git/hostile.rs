@@ -8,12 +8,12 @@ use tokio::net::UnixStream;
 use wire::{NO_OBJECT, Outcome};
 
 /// A packet line.
-fn packet(text: &str) -> Vec<u8> {
+pub fn packet(text: &str) -> Vec<u8> {
     format!("{:04x}{text}", text.len() + 4).into_bytes()
 }
 
 /// A connection that wants to push, with the list of refs read.
-async fn pushing(bed: &Bed) -> UnixStream {
+pub async fn pushing(bed: &Bed) -> UnixStream {
     let mut stream = bed.raw().await;
     stream.write_all(&packet("git-receive-pack /app\0host=git.bottle\0")).await.unwrap();
     let mut list = Vec::new();
@@ -24,19 +24,19 @@ async fn pushing(bed: &Bed) -> UnixStream {
 }
 
 /// Sends this, and nothing more: the answer.
-async fn say(bed: &Bed, bytes: &[u8]) -> String {
+pub async fn say(bed: &Bed, bytes: &[u8]) -> String {
     let mut stream = pushing(bed).await;
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
     testing::gate::read_all(stream).await
 }
 
-fn create(name: &str, id: &str) -> Vec<u8> {
+pub fn create(name: &str, id: &str) -> Vec<u8> {
     [packet(&format!("{NO_OBJECT} {id} {name}\0 report-status side-band-64k")), b"0000".to_vec()].concat()
 }
 
 /// A pack of these objects: kind, size as it says, and content.
-fn pack(objects: &[(u8, usize, &[u8])]) -> Vec<u8> {
+pub fn pack(objects: &[(u8, usize, &[u8])]) -> Vec<u8> {
     let mut pack = [&b"PACK\0\0\0\x02"[..], &u32::try_from(objects.len()).unwrap().to_be_bytes()].concat();
     for (kind, size, content) in objects {
         let (mut size, mut byte) = (size >> 4, kind << 4 | (size & 15) as u8);
@@ -55,14 +55,14 @@ fn pack(objects: &[(u8, usize, &[u8])]) -> Vec<u8> {
     pack
 }
 
-fn id(kind: &str, content: &[u8]) -> String {
+pub fn id(kind: &str, content: &[u8]) -> String {
     let mut sum = sha1::Sha1::default();
     sha1::Digest::update(&mut sum, format!("{kind} {}\0", content.len()).as_bytes());
     sha1::Digest::update(&mut sum, content);
     sha1::Digest::finalize(sum).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn commit(tree: &str) -> Vec<u8> {
+pub fn commit(tree: &str) -> Vec<u8> {
     format!("tree {tree}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n").into_bytes()
 }
 
@@ -117,6 +117,12 @@ async fn packs_that_are_not_what_they_say_are_refused() {
         (tree(b".GIT", b"40000"), "hasDotgit"),
         (tree(b"git~1", b"40000"), "hasDotgit"),
         (tree(".g\u{200c}it".as_bytes(), b"40000"), "hasDotgit"),
+        (tree(b".git. ", b"40000"), "hasDotgit"),
+        (tree(b".git::$INDEX_ALLOCATION", b"40000"), "hasDotgit"),
+        (tree(b"a\\.git\\config", b"100644"), "hasDotgit"),
+        (tree(b"", b"100644"), "empty filename"),
+        (tree(b"x", b"0100644"), "zeroPaddedFilemode"),
+        (tree(b"GITMOD~1", b"120000"), "gitmodulesSymlink"),
         (tree(b"..", b"40000"), "hasDotdot"),
         (tree(b"a/b", b"100644"), "fullPathname"),
         (tree(b".gitmodules", b"120000"), "gitmodulesSymlink"),

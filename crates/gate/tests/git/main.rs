@@ -5,6 +5,7 @@
 #![allow(clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
 mod bed;
+mod bounds;
 mod confinement;
 mod fetch;
 mod hostile;

@@ -179,6 +179,105 @@ async fn https_with_a_token() {
     bed.refused(Outcome::Error, "no git server").await;
 }
 
+/// A token that its upstream takes no longer is asked for again, once, and the operation goes on with the next one.
+#[tokio::test]
+async fn a_rejected_token_is_renewed() {
+    let world = World::new().await;
+    world.good("up.git", &["config", "http.receivepack", "true"]).await;
+    let https = Https::start(world.path()).await;
+    let roots = wire::encode_base64(https.roots.as_bytes());
+    let printed = |token: &str| wire::encode_base64(json!({ "token": token }).to_string().as_bytes());
+    let mut bed = world
+        .gate_with(json!([https.remote()]), |document| {
+            document["values"]["roots"] = json!(roots);
+            document["values"]["token"] = json!(printed(TOKEN));
+            document["printed"] = json!(["token"]);
+        })
+        .await;
+    let url = bed.url("app");
+    world.good("", &["clone", "-q", &url, "work"]).await;
+    assert_eq!(bed.audit().await.verdict, Outcome::Allow);
+    world.commit("work", "mine", "mine\n").await;
+    let next = "tk-next-5be1f07d3c";
+    next.clone_into(&mut https.token.lock().unwrap());
+    let folder = world.path().join("work");
+    let push = tokio::spawn(async move { testing::git::git(&folder, &["push", "-q", "origin", "HEAD:main"]).await });
+    assert_eq!(bed.gate.line().await.event, wire::Event::Refresh { value: "token".to_owned() });
+    bed.ctl(&["token", "token"], &json!({ "value": printed(next) }));
+    assert_eq!(bed.gate.line().await.event, wire::Event::Refreshed { value: "token".to_owned() });
+    let (good, said) = push.await.unwrap();
+    assert!(good, "{said}");
+    assert_eq!(bed.audit().await.verdict, Outcome::Allow);
+    assert_eq!(world.upstream("main").await, world.head("work").await);
+}
+
+/// Behind an upstream proxy, it is asked for the declared host and port, and the pinned key counts all the same.
+#[tokio::test]
+async fn upstreams_are_reached_through_the_upstream_proxy() {
+    let world = World::new().await;
+    world.good("up.git", &["config", "http.receivepack", "true"]).await;
+    let (https, ssh_port) = (Https::start(world.path()).await, world.sshd("AcceptEnv GIT_PROTOCOL").await);
+    let roots = wire::encode_base64(https.roots.as_bytes());
+    let (address, mut asked) = proxy(ssh_port, https.port).await;
+    let mut over_ssh = world.ssh(ssh_port);
+    over_ssh["private"] = json!(false);
+    over_ssh["upstream"]["ssh"]["host"] = json!("ssh.test");
+    over_ssh["upstream"]["ssh"]["known_hosts"] = json!(format!("[ssh.test]:{ssh_port} {}", world.read("host.pub")));
+    let mut over_https = https.remote();
+    (over_https["name"], over_https["private"]) = (json!("web"), json!(false));
+    over_https["upstream"]["https"]["host"] = json!("web.test");
+    let mut bed = world
+        .gate_with(json!([over_ssh, over_https]), |document| {
+            document["values"]["roots"] = json!(roots);
+            document["upstream_proxy"] = json!("proxy");
+            document["values"]["proxy"] =
+                json!(wire::encode_base64(format!("http://me:secret-4711@{address}").as_bytes()));
+        })
+        .await;
+    for (name, line) in [
+        ("app", format!("CONNECT ssh.test:{ssh_port} HTTP/1.1\r\n")),
+        ("web", format!("CONNECT web.test:{} HTTP/1.1\r\n", https.port)),
+    ] {
+        world.good("", &["clone", "-q", &bed.url(name), name]).await;
+        assert_eq!(bed.audit().await.verdict, Outcome::Allow);
+        world.commit(name, name, "mine\n").await;
+        world.good(name, &["push", "-q", "origin", &format!("HEAD:{name}")]).await;
+        assert_eq!(bed.audit().await.verdict, Outcome::Allow);
+        assert_eq!(world.upstream(name).await, world.head(name).await);
+        let mut heads = Vec::new();
+        while let Ok(head) = asked.try_recv() {
+            heads.push(head);
+        }
+        assert!(!heads.is_empty() && heads.iter().all(|head| head.starts_with(&line)), "{heads:?}");
+    }
+}
+
+/// A proxy that tells what it was asked: a tunnel to the port of this machine that was asked for.
+async fn proxy(ssh: u16, https: u16) -> (std::net::SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = testing::gate::listen().await;
+    let address = listener.local_addr().unwrap();
+    let (tell, asked) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                let port = if head.starts_with("CONNECT ssh.test:") { ssh } else { https };
+                let _ = tell.send(head);
+                let mut upstream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut upstream).await;
+            });
+        }
+    });
+    (address, asked)
+}
+
 /// Whether it takes a push or not, what an upstream says holds no secret and acts on no terminal.
 #[tokio::test]
 async fn no_word_of_an_upstream_says_the_token() {
