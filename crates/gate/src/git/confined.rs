@@ -1,11 +1,13 @@
 //! `confined`: becomes another program that can reach nothing but its descriptors. git, gitleaks and ssh read what an agent
 //! or an upstream wrote; a hole in one of them must not be a hole in the bottle.
 //!
-//! No socket can be made (by ssh: unix sockets only, for its agent), no process traced, no session or process group left:
+//! git and gitleaks see the system's programs and the folder that they are for, and nothing else of the file system, where the
+//! kernel knows Landlock. No socket can be made (by ssh: unix sockets only, for its agent), no process traced, no session or process group left:
 //! the gate knows all processes that come of a child by their session, and ends them by their group.
 
 use crate::git::limits::{CHILD_CPU_SECONDS, CHILD_DATA_BYTES, CHILD_FILE_BYTES, CHILD_FILES};
 use crate::stdio::complain;
+use landlock::{ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, path_beneath_rules};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sys::prctl;
@@ -15,6 +17,7 @@ use nix::unistd::{Pid, dup2_stdin, setsid};
 use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use sys::seccomp::{Refusal, Rule, install};
 
@@ -87,7 +90,30 @@ fn confine(confinement: Confinement, parent: Pid) -> io::Result<()> {
     }
     // Where memory ends, the kernel is to end this program and not the gate. It works without.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    if confinement != Confinement::UnixSockets {
+        let folder = std::env::current_dir()?;
+        see_only(&folder).map_err(io::Error::other)?;
+    }
     install(&rules(confinement))
+}
+
+/// What such a program may read, beside the folders of `PATH`.
+const READABLE: [&str; 7] = ["/bin", "/etc", "/lib", "/lib64", "/usr", "/dev/urandom", "/dev/zero"];
+
+/// Closes the file system but for programs, libraries and this folder, which may be written unless it is the root. It is as
+/// much as the kernel knows of Landlock: without it, nothing is closed.
+fn see_only(folder: &Path) -> Result<(), RulesetError> {
+    let abi = ABI::V5;
+    let search: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
+    let readable = READABLE.iter().map(Path::new).chain(search.iter().map(PathBuf::as_path));
+    let writable = [Path::new("/dev/null"), folder].into_iter().filter(|path| path.parent().is_some());
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(abi))?
+        .create()?
+        .add_rules(path_beneath_rules(readable, AccessFs::from_read(abi)))?
+        .add_rules(path_beneath_rules(writable, AccessFs::from_all(abi)))?
+        .restrict_self()?;
+    Ok(())
 }
 
 /// What such a program has no use for, and an intruder in it would want.
