@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// Time for the agent's next bytes where the gate waits for some, and for the agent to take some.
 pub const AGENT_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time for the first bytes of a push's pack: git compares and compresses all of its objects before it sends any.
+pub const PACK_START_TIMEOUT: Duration = Duration::from_secs(1800);
 /// Time for the agent to say what is to be signed, and to take the signature.
 pub const AGENT_REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time between two signatures. More of them wait.

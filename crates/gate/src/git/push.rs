@@ -7,7 +7,7 @@ use crate::git::failure::Failure;
 use crate::git::forward::forward;
 use crate::git::limits::{
     AGENT_IDLE_TIMEOUT, COPY_BYTES, MAX_FINDINGS, MAX_MESSAGE_BYTES, MAX_OUTPUT_BYTES, MAX_PACK_BYTES,
-    MAX_PUSH_OBJECTS, MAX_PUSH_REFS,
+    MAX_PUSH_OBJECTS, MAX_PUSH_REFS, PACK_START_TIMEOUT,
 };
 use crate::git::link::unless_hung_up;
 use crate::git::packets::{Band, Packet, push_packet, read_packet, write_band};
@@ -273,7 +273,7 @@ impl Pending<'_> {
     async fn receive(&self, stream: &mut UnixStream, sent: &mut u64) -> Result<(), Failure> {
         let broke = |error: io::Error| Failure::error(format!("the agent broke off: {error}"));
         let mut head = [0; 12];
-        let read = timeout(AGENT_IDLE_TIMEOUT, stream.read_exact(&mut head)).await;
+        let read = timeout(PACK_START_TIMEOUT, stream.read_exact(&mut head)).await;
         read.map_err(|_| Failure::error("the pack of the push did not come"))?.map_err(broke)?;
         let count = u64::from(u32::from_be_bytes([head[8], head[9], head[10], head[11]]));
         if !head.starts_with(b"PACK") {
