@@ -8,11 +8,13 @@ mod egress;
 mod git;
 mod listen;
 mod pages;
+mod proposals;
 mod scan_request;
 mod serve;
 mod sessions;
 mod socket;
 mod stdio;
+mod supervise;
 
 use control::client;
 use std::process::ExitCode;

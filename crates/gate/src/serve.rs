@@ -11,6 +11,7 @@ use crate::listen::accept::{Services, accept};
 use crate::sessions::Sessions;
 use crate::socket;
 use crate::stdio::complain;
+use crate::supervise;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -123,6 +124,7 @@ async fn serve(places: &Places, events: &Arc<Events>) -> Result<(), String> {
     let egress = Arc::new(Egress::new(document, authority, AuditTrail::new(events.clone()))?);
     let mut verbs = Verbs::default();
     egress::control_verbs::register(&mut verbs, &egress);
+    supervise::control_verbs::register(&mut verbs, &egress, git.clone());
     if let Some(git) = git.clone() {
         verbs.add("git-allow", move |body| git.tools.commits.allow(body));
     }

@@ -1,6 +1,7 @@
 //! Supervise: what an agent proposes to change in its bottle, and what the operator decides about it.
 
-use crate::Reload;
+use crate::{Reload, is_object_id, is_remote_name};
+use policy::{HostPattern, PathPattern};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a reason that an agent or an operator gives.
@@ -9,6 +10,10 @@ pub const MAX_SUPERVISE_REASON_BYTES: usize = 1024;
 pub const MAX_PACKAGES: usize = 64;
 /// Commits in one proposal.
 pub const MAX_COMMITS: usize = 64;
+/// Bytes of a path that is proposed.
+pub const MAX_PROPOSED_PATH_BYTES: usize = 1024;
+/// Bytes of a method. The longest one that is registered has 17.
+const MAX_METHOD_BYTES: usize = 32;
 /// Bytes of a package's name.
 const MAX_PACKAGE_NAME_BYTES: usize = 214;
 /// Characters of an id.
@@ -113,6 +118,37 @@ impl Change {
             char::from_digit(u32::try_from(digit).unwrap_or_default(), 36).unwrap_or('0')
         };
         (0..ID_CHARS as u32).map(digit).collect()
+    }
+
+    /// # Errors
+    /// Why no such change can be made, in words for agent and operator.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Change::Egress { host, port, method, path } => {
+                let is_name = HostPattern::try_from(host.clone())
+                    .map(|pattern| pattern.as_str() == host && !pattern.is_wildcard());
+                let is_method = (1..=MAX_METHOD_BYTES).contains(&method.len())
+                    && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+                match is_name {
+                    Err(why) => Err(crate::one_line(&why)),
+                    Ok(false) => Err("the host is no name of one host in lower case".to_owned()),
+                    Ok(true) if *port == 0 => Err("the port is 0".to_owned()),
+                    Ok(true) if !is_method => Err("the method is no method in upper case".to_owned()),
+                    Ok(true) if path.len() > MAX_PROPOSED_PATH_BYTES => {
+                        Err(format!("the path is longer than {MAX_PROPOSED_PATH_BYTES} bytes"))
+                    }
+                    Ok(true) => PathPattern::try_from(path.clone()).map(|_| ()).map_err(|why| crate::one_line(&why)),
+                }
+            }
+            Change::Packages(packages) => packages.check(),
+            Change::Git { remote, commits } => match commits.len() {
+                _ if !is_remote_name(remote) => Err("the remote is no name of a remote".to_owned()),
+                0 => Err("no commit is named".to_owned()),
+                1..=MAX_COMMITS if commits.iter().all(|id| is_object_id(id)) => Ok(()),
+                1..=MAX_COMMITS => Err("a commit is named by its whole id, in lower case".to_owned()),
+                count => Err(format!("{count} commits are more than {MAX_COMMITS}")),
+            },
+        }
     }
 }
 

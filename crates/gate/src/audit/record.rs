@@ -63,6 +63,11 @@ impl AuditRecord {
         AuditRecord { trail, scope, started, event, audit, sent, received: 0, route: None, finding }
     }
 
+    /// The request is judged anew, by another snapshot.
+    pub fn set_scope(&mut self, scope: &Arc<AuditScope>) {
+        (self.scope, self.route) = (scope.clone(), None);
+    }
+
     pub fn set_request(&mut self, method: &str, path: &str) {
         self.audit.method = truncate(method, MAX_METHOD_BYTES).to_owned();
         self.set_path(path);

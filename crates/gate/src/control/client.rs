@@ -4,6 +4,7 @@ use crate::control::{MAX_REQUEST_BYTES, Request};
 use crate::stdio::{complain, print};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use wire::CTL_SOCKET;
@@ -21,12 +22,17 @@ pub fn run(args: &[String]) -> i32 {
     };
     let plain = |verb: &String, name| Request { verb: verb.clone(), name, body: Value::Null };
     let request = match words {
-        [verb] if verb == "reload" || verb == "git-allow" => {
+        [verb] if verb == "watch" => return watch(socket),
+        [verb] if ["reload", "decide", "git-allow"].contains(&verb.as_str()) => {
             read_body().map(|body| Request { body, ..plain(verb, None) })
         }
         [verb, name] if verb == "token" => read_body().map(|body| Request { body, ..plain(verb, Some(name.clone())) }),
         [verb] => Ok(plain(verb, None)),
-        _ => return complain("usage: claude-bottle-gate ctl [--socket PATH] status|due|reload|git-allow|token NAME"),
+        _ => {
+            return complain(
+                "usage: claude-bottle-gate ctl [--socket PATH] status|due|watch|reload|decide|git-allow|token NAME",
+            );
+        }
     };
     let request = match request {
         Ok(request) => request,
@@ -53,14 +59,43 @@ fn read_body() -> Result<Value, String> {
         .map_err(|error| format!("the standard input is not JSON: line {}, column {}", error.line(), error.column()))
 }
 
+/// `ctl watch`: says that an operator is there, and prints each line of the gate, until the standard input ends.
+fn watch(socket: &str) -> i32 {
+    let request = Request { verb: "watch".to_owned(), name: None, body: Value::Null };
+    let watched = connect(socket, &request).and_then(|stream| {
+        let writer = stream.try_clone()?;
+        let until_stdin_ends = move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            let _ = writer.shutdown(Shutdown::Both);
+        };
+        sys::thread::spawn(until_stdin_ends)?;
+        for line in BufReader::new(stream).lines() {
+            print(&line?);
+        }
+        Ok(())
+    });
+    match watched {
+        Ok(()) => 0,
+        Err(error) => {
+            complain(&format!("cannot ask the gate at `{socket}`: {error}"));
+            UNREACHABLE
+        }
+    }
+}
+
 /// Sends the request, and returns the line that the gate answers.
 fn send(socket: &str, request: &Request) -> std::io::Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
+    let stream = connect(socket, request)?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    let mut text = serde_json::to_vec(request)?;
-    text.push(b'\n');
-    stream.write_all(&text)?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     Ok(line)
+}
+
+fn connect(socket: &str, request: &Request) -> std::io::Result<UnixStream> {
+    let mut stream = UnixStream::connect(socket)?;
+    let mut text = serde_json::to_vec(request)?;
+    text.push(b'\n');
+    stream.write_all(&text)?;
+    Ok(stream)
 }

@@ -5,10 +5,13 @@ use crate::control::{MAX_REQUEST_BYTES, Request};
 use crate::sessions::Sessions;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
 
 /// Pause after an `accept` that failed, most likely for want of a descriptor.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
@@ -21,9 +24,13 @@ type PlainHandler = dyn Fn(&Value) -> Answer + Send + Sync;
 /// Answers a request by its name and its body.
 type NamedHandler = dyn Fn(&str, &Value) -> Answer + Send + Sync;
 
+/// Answers a request by as many lines as it sends. It ends when the client is gone.
+type StreamHandler = dyn Fn(mpsc::Sender<Value>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
+
 enum Handler {
     Plain(Box<PlainHandler>),
     Named(Box<NamedHandler>),
+    Stream(Box<StreamHandler>),
 }
 
 /// The verbs of one control socket.
@@ -39,6 +46,17 @@ impl Verbs {
     /// Adds a verb that takes a name and the body of the request.
     pub fn add_named(&mut self, verb: &'static str, handler: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) {
         self.0.insert(verb, Handler::Named(Box::new(handler)));
+    }
+
+    /// Adds a verb that takes nothing, and whose answer lasts as long as its client.
+    pub fn add_stream<F>(
+        &mut self,
+        verb: &'static str,
+        handler: impl Fn(mpsc::Sender<Value>) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.0.insert(verb, Handler::Stream(Box::new(move |lines| Box::pin(handler(lines)))));
     }
 
     fn answer(&self, request: &Request) -> Answer {
@@ -77,13 +95,34 @@ async fn serve_client(stream: UnixStream, verbs: &Verbs) -> std::io::Result<()> 
         if line.is_empty() {
             return Ok(());
         }
-        let answer = match serde_json::from_slice(&line) {
+        let answer = match serde_json::from_slice::<Request>(&line) {
+            Ok(Request { verb, name: None, .. }) if let Some(Handler::Stream(handler)) = verbs.0.get(verb.as_str()) => {
+                return serve_stream(handler, read, write).await;
+            }
             Ok(request) => verbs.answer(&request).unwrap_or_else(|why| json!({ "error": why })),
             Err(_) => json!({ "error": "a request is a JSON object with a `verb`" }),
         };
         write.write_all(format!("{answer}\n").as_bytes()).await?;
         if line.last() != Some(&b'\n') {
             return Ok(());
+        }
+    }
+}
+
+/// Writes what the verb sends, until it or the client ends. What the client still sends is dropped.
+async fn serve_stream(
+    handler: &StreamHandler,
+    mut read: BufReader<OwnedReadHalf>,
+    mut write: OwnedWriteHalf,
+) -> std::io::Result<()> {
+    let (sender, mut lines) = mpsc::channel(1);
+    let mut sent = handler(sender);
+    let mut dropped = [0; 64];
+    loop {
+        tokio::select! {
+            Some(line) = lines.recv() => write.write_all(format!("{line}\n").as_bytes()).await?,
+            read = read.read(&mut dropped) => if read? == 0 { return Ok(()) },
+            () = &mut sent => return Ok(()),
         }
     }
 }

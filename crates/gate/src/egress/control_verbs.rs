@@ -15,7 +15,7 @@ pub fn register(verbs: &mut Verbs, egress: &Arc<Egress>) {
     verbs.add("due", move |_| Ok(json!(DueTokens { due: this.live.due() })));
     let this = egress.clone();
     verbs.add("reload", move |body| match Reload::deserialize(body) {
-        Ok(reload) => this.live.reload(reload),
+        Ok(reload) => this.reload(reload),
         Err(_) => Err(this.live.unchanged(invalid_part(body))),
     });
     let this = egress.clone();
@@ -87,7 +87,7 @@ fn resident_memory() -> Option<u64> {
 
 /// Says which part of a reload is invalid. Only its position is named: an error of serde quotes what it found, which may
 /// be a secret in the wrong place.
-fn invalid_part(body: &Value) -> String {
+pub fn invalid_part(body: &Value) -> String {
     let Some(routes) = body["policy"]["routes"].as_array() else {
         return "there is no `policy` with `routes`".to_owned();
     };

@@ -18,6 +18,7 @@ mod model;
 mod request_lines;
 mod refresh;
 mod soak;
+mod supervise;
 mod websocket;
 
 use bytes::Bytes;
@@ -36,13 +37,31 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use testing::gate::*;
-use testing::process::{Watchdog, end, output};
+use testing::process::{Watchdog, end, finish, output};
 use testing::wait::within;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use wire::{Audit, Event, GoMessage, Line, MAX_WORK_BYTES, Outcome, Repository, Work, encode_base64};
+
+/// `ctl` with these words: its exit code, and what it said.
+fn ctl(gate: &Gate, words: &[&str], stdin: &str) -> (i32, Value) {
+    let mut child = Command::new(testing::gate_program())
+        .args(["ctl".as_ref(), "--socket".as_ref(), gate.dir.path().join("ctl.sock").as_os_str()])
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may end without having read: what it says is what counts.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let output = finish("ctl", child);
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(!said.contains(TOKEN) && !said.contains(&encode_base64(TOKEN.as_bytes())[..20]), "a secret: {said}");
+    (output.status.code().unwrap(), serde_json::from_str(&said).unwrap_or(Value::String(said)))
+}
 
 // ---- what init tells ----
 

@@ -4,7 +4,6 @@
 use super::*;
 use std::pin::Pin;
 use std::time::Instant;
-use testing::process::finish;
 use testing::wait::{WAIT_TIMEOUT, until};
 use wire::RouteSummary;
 
@@ -29,23 +28,6 @@ async fn printed(origin: &Origin, printed: Value) -> Gate {
         document["values"]["tok"] = blob(&printed.to_string());
     })
     .await
-}
-
-fn ctl(gate: &Gate, words: &[&str], stdin: &str) -> (i32, Value) {
-    let mut child = Command::new(testing::gate_program())
-        .args(["ctl".as_ref(), "--socket".as_ref(), gate.dir.path().join("ctl.sock").as_os_str()])
-        .args(words)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // It may end without having read: what it says is what counts.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    let output = finish("ctl", child);
-    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(!said.contains(TOKEN) && !said.contains(&encode_base64(TOKEN.as_bytes())[..20]), "a secret: {said}");
-    (output.status.code().unwrap(), serde_json::from_str(&said).unwrap_or(Value::String(said)))
 }
 
 fn hand_in(gate: &Gate, printed: &str) -> (i32, Value) {

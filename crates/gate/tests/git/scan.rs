@@ -3,7 +3,7 @@
 use crate::bed::{Bed, GIVEN, TOKEN, World};
 use serde_json::json;
 use std::io::Write;
-use wire::Outcome;
+use wire::{Change, Decision, Event, Outcome, Verdict};
 
 /// A token as a forge gives them, made up of parts so that no scanner finds it in this file.
 fn key() -> String {
@@ -161,6 +161,25 @@ async fn an_operator_lets_a_commit_through_once() {
     let _ = bed.ctl(&["git-allow"], &json!({ "commits": [commit] }));
     world.bad("work", &["push", "origin", "main"]).await;
     bed.refused(Outcome::Deny, "must not leave").await;
+}
+
+#[tokio::test]
+async fn an_operators_decision_lets_commits_through_once() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let commit = world.commit("work", "fixture", format!("{}\n", key())).await;
+    let change = Change::Git { remote: "app".to_owned(), commits: vec![commit.clone()] };
+    let approved = json!({ "decision": { "change": change, "verdict": "approved" } });
+    let unknown = bed.ctl(&["decide"], &approved);
+    assert!(unknown["error"].as_str().unwrap().contains("no commit was refused"), "{unknown}");
+    assert!(matches!(bed.gate.line().await.event, Event::Unchanged { .. }));
+    world.bad("work", &["push", "origin", "main"]).await;
+    bed.refused(Outcome::Deny, "must not leave").await;
+    assert_eq!(bed.ctl(&["decide"], &approved), json!({ "decided": change.id() }));
+    let decision = Decision { change, verdict: Verdict::Approved, reason: None };
+    assert_eq!(bed.gate.line().await.event, Event::Decided(decision));
+    world.good("work", &["push", "-q", "origin", "main"]).await;
+    assert_eq!(bed.audit().await.allowed_commits, [commit]);
 }
 
 #[tokio::test]

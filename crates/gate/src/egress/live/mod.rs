@@ -9,6 +9,7 @@ pub mod injection;
 pub mod last_leg;
 pub mod lease;
 pub mod pem;
+pub mod once;
 pub mod proxy;
 pub mod refresh;
 pub mod reload;

@@ -3,12 +3,14 @@
 
 use crate::audit::AuditTrail;
 use crate::egress::live::diff::changes;
+use crate::egress::live::once::OncePolicies;
 use crate::egress::live::secrets::SecretStore;
 use crate::egress::live::snapshot::PolicySnapshot;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::Notify;
-use wire::{Document, Event, Reload};
+use tokio::sync::futures::Notified;
+use wire::{Change, Document, Event, Reload};
 
 /// The policy and the secrets in force, shared by all services of the gate.
 pub struct Live {
@@ -18,6 +20,8 @@ pub struct Live {
     secrets: Mutex<SecretStore>,
     /// Notified of every change to either, and of every acknowledged refresh.
     pub(super) changed: Notify,
+    /// What the operator allowed for one request each.
+    pub once: OncePolicies,
     pub(super) trail: Arc<AuditTrail>,
 }
 
@@ -26,7 +30,8 @@ impl Live {
     pub fn new(document: Document, trail: Arc<AuditTrail>) -> Result<Live, String> {
         let (secrets, policy) = SecretStore::new(document)?;
         let current = RwLock::new(Arc::new(PolicySnapshot::new(&secrets, policy)?));
-        Ok(Live { current, secrets: Mutex::new(secrets), changed: Notify::new(), trail })
+        let (changed, once) = Default::default();
+        Ok(Live { current, secrets: Mutex::new(secrets), changed, once, trail })
     }
 
     /// The current snapshot. A later call may return another one.
@@ -48,6 +53,21 @@ impl Live {
         self.replace(after);
         self.trail.events.push(event);
         Ok(answer)
+    }
+
+    /// Judges one request by another policy, if the one in force denies it and `change` is it. The error is for the operator,
+    /// and stands in the audit trail as well.
+    pub fn allow_once(&self, change: &Change, reload: Reload) -> Result<(), String> {
+        let Reload { policy, printed, values } = reload;
+        let mut secrets = self.secrets().clone();
+        let snapshot = secrets.add(&policy, values, &printed).and_then(|()| self.snapshot().for_once(&secrets, policy));
+        let added = snapshot.and_then(|snapshot| self.once.add(change, Arc::new(snapshot)));
+        added.map_err(|reason| self.unchanged(reason))
+    }
+
+    /// Ends at the next change of policy or tokens. A change counts from when this is called, not from when it is awaited.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Replaces the token `name` by what its command printed now.

@@ -20,6 +20,9 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wire::encode_base64;
 
+/// The generation of policies that never are in force.
+const NEVER_IN_FORCE: u64 = u64::MAX;
+
 pub struct PolicySnapshot {
     pub identity: String,
     pub bottle: String,
@@ -56,9 +59,18 @@ impl PolicySnapshot {
 
     /// A snapshot of another policy. A route that is in both keeps its counts.
     pub fn reloaded(&self, secrets: &SecretStore, policy: Policy) -> Result<PolicySnapshot, String> {
+        PolicySnapshot::make(secrets, policy, self.next_generation(self.generation + 1))
+    }
+
+    /// A snapshot of a policy that never is in force. A route that is in both keeps its counts.
+    pub fn for_once(&self, secrets: &SecretStore, policy: Policy) -> Result<PolicySnapshot, String> {
+        PolicySnapshot::make(secrets, policy, self.next_generation(NEVER_IN_FORCE))
+    }
+
+    fn next_generation(&self, number: u64) -> Generation<'_> {
         let previous = self.policy.routes.iter().zip(self.audit_scope.routes.iter().cloned()).collect();
         let (rules, unpacker) = (self.knowledge().rules.clone(), self.unpacker.clone());
-        PolicySnapshot::make(secrets, policy, Generation { number: self.generation + 1, rules, unpacker, previous })
+        Generation { number, rules, unpacker, previous }
     }
 
     /// A snapshot of the same policy with new tokens.

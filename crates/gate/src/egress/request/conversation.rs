@@ -33,7 +33,11 @@ impl Conversation {
     async fn respond(self: Arc<Self>, request: Request<Incoming>, sni: Sni) -> Response<Body> {
         let snapshot = self.connection.egress.live.snapshot();
         let mut record = self.connection.record_request(&snapshot, &request);
-        match self.judge(snapshot, &request, sni.as_deref(), &mut record).await {
+        let mut judged = self.judge(snapshot, &request, sni.as_deref(), &mut record).await;
+        if let Err(ServeError::Denied(denial)) = judged {
+            judged = self.reconsider(denial, &request, sni.as_deref(), &mut record).await;
+        }
+        match judged {
             Ok(allowed) => {
                 record.allowed(allowed.route);
                 self.forward(request, &allowed, record).await
@@ -41,9 +45,10 @@ impl Conversation {
             Err(error) => self.connection.respond_unsent(error, record, request).await,
         }
     }
+
     /// The whole decision about one request. The order of questions is the policy's; between its steps this does what only
     /// the gate can: look for secrets in a name, and resolve it. `record`: of a request that `snapshot` judges.
-    async fn judge(
+    pub(super) async fn judge(
         &self,
         snapshot: Arc<PolicySnapshot>,
         request: &Request<Incoming>,
