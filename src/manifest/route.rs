@@ -9,7 +9,7 @@ use super::{keys, resolve_path};
 use crate::exit::UserError;
 use policy::{
     AuthScheme, ConnectTo, Dlp, GitAccess, HeaderRules, HostPattern, Inspect, NO_OTHER_PARAMETER, PathPattern,
-    Protocol, QueryRules, Reads, Role, ValuePattern,
+    Protocol, QueryRules, Reads, Role, ValuePattern, reserved_because,
 };
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,9 @@ pub fn read(file: &Path, node: &Node) -> Result<RouteDraft, UserError> {
     let written = block.require("host")?;
     let host = HostPattern::try_from(block.string(written)?.to_string())
         .map_err(|why| error_at(file, written.at.line, printable(&why)))?;
-    check_reserved(&host).map_err(|why| block.error(written, why))?;
+    if let Some(why) = reserved_because(host.as_str()) {
+        return Err(block.error(written, why));
+    }
     let port = match block.get("port") {
         Some(member) => u16::try_from(block.integer(member, 1..=65535)?).unwrap_or(443),
         None => 443,
@@ -119,19 +121,6 @@ pub fn read(file: &Path, node: &Node) -> Result<RouteDraft, UserError> {
     };
     check_upstream(&block, &route)?;
     Ok(route)
-}
-
-/// # Errors
-/// The reason, for a name that the door or the gate answers itself.
-fn check_reserved(host: &HostPattern) -> Result<(), &'static str> {
-    let name = host.as_str();
-    if name == "bottle" || name.ends_with(".bottle") {
-        return Err("names under `bottle` are the gate's own services, and always there");
-    }
-    if name == "localhost" || name.ends_with(".localhost") {
-        return Err("`localhost` is the agent's own container; for a server on this machine use `connect_to`");
-    }
-    Ok(())
 }
 
 /// The listed methods in upper case; `None` without the key.

@@ -11,6 +11,17 @@ pub fn plain_name(name: &str) -> Option<String> {
     (name.len() <= 253 && name.split('.').all(label) && !ends_in_a_number(&name)).then_some(name)
 }
 
+/// Why no route may name this host, or this wildcard: the agent's own container or the gate answers there. `None`: it may.
+pub fn reserved_because(name: &str) -> Option<&'static str> {
+    if name == "bottle" || name.ends_with(".bottle") {
+        return Some("names under `bottle` are the gate's own services, and always there");
+    }
+    if name == "localhost" || name.ends_with(".localhost") {
+        return Some("`localhost` is the agent's own container; for a server on this machine use `connect_to`");
+    }
+    None
+}
+
 /// Whether the last label is a number: browsers and C libraries take such a name for an IPv4 address (WHATWG, URL standard).
 pub(super) fn ends_in_a_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();

@@ -128,6 +128,22 @@ impl<'a> Judge<'a> {
     }
 }
 
+impl Policy {
+    /// Whether this request would pass, sent by the scheme that its port has. Neither names nor addresses are looked up.
+    ///
+    /// # Errors
+    /// The denial that it would meet.
+    pub fn judge_typed(&self, request: &Request) -> Result<Pass, Denial> {
+        let scheme = if request.port == 80 { UrlScheme::Http } else { UrlScheme::Https };
+        let mut judge = Judge::new(self, Seen::Typed { request: *request, scheme }, Via::Direct);
+        loop {
+            if let Step::Pass(pass) = judge.advance()? {
+                return Ok(pass);
+            }
+        }
+    }
+}
+
 impl<'a> Seen<'a> {
     fn host_and_port(&self) -> (&'a str, u16) {
         match self {

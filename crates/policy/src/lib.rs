@@ -4,10 +4,12 @@
 //! none is denied. [`judge`] holds the whole order of questions, [`Policy::decide`] those about the request itself.
 
 mod address;
+mod amend;
 mod credential_headers;
 mod decide;
 mod denial;
 mod destination;
+mod diff;
 mod explain;
 mod git;
 mod git_refs;
@@ -31,16 +33,18 @@ mod url;
 mod value;
 
 pub use address::{is_undialable, needs_private, private_because};
+pub use amend::{Addition, Position, Widening};
 pub use decide::{Pass, Request};
 pub use denial::{Denial, Reason};
 pub use destination::{Destination, DialTo, Server, Via};
+pub use diff::{Difference, Differences, Effect, diff};
 pub use git_refs::{MAX_REF_BYTES, RefChange, RefPattern, RefRules, is_ref_name};
 pub use header_names::{
     CONNECTION_HEADERS, HeaderFields, announces_body, is_credential, is_gate_controlled, is_websocket_upgrade,
     passes_as_trailer,
 };
 pub use header_rules::HeaderRules;
-pub use host::plain_name;
+pub use host::{plain_name, reserved_because};
 pub use names::{Authority, Names};
 pub use normalise::{PathReadings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};

@@ -130,6 +130,25 @@ impl PathPattern {
         }
     }
 
+    /// Whether every path that `other` matches is matched by this as well.
+    pub fn includes(&self, other: &PathPattern) -> bool {
+        let (mut mine, mut theirs) = (self.as_str().split('/').skip(1), other.as_str().split('/').skip(1));
+        loop {
+            match (mine.next(), theirs.next()) {
+                (Some("**"), _) | (None, None) => return true,
+                (_, Some("**")) => return false,
+                (Some("*"), Some(segment)) if !segment.is_empty() => {}
+                (Some(a), Some(b)) if a == b => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Every reading of the text, as patterns of their own.
+    pub(super) fn readings(&self) -> &[String] {
+        &self.readings
+    }
+
     /// For a route that denies: as a server matches that ignores case and slashes at both ends, and also what is beneath
     /// a path, which some servers hand to the file or program of that path (`PATH_INFO`). A part of it with a letter beyond
     /// ASCII is taken for any such part: there are many ways to write one letter. `path`: as for
