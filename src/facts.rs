@@ -28,6 +28,10 @@ pub struct Facts {
     pub images: ImageFacts,
     pub agent: AgentFacts,
     pub network: NetworkFacts,
+    /// A former run of the session has a volume for what was pushed to a local remote.
+    pub keeps_pushes: bool,
+    /// Commits and tags to which refs of the copied repositories lead.
+    pub tips: Vec<String>,
     /// By the name of the remote.
     pub remotes: BTreeMap<String, RemoteFacts>,
     /// What is known of the key that signs commits; nothing where there is none.
@@ -153,7 +157,7 @@ pub struct NetworkFacts {
     pub proxy: Proxy,
 }
 
-/// What this machine knows of a remote's upstream; nothing for one that is reached by HTTPS.
+/// What this machine knows of a remote's upstream; nothing for one that is local or reached by HTTPS.
 #[derive(Debug, Clone, Default)]
 pub struct RemoteFacts {
     /// Lines as in `known_hosts`, all about this upstream's host.

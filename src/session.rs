@@ -202,9 +202,12 @@ impl<'a> Session<'a> {
 
     fn create(&mut self, step: &Step) -> Result<()> {
         let made = self.docker.run(&step.args);
+        let was_there = made.as_ref().is_err_and(|error| error.kind == EngineErrorKind::Taken);
         // A call whose answer was lost may have made the object all the same. An object that had the name before is not ours.
-        if made.as_ref().err().is_none_or(|error| error.kind != EngineErrorKind::Taken) {
+        if !was_there {
             self.created.push(step.kind);
+        } else if step.kind == StepKind::CreatePushesVolume {
+            return Ok(());
         }
         made.map(drop).map_err(Into::into)
     }
@@ -289,9 +292,12 @@ impl<'a> Session<'a> {
         // Making the agent makes the volume, where nothing made it before.
         let made_volume = is_new_home && (created(StepKind::CreateVolume) || created(StepKind::CreateAgent));
         let down = self.plan.down();
+        // What an earlier run of the session has pushed is nowhere else.
+        let is_first = matches!(self.before, Before::Nothing);
+        let pushes = down.pushes.as_ref().filter(|_| is_first && created(StepKind::CreateGate));
         let sidecars = down.sidecars.iter().filter(|_| created(StepKind::CreateGate));
         let agent = created(StepKind::CreateAgent).then_some(&down.agent);
-        self.docker.remove(sidecars.chain(agent).chain(made_volume.then_some(&down.volume)))
+        self.docker.remove(sidecars.chain(agent).chain(made_volume.then_some(&down.volume)).chain(pushes))
     }
 }
 

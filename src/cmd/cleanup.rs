@@ -266,6 +266,9 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
         shown.push_str(&format!(": {why}"));
     }
     shown.push_str("): its transcript, its audit trail, its home volume");
+    if plan.keeps_pushes {
+        shown.push_str(", what it pushed to a local remote");
+    }
     if let Some(work) = &work {
         shown.push_str(&format!("\n  {work}"));
     }

@@ -1,4 +1,5 @@
-//! The reader: a container that is made for one question about a session's home. It has no network and cannot write.
+//! The reader: a container that is made for one question about a session's home, or about what it has pushed to a local
+//! remote. It has no network and cannot write.
 //!
 //! Every call of git on a repository of a bottle runs in there, because its `.git` may be hostile. The time of an answer is
 //! bounded here, whatever goes on inside, and the container never outlives its question.
@@ -8,7 +9,7 @@ mod question;
 use super::images;
 use crate::docker::Docker;
 use crate::exit::{EngineError, UserError};
-use crate::plan::Plan;
+use crate::plan::{Plan, ReadVolume};
 use crate::state::budget::{MAX_ANSWER_BYTES, MAX_WORK_FILE_BYTES};
 use crate::state::{Folder, Home};
 use anyhow::{Context as _, Result};
@@ -29,6 +30,7 @@ pub struct HomeReader<'a> {
     plan: &'a Plan,
     folder: Folder,
     image: String,
+    of: ReadVolume,
 }
 
 /// The size of a session's home.
@@ -66,15 +68,31 @@ impl<'a> HomeReader<'a> {
                 let folder = home.folder(&plan.identity);
                 // The session may be older than the profiles, or than a change of them.
                 folder.set_profiles()?;
-                Ok(Some(HomeReader { docker, plan, folder, image: image()? }))
+                Ok(Some(HomeReader { docker, plan, folder, image: image()?, of: ReadVolume::Home }))
             }
             false => Ok(None),
         }
     }
 
-    /// What is in the home and nowhere else.
+    /// A reader of what the session has pushed to a local remote. `None` where nothing keeps it, or not any more.
+    pub fn of_pushes(&self) -> Result<Option<HomeReader<'a>>> {
+        let HomeReader { docker, plan, folder, image, .. } = self;
+        let is_there = plan.keeps_pushes && docker.has_volume(&plan.pushes_volume())?;
+        let of = ReadVolume::Pushes;
+        Ok(is_there.then(|| HomeReader { docker, plan, folder: folder.clone(), image: image.clone(), of }))
+    }
+
+    /// What is in the home and nowhere else, and what was pushed to a local remote.
     pub fn work(&self) -> Result<Work> {
-        serde_json::from_slice(&self.answer(&["work", "report"], Vec::new())?).context("the reader is not understood")
+        let not_understood = "the reader is not understood";
+        let work: Work =
+            serde_json::from_slice(&self.answer(&["work", "report"], Vec::new())?).context(not_understood)?;
+        let Some(reader) = self.of_pushes()? else { return Ok(work) };
+        let pushed = String::from_utf8(reader.answer(&["pushed", "refs"], Vec::new())?).context(not_understood)?;
+        let known = self.plan.tips();
+        let new =
+            pushed.lines().filter_map(|line| line.split(' ').next()).filter(|id| !known.iter().any(|it| it == id));
+        Ok(Work { pushed: new.count() as u64, ..work })
     }
 
     /// How large the home is.

@@ -28,11 +28,20 @@ pub struct PlanRequest<'a> {
     pub home_id: String,
     pub identity: String,
     pub engine: Engine,
+    pub terminal: Terminal,
+    pub kept: KeptOfSession,
+}
+
+/// What of the first start counts for each later one.
+#[derive(Default)]
+pub struct KeptOfSession {
     /// The user id of a home that exists; `None` for a new one.
     pub agent_uid: Option<u32>,
-    pub terminal: Terminal,
-    /// What is copied into the workspace, or was at the first start.
+    /// What is copied into the workspace, or was.
     pub workspace: Option<Workspace>,
+    /// Commits and tags of the repositories in it.
+    pub tips: Vec<String>,
+    pub keeps_pushes: bool,
 }
 
 /// A plan, which can be shown but not started where something is missing.
@@ -76,7 +85,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
     }
     let arch = seen.as_ref().map_or(std::env::consts::ARCH, |seen| &seen.arch);
     let roots = probe::roots()?;
-    let agent_uid = request.agent_uid.unwrap_or_else(|| {
+    let agent_uid = request.kept.agent_uid.unwrap_or_else(|| {
         let host = HostIds::read();
         plan::agent_uid(&request.home_id, |uid| host.contain(uid))
     });
@@ -104,7 +113,9 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
         remotes: chosen.bottle.remotes.iter().map(|remote| (remote.name.clone(), probe::remote(remote))).collect(),
         signing_key: chosen.bottle.signing_key.as_deref().map(probe::signing_key).unwrap_or_default(),
         detach_keys: probe::detach_keys()?,
-        workspace: request.workspace,
+        workspace: request.kept.workspace,
+        tips: request.kept.tips,
+        keeps_pushes: request.kept.keeps_pushes,
         seen,
     };
     plan::check(&chosen.agent, spec)?;
@@ -201,9 +212,8 @@ fn plan_without_session(home: &Home, chosen: &Chosen, engine: &Engine, access: E
         home_id: home.id().unwrap_or_default(),
         identity: chosen.agent.name.clone(),
         engine: engine.clone(),
-        agent_uid: None,
         terminal: Terminal::Tty,
-        workspace: None,
+        kept: KeptOfSession::default(),
     };
     plan(request, chosen, &spec, access)
 }

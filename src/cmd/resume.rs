@@ -4,7 +4,7 @@
 use super::consent::consent;
 use super::launch::{self, PlanView, launch};
 use super::live::recorded;
-use super::planning::{self, EngineAccess, PlanRequest};
+use super::planning::{self, EngineAccess, KeptOfSession, PlanRequest};
 use crate::cli::ResumeArgs;
 use crate::docker::{Containers, Docker};
 use crate::exit::{EngineError, Exit, UserError};
@@ -56,9 +56,13 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
         home_id: old.home_id.clone(),
         identity: old.identity.clone(),
         engine: here,
-        agent_uid: (beginning == Beginning::Resume).then_some(old.agent_uid),
         terminal: asked.preview.terminal(),
-        workspace: old.workspace.clone(),
+        kept: KeptOfSession {
+            agent_uid: (beginning == Beginning::Resume).then_some(old.agent_uid),
+            workspace: old.workspace.clone(),
+            tips: old.tips(),
+            keeps_pushes: old.keeps_pushes,
+        },
     };
     if asked.preview.is_wanted() {
         let planned = planning::plan(request, &chosen, &spec, EngineAccess::None)?;

@@ -4,7 +4,7 @@ mod choose_agent;
 
 use super::consent::consent;
 use super::launch::{self, PlanView, launch};
-use super::planning::{self, EngineAccess, PlanRequest};
+use super::planning::{self, EngineAccess, KeptOfSession, PlanRequest};
 use crate::cli::{Cwd, StartArgs};
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
@@ -36,9 +36,9 @@ pub fn run(asked: StartArgs) -> Result<Exit> {
     let engine = probe::engine()?;
     let docker = Docker::new(&engine)?;
     let terminal = asked.preview.terminal();
-    let workspace = survey.as_ref().map(|survey| survey.found.clone());
-    let request =
-        |home_id| PlanRequest { home: &home, home_id, identity, engine, agent_uid: None, terminal, workspace };
+    let (workspace, tips) = survey.as_ref().map(|survey| (survey.found.clone(), survey.tips.clone())).unzip();
+    let kept = KeptOfSession { agent_uid: None, workspace, tips: tips.unwrap_or_default(), keeps_pushes: false };
+    let request = |home_id| PlanRequest { home: &home, home_id, identity, engine, terminal, kept };
     if asked.preview.is_wanted() {
         let home_id = home.id().map_or_else(|| random::word(16), Ok)?;
         let planned = planning::plan(request(home_id), &chosen, &spec, EngineAccess::None)?;

@@ -34,18 +34,18 @@ impl Docker {
         last_failure(removals.into_iter().map(|args| self.begin_removal([args]).finish()))
     }
 
-    /// Removes a session's home, and before it the readers that still use it. They are only looked for where the engine
-    /// says that the volume is in use.
+    /// Removes a session's home, and what it has pushed; before them the readers that still use them. Those are only looked
+    /// for where the engine says that a volume is in use.
     ///
     /// # Errors
-    /// The home is left.
+    /// A volume is left.
     pub fn remove_home(&self, plan: &Plan) -> Result<(), EngineError> {
-        let volume = plan.down().volume;
-        match self.remove([&volume]) {
+        let down = plan.down();
+        match self.remove(down.volumes()) {
             Err(error) if error.kind == EngineErrorKind::InUse => {
                 let readers: Vec<Args> = self.readers_of(plan)?.iter().map(|it| remove_container(&it.name)).collect();
                 self.remove(&readers)?;
-                self.remove([&volume])
+                self.remove(down.volumes())
             }
             removed => removed,
         }

@@ -204,6 +204,16 @@ impl CleanRepository {
     pub fn tips(&self) -> Result<Vec<u8>, UserError> {
         Ok(self.query(&["for-each-ref", "--format=%(objectname)"])?.stdout)
     }
+
+    /// [`CleanRepository::tips`] without those of the refs in this folder.
+    pub fn tips_beside(&self, folder: &str) -> Result<Vec<u8>, UserError> {
+        let listed = self.query(&["for-each-ref", "--format=%(objectname) %(refname)"])?.stdout;
+        let pairs = listed
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| line.split_at_checked(line.iter().position(|byte| *byte == b' ')?));
+        let tips = pairs.filter(|(_, name)| !name[1..].starts_with(folder.as_bytes()));
+        Ok(tips.flat_map(|(id, _)| [id, b"\n"].concat()).collect())
+    }
 }
 
 /// The content of `HEAD`.

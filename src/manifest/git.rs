@@ -2,7 +2,7 @@
 
 use super::block::{Block, bad_name, error_at, is_name};
 use super::json::{Member, excerpt};
-use super::{GitUser, Remote, RemoteAccess, auth, keys, resolve_path};
+use super::{GitUser, Remote, RemoteAccess, RemoteUpstream, auth, keys, resolve_path};
 use crate::exit::UserError;
 use policy::{RefPattern, RefRules, plain_name};
 use std::collections::HashMap;
@@ -14,6 +14,8 @@ const UPSTREAM_FORMS: &str = "wanted `ssh://user@host[:port]/path`, `user@host:p
 const DEFAULT_REFS: [&str; 2] = ["refs/heads/*", "refs/tags/*"];
 /// The user of basic authentication where none is given: forges take any beside a token.
 const DEFAULT_HTTPS_USER: &str = "git";
+/// The name that git gives to the remote of a clone. Two remotes of one name would be one with two URLs.
+const ORIGIN: &str = "origin";
 /// Characters of a user's name.
 const MAX_USER_CHARS: usize = 64;
 
@@ -45,7 +47,7 @@ pub fn read_signing_key(git: &Block) -> Result<Option<PathBuf>, UserError> {
 /// Checks the remotes of a bottle together, inherited ones too.
 ///
 /// # Errors
-/// `UserError` for two remotes of one name or of one upstream: git inside would not know which is meant.
+/// `UserError` for two remotes of one name or of one upstream, or two local ones: git inside would not know which is meant.
 pub fn check_remotes(file: &Path, remotes: &[(u32, Remote)]) -> Result<(), UserError> {
     let (mut names, mut upstreams) = (HashMap::new(), HashMap::new());
     for (line, remote) in remotes {
@@ -53,8 +55,10 @@ pub fn check_remotes(file: &Path, remotes: &[(u32, Remote)]) -> Result<(), UserE
             let what = format!("`name` in a remote: `{}` is a remote already, in line {first}", remote.name);
             return Err(error_at(file, *line, what));
         }
-        if let Some(first) = upstreams.insert((&remote.host, remote.plain_path()), line) {
-            let what = format!("`upstream` in a remote: it is the one of the remote in line {first} already");
+        let place = remote.upstream.as_ref().map(|upstream| (&upstream.host, upstream.plain_path()));
+        if let Some(first) = upstreams.insert(place, line) {
+            let key = if place.is_some() { "upstream" } else { "local" };
+            let what = format!("`{key}` in a remote: it is the one of the remote in line {first} already");
             return Err(error_at(file, *line, what));
         }
     }
@@ -67,22 +71,22 @@ fn read_remote(block: &Block) -> Result<(u32, Remote), UserError> {
     if !is_name(text) {
         return Err(error_at(block.file, name.at.line, bad_name(text)));
     }
-    let member = block.require("upstream")?;
-    let upstream = Upstream::parse(block.string(member)?).map_err(|why| block.error(member, why))?;
+    let upstream = match block.boolean("local")? {
+        Some((_, true)) => {
+            let of_servers = ["identity_file", "known_host_key", "token_ref", "token_cmd", "user", "private"];
+            block.forbid(&[&["upstream"], &of_servers[..]].concat(), "a `local` remote has no upstream")?;
+            if text == ORIGIN {
+                return Err(block.error(name, "of a `local` remote: it is what git calls the remote of every clone"));
+            }
+            None
+        }
+        _ => Some(read_upstream(block)?),
+    };
     let flag = |key| Ok::<_, UserError>(block.boolean(key)?.is_some_and(|(_, on)| on));
     let remote = Remote {
         name: text.to_owned(),
         origin: format!("{}:{}", super::shown(block.file), block.line),
-        written: block.string(member)?.to_owned(),
-        access: read_access(block, &upstream)?,
-        host: upstream.host,
-        port: upstream.port,
-        path: upstream.path,
-        user: match upstream.user {
-            Some(user) => user,
-            None => read_https_user(block)?,
-        },
-        private: flag("private")?,
+        upstream,
         rules: RefRules {
             refs: match block.get("refs") {
                 Some(member) => read_refs(block, member)?,
@@ -96,6 +100,28 @@ fn read_remote(block: &Block) -> Result<(u32, Remote), UserError> {
         },
     };
     Ok((block.line, remote))
+}
+
+fn read_upstream(block: &Block) -> Result<RemoteUpstream, UserError> {
+    let member = block.require("upstream")?;
+    let written = block.string(member)?;
+    let upstream = Upstream::parse(written).map_err(|why| block.error(member, why))?;
+    let private = block.boolean("private")?.is_some_and(|(_, on)| on);
+    if !private && policy::needs_private(&upstream.host) {
+        return Err(block.error(member, "a private address: the remote needs `\"private\": true`"));
+    }
+    Ok(RemoteUpstream {
+        written: written.to_owned(),
+        access: read_access(block, &upstream)?,
+        host: upstream.host,
+        port: upstream.port,
+        path: upstream.path,
+        user: match upstream.user {
+            Some(user) => user,
+            None => read_https_user(block)?,
+        },
+        private,
+    })
 }
 
 fn read_https_user(block: &Block) -> Result<String, UserError> {

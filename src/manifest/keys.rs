@@ -34,6 +34,7 @@ pub const REMOTE: Table = Table {
     keys: &[
         "name",
         "upstream",
+        "local",
         "identity_file",
         "known_host_key",
         "token_ref",

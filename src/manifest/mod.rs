@@ -22,8 +22,8 @@ mod types;
 
 pub use prompt::read_prompt;
 pub use types::{
-    Agent, Bottle, Chosen, EnvValue, GitUser, Image, Limits, OnHangup, Prompt, Remote, RemoteAccess, Route, Scope,
-    SeccompChoice, Token,
+    Agent, Bottle, Chosen, EnvValue, GitUser, Image, Limits, OnHangup, Prompt, Remote, RemoteAccess, RemoteUpstream,
+    Route, Scope, SeccompChoice, Token,
 };
 
 use crate::exit::UserError;

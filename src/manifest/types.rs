@@ -120,12 +120,20 @@ pub enum Token {
     Cmd(Vec<String>),
 }
 
-/// A repository of an upstream that the gate fetches from and pushes to.
+/// A repository that git of the bottle fetches from and pushes to, through the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
     pub name: String,
     /// `file:line`
     pub origin: String,
+    /// `None`: the gate keeps what is pushed, for the repository of this machine that was copied.
+    pub upstream: Option<RemoteUpstream>,
+    pub rules: RefRules,
+}
+
+/// Where a remote's repository is, and how the gate gets there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteUpstream {
     /// `upstream` as the user wrote it.
     pub written: String,
     /// The user that logs in at the upstream.
@@ -138,7 +146,6 @@ pub struct Remote {
     pub access: RemoteAccess,
     /// The upstream's address may be a private one.
     pub private: bool,
-    pub rules: RefRules,
 }
 
 /// How the gate logs in at an upstream.
@@ -154,7 +161,7 @@ pub enum RemoteAccess {
     Https { token: Option<Token> },
 }
 
-impl Remote {
+impl RemoteUpstream {
     /// The path without what its spellings differ in: `team/app` for `/team/app.git`.
     pub fn plain_path(&self) -> &str {
         let path = self.path.trim_matches('/');

@@ -42,8 +42,11 @@ pub fn create(plan: &Plan) -> Args {
     args.extend(plan.seccomp_args(Profile::Service));
     args.push("--read-only".to_owned());
     if plan.has_remotes() {
-        // Its own volume, without a name, goes with the container. It is filled from the image, which gives it its mode.
-        args.extend(["--volume".to_owned(), REPOSITORIES_DIR.to_owned()]);
+        // The volume is filled from the image, which gives it its mode. One without a name goes with the container.
+        args.extend(match plan.keeps_pushes {
+            true => ["--mount".to_owned(), plan.pushes_mount()],
+            false => ["--volume".to_owned(), REPOSITORIES_DIR.to_owned()],
+        });
     }
     args.extend(super::step::ulimits());
     args.extend(super::step::no_proxies());

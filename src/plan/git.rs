@@ -3,7 +3,7 @@
 
 use super::Source;
 use crate::facts::Facts;
-use crate::manifest::{Bottle, Remote, RemoteAccess};
+use crate::manifest::{Bottle, Remote, RemoteAccess, RemoteUpstream};
 use std::collections::BTreeMap;
 use std::path::Path;
 use wire::{GATE_BINARY, GIT_HOST, GitRemote, GitService, GitUpstream, PrivateKey};
@@ -23,19 +23,22 @@ pub fn service(bottle: &Bottle, facts: &Facts) -> Option<GitService> {
 }
 
 fn told(remote: &Remote, facts: &Facts) -> GitRemote {
-    let Remote { name, origin, user, host, port, path, private, rules, .. } = remote.clone();
+    let Remote { name, origin, rules, .. } = remote.clone();
     let found = facts.remotes.get(&remote.name).cloned().unwrap_or_default();
-    let upstream = match &remote.access {
-        RemoteAccess::Ssh { .. } => GitUpstream::Ssh {
-            user,
-            host,
-            port,
-            path,
-            key: PrivateKey { key: key(remote), passphrase: found.is_locked.then(|| passphrase(remote)) },
-            known_hosts: found.known_hosts,
-        },
-        RemoteAccess::Https { token: source } => {
-            GitUpstream::Https { host, port, path, user, token: source.as_ref().map(|_| token(remote)) }
+    let (upstream, private) = match remote.upstream.clone() {
+        None => (GitUpstream::Local { base: facts.tips.clone() }, false),
+        Some(RemoteUpstream { user, host, port, path, access, private, .. }) => {
+            let upstream = match access {
+                RemoteAccess::Ssh { .. } => {
+                    let passphrase = found.is_locked.then(|| passphrase(remote));
+                    let key = PrivateKey { key: key(remote), passphrase };
+                    GitUpstream::Ssh { user, host, port, path, key, known_hosts: found.known_hosts }
+                }
+                RemoteAccess::Https { token: source } => {
+                    GitUpstream::Https { host, port, path, user, token: source.map(|_| token(remote)) }
+                }
+            };
+            (upstream, private)
         }
     };
     GitRemote { name, origin, upstream, private, rules }
@@ -55,7 +58,7 @@ fn token(remote: &Remote) -> String {
 
 /// Where keys and tokens come from.
 pub fn sources(bottle: &Bottle) -> BTreeMap<String, Source> {
-    let source = |remote: &Remote| match &remote.access {
+    let source = |remote: &Remote| match &remote.upstream.as_ref()?.access {
         RemoteAccess::Ssh { identity_file, .. } => Some((key(remote), Source::File(identity_file.clone()))),
         RemoteAccess::Https { token: source } => Some((token(remote), Source::of(source.as_ref()?))),
     };
@@ -66,7 +69,7 @@ pub fn sources(bottle: &Bottle) -> BTreeMap<String, Source> {
 /// Which keys need a passphrase that is to be asked for.
 pub fn passphrases(bottle: &Bottle, facts: &Facts) -> BTreeMap<String, Source> {
     let question = |remote: &Remote| {
-        let RemoteAccess::Ssh { identity_file, .. } = &remote.access else { return None };
+        let RemoteAccess::Ssh { identity_file, .. } = &remote.upstream.as_ref()?.access else { return None };
         let is_locked = facts.remotes.get(&remote.name)?.is_locked;
         is_locked.then(|| (passphrase(remote), ask_for(identity_file)))
     };
@@ -79,12 +82,21 @@ fn ask_for(key: &Path) -> Source {
     Source::Ask(format!("passphrase of {}", key.display()))
 }
 
-/// Entries of git's configuration by which git of the agent takes every spelling of an upstream for the gate's remote, and
-/// has the gate sign.
+/// Entries of git's configuration by which git of the agent takes every spelling of an upstream for the gate's remote,
+/// knows a local remote by its name in every repository, and has the gate sign.
 pub fn configuration(bottle: &Bottle, facts: &Facts) -> Vec<(String, String)> {
     let entries = |remote: &Remote| {
-        let key = format!("url.git://{GIT_HOST}/{}.insteadOf", remote.name);
-        spellings(remote).into_iter().map(move |spelling| (key.clone(), spelling))
+        let url = format!("git://{GIT_HOST}/{}", remote.name);
+        match &remote.upstream {
+            Some(upstream) => {
+                let key = format!("url.{url}.insteadOf");
+                spellings(upstream).into_iter().map(|spelling| (key.clone(), spelling)).collect()
+            }
+            None => vec![
+                (format!("remote.{}.url", remote.name), url),
+                (format!("remote.{}.fetch", remote.name), format!("+refs/heads/*:refs/remotes/{}/*", remote.name)),
+            ],
+        }
     };
     let public = format!("key::{}", facts.signing_key.public);
     // git calls the program as it would call `ssh-keygen`.
@@ -102,13 +114,13 @@ pub fn configuration(bottle: &Bottle, facts: &Facts) -> Vec<(String, String)> {
 
 /// How people write the URL of this upstream. git replaces the longest of all that a URL begins with, so the ones with
 /// `.git` are given as well: what is left of the URL stands behind the remote's name.
-fn spellings(remote: &Remote) -> Vec<String> {
-    let Remote { user, port, written, .. } = remote;
-    let host = if remote.host.contains(':') { format!("[{}]", remote.host) } else { remote.host.clone() };
-    let path = remote.plain_path();
+fn spellings(upstream: &RemoteUpstream) -> Vec<String> {
+    let RemoteUpstream { user, port, written, .. } = upstream;
+    let host = if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
+    let path = upstream.plain_path();
     let mut all = vec![written.clone()];
     let mut add = |url: String| all.extend([format!("{url}.git"), url]);
-    match &remote.access {
+    match &upstream.access {
         RemoteAccess::Ssh { .. } => {
             for login in [format!("{user}@"), String::new()] {
                 add(format!("ssh://{login}{host}:{port}/{path}"));

@@ -17,7 +17,8 @@ pub use images::{BASE_ARGUMENT, Build, BuildContext, Dockerfile, ImageRole, Imag
 pub use packages::with_packages;
 pub use seccomp::{Profile, Seccomp};
 pub use step::{
-    Args, HOME_LABEL, IDENTITY_LABEL, READER_ROLE, ROLE_LABEL, Step, StepKind, remove_container, remove_volume,
+    Args, HOME_LABEL, IDENTITY_LABEL, READER_ROLE, ROLE_LABEL, ReadVolume, Step, StepKind, remove_container,
+    remove_volume,
 };
 pub use uid::agent_uid;
 pub use warn::warnings;
@@ -63,6 +64,9 @@ pub struct Plan {
     /// `None`: the agent cannot propose changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervise: Option<Supervise>,
+    /// A volume keeps what is pushed to a local remote, beside the home and as long as that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_pushes: bool,
     pub go: Go,
     /// Where each value that `policy`, `git` and `go` name is fetched from at the last moment.
     pub values: BTreeMap<String, Source>,
@@ -173,6 +177,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
         policy: bottle.policy(),
         git: git::service(bottle, facts),
         supervise: bottle.supervise,
+        keeps_pushes: facts.keeps_pushes || bottle.remotes.iter().any(|remote| remote.upstream.is_none()),
         go,
         values,
         proxy: facts.network.proxy == Proxy::Upstream,
@@ -255,6 +260,28 @@ impl Plan {
 
     pub fn volume(&self) -> String {
         volume(&self.identity)
+    }
+
+    /// The volume of the gate's repositories where it keeps pushes.
+    pub fn pushes_volume(&self) -> String {
+        format!("{}-pushes", self.volume())
+    }
+
+    /// Commits and tags of this machine's repositories that were copied, where a local remote needs to know them.
+    pub fn tips(&self) -> Vec<String> {
+        let remotes = self.git.iter().flat_map(|git| &git.remotes);
+        let base = remotes.filter_map(|remote| match &remote.upstream {
+            wire::GitUpstream::Local { base } => Some(base.clone()),
+            _ => None,
+        });
+        base.flatten().collect()
+    }
+
+    /// The name of the local remote.
+    pub fn local_remote(&self) -> Option<&str> {
+        let mut remotes = self.git.iter().flat_map(|git| &git.remotes);
+        let local = remotes.find(|remote| matches!(remote.upstream, wire::GitUpstream::Local { .. }));
+        local.map(|remote| remote.name.as_str())
     }
 
     /// Does the session run on where its terminal is closed? With pipes it cannot: they could not be attached again.

@@ -4,7 +4,7 @@ use super::{Plan, Profile, Runtime, gate};
 use crate::facts::{EngineKind, Terminal};
 use crate::spec::Beginning;
 use policy::PROXY_VARIABLES;
-use wire::{GATE_BINARY, HOME};
+use wire::{GATE_BINARY, GATE_UID, HOME, REPOSITORIES_DIR};
 
 /// Labels of every container and volume of ours. The home's is that of `~/.claude-bottle/id`.
 pub const IDENTITY_LABEL: &str = "claude-bottle.identity";
@@ -35,6 +35,9 @@ pub enum StepKind {
     FillVolumes,
     /// Its stdin is held open for the document; its stdout is the audit trail.
     StartGate,
+    /// Makes the volume of the gate's repositories, on engines that cannot label it while they create the gate. It may be
+    /// there already.
+    CreatePushesVolume,
     /// Makes the home, on engines that cannot label it while they create the agent.
     CreateVolume,
     CreateAgent,
@@ -44,7 +47,15 @@ pub enum StepKind {
     StartAgent,
 }
 
-/// The calls that end a session, in this order. The volume goes only where nothing in it needs to be kept.
+/// What a reader reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadVolume {
+    Home,
+    /// What was pushed to a local remote. It is the gate's, with whose rights it is read.
+    Pushes,
+}
+
+/// The calls that end a session, in this order. The volumes go only where nothing in it needs to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Down {
     /// Prints the state of the agent's container as JSON; it decides how the session ended.
@@ -57,12 +68,19 @@ pub struct Down {
     pub agent: Args,
     /// Removes the home.
     pub volume: Args,
+    /// Removes what was pushed to a local remote, with the home.
+    pub pushes: Option<Args>,
 }
 
 impl Down {
     /// Each removes a container; the home stays.
     pub fn containers(&self) -> impl Iterator<Item = &Args> {
         self.sidecars.iter().chain([&self.agent])
+    }
+
+    /// Each removes a volume.
+    pub fn volumes(&self) -> impl Iterator<Item = &Args> {
+        [&self.volume].into_iter().chain(&self.pushes)
     }
 }
 
@@ -88,11 +106,15 @@ impl Plan {
         let (gate, agent) = (self.gate_container(), self.agent_container());
         let step = |kind, args| Step { kind, args };
         let fill_volumes = |container: &str| podman.then(|| step(StepKind::FillVolumes, args(&["init", container])));
-        let mut steps = vec![step(StepKind::CreateGate, gate::create(self))];
+        let mut steps = Vec::new();
+        if podman && self.keeps_pushes {
+            steps.push(step(StepKind::CreatePushesVolume, self.create_volume("pushes", self.pushes_volume())));
+        }
+        steps.push(step(StepKind::CreateGate, gate::create(self)));
         steps.extend(fill_volumes(&gate));
         steps.push(step(StepKind::StartGate, args(&["start", "-ai", &gate])));
         if podman && self.spec.beginning != Beginning::Resume {
-            steps.push(step(StepKind::CreateVolume, self.create_volume()));
+            steps.push(step(StepKind::CreateVolume, self.create_volume("home", self.volume())));
         }
         steps.push(step(StepKind::CreateAgent, self.create_agent()));
         if self.fills_home() {
@@ -117,6 +139,7 @@ impl Plan {
             sidecars: vec![remove_container(&self.gate_container())],
             agent: remove_container(&agent),
             volume: args(&["volume", "rm", "-f", &self.volume()]),
+            pushes: self.keeps_pushes.then(|| args(&["volume", "rm", "-f", &self.pushes_volume()])),
         }
     }
 
@@ -149,16 +172,20 @@ impl Plan {
         exec(&[flags], &self.agent_container(), &[&[GATE_BINARY, "init"], words].concat())
     }
 
-    /// Runs the reader: a throw-away container that sees the home, whatever state the session is in, and can change
+    /// Runs the reader: a throw-away container that sees one volume, whatever state the session is in, and can change
     /// nothing of it. `name` is one that [`Plan::reader_container`] gave, `image` is the gate's, which has git and `init`;
     /// `words` follow `init`.
-    pub fn reader(&self, name: &str, image: &str, words: &[&str]) -> Args {
-        let user = format!("{0}:{0}", self.agent_uid);
+    pub fn reader(&self, of: ReadVolume, name: &str, image: &str, words: &[&str]) -> Args {
+        let (mount, uid) = match of {
+            ReadVolume::Home => (self.home_mount(), self.agent_uid),
+            ReadVolume::Pushes => (self.pushes_mount(), GATE_UID),
+        };
+        let user = format!("{uid}:{uid}");
         let label = selinux(&self.identity);
         let mount = match self.engine.kind {
-            EngineKind::Docker => format!("{},volume-nocopy,readonly", self.home_mount()),
+            EngineKind::Docker => format!("{mount},volume-nocopy,readonly"),
             // podman knows neither word, and copies nothing into a volume that was used before.
-            EngineKind::Podman => format!("{},ro", self.home_mount()),
+            EngineKind::Podman => format!("{mount},ro"),
         };
         let mut args: Vec<String> = ["run", "--rm", "-i", "--pull", "never", "--name", name].map(str::to_owned).into();
         args.extend(labels(self, READER_ROLE));
@@ -300,17 +327,26 @@ impl Plan {
         }
     }
 
-    fn create_volume(&self) -> Args {
+    fn create_volume(&self, role: &str, name: String) -> Args {
         let mut args = ["volume", "create"].map(str::to_owned).to_vec();
-        args.extend(labels(self, "home"));
-        args.push(self.volume());
+        args.extend(labels(self, role));
+        args.push(name);
         args
     }
 
     fn home_mount(&self) -> String {
-        let mut mount = format!("type=volume,source={},target={HOME}", self.volume());
+        self.mount("home", &self.volume(), HOME)
+    }
+
+    /// Mounts the volume of the gate's repositories by its name.
+    pub(super) fn pushes_mount(&self) -> String {
+        self.mount("pushes", &self.pushes_volume(), REPOSITORIES_DIR)
+    }
+
+    fn mount(&self, role: &str, volume: &str, target: &str) -> String {
+        let mut mount = format!("type=volume,source={volume},target={target}");
         if self.engine.kind == EngineKind::Docker {
-            for (name, value) in label_pairs(self, "home") {
+            for (name, value) in label_pairs(self, role) {
                 mount.push_str(&format!(",volume-label={name}={value}"));
             }
         }

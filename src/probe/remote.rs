@@ -20,21 +20,22 @@ const MACHINE_KNOWN_HOSTS: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ss
 
 /// Reads the remote's key and the known hosts. What is missing is a fact, too: a plan can be shown all the same.
 pub fn remote(remote: &Remote) -> RemoteFacts {
-    let RemoteAccess::Ssh { identity_file, host_key } = &remote.access else { return RemoteFacts::default() };
-    let host = match remote.port {
-        22 => remote.host.clone(),
-        port => format!("[{}]:{port}", remote.host),
+    let Some(upstream) = &remote.upstream else { return RemoteFacts::default() };
+    let RemoteAccess::Ssh { identity_file, host_key } = &upstream.access else { return RemoteFacts::default() };
+    let host = match upstream.port {
+        22 => upstream.host.clone(),
+        port => format!("[{}]:{port}", upstream.host),
     };
     let known_hosts = match host_key {
         Some(key) => Ok(format!("{host} {key}\n")),
-        None => known_hosts(&host, (remote.port != 22).then_some(&remote.host)),
+        None => known_hosts(&host, (upstream.port != 22).then_some(&upstream.host)),
     };
     let problem = |what: String| UserError::new(format!("remote `{}` ({}): {what}", remote.name, remote.origin));
     let unknown = || {
         problem(format!("no host key of `{host}` is known, so nothing would go there")).hint(hint!(
             "ask its owner for the key, and give it as `known_host_key`, or log in once and compare it: `ssh -p {} {}`",
-            remote.port,
-            format!("{}@{}", remote.user, remote.host)
+            upstream.port,
+            format!("{}@{}", upstream.user, upstream.host)
         ))
     };
     let of_key = read_key(identity_file);

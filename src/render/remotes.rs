@@ -33,7 +33,7 @@ fn address(upstream: &GitUpstream) -> String {
             format!("ssh://{user}@{}{slash}{path}", authority(host, *port, 22))
         }
         GitUpstream::Https { host, port, path, .. } => format!("https://{}{path}", authority(host, *port, 443)),
-        GitUpstream::Local => "the gate's own repository".to_owned(),
+        GitUpstream::Local { .. } => "kept by the gate for `work fetch`".to_owned(),
     }
 }
 
@@ -62,7 +62,7 @@ fn rights(plan: &Plan, remote: &GitRemote) -> String {
             }
         }
         GitUpstream::Https { token: Some(_), user, .. } => words.push(format!("[token, as {user}]")),
-        GitUpstream::Https { .. } | GitUpstream::Local => {}
+        GitUpstream::Https { .. } | GitUpstream::Local { .. } => {}
     }
     words.join(" ")
 }

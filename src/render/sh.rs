@@ -72,6 +72,10 @@ pub fn sh(plan: &Plan) -> Result<String, UserError> {
             StepKind::StartGate => {
                 let _ = writeln!(text, "    document | {call} >\"$folder/gate\" 2>&1 &\n    gate=$!");
             }
+            // It may be there already.
+            StepKind::CreatePushesVolume => {
+                let _ = writeln!(text, "    {call} >/dev/null 2>&1");
+            }
             StepKind::StartAgent => text.push_str(&start_agent(plan, &call)),
             // The output of a call that succeeds is dropped: warnings of the client's are of no use here.
             _ => {
@@ -83,7 +87,7 @@ pub fn sh(plan: &Plan) -> Result<String, UserError> {
     Ok(text)
 }
 
-/// The calls that end the session. The volume and the transcript stay where the agent ran and did not end with 0.
+/// The calls that end the session. The volumes and the transcript stay where the agent ran and did not end with 0.
 fn take_down(plan: &Plan, engine: &str) -> String {
     let down = plan.down();
     let mut text = format!("    state=$({} 2>/dev/null) || state=unknown\n", call(engine, &down.inspect));
@@ -92,7 +96,10 @@ fn take_down(plan: &Plan, engine: &str) -> String {
         let _ = writeln!(text, "    {} >/dev/null 2>&1", call(engine, removal));
     }
     text.push_str("    if [ \"$code\" = 0 ] || [ -z \"$began\" ]; then\n");
-    let _ = writeln!(text, "        {} >/dev/null\n        rm -rf \"$folder\"\n    else", call(engine, &down.volume));
+    for removal in down.volumes() {
+        let _ = writeln!(text, "        {} >/dev/null", call(engine, removal));
+    }
+    text.push_str("        rm -rf \"$folder\"\n    else\n");
     let volume = plan.volume();
     let _ = writeln!(text, "        echo \"kept: volume {volume}, $folder/transcript.tar; $state\" >&2\n    fi");
     text

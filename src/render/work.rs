@@ -9,6 +9,9 @@ pub fn work(work: &Work) -> String {
     if work.files > 0 {
         parts.push(format!("{} outside repositories", count(work.files, "file")));
     }
+    if work.pushed > 0 {
+        parts.push(format!("{} to the local remote", count(work.pushed, "pushed ref")));
+    }
     match (parts.is_empty(), work.complete) {
         (true, true) => return "none".to_owned(),
         (true, false) => return "unknown: the comparison did not finish".to_owned(),
@@ -45,10 +48,12 @@ mod tests {
     fn work_in_words() {
         let app = Repository { path: "app".into(), commits: 3, stashes: 2, files: 1 };
         let here = Repository { path: ".".into(), stashes: 1, ..Repository::default() };
-        let all = |complete| Work { complete, repositories: vec![app.clone(), here.clone()], files: 2 };
+        let all = |complete| Work { complete, repositories: vec![app.clone(), here.clone()], files: 2, pushed: 0 };
         let words = "3 commits and 2 stashes and 1 changed file in `app`, 1 stash in the workspace, \
             2 files outside repositories";
         assert_eq!(work(&all(true)), words);
+        let pushed = Work { complete: true, pushed: 1, ..Work::default() };
+        assert_eq!(work(&pushed), "1 pushed ref to the local remote");
         assert_eq!(work(&all(false)), format!("{words}, perhaps more: the comparison did not finish"));
         assert_eq!(work(&Work { complete: true, ..Work::default() }), "none");
         assert_eq!(work(&Work::default()), "unknown: the comparison did not finish");

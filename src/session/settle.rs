@@ -6,6 +6,7 @@ use super::{Phase, Session, audit, snapshot};
 use crate::docker::{Call, ContainerState};
 use crate::exit::{EngineError, EngineErrorKind, Exit};
 use crate::hint;
+use crate::plan::Plan;
 use crate::render;
 use crate::say;
 use crate::state::{KEPT_FOR_WORK, Kept, Mark};
@@ -92,7 +93,7 @@ impl Session<'_> {
             true => (Some("packages were approved, and its image is to be built anew".to_owned()), Exit::REBUILD),
             false => (failure, exit),
         };
-        let why = failure.or_else(|| reason_to_keep(work.as_ref()));
+        let why = failure.or_else(|| reason_to_keep(work.as_ref())).or_else(|| former_pushes(&self.plan));
         // The sidecars go while the transcript still comes; the agent, once the transcript is here.
         let sidecars = self.docker.begin_removal(&down.sidecars);
         let copied = snapshot.and_then(snapshot::Snapshot::finish);
@@ -148,8 +149,11 @@ impl Session<'_> {
             Outcome::Gone => {}
             Outcome::Kept(kept) => {
                 say::line(&format!("kept `{identity}`: {}", text::one_line(&kept.why)));
-                if kept.work.as_ref().is_some_and(|work| !work.is_none()) {
+                if kept.work.as_ref().is_some_and(|work| !Work { pushed: 0, ..work.clone() }.is_none()) {
                     say::hint(hint!("claude-bottle work diff {}", identity));
+                }
+                if kept.work.as_ref().is_some_and(|work| work.pushed > 0) {
+                    say::hint(hint!("claude-bottle work fetch {}", identity));
                 }
                 say::hint(hint!("claude-bottle resume {}", identity));
             }
@@ -193,6 +197,12 @@ fn reason_to_keep(work: Option<&Work>) -> Option<String> {
         Some(work) if work.complete => Some(format!("{KEPT_FOR_WORK}: {}", render::work(work))),
         _ => Some("what is in it could not be compared".to_owned()),
     }
+}
+
+/// Why a session is kept though its gate counts no pushes: what an earlier run has pushed, this run's gate does not know.
+fn former_pushes(plan: &Plan) -> Option<String> {
+    let is_unknown = plan.keeps_pushes && plan.local_remote().is_none();
+    is_unknown.then(|| "what was pushed to a former local remote may be nowhere else".to_owned())
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Ids of commits that a plan names: each is an argument of git's.
+const MAX_TIPS: usize = 4096;
+
 /// One entry of the workspace.
 pub struct Entry<'a> {
     /// Relative to the workspace; empty for the workspace itself.
@@ -25,6 +28,8 @@ pub struct Entry<'a> {
 #[derive(Debug)]
 pub struct Survey {
     pub found: Workspace,
+    /// Commits and tags to which refs of the repositories lead, branches first; at most [`MAX_TIPS`].
+    pub tips: Vec<String>,
     selection: CopyScope,
     /// The user's own list of files that no repository wants.
     excludes: OnceCell<Option<PathBuf>>,
@@ -60,7 +65,7 @@ pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<
         outside: Vec::new(),
         within: None,
     };
-    let mut survey = Survey { found, selection, excludes: OnceCell::new(), entries: BTreeMap::new() };
+    let mut survey = Survey { found, tips: Vec::new(), selection, excludes: OnceCell::new(), entries: BTreeMap::new() };
     survey.entries.insert(PathBuf::new(), Content::File(from.clone()));
     if from.join(".git").symlink_metadata().is_ok() {
         survey.add_repository(Path::new(""))?;
@@ -111,9 +116,21 @@ impl Survey {
         self.found.repositories.push(name);
         let git = path.join(".git");
         for (below, content) in exported {
+            if let (Content::Bytes(bytes), true) = (&content, below == *"packed-refs") {
+                self.note_tips(bytes);
+            }
             self.add(git.join(below), content);
         }
         Ok(())
+    }
+
+    /// Notes the ids of a file `packed-refs`.
+    fn note_tips(&mut self, packed: &[u8]) {
+        let ids = packed.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').next());
+        let ids = ids.map(|id| String::from_utf8_lossy(id).into_owned()).filter(|id| !id.is_empty());
+        for id in ids.take(MAX_TIPS.saturating_sub(self.tips.len())) {
+            self.tips.push(id);
+        }
     }
 
     /// Notes which folders of a repository are read that are not in this directory.

@@ -58,6 +58,10 @@ pub fn run(args: &[String]) -> i32 {
                 sys::signals::end_at_sigterm()?;
                 work::run(&options.home, rest)
             }
+            [word, rest @ ..] if word == "pushed" => {
+                sys::signals::end_at_sigterm()?;
+                work::pushed::run(&options.home, rest)
+            }
             [word] if word == "size" => {
                 sys::signals::end_at_sigterm()?;
                 size::run(&options.home)

@@ -59,8 +59,12 @@ pub enum GitUpstream {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
     },
-    /// The gate's own repository is the upstream.
-    Local,
+    /// The gate's own repository is the upstream. Its folder is [`crate::LOCAL_REPOSITORY`].
+    Local {
+        /// Commits and tags that this machine has: what they lead to is no news, and is not scanned.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        base: Vec<String>,
+    },
 }
 
 /// An ssh key.
@@ -79,7 +83,7 @@ impl GitUpstream {
     pub fn host(&self) -> Option<&str> {
         match self {
             GitUpstream::Ssh { host, .. } | GitUpstream::Https { host, .. } => Some(host),
-            GitUpstream::Local => None,
+            GitUpstream::Local { .. } => None,
         }
     }
 }
@@ -97,7 +101,7 @@ impl GitRemote {
         let (key, token) = match &self.upstream {
             GitUpstream::Ssh { key, .. } => (Some(key), None),
             GitUpstream::Https { token, .. } => (None, token.as_deref()),
-            GitUpstream::Local => (None, None),
+            GitUpstream::Local { .. } => (None, None),
         };
         key.into_iter().flat_map(PrivateKey::secrets).chain(token)
     }
@@ -149,7 +153,8 @@ mod tests {
         let again: GitRemote = serde_json::from_value(serde_json::to_value(&remote).unwrap()).unwrap();
         assert_eq!(again, remote);
         let local: GitRemote =
-            serde_json::from_str(r#"{"name":"w","origin":"m.json:1","upstream":"local","rules":{"refs":[]}}"#).unwrap();
+            serde_json::from_str(r#"{"name":"w","origin":"m.json:1","upstream":{"local":{}},"rules":{"refs":[]}}"#)
+                .unwrap();
         assert_eq!(local.secrets().count(), 0);
     }
 }

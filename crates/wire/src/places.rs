@@ -47,3 +47,5 @@ pub const GIT_PORT: u16 = 9418;
 pub const SUPERVISE_HOST: &str = "supervise.bottle";
 /// Where the gate keeps its repositories: a volume of the image that has git.
 pub const REPOSITORIES_DIR: &str = "/var/lib/claude-bottle";
+/// The folder of a local remote's repository, below [`REPOSITORIES_DIR`]. No remote has a name that gives the same one.
+pub const LOCAL_REPOSITORY: &str = "_local.git";

@@ -20,6 +20,9 @@ pub struct Work {
     /// Count of new or changed files outside any repository.
     #[serde(default)]
     pub files: u64,
+    /// Count of refs that were pushed to a local remote, as the gate keeps them. `init` leaves it out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pushed: u64,
 }
 
 /// A repository below the workspace, and the counts of what exists only in it.
@@ -41,6 +44,10 @@ pub struct Repository {
 impl Work {
     /// Whether everything was compared and nothing was found.
     pub fn is_none(&self) -> bool {
-        self.complete && self.repositories.is_empty() && self.files == 0
+        self.complete && self.repositories.is_empty() && self.files == 0 && self.pushed == 0
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

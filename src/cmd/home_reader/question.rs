@@ -50,7 +50,7 @@ impl<'a> Question<'a> {
         let path = reader.folder.reader_lock(&container);
         let taken = lock::try_lock(&path).with_context(|| format!("cannot lock `{}`", path.display()))?;
         let taken = taken.with_context(|| format!("`{}` is locked", path.display()))?;
-        let args = reader.plan.reader(&container, &reader.image, words);
+        let args = reader.plan.reader(reader.of, &container, &reader.image, words);
         let mut stream = reader.docker.stream_of_bound_container(&args)?;
         let stdout = stream.child.stdout.take().context("no stdout")?;
         let mut pipe = stream.child.stdin.take().context("no stdin")?;

@@ -53,6 +53,21 @@ impl SessionWork {
         Ok(HomeReader::open(&self.docker, &self.home, &self.plan)?.ok_or_else(gone)?)
     }
 
+    /// The repository of the bottle that was named, else the one that was copied: the directory itself, or the only one in
+    /// it.
+    ///
+    /// # Errors
+    /// `UserError` where several were copied.
+    fn copied_repository(&self, named: Option<&str>) -> Result<String, UserError> {
+        let copied = self.plan.workspace.as_ref().map_or(&[][..], |workspace| &workspace.repositories);
+        match (named, copied) {
+            (Some(named), _) => Ok(named.trim_end_matches('/').to_owned()),
+            (None, [only]) => Ok(only.clone()),
+            (None, copied) if copied.is_empty() || copied.iter().any(|name| name == ".") => Ok(".".to_owned()),
+            (None, copied) => Err(several(copied.iter().map(String::as_str))),
+        }
+    }
+
     /// The repository on this machine to which one of the bottle belongs: the one it was copied from, else the one here.
     fn local_repository(&self, repository: &str) -> Result<CleanRepository> {
         let known = self.plan.workspace.as_ref();
@@ -80,11 +95,13 @@ fn choose_repository(found: &Work, named: Option<&str>, wanted: fn(&Repository) 
         [] => Err(UserError::new("what is in the workspace could not be compared").hint("name a repository").into()),
         [name] => Ok(Some(name.to_owned())),
         _ if have.contains(&".") => Ok(Some(".".to_owned())),
-        _ => {
-            let names: Vec<String> = have.iter().map(|name| format!("`{}`", text::one_line(name))).collect();
-            Err(UserError::new(format!("several repositories: {}", names.join(", "))).hint("name one of them").into())
-        }
+        _ => Err(several(have.into_iter()).into()),
     }
+}
+
+fn several<'a>(names: impl Iterator<Item = &'a str>) -> UserError {
+    let names: Vec<String> = names.map(|name| format!("`{}`", text::one_line(name))).collect();
+    UserError::new(format!("several repositories: {}", names.join(", "))).hint("name one of them")
 }
 
 /// Says that there was nothing to do, and what else there is.

@@ -142,6 +142,11 @@ const GOOD: &[(Level, &str)] = &[
     ),
     (Bottle, r#"{"supervise":{"hold":"2m"}}"#),
     (Bottle, r#"{"supervise":true}"#),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","local":true,"refs":["refs/heads/bot/*"],"protected":["refs/heads/bot/x"],"allow_force":true},{"name":"b","local":false,"upstream":"https://x.org/b"}]}}"#,
+    ),
+    (Bottle, r#"{"git":{"remotes":[{"name":"a","upstream":"g@10.1.2.3:y","identity_file":"k","private":true}]}}"#),
     (Bottle, r#"{"supervise":false,"on_hangup":"detach","cwd_agents":true}"#),
     (Bottle, r#"{"seccomp":"own"}"#),
     (Bottle, r#"{"seccomp":"engine"}"#),
@@ -284,6 +289,22 @@ const BAD: &[(Level, &str, &str)] = &[
         "HOME:1: `signing_key` in a bottle's `git`: wanted a string, found a boolean",
     ),
     (Bottle, r#"{"git":{"remotes":[{"name":"a"}]}}"#, "HOME:1: a remote without `upstream`"),
+    (Bottle, r#"{"git":{"remotes":[{"name":"a","local":false}]}}"#, "HOME:1: a remote without `upstream`"),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","local":true,"upstream":"https://x.org/a"}]}}"#,
+        "HOME:1: `upstream` in a remote: a `local` remote has no upstream",
+    ),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","local":true,"private":false}]}}"#,
+        "HOME:1: `private` in a remote: a `local` remote has no upstream",
+    ),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"origin","local":true}]}}"#,
+        "HOME:1: `name` in a remote: of a `local` remote: it is what git calls the remote of every clone",
+    ),
     (
         Bottle,
         r#"{"git":{"remotes":[{"name":"a","upstream":"git://x.org/a","identity_file":"k"}]}}"#,
@@ -762,6 +783,31 @@ const BAD_MEANING: &[(Level, &str, &str)] = &[
         Bottle,
         r#"{"git":{"remotes":[{"name":"a","upstream":"g@x:y","identity_file":"k"},{"name":"a","upstream":"g@x:y","identity_file":"k"}]}}"#,
         "HOME:1: `name` in a remote: `a` is a remote already, in line 1",
+    ),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","local":true},{"name":"b","local":true}]}}"#,
+        "HOME:1: `local` in a remote: it is the one of the remote in line 1 already",
+    ),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","upstream":"g@10.1.2.3:y","identity_file":"k"}]}}"#,
+        "HOME:1: `upstream` in a remote: a private address: the remote needs `\"private\": true`",
+    ),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","upstream":"ssh://g@[::1]:22/y","identity_file":"k","private":false}]}}"#,
+        "HOME:1: `upstream` in a remote: a private address: the remote needs `\"private\": true`",
+    ),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","upstream":"https://localhost/y"}]}}"#,
+        "HOME:1: `upstream` in a remote: a private address: the remote needs `\"private\": true`",
+    ),
+    (
+        Bottle,
+        r#"{"git":{"remotes":[{"name":"a","upstream":"https://host-gateway:8443/y"}]}}"#,
+        "HOME:1: `upstream` in a remote: a private address: the remote needs `\"private\": true`",
     ),
     (
         Bottle,

@@ -1,6 +1,7 @@
 //! Remotes: git of a bottle fetches from real upstreams and pushes to them, and nothing that must not leave arrives there.
 
-use super::{Rig, Served, docker, run};
+use super::{Going, Rig, Served, docker, run};
+use crate::harness::Host;
 use crate::harness::wait::until;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -261,8 +262,7 @@ fn without_the_right_host_key_or_an_upstream_nothing_goes() {
     let said = up.inside(look);
     assert!(said["look"].starts_with("128 ") && said["look"].contains("Permission denied"), "{said:#?}");
     up.declare(json!([up.over_ssh(json!({ "private": false }))]));
-    let said = up.inside(look);
-    assert!(said["look"].starts_with("128 ") && said["look"].contains("private"), "{said:#?}");
+    assert!(up.rig.run(&["start", "--yes", "agent"], "").code(2).stderr.contains("a private address"));
     up.declare(json!([up.over_ssh(json!({}))]));
     assert!(up.inside(look)["look"].starts_with("0 "));
     docker(&["stop", "-t", "0", up.server.id()]);
@@ -272,4 +272,72 @@ fn without_the_right_host_key_or_an_upstream_nothing_goes() {
     fs::set_permissions(&up.identity, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(up.rig.run(&["start", "--yes", "agent"], "").code(2).stderr.contains("can be read by others"));
     up.rig.assert_nothing_left();
+}
+
+/// What the agent does with a local remote, stage by stage.
+const LOCAL: &str = r#"
+key() { printf 'ghp_%s\n' $(tr -dc A-Za-z0-9 </dev/urandom | head -c 36); }
+commit() { echo "$1" >>made; git add -A; git commit -qm "$1"; }
+git checkout -qb topic; commit two; git tag -am 'a tag' v1
+git push -q host topic v1 </dev/null; echo "pushed $?"
+read word
+commit three; git push -q host topic </dev/null; echo "more $?"
+key >config.py; git add -A; git commit -qm key; git push -q host topic </dev/null; echo "key $?"
+git reset -q --hard HEAD~1
+read word
+git clone -q -b topic git://git.bottle/host /tmp/other </dev/null; cd /tmp/other
+commit four; git push -q origin HEAD:only </dev/null; echo "only $?"
+cd ~/workspace; git checkout -q main; git branch -qD topic; git tag -d v1 >/dev/null; rm -rf /tmp/other
+"#;
+
+/// What is pushed to a local remote comes while the bottle lives, again, and after its end, when nothing of it is left in the
+/// home. What the host has is not scanned, and the rest is.
+#[test]
+fn a_local_remote_is_fetched_while_the_bottle_lives_and_after() {
+    let rig = Rig::new(&json!({
+        "bottles": { "b": { "git": { "user": { "name": "Bot", "email": "bot@example.org" },
+            "remotes": [{ "name": "host", "local": true }] } } },
+        "agents": { "a": { "bottle": "b", "command": ["sh", "-c", LOCAL] } },
+    }));
+    let host = Host::new(rig.path().join("host"));
+    host.shell(
+        "printf 'ghp_%s\\n' $(tr -dc A-Za-z0-9 </dev/urandom | head -c 36) >old; git add old; git commit -qm old",
+    );
+    let mut start = rig.ours(&["start", "--yes", "--cwd", "a"]);
+    let mut going = Going::new(start.current_dir(&host.path));
+    going.until("pushed 0");
+    let identity = rig.sessions().remove(0);
+    let name = |name: &str| format!("refs/bottles/{identity}/remotes/host/{name}");
+    let subject = |of: &str| host.git(&["log", "-1", "--format=%an %s", &name(of)]);
+    let fetch = || rig.run(&["work", "fetch", &identity], "").code(0);
+    fetch().says(&name("heads/topic"));
+    assert_eq!((subject("heads/topic"), subject("tags/v1")), ("Bot two\n".to_owned(), "Bot two\n".to_owned()));
+    assert_eq!(host.git(&["cat-file", "-t", &name("tags/v1")]), "tag\n");
+    going.say("go\n");
+    going.until("more 0");
+    going.until("key 1");
+    fetch();
+    assert_eq!(subject("heads/topic"), "Bot three\n");
+    let tip = host.git(&["rev-parse", &name("heads/topic")]);
+    going.say("go\n");
+    going.until("only 0");
+    let ran = going.end();
+    ran.says(&format!("kept `{identity}`: work that is nowhere else: 3 pushed refs to the local remote"));
+    fetch().says(&name("heads/only"));
+    assert_eq!((subject("heads/only"), host.git(&["rev-parse", &name("heads/topic")])), ("Bot four\n".to_owned(), tip));
+    assert!(!host.git(&["log", "--all", "--format=%s"]).contains("key"));
+    rig.run(&["work", "fetch", &identity], "").code(0).says("has all commits of the remote `host` already");
+    // What was pushed is there for the next run, too.
+    let again =
+        "git fetch -q host </dev/null; git log -1 --format=%s host/only; git push -q host :only </dev/null; echo $?";
+    rig.manifest(&json!({
+        "bottles": { "b": { "git": { "remotes": [{ "name": "host", "local": true, "allow_delete": true }] } } },
+        "agents": { "a": { "bottle": "b", "command": ["sh", "-c", again] } },
+    }));
+    let ran = rig.run(&["resume", "--yes", &identity], "").code(0);
+    assert_eq!(ran.stdout, "four\n0\n");
+    ran.says("2 pushed refs to the local remote");
+    rig.run(&["cleanup", "--yes"], "").code(0).says("left: only by its name");
+    rig.run(&["cleanup", "--yes", &identity], "").code(0);
+    rig.assert_nothing_left();
 }

@@ -92,7 +92,8 @@ fn odd() -> Place {
                 { "name": "app", "upstream": "ssh://git@git.example.org:2222/app.git", "identity_file": "key", "private": true,
                   "known_host_key": "ssh-ed25519 AAAA", "protected": ["refs/heads/main"], "allow_force": true,
                   "allow_delete": true },
-                { "name": "web", "upstream": "https://git.example.org/web.git", "token_ref": "MY_TOKEN" }
+                { "name": "web", "upstream": "https://git.example.org/web.git", "token_ref": "MY_TOKEN" },
+                { "name": "host", "local": true }
             ] } } },
           "agents": { "plain": { "bottle": "odd" } } }"#,
     );
@@ -104,6 +105,8 @@ fn odd() -> Place {
     place.write("home/.claude-bottle/ca.pem", "a company's roots");
     let git = Command::new("git").args(["init", "-q"]).arg(place.path("work")).status().unwrap();
     assert!(git.success());
+    let commit = ["-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "--allow-empty", "-m", "one"];
+    assert!(Command::new("git").arg("-C").arg(place.path("work")).args(commit).status().unwrap().success());
     place.write("lender/file", "");
     place.write("work/.git/objects/info/alternates", &format!("{}\n", place.path("lender").display()));
     place.write("work/below/file", "two\n");
@@ -146,7 +149,8 @@ fn every_field_of_an_output_is_described_and_no_other() {
     };
     let place = kept();
     let identity = place.session();
-    let work = r#""complete":true,"files":1,"repositories":[{"path":"app","commits":1,"stashes":2,"files":3}]"#;
+    let work =
+        r#""complete":true,"files":1,"pushed":2,"repositories":[{"path":"app","commits":1,"stashes":2,"files":3}]"#;
     let run = |args: &[&str]| place.run(args).env("FAKE_WORK", work).done();
     take("list", run(&["list", "--format", "json"]));
     take("info", run(&["info", "--format", "json", &identity]));

@@ -29,6 +29,9 @@ pub const MAX_OPERATIONS: usize = 4;
 /// Commits that are remembered as refused, so that the operator can let one through; the oldest go first.
 pub const MAX_REFUSED_COMMITS: usize = 1024;
 
+/// Time in which the refs of a local remote are counted when the agent's program has ended. A push may hold them.
+pub const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
+
 // What an upstream says.
 
 /// Bytes of an upstream's list of refs.

@@ -51,7 +51,7 @@ impl Objects {
     pub fn start(pending: &Pending<'_>) -> Result<Objects, Failure> {
         let runner = &pending.tools.runner;
         let no_pipes = || Failure::error("git has no pipes");
-        let list = pending.git().args(["rev-list", "--objects"]).args(pending.new_ids()).args(["--not", "--all"]);
+        let list = pending.git().args(["rev-list", "--objects"]).args(pending.new_ids()).args(pending.known());
         let mut lister = runner.spawn(list.piped())?;
         let mut reader = runner.spawn(pending.git().args(["cat-file", "--batch"]).piped())?;
         let list = lister.stdout.take().ok_or_else(no_pipes)?;

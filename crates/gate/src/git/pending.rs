@@ -17,6 +17,8 @@ pub struct Pending<'a> {
     pub remote: &'a Remote,
     pub updates: &'a [GitUpdate],
     pub incoming: Incoming,
+    /// Those of the host's commits and tags that are among the objects.
+    pub base: Vec<String>,
 }
 
 /// Objects that were not judged yet: a folder of their own beside the repository's. Dropping it removes them.
@@ -29,6 +31,11 @@ impl Pending<'_> {
     /// The objects to which refs are to be set.
     pub fn new_ids(&self) -> Vec<&str> {
         self.updates.iter().map(|update| update.new.as_str()).filter(|id| *id != NO_OBJECT).collect()
+    }
+
+    /// Arguments that leave out what is no news: all that the repository's refs lead to, and what the host has.
+    pub fn known(&self) -> impl Iterator<Item = String> {
+        ["--not", "--all"].map(str::to_owned).into_iter().chain(self.base.iter().cloned())
     }
 
     /// git on the repository and the objects of the push.

@@ -16,6 +16,7 @@ use crate::git::record::GitRecord;
 use crate::git::remote::{Remote, State};
 use crate::git::scan::{Finding, scan};
 use crate::git::tools::Tools;
+use crate::git::upstream::UpstreamRepository;
 use policy::RefChange;
 use std::collections::BTreeMap;
 use std::io;
@@ -79,7 +80,7 @@ pub async fn serve(
     record.set_updates(&commands.updates);
     let done = match Incoming::new(remote) {
         Ok(incoming) => {
-            let pending = Pending { tools, egress, remote, updates: &commands.updates, incoming };
+            let mut pending = Pending { tools, egress, remote, updates: &commands.updates, incoming, base: Vec::new() };
             pending.execute(stream, record).await
         }
         Err(error) => Err(Failure::error(format!("no room for the push: {error}"))),
@@ -168,7 +169,7 @@ async fn read_commands(stream: &mut UnixStream, record: &mut GitRecord) -> Resul
 
 impl Pending<'_> {
     /// Does all that was asked for, or nothing. Returns what the upstream said, line by line.
-    async fn execute(&self, stream: &mut UnixStream, record: &mut GitRecord) -> Result<Vec<String>, Failure> {
+    async fn execute(&mut self, stream: &mut UnixStream, record: &mut GitRecord) -> Result<Vec<String>, Failure> {
         let Pending { tools, remote, updates, .. } = *self;
         for update in updates {
             // What can be said before the objects are here: at best it moves forward.
@@ -192,6 +193,7 @@ impl Pending<'_> {
             true => Vec::new(),
             false => {
                 self.check_targets().await?;
+                self.base = self.find_base().await?;
                 scan(self).await?
             }
         };
@@ -208,6 +210,18 @@ impl Pending<'_> {
         tools.commits.forget(&allowed);
         record.audit.allowed_commits = allowed;
         Ok(remarks)
+    }
+
+    /// Those of the host's commits and tags that are among the objects. Their ids are sums of all that they lead to, so that
+    /// is the host's, too, whoever sent it.
+    async fn find_base(&self) -> Result<Vec<String>, Failure> {
+        let UpstreamRepository::Local(local) = &self.remote.upstream else { return Ok(Vec::new()) };
+        let questions: String = local.base.iter().map(|id| format!("{id}\n")).collect();
+        let job = self.git().args(["cat-file", "--batch-check=%(objecttype) %(objectname)"]);
+        let answers = self.tools.runner.output(job, questions.into_bytes(), MAX_OUTPUT_BYTES).await?;
+        let answers = String::from_utf8_lossy(&answers);
+        let found = answers.lines().filter_map(|line| line.split_once(' '));
+        Ok(found.filter(|(kind, _)| matches!(*kind, "commit" | "tag")).map(|(_, id)| id.to_owned()).collect())
     }
 
     /// Refuses refs that lead to no commit: what a tag of a file or a folder has is in no commit's changes.

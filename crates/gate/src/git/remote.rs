@@ -166,7 +166,7 @@ impl Remote {
         match &self.upstream {
             UpstreamRepository::Ssh(ssh) => ssh.open(egress, runner, command, version).await.map(Some),
             UpstreamRepository::Https(https) => https.open(egress, command).map(Some),
-            UpstreamRepository::Local => Ok(None),
+            UpstreamRepository::Local(_) => Ok(None),
         }
     }
 

@@ -153,7 +153,7 @@ impl Scanner<'_> {
             "--dst-prefix=b/",
             COMMIT_FORMAT,
         ];
-        let job = self.pending.git().args(options).args(self.pending.new_ids()).args(["--not", "--all", "--"]);
+        let job = self.pending.git().args(options).args(self.pending.new_ids()).args(self.pending.known()).args(["--"]);
         let mut child = self.pending.tools.runner.spawn(job.piped())?;
         let Some(stdout) = child.stdout.take() else { return Err(Failure::error("git has no pipes")) };
         let mut output = BufReader::with_capacity(COPY_BYTES, stdout);
@@ -270,7 +270,7 @@ impl Scanner<'_> {
 async fn commit_with(pending: &Pending<'_>, object: &str) -> Result<String, Failure> {
     let wanted = format!("--find-object={object}");
     let options = ["log", "--reverse", "-m", "-t", "-r", "--format=%H", "--no-patch", &wanted];
-    let job = pending.git().args(options).args(pending.new_ids()).args(["--not", "--all", "--"]);
+    let job = pending.git().args(options).args(pending.new_ids()).args(pending.known()).args(["--"]);
     let text = pending.tools.runner.output(job, Vec::new(), MAX_OUTPUT_BYTES).await?;
     let first = text.split(|byte| *byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
     // A tag may lead to a file without any commit.

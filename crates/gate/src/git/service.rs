@@ -7,7 +7,7 @@ use crate::git::failure::Failure;
 use crate::git::fetch::{self, Fetch};
 use crate::git::https::HttpsUpstream;
 use crate::git::key_agent;
-use crate::git::limits::{AGENT_IDLE_TIMEOUT, MAX_OPERATIONS};
+use crate::git::limits::{AGENT_IDLE_TIMEOUT, COUNT_TIMEOUT, MAX_OPERATIONS};
 use crate::git::link::Place;
 use crate::git::packets::{Packet, push_packet, read_packet};
 use crate::git::push::{self, Push};
@@ -17,7 +17,7 @@ use crate::git::sign::Signer;
 use crate::git::signing_key::SigningKey;
 use crate::git::ssh::SshUpstream;
 use crate::git::tools::{FlaggedCommits, Tools};
-use crate::git::upstream::UpstreamRepository;
+use crate::git::upstream::{LocalUpstream, UpstreamRepository};
 use crate::sessions::Sessions;
 use crate::socket;
 use policy::plain_name;
@@ -33,7 +33,8 @@ use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wire::{
-    GitCommand, GitOperation, GitRemote, GitUpstream, PrivateKey, Values, is_remote_name, nearest, parse_git_request,
+    GitCommand, GitOperation, GitRemote, GitUpstream, LOCAL_REPOSITORY, PrivateKey, Values, is_object_id,
+    is_remote_name, nearest, parse_git_request,
 };
 
 /// Only the gate's user may connect to the socket of a remote's key.
@@ -65,13 +66,20 @@ impl GitService {
     ) -> Result<GitService, String> {
         let mut all = BTreeMap::new();
         let mut names = BTreeSet::new();
+        let is_local = |remote: &&GitRemote| matches!(remote.upstream, GitUpstream::Local { .. });
+        if declared.remotes.iter().filter(is_local).count() > 1 {
+            return Err("there is more than one local git remote".to_owned());
+        }
         for remote in &declared.remotes {
             let failed = |why: String| format!("the git remote `{}` ({}): {why}", remote.name, remote.origin);
             if !is_remote_name(&remote.name) || !names.insert(remote.name.to_ascii_lowercase()) {
                 return Err(failed("its name is not valid, or is that of another one".to_owned()));
             }
             let upstream = upstream(remote, values, folders).map_err(failed)?;
-            let folder = folders.repositories.join(format!("{}.git", remote.name));
+            let folder = folders.repositories.join(match &upstream {
+                UpstreamRepository::Local(_) => LOCAL_REPOSITORY.to_owned(),
+                _ => format!("{}.git", remote.name),
+            });
             all.insert(remote.name.clone(), Arc::new(Remote::new(remote, upstream, folder)));
         }
         let signer = declared.signing_key.as_ref().map(|key| Signer::new(signing_key(key, values)?));
@@ -88,6 +96,18 @@ impl GitService {
         if let Err(failure) = served {
             tell(&mut stream, &record.failed(failure).text).await;
         }
+    }
+
+    /// Refs that the gate keeps for the host, and that lead to something new; `None`: they could not be counted.
+    pub async fn count_pushed(&self) -> Option<u64> {
+        let Some((remote, local)) = self.remotes.values().find_map(|remote| match &remote.upstream {
+            UpstreamRepository::Local(local) => Some((remote, local)),
+            _ => None,
+        }) else {
+            return Some(0);
+        };
+        let refs = timeout(COUNT_TIMEOUT, remote.lock(&self.tools.runner)).await.ok()?.ok()?.refs.clone();
+        Some(refs.values().filter(|id| !local.base.contains(id)).count() as u64)
     }
 
     async fn dispatch(
@@ -192,7 +212,12 @@ fn upstream(remote: &GitRemote, values: &Values, folders: &Folders<'_>) -> Resul
             let (path, user, token) = (path.clone(), user.clone(), token.clone());
             Ok(UpstreamRepository::Https(Arc::new(HttpsUpstream { place: place(host, *port)?, path, user, token })))
         }
-        GitUpstream::Local => Ok(UpstreamRepository::Local),
+        GitUpstream::Local { base } => {
+            if !base.iter().all(|id| is_object_id(id)) {
+                return Err("what it is based on is no object".to_owned());
+            }
+            Ok(UpstreamRepository::Local(LocalUpstream { base: base.clone() }))
+        }
     }
 }
 

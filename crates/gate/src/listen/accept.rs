@@ -70,7 +70,14 @@ async fn open(services: Services, mut stream: UnixStream, permit: ConnectionPerm
             })
             .await;
         }
-        Some(FirstLine::Work(work)) => {
+        Some(FirstLine::Work(mut work)) => {
+            // Of pushes the gate knows itself.
+            let pushed = match &git {
+                Some(git) => git.count_pushed().await,
+                None => Some(0),
+            };
+            work.pushed = pushed.unwrap_or_default();
+            work.complete &= pushed.is_some();
             egress.trail.events.push(Event::Work(work));
             let _ = timeout(GREETING_TIMEOUT, stream.write_all(b"\n")).await;
         }

@@ -15,7 +15,7 @@ use policy::{GitAccess, NO_OTHER_PARAMETER, RefPattern, RefRules, Route, plain_n
 use serde_json::json;
 use std::sync::Arc;
 use tokio::net::UnixStream;
-use wire::{GIT_HOST, GitRemote, Outcome};
+use wire::{GIT_HOST, GitRemote, GitUpstream, Outcome};
 
 /// Serves the connection until it ends.
 pub async fn serve(connection: Arc<AgentConnection>, stream: UnixStream) {
@@ -78,6 +78,9 @@ fn remote_line(remote: &GitRemote) -> String {
     let names = |patterns: &[RefPattern]| patterns.iter().map(RefPattern::as_str).collect::<Vec<_>>().join(" ");
     let RefRules { refs, protected, allow_force, allow_delete } = &remote.rules;
     let mut notes = Vec::new();
+    if let GitUpstream::Local { .. } = remote.upstream {
+        notes.push("kept for the person who runs this bottle, who takes it from here".to_owned());
+    }
     if !protected.is_empty() {
         notes.push(format!("no push to {}", names(protected)));
     }

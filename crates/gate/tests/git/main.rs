@@ -9,6 +9,7 @@ mod bounds;
 mod confinement;
 mod fetch;
 mod hostile;
+mod local;
 mod push;
 mod scan;
 mod sign;

@@ -302,20 +302,6 @@ async fn no_word_of_an_upstream_says_the_token() {
 }
 
 #[tokio::test]
-async fn a_remote_of_the_gates_own_keeps_what_is_pushed() {
-    let world = World::new().await;
-    let mut bed = world.gate(json!([remote(json!("local"))])).await;
-    let url = bed.url("app");
-    world.good("seed", &["push", "-q", &url, "main"]).await;
-    assert_eq!(bed.audit().await.verdict, Outcome::Allow);
-    world.good("", &["clone", "-q", &url, "work"]).await;
-    assert_eq!(world.head("work").await, world.head("seed").await);
-    let kept = bed.gate.dir.path().join("repositories/app.git");
-    let (good, said) = testing::git::git(&kept, &["rev-parse", "main"]).await;
-    assert!(good && said.trim() == world.head("seed").await, "{said}");
-}
-
-#[tokio::test]
 async fn what_is_wrong_with_a_remote_is_told_before_the_start() {
     let world = World::new().await;
     world.keygen(&["-t", "ed25519"], &["-N", "right", "-f", "locked"]);
@@ -332,7 +318,14 @@ async fn what_is_wrong_with_a_remote_is_told_before_the_start() {
         (json!([ssh(json!({ "key": "old" }), "x")]), "OpenSSH's format"),
         (json!([ssh(json!({ "key": "none" }), "x")]), "no value `none`"),
         (json!([ssh(json!({ "key": "key" }), " ")]), "no key is pinned"),
-        (json!([remote(json!("local")), remote(json!("local"))]), "that of another"),
+        (
+            json!([
+                ssh(json!({ "key": "key" }), "x"),
+                remote(json!({ "https": { "host": "a.org", "port": 443, "path": "/x", "user": "git" } }))
+            ]),
+            "that of another",
+        ),
+        (json!([remote(json!({ "local": { "base": ["--all"] } }))]), "no object"),
         (json!([remote(json!({ "https": { "host": "a b", "port": 443, "path": "/x", "user": "git" } }))]), "no server"),
         (
             json!([remote(json!({ "https": { "host": "a.org", "port": 443, "path": "/../x", "user": "git" } }))]),

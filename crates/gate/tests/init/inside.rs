@@ -92,7 +92,7 @@ impl Inside {
             files: *files,
         };
         let repositories = repositories.iter().map(repository).collect();
-        assert_eq!(self.work(), Work { complete: true, repositories, files });
+        assert_eq!(self.work(), Work { complete: true, repositories, files, pushed: 0 });
     }
 
     /// A repository with a first commit.
@@ -576,7 +576,7 @@ fn what_cannot_be_read_hides_nothing_else() {
     };
     let work: Work = serde_json::from_str(&asked(&["work", "report"])).unwrap();
     let app = Repository { path: "app".into(), commits: 1, stashes: 0, files: 2 };
-    assert_eq!(work, Work { complete: false, repositories: vec![app], files: 1 });
+    assert_eq!(work, Work { complete: false, repositories: vec![app], files: 1, pushed: 0 });
     let diff = asked(&["work", "diff"]);
     for part in ["+++ b/open\n", "# repository empty: cannot be read: ", "+++ b/loose\n", "# cannot be read: closed\n"]
     {

@@ -495,7 +495,7 @@ fn a_repository_from_the_host_is_noted_before_the_command_starts() {
     let before = now();
     until("the clock of files to go on", || now() != before);
     let made = Repository { path: ".".into(), files: 2, ..Repository::default() };
-    assert_eq!(bottle.tells(), (Some(0), Some(Work { complete: true, repositories: vec![made], files: 0 })));
+    assert_eq!(bottle.tells(), (Some(0), Some(Work { complete: true, repositories: vec![made], files: 0, pushed: 0 })));
 }
 
 /// Somebody outside who asks for the end does not wait for what is told to nobody.

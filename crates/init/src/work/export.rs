@@ -19,7 +19,7 @@ use std::path::Path;
 use wire::{nearest, one_line};
 
 /// Exit code of `work bundle` if the host has every commit already.
-const EXIT_NOTHING_NEW: i32 = 3;
+pub const EXIT_NOTHING_NEW: i32 = 3;
 
 /// Longest list of the host's commits that `work bundle` reads, in bytes.
 const MAX_HAVE_BYTES: u64 = 16 << 20;
@@ -105,51 +105,61 @@ fn print_changes(clean: &CleanRepository, detail: Detail) -> Result<(), Failure>
     }
 }
 
+/// The ids of the host's commits, from stdin.
+pub fn read_have() -> Result<Vec<u8>, Failure> {
+    let mut have = Vec::new();
+    io::stdin().take(MAX_HAVE_BYTES).read_to_end(&mut have)?;
+    Ok(have)
+}
+
 /// Prints a bundle of the commits and stashes that the host lacks. Stdin lists the commits that it has, one on each line.
 /// Returns [`EXIT_NOTHING_NEW`] and prints nothing if the host has them all.
 ///
 /// # Errors
 /// There is no such repository, or git fails.
 pub fn bundle(paths: &WorkPaths, name: &str) -> Result<i32, Failure> {
-    let mut have = Vec::new();
-    io::stdin().take(MAX_HAVE_BYTES).read_to_end(&mut have)?;
-    with_repository(paths, name, |clean| {
-        let mut wanted = Vec::new();
-        for ExportedRef { id, name } in exported_refs(clean)? {
-            let args = [OsStr::new("update-ref"), OsStr::from_bytes(&name), OsStr::new(&id)];
-            // A commit whose objects are missing is left out; the others are exported.
-            if clean.git().args(args).run(b"")?.is_success() {
-                wanted.extend_from_slice(&name);
-                wanted.push(b'\n');
-            }
+    let have = read_have()?;
+    with_repository(paths, name, |clean| print_bundle(clean, exported_refs(clean)?, &have))
+}
+
+/// Prints a bundle of what these refs lead to and the host lacks. `have`: ids of the commits that it has, one on each line.
+/// Returns [`EXIT_NOTHING_NEW`] and prints nothing if the host has them all.
+pub fn print_bundle(clean: &CleanRepository, refs: Vec<ExportedRef>, have: &[u8]) -> Result<i32, Failure> {
+    let mut wanted = Vec::new();
+    for ExportedRef { id, name } in refs {
+        let args = [OsStr::new("update-ref"), OsStr::from_bytes(&name), OsStr::new(&id)];
+        // A commit whose objects are missing is left out; the others are exported.
+        if clean.git().args(args).run(b"")?.is_success() {
+            wanted.extend_from_slice(&name);
+            wanted.push(b'\n');
         }
-        let known = clean.git().args(["cat-file", "--batch-check=%(objectname) %(objecttype)"]).stdout(&have)?;
-        for line in lines(&known) {
-            if let Some((id, "commit")) = line.split_once(' ') {
-                wanted.extend_from_slice(format!("^{id}\n").as_bytes());
-            }
+    }
+    let known = clean.git().args(["cat-file", "--batch-check=%(objectname) %(objecttype)"]).stdout(have)?;
+    for line in lines(&known) {
+        if let Some((id, "commit")) = line.split_once(' ') {
+            wanted.extend_from_slice(format!("^{id}\n").as_bytes());
         }
-        let count = clean.git().args(["rev-list", "--count", "--stdin"]).stdout(&wanted)?;
-        if lines(&count).first().is_none_or(|count| count == "0") {
-            return Ok(EXIT_NOTHING_NEW);
-        }
-        let status = clean.git().args(["bundle", "create", "--quiet", "-", "--stdin"]).print(&wanted)?;
-        match status.success() {
-            true => Ok(0),
-            false => Err(Failure("git made no bundle".into())),
-        }
-    })
+    }
+    let count = clean.git().args(["rev-list", "--count", "--stdin"]).stdout(&wanted)?;
+    if lines(&count).first().is_none_or(|count| count == "0") {
+        return Ok(EXIT_NOTHING_NEW);
+    }
+    let status = clean.git().args(["bundle", "create", "--quiet", "-", "--stdin"]).print(&wanted)?;
+    match status.success() {
+        true => Ok(0),
+        false => Err(Failure("git made no bundle".into())),
+    }
 }
 
 /// A commit to export.
-struct ExportedRef {
+pub struct ExportedRef {
     id: String,
     /// The ref that it gets in the bundle. A name of git's need not be UTF-8.
     name: Vec<u8>,
 }
 
 impl ExportedRef {
-    fn new(id: String, kind: &str, name: &[u8]) -> ExportedRef {
+    pub fn new(id: String, kind: &str, name: &[u8]) -> ExportedRef {
         ExportedRef { id, name: [b"refs/bottle/", kind.as_bytes(), name].concat() }
     }
 

@@ -11,6 +11,7 @@ mod export;
 mod file;
 mod git;
 mod paths;
+pub mod pushed;
 mod record;
 mod report;
 mod repository;

@@ -36,6 +36,16 @@ impl Repository {
         Ok(Repository { path: path.to_owned(), worktree, dirs, view, inner })
     }
 
+    /// Opens a repository without a worktree.
+    ///
+    /// # Errors
+    /// git does not recognise it as a repository.
+    pub fn open_bare(folder: PathBuf) -> Result<Repository, Failure> {
+        let dirs = GitDirs::of_bare(&folder)?;
+        let view = RepositoryView::new(&dirs)?;
+        Ok(Repository { path: PathBuf::new(), worktree: folder, dirs, view, inner: Vec::new() })
+    }
+
     pub fn git(&self) -> Git {
         self.view.git(&self.worktree)
     }

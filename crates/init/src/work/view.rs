@@ -58,8 +58,18 @@ impl GitDirs {
             Some(bytes) => own.join(trimmed(&bytes)).canonicalize()?,
             None => own.clone(),
         };
-        match own.join("HEAD").symlink_metadata().is_ok() && shared.join("objects").is_dir() {
-            true => Ok(GitDirs { own, shared }),
+        GitDirs { own, shared }.checked()
+    }
+
+    /// # Errors
+    /// It is no git directory.
+    pub fn of_bare(folder: &Path) -> Result<GitDirs, Failure> {
+        GitDirs { own: folder.to_owned(), shared: folder.to_owned() }.checked()
+    }
+
+    fn checked(self) -> Result<GitDirs, Failure> {
+        match self.own.join("HEAD").symlink_metadata().is_ok() && self.shared.join("objects").is_dir() {
+            true => Ok(self),
             false => Err(Failure("no repository".into())),
         }
     }
