@@ -5,6 +5,7 @@ use crate::exit::UserError;
 use crate::facts::{RemoteFacts, SigningKeyFacts};
 use crate::hint;
 use crate::manifest::{Remote, RemoteAccess};
+use crate::text;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +14,8 @@ use std::process::{Command, Stdio};
 
 /// Bytes of a private key's file; a key of 16,384 bits has 13 KiB.
 const MAX_KEY_BYTES: u64 = 64 << 10;
+/// Bytes of the modulus of a key by RSA, at least: 2,048 bits.
+const MIN_RSA_BYTES: usize = 256;
 /// Bytes of the lines about one host.
 const MAX_KNOWN_HOSTS_BYTES: usize = 256 << 10;
 /// Where ssh looks for hosts that everybody on this machine knows.
@@ -39,8 +42,8 @@ pub fn remote(remote: &Remote) -> RemoteFacts {
         ))
     };
     let of_key = read_key(identity_file);
-    let is_locked = of_key.as_deref().is_ok_and(is_locked);
-    let found = of_key.and(known_hosts.clone());
+    let is_locked = of_key.as_ref().is_ok_and(|key| key.is_locked);
+    let found = of_key.and_then(|_| known_hosts.clone());
     RemoteFacts {
         is_locked,
         known_hosts: known_hosts.unwrap_or_default(),
@@ -53,13 +56,8 @@ pub fn remote(remote: &Remote) -> RemoteFacts {
 
 /// Reads the key that signs commits.
 pub fn signing_key(path: &Path) -> SigningKeyFacts {
-    let old = || {
-        UserError::new(format!("`{}` is not in OpenSSH's own form", path.display()))
-            .hint(hint!("ssh-keygen -p -f {}", path.display()))
-    };
-    let read = read_key(path).and_then(|key| Ok((public_key(&key).ok_or_else(old)?, is_locked(&key))));
-    match read {
-        Ok((public, is_locked)) => SigningKeyFacts { public, is_locked, problem: None },
+    match read_key(path) {
+        Ok(OpensshKey { public, is_locked, .. }) => SigningKeyFacts { public, is_locked, problem: None },
         Err(UserError { what, hint }) => {
             let problem = UserError { hint, ..UserError::new(format!("`git.signing_key`: {what}")) };
             SigningKeyFacts { problem: Some(problem), ..SigningKeyFacts::default() }
@@ -67,11 +65,12 @@ pub fn signing_key(path: &Path) -> SigningKeyFacts {
     }
 }
 
-/// The text of a private key.
+/// Reads what a private key says of itself.
 ///
 /// # Errors
-/// `UserError` for what ssh would not take either: no file, no key, or one that others may read.
-fn read_key(path: &Path) -> Result<String, UserError> {
+/// `UserError` for what ssh would not take either (no file, no key, or one that others may read), and for a key that the gate
+/// cannot use.
+fn read_key(path: &Path) -> Result<OpensshKey, UserError> {
     let unreadable = |error: std::io::Error| UserError::unreadable(path, &error);
     let meta = fs::metadata(path).map_err(unreadable)?;
     let refused = |what: &str| UserError::new(format!("`{}` {what}", path.display()));
@@ -82,53 +81,75 @@ fn read_key(path: &Path) -> Result<String, UserError> {
         return Err(refused("can be read by others of this machine, so it is not used as a key")
             .hint(hint!("chmod 600 {}", path.display())));
     }
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_KEY_BYTES).read_to_string(&mut text));
-    if read.is_ok() && text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----") {
-        return Ok(text);
-    }
-    Err(match read {
-        Err(error) if error.kind() != std::io::ErrorKind::InvalidData => unreadable(error),
-        _ if text.starts_with("ssh-") => {
-            refused("is a public key").hint("name the private one beside it, without `.pub`")
+    let mut content = String::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_KEY_BYTES).read_to_string(&mut content));
+    match read {
+        Err(error) if error.kind() != std::io::ErrorKind::InvalidData => return Err(unreadable(error)),
+        _ if content.starts_with("ssh-") => {
+            return Err(refused("is a public key").hint("name the private one beside it, without `.pub`"));
         }
-        _ => refused("is not a private key of ssh"),
-    })
-}
-
-/// Whether the key is of no use without its passphrase. The old form says it in a header. The new one (`PROTOCOL.key` of
-/// OpenSSH) has the name of a cipher behind its magic word, and `none` where there is none.
-fn is_locked(key: &str) -> bool {
-    if key.contains("ENCRYPTED") {
-        return true;
+        Ok(_) if content.contains("-----BEGIN ") && content.contains("PRIVATE KEY-----") => {}
+        _ => return Err(refused("is not a private key of ssh")),
     }
-    let Some(body) = openssh_body(key) else { return false };
-    !body.starts_with(b"openssh-key-v1\0\0\0\0\x04none")
+    let Some((_, body)) = content.split_once("-----BEGIN OPENSSH PRIVATE KEY-----") else {
+        return Err(refused("is a private key in an older form than OpenSSH's own, which alone the gate reads")
+            .hint(hint!("ssh-keygen -p -f {}", path.display())));
+    };
+    let body: String = body.lines().take_while(|line| !line.starts_with("-----")).collect();
+    let bytes = wire::decode_base64(body.trim()).unwrap_or_default();
+    let key = OpensshKey::read(&bytes).ok_or_else(|| refused("is not a whole private key of ssh"))?;
+    match key.is_usable() {
+        true => Ok(key),
+        false => Err(refused(&format!(
+            "is a key that the gate cannot use (`{}`): wanted is one of ed25519, ECDSA of 256 or 384 bits, or RSA of 2048 bits or more",
+            text::one_line(&key.kind)
+        ))),
+    }
 }
 
-/// The public key that is in a file of OpenSSH's own form, in front of the private one, which may be locked.
-fn public_key(key: &str) -> Option<String> {
-    let body = openssh_body(key)?;
-    let mut rest = body.strip_prefix(b"openssh-key-v1\0")?;
-    let (_cipher, _derivation, _its_options) =
-        (take_string(&mut rest)?, take_string(&mut rest)?, take_string(&mut rest)?);
-    let mut rest = rest.strip_prefix(&1u32.to_be_bytes())?;
-    let public = take_string(&mut rest)?;
-    let kind = std::str::from_utf8(take_string(&mut &*public)?).ok()?;
-    Some(format!("{kind} {}", wire::encode_base64(public)))
+/// What a key says of itself without its passphrase (`PROTOCOL.key` of OpenSSH).
+#[derive(Debug)]
+struct OpensshKey {
+    kind: String,
+    /// The public key, as in a file of it.
+    public: String,
+    /// It is of no use without its passphrase.
+    is_locked: bool,
+    /// The second number of the public part: of RSA, the modulus.
+    modulus_bytes: usize,
 }
 
-fn openssh_body(key: &str) -> Option<Vec<u8>> {
-    let (_, rest) = key.split_once("-----BEGIN OPENSSH PRIVATE KEY-----")?;
-    let body: String = rest.lines().take_while(|line| !line.starts_with("-----")).collect();
-    wire::decode_base64(body.trim())
+impl OpensshKey {
+    fn read(bytes: &[u8]) -> Option<OpensshKey> {
+        let mut rest = bytes.strip_prefix(b"openssh-key-v1\0")?;
+        let cipher = string(&mut rest)?;
+        let (_kdf, _options) = (string(&mut rest)?, string(&mut rest)?);
+        // There is one key.
+        rest = rest.strip_prefix(&1u32.to_be_bytes())?;
+        let whole = string(&mut rest)?;
+        let mut public = whole;
+        let kind = String::from_utf8_lossy(string(&mut public)?).into_owned();
+        let _exponent = string(&mut public);
+        let modulus = string(&mut public).unwrap_or_default();
+        let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+        let whole = format!("{kind} {}", wire::encode_base64(whole));
+        Some(OpensshKey { kind, public: whole, is_locked: cipher != b"none", modulus_bytes: modulus.len() - zeros })
+    }
+
+    fn is_usable(&self) -> bool {
+        match self.kind.as_str() {
+            "ssh-ed25519" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" => true,
+            "ssh-rsa" => self.modulus_bytes >= MIN_RSA_BYTES,
+            _ => false,
+        }
+    }
 }
 
-/// Takes bytes whose number stands before them.
-fn take_string<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (length, rest) = from.split_first_chunk()?;
-    let (string, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-    *from = rest;
+/// Takes a string of ssh's own encoding: its length in four bytes, and that many bytes.
+fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, after) = rest.split_first_chunk::<4>()?;
+    let (string, after) = after.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    *rest = after;
     Some(string)
 }
 
@@ -177,21 +198,38 @@ mod tests {
             path
         };
         for (name, args, locked) in [
-            ("plain", ["-t", "ed25519", "-N", "", "-m", "RFC4716"], false),
-            ("locked", ["-t", "ed25519", "-N", "a passphrase", "-m", "RFC4716"], true),
-            ("old", ["-t", "ecdsa", "-N", "", "-m", "PEM"], false),
-            ("old-locked", ["-t", "ecdsa", "-N", "a passphrase", "-m", "PEM"], true),
-            ("pkcs8-locked", ["-t", "ecdsa", "-N", "a passphrase", "-m", "PKCS8"], true),
+            ("plain", ["-t", "ed25519", "-N", ""], false),
+            ("locked", ["-t", "ed25519", "-N", "a passphrase"], true),
+            ("ecdsa", ["-t", "ecdsa", "-N", ""], false),
+            ("rsa", ["-t", "rsa", "-N", "a passphrase"], true),
         ] {
             let path = make(name, &args);
             let key = read_key(&path).unwrap();
-            assert_eq!(is_locked(&key), locked, "{name}");
+            assert_eq!(key.is_locked, locked, "{name}");
             let public = fs::read_to_string(path.with_extension("pub")).unwrap();
-            let public: Vec<&str> = public.split_whitespace().take(2).collect();
-            let of_own_form = key.contains("OPENSSH").then(|| public.join(" "));
-            assert_eq!(public_key(&key), of_own_form, "{name}");
+            assert!(public.starts_with(&key.public), "{name}: {public}");
         }
         let refused = |path: &Path| read_key(path).unwrap_err().what;
+        for (name, passphrase, form) in
+            [("old", "", "PEM"), ("old-locked", "a passphrase", "PEM"), ("pkcs8-locked", "a passphrase", "PKCS8")]
+        {
+            let path = make(name, &["-t", "ecdsa", "-N", passphrase, "-m", form]);
+            assert!(refused(&path).contains("in an older form"), "{name}");
+            // What the hint says mends it.
+            let mut mend = Command::new("ssh-keygen");
+            mend.args(["-q", "-p", "-P", passphrase, "-N", passphrase, "-f"]).arg(&path);
+            assert!(mend.output().unwrap().status.success());
+            assert_eq!(read_key(&path).unwrap().is_locked, !passphrase.is_empty(), "{name}");
+        }
+        for (name, kind, bits) in [("curve", "ecdsa", "521"), ("short", "rsa", "1024")] {
+            let path = make(name, &["-t", kind, "-b", bits, "-N", ""]);
+            assert!(refused(&path).contains("cannot use"), "{name}");
+        }
+        let cut = folder.path().join("cut");
+        let whole = fs::read_to_string(folder.path().join("plain")).unwrap();
+        fs::write(&cut, whole.replace('A', "")).unwrap();
+        fs::set_permissions(&cut, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(refused(&cut).contains("not a whole private key"));
         assert!(refused(&folder.path().join("none")).contains("cannot read"));
         assert!(refused(folder.path()).ends_with("is not a file"));
         let public = folder.path().join("plain.pub");

@@ -3,6 +3,7 @@
 use crate::harness::{Done, PLAIN, Place, Run, kept, rich, text};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 use wire::GATE_VERSION;
 
@@ -313,7 +314,12 @@ fn what_remotes_need() {
     finds(doctor(&place), 2, "remotes", "PROBLEM remote `app`");
     place.write("home/.ssh/id_app", "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n");
     finds(doctor(&place), 2, "remotes", "can be read by others of this machine");
-    fs::set_permissions(place.path("home/.ssh/id_app"), fs::Permissions::from_mode(0o600)).unwrap();
+    let key = place.path("home/.ssh/id_app");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    finds(doctor(&place), 2, "remotes", "is a private key in an older form");
+    fs::remove_file(&key).unwrap();
+    let make = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
+    assert!(make.unwrap().success());
     finds(doctor(&place), 2, "remotes", "no host key of `git.example.org` is known");
     place.write("home/.ssh/known_hosts", "git.example.org ssh-ed25519 AAAA\n");
     assert_eq!(said(&doctor(&place).done(), "remotes"), [""; 0]);
