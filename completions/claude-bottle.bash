@@ -148,7 +148,7 @@ _claude_bottle_flags() {
             what=(words --force --quiet --verbose --timings --color --help)
             ;;
         check)
-            what=(words --header --body --format --quiet --verbose --timings --color --help)
+            what=(words --force --delete --header --body --format --quiet --verbose --timings --color --help)
             ;;
         claude-bottle)
             what=(words --quiet --verbose --timings --color --help --version)
@@ -228,7 +228,7 @@ _claude_bottle_what() {
         'check --body' | get/2 | put/1)
             what=(files)
             ;;
-        'check --header' | 'check -H' | check/1 | check/2 | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'resume --prompt' | 'resume -p' | 'start --prompt' | 'start -p' | 'work apply/1' | 'work diff/1' | 'work fetch/1')
+        'check --header' | 'check -H' | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'resume --prompt' | 'resume -p' | 'start --prompt' | 'start -p' | 'work apply/1' | 'work diff/1' | 'work fetch/1')
             what=(free)
             ;;
         build/0 | check/0 | edit/0 | start/0)
@@ -270,7 +270,7 @@ _claude_bottle_what() {
         'start --cwd=')
             what=(words unignored all)
             ;;
-        claude-bottle/* | forward/* | 'git allow/'* | git/* | help/* | work/*)
+        check/* | claude-bottle/* | forward/* | 'git allow/'* | git/* | help/* | work/*)
             what=(free)
             ;;
         cleanup/*)

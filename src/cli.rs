@@ -394,17 +394,24 @@ pub struct CleanupArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(allow_missing_positional = true)]
+#[command(
+    override_usage = "claude-bottle check [OPTIONS] AGENT [METHOD] URL\n       claude-bottle check [OPTIONS] AGENT git fetch REMOTE\n       claude-bottle check [OPTIONS] AGENT git push REMOTE REF..."
+)]
 pub struct CheckArgs {
     /// The agent's name in claude-bottle.json
     pub agent: String,
 
-    /// The HTTP method
-    #[arg(default_value = "GET", hide_default_value = true)]
-    pub method: String,
+    /// The HTTP method and whom it asks for what: `https://…`, `http://…`, `wss://…`, or `tcp://HOST:PORT`; or what git does
+    #[arg(required = true, value_name = "REQUEST")]
+    pub request: Vec<String>,
 
-    /// Whom it asks for what: `https://…`, `http://…`, `wss://…`, or `tcp://HOST:PORT`
-    pub url: String,
+    /// Judge a push that takes commits away, like a ref with `+` before it
+    #[arg(short, long)]
+    pub force: bool,
+
+    /// Judge a push that deletes the refs, like a ref with `:` before it
+    #[arg(short, long)]
+    pub delete: bool,
 
     /// A header of the request
     #[arg(short = 'H', long = "header", value_name = "HEADER")]

@@ -1,6 +1,7 @@
 //! `check`: would this request of an agent's pass, by which route, and as what? Only the manifest is read: no engine, no
 //! command, no DNS is asked, and no variable's value, except where a body is to be searched for it.
 
+mod git;
 mod judge;
 mod scan;
 
@@ -16,13 +17,25 @@ use anyhow::{Context as _, Result};
 use judge::{CheckedRequest, Header};
 use policy::{RequestUrl, UrlError, Via};
 
+const USAGE: &str = "claude-bottle check AGENT POST https://api.example.org/path";
+
 pub fn run(asked: &CheckArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let chosen = manifest::load(home.path(), &cwd)?.choose(&asked.agent)?;
-    let method = parse_method(&asked.method)?;
+    let words: Vec<&str> = asked.request.iter().map(String::as_str).collect();
+    let (method, url) = match words[..] {
+        ["git", ref words @ ..] => return git::run(&chosen.bottle, words, asked),
+        [url] => ("GET", url),
+        [method, url] => (method, url),
+        _ => return Err(UserError::new("more than a method and a URL").hint(USAGE).into()),
+    };
+    if asked.force || asked.delete {
+        return Err(UserError::new("`--force` and `--delete` are of a push by git").hint(git::USAGE).into());
+    }
+    let method = parse_method(method)?;
     let headers = asked.headers.iter().map(|text| parse_header(text)).collect::<Result<_, UserError>>()?;
-    let request = match RequestUrl::parse(&asked.url) {
+    let request = match RequestUrl::parse(url) {
         Ok(url) => Ok(CheckedRequest { method: method.clone(), url, headers }),
         Err(UrlError::Denied(denial)) => Err(denial),
         Err(UrlError::Unclear(what, hint)) => return Err(UserError::new(what).hint(hint).into()),
@@ -48,8 +61,7 @@ fn parse_method(typed: &str) -> Result<String, UserError> {
     let method = typed.to_ascii_uppercase();
     match !method.is_empty() && method.len() <= 32 && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
         true => Ok(method),
-        false => Err(UserError::new(format!("`{typed}` is not an HTTP method"))
-            .hint("claude-bottle check AGENT POST https://api.example.org/path")),
+        false => Err(UserError::new(format!("`{typed}` is not an HTTP method")).hint(USAGE)),
     }
 }
 

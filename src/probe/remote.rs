@@ -92,7 +92,7 @@ fn read_key(path: &Path) -> Result<OpensshKey, UserError> {
         _ => return Err(refused("is not a private key of ssh")),
     }
     let Some((_, body)) = content.split_once("-----BEGIN OPENSSH PRIVATE KEY-----") else {
-        return Err(refused("is a private key in an older form than OpenSSH's own, which alone the gate reads")
+        return Err(refused("is not in OpenSSH's own form, which alone the gate reads")
             .hint(hint!("ssh-keygen -p -f {}", path.display())));
     };
     let body: String = body.lines().take_while(|line| !line.starts_with("-----")).collect();
@@ -214,7 +214,7 @@ mod tests {
             [("old", "", "PEM"), ("old-locked", "a passphrase", "PEM"), ("pkcs8-locked", "a passphrase", "PKCS8")]
         {
             let path = make(name, &["-t", "ecdsa", "-N", passphrase, "-m", form]);
-            assert!(refused(&path).contains("in an older form"), "{name}");
+            assert!(refused(&path).contains("is not in OpenSSH's own form"), "{name}");
             // What the hint says mends it.
             let mut mend = Command::new("ssh-keygen");
             mend.args(["-q", "-p", "-P", passphrase, "-N", passphrase, "-f"]).arg(&path);

@@ -3,6 +3,7 @@
 mod answer;
 mod changes;
 mod egress;
+mod git_answer;
 mod remotes;
 mod sh;
 mod text;
@@ -11,6 +12,7 @@ mod work;
 
 pub use answer::{Answer, BodyFinding, Carried, Dial, Injected, Skipped, TokenPlace, answer};
 pub use changes::changes;
+pub use git_answer::{GitAnswer, RefAnswer, git_answer};
 pub use sh::sh;
 pub use text::{CopyProgress, MIN_SHOWN_COPY_BYTES, about, age, copying, size, text, unmatched};
 pub use trail::{is_refused, seconds, trail};

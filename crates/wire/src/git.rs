@@ -1,6 +1,7 @@
 //! The git service of a bottle: the remotes that its manifest declares, how the gate reaches each of them, and the key by
 //! which it signs commits and tags.
 
+use crate::{GIT_HOST, nearest};
 use policy::RefRules;
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +89,18 @@ impl GitUpstream {
     }
 }
 
+impl GitRemote {
+    /// `None`: the gate itself has it.
+    pub fn place(&self) -> Option<RemotePlace<'_>> {
+        match &self.upstream {
+            GitUpstream::Ssh { host, path, .. } | GitUpstream::Https { host, path, .. } => {
+                Some(RemotePlace { name: &self.name, host, path })
+            }
+            GitUpstream::Local { .. } => None,
+        }
+    }
+}
+
 impl GitService {
     /// Names of the values that only the gate may know.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
@@ -111,6 +124,49 @@ impl PrivateKey {
     fn secrets(&self) -> impl Iterator<Item = &str> {
         [Some(&self.key), self.passphrase.as_ref()].into_iter().flatten().map(String::as_str)
     }
+}
+
+/// Where a declared remote's repository is.
+#[derive(Debug, Clone, Copy)]
+pub struct RemotePlace<'a> {
+    pub name: &'a str,
+    pub host: &'a str,
+    /// As the upstream is asked for it.
+    pub path: &'a str,
+}
+
+/// What a refusal of a request by HTTPS adds, where the request is one of git's for the repository of a declared remote,
+/// whatever its upstream is reached by: git has the remote to reach it by. `path`: of the request, without its query.
+pub fn fitting_remote<'a>(
+    remotes: impl IntoIterator<Item = RemotePlace<'a>>,
+    host: &str,
+    path: &str,
+) -> Option<String> {
+    let plain = |path: &str| {
+        let path = path.trim_matches('/');
+        path.strip_suffix(".git").unwrap_or(path).to_ascii_lowercase()
+    };
+    let is_lfs = path.contains("/info/lfs/");
+    let repository = match path.split_once("/info/lfs/") {
+        Some((repository, _)) => repository,
+        None => {
+            ["/info/refs", "/git-upload-pack", "/git-receive-pack"].iter().find_map(|end| path.strip_suffix(end))?
+        }
+    };
+    let fits = |remote: &RemotePlace| remote.host.eq_ignore_ascii_case(host) && plain(remote.path) == plain(repository);
+    let name = remotes.into_iter().find(fits)?.name;
+    Some(match is_lfs {
+        true => format!("Git LFS of the declared remote `{name}` is not served"),
+        false => format!("this repository is the declared remote `{name}`: ask git for `git://{GIT_HOST}/{name}`"),
+    })
+}
+
+/// Why there is no remote of this name. `names`: those that there are.
+pub fn unknown_remote<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    let near = nearest(name, names.clone()).map(|near| format!(", did you mean `{near}`")).unwrap_or_default();
+    let names: Vec<&str> = names.collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    format!("there is no git remote `{name}`{near}: this bottle has {names}")
 }
 
 /// Whether a remote may have this name, which becomes a part of URLs and the name of a folder.
@@ -138,6 +194,32 @@ mod tests {
             ["", ".", "..", ".a", "a.", "a..b", "-a", "a/b", "a.git", "a.GIT", "a.lock", "a b", "ä", "a\n", &long]
         {
             assert!(!is_remote_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_remote_whose_repository_is_asked_for() {
+        let place = |name, path| RemotePlace { name, host: "git.example.org", path };
+        let remotes = [place("app", "team/app.git"), place("web", "/team/web"), place("home", "~/notes.git")];
+        let said = |host: &str, path: &str| fitting_remote(remotes, host, path);
+        for path in [
+            "/team/app.git/info/refs",
+            "/team/app/info/refs",
+            "/Team/App/git-upload-pack",
+            "//team/app.git/git-receive-pack",
+        ] {
+            assert!(said("Git.example.org", path).is_some_and(|text| text.contains("git://git.bottle/app")), "{path}");
+        }
+        assert!(said("git.example.org", "/team/web.git/git-receive-pack").unwrap().contains("`web`"));
+        assert!(said("git.example.org", "/team/web.git/info/lfs/objects/batch").unwrap().contains("LFS"));
+        for (host, path) in [
+            ("git.example.org", "/team/app.git"),
+            ("git.example.org", "/team/other.git/info/refs"),
+            ("git.example.org", "/info/refs"),
+            ("other.example.org", "/team/app.git/info/refs"),
+            ("git.example.org", "/x/team/app.git/info/refs"),
+        ] {
+            assert_eq!(said(host, path), None, "{host} {path}");
         }
     }
 

@@ -25,7 +25,9 @@ pub use control::{DueTokens, FreshToken, Reload, Trial, TrialDenial, TrialFindin
 pub use document::{DOCUMENT_VERSION, Document, GATE_VERSION, Values};
 pub use event::{Alarm, Audit, Done, Event, GitAudit, GitOperation, GitUpdate, Line, Outcome, RouteSummary};
 pub use first_line::{FirstLine, MAX_SIGNED_BYTES, REFUSED, parse_first_line};
-pub use git::{GitRemote, GitService, GitUpstream, PrivateKey, is_remote_name};
+pub use git::{
+    GitRemote, GitService, GitUpstream, PrivateKey, RemotePlace, fitting_remote, is_remote_name, unknown_remote,
+};
 pub use git_protocol::{
     GitCommand, GitRequest, MAX_PACKET_BYTES, NO_OBJECT, PacketHead, PushCommand, is_object_id, parse_git_request,
     parse_packet_head, parse_push_command,

@@ -1,11 +1,11 @@
 //! What the gate would say of a request that is not sent. [`policy::judge`] decides; what only a connection shows (the TLS
 //! hello, resolved addresses, values in a name) stays open.
 
-use crate::manifest::{Bottle, Route, Token};
+use crate::manifest::{Bottle, RemoteUpstream, Route, Token};
 use crate::render::{Answer, Dial, Injected, TokenPlace};
 use policy::judge::{Judge, Seen, Step};
 use policy::{AuthScheme, Denial, Pass, Policy, Reads, Reason, Request, RequestUrl, Via, announces_body};
-use wire::GATE_HOST;
+use wire::{GATE_HOST, RemotePlace, fitting_remote};
 
 /// Name in lower case, and value.
 pub type Header = (String, String);
@@ -36,7 +36,14 @@ pub fn judge(bottle: &Bottle, asked: &CheckedRequest, via: Via) -> Answer {
     let judge = Judge::new(&policy, Seen::Typed { request, scheme: *scheme }, via);
     let pass = match run_to_end(judge) {
         Ok(pass) => pass,
-        Err(denial) => {
+        Err(mut denial) => {
+            let remotes = bottle.remotes.iter().filter_map(|remote| {
+                let RemoteUpstream { host, path, .. } = remote.upstream.as_ref()?;
+                Some(RemotePlace { name: &remote.name, host, path })
+            });
+            if let Some(text) = fitting_remote(remotes, host, path) {
+                denial.text = format!("{}; {text}", denial.text);
+            }
             answer.rule = denial.route.and_then(|route| policy.routes.get(route)).map(|route| route.origin.clone());
             return answer.refuse(&denial);
         }

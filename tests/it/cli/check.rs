@@ -148,3 +148,42 @@ fn a_body_that_cannot_be_searched_is_said() {
     run("-", place.path("text").to_str().unwrap()).snap("body-other-machine");
     run("nothing", "/nowhere").snap("body-no-file");
 }
+
+/// What the gate would say of git, by the rules of the remote; nothing of it is asked for.
+#[test]
+fn what_git_may_do() {
+    let place = Place::new(
+        r#"{ "bottles": { "box": { "git": { "remotes": [
+            { "name": "app", "upstream": "git@git.example.org:team/app.git", "identity_file": "none",
+              "protected": ["refs/heads/main"], "refs": ["refs/heads/*", "refs/tags/v*"] },
+            { "name": "open", "upstream": "https://git.example.org/team/open.git", "allow_force": true, "allow_delete": true },
+            { "name": "host", "local": true } ] } } },
+          "agents": { "plain": { "bottle": "box" } } }"#,
+    );
+    let check = |words: &[&str]| place.run(&[&["check", "plain"], words].concat());
+    for (name, words) in [
+        ("push", &["git", "push", "app", "topic", "HEAD:refs/tags/v1"][..]),
+        ("protected", &["git", "push", "app", "topic", "HEAD:main"]),
+        ("forced", &["git", "push", "app", "+topic"]),
+        ("deleted", &["git", "push", "app", ":topic"]),
+        ("hidden", &["git", "push", "app", "refs/notes/x", "tags/x"]),
+        ("bad-name", &["git", "push", "app", "a..b"]),
+        ("open", &["git", "push", "--force", "open", "topic", ":old"]),
+        ("local", &["git", "push", "host", "topic"]),
+        ("fetch", &["git", "fetch", "app"]),
+        ("unknown", &["git", "fetch", "ap"]),
+        ("json", &["--format", "json", "git", "push", "--delete", "app", "topic"]),
+        ("no-ref", &["git", "push", "app"]),
+        ("head", &["git", "push", "app", "HEAD"]),
+        ("other", &["git", "clone", "app"]),
+        ("with-body", &["git", "fetch", "app", "-H", "a: b"]),
+        ("fetch-forced", &["git", "fetch", "--force", "app"]),
+        ("url-forced", &["--force", "https://x.example.org/"]),
+        ("too-many", &["GET", "https://x.example.org/", "y"]),
+        ("https", &["https://git.example.org/team/app/info/refs?service=git-upload-pack"]),
+        ("https-push", &["POST", "https://git.example.org/team/open.git/git-receive-pack"]),
+    ] {
+        check(words).snap(&format!("check-git-{name}"));
+    }
+    assert_eq!(place.calls(), [[""; 0]; 0]);
+}

@@ -316,7 +316,7 @@ fn what_remotes_need() {
     finds(doctor(&place), 2, "remotes", "can be read by others of this machine");
     let key = place.path("home/.ssh/id_app");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-    finds(doctor(&place), 2, "remotes", "is a private key in an older form");
+    finds(doctor(&place), 2, "remotes", "is not in OpenSSH's own form");
     fs::remove_file(&key).unwrap();
     let make = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
     assert!(make.unwrap().success());
@@ -334,7 +334,7 @@ fn what_signatures_need() {
     place.write("home/.ssh/id_sign", "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n");
     finds(doctor(&place), 2, "signing", "can be read by others of this machine");
     fs::set_permissions(place.path("home/.ssh/id_sign"), fs::Permissions::from_mode(0o600)).unwrap();
-    finds(doctor(&place), 2, "signing", "is not in OpenSSH's own form | ssh-keygen -p -f");
+    finds(doctor(&place), 2, "signing", "is not in OpenSSH's own form, which alone the gate reads | ssh-keygen -p -f");
 }
 
 #[test]

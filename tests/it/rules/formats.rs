@@ -164,6 +164,12 @@ fn every_field_of_an_output_is_described_and_no_other() {
     for (method, url) in [("GET", "https://api.example.org/repos/team/x"), ("PUT", "https://api.example.org/")] {
         take("check", rich.run(&["check", "--format", "json", "fixer", method, url]).done());
     }
+    let git = odd();
+    for (args, remote) in [(&["push", "host", "main", "+main", ":main"][..], "host"), (&["fetch", "app"], "app")] {
+        let done = git.run(&[&["check", "--format", "json", "plain", "git"], args].concat()).done();
+        assert!(done.stdout.contains(remote), "{done:?}");
+        take("check", done);
+    }
     take(
         "check",
         rich.run(&["check", "--format", "json", "fixer", "POST", "https://api.anthropic.com/v1/messages"]).done(),

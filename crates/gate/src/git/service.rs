@@ -34,7 +34,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wire::{
     GitCommand, GitOperation, GitRemote, GitUpstream, LOCAL_REPOSITORY, PrivateKey, Values, is_object_id,
-    is_remote_name, nearest, parse_git_request,
+    is_remote_name, parse_git_request, unknown_remote,
 };
 
 /// Only the gate's user may connect to the socket of a remote's key.
@@ -141,13 +141,7 @@ impl GitService {
     }
 
     fn unknown(&self, name: &str) -> Failure {
-        let names: Vec<&str> = self.remotes.keys().map(String::as_str).collect();
-        let near =
-            nearest(name, names.iter().copied()).map(|near| format!(", did you mean `{near}`")).unwrap_or_default();
-        Failure::denied(format!(
-            "there is no git remote `{name}`{near}: this bottle has {}",
-            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-        ))
+        Failure::denied(unknown_remote(name, self.remotes.keys().map(String::as_str)))
     }
 }
 

@@ -302,6 +302,26 @@ async fn no_word_of_an_upstream_says_the_token() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_egress_names_the_remote() {
+    let world = World::new().await;
+    let upstream =
+        json!({ "https": { "host": "git.example.org", "port": 443, "path": "/team/app.git", "user": "git" } });
+    let bed = world.gate(json!([remote(upstream)])).await;
+    for (path, names) in [
+        ("/team/app/info/refs?service=git-upload-pack", true),
+        ("/team/app.git/info/refs?service=git-receive-pack", true),
+        ("/team/other/info/refs?service=git-upload-pack", false),
+        ("/team/app", false),
+    ] {
+        let mut sender = testing::gate::converse(bed.gate.connect("git.example.org:80").await).await;
+        let request = testing::gate::ask(&format!("GET git.example.org {path}"), &[]);
+        let said = testing::gate::text(sender.send_request(request).await.unwrap()).await;
+        assert!(said.contains("claude-bottle: refused"), "{said}");
+        assert_eq!(said.contains("ask git for `git://git.bottle/app`"), names, "{path}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_remote_is_told_before_the_start() {
     let world = World::new().await;
     world.keygen(&["-t", "ed25519"], &["-N", "right", "-f", "locked"]);

@@ -15,6 +15,7 @@ use policy::{Denial, Reason};
 use std::future::poll_fn;
 use std::pin::Pin;
 use tokio::time::timeout;
+use wire::{GitRemote, fitting_remote};
 
 impl AgentConnection {
     /// Begins the audit record of one request, which `snapshot` judges.
@@ -61,7 +62,11 @@ impl AgentConnection {
         request: Request<Incoming>,
     ) -> Response<Body> {
         let page = match error {
-            ServeError::Denied(denial) => {
+            ServeError::Denied(mut denial) => {
+                let remotes = self.egress.remotes.iter().filter_map(GitRemote::place);
+                if let Some(text) = fitting_remote(remotes, &self.peer.host, request.uri().path()) {
+                    denial.text = format!("{}; {text}", denial.text);
+                }
                 record.denied(&denial);
                 refusal(&denial, self.audience())
             }
