@@ -135,11 +135,14 @@ fuzz: rust
 	        -max_len=4096 -print_final_stats=1 -artifact_prefix="$(found)/findings/$$target-"; done
 
 bench: images
-	@scripts/packages bsdutils bash zsh fish
+	@scripts/packages bsdutils bash zsh fish git jq openssl openssh-client
+	@scripts/packages --no-services openssh-server
 	$(CARGO) build --profile gate -p claude-bottle-bench
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
 	    target/gate/claude-bottle-bench $(cli) && \
-	    scripts/bench-gate target/gate/claude-bottle-load "$$CLAUDE_BOTTLE_GATE"
+	    scripts/bench-gate target/gate/claude-bottle-load "$$CLAUDE_BOTTLE_GATE" && \
+	    scripts/gitleaks $(cli) target/tools && \
+	    PATH="$$PWD/target/tools:$$PATH" scripts/bench-git target/gate/claude-bottle-load "$$CLAUDE_BOTTLE_GATE"
 
 # What is compiled into the programs, against deny.toml.
 supply: rust

@@ -3,8 +3,8 @@
 //! `claude-bottle-load origin DIR`                serves TLS on a free port; DIR gets `ca.pem` and `address`
 //! `claude-bottle-load document DIR`              prints a gate's document with one route to that origin
 //! `claude-bottle-load measure DIR [WAY CA]`      measures, directly or by `socket:PATH` of a gate or `proxy:ADDRESS`
+//! `claude-bottle-load door SOCKET PORT`          leads each connection to that port to the git service of a gate
 //! `claude-bottle-load table NAME=FILE…`          the measurements side by side, and as ratios to the first
-//!
 //! Numbers are only good for comparing lines of one run.
 
 #![allow(clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
@@ -33,7 +33,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use wire::encode_base64;
+use wire::{GIT_HOST, GIT_PORT, encode_base64};
 
 const HOST: &str = "origin.test";
 /// What a proxy calls it: a name that every resolver knows.
@@ -54,9 +54,10 @@ async fn main() -> Result<(), Failure> {
         ["document", dir] => document(Path::new(dir)),
         ["measure", dir] => measure(Way::Direct(address(dir)?), &Path::new(dir).join("ca.pem")).await,
         ["measure", dir, way, ca] => measure(Way::named(way, dir)?, Path::new(ca)).await,
+        ["door", socket, port] => door(socket, port.parse()?).await,
         ["table", ref columns @ ..] => table(columns),
         _ => {
-            Err("usage: claude-bottle-load origin DIR | document DIR | measure DIR [WAY CA] | table NAME=FILE…".into())
+            Err("usage: claude-bottle-load origin DIR | document DIR | measure DIR [WAY CA] | door SOCKET PORT | table NAME=FILE…".into())
         }
     }
 }
@@ -160,6 +161,20 @@ fn document(dir: &Path) -> Result<(), Failure> {
     });
     println!("{document}");
     Ok(())
+}
+
+// ---- git ----
+
+/// As the door of a bottle does it.
+async fn door(socket: &str, port: u16) -> Result<(), Failure> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    loop {
+        let (mut stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let mut gate = UnixStream::connect(socket).await?;
+        gate.write_all(format!("CONNECT {GIT_HOST}:{GIT_PORT}\n").as_bytes()).await?;
+        tokio::spawn(async move { tokio::io::copy_bidirectional(&mut stream, &mut gate).await });
+    }
 }
 
 // ---- the measurements ----
