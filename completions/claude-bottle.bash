@@ -148,7 +148,7 @@ _claude_bottle_flags() {
             what=(words --force --quiet --verbose --timings --color --help)
             ;;
         check)
-            what=(words --force --delete --header --body --format --quiet --verbose --timings --color --help)
+            what=(words --force --delete --header --replay --body --format --quiet --verbose --timings --color --help)
             ;;
         claude-bottle)
             what=(words --quiet --verbose --timings --color --help --version)
@@ -225,7 +225,7 @@ _claude_bottle_flags() {
 # What may stand at a place, or behind a flag.
 _claude_bottle_what() {
     case $1 in
-        'check --body' | get/2 | put/1)
+        'check --body' | 'check --replay' | get/2 | put/1)
             what=(files)
             ;;
         'check --header' | 'check -H' | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'resume --prompt' | 'resume -p' | 'start --prompt' | 'start -p' | 'work apply/1' | 'work diff/1' | 'work fetch/1')

@@ -117,7 +117,7 @@ function __claude_bottle_flags
         case build
             printf '%s\n' words --force\t'Build again what is there' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case check
-            printf '%s\n' words --force\t'Judge a push that takes commits away, like a ref with `+` before it' --delete\t'Judge a push that deletes the refs, like a ref with `:` before it' --header\t'A header of the request' --body\t'Search the request with this body, a file or `-` for stdin, for what must not leave' --format\t'How to print the answer' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+            printf '%s\n' words --force\t'Judge a push that takes commits away, like a ref with `+` before it' --delete\t'Judge a push that deletes the refs, like a ref with `:` before it' --header\t'A header of the request' --replay\t'Judge the recorded requests of a session, or of a file of audit lines: what would change?' --body\t'Search the request with this body, a file or `-` for stdin, for what must not leave' --format\t'How to print the answer' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case claude-bottle
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help' --version\t'Print version'
         case cleanup
@@ -170,7 +170,7 @@ end
 # What may stand at a place, or behind a flag.
 function __claude_bottle_what
     switch $argv[1]
-        case 'check --body' get/2 put/1
+        case 'check --body' 'check --replay' get/2 put/1
             printf '%s\n' files
         case 'check --header' 'check -H' 'cleanup --older-than' 'forward --address' get/1 put/2 'resume --prompt' 'resume -p' 'start --prompt' 'start -p' 'work apply/1' 'work diff/1' 'work fetch/1'
             printf '%s\n' free

@@ -395,14 +395,14 @@ pub struct CleanupArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "claude-bottle check [OPTIONS] AGENT [METHOD] URL\n       claude-bottle check [OPTIONS] AGENT git fetch REMOTE\n       claude-bottle check [OPTIONS] AGENT git push REMOTE REF..."
+    override_usage = "claude-bottle check [OPTIONS] AGENT [METHOD] URL\n       claude-bottle check [OPTIONS] AGENT git fetch REMOTE\n       claude-bottle check [OPTIONS] AGENT git push REMOTE REF...\n       claude-bottle check [OPTIONS] AGENT --replay FILE|IDENTITY"
 )]
 pub struct CheckArgs {
     /// The agent's name in claude-bottle.json
     pub agent: String,
 
     /// The HTTP method and whom it asks for what: `https://…`, `http://…`, `wss://…`, or `tcp://HOST:PORT`; or what git does
-    #[arg(required = true, value_name = "REQUEST")]
+    #[arg(required_unless_present = "replay", value_name = "REQUEST")]
     pub request: Vec<String>,
 
     /// Judge a push that takes commits away, like a ref with `+` before it
@@ -416,6 +416,10 @@ pub struct CheckArgs {
     /// A header of the request
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub headers: Vec<String>,
+
+    /// Judge the recorded requests of a session, or of a file of audit lines: what would change?
+    #[arg(long, value_name = "FILE|IDENTITY", value_hint = ValueHint::FilePath, conflicts_with_all = ["request", "headers", "body", "force", "delete"])]
+    pub replay: Option<PathBuf>,
 
     /// Search the request with this body, a file or `-` for stdin, for what must not leave
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

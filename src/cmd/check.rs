@@ -1,8 +1,10 @@
 //! `check`: would this request of an agent's pass, by which route, and as what? Only the manifest is read: no engine, no
-//! command, no DNS is asked, and no variable's value, except where a body is to be searched for it.
+//! command, no DNS is asked, and no variable's value, except where a body is to be searched for it. With `--replay`, what
+//! would become of all requests of a trail.
 
 mod git;
 mod judge;
+mod replay;
 mod scan;
 
 use crate::cli::{CheckArgs, ListFormat};
@@ -23,6 +25,9 @@ pub fn run(asked: &CheckArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let cwd = std::env::current_dir().context("the current directory is gone")?;
     let chosen = manifest::load(home.path(), &cwd)?.choose(&asked.agent)?;
+    if let Some(trail) = &asked.replay {
+        return replay::run(&home, &chosen.bottle, trail, asked.format);
+    }
     let words: Vec<&str> = asked.request.iter().map(String::as_str).collect();
     let (method, url) = match words[..] {
         ["git", ref words @ ..] => return git::run(&chosen.bottle, words, asked),

@@ -165,7 +165,8 @@ fn alarm_text(alarm: &Alarm) -> String {
     format!("ALARM {request}: {}: {done}", one_line(&alarm.finding))
 }
 
-fn request_text(method: &str, host: &str, port: u16, path: &str) -> String {
+/// A request in words: `GET a.org:8443/x`. The usual port, and what is empty, are left out.
+pub(super) fn request_text(method: &str, host: &str, port: u16, path: &str) -> String {
     let port = if matches!(port, 443 | 0) { String::new() } else { format!(":{port}") };
     let method = if method.is_empty() { String::new() } else { format!("{} ", one_line(method)) };
     format!("{method}{}{port}{}", one_line(host), one_line(path))

@@ -5,7 +5,7 @@ use crate::docker::Docker;
 use crate::exit::EngineErrorKind;
 use crate::plan::Plan;
 use crate::state::budget::{MAX_AUDIT_BYTES, MAX_AUDIT_LINE_BYTES, max_audit_bytes};
-use crate::state::{Condition, Folder, TrailFile};
+use crate::state::{Folder, TrailFile};
 use crate::trail::Trail;
 use anyhow::Result;
 use serde::Deserialize;
@@ -73,25 +73,31 @@ pub fn catch_up(docker: &Docker, plan: &Plan, folder: &Folder) -> Option<Work> {
     work
 }
 
-/// What the trail of a session adds up to: what is on disk, and where no process copies the engine's log to it, what only
-/// that log has. Nothing is written.
+/// What the trail of a session adds up to: see [`read_lines`].
+///
+/// # Errors
+/// Those of [`read_lines`].
+pub fn read(folder: &Folder, plan: &Plan) -> Result<Trail> {
+    let mut trail = Trail::default();
+    read_lines(folder, plan, |line| trail.add(line))?;
+    Ok(trail)
+}
+
+/// Calls `tell` for each line of a session's trail: what is on disk, and where no process copies the engine's log to it, what
+/// only that log has. Nothing is written.
 ///
 /// # Errors
 /// The disk's, and the engine's where it is asked and has the session's gate.
-pub fn read(folder: &Folder, plan: &Plan) -> Result<Trail> {
+pub fn read_lines(folder: &Folder, plan: &Plan, mut tell: impl FnMut(&[u8])) -> Result<()> {
     // The mark is read first: the lines of a session's end are written before its mark.
     let condition = folder.condition();
-    let (mut trail, mut file) = (Trail::default(), TrailFile::new(folder));
+    let mut file = TrailFile::new(folder);
     while let Some(lines) = file.next_lines()? {
-        lines.split(|byte| *byte == b'\n').for_each(|line| trail.add(line));
+        lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).for_each(&mut tell);
     }
-    let is_whole = match condition {
-        Condition::Live => true,
-        Condition::Kept(kept) => !kept.unsettled,
-        Condition::Detached | Condition::Lost => !folder.path().exists(),
-    };
-    if is_whole {
-        return Ok(trail);
+    // A session that ended with nothing to keep has no folder any more.
+    if !condition.is_written_by_engine_alone() || !folder.path().exists() {
+        return Ok(());
     }
     let mut stream = Docker::new(&plan.engine)?.stream(&plan.gate_log())?;
     if let Some(stdout) = stream.child.stdout.take() {
@@ -100,7 +106,7 @@ pub fn read(folder: &Folder, plan: &Plan) -> Result<Trail> {
             || file.lines_read(),
             |line, _, age| {
                 if age == Age::New {
-                    trail.add(line);
+                    tell(line);
                 }
             },
         );
@@ -108,7 +114,15 @@ pub fn read(folder: &Folder, plan: &Plan) -> Result<Trail> {
     match stream.expect_success("the engine ended its log") {
         // The gate's container is gone, and its whole log is on disk.
         Err(error) if error.kind != EngineErrorKind::Gone => Err(error.into()),
-        _ => Ok(trail),
+        _ => Ok(()),
+    }
+}
+
+/// Calls `tell` for each line that is not longer than a gate's can be, whatever it holds.
+pub fn for_each_whole_line(lines: impl Read, mut tell: impl FnMut(&[u8])) {
+    let (mut lines, mut line) = (BufReader::new(lines), Vec::new());
+    while read_line(&mut lines, &mut line) {
+        tell(&line);
     }
 }
 

@@ -82,6 +82,17 @@ pub enum Condition {
     Lost,
 }
 
+impl Condition {
+    /// Whether no process copies the engine's log to the trail on disk: the end of the trail is at the engine alone.
+    pub fn is_written_by_engine_alone(&self) -> bool {
+        match self {
+            Condition::Live => false,
+            Condition::Kept(kept) => kept.unsettled,
+            Condition::Detached | Condition::Lost => true,
+        }
+    }
+}
+
 /// A kept session's mark, the mark's time, and its plan, to be put back if its agent does not start again.
 #[derive(Debug)]
 pub struct Saved {

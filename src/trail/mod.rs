@@ -3,10 +3,12 @@
 
 mod candidates;
 mod pending;
+mod replay;
 mod totals;
 
 pub use candidates::{Candidate, Candidates};
 pub use pending::{Pending, PendingProposal};
+pub use replay::{After, Replay, Replayed, Replayer};
 pub use totals::Totals;
 
 use wire::{Change, Event, Line};

@@ -85,6 +85,18 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Judges to the end, as if every name led to an address that may be dialled, and held nothing that must not leave.
+    ///
+    /// # Errors
+    /// The denial that ends the judgement.
+    pub fn without_lookups(mut self) -> Result<Pass, Denial> {
+        loop {
+            if let Step::Pass(pass) = self.advance()? {
+                return Ok(pass);
+            }
+        }
+    }
+
     /// All names mean the server that the connection is for.
     fn check_names(&self, route: usize) -> Result<(), Denial> {
         match &self.seen {
@@ -135,12 +147,7 @@ impl Policy {
     /// The denial that it would meet.
     pub fn judge_typed(&self, request: &Request) -> Result<Pass, Denial> {
         let scheme = if request.port == 80 { UrlScheme::Http } else { UrlScheme::Https };
-        let mut judge = Judge::new(self, Seen::Typed { request: *request, scheme }, Via::Direct);
-        loop {
-            if let Step::Pass(pass) = judge.advance()? {
-                return Ok(pass);
-            }
-        }
+        Judge::new(self, Seen::Typed { request: *request, scheme }, Via::Direct).without_lookups()
     }
 }
 

@@ -3,8 +3,8 @@
 
 use crate::manifest::{Bottle, RemoteUpstream, Route, Token};
 use crate::render::{Answer, Dial, Injected, TokenPlace};
-use policy::judge::{Judge, Seen, Step};
-use policy::{AuthScheme, Denial, Pass, Policy, Reads, Reason, Request, RequestUrl, Via, announces_body};
+use policy::judge::{Judge, Seen};
+use policy::{AuthScheme, Denial, Policy, Reads, Reason, Request, RequestUrl, Via, announces_body};
 use wire::{GATE_HOST, RemotePlace, fitting_remote};
 
 /// Name in lower case, and value.
@@ -34,7 +34,7 @@ pub fn judge(bottle: &Bottle, asked: &CheckedRequest, via: Via) -> Answer {
     let request = Request { host, port: *port, method: &asked.method, path, query, has_body, headers: &headers };
     answer.allowed_there = policy.allowed_requests(host, *port);
     let judge = Judge::new(&policy, Seen::Typed { request, scheme: *scheme }, via);
-    let pass = match run_to_end(judge) {
+    let pass = match judge.without_lookups() {
         Ok(pass) => pass,
         Err(mut denial) => {
             let remotes = bottle.remotes.iter().filter_map(|remote| {
@@ -59,16 +59,6 @@ pub fn judge(bottle: &Bottle, asked: &CheckedRequest, via: Via) -> Answer {
     }
     answer.dials = Some(dial(route, host, via));
     answer.allow()
-}
-
-/// No name server is asked, and no value is known that a name could carry: those steps are taken as done.
-fn run_to_end(mut judge: Judge) -> Result<Pass, Denial> {
-    loop {
-        match judge.advance()? {
-            Step::InspectName { .. } | Step::Locate { .. } => {}
-            Step::Pass(pass) => return Ok(pass),
-        }
-    }
 }
 
 /// The credential that the gate would add, without its value.

@@ -10,6 +10,7 @@ mod install;
 mod manifest;
 mod output;
 mod plan;
+pub mod replay;
 pub mod shell;
 mod supply;
 mod workspace;

@@ -39,6 +39,7 @@ pub fn hold(args: &[String], done: &Done) {
     let verb = own.iter().find(|arg| !arg.starts_with('-')).copied().unwrap_or_default();
     match verb {
         _ if done.stdout.is_empty() => {}
+        "check" if own.contains(&"--replay") => drop(assert_valid(&output_schema("replay"), &done.stdout)),
         "start" | "resume" if own.contains(&"--dry-run") => {
             drop(assert_valid(PLAN.get_or_init(plan_schema), &done.stdout))
         }

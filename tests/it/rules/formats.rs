@@ -174,6 +174,8 @@ fn every_field_of_an_output_is_described_and_no_other() {
         "check",
         rich.run(&["check", "--format", "json", "fixer", "POST", "https://api.anthropic.com/v1/messages"]).done(),
     );
+    rich.write("work/trail", crate::cli::replay::TRAIL);
+    take("replay", rich.run(&["check", "--format", "json", "fixer", "--replay", "trail"]).done());
     take("info", rich.run(&["info", "--format", "json", "fixer"]).done());
     take("info", odd().run(&["info", "--format", "json", "plain"]).done());
     take("doctor", place.run(&["doctor", "--format", "json"]).done());

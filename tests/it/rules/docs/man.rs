@@ -480,8 +480,12 @@ fn every_field_of_an_output_is_in_its_page_and_no_other() {
         told.retain(|word| word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.starts_with("claude-bottle"));
         told.retain(|word| !["and", "or", "with"].contains(&word.as_str()));
         let (mut needed, words) = list(of);
+        if of == "check" {
+            needed.extend(list("replay").0);
+        }
         let mut known: BTreeSet<String> = needed.union(&words).cloned().collect();
         known.extend(["json", "diff"].map(str::to_owned));
+        known.extend(if of == "check" { list("replay").1 } else { BTreeSet::new() });
         if of == "info" {
             // It has what the list has, and says so.
             needed = needed.difference(&list("list").0).cloned().collect();
