@@ -74,7 +74,8 @@ impl Upstream {
         start.env("WEB_TOKEN", TOKEN).env("SEEN_BY_IT", SEEN);
         start.env("CLAUDE_BOTTLE_UPSTREAM_CA", self.rig.path().join("ca.pem"));
         let key = fs::read_to_string(&self.identity).unwrap();
-        let part = key.lines().nth(2).unwrap();
+        // The lines before it are the file's head and the public part.
+        let part = key.lines().nth(4).unwrap();
         let ran = run(&mut start, &format!("HOST={}; KEY_PART={part}\n{script}", self.server.address));
         let lines = ran.stdout.lines().filter_map(|line| line.split_once(": "));
         let said = lines.map(|(name, said)| (name.to_owned(), said.to_owned())).collect();

@@ -14,6 +14,8 @@ pub const AGENT_REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 pub const SIGNATURE_INTERVAL: Duration = Duration::from_millis(20);
 /// Refs that one push may change.
 pub const MAX_PUSH_REFS: usize = 1000;
+/// Commits at which the history of a shallow clone ends, in one push.
+pub const MAX_SHALLOW_BOUNDARIES: usize = 100_000;
 /// Bytes of a push's pack.
 pub const MAX_PACK_BYTES: u64 = 2 << 30;
 /// Objects that one push may add.
@@ -53,6 +55,8 @@ pub const ADVERTISEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 
 // Children.
 
+/// Time for the whole scan of one push.
+pub const SCAN_TIMEOUT: Duration = Duration::from_secs(3600);
 /// Seconds of processor time for one child.
 pub const CHILD_CPU_SECONDS: u64 = 1800;
 /// Bytes of memory that one child may have for itself.

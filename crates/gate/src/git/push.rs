@@ -7,7 +7,7 @@ use crate::git::failure::Failure;
 use crate::git::forward::forward;
 use crate::git::limits::{
     AGENT_IDLE_TIMEOUT, COPY_BYTES, MAX_FINDINGS, MAX_MESSAGE_BYTES, MAX_OUTPUT_BYTES, MAX_PACK_BYTES,
-    MAX_PUSH_OBJECTS, MAX_PUSH_REFS, PACK_START_TIMEOUT,
+    MAX_PUSH_OBJECTS, MAX_PUSH_REFS, MAX_SHALLOW_BOUNDARIES, PACK_START_TIMEOUT, SCAN_TIMEOUT,
 };
 use crate::git::link::unless_hung_up;
 use crate::git::packets::{Band, Packet, push_packet, read_packet, write_band};
@@ -122,6 +122,7 @@ fn advertisement(refs: &BTreeMap<String, String>, version: u8) -> Vec<u8> {
 /// `None`: the client wants nothing.
 async fn read_commands(stream: &mut UnixStream, record: &mut GitRecord) -> Result<Option<Commands>, Failure> {
     let mut commands = Commands { updates: Vec::new(), reply: Reply { wants_report: false, has_bands: false } };
+    let mut boundaries = 0;
     loop {
         let packet = timeout(AGENT_IDLE_TIMEOUT, read_packet(stream)).await;
         let packet = packet.map_err(|_| Failure::error("the commands of the push did not come"))?;
@@ -135,6 +136,11 @@ async fn read_commands(stream: &mut UnixStream, record: &mut GitRecord) -> Resul
         record.audit.sent += data.len() as u64 + 4;
         // Where the history of a shallow clone ends. What is pushed must be whole all the same.
         if data.starts_with(b"shallow ") && commands.updates.is_empty() {
+            boundaries += 1;
+            if boundaries > MAX_SHALLOW_BOUNDARIES {
+                let text = format!("the history of a shallow clone may end at {MAX_SHALLOW_BOUNDARIES} commits");
+                return Err(Failure::denied(text + ": fetch all of it, as `git fetch --unshallow` does"));
+            }
             continue;
         }
         let Some(command) = parse_push_command(&data) else {
@@ -194,7 +200,8 @@ impl Pending<'_> {
             false => {
                 self.check_targets().await?;
                 self.base = self.find_base().await?;
-                scan(self).await?
+                let scanned = timeout(SCAN_TIMEOUT, scan(self)).await;
+                scanned.map_err(|_| Failure::error("the scan for secrets did not end in time: push less at once"))??
             }
         };
         let (allowed, refused): (Vec<Finding>, Vec<Finding>) = findings

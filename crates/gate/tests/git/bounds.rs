@@ -228,6 +228,30 @@ async fn without_gitleaks_nothing_leaves() {
     assert_eq!(world.upstream("main").await, before);
 }
 
+/// Boundaries without an end, before any command.
+#[tokio::test]
+async fn a_push_of_endless_boundaries_ends() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let mut stream = crate::hostile::pushing(&bed).await;
+    let boundaries = packet(&format!("shallow {}", "1".repeat(40))).repeat(1000);
+    let mut sent = 0;
+    let mut said = Vec::new();
+    let (mut read, mut write) = stream.split();
+    let sending = async {
+        while write.write_all(&boundaries).await.is_ok() {
+            sent += 1;
+            assert!(sent < 10_000, "it was never refused");
+        }
+    };
+    tokio::select! {
+        () = sending => {}
+        _ = read.read_to_end(&mut said) => {}
+    }
+    bed.refused(Outcome::Deny, "shallow").await;
+}
+
 /// A push that says nothing more once its commands are read does not keep others from the remote.
 #[tokio::test]
 async fn a_push_that_falls_silent_holds_nobody_up() {
