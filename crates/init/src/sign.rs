@@ -100,6 +100,10 @@ fn read(path: &str) -> Result<Vec<u8>, Failure> {
 /// Becomes the bottle's own program. Returns why it did not.
 fn run_ssh_keygen(args: &[String]) -> Failure {
     let error = Command::new("ssh-keygen").arg(VERB).args(args).exec();
+    // git sends these what was signed, and shows no words of a program that ends before it took that.
+    if matches!(args.first().map(String::as_str), Some("verify" | "check-novalidate")) {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    }
     Failure(match error.kind() {
         ErrorKind::NotFound => {
             "this bottle's image has no `ssh-keygen`, which checks signatures: install `openssh-client` in it".into()

@@ -535,3 +535,21 @@ fn a_comparison_that_never_ends_is_incomplete() {
     fs::create_dir(bottle.path("home/workspace")).unwrap();
     assert_eq!(bottle.tells(), (Some(0), Some(Work::default())));
 }
+
+/// git takes no words of a program that ends before it has read what it is sent.
+#[test]
+fn what_checks_a_signature_takes_what_was_signed() {
+    for verb in ["verify", "check-novalidate"] {
+        let mut child = Command::new(testing::gate_program())
+            .args(["-Y", verb])
+            .env("PATH", "/nonexistent")
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // More than a pipe holds.
+        child.stdin.take().unwrap().write_all(&[b'x'; 1 << 20]).unwrap();
+        let said = finish(verb, child);
+        assert!(!said.status.success() && String::from_utf8_lossy(&said.stderr).contains("no `ssh-keygen`"), "{verb}");
+    }
+}
