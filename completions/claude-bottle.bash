@@ -57,6 +57,9 @@ _claude_bottle() {
 # Where a word leads.
 _claude_bottle_next() {
     case "$at $1" in
+        'claude-bottle approve')
+            at='approve'
+            ;;
         'claude-bottle attach')
             at='attach'
             ;;
@@ -108,11 +111,32 @@ _claude_bottle_next() {
         'logs --follow' | 'logs -f')
             at='logs --follow'
             ;;
+        'claude-bottle proposals')
+            at='proposals'
+            ;;
         'claude-bottle put')
             at='put'
             ;;
+        'claude-bottle reject')
+            at='reject'
+            ;;
         'claude-bottle resume')
             at='resume'
+            ;;
+        'claude-bottle routes')
+            at='routes'
+            ;;
+        'routes add')
+            at='routes add'
+            ;;
+        'routes edit')
+            at='routes edit'
+            ;;
+        'routes list')
+            at='routes list'
+            ;;
+        'routes remove')
+            at='routes remove'
             ;;
         'claude-bottle shell')
             at='shell'
@@ -141,6 +165,9 @@ _claude_bottle_next() {
 # The flags that are there.
 _claude_bottle_flags() {
     case $at in
+        approve)
+            what=(words --edit --once --session --save --widen --yes --quiet --verbose --timings --color --help)
+            ;;
         attach)
             what=(words --quiet --verbose --timings --color --help)
             ;;
@@ -195,17 +222,38 @@ _claude_bottle_flags() {
         'logs --follow')
             what=(words --follow --denied --format --quiet --verbose --timings --color --help)
             ;;
+        proposals)
+            what=(words --format --quiet --verbose --timings --color --help)
+            ;;
         put)
             what=(words --yes --quiet --verbose --timings --color --help)
             ;;
+        reject)
+            what=(words --reason --quiet --verbose --timings --color --help)
+            ;;
         resume)
             what=(words --here --yes --headless --prompt --remote-control --dry-run --format --quiet --verbose --timings --color --help)
+            ;;
+        routes)
+            what=(words --quiet --verbose --timings --color --help)
+            ;;
+        'routes add')
+            what=(words --yes --quiet --verbose --timings --color --help)
+            ;;
+        'routes edit')
+            what=(words --yes --quiet --verbose --timings --color --help)
+            ;;
+        'routes list')
+            what=(words --format --quiet --verbose --timings --color --help)
+            ;;
+        'routes remove')
+            what=(words --quiet --verbose --timings --color --help)
             ;;
         shell)
             what=(words --quiet --verbose --timings --color --help)
             ;;
         start)
-            what=(words --cwd --yes --headless --prompt --remote-control --dry-run --format --quiet --verbose --timings --color --help)
+            what=(words --cwd --allow --yes --headless --prompt --remote-control --dry-run --format --quiet --verbose --timings --color --help)
             ;;
         work)
             what=(words --quiet --verbose --timings --color --help)
@@ -228,7 +276,7 @@ _claude_bottle_what() {
         'check --body' | 'check --replay' | get/2 | put/1)
             what=(files)
             ;;
-        'check --header' | 'check -H' | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'resume --prompt' | 'resume -p' | 'start --prompt' | 'start -p' | 'work apply/1' | 'work diff/1' | 'work fetch/1')
+        approve/0 | 'check --header' | 'check -H' | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'reject --reason' | reject/0 | 'resume --prompt' | 'resume -p' | 'routes add/1' | 'routes remove/1' | 'start --allow' | 'start --prompt' | 'start -p' | 'work apply/1' | 'work diff/1' | 'work fetch/1')
             what=(free)
             ;;
         build/0 | check/0 | edit/0 | start/0)
@@ -243,7 +291,7 @@ _claude_bottle_what() {
         exec/0 | forward/0 | get/0 | 'git allow/0' | 'logs --follow/0' | put/0)
             what=(names running)
             ;;
-        logs/0 | 'work apply/0' | 'work diff/0' | 'work fetch/0')
+        logs/0 | proposals/0 | 'routes add/0' | 'routes edit/0' | 'routes list/0' | 'routes remove/0' | 'work apply/0' | 'work diff/0' | 'work fetch/0')
             what=(names sessions)
             ;;
         info/0)
@@ -258,10 +306,16 @@ _claude_bottle_what() {
         work/0)
             what=(words diff fetch apply)
             ;;
-        claude-bottle/0 | help/0)
-            what=(words start resume attach list exec info work put get git cleanup check logs build forward init edit doctor shell help)
+        'approve --widen')
+            what=(words folder tree host)
             ;;
-        'check --format' | 'cleanup --format' | 'doctor --format' | 'info --format' | 'list --format' | 'logs --follow --format' | 'logs --format' | 'work diff --format')
+        routes/0)
+            what=(words list add remove edit)
+            ;;
+        claude-bottle/0 | help/0)
+            what=(words start resume attach list exec info work put get git proposals approve reject routes cleanup check logs build forward init edit doctor shell help)
+            ;;
+        'check --format' | 'cleanup --format' | 'doctor --format' | 'info --format' | 'list --format' | 'logs --follow --format' | 'logs --format' | 'proposals --format' | 'routes list --format' | 'work diff --format')
             what=(words text json)
             ;;
         'resume --format' | 'start --format')
@@ -270,7 +324,7 @@ _claude_bottle_what() {
         'start --cwd=')
             what=(words unignored all)
             ;;
-        check/* | claude-bottle/* | forward/* | 'git allow/'* | git/* | help/* | work/*)
+        check/* | claude-bottle/* | forward/* | 'git allow/'* | git/* | help/* | routes/* | work/*)
             what=(free)
             ;;
         cleanup/*)

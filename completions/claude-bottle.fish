@@ -56,6 +56,8 @@ end
 # Where a word leads.
 function __claude_bottle_next
     switch $argv[1]
+        case 'claude-bottle approve'
+            echo approve
         case 'claude-bottle attach'
             echo attach
         case 'claude-bottle build'
@@ -90,10 +92,24 @@ function __claude_bottle_next
             echo logs
         case 'logs --follow' 'logs -f'
             echo 'logs --follow'
+        case 'claude-bottle proposals'
+            echo proposals
         case 'claude-bottle put'
             echo put
+        case 'claude-bottle reject'
+            echo reject
         case 'claude-bottle resume'
             echo resume
+        case 'claude-bottle routes'
+            echo routes
+        case 'routes add'
+            echo 'routes add'
+        case 'routes edit'
+            echo 'routes edit'
+        case 'routes list'
+            echo 'routes list'
+        case 'routes remove'
+            echo 'routes remove'
         case 'claude-bottle shell'
             echo shell
         case 'claude-bottle start'
@@ -112,6 +128,8 @@ end
 # The flags that are there.
 function __claude_bottle_flags
     switch $argv[1]
+        case approve
+            printf '%s\n' words --edit\t'Change the route in your editor first; a token can be given only there' --once\t'For one request, within a minute' --session\t'Until the session is removed, resumes included; what is done without `--once` and `--save`' --save\t'For the session, and write the route into the manifest at home' --widen\t'A step wider: the names beside the path\'s last one, all beneath its folder, or all that can be read of the host' --yes\t'Do not ask' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case attach
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case build
@@ -148,14 +166,28 @@ function __claude_bottle_flags
             printf '%s\n' words --follow\t'Go on until the session ends' --denied\t'Only what was refused, and alarms' --format\t'How to print it; `json` is the lines as they are' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case 'logs --follow'
             printf '%s\n' words --follow\t'Go on until the session ends' --denied\t'Only what was refused, and alarms' --format\t'How to print it; `json` is the lines as they are' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case proposals
+            printf '%s\n' words --format\t'How to print them' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case put
             printf '%s\n' words --yes\t'Copy more than 1 GiB without asking' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case reject
+            printf '%s\n' words --reason\t'Why, in words for the agent' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case resume
             printf '%s\n' words --here\t'On the engine of this environment, from the transcript, where the session\'s own engine or volume is gone' --yes\t'Do not ask before launching' --headless\t'Without a terminal: the agent gets pipes, and answers the prompt once' --prompt\t'The first message' --remote-control\t'Let the session be driven from claude.ai' --dry-run\t'Print the plan and do nothing: no engine call, no file' --format\t'How a dry run prints the plan' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case routes
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case 'routes add'
+            printf '%s\n' words --yes\t'Do not ask' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case 'routes edit'
+            printf '%s\n' words --yes\t'Do not ask' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case 'routes list'
+            printf '%s\n' words --format\t'How to print them' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case 'routes remove'
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case shell
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case start
-            printf '%s\n' words --cwd\t'Copy the current directory into the workspace, without what git ignores; `all` brings that, too' --yes\t'Do not ask before launching' --headless\t'Without a terminal: the agent gets pipes, and answers the prompt once' --prompt\t'The first message' --remote-control\t'Let the session be driven from claude.ai' --dry-run\t'Print the plan and do nothing: no engine call, no file' --format\t'How a dry run prints the plan' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+            printf '%s\n' words --cwd\t'Copy the current directory into the workspace, without what git ignores; `all` brings that, too' --allow\t'Let these requests pass in this session, beside what its bottle allows; may be given more than once' --yes\t'Do not ask before launching' --headless\t'Without a terminal: the agent gets pipes, and answers the prompt once' --prompt\t'The first message' --remote-control\t'Let the session be driven from claude.ai' --dry-run\t'Print the plan and do nothing: no engine call, no file' --format\t'How a dry run prints the plan' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case work
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case 'work apply'
@@ -172,7 +204,7 @@ function __claude_bottle_what
     switch $argv[1]
         case 'check --body' 'check --replay' get/2 put/1
             printf '%s\n' files
-        case 'check --header' 'check -H' 'cleanup --older-than' 'forward --address' get/1 put/2 'resume --prompt' 'resume -p' 'start --prompt' 'start -p' 'work apply/1' 'work diff/1' 'work fetch/1'
+        case approve/0 'check --header' 'check -H' 'cleanup --older-than' 'forward --address' get/1 put/2 'reject --reason' reject/0 'resume --prompt' 'resume -p' 'routes add/1' 'routes remove/1' 'start --allow' 'start --prompt' 'start -p' 'work apply/1' 'work diff/1' 'work fetch/1'
             printf '%s\n' free
         case build/0 check/0 edit/0 start/0
             printf '%s\n' names agents
@@ -182,7 +214,7 @@ function __claude_bottle_what
             printf '%s\n' names resting
         case exec/0 forward/0 get/0 'git allow/0' 'logs --follow/0' put/0
             printf '%s\n' names running
-        case logs/0 'work apply/0' 'work diff/0' 'work fetch/0'
+        case logs/0 proposals/0 'routes add/0' 'routes edit/0' 'routes list/0' 'routes remove/0' 'work apply/0' 'work diff/0' 'work fetch/0'
             printf '%s\n' names sessions
         case info/0
             printf '%s\n' names sessions agents
@@ -192,15 +224,19 @@ function __claude_bottle_what
             printf '%s\n' words bash zsh fish
         case work/0
             printf '%s\n' words diff\t'Show what is in the workspace and nowhere else' fetch\t'Fetch the agent\'s commits into `refs/bottles/IDENTITY/` of the repository here' apply\t'Apply the agent\'s uncommitted changes to the files here'
+        case 'approve --widen'
+            printf '%s\n' words folder tree host
+        case routes/0
+            printf '%s\n' words list\t'Show the routes that were added to a session, and the bottle\'s own' add\t'Add a route to a session' remove\t'Take a route back that was added' edit\t'Change the added routes in your editor'
         case claude-bottle/0 help/0
-            printf '%s\n' words start\t'Boot a bottle for an agent, attach its session, take everything down at the end' resume\t'Go on with a kept or lost session: new containers on the same home' attach\t'Attach this terminal to a detached session' list\t'List sessions: live, detached, kept, lost' exec\t'Run a command, by default a shell, inside a live bottle' info\t'Show what is known of a session, and ask the engine for the rest' work\t'Bring home what an agent made: look at it, fetch its commits, apply its changes' put\t'Put a file into a live bottle' get\t'Get a file out of a live bottle' git\t'Let commits pass that a push was refused for' cleanup\t'Remove kept sessions and whatever else of this home is left on the engine' check\t'Say whether a request of an agent\'s would pass, by which route, and as what' logs\t'Show what the gate of a session decided' build\t'Build the images that are missing' forward\t'Bring a server of an agent\'s to this machine\'s loopback' init\t'Write a manifest to begin with' edit\t'Open the manifest in your editor, and check it on close' doctor\t'Look whether everything that is needed is there, and say what to type' shell\t'Print what a shell needs: completions, a prompt, a short form' help\t'Open the manual of a command'
-        case 'check --format' 'cleanup --format' 'doctor --format' 'info --format' 'list --format' 'logs --follow --format' 'logs --format' 'work diff --format'
+            printf '%s\n' words start\t'Boot a bottle for an agent, attach its session, take everything down at the end' resume\t'Go on with a kept or lost session: new containers on the same home' attach\t'Attach this terminal to a detached session' list\t'List sessions: live, detached, kept, lost' exec\t'Run a command, by default a shell, inside a live bottle' info\t'Show what is known of a session, and ask the engine for the rest' work\t'Bring home what an agent made: look at it, fetch its commits, apply its changes' put\t'Put a file into a live bottle' get\t'Get a file out of a live bottle' git\t'Let commits pass that a push was refused for' proposals\t'Show what agents ask for, and what was refused' approve\t'Let pass what an agent asks for, or what was refused' reject\t'Tell an agent that it does not get what it asks for' routes\t'Show and change the routes that were added to a session' cleanup\t'Remove kept sessions and whatever else of this home is left on the engine' check\t'Say whether a request of an agent\'s would pass, by which route, and as what' logs\t'Show what the gate of a session decided' build\t'Build the images that are missing' forward\t'Bring a server of an agent\'s to this machine\'s loopback' init\t'Write a manifest to begin with' edit\t'Open the manifest in your editor, and check it on close' doctor\t'Look whether everything that is needed is there, and say what to type' shell\t'Print what a shell needs: completions, a prompt, a short form' help\t'Open the manual of a command'
+        case 'check --format' 'cleanup --format' 'doctor --format' 'info --format' 'list --format' 'logs --follow --format' 'logs --format' 'proposals --format' 'routes list --format' 'work diff --format'
             printf '%s\n' words text json
         case 'resume --format' 'start --format'
             printf '%s\n' words text json sh\t'A script for a POSIX shell'
         case 'start --cwd='
             printf '%s\n' words unignored\t'All but what git ignores' all
-        case 'check/*' 'claude-bottle/*' 'forward/*' 'git allow/*' 'git/*' 'help/*' 'work/*'
+        case 'check/*' 'claude-bottle/*' 'forward/*' 'git allow/*' 'git/*' 'help/*' 'routes/*' 'work/*'
             printf '%s\n' free
         case 'cleanup/*'
             printf '%s\n' names resting

@@ -33,32 +33,38 @@ const HELP: &str = "\
 {usage-heading} {usage}
 
 Sessions:
-  start    Boot a bottle for an agent, attach its session, take everything down at the end
-  resume   Go on with a kept or lost session: new containers on the same home
-  attach   Attach this terminal to a detached session
-  exec     Run a command, by default a shell, inside a live bottle
-  forward  Bring a server of an agent's to this machine's loopback
-  cleanup  Remove kept sessions and whatever else of this home is left on the engine
+  start      Boot a bottle for an agent, attach its session, take everything down at the end
+  resume     Go on with a kept or lost session: new containers on the same home
+  attach     Attach this terminal to a detached session
+  exec       Run a command, by default a shell, inside a live bottle
+  forward    Bring a server of an agent's to this machine's loopback
+  cleanup    Remove kept sessions and whatever else of this home is left on the engine
 
 Work:
-  work     Bring home what an agent made: look at it, fetch its commits, apply its changes
-  put      Put a file into a live bottle
-  get      Get a file out of a live bottle
-  git      Let commits pass that a push was refused for
+  work       Bring home what an agent made: look at it, fetch its commits, apply its changes
+  put        Put a file into a live bottle
+  get        Get a file out of a live bottle
+  git        Let commits pass that a push was refused for
+
+Deciding:
+  proposals  Show what agents ask for, and what was refused
+  approve    Let pass what an agent asks for, or what was refused
+  reject     Tell an agent that it does not get what it asks for
+  routes     Show and change the routes that were added to a session
 
 Looking:
-  list     List sessions: live, detached, kept, lost
-  info     Show what is known of a session, and ask the engine for the rest
-  logs     Show what the gate of a session decided
-  check    Say whether a request of an agent's would pass, by which route, and as what
+  list       List sessions: live, detached, kept, lost
+  info       Show what is known of a session, and ask the engine for the rest
+  logs       Show what the gate of a session decided
+  check      Say whether a request of an agent's would pass, by which route, and as what
 
 Setting up:
-  init     Write a manifest to begin with
-  edit     Open the manifest in your editor, and check it on close
-  build    Build the images that are missing
-  doctor   Look whether everything that is needed is there, and say what to type
-  shell    Print what a shell needs: completions, a prompt, a short form
-  help     Open the manual of a command
+  init       Write a manifest to begin with
+  edit       Open the manifest in your editor, and check it on close
+  build      Build the images that are missing
+  doctor     Look whether everything that is needed is there, and say what to type
+  shell      Print what a shell needs: completions, a prompt, a short form
+  help       Open the manual of a command
 
 Global options:
 {options}{after-help}
@@ -131,6 +137,14 @@ pub enum Verb {
     Get(GetArgs),
     /// Let commits pass that a push was refused for
     Git(GitArgs),
+    /// Show what agents ask for, and what was refused
+    Proposals(ProposalsArgs),
+    /// Let pass what an agent asks for, or what was refused
+    Approve(ApproveArgs),
+    /// Tell an agent that it does not get what it asks for
+    Reject(RejectArgs),
+    /// Show and change the routes that were added to a session
+    Routes(RoutesArgs),
     /// Remove kept sessions and whatever else of this home is left on the engine
     Cleanup(CleanupArgs),
     /// Say whether a request of an agent's would pass, by which route, and as what
@@ -164,6 +178,10 @@ pub struct StartArgs {
     /// Copy the current directory into the workspace, without what git ignores; `all` brings that, too
     #[arg(long, value_enum, value_name = "all", num_args = 0..=1, require_equals = true, hide_possible_values = true, default_missing_value = "unignored")]
     pub cwd: Option<Cwd>,
+
+    /// Let these requests pass in this session, beside what its bottle allows; may be given more than once
+    #[arg(long, value_name = "HOST[:PORT][/PATH][=METHODS]")]
+    pub allow: Vec<String>,
 
     #[command(flatten)]
     pub launch: LaunchArgs,
@@ -331,6 +349,125 @@ pub struct GitAllowArgs {
     /// Ids of commits, as the refusal named them
     #[arg(required = true)]
     pub commits: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ProposalsArgs {
+    /// Only of this session, as `list` shows it
+    pub identity: Option<String>,
+
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// What is approved, as `proposals` shows it: `IDENTITY/ID`, or an id that only one session has
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// Change the route in your editor first; a token can be given only there
+    #[arg(long, conflicts_with = "widen")]
+    pub edit: bool,
+
+    /// For one request, within a minute
+    #[arg(long, conflicts_with_all = ["session", "save"])]
+    pub once: bool,
+
+    /// Until the session is removed, resumes included; what is done without `--once` and `--save`
+    #[arg(long, conflicts_with = "save")]
+    pub session: bool,
+
+    /// For the session, and write the route into the manifest at home
+    #[arg(long)]
+    pub save: bool,
+
+    /// A step wider: the names beside the path's last one, all beneath its folder, or all that can be read of the host
+    #[arg(long, value_enum, value_name = "folder|tree|host", hide_possible_values = true)]
+    pub widen: Option<Widen>,
+
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Widen {
+    Folder,
+    Tree,
+    Host,
+}
+
+#[derive(Debug, Args)]
+pub struct RejectArgs {
+    /// What is rejected, as `proposals` shows it: `IDENTITY/ID`, or an id that only one session has
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// Why, in words for the agent
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RoutesArgs {
+    #[command(subcommand)]
+    pub verb: RoutesVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RoutesVerb {
+    /// Show the routes that were added to a session, and the bottle's own
+    List(RoutesListArgs),
+    /// Add a route to a session
+    Add(RoutesAddArgs),
+    /// Take a route back that was added
+    Remove(RoutesRemoveArgs),
+    /// Change the added routes in your editor
+    Edit(RoutesEditArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct RoutesListArgs {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct RoutesAddArgs {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// The route, as it stands in a manifest: `{ "host": "api.example.org", "paths": ["/x"] }`
+    pub route: String,
+
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RoutesRemoveArgs {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// The route's id, as `routes list` shows it
+    pub id: String,
+}
+
+#[derive(Debug, Args)]
+pub struct RoutesEditArgs {
+    /// The session, as `list` shows it
+    pub identity: String,
+
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

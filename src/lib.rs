@@ -1,6 +1,7 @@
 //! claude-bottle as a library: modules in layer order, highest first. Downwards only; a test holds it.
 
 pub mod cmd;
+pub mod supervise;
 pub mod session;
 pub mod secrets;
 pub mod docker;

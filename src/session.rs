@@ -6,6 +6,8 @@
 
 pub mod audit;
 mod fill;
+mod notify;
+mod presence;
 mod refresh;
 mod settle;
 mod snapshot;

@@ -10,7 +10,7 @@ pub struct Variable {
     pub more: &'static str,
 }
 
-pub const VARIABLES: [Variable; 18] = [
+pub const VARIABLES: [Variable; 21] = [
     Variable {
         names: &["CLAUDE_BOTTLE_HOME"],
         short: "The folder of manifest and state, by default `~/.claude-bottle`.",
@@ -68,6 +68,17 @@ pub const VARIABLES: [Variable; 18] = [
         more: "See claude-bottle-shell(1).",
     },
     Variable {
+        names: &["CLAUDE_BOTTLE_NOTIFY"],
+        short: "What tells you that an agent asks for something: `bell`, `osc9`, or a command.",
+        more: "The command runs once for each proposal while a terminal is attached, and ends with the session. `bell` and \
+               `osc9` write to the terminal that the agent draws on.",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_IDENTITY", "CLAUDE_BOTTLE_KIND", "CLAUDE_BOTTLE_ID"],
+        short: "Set for that command: the session, what is asked for (`egress`, `packages` or `git`), and its id.",
+        more: "",
+    },
+    Variable {
         names: &["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"],
         short: "Which engine, as for the engine's own program.",
         more: "The engine is recorded with a session; later verbs on it use that engine, whatever these say.",
@@ -82,10 +93,19 @@ pub const VARIABLES: [Variable; 18] = [
         short: "Passed to the agent.",
         more: "Its locale is always C.UTF-8, the one that the image has.",
     },
-    Variable { names: &["VISUAL", "EDITOR"], short: "What `edit` opens a manifest in, by default `vi`.", more: "" },
+    Variable {
+        names: &["VISUAL", "EDITOR"],
+        short: "What `edit`, `approve --edit` and `routes edit` open, by default `vi`.",
+        more: "",
+    },
     Variable {
         names: &["PATH", "SHELL", "ZDOTDIR", "PASSWORD_STORE_DIR"],
         short: "Where `init` and `doctor` look for programs, the shell's own file, and entries of `pass`.",
+        more: "",
+    },
+    Variable {
+        names: &["SSH_CONNECTION"],
+        short: "Written down with a decision about a session: where the person who decided came from.",
         more: "",
     },
     Variable { names: &["SUDO_UID"], short: "Whose repositories root uses, as for git.", more: "" },

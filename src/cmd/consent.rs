@@ -1,9 +1,10 @@
 //! Consent, before anything is made or removed: `--yes`, or a terminal to ask on.
 
 use crate::cli::LaunchArgs;
-use crate::exit::UserError;
+use crate::exit::{Exit, UserError};
 use crate::plan::Plan;
-use sys::tty::Tty;
+use sys::signals::Signals;
+use sys::tty::{Answer, Tty};
 
 /// The user's consent to a launch.
 pub enum Consent {
@@ -31,6 +32,30 @@ pub fn consent(launch: &LaunchArgs, plan: &Plan) -> Result<Consent, UserError> {
         };
     }
     terminal_to_ask_on("add `--yes` to launch without the question").map(Consent::Ask)
+}
+
+/// The question before a deed, unless `--yes` has answered it.
+pub struct Confirmation<'a> {
+    pub yes: bool,
+    pub signals: &'a Signals,
+}
+
+impl Confirmation<'_> {
+    /// Asks it. `None` for yes, else the exit code.
+    ///
+    /// # Errors
+    /// `UserError` without a terminal.
+    pub fn ask(&self, text: &str) -> Result<Option<Exit>, UserError> {
+        if self.yes {
+            return Ok(None);
+        }
+        let mut tty = terminal_to_ask_on("add `--yes` to do it without the question")?;
+        Ok(match tty.ask(text, self.signals) {
+            answer if answer.is_yes() => None,
+            Answer::Signal(number) => Some(Exit::signal(number)),
+            _ => Some(Exit::OK),
+        })
+    }
 }
 
 /// The terminal for a question that `--yes` would have answered. `hint`: what to type where there is none.

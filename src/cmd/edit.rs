@@ -1,6 +1,7 @@
 //! `edit`: opens a manifest in the user's editor. What is edited is a copy; it replaces the file when it has no error, or
 //! when the user says so.
 
+use super::editor::Editor;
 use crate::cli::EditArgs;
 use crate::exit::{Exit, UserError};
 use crate::hint;
@@ -10,9 +11,7 @@ use crate::say;
 use crate::state::{Draft, Home};
 use crate::text;
 use anyhow::Result;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use sys::child;
 use sys::signals::{self, PromptReader, Signals};
 use sys::tty::{self, Answer, Tty};
 
@@ -27,13 +26,13 @@ pub fn run(asked: &EditArgs) -> Result<Exit> {
     let mut manifest = edited(asked)?;
     let no_terminal = || UserError::new("no terminal to edit on").hint(hint!("edit `{}`", manifest.file.display()));
     let mut tty = Tty::open().filter(|_| tty::attached()).ok_or_else(no_terminal)?;
-    let editor = editor()?;
+    let editor = Editor::of_user()?;
     let signals = signals::catch()?;
     // Editors use Ctrl-C as a key: however often it is pressed, it does not end this program.
     let _listening = PromptReader::begin();
     let draft = Draft::of(&manifest.file)?;
     loop {
-        if let Some(exit) = open(&editor, &draft, manifest.line, &signals)? {
+        if let Some(exit) = editor.open(draft.path(), manifest.line, &signals)? {
             return leave(draft, exit);
         }
         let Some(written) = draft.changed()? else {
@@ -100,55 +99,6 @@ fn line_of(file: &Path, fault: &UserError) -> Option<u32> {
     rest.split(':').next()?.parse().ok()
 }
 
-/// Program and arguments of `VISUAL`, else `EDITOR`, else `vi`.
-fn editor() -> Result<Vec<String>, UserError> {
-    let (name, typed) = match (probe::variable("VISUAL"), probe::variable("EDITOR")) {
-        (Some(typed), _) => ("VISUAL", typed),
-        (None, Some(typed)) => ("EDITOR", typed),
-        (None, None) => return Ok(vec!["vi".to_owned()]),
-    };
-    match shlex::split(&typed) {
-        Some(words) if !words.is_empty() => Ok(words),
-        _ => Err(UserError::new(format!("`{name}` is no command: `{typed}`")).hint(hint!("export {}=vi", name))),
-    }
-}
-
-/// The words that open `file`, at `line` for an editor whose notation for that is known.
-fn argv(editor: &[String], file: &Path, line: Option<u32>) -> Vec<String> {
-    let program = Path::new(&editor[0]).file_name().unwrap_or_default().to_string_lossy();
-    let file = file.display().to_string();
-    let more = match (&*program, line) {
-        ("vi" | "vim" | "nvim" | "nano" | "emacs" | "emacsclient", Some(line)) => vec![format!("+{line}"), file],
-        ("hx" | "helix", Some(line)) => vec![format!("{file}:{line}")],
-        // Without `--wait` it returns at once, and saves into a draft that is gone.
-        ("code" | "codium", line) => {
-            vec!["--wait".to_owned(), "-g".to_owned(), format!("{file}:{}", line.unwrap_or(1))]
-        }
-        _ => vec![file],
-    };
-    editor.iter().cloned().chain(more).collect()
-}
-
-/// Runs the editor; an exit code where the editor failed or a signal ended it.
-fn open(editor: &[String], draft: &Draft, line: Option<u32>, signals: &Signals) -> Result<Option<Exit>> {
-    let program = &editor[0];
-    let failed = |why: &dyn std::fmt::Display| UserError::new(format!("the editor `{program}`: {why}"));
-    let ended = child::foreground(&argv(editor, draft.path(), line))
-        .map_err(|error| failed(&error).hint("name yours in `EDITOR`"))?;
-    // Signals of the terminal's keys were meant for the editor.
-    let keys = [Exit::signal(nix::libc::SIGINT), Exit::signal(nix::libc::SIGQUIT)];
-    let other = std::iter::from_fn(|| signals.try_recv()).map(Exit::signal).find(|exit| !keys.contains(exit));
-    if other.is_some() || ended.success() {
-        return Ok(other);
-    }
-    let why = match ended.signal() {
-        Some(number) => format!("ended by {}", signals::name(number)),
-        None => format!("ended with {}", ended.code().unwrap_or_default()),
-    };
-    say::error(&failed(&why).into());
-    Ok(Some(Exit::REFUSED))
-}
-
 /// What follows after an edit with errors.
 enum NextStep {
     EditAgain,
@@ -179,24 +129,4 @@ fn leave(draft: Draft, exit: Exit) -> Result<Exit> {
         say::hint(hint!("what you wrote is in `{}`", draft.keep()?.display()));
     }
     Ok(exit)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_editor_is_told_the_line_in_its_own_words() {
-        let words = |editor: &str| {
-            let editor = shlex::split(editor).unwrap();
-            argv(&editor, Path::new("/m.json"), Some(7)).join(" ")
-        };
-        assert_eq!(words("vi"), "vi +7 /m.json");
-        assert_eq!(words("/usr/bin/nvim -u NONE"), "/usr/bin/nvim -u NONE +7 /m.json");
-        assert_eq!(words("code -n"), "code -n --wait -g /m.json:7");
-        assert_eq!(words("codium"), "codium --wait -g /m.json:7");
-        assert_eq!(words("hx"), "hx /m.json:7");
-        assert_eq!(words("ed"), "ed /m.json");
-        assert_eq!(argv(&["vi".to_owned()], Path::new("/m.json"), None), ["vi", "/m.json"]);
-    }
 }

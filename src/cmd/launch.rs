@@ -6,7 +6,7 @@ use crate::cli;
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
 use crate::facts::Terminal;
-use crate::plan::Plan;
+use crate::plan::{LeftOutRoute, Plan};
 use crate::probe;
 use crate::render;
 use crate::say;
@@ -62,6 +62,11 @@ pub struct PlanView<'a> {
 impl<'a> PlanView<'a> {
     pub fn new(plan: &'a Plan) -> PlanView<'a> {
         PlanView { plan, changes: String::new() }
+    }
+
+    /// This view with the session's routes that the plan cannot have.
+    pub fn with_left_out(self, left_out: &[LeftOutRoute]) -> PlanView<'a> {
+        PlanView { changes: self.changes + &render::left_out(left_out), ..self }
     }
 
     /// A view that shows how the plan differs from `old`, by which the session ran before.

@@ -5,6 +5,7 @@ use crate::exit::UserError;
 use crate::hint;
 use crate::plan::{Args, Plan};
 use crate::state::{Condition, Folder, Home};
+use crate::supervise::{self, GateRefusal};
 use anyhow::Result;
 use std::path::Path;
 
@@ -57,9 +58,12 @@ impl LiveBottle {
         self.plan.exec(flags, words)
     }
 
-    /// The arguments that ask the gate, with these words.
-    pub fn ctl(&self, words: &[&str]) -> Args {
-        self.plan.ctl(words)
+    /// Runs a verb of the gate's `ctl` with this input.
+    ///
+    /// # Errors
+    /// Those of [`supervise::ask`].
+    pub fn ask_gate(&self, words: &[&str], input: Vec<u8>) -> Result<(), GateRefusal> {
+        supervise::ask(&self.docker, &self.plan, words, input).map(drop)
     }
 
     /// Does git of the bottle reach anything?

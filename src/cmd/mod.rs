@@ -1,6 +1,7 @@
 //! The verbs: one file each, each a recipe. What several verbs need has a module of its own beside them; no verb uses
 //! another one.
 
+mod approve;
 mod attach;
 mod bounded_copy;
 mod build;
@@ -10,6 +11,7 @@ mod cleanup;
 mod consent;
 mod doctor;
 mod edit;
+mod editor;
 mod exec;
 mod forward;
 mod get;
@@ -26,8 +28,13 @@ mod logs;
 mod names;
 mod planning;
 mod progress_reader;
+mod proposals;
 mod put;
+mod reject;
 mod resume;
+mod route_editor;
+mod routes;
+mod save_route;
 mod shell;
 mod start;
 mod strays;
@@ -69,6 +76,10 @@ pub fn run(args: Vec<OsString>) -> Result<Exit> {
         Verb::Put(asked) => put::run(&asked),
         Verb::Get(asked) => get::run(&asked),
         Verb::Git(asked) => git::run(asked),
+        Verb::Proposals(asked) => proposals::run(&asked),
+        Verb::Approve(asked) => approve::run(&asked),
+        Verb::Reject(asked) => reject::run(&asked),
+        Verb::Routes(asked) => routes::run(asked),
         Verb::Cleanup(asked) => cleanup::run(&asked),
         Verb::Check(asked) => check::run(&asked),
         Verb::Logs(asked) => logs::run(&asked),

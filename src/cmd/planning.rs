@@ -4,7 +4,7 @@ use crate::docker::Docker;
 use crate::exit::UserError;
 use crate::facts::{Engine, EngineFacts, Facts, ImageFacts, NetworkFacts, Proxy, Terminal, Workspace};
 use crate::manifest::{Chosen, Image};
-use crate::plan::{self, Build, Plan};
+use crate::plan::{self, Build, LeftOutRoute, Plan, SessionRoutes};
 use crate::probe::{self, HostIds};
 use crate::spec::{Beginning, Mode, Spec};
 use crate::state::Home;
@@ -42,6 +42,8 @@ pub struct KeptOfSession {
     /// Commits and tags of the repositories in it.
     pub tips: Vec<String>,
     pub keeps_pushes: bool,
+    /// Routes that this session has beside those of its bottle.
+    pub added: SessionRoutes,
 }
 
 /// A plan, which can be shown but not started where something is missing.
@@ -53,6 +55,8 @@ pub struct Planned {
     pub of_remotes: Vec<UserError>,
     /// Why nothing can be signed.
     pub of_signing: Option<UserError>,
+    /// Routes of the session's own that contradict its bottle.
+    pub left_out: Vec<LeftOutRoute>,
 }
 
 impl Planned {
@@ -125,9 +129,10 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
         }
         facts.missing = Some(docker.missing_images(plan::chain(&chosen.bottle, &facts.images).tags())?);
     }
-    let plan = plan::build(chosen, spec, &facts)?;
+    let (plan, left_out) = plan::build(chosen, spec, &facts)?.with_session_routes(&request.kept.added);
     let of_remotes = facts.remotes.into_values().filter_map(|remote| remote.problem).collect();
-    Ok(Planned { plan, no_gate: facts.images.gate.err(), of_remotes, of_signing: facts.signing_key.problem })
+    let of_signing = facts.signing_key.problem;
+    Ok(Planned { plan, no_gate: facts.images.gate.err(), of_remotes, of_signing, left_out })
 }
 
 fn image_facts(image: &Image, arch: &str, agent_uid: u32, roots: &Path) -> Result<ImageFacts, UserError> {

@@ -51,6 +51,7 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
         spec.args.clone_from(&old.spec.args);
     }
     let docker = Docker::new(&here)?;
+    let added = folder.session_routes()?;
     let request = PlanRequest {
         home: &home,
         home_id: old.home_id.clone(),
@@ -62,13 +63,17 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
             workspace: old.workspace.clone(),
             tips: old.tips(),
             keeps_pushes: old.keeps_pushes,
+            added: added.clone(),
         },
     };
     if asked.preview.is_wanted() {
         let planned = planning::plan(request, &chosen, &spec, EngineAccess::None)?;
-        return launch::print(&PlanView::since(&old, &planned.plan), &planned.problems(), asked.preview.format);
+        let view = PlanView::since(&old, &planned.plan).with_left_out(&planned.left_out);
+        return launch::print(&view, &planned.problems(), asked.preview.format);
     }
-    let plan = planning::plan(request, &chosen, &spec, EngineAccess::Ask(&docker))?.complete()?;
+    let planned = planning::plan(request, &chosen, &spec, EngineAccess::Ask(&docker))?;
+    let left_out = planned.left_out.clone();
+    let plan = planned.complete()?;
     let consent = consent(&asked.launch, &plan)?;
     let lock = match old_home {
         HomeState::Unreachable => lock_session(&folder)?,
@@ -78,7 +83,14 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
         let (engine, identity) = (old.engine.location(), &old.identity);
         say::line(&format!("left behind on `{engine}`, which does not answer: the home of `{identity}`"));
     }
-    launch(&docker, &PlanView::since(&old, &plan), consent, || Session::reopen(&docker, folder, plan.clone(), lock))
+    let view = PlanView::since(&old, &plan).with_left_out(&left_out);
+    launch(&docker, &view, consent, || {
+        if folder.session_routes()? != added {
+            let what = format!("the routes of `{}` were changed while this plan was looked at", old.identity);
+            return Err(UserError::new(what).hint(hint!("claude-bottle resume {}", old.identity)).into());
+        }
+        Session::reopen(&docker, folder, plan.clone(), lock)
+    })
 }
 
 /// The home of a session that is resumed.

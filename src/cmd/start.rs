@@ -1,5 +1,6 @@
 //! `start`: starts a new bottle for an agent.
 
+mod allow;
 mod choose_agent;
 
 use super::consent::consent;
@@ -29,6 +30,7 @@ pub fn run(asked: StartArgs) -> Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let chosen = manifest.choose(&agent).map_err(|error| names_session(&home, &agent).unwrap_or(error))?;
+    let added = allow::session_routes(&asked.allow, &home, &chosen.bottle)?;
     let survey = asked.cwd.map(|what| survey_cwd(&home, &cwd, what)).transpose()?;
     let mut spec = asked.launch.spec(&agent, cwd, Beginning::New);
     spec.copy = asked.cwd.map(copied);
@@ -37,7 +39,8 @@ pub fn run(asked: StartArgs) -> Result<Exit> {
     let docker = Docker::new(&engine)?;
     let terminal = asked.preview.terminal();
     let (workspace, tips) = survey.as_ref().map(|survey| (survey.found.clone(), survey.tips.clone())).unzip();
-    let kept = KeptOfSession { agent_uid: None, workspace, tips: tips.unwrap_or_default(), keeps_pushes: false };
+    let kept =
+        KeptOfSession { workspace, tips: tips.unwrap_or_default(), added: added.clone(), ..KeptOfSession::default() };
     let request = |home_id| PlanRequest { home: &home, home_id, identity, engine, terminal, kept };
     if asked.preview.is_wanted() {
         let home_id = home.id().map_or_else(|| random::word(16), Ok)?;
@@ -48,7 +51,9 @@ pub fn run(asked: StartArgs) -> Result<Exit> {
     let plan = planning::plan(request, &chosen, &spec, EngineAccess::Ask(&docker))?.complete()?;
     let consent = consent(&asked.launch, &plan)?;
     launch(&docker, &PlanView::new(&plan), consent, || {
-        Session::claim(&docker, &home, plan.clone()).map(|session| session.with_survey(survey))
+        let session = Session::claim(&docker, &home, plan.clone())?.with_survey(survey);
+        home.folder(&plan.identity).set_session_routes(&added)?;
+        Ok(session)
     })
 }
 

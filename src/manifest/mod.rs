@@ -10,6 +10,7 @@ mod bottle;
 mod env;
 mod extends;
 mod git;
+mod insert;
 pub mod json;
 pub mod keys;
 mod limits;
@@ -20,6 +21,7 @@ mod source;
 mod supervise;
 mod types;
 
+pub use insert::{Place, insert_route, read_route};
 pub use prompt::read_prompt;
 pub use types::{
     Agent, Bottle, Chosen, EnvValue, GitUser, Image, Limits, OnHangup, Prompt, Remote, RemoteAccess, RemoteUpstream,

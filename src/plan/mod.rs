@@ -3,19 +3,23 @@
 //! Preview, script, driver and the record on disk are this one value. Every plan that was ever written must still parse.
 
 mod agent;
+mod approval;
 mod gate;
 mod git;
 mod images;
 mod packages;
 mod seccomp;
+mod session_routes;
 mod step;
 mod uid;
 mod warn;
 
 pub use agent::check;
+pub use approval::{Approval, ChangeRequest};
 pub use images::{BASE_ARGUMENT, Build, BuildContext, Dockerfile, ImageRole, Images, chain, gate_build, git_build};
 pub use packages::with_packages;
 pub use seccomp::{Profile, Seccomp};
+pub use session_routes::{LeftOutRoute, SessionRoute, SessionRoutes, session_route_id};
 pub use step::{
     Args, HOME_LABEL, IDENTITY_LABEL, READER_ROLE, ROLE_LABEL, ReadVolume, Step, StepKind, remove_container,
     remove_volume,
@@ -25,7 +29,7 @@ pub use warn::warnings;
 
 use crate::exit::UserError;
 use crate::facts::{Engine, Facts, Proxy, Terminal, Workspace};
-use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Scope, Token};
+use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Route, Scope, Token};
 use crate::spec::Spec;
 use policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -205,14 +209,7 @@ pub fn sources(bottle: &Bottle, proxy: Proxy) -> BTreeMap<String, Source> {
     if proxy == Proxy::Upstream {
         values.insert(PROXY.to_owned(), Source::Env(PROXY_VARIABLE.to_owned()));
     }
-    for route in &bottle.routes {
-        if let (Some(auth), Some(token)) = (&route.policy.auth, &route.token) {
-            values.insert(auth.token.clone(), Source::of(token));
-        }
-        if let (Some(name), Some(path)) = (&route.policy.upstream_ca, &route.upstream_ca) {
-            values.insert(name.clone(), Source::File(path.clone()));
-        }
-    }
+    values.extend(bottle.routes.iter().flat_map(sources_of_route));
     values.extend(git::sources(bottle));
     for (name, value) in &bottle.env {
         match value {
@@ -222,6 +219,14 @@ pub fn sources(bottle: &Bottle, proxy: Proxy) -> BTreeMap<String, Source> {
         }
     }
     values
+}
+
+/// Where each value that a route names is fetched from.
+pub fn sources_of_route(route: &Route) -> impl Iterator<Item = (String, Source)> {
+    let auth = route.policy.auth.as_ref().zip(route.token.as_ref());
+    let token = auth.map(|(auth, token)| (auth.token.clone(), Source::of(token)));
+    let ca = route.policy.upstream_ca.as_ref().zip(route.upstream_ca.as_ref());
+    token.into_iter().chain(ca.map(|(name, path)| (name.clone(), Source::File(path.clone()))))
 }
 
 /// The document for a gate that only judges one request: this bottle, and those values that are at hand.

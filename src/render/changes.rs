@@ -2,8 +2,9 @@
 
 use super::text;
 use crate::facts::Terminal;
-use crate::plan::Plan;
+use crate::plan::{LeftOutRoute, Plan};
 use crate::spec::{Beginning, Mode};
+use crate::text::one_line;
 use std::fmt::Write;
 
 /// The changed lines; empty where nothing has changed. How each session begins, and on which terminal, does not count.
@@ -18,6 +19,16 @@ pub fn changes(old: &Plan, new: &Plan) -> String {
         let _ = writeln!(shown, "  {sign} {line}");
     }
     shown
+}
+
+/// The session's own routes that its plan cannot have; empty where there is none.
+pub fn left_out(routes: &[LeftOutRoute]) -> String {
+    let lines = routes.iter().map(|LeftOutRoute { id, why }| format!("  {id}: {}\n", one_line(why)));
+    let lines: String = lines.collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!("LEFT OUT routes of this session that contradict its bottle\n{lines}"),
+    }
 }
 
 /// The text of a plan without what belongs to one launch. Images count by their tags, whether they are built or not.
@@ -46,7 +57,7 @@ fn comparable(plan: &Plan) -> String {
 }
 
 /// The removed (`-`) and added (`+`) lines, in order. The lines that stay are the longest common subsequence.
-fn difference<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(char, &'a str)> {
+pub fn difference<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(char, &'a str)> {
     // `common[i][j]`: the length of the longest common subsequence of `old[i..]` and `new[j..]`.
     let mut common = vec![vec![0; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {

@@ -1,6 +1,6 @@
 //! The plan's routes as text: those that only read, then those that can write, then the warnings about both.
 
-use crate::plan::{Plan, Source, warnings};
+use crate::plan::{Plan, Source, session_route_id, warnings};
 use crate::text;
 use policy::{AuthScheme, GitAccess, NO_OTHER_PARAMETER, Protocol, Role, Route};
 use std::fmt::Write;
@@ -84,6 +84,9 @@ fn rights(plan: &Plan, route: &Route) -> String {
     }
     if let Some(Source::File(path)) = route.upstream_ca.as_ref().and_then(|name| plan.values.get(name)) {
         words.push(format!("[trusts {}]", text::path(path)));
+    }
+    if let Some(id) = session_route_id(route) {
+        words.push(format!("[this session's own, {id}]"));
     }
     words.join(" ")
 }

@@ -15,9 +15,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use wire::{Event, Line, Work};
 
-/// Reads `lines` to their end: calls `tell` for each, and appends those to `audit` that are not in it yet. The engine's log
+/// Reads `lines` to their end: calls `tell` for each, with whether it was known, and appends those to `audit` that are not in it yet. The engine's log
 /// begins with lines that are there already, and repeats some where it was rotated.
-pub fn follow(lines: impl Read, audit: &Path, mut tell: impl FnMut(Event)) {
+pub fn follow(lines: impl Read, audit: &Path, mut tell: impl FnMut(Event, Age)) {
     let mut writer = TrailWriter::open(audit);
     for_each_line(
         lines,
@@ -26,7 +26,7 @@ pub fn follow(lines: impl Read, audit: &Path, mut tell: impl FnMut(Event)) {
             if age == Age::New {
                 writer.append(line, &parsed);
             }
-            tell(parsed.event);
+            tell(parsed.event, age);
         },
     );
     writer.count_left_out();
@@ -64,7 +64,7 @@ pub fn for_each_line<T: Read>(
 pub fn catch_up(docker: &Docker, plan: &Plan, folder: &Folder) -> Option<Work> {
     let mut stream = docker.stream(&plan.gate_log()).ok()?;
     let mut work = None;
-    follow(stream.child.stdout.take()?, &folder.audit(), |event| {
+    follow(stream.child.stdout.take()?, &folder.audit(), |event, _| {
         if let Event::Work(found) = event {
             work = Some(found);
         }
@@ -261,7 +261,7 @@ mod tests {
         let audit = folder.path().join("audit.jsonl");
         let tell = |lines: &[(u64, &str)]| {
             let mut told = 0;
-            follow(text(lines).as_bytes(), &audit, |_| told += 1);
+            follow(text(lines).as_bytes(), &audit, |_, _| told += 1);
             told
         };
         assert_eq!(tell(&[(1, "a"), (2, "a")]), 2);
@@ -337,7 +337,7 @@ mod tests {
         let size = |log: &[u8]| {
             let before = std::fs::metadata(&audit).unwrap().len();
             let mut told = 0;
-            follow(log, &audit, |_| told += 1);
+            follow(log, &audit, |_, _| told += 1);
             assert_eq!(told, 9_999);
             std::fs::metadata(&audit).unwrap().len() - before
         };
@@ -351,7 +351,7 @@ mod tests {
         let audit = folder.path().join("audit.jsonl");
         let (good, mut told) = (text(&[(1, "a"), (2, "a")]), 0);
         let long = "x".repeat((256 << 10) * 2) + &line(9, "z") + "\n";
-        follow((good.clone() + &long).as_bytes(), &audit, |_| told += 1);
+        follow((good.clone() + &long).as_bytes(), &audit, |_, _| told += 1);
         assert_eq!((told, std::fs::read_to_string(&audit).unwrap()), (2, good));
     }
 }

@@ -3,6 +3,9 @@
 //! The first signal stops the agent. The second kills it instead of waiting out the stop timeout. The third leaves at
 //! once: the session stays `live` on disk and reads as `lost`.
 
+use super::audit::Age;
+use super::notify::Notifier;
+use super::presence::Presence;
 use super::settle::Cause;
 use super::{Session, audit};
 use crate::docker::{Call, Docker, Stream};
@@ -17,7 +20,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use sys::signals::{self, Signals};
 use sys::{timings, tty};
-use wire::{Event, Work};
+use wire::{Change, Event, Work};
 
 /// How long a session's end waits for the gate's comparison of the work.
 const WORK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,6 +43,8 @@ pub(super) enum SessionEvent {
     Work(Work),
     /// The gate wants a token to be fetched anew.
     TokensDue,
+    /// The agent proposed this, or a request of its waits.
+    Proposed(Change),
     /// The terminal's child has ended.
     ClientEnded,
     /// A signal that asks for an end.
@@ -162,6 +167,8 @@ struct Watch {
     /// A second signal has come, and the agent was killed.
     is_killed: bool,
     restore: Option<tty::TerminalGuard>,
+    presence: Option<Presence>,
+    notifier: Option<Notifier>,
     _held_messages: Option<say::HeldMessages>,
 }
 
@@ -173,12 +180,15 @@ impl Session<'_> {
         let (tell, audit) = (sender.clone(), self.folder.audit());
         sys::thread::spawn(move || {
             if let Some(stdout) = stdout {
-                audit::follow(stdout, &audit, |event| {
+                audit::follow(stdout, &audit, |event, age| {
                     let _ = match event {
                         Event::Ready { .. } => tell.send(SessionEvent::GateReady),
                         Event::Failed { reason } => tell.send(SessionEvent::GateFailed(reason)),
                         Event::Work(work) => tell.send(SessionEvent::Work(work)),
                         Event::Refresh { .. } => tell.send(SessionEvent::TokensDue),
+                        Event::Proposal(proposal) if age == Age::New => {
+                            tell.send(SessionEvent::Proposed(proposal.change))
+                        }
                         _ => Ok(()),
                     };
                 });
@@ -214,13 +224,22 @@ impl Session<'_> {
             return Err(error.into());
         }
 
-        let (cause, stop) = (Cause::Ended, None);
-        let mut watch = Watch { client, cause, stop, is_killed: false, restore, _held_messages };
+        let (cause, stop, notifier) = (Cause::Ended, None, Notifier::of_user(&self.plan.identity));
+        let presence = gate.ready.then(|| Presence::begin(self.docker, &self.plan)).flatten();
+        let mut watch = Watch { client, cause, stop, is_killed: false, restore, presence, notifier, _held_messages };
         loop {
             let event = self.next_event(&mut watch)?;
             let gate = self.gate.as_mut().context("the gate was not started")?;
             match event {
-                SessionEvent::GateReady => gate.ready = true,
+                SessionEvent::GateReady => {
+                    gate.ready = true;
+                    watch.presence = Presence::begin(self.docker, &self.plan);
+                }
+                SessionEvent::Proposed(change) => {
+                    if let Some(notifier) = &mut watch.notifier {
+                        notifier.tell(&change, &self.plan.home);
+                    }
+                }
                 SessionEvent::Work(work) => gate.work = Some(work),
                 SessionEvent::TokensDue => self.refresh.request(),
                 SessionEvent::ClientEnded => return Ok(self.end_of(watch)),
@@ -252,8 +271,8 @@ impl Session<'_> {
     /// The client has ended: restores the terminal, and tells what the client said. Its status alone says little: after the
     /// detach keys `docker start` ends with 0 and `docker attach` with 1, and after the agent's end with the agent's code.
     fn end_of(&mut self, watch: Watch) -> Cause {
-        let Watch { client, cause, restore, _held_messages, .. } = watch;
-        drop(restore);
+        let Watch { client, cause, restore, presence, notifier, _held_messages, .. } = watch;
+        drop((restore, presence, notifier));
         let (status, stderr) = client.wait();
         let words: Vec<&str> = stderr.lines().filter(|line| !line.contains(DETACHED_WORDS)).collect();
         for line in &words {

@@ -2,12 +2,14 @@
 //! engine.
 
 pub mod budget;
+mod decisions;
 mod draft;
 mod overview;
 mod prompt;
 mod trail_file;
 mod unpack;
 
+pub use decisions::{DecisionRecord, DecisionStage, Operator};
 pub use draft::{DRAFT_PREFIX, Draft};
 pub use overview::Overview;
 pub use trail_file::TrailFile;

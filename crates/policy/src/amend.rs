@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Methods of a route that only reads.
 const READING_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 
+/// How the paths of a git fetch end.
+const GIT_PATHS: [&str; 2] = ["/info/refs", "/git-upload-pack"];
+
 /// A route, and where it goes in a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addition {
@@ -102,6 +105,18 @@ impl Policy {
         Err("routes with `deny` refuse it wherever a route stands".to_owned())
     }
 
+    /// Has a route dial and read as the routes do that allow its host and port.
+    pub fn inherit(&self, route: &mut Route) {
+        let allows = |other: &&Route| !other.deny && other.port == route.port && other.host.overlaps(&route.host);
+        if let Some(other) = self.routes.iter().find(allows) {
+            route.private = other.private;
+            route.connect_to.clone_from(&other.connect_to);
+            route.upstream_ca.clone_from(&other.upstream_ca);
+            route.intercept = other.intercept;
+            route.protocol = other.protocol;
+        }
+    }
+
     fn least_route(&self, request: &Request, paths: Option<&PathPattern>) -> Result<Route, String> {
         let host = HostPattern::try_from(request.host.to_owned())?;
         if host.is_wildcard() {
@@ -117,12 +132,13 @@ impl Policy {
         if !request.method.bytes().all(is_method) || matches!(request.method, "TRACE" | "TRACK" | "CONNECT") {
             return Err(format!("method `{}` is never allowed", request.method));
         }
-        let path = match paths {
-            Some(paths) if paths.matches(request.path) => paths.clone(),
-            Some(paths) => return Err(format!("`{}` is not among `{}`", request.path, paths.as_str())),
-            None => literal(request.path)?,
-        };
         let is_git = request.is_git_fetch();
+        let paths = match paths {
+            Some(paths) if paths.matches(request.path) => vec![paths.clone()],
+            Some(paths) => return Err(format!("`{}` is not among `{}`", request.path, paths.as_str())),
+            // A fetch is two requests beneath its repository.
+            None => vec![literal(repository(request.path).filter(|_| is_git).unwrap_or(request.path))?],
+        };
         let (allowing, denying): (Vec<&Route>, Vec<&Route>) = self
             .routes
             .iter()
@@ -132,7 +148,7 @@ impl Policy {
             host,
             port: request.port,
             methods: vec![if is_git { "GET" } else { request.method }.to_owned()],
-            paths: vec![path],
+            paths,
             origin: String::new(),
             deny: false,
             private: false,
@@ -152,13 +168,10 @@ impl Policy {
             bodies: false,
             ranges: false,
         };
-        if let Some(other) = allowing.first() {
-            route.private = other.private;
-            route.connect_to.clone_from(&other.connect_to);
-            route.upstream_ca.clone_from(&other.upstream_ca);
-            route.intercept = other.intercept;
-            route.protocol = other.protocol;
-        } else if let Some(other) = denying.iter().find(|other| other.conflicting_key(&route).is_some()) {
+        self.inherit(&mut route);
+        if allowing.is_empty()
+            && let Some(other) = denying.iter().find(|other| other.conflicting_key(&route).is_some())
+        {
             return Err(format!("the route in {} has rules for this host: write one for it by hand", other.origin));
         }
         if allowing.iter().any(|other| other.inspect_responses == Inspect::Block) {
@@ -166,6 +179,11 @@ impl Policy {
         }
         Ok(route)
     }
+}
+
+/// The path of a repository, where this is one of a fetch.
+fn repository(path: &str) -> Option<&str> {
+    GIT_PATHS.iter().find_map(|end| path.strip_suffix(end)).filter(|path| !path.is_empty())
 }
 
 /// The pattern for this one path.
@@ -320,10 +338,7 @@ mod tests {
         let refs =
             Request { query: Some("service=git-upload-pack"), ..request("GET", "a.org", "/t/app.git/info/refs") };
         let found = policy.least(&refs, None).unwrap();
-        assert_eq!(
-            (found.route.git, words(&found).as_str()),
-            (Some(GitAccess::Fetch), "GET https://a.org/t/app.git/info/refs")
-        );
+        assert_eq!(words(&found), "GET https://a.org/t/app.git");
         let pack = request("POST", "a.org", "/t/app.git/git-upload-pack");
         assert_eq!(policy.least(&pack, None).unwrap().route.git, Some(GitAccess::Fetch));
     }

@@ -11,7 +11,7 @@ use std::fmt;
 const MAX_SAMPLES: usize = 20_000;
 /// Names of a path that a `**` stands for, at most.
 const MAX_REST: usize = 6;
-/// A name that stands where a pattern takes any.
+/// How a name begins that stands where a pattern takes any.
 const ANY_NAME: &str = "sample";
 /// A method that stands for all that no route names.
 const OTHER_METHOD: &str = "OTHER";
@@ -61,9 +61,10 @@ pub fn diff(before: &Policy, after: &Policy) -> Differences {
     let mut asked = 0;
     let routes = || before.routes.iter().chain(&after.routes);
     let places: BTreeSet<(HostPattern, u16)> = routes().map(|route| (route.host.clone(), route.port)).collect();
+    let label = unused(routes().flat_map(|route| route.host.as_str().split('.')));
     for (pattern, port) in places {
         let host = match pattern.as_str().strip_prefix('*') {
-            Some(tail) => format!("{ANY_NAME}{tail}"),
+            Some(tail) => format!("{label}{tail}"),
             None => pattern.as_str().to_owned(),
         };
         let here = |policy: &Policy| -> Vec<Route> {
@@ -106,6 +107,16 @@ pub fn diff(before: &Policy, after: &Policy) -> Differences {
         }
     }
     found
+}
+
+/// A name that none of the words is.
+fn unused<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let words: BTreeSet<&str> = words.collect();
+    let mut names = (0..=words.len()).map(|number| match number {
+        0 => ANY_NAME.to_owned(),
+        number => format!("{ANY_NAME}{number}"),
+    });
+    names.find(|name| !words.contains(name.as_str())).unwrap_or_else(|| ANY_NAME.to_owned())
 }
 
 impl Differences {
@@ -203,13 +214,14 @@ fn samples(routes: &[&Route], changed: &[&Route]) -> BTreeSet<Sample> {
     patterns.extend(common);
     // Where no request is read, any will do.
     patterns.insert("/**".to_owned());
+    let name = unused(all.iter().flat_map(|pattern| pattern.split('/')));
     let longest = all.iter().map(|pattern| pattern.split('/').count()).max().unwrap_or_default();
     let rules = routes.iter().map(|route| rules_of(route));
     let rules: BTreeSet<_> = rules.chain([(None, Vec::new())]).collect();
     let has_git = routes.iter().any(|route| route.git.is_some());
     let mut samples = BTreeSet::new();
     for pattern in &patterns {
-        for path in paths(pattern, longest) {
+        for path in paths(pattern, longest, &name) {
             for (query, headers) in &rules {
                 samples.insert(Sample {
                     label: pattern.clone(),
@@ -256,11 +268,11 @@ fn common(one: &str, other: &str) -> Option<String> {
     }
 }
 
-/// Paths that the pattern matches: with one name for `*`, and with none up to some for `**`. `longest`: parts of the longest
-/// pattern there is.
-fn paths(pattern: &str, longest: usize) -> Vec<String> {
+/// Paths that the pattern matches: with `name` for `*`, and with none up to some of it for `**`. `longest`: parts of the
+/// longest pattern there is.
+fn paths(pattern: &str, longest: usize, name: &str) -> Vec<String> {
     let named = |text: &str| {
-        let names = text.split('/').map(|segment| if segment == "*" { ANY_NAME } else { segment });
+        let names = text.split('/').map(|segment| if segment == "*" { name } else { segment });
         names.collect::<Vec<_>>().join("/")
     };
     let Some(folder) = pattern.strip_suffix("/**") else { return vec![named(pattern)] };
@@ -268,7 +280,7 @@ fn paths(pattern: &str, longest: usize) -> Vec<String> {
     let mut path = named(folder);
     let mut paths = vec![if path.is_empty() { "/".to_owned() } else { path.clone() }];
     for _ in 0..more {
-        path = path + "/" + ANY_NAME;
+        path = path + "/" + name;
         paths.push(path.clone());
     }
     paths
@@ -411,6 +423,16 @@ mod tests {
             "+ GET HEAD OPTIONS https://a.org/**",
             "paths that the deny does not match"
         );
+    }
+
+    /// A name that stands for any must be none that a route names.
+    #[test]
+    fn samples_are_no_names_of_a_route() {
+        let named = r#"{"host":"sample.a.org","paths":["/sample/**","/sample1"]}"#;
+        let added = r#"{"host":"*.a.org","paths":["/*/**"]}"#;
+        let found = lines(&format!("[{named}]"), &format!("[{named},{added}]"));
+        assert!(found.contains(&"+ GET HEAD OPTIONS https://sample.a.org/*/**".to_owned()), "{found:?}");
+        assert!(found.contains(&"+ GET HEAD OPTIONS https://*.a.org/*/**".to_owned()), "{found:?}");
     }
 
     #[test]

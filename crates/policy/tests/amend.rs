@@ -90,7 +90,9 @@ proptest! {
         others in vec(any_request(), 8),
     ) {
         let wanted = request(&refused);
-        prop_assume!(policy.judge_typed(&wanted).is_err());
+        if policy.judge_typed(&wanted).is_ok() {
+            return Ok(());
+        }
         let Ok(addition) = policy.least(&wanted, None) else {
             // Only routes that disagree, or that deny with keys of their own, make it impossible.
             let here: Vec<&Route> = policy.routes.iter().filter(|route| route.host.matches(wanted.host)).collect();
@@ -134,7 +136,8 @@ proptest! {
         added in any_route(),
         requests in vec(any_request(), 8),
     ) {
-        prop_assume!(added.query.is_empty() && policy.routes.iter().all(|route| route.query.is_empty() && !route.deny));
+        let plain = |route: &Route| Route { query: Default::default(), deny: false, ..route.clone() };
+        let (added, policy) = (plain(&added), Policy { routes: policy.routes.iter().map(plain).collect() });
         let Ok(amended) = policy.with(&Addition { route: added, position: Default::default() }) else { return Ok(()) };
         let found = diff(&policy, &amended);
         prop_assert!(!found.is_partial);

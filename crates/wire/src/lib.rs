@@ -41,7 +41,7 @@ pub use places::{
 };
 pub use supervise::{
     Change, Decide, Decision, MAX_COMMITS, MAX_PACKAGES, MAX_PROPOSED_PATH_BYTES, MAX_SUPERVISE_REASON_BYTES, Packages,
-    Proposal, Supervise, Verdict,
+    Proposal, Supervise, Verdict, short_id,
 };
 pub use token::{MAX_TOKEN_BYTES, Token, rfc3339};
 pub use visible::{is_hidden, needs_escape, one_line, visible};

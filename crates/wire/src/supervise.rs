@@ -108,16 +108,7 @@ impl Change {
     /// A short name to type, made of letters and digits. Two changes may have the same one, if one searches for them: a
     /// reader that finds two must refuse it.
     pub fn id(&self) -> String {
-        let text = serde_json::to_string(self).unwrap_or_default();
-        // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/): short, and the same in every build.
-        let hash = text
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-        let digit = |place: u32| {
-            let digit = hash / 36_u64.pow(place) % 36;
-            char::from_digit(u32::try_from(digit).unwrap_or_default(), 36).unwrap_or('0')
-        };
-        (0..ID_CHARS as u32).map(digit).collect()
+        short_id(&serde_json::to_string(self).unwrap_or_default())
     }
 
     /// # Errors
@@ -150,6 +141,19 @@ impl Change {
             },
         }
     }
+}
+
+/// A short name for a text, the same in every build.
+pub fn short_id(text: &str) -> String {
+    // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/).
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let digit = |place: u32| {
+        let digit = hash / 36_u64.pow(place) % 36;
+        char::from_digit(u32::try_from(digit).unwrap_or_default(), 36).unwrap_or('0')
+    };
+    (0..ID_CHARS as u32).map(digit).collect()
 }
 
 impl Packages {

@@ -3,6 +3,7 @@
 //! Needs what `make test` makes ready; without it these tests fail and say so. Every object a test makes is removed by
 //! label, and a test that leaves one fails.
 
+mod approve;
 mod begin;
 mod claude;
 mod ends;

@@ -1,5 +1,6 @@
 //! The program against the fake engine, which logs its arguments and fails on demand: no container, no daemon.
 
+mod approve;
 mod attach;
 mod cleanup;
 mod consent;

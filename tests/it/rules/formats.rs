@@ -4,6 +4,7 @@ use crate::harness::schema::{assert_valid, output_schema, plan_schema};
 use crate::harness::{Done, FAKE, PLAIN, PROGRAM, Place, kept, rich, text};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::fs;
 use std::process::Command;
 
 fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
@@ -178,6 +179,29 @@ fn every_field_of_an_output_is_described_and_no_other() {
     take("replay", rich.run(&["check", "--format", "json", "fixer", "--replay", "trail"]).done());
     take("info", rich.run(&["info", "--format", "json", "fixer"]).done());
     take("info", odd().run(&["info", "--format", "json", "plain"]).done());
+    // The proposal of an agent, a refusal, and a route that contradicts the bottle.
+    let line = |event: Value| {
+        let mut line = json!({ "seq": 9, "time": "2026-01-31T20:04:59.042Z" });
+        line.as_object_mut().unwrap().extend(event.as_object().unwrap().clone());
+        format!("{line}\n")
+    };
+    let egress = json!({ "kind": "egress", "host": "a.example.org", "port": 443, "method": "GET", "path": "/x" });
+    let proposal = line(json!({ "event": "proposal", "change": egress, "reason": "please" }));
+    let refusal =
+        line(json!({ "event": "request", "host": "b.example.org", "port": 443, "method": "GET", "path": "/y",
+        "verdict": "deny", "denial": "host", "reason": "no", "rule": "m.json:1", "sent": 0, "received": 0, "ms": 0 }));
+    fs::write(place.session_file("audit.jsonl"), proposal + &refusal).unwrap();
+    take("proposals", place.run(&["proposals", "--format", "json"]).done());
+    let route = r#"{ "host": "c.example.org" }"#;
+    assert_eq!(place.run(&["routes", "add", "--yes", &identity, route]).done().status, 0);
+    let routes = text(&place.session_file("egress/routes.json"));
+    let mut twice: Value = serde_json::from_str(&routes).unwrap();
+    let mut other = twice["routes"][0].clone();
+    (other["id"], other["route"]["private"]) = (json!("zzzzzz"), json!(true));
+    other["route"]["origin"] = json!("approved:zzzzzz");
+    twice["routes"].as_array_mut().unwrap().push(other);
+    fs::write(place.session_file("egress/routes.json"), twice.to_string()).unwrap();
+    take("routes", place.run(&["routes", "list", "--format", "json", &identity]).done());
     take("doctor", place.run(&["doctor", "--format", "json"]).done());
     // The gate's own program searches a body.
     let searched = Place::new(

@@ -8,6 +8,7 @@ use std::path::Path;
 const LAYERS: &[&[&str]] = &[
     &["main"],
     &["cmd"],
+    &["supervise"],
     &["session"],
     &["secrets"],
     &["docker", "state", "render", "workspace"],

@@ -8,7 +8,7 @@ use claude_bottle::cli::NameKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose names stand at a positional: of this verb, with this id.
-const NAMES: [(&str, &str, &[NameKind]); 17] = {
+const NAMES: [(&str, &str, &[NameKind]); 22] = {
     use NameKind::{Agents, Detached, Resting, Running, Sessions};
     [
         ("attach", "identity", &[Detached]),
@@ -22,8 +22,13 @@ const NAMES: [(&str, &str, &[NameKind]); 17] = {
         ("git allow", "identity", &[Running]),
         ("info", "name", &[Sessions, Agents]),
         ("logs", "identity", &[Sessions]),
+        ("proposals", "identity", &[Sessions]),
         ("put", "identity", &[Running]),
         ("resume", "identity", &[Resting]),
+        ("routes add", "identity", &[Sessions]),
+        ("routes edit", "identity", &[Sessions]),
+        ("routes list", "identity", &[Sessions]),
+        ("routes remove", "identity", &[Sessions]),
         ("start", "agent", &[Agents]),
         ("work apply", "identity", &[Sessions]),
         ("work diff", "identity", &[Sessions]),

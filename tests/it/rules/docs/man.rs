@@ -353,7 +353,7 @@ fn the_help_has_every_verb_in_its_own_words() {
     let shown: BTreeSet<&str> =
         help.split("Global options:").next().unwrap().lines().filter_map(|line| line.strip_prefix("  ")).collect();
     let own: Vec<String> =
-        verbs().iter().map(|verb| format!("{:<9}{}", verb.get_name(), verb.get_about().unwrap())).collect();
+        verbs().iter().map(|verb| format!("{:<11}{}", verb.get_name(), verb.get_about().unwrap())).collect();
     assert_eq!(shown, own.iter().map(String::as_str).collect(), "HELP in src/cli.rs");
 }
 

@@ -1,0 +1,115 @@
+//! `approve`: what an agent asked for, or what was refused, may pass: shown first with all that it opens, then done.
+
+use super::consent::Confirmation;
+use super::route_editor::{self, Edited};
+use super::save_route;
+use crate::cli::{ApproveArgs, Widen};
+use crate::exit::{Exit, UserError};
+use crate::hint;
+use crate::plan::{Approval, Plan};
+use crate::render;
+use crate::say;
+use crate::secrets::{self, NotCollected};
+use crate::state::Home;
+use crate::supervise::{ApprovalScope, Decidable, Deed};
+use anyhow::Result;
+use policy::Widening;
+use sys::signals::{self, Signals};
+use wire::{Change, Values};
+
+pub fn run(asked: &ApproveArgs) -> Result<Exit> {
+    let home = Home::locate()?;
+    let signals = signals::catch()?;
+    let mut wanted = Decidable::find(&home, &asked.id)?;
+    let scope = match (asked.once, asked.save) {
+        (true, _) => ApprovalScope::Once,
+        (_, true) => ApprovalScope::Save,
+        _ => ApprovalScope::Session,
+    };
+    if let Change::Packages(_) = &wanted.change {
+        return Err(UserError::new("packages are not installed by this version: the bottle's image must have them")
+            .hint("`image` of the bottle, see claude-bottle.json(5)")
+            .into());
+    }
+    if wanted.session.plan.git.is_none() && matches!(wanted.change, Change::Git { .. }) {
+        return Err(UserError::new("the bottle has no remotes any more").into());
+    }
+    let approval = match approval(asked, &wanted, &signals)? {
+        Ok(approval) => approval,
+        Err(exit) => return Ok(exit),
+    };
+    // A question is never asked without what it is about, even with `--quiet`.
+    if !asked.yes || !say::is_quiet() {
+        say::plan(&render::approval(&approval, &wanted.session.plan, wanted.words.as_deref(), wanted.refused));
+    }
+    let confirmation = Confirmation { yes: asked.yes, signals: &signals };
+    if let Some(exit) = confirmation.ask(match scope {
+        ApprovalScope::Once => "approve this once? [y/N] ",
+        ApprovalScope::Session => "approve this for the session? [y/N] ",
+        ApprovalScope::Save => "approve this for the session, and save it? [y/N] ",
+    })? {
+        return Ok(exit);
+    }
+    let values = match values(&wanted.session.plan, &approval, &signals) {
+        Ok(values) => values,
+        Err(NotCollected::Refused(error)) => return Err(error.into()),
+        Err(NotCollected::Signal(number)) => return Ok(Exit::signal(number)),
+    };
+    let deed = wanted.session.approve(&approval, scope, values)?;
+    report(&wanted, scope, deed);
+    match scope {
+        ApprovalScope::Save => save_route::save(&home, &wanted, &approval, &confirmation),
+        _ => Ok(Exit::OK),
+    }
+}
+
+/// The approval as it was asked for; an exit code where the editor was left without one.
+fn approval(asked: &ApproveArgs, wanted: &Decidable, signals: &Signals) -> Result<Result<Approval, Exit>> {
+    if asked.edit {
+        let least = match wanted.change {
+            Change::Egress { .. } => wanted.approval(),
+            _ => return Err(UserError::new("there is no route to edit: this is not about one").into()),
+        };
+        // What no least route answers to may have one of the operator's own.
+        let text = least.ok().and_then(|least| least.route).map_or_else(
+            || "{ \"host\": \"\" }".to_owned(),
+            |route| render::route(&route.addition.route, &wanted.session.plan.values_of(&route)),
+        );
+        let check = |text: &str| wanted.approval_by(&route_editor::read(&wanted.session, text)?);
+        return Ok(match route_editor::edit(&text, check, signals)? {
+            Edited::Done(approval) => Ok(approval),
+            Edited::Left(exit) => Err(exit),
+        });
+    }
+    let least = wanted.approval().map_err(|error| match error.hint {
+        Some(_) => error,
+        None => error.hint(hint!("`claude-bottle approve --edit {}` lets you write a route", asked.id)),
+    })?;
+    let step = asked.widen.map(|widen| match widen {
+        Widen::Folder => Widening::Folder,
+        Widen::Tree => Widening::Tree,
+        Widen::Host => Widening::Host,
+    });
+    Ok(Ok(match step {
+        Some(step) => least.widened(&wanted.session.plan, step, wanted.request())?,
+        None => least,
+    }))
+}
+
+/// The values that the approval's route brings along.
+fn values(plan: &Plan, approval: &Approval, signals: &Signals) -> Result<Values, NotCollected> {
+    let values = approval.route.as_ref().map(|route| route.values.clone()).unwrap_or_default();
+    secrets::collect(&Plan { values, ..plan.clone() }, signals)
+}
+
+fn report(wanted: &Decidable, scope: ApprovalScope, deed: Deed) {
+    let identity = &wanted.session.folder.identity;
+    say::note(&match (scope, deed) {
+        (ApprovalScope::Once, _) => format!("one request of `{identity}` may pass, within a minute"),
+        (_, Deed::InForce) => format!("approved: `{identity}` may do it from now on"),
+        (_, Deed::AtResume) => format!("approved: it counts when `{identity}` is resumed"),
+    });
+    if scope == ApprovalScope::Session && deed == Deed::InForce && matches!(wanted.change, Change::Egress { .. }) {
+        say::suggest(hint!("`claude-bottle routes list {}` shows it, `routes remove` takes it back", identity));
+    }
+}

@@ -1,0 +1,112 @@
+//! Writes an approved route into the manifest at home, in place: shown as a difference, asked for, and proved by reading it.
+
+use super::consent::Confirmation;
+use crate::exit::{Exit, UserError};
+use crate::manifest::{self, Chosen, FILE, Place, Proposed};
+use crate::plan::{Approval, SessionRoute};
+use crate::render;
+use crate::say;
+use crate::state::{Draft, Home};
+use crate::supervise::Decidable;
+use crate::text;
+use anyhow::Result;
+use policy::{Policy, Position};
+use std::fs;
+use std::path::Path;
+
+/// Lines around a change that are shown.
+const CONTEXT_LINES: usize = 2;
+
+/// # Errors
+/// `UserError` where the manifest cannot take the route, or was changed meanwhile. The session keeps what was approved.
+pub fn save(home: &Home, wanted: &Decidable, approval: &Approval, confirmation: &Confirmation) -> Result<Exit> {
+    let Some(route) = &approval.route else {
+        return Err(UserError::new("only routes are saved: this approval holds for the session").into());
+    };
+    let file = home.path().join(FILE);
+    let draft = Draft::of(&file)?;
+    let before = String::from_utf8(fs::read(draft.path())?).map_err(|_| UserError::new("the manifest is not UTF-8"))?;
+    let after = with_route(home.path(), wanted, route, &before)?;
+    say::plan(&shown(&file, &before, &after));
+    if let Some(exit) = confirmation.ask("write this into the manifest? [y/N] ")? {
+        say::note("the manifest stays as it is; the session has the route");
+        return Ok(exit);
+    }
+    fs::write(draft.path(), &after)?;
+    draft.replace_target()?;
+    say::note(&format!("saved in `{}`", text::path(&file)));
+    Ok(Exit::OK)
+}
+
+/// The manifest's text with the route in the session's bottle.
+///
+/// # Errors
+/// `UserError` where the new text is not a manifest by which this route, and nothing else, came.
+fn with_route(home: &Path, wanted: &Decidable, route: &SessionRoute, before: &str) -> Result<String, UserError> {
+    let file = home.join(FILE);
+    let plan = &wanted.session.plan;
+    let load = |text: &str| -> Result<Chosen, UserError> {
+        let proposed = Proposed { file: file.clone(), bytes: text.as_bytes().to_vec() };
+        manifest::load_proposed(home, &plan.spec.cwd, proposed)?.choose(&plan.spec.agent)
+    };
+    let old = load(before)?;
+    if old.bottle.name != plan.bottle {
+        let what = format!(
+            "agent `{}` is in bottle `{}` now, the session in `{}`",
+            plan.spec.agent, old.bottle.name, plan.bottle
+        );
+        return Err(UserError::new(what).hint("`claude-bottle edit` opens the manifest"));
+    }
+    if old.bottle.policy().routes.iter().any(|known| known.is_same(&route.addition.route)) {
+        return Err(UserError::new("the manifest has this route already"));
+    }
+    let line = match &route.addition.position {
+        Position::Before(origin) => {
+            origin.strip_prefix(&format!("{}:", file.display())).and_then(|line| line.parse().ok())
+        }
+        Position::Last => None,
+    };
+    let place = Place { bottle: &plan.bottle, before_line: line };
+    let after =
+        manifest::insert_route(&file, before, &place, &render::route(&route.addition.route, &plan.values_of(route)))?;
+    let new = load(&after)?.bottle.policy();
+    check(&old.bottle.policy(), &new, route)?;
+    Ok(after)
+}
+
+/// # Errors
+/// `UserError` where anything but this route differs.
+fn check(old: &Policy, new: &Policy, route: &SessionRoute) -> Result<(), UserError> {
+    let count = |policy: &Policy| policy.routes.len();
+    let wanted = &route.addition.route;
+    let found = new.routes.iter().filter(|new| {
+        // Tokens and certificates have other names there.
+        let named = |route: &policy::Route| policy::Route { upstream_ca: None, auth: None, ..route.clone() };
+        named(new).is_same(&named(wanted)) && new.auth.is_some() == wanted.auth.is_some()
+    });
+    if count(new) != count(old) + 1 || found.count() == 0 {
+        return Err(UserError::new("the manifest would not mean what was approved; it stays as it is")
+            .hint("`claude-bottle edit` opens it"));
+    }
+    Ok(())
+}
+
+/// The changed lines with some around them.
+fn shown(file: &Path, before: &str, after: &str) -> String {
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    // Only the middle is compared: a manifest may be long, and one place of it is changed.
+    let same_before = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let left = old.len().min(new.len()) - same_before;
+    let same_after = old.iter().rev().zip(new.iter().rev()).take(left).take_while(|(old, new)| old == new).count();
+    let start = same_before.saturating_sub(CONTEXT_LINES);
+    let mut text = format!("MANIFEST {}\n", text::path(file));
+    let mut push = |sign: char, line: &str| text.push_str(&format!("  {sign} {}\n", text::unbroken(line)));
+    old[start..same_before].iter().for_each(|line| push(' ', line));
+    for (sign, line) in
+        render::difference(&old[same_before..old.len() - same_after], &new[same_before..new.len() - same_after])
+    {
+        push(sign, line);
+    }
+    old[old.len() - same_after..].iter().take(CONTEXT_LINES).for_each(|line| push(' ', line));
+    text
+}

@@ -1,0 +1,252 @@
+//! A decision, in the order that lets it be cut off anywhere: the record says that it begins, the routes go to disk, the gate
+//! takes them, the record says how it ended. Cut off before the disk, nothing was done; after it, the next decision, or the
+//! same one again, hands the gate what is on disk.
+
+use super::{GateRefusal, SupervisedSession, ask, operator};
+use crate::docker::Docker;
+use crate::exit::{EngineError, UserError};
+use crate::hint;
+use crate::plan::{Approval, LeftOutRoute, Plan, SessionRoute, SessionRoutes, Source};
+use crate::state::{Condition, DecisionRecord, DecisionStage};
+use anyhow::Result;
+use policy::Route;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use sys::clock;
+use wire::{Change, Decide, Decision, Reload, Values, Verdict};
+
+/// For one call of the engine.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// For how long something is approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApprovalScope {
+    /// One request, or a minute.
+    Once,
+    /// Until the session is removed.
+    Session,
+    /// The session; the manifest is a matter of its own.
+    Save,
+}
+
+/// What became of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// The gate of the running bottle has it.
+    InForce,
+    /// The session does not run: the next gate has it.
+    AtResume,
+}
+
+impl ApprovalScope {
+    fn word(self) -> &'static str {
+        match self {
+            ApprovalScope::Once => "once",
+            ApprovalScope::Session => "session",
+            ApprovalScope::Save => "save",
+        }
+    }
+}
+
+impl SupervisedSession {
+    /// Lets pass what the approval shows. `values`: those that its route brings along.
+    ///
+    /// # Errors
+    /// `UserError` where the gate refuses it, somebody else has decided meanwhile, or it needs a running bottle; the
+    /// engine's. Then everything is as before.
+    pub fn approve(&mut self, approval: &Approval, scope: ApprovalScope, values: Values) -> Result<Deed> {
+        let mut routes = self.routes.clone();
+        let route = approval.route.as_ref().map(|route| signed(route.clone()));
+        let after = match &route {
+            Some(route) => {
+                routes.add(route.clone());
+                let (after, left_out) = self.plan.with_session_routes(&routes);
+                if let Some(left_out) = left_out.into_iter().find(|left_out| left_out.id == route.id) {
+                    return Err(UserError::new(left_out.why).into());
+                }
+                Some(after)
+            }
+            None => None,
+        };
+        let verdict = if scope == ApprovalScope::Once { Verdict::Once } else { Verdict::Approved };
+        let step = Step {
+            action: "approve",
+            scope: Some(scope.word()),
+            change: Some(&approval.change),
+            verdict: Some(verdict),
+            reason: None,
+            // One request is let pass by the gate alone.
+            routes: (scope != ApprovalScope::Once).then_some(routes),
+            plan: after,
+            values,
+        };
+        if scope == ApprovalScope::Once || route.is_none() {
+            self.check_runs()?;
+        }
+        self.take(step)
+    }
+
+    /// Tells the gate, and by it the agent, that a change is rejected.
+    ///
+    /// # Errors
+    /// As [`SupervisedSession::approve`].
+    pub fn reject(&mut self, change: &Change, reason: Option<&str>) -> Result<Deed> {
+        self.check_runs()?;
+        self.take(Step {
+            action: "reject",
+            scope: None,
+            change: Some(change),
+            verdict: Some(Verdict::Rejected),
+            reason: reason.map(str::to_owned),
+            routes: None,
+            plan: None,
+            values: Values::new(),
+        })
+    }
+
+    /// Replaces the routes that were added to the session. `action`: what is done with them, for the record.
+    ///
+    /// # Errors
+    /// As [`SupervisedSession::approve`].
+    pub fn set_routes(&mut self, action: &'static str, routes: SessionRoutes, values: Values) -> Result<Deed> {
+        let (plan, left_out) = self.plan.with_session_routes(&routes);
+        let is_new = |route: &&LeftOutRoute| self.left_out.iter().all(|known| known.id != route.id);
+        if let Some(left_out) = left_out.iter().find(is_new) {
+            return Err(UserError::new(left_out.why.clone()).into());
+        }
+        let plan = Some(plan);
+        let routes = Some(routes);
+        self.take(Step { action, scope: None, change: None, verdict: None, reason: None, routes, plan, values })
+    }
+
+    /// Does the bottle run? Of a session at rest no engine is asked.
+    pub fn runs(&self) -> Result<bool, EngineError> {
+        match self.folder.condition() {
+            Condition::Live => Ok(true),
+            Condition::Kept(rest) if !rest.unsettled => Ok(false),
+            _ => self.docker()?.is_running(&self.plan.agent_container()),
+        }
+    }
+
+    fn check_runs(&self) -> Result<()> {
+        match self.runs()? {
+            true => Ok(()),
+            false => Err(UserError::new(format!(
+                "`{}` does not run, and only a running bottle can be told",
+                self.folder.identity
+            ))
+            .hint(hint!("claude-bottle resume {}", self.folder.identity))
+            .into()),
+        }
+    }
+
+    fn docker(&self) -> Result<Docker, EngineError> {
+        Ok(Docker::new(&self.plan.engine)?.with_deadline(Instant::now() + CALL_TIMEOUT))
+    }
+
+    fn take(&mut self, step: Step) -> Result<Deed> {
+        let _lock = self.folder.lock_decisions()?;
+        self.check_unchanged()?;
+        let before = &self.plan.policy.routes;
+        let after = step.plan.as_ref().map_or(before, |plan| &plan.policy.routes);
+        let missing_in = |routes: &[Route], others: &[Route]| -> Vec<Route> {
+            routes.iter().filter(|route| !others.contains(route)).cloned().collect()
+        };
+        let record = DecisionRecord {
+            time: clock::now_utc(),
+            identity: self.folder.identity.clone(),
+            stage: DecisionStage::Begun,
+            by: operator(),
+            action: step.action.to_owned(),
+            scope: step.scope.map(str::to_owned),
+            change: step.change.cloned(),
+            added: missing_in(after, before),
+            removed: missing_in(before, after),
+            reason: step.reason.clone(),
+        };
+        self.folder.record_decision(&record)?;
+        let told = self.apply(&step);
+        let (stage, reason) = match &told {
+            Ok(_) => (DecisionStage::Applied, record.reason.clone()),
+            Err(error) => (DecisionStage::Failed, Some(format!("{error:#}"))),
+        };
+        self.folder.record_decision(&DecisionRecord { time: clock::now_utc(), stage, reason, ..record })?;
+        let deed = told?;
+        if let (Some(routes), Some(plan)) = (step.routes, step.plan) {
+            (self.routes, self.plan) = (routes, plan);
+        }
+        Ok(deed)
+    }
+
+    /// Disk first, then the gate. Where the gate does not take it, the disk is put back.
+    fn apply(&self, step: &Step) -> Result<Deed> {
+        let runs = self.runs()?;
+        if let Some(routes) = &step.routes {
+            self.folder.set_session_routes(routes)?;
+        }
+        if !runs {
+            return Ok(Deed::AtResume);
+        }
+        match self.tell_gate(step) {
+            Ok(()) => Ok(Deed::InForce),
+            Err(refusal) => {
+                if step.routes.is_some() {
+                    self.folder.set_session_routes(&self.routes)?;
+                }
+                // A gate whose answer was lost may have the new policy: it gets the one that is on disk.
+                if matches!(refusal, GateRefusal::NoAnswer(_)) && step.plan.is_some() {
+                    let _ = self.reload(&self.plan, &Values::new());
+                }
+                Err(refusal.into())
+            }
+        }
+    }
+
+    fn tell_gate(&self, step: &Step) -> Result<(), GateRefusal> {
+        let (Some(change), Some(verdict)) = (step.change, step.verdict) else {
+            return step.plan.as_ref().map_or(Ok(()), |plan| self.reload(plan, &step.values));
+        };
+        let reload = step.plan.as_ref().map(|plan| reload(plan, &step.values));
+        let decision = Decision { change: change.clone(), verdict, reason: step.reason.clone() };
+        self.ask(&["decide"], &Decide { decision, reload })
+    }
+
+    fn reload(&self, plan: &Plan, values: &Values) -> Result<(), GateRefusal> {
+        self.ask(&["reload"], &reload(plan, values))
+    }
+
+    fn ask(&self, words: &[&str], body: &impl serde::Serialize) -> Result<(), GateRefusal> {
+        let input = serde_json::to_vec(body).map_err(|error| GateRefusal::Refused(error.to_string()))?;
+        let docker = self.docker().map_err(GateRefusal::NoAnswer)?;
+        ask(&docker, &self.plan, words, input).map(drop)
+    }
+}
+
+/// One decision, whatever it is about.
+struct Step<'a> {
+    action: &'static str,
+    scope: Option<&'static str>,
+    /// With its verdict; `None`: only the policy changes.
+    change: Option<&'a Change>,
+    verdict: Option<Verdict>,
+    reason: Option<String>,
+    /// What goes to disk.
+    routes: Option<SessionRoutes>,
+    /// What the gate is to enforce.
+    plan: Option<Plan>,
+    values: Values,
+}
+
+/// The route with this person and this moment.
+pub fn signed(route: SessionRoute) -> SessionRoute {
+    let operator = operator();
+    let by = [Some(operator.uid.to_string()), operator.name].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    SessionRoute { by, at: clock::now_utc(), ..route }
+}
+
+fn reload(plan: &Plan, values: &Values) -> Reload {
+    let is_printed = |name: &&String| matches!(plan.values.get(*name), Some(Source::Command(_)));
+    let printed: BTreeSet<String> = values.keys().filter(is_printed).cloned().collect();
+    let values = values.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    Reload { policy: plan.policy.clone(), printed, values }
+}

@@ -1,0 +1,58 @@
+//! Deciding about a session: what was asked for is read from its trail, and what the operator decides goes to disk, to the
+//! gate, and into the record of decisions. Every step can be done again.
+
+mod decide;
+mod find;
+mod gate;
+mod operator;
+
+pub use decide::{ApprovalScope, Deed, signed};
+pub use find::Decidable;
+pub use gate::{GateRefusal, ask};
+pub use operator::operator;
+
+use crate::exit::UserError;
+use crate::plan::{LeftOutRoute, Plan, SessionRoutes};
+use crate::state::{Folder, Home};
+use anyhow::Result;
+use policy::Policy;
+
+/// A session that is decided about.
+pub struct SupervisedSession {
+    pub folder: Folder,
+    /// With the routes that were added to the session.
+    pub plan: Plan,
+    pub routes: SessionRoutes,
+    pub left_out: Vec<LeftOutRoute>,
+    /// The policy of the plan on disk.
+    recorded: Policy,
+}
+
+impl SupervisedSession {
+    /// # Errors
+    /// `UserError` for an unknown session, and for files of it that cannot be read.
+    pub fn open(home: &Home, identity: &str) -> Result<SupervisedSession> {
+        let folder = home.known(identity)?;
+        let routes = folder.session_routes()?;
+        let recorded = folder.plan()?;
+        let (plan, left_out) = recorded.with_session_routes(&routes);
+        Ok(SupervisedSession { folder, plan, routes, left_out, recorded: recorded.policy })
+    }
+
+    /// The caller holds the lock of its decisions.
+    ///
+    /// # Errors
+    /// `UserError` where its policy is another one than that for which this decision was made: somebody else decided, or it
+    /// was resumed by another manifest.
+    fn check_unchanged(&self) -> Result<()> {
+        match self.folder.session_routes()? == self.routes && self.folder.plan()?.policy == self.recorded {
+            true => Ok(()),
+            false => Err(UserError::new(format!(
+                "the routes of `{}` were changed by somebody else meanwhile; nothing was done",
+                self.folder.identity
+            ))
+            .hint("look again, and decide again")
+            .into()),
+        }
+    }
+}

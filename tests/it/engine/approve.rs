@@ -1,0 +1,77 @@
+//! A program that knows nothing of any of this is refused, a person decides from another terminal, and the running bottle goes
+//! on: with a real gate, real curl, and a real upstream.
+
+use super::Rig;
+use crate::harness::until_some;
+use serde_json::{Value, json};
+
+const ASK: &str = "curl -s -o /dev/null -w '%{http_code}' https://allowed.example.org";
+
+/// What curl gets inside for a path.
+fn status(rig: &Rig, identity: &str, path: &str) -> String {
+    let ran = rig.run(&["exec", identity, "--", "sh", "-c", &format!("{ASK}{path}")], "");
+    ran.code(0).stdout.trim().to_owned()
+}
+
+/// The id of what was refused at this path.
+fn refused(rig: &Rig, identity: &str, path: &str) -> Option<String> {
+    let listed = rig.run(&["proposals", "--format", "json", identity], "").code(0);
+    let all: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let refused = all[0]["refused"].as_array().unwrap().iter().find(|one| one["change"]["path"] == path)?;
+    Some(refused["id"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn what_was_refused_passes_after_a_decision_and_after_a_resume() {
+    let rig = Rig::new(&json!({}));
+    let mut route = rig.origin().route();
+    route["paths"] = json!(["/hello"]);
+    rig.manifest(&json!({
+        "bottles": { "b": { "egress": { "routes": [route] } } },
+        "agents": { "a": { "bottle": "b", "command": ["bash", "-c", "printf 'ON%s\\n' ward; read _; exit 1"] } },
+    }));
+    let mut going = rig.on_terminal(&["start", "--yes", "a"]);
+    going.until("ONward");
+    let identity = rig.sessions().remove(0);
+    assert_eq!(status(&rig, &identity, "/hello"), "200");
+    assert_eq!(status(&rig, &identity, "/echo?x=1"), "403");
+    assert_eq!(status(&rig, &identity, "/sse"), "403");
+
+    let id = until_some("the refusal", || refused(&rig, &identity, "/echo"));
+    rig.run(&["approve", "--yes", "--save", &format!("{identity}/{id}")], "").code(0);
+    assert_eq!(status(&rig, &identity, "/echo?x=1"), "200", "the same request, in the same session");
+    assert_eq!(status(&rig, &identity, "/sse"), "403", "and no other one");
+    let trail = std::fs::read_to_string(rig.state(&identity).join("audit.jsonl")).unwrap();
+    assert!(trail.contains(r#""event":"decided""#) && trail.contains(r#""event":"reloaded""#), "{trail}");
+    let saved = std::fs::read_to_string(rig.path().join("claude-bottle.json")).unwrap();
+    assert!(saved.contains("/echo"), "{saved}");
+
+    let other = until_some("the other refusal", || refused(&rig, &identity, "/sse"));
+    rig.run(&["reject", "--reason", "no streams", &other], "").code(0);
+    assert_eq!(status(&rig, &identity, "/sse"), "403");
+    until_some("the rejection", || refused(&rig, &identity, "/sse").is_none().then_some(()));
+
+    // A route that contradicts those of the host is none.
+    rig.run(
+        &[
+            "routes",
+            "add",
+            "--yes",
+            &identity,
+            r#"{ "host": "allowed.example.org", "paths": ["/x"], "private": true }"#,
+        ],
+        "",
+    )
+    .code(2);
+    going.say("\n");
+    going.end().code(1);
+    let record = std::fs::read_to_string(rig.path().join(format!("audit/{identity}.jsonl"))).unwrap();
+    assert_eq!(record.matches(r#""stage":"applied""#).count(), 2, "{record}");
+
+    let mut going = rig.on_terminal(&["resume", "--yes", &identity]);
+    going.until("ONward");
+    assert_eq!(status(&rig, &identity, "/echo"), "200");
+    assert_eq!(status(&rig, &identity, "/sse"), "403");
+    going.say("\n");
+    going.end().code(1);
+}
