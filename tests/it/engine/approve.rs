@@ -51,6 +51,12 @@ fn what_was_refused_passes_after_a_decision_and_after_a_resume() {
     assert_eq!(status(&rig, &identity, "/sse"), "403");
     until_some("the rejection", || refused(&rig, &identity, "/sse").is_none().then_some(()));
 
+    assert_eq!(status(&rig, &identity, "/npm/tiny"), "403");
+    let once = until_some("the third refusal", || refused(&rig, &identity, "/npm/tiny"));
+    rig.run(&["approve", "--once", "--yes", &once], "").code(0);
+    let passed = [(); 2].map(|()| status(&rig, &identity, "/npm/tiny"));
+    assert_eq!(passed, ["200", "403"], "one request, and no second one");
+
     // A route that contradicts those of the host is none.
     rig.run(
         &[
@@ -66,7 +72,7 @@ fn what_was_refused_passes_after_a_decision_and_after_a_resume() {
     going.say("\n");
     going.end().code(1);
     let record = std::fs::read_to_string(rig.path().join(format!("audit/{identity}.jsonl"))).unwrap();
-    assert_eq!(record.matches(r#""stage":"applied""#).count(), 2, "{record}");
+    assert_eq!(record.matches(r#""stage":"applied""#).count(), 3, "{record}");
 
     let mut going = rig.on_terminal(&["resume", "--yes", &identity]);
     going.until("ONward");
