@@ -42,7 +42,7 @@ help:
 	@echo 'make supply    licences, sources and known vulnerabilities of what is compiled'
 	@echo 'make sbom      bills of materials of programs and images, in target/sbom'
 	@echo 'make scale     many bottles at once (SCALE="1 5 10 25 50"): times, memory, and list with 1,000 sessions'
-	@echo 'make picture   draws README.md its picture, from a real session'
+	@echo 'make picture   draws README.md its pictures, from a real session'
 	@echo 'make images    engine, base, agent and gate images'
 	@echo 'make build     $(cli) and the gate program'
 	@echo 'make install   into $$(DESTDIR)$$(PREFIX), here $(DESTDIR)$(PREFIX)'
@@ -140,6 +140,7 @@ bench: images
 	$(CARGO) build --profile gate -p claude-bottle-bench
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
 	    target/gate/claude-bottle-bench $(cli) && \
+	    target/gate/claude-bottle-screen $(cli) && \
 	    scripts/bench-gate target/gate/claude-bottle-load "$$CLAUDE_BOTTLE_GATE" && \
 	    scripts/gitleaks $(cli) target/tools && \
 	    PATH="$$PWD/target/tools:$$PATH" scripts/bench-git target/gate/claude-bottle-load "$$CLAUDE_BOTTLE_GATE"
@@ -169,7 +170,7 @@ demo: rust
 picture: images model
 	@scripts/packages git python3 python3-pyte python3-rich
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
-	    dev/picture/draw.py $(cli) $(model) dev/picture/session.svg
+	    dev/picture/draw.py $(cli) $(model) dev/picture/session.svg dev/picture/dashboard.svg
 
 # Builds only what is not there, so that `make && sudo make install` needs no Rust for root.
 install:

@@ -72,6 +72,9 @@ _claude_bottle_next() {
         'claude-bottle cleanup')
             at='cleanup'
             ;;
+        'claude-bottle dashboard')
+            at='dashboard'
+            ;;
         'claude-bottle doctor')
             at='doctor'
             ;;
@@ -144,6 +147,9 @@ _claude_bottle_next() {
         'claude-bottle start')
             at='start'
             ;;
+        'claude-bottle suggest')
+            at='suggest'
+            ;;
         'claude-bottle work')
             at='work'
             ;;
@@ -182,6 +188,9 @@ _claude_bottle_flags() {
             ;;
         cleanup)
             what=(words --dry-run --format --older-than --yes --quiet --verbose --timings --color --help)
+            ;;
+        dashboard)
+            what=(words --once --format --quiet --verbose --timings --color --help)
             ;;
         doctor)
             what=(words --format --quiet --verbose --timings --color --help)
@@ -255,6 +264,9 @@ _claude_bottle_flags() {
         start)
             what=(words --cwd --allow --yes --headless --prompt --remote-control --dry-run --format --quiet --verbose --timings --color --help)
             ;;
+        suggest)
+            what=(words --since --format --quiet --verbose --timings --color --help)
+            ;;
         work)
             what=(words --quiet --verbose --timings --color --help)
             ;;
@@ -276,7 +288,7 @@ _claude_bottle_what() {
         'check --body' | 'check --replay' | get/2 | put/1)
             what=(files)
             ;;
-        approve/0 | 'check --header' | 'check -H' | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'reject --reason' | reject/0 | 'resume --prompt' | 'resume -p' | 'routes add/1' | 'routes remove/1' | 'start --allow' | 'start --prompt' | 'start -p' | 'work apply/1' | 'work diff/1' | 'work fetch/1')
+        approve/0 | 'check --header' | 'check -H' | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'reject --reason' | reject/0 | 'resume --prompt' | 'resume -p' | 'routes add/1' | 'routes remove/1' | 'start --allow' | 'start --prompt' | 'start -p' | 'suggest --since' | 'work apply/1' | 'work diff/1' | 'work fetch/1')
             what=(free)
             ;;
         build/0 | check/0 | edit/0 | start/0)
@@ -294,7 +306,7 @@ _claude_bottle_what() {
         logs/0 | proposals/0 | 'routes add/0' | 'routes edit/0' | 'routes list/0' | 'routes remove/0' | 'work apply/0' | 'work diff/0' | 'work fetch/0')
             what=(names sessions)
             ;;
-        info/0)
+        info/0 | suggest/0)
             what=(names sessions agents)
             ;;
         git/0)
@@ -313,9 +325,9 @@ _claude_bottle_what() {
             what=(words list add remove edit)
             ;;
         claude-bottle/0 | help/0)
-            what=(words start resume attach list exec info work put get git proposals approve reject routes cleanup check logs build forward init edit doctor shell help)
+            what=(words start resume attach list exec info work put get git dashboard proposals approve reject routes cleanup check logs suggest build forward init edit doctor shell help)
             ;;
-        'check --format' | 'cleanup --format' | 'doctor --format' | 'info --format' | 'list --format' | 'logs --follow --format' | 'logs --format' | 'proposals --format' | 'routes list --format' | 'work diff --format')
+        'check --format' | 'cleanup --format' | 'dashboard --format' | 'doctor --format' | 'info --format' | 'list --format' | 'logs --follow --format' | 'logs --format' | 'proposals --format' | 'routes list --format' | 'suggest --format' | 'work diff --format')
             what=(words text json)
             ;;
         'resume --format' | 'start --format')

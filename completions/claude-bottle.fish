@@ -66,6 +66,8 @@ function __claude_bottle_next
             echo check
         case 'claude-bottle cleanup'
             echo cleanup
+        case 'claude-bottle dashboard'
+            echo dashboard
         case 'claude-bottle doctor'
             echo doctor
         case 'claude-bottle edit'
@@ -114,6 +116,8 @@ function __claude_bottle_next
             echo shell
         case 'claude-bottle start'
             echo start
+        case 'claude-bottle suggest'
+            echo suggest
         case 'claude-bottle work'
             echo work
         case 'work apply'
@@ -140,6 +144,8 @@ function __claude_bottle_flags
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help' --version\t'Print version'
         case cleanup
             printf '%s\n' words --dry-run\t'Show what would be removed, and remove nothing' --format\t'How a dry run prints what would go' --older-than\t'Only sessions kept for longer: `90m`, `12h`, `30d`' --yes\t'Do not ask before removing; work that is nowhere else goes only where its session is named' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case dashboard
+            printf '%s\n' words --once\t'Print it once as text, whole, and end' --format\t'How to print it; `json` prints it once' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case doctor
             printf '%s\n' words --format\t'How to print what was found' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case edit
@@ -188,6 +194,8 @@ function __claude_bottle_flags
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case start
             printf '%s\n' words --cwd\t'Copy the current directory into the workspace, without what git ignores; `all` brings that, too' --allow\t'Let these requests pass in this session, beside what its bottle allows; may be given more than once' --yes\t'Do not ask before launching' --headless\t'Without a terminal: the agent gets pipes, and answers the prompt once' --prompt\t'The first message' --remote-control\t'Let the session be driven from claude.ai' --dry-run\t'Print the plan and do nothing: no engine call, no file' --format\t'How a dry run prints the plan' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case suggest
+            printf '%s\n' words --since\t'What was refused in this time, in all sessions on disk or in this agent\'s: `90m`, `12h`, `7d`' --format\t'How to print them' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case work
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case 'work apply'
@@ -204,7 +212,7 @@ function __claude_bottle_what
     switch $argv[1]
         case 'check --body' 'check --replay' get/2 put/1
             printf '%s\n' files
-        case approve/0 'check --header' 'check -H' 'cleanup --older-than' 'forward --address' get/1 put/2 'reject --reason' reject/0 'resume --prompt' 'resume -p' 'routes add/1' 'routes remove/1' 'start --allow' 'start --prompt' 'start -p' 'work apply/1' 'work diff/1' 'work fetch/1'
+        case approve/0 'check --header' 'check -H' 'cleanup --older-than' 'forward --address' get/1 put/2 'reject --reason' reject/0 'resume --prompt' 'resume -p' 'routes add/1' 'routes remove/1' 'start --allow' 'start --prompt' 'start -p' 'suggest --since' 'work apply/1' 'work diff/1' 'work fetch/1'
             printf '%s\n' free
         case build/0 check/0 edit/0 start/0
             printf '%s\n' names agents
@@ -216,7 +224,7 @@ function __claude_bottle_what
             printf '%s\n' names running
         case logs/0 proposals/0 'routes add/0' 'routes edit/0' 'routes list/0' 'routes remove/0' 'work apply/0' 'work diff/0' 'work fetch/0'
             printf '%s\n' names sessions
-        case info/0
+        case info/0 suggest/0
             printf '%s\n' names sessions agents
         case git/0
             printf '%s\n' words allow\t'Let the next push bring these commits, although something was found in them'
@@ -229,8 +237,8 @@ function __claude_bottle_what
         case routes/0
             printf '%s\n' words list\t'Show the routes that were added to a session, and the bottle\'s own' add\t'Add a route to a session' remove\t'Take a route back that was added' edit\t'Change the added routes in your editor'
         case claude-bottle/0 help/0
-            printf '%s\n' words start\t'Boot a bottle for an agent, attach its session, take everything down at the end' resume\t'Go on with a kept or lost session: new containers on the same home' attach\t'Attach this terminal to a detached session' list\t'List sessions: live, detached, kept, lost' exec\t'Run a command, by default a shell, inside a live bottle' info\t'Show what is known of a session, and ask the engine for the rest' work\t'Bring home what an agent made: look at it, fetch its commits, apply its changes' put\t'Put a file into a live bottle' get\t'Get a file out of a live bottle' git\t'Let commits pass that a push was refused for' proposals\t'Show what agents ask for, and what was refused' approve\t'Let pass what an agent asks for, or what was refused' reject\t'Tell an agent that it does not get what it asks for' routes\t'Show and change the routes that were added to a session' cleanup\t'Remove kept sessions and whatever else of this home is left on the engine' check\t'Say whether a request of an agent\'s would pass, by which route, and as what' logs\t'Show what the gate of a session decided' build\t'Build the images that are missing' forward\t'Bring a server of an agent\'s to this machine\'s loopback' init\t'Write a manifest to begin with' edit\t'Open the manifest in your editor, and check it on close' doctor\t'Look whether everything that is needed is there, and say what to type' shell\t'Print what a shell needs: completions, a prompt, a short form' help\t'Open the manual of a command'
-        case 'check --format' 'cleanup --format' 'doctor --format' 'info --format' 'list --format' 'logs --follow --format' 'logs --format' 'proposals --format' 'routes list --format' 'work diff --format'
+            printf '%s\n' words start\t'Boot a bottle for an agent, attach its session, take everything down at the end' resume\t'Go on with a kept or lost session: new containers on the same home' attach\t'Attach this terminal to a detached session' list\t'List sessions: live, detached, kept, lost' exec\t'Run a command, by default a shell, inside a live bottle' info\t'Show what is known of a session, and ask the engine for the rest' work\t'Bring home what an agent made: look at it, fetch its commits, apply its changes' put\t'Put a file into a live bottle' get\t'Get a file out of a live bottle' git\t'Let commits pass that a push was refused for' dashboard\t'Show all bottles on one screen, and decide what their agents ask for' proposals\t'Show what agents ask for, and what was refused' approve\t'Let pass what an agent asks for, or what was refused' reject\t'Tell an agent that it does not get what it asks for' routes\t'Show and change the routes that were added to a session' cleanup\t'Remove kept sessions and whatever else of this home is left on the engine' check\t'Say whether a request of an agent\'s would pass, by which route, and as what' logs\t'Show what the gate of a session decided' suggest\t'Print the routes that would have let pass what was refused' build\t'Build the images that are missing' forward\t'Bring a server of an agent\'s to this machine\'s loopback' init\t'Write a manifest to begin with' edit\t'Open the manifest in your editor, and check it on close' doctor\t'Look whether everything that is needed is there, and say what to type' shell\t'Print what a shell needs: completions, a prompt, a short form' help\t'Open the manual of a command'
+        case 'check --format' 'cleanup --format' 'dashboard --format' 'doctor --format' 'info --format' 'list --format' 'logs --follow --format' 'logs --format' 'proposals --format' 'routes list --format' 'suggest --format' 'work diff --format'
             printf '%s\n' words text json
         case 'resume --format' 'start --format'
             printf '%s\n' words text json sh\t'A script for a POSIX shell'

@@ -47,6 +47,7 @@ Work:
   git        Let commits pass that a push was refused for
 
 Deciding:
+  dashboard  Show all bottles on one screen, and decide what their agents ask for
   proposals  Show what agents ask for, and what was refused
   approve    Let pass what an agent asks for, or what was refused
   reject     Tell an agent that it does not get what it asks for
@@ -56,6 +57,7 @@ Looking:
   list       List sessions: live, detached, kept, lost
   info       Show what is known of a session, and ask the engine for the rest
   logs       Show what the gate of a session decided
+  suggest    Print the routes that would have let pass what was refused
   check      Say whether a request of an agent's would pass, by which route, and as what
 
 Setting up:
@@ -137,6 +139,8 @@ pub enum Verb {
     Get(GetArgs),
     /// Let commits pass that a push was refused for
     Git(GitArgs),
+    /// Show all bottles on one screen, and decide what their agents ask for
+    Dashboard(DashboardArgs),
     /// Show what agents ask for, and what was refused
     Proposals(ProposalsArgs),
     /// Let pass what an agent asks for, or what was refused
@@ -151,6 +155,8 @@ pub enum Verb {
     Check(CheckArgs),
     /// Show what the gate of a session decided
     Logs(LogsArgs),
+    /// Print the routes that would have let pass what was refused
+    Suggest(SuggestArgs),
     /// Build the images that are missing
     Build(BuildArgs),
     /// Bring a server of an agent's to this machine's loopback
@@ -563,6 +569,32 @@ pub struct CheckArgs {
     pub body: Option<PathBuf>,
 
     /// How to print the answer
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct DashboardArgs {
+    /// Print it once as text, whole, and end
+    #[arg(long)]
+    pub once: bool,
+
+    /// How to print it; `json` prints it once
+    #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct SuggestArgs {
+    /// A session, as `list` shows it; with `--since` an agent of claude-bottle.json
+    #[arg(value_name = "IDENTITY|AGENT")]
+    pub name: Option<String>,
+
+    /// What was refused in this time, in all sessions on disk or in this agent's: `90m`, `12h`, `7d`
+    #[arg(long, value_name = "AGE")]
+    pub since: Option<String>,
+
+    /// How to print them
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }

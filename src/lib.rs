@@ -4,6 +4,7 @@ pub mod cmd;
 pub mod supervise;
 pub mod session;
 pub mod secrets;
+pub mod dashboard;
 pub mod docker;
 pub mod state;
 pub mod render;

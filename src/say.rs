@@ -207,7 +207,7 @@ pub enum Tone {
 
 /// `text` in a tone, where stderr has colour.
 pub fn paint(tone: Tone, text: &str) -> String {
-    if !has_colour() {
+    if !has_colour(&io::stderr()) {
         return text.to_owned();
     }
     let code = match tone {
@@ -220,14 +220,14 @@ pub fn paint(tone: Tone, text: &str) -> String {
 }
 
 /// Without `--color`, a terminal has colour unless `NO_COLOR` is set (<https://no-color.org>) or it is a dumb one.
-fn has_colour() -> bool {
+pub fn has_colour(stream: &impl IsTerminal) -> bool {
     match manner().colour {
         Colour::Always => true,
         Colour::Never => false,
         Colour::Auto => {
             std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
                 && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
-                && io::stderr().is_terminal()
+                && stream.is_terminal()
         }
     }
 }

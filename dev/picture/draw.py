@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""usage: draw.py BOTTLE MODEL OUT.svg
+"""usage: draw.py BOTTLE MODEL OUT.svg DASHBOARD.svg
 
-Draws README's picture from a real session: real Claude Code in a real bottle, typed at a real bash on a terminal that
+Draws README's pictures from a real session: real Claude Code in a real bottle, typed at a real bash on a terminal that
 pyte understands and rich draws. Only the model is scripted. Leaves nothing behind. `make picture` names what it needs.
 """
 
@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.text import Text
 
 COLUMNS, LINES = 120, 48
+DASHBOARD_LINES = 16
 IMAGE = "claude-bottle-agent:latest"
 WORD = "Three of three tests pass"
 
@@ -57,14 +58,14 @@ def run(*args, **options):
 class Terminal:
     """A bash with nobody's settings, and the screen that it draws."""
 
-    def __init__(self, cwd, environment):
-        self.screen = pyte.Screen(COLUMNS, LINES)
+    def __init__(self, cwd, environment, lines=LINES):
+        self.screen = pyte.Screen(COLUMNS, lines)
         self.stream = pyte.ByteStream(self.screen)
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
             os.chdir(cwd)
             os.execvpe("bash", ["bash", "--norc", "--noprofile"], environment)
-        ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", lines, COLUMNS, 0, 0))
 
     def text(self):
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
@@ -99,7 +100,7 @@ def rows(screen, since=""):
     """The screen as rich has it, from the line that begins so, with one empty line for many."""
     lines = [line.rstrip() for line in screen.display]
     first = next(number for number, line in enumerate(lines) if line.startswith(since))
-    shown = [number for number in range(first, LINES) if lines[number] or (number > first and lines[number - 1])]
+    shown = [number for number in range(first, len(lines)) if lines[number] or (number > first and lines[number - 1])]
     return [row(screen.buffer[number]) for number in shown]
 
 
@@ -139,7 +140,29 @@ def serve(model, label, work):
     return run("docker", "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container)
 
 
-def main(bottle, model, out):
+def draw_dashboard(project, environment, out):
+    """The dashboard in a second terminal: what was refused, and what approving it would do."""
+    terminal = Terminal(project, environment, DASHBOARD_LINES)
+    terminal.until(r"\$$")
+    terminal.type("claude-bottle dashboard\r")
+    terminal.until("paste.example.org")
+    shown = rows(terminal.screen)
+    terminal.type("a")
+    terminal.until("y does it")
+    shown += rows(terminal.screen, f"{identity_on(terminal)}/")
+    terminal.type("q")
+    terminal.type("q")
+    terminal.until(r"\$$")
+    terminal.type("exit\r")
+    terminal.end()
+    draw(shown, out)
+
+
+def identity_on(terminal):
+    return re.search(r"fixer-[a-z0-9]{5}", terminal.text())[0]
+
+
+def main(bottle, model, out, dashboard):
     work = Path(tempfile.mkdtemp(prefix="you-"))
     label = f"claude-bottle.picture={work.name}"
     home = work / ".claude-bottle"
@@ -179,11 +202,12 @@ def main(bottle, model, out):
         terminal.type("\r")
         terminal.until(WORD)
         shown += rows(terminal.screen)
+        draw_dashboard(project, environment, dashboard)
         terminal.type("/exit")
         terminal.until("/exit")
         terminal.type("\r")
         terminal.until(r"\$$")
-        identity = re.search(r"fixer-[a-z0-9]{5}", terminal.text())[0]
+        identity = identity_on(terminal)
         for verb in ["logs --denied", "work fetch"]:
             terminal.type(f"claude-bottle {verb} {identity}\r")
             terminal.until(r"\$$")
@@ -206,6 +230,6 @@ def sessions(home):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 5:
         raise SystemExit(__doc__.splitlines()[0])
     main(*sys.argv[1:])

@@ -3,6 +3,7 @@
 //! A session with work that is nowhere else is removed only by an answer about it alone, or by its name. Live and detached
 //! sessions are never touched, nor anything without this home's label.
 
+use super::age;
 use super::consent::terminal_to_ask_on;
 use super::home_reader::HomeReader;
 use super::live::check_running;
@@ -21,7 +22,7 @@ use crate::text;
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use sys::signals::{self, Signals};
 use sys::tty::{Answer, Tty};
 use wire::Work;
@@ -148,7 +149,7 @@ fn select_sessions(home: &Home, asked: &CleanupArgs) -> Result<Vec<Folder>> {
         false => asked.identities.iter().map(|name| home.known(name)).collect::<Result<_, _>>()?,
     };
     if let Some(age) = &asked.older_than {
-        let before = SystemTime::now() - parse_age(age)?;
+        let before = SystemTime::now() - age::parse_age(age)?;
         picked.retain(|folder| folder.since().is_none_or(|since| since <= before));
     }
     if !asked.identities.is_empty()
@@ -158,22 +159,6 @@ fn select_sessions(home: &Home, asked: &CleanupArgs) -> Result<Vec<Folder>> {
         return Err(error.hint(hint!("claude-bottle info {}", folder.identity)).into());
     }
     Ok(picked)
-}
-
-/// An age as in `90m`, `12h`, `30d`.
-fn parse_age(age: &str) -> Result<Duration, UserError> {
-    let wrong =
-        || UserError::new(format!("`{age}` is no age")).hint("a number and one of `s`, `m`, `h`, `d`, as in `30d`");
-    let unit = match age.chars().last() {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 3600,
-        Some('d') => 86400,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = age[..age.len() - 1].parse().map_err(|_| wrong())?;
-    // Capped, because a time before the clock's first second does not exist.
-    Ok(Duration::from_secs(number.saturating_mul(unit).min(u64::from(u32::MAX) / 4)))
 }
 
 /// The state of a session that runs, with or without a terminal; `None` for one at rest.
@@ -399,20 +384,4 @@ fn stray_candidates(docker: &Docker, home: &Home) -> Result<Vec<Candidate>, Engi
         Candidate { shown, target, work: None, unread: false, unsettled: false, row }
     };
     Ok(strays(docker, home)?.into_iter().map(candidate).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages() {
-        for (age, wanted) in [("0s", 0), ("90m", 5400), ("12h", 43200), ("30d", 2_592_000)] {
-            assert_eq!(parse_age(age).unwrap().as_secs(), wanted, "{age}");
-        }
-        assert!(parse_age("99999999999999d").unwrap() < Duration::from_secs(1 << 31));
-        for wrong in ["", "d", "30", "30 d", "-1d", "1w", "1é"] {
-            assert!(parse_age(wrong).is_err(), "{wrong}");
-        }
-    }
 }

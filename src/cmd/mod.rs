@@ -1,6 +1,7 @@
 //! The verbs: one file each, each a recipe. What several verbs need has a module of its own beside them; no verb uses
 //! another one.
 
+mod age;
 mod approve;
 mod attach;
 mod bounded_copy;
@@ -9,6 +10,7 @@ mod check;
 mod choice;
 mod cleanup;
 mod consent;
+mod dashboard;
 mod doctor;
 mod edit;
 mod editor;
@@ -38,6 +40,7 @@ mod save_route;
 mod shell;
 mod start;
 mod strays;
+mod suggest;
 mod usage;
 mod work;
 
@@ -83,6 +86,8 @@ pub fn run(args: Vec<OsString>) -> Result<Exit> {
         Verb::Cleanup(asked) => cleanup::run(&asked),
         Verb::Check(asked) => check::run(&asked),
         Verb::Logs(asked) => logs::run(&asked),
+        Verb::Dashboard(asked) => dashboard::run(&asked),
+        Verb::Suggest(asked) => suggest::run(&asked),
         Verb::Build(asked) => build::run(&asked),
         Verb::Names(asked) => names::run(&asked),
         Verb::Help(asked) => help::run(&asked),

@@ -3,15 +3,18 @@
 
 mod candidates;
 mod pending;
+mod registry;
 mod replay;
+mod suggest;
 mod totals;
 
 pub use candidates::{Candidate, Candidates};
 pub use pending::{Pending, PendingProposal};
 pub use replay::{After, Replay, Replayed, Replayer};
+pub use suggest::{Suggestion, Suggestions, Unanswered, suggest};
 pub use totals::Totals;
 
-use wire::{Change, Event, Line};
+use wire::{Change, Event, Line, rfc3339};
 
 /// The lines of one session so far, those of all its gates.
 ///
@@ -21,9 +24,16 @@ pub struct Trail {
     pub totals: Totals,
     pub pending: Pending,
     candidates: Candidates,
+    /// Refusals of before are left out. Unix time in seconds.
+    since: Option<f64>,
 }
 
 impl Trail {
+    /// A trail that leaves out what was refused before `since`, Unix time in seconds.
+    pub fn since(since: f64) -> Trail {
+        Trail { since: Some(since), ..Trail::default() }
+    }
+
     /// Takes the next line, without or with its newline. What is no line of a gate is counted and has no other effect.
     pub fn add(&mut self, line: &[u8]) {
         match serde_json::from_slice::<Line>(line) {
@@ -43,6 +53,7 @@ impl Trail {
                 self.pending.settle(&decision.change);
                 self.candidates.decide(&decision);
             }
+            _ if self.since.is_some_and(|since| rfc3339(&line.time).is_none_or(|time| time < since)) => {}
             _ => self.candidates.add(line),
         }
     }

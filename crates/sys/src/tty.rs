@@ -31,6 +31,11 @@ pub struct Size {
 }
 
 impl Size {
+    /// Columns and rows.
+    pub fn cells(self) -> [usize; 2] {
+        [self.columns.into(), self.rows.into()]
+    }
+
     /// The size with one row less; with one row more, where there is only one.
     pub fn other_height(self) -> Size {
         let rows = if self.rows > 1 { self.rows - 1 } else { self.rows + 1 };

@@ -4,13 +4,15 @@
 
 #![allow(clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
+mod client;
 mod tool;
 
+use client::docker;
 use std::fs;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tool::{Result, Tool, docker, median, ms};
+use tool::{Result, Tool, median, ms};
 
 struct Bench {
     tool: Tool,

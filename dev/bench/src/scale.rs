@@ -5,15 +5,17 @@
 
 #![allow(clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)]
 
+mod client;
 mod tool;
 
+use client::docker;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use tool::{Result, Tool, docker, median, ms};
+use tool::{Result, Tool, median, ms};
 
 /// The agent's work: a page through the door and the gate, a file in its home, and the end when it is told.
 const MANIFEST: &str = r#"{

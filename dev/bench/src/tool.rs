@@ -61,15 +61,6 @@ impl Drop for Tool {
     }
 }
 
-/// The engine's own client; its stdout.
-pub fn docker(args: &[&str]) -> Result<String> {
-    let output = Command::new("docker").args(args).output()?;
-    if !output.status.success() {
-        return Err(format!("docker {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr)).into());
-    }
-    Ok(String::from_utf8(output.stdout)?)
-}
-
 /// In milliseconds.
 pub fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3

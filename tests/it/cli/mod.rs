@@ -12,5 +12,6 @@ mod output;
 mod plan;
 pub mod replay;
 pub mod shell;
+mod suggest;
 mod supply;
 mod workspace;

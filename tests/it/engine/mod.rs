@@ -6,6 +6,7 @@
 mod approve;
 mod begin;
 mod claude;
+mod dashboard;
 mod ends;
 mod escape;
 mod forward;

@@ -4,6 +4,7 @@ mod approve;
 mod attach;
 mod cleanup;
 mod consent;
+mod dashboard;
 mod doctor;
 mod ends;
 mod engines;

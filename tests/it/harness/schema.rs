@@ -43,9 +43,8 @@ pub fn hold(args: &[String], done: &Done) {
         "start" | "resume" if own.contains(&"--dry-run") => {
             drop(assert_valid(PLAN.get_or_init(plan_schema), &done.stdout))
         }
-        "list" | "info" | "check" | "cleanup" | "work" | "doctor" | "proposals" | "routes" => {
-            drop(assert_valid(&output_schema(verb), &done.stdout))
-        }
+        "list" | "info" | "check" | "cleanup" | "work" | "doctor" | "proposals" | "routes" | "suggest"
+        | "dashboard" => drop(assert_valid(&output_schema(verb), &done.stdout)),
         _ => {}
     }
 }

@@ -190,8 +190,14 @@ fn every_field_of_an_output_is_described_and_no_other() {
     let refusal =
         line(json!({ "event": "request", "host": "b.example.org", "port": 443, "method": "GET", "path": "/y",
         "verdict": "deny", "denial": "host", "reason": "no", "rule": "m.json:1", "sent": 0, "received": 0, "ms": 0 }));
-    fs::write(place.session_file("audit.jsonl"), proposal + &refusal).unwrap();
+    let push = line(
+        json!({ "event": "git", "remote": "app", "operation": "push", "verdict": "deny", "sent": 0, "received": 0,
+        "found_commits": ["1".repeat(40)], "ms": 0 }),
+    );
+    fs::write(place.session_file("audit.jsonl"), proposal + &refusal + &push).unwrap();
     take("proposals", place.run(&["proposals", "--format", "json"]).done());
+    take("dashboard", place.run(&["dashboard", "--format", "json"]).done());
+    take("suggest", place.run(&["suggest", "--format", "json", &identity]).done());
     let route = r#"{ "host": "c.example.org" }"#;
     assert_eq!(place.run(&["routes", "add", "--yes", &identity, route]).done().status, 0);
     let routes = text(&place.session_file("egress/routes.json"));

@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["supervise"],
     &["session"],
     &["secrets"],
+    &["dashboard"],
     &["docker", "state", "render", "workspace"],
     &["trail"],
     &["plan", "probe"],

@@ -8,7 +8,7 @@ use claude_bottle::cli::NameKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose names stand at a positional: of this verb, with this id.
-const NAMES: [(&str, &str, &[NameKind]); 22] = {
+const NAMES: [(&str, &str, &[NameKind]); 23] = {
     use NameKind::{Agents, Detached, Resting, Running, Sessions};
     [
         ("attach", "identity", &[Detached]),
@@ -30,6 +30,7 @@ const NAMES: [(&str, &str, &[NameKind]); 22] = {
         ("routes list", "identity", &[Sessions]),
         ("routes remove", "identity", &[Sessions]),
         ("start", "agent", &[Agents]),
+        ("suggest", "name", &[Sessions, Agents]),
         ("work apply", "identity", &[Sessions]),
         ("work diff", "identity", &[Sessions]),
         ("work fetch", "identity", &[Sessions]),

@@ -1,0 +1,251 @@
+//! The dashboard's terminal: raw, on its alternate screen, and restored on every way out: an end, an error, a signal, a
+//! panic, Ctrl-Z, and each program that gets the terminal for a while.
+
+use super::decisions::Decisions;
+use super::feeds::{Feeds, Progress};
+use super::{POLL_INTERVAL, now, verbs};
+use crate::dashboard::{Colours, Command, Key, KeyReader, Model, Screen, Size, draw};
+use crate::exit::{Exit, UserError};
+use crate::say;
+use crate::state::Home;
+use anyhow::Result;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, raise};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::panic;
+use std::sync::Mutex;
+use std::time::Duration;
+use sys::signals::{self, PromptReader, SIGCONT, SIGTSTP, Signals, StopSignals};
+use sys::tty;
+
+/// The alternate screen, no cursor, pastes marked as such, everything erased.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[0m\x1b[2J";
+/// How long an escape byte waits for the rest of a key's sequence.
+const ESCAPE_TIMEOUT: Duration = Duration::from_millis(50);
+/// A terminal that does not tell its size.
+const USUAL_SIZE: Size = Size { columns: 80, rows: 24 };
+
+/// # Errors
+/// The terminal cannot be opened or made raw.
+pub fn run(home: Home, feeds: Feeds, model: Model, woken: UnixStream) -> Result<Exit> {
+    let signals = signals::catch()?;
+    // The panic's words come after the terminal is restored: the fields and these are dropped from the last to the first.
+    let _words = HeldPanic::hold();
+    let _prompt = PromptReader::begin();
+    let terminal = Terminal::open()?;
+    let mut dashboard = Running { decisions: Decisions::new(home), feeds, model, woken, signals, terminal };
+    dashboard.run()
+}
+
+struct Running {
+    decisions: Decisions,
+    feeds: Feeds,
+    model: Model,
+    woken: UnixStream,
+    signals: Signals,
+    terminal: Terminal,
+}
+
+impl Running {
+    fn run(&mut self) -> Result<Exit> {
+        let mut keys = KeyReader::default();
+        loop {
+            let progress = self.feeds.step();
+            if let Some(rows) = self.feeds.changed_rows() {
+                self.decisions.watch(&rows);
+                self.model.set_bottles(rows);
+            }
+            self.model.set_now(now());
+            self.terminal.show(&self.model)?;
+            let pause = match (progress, keys.is_waiting()) {
+                (Progress::More, _) => Duration::ZERO,
+                (_, true) => ESCAPE_TIMEOUT,
+                _ => POLL_INTERVAL,
+            };
+            let input = self.wait(pause);
+            while let Some(number) = self.signals.try_recv() {
+                match number {
+                    SIGTSTP => self.suspend()?,
+                    SIGCONT => self.terminal.enter()?,
+                    number => return Ok(Exit::signal(number)),
+                }
+            }
+            let mut pressed: Vec<Key> = Vec::new();
+            if input {
+                let mut bytes = [0; 4096];
+                match self.terminal.tty.read(&mut bytes) {
+                    // The terminal is gone.
+                    Ok(0) => return Ok(Exit::OK),
+                    Ok(count) => pressed = keys.read(&bytes[..count]),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(_) => return Ok(Exit::OK),
+                }
+            } else {
+                pressed.extend(keys.flush());
+            }
+            for key in pressed {
+                if let Some(command) = self.model.press(key)
+                    && let Some(exit) = self.follow(command)?
+                {
+                    return Ok(exit);
+                }
+            }
+        }
+    }
+
+    /// Waits for keys, signals, lines of a log, or the next look; true where there are keys.
+    fn wait(&mut self, pause: Duration) -> bool {
+        let mut fds = [
+            PollFd::new(self.terminal.tty.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.woken.as_fd(), PollFlags::POLLIN),
+        ];
+        let _ = poll(&mut fds, PollTimeout::try_from(pause).unwrap_or(PollTimeout::ZERO));
+        let [input, _, is_woken] = fds.map(|fd| fd.any().unwrap_or(false));
+        if is_woken {
+            let mut bytes = [0; 1024];
+            while self.woken.read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
+        }
+        input
+    }
+
+    /// Does what a key asks for; an exit ends the dashboard.
+    fn follow(&mut self, command: Command) -> Result<Option<Exit>> {
+        match command {
+            Command::Quit => return Ok(Some(Exit::OK)),
+            Command::Suspend => self.suspend()?,
+            Command::Redraw => self.terminal.enter()?,
+            Command::Preview { ask, wider, .. } => {
+                let preview = self.decisions.preview(&ask, wider);
+                self.model.show_preview(&ask, preview);
+            }
+            Command::Decide { ask, step, reason, .. } => {
+                self.model.say("deciding…");
+                self.terminal.show(&self.model)?;
+                let told = self.decisions.decide(&ask, step, reason);
+                self.model.say(told);
+            }
+            Command::Edit(ask) => {
+                let id = format!("{}/{}", ask.identity, ask.change.id());
+                self.lend(&["approve", &id, "--edit"])?;
+            }
+            Command::Save(ask) => {
+                let id = format!("{}/{}", ask.identity, ask.change.id());
+                self.lend(&["approve", &id, "--save"])?;
+            }
+            Command::Attach(identity) => self.lend(&["attach", &identity])?,
+            Command::Logs(identity) => self.lend(&["logs", "--follow", &identity])?,
+            Command::Stop(identity) => {
+                self.model.say("stopping…");
+                self.terminal.show(&self.model)?;
+                let told = verbs::stop(&identity);
+                self.model.say(told);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives the terminal to a verb of this program, and takes it back at its end.
+    fn lend(&mut self, words: &[&str]) -> Result<()> {
+        self.terminal.leave();
+        let told = verbs::run(words, &self.signals);
+        // Signals of the terminal were for the verb.
+        while self.signals.try_recv().is_some() {}
+        self.terminal.enter()?;
+        self.model.say(told);
+        Ok(())
+    }
+
+    /// Stops this process, as Ctrl-Z asks a program to; goes on when the shell brings it to the foreground again.
+    fn suspend(&mut self) -> Result<()> {
+        self.terminal.leave();
+        let _ = raise(Signal::SIGSTOP);
+        self.terminal.enter()
+    }
+}
+
+/// The terminal while it is drawn on.
+struct Terminal {
+    tty: File,
+    colours: Colours,
+    shown: Option<Screen>,
+    // Restored first.
+    guard: tty::TerminalGuard,
+    _stops: StopSignals,
+}
+
+impl Terminal {
+    fn open() -> Result<Terminal> {
+        let none = || {
+            UserError::new("there is no terminal to draw on").hint("`claude-bottle dashboard --once` prints it once")
+        };
+        let tty = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|_| none())?;
+        let guard = tty::save().ok_or_else(none)?;
+        let colours = if say::has_colour(&tty) { Colours::Sixteen } else { Colours::None };
+        let mut terminal = Terminal { tty, colours, shown: None, guard, _stops: signals::catch_stop_signals() };
+        terminal.enter()?;
+        Ok(terminal)
+    }
+
+    /// Makes the terminal raw and takes its alternate screen, whatever it shows now.
+    fn enter(&mut self) -> Result<()> {
+        self.guard.resume();
+        self.shown = None;
+        Ok(self.tty.write_all(ENTER)?)
+    }
+
+    fn leave(&self) {
+        self.guard.suspend();
+    }
+
+    fn size(&self) -> Size {
+        match tty::size(&self.tty).map(tty::Size::cells) {
+            Ok([columns, rows]) if columns > 0 && rows > 0 => Size { columns, rows },
+            _ => USUAL_SIZE,
+        }
+    }
+
+    fn show(&mut self, model: &Model) -> Result<()> {
+        let screen = draw(model, self.size());
+        let mut change = screen.change_from(self.shown.as_ref(), self.colours);
+        if self.shown.as_ref().is_some_and(|shown| shown.size != screen.size) {
+            // What a terminal makes of its old rows at a resize is its own.
+            change.insert_str(0, "\x1b[0m\x1b[2J");
+        }
+        if !change.is_empty() {
+            self.tty.write_all(change.as_bytes())?;
+        }
+        self.shown = Some(screen);
+        Ok(())
+    }
+}
+
+static PANIC_WORDS: Mutex<Option<String>> = Mutex::new(None);
+
+/// Holds the words of a panic, which would be drawn on a screen that is left right after; says them when it is dropped.
+struct HeldPanic;
+
+impl HeldPanic {
+    fn hold() -> HeldPanic {
+        panic::set_hook(Box::new(|info| {
+            if let Ok(mut words) = PANIC_WORDS.lock() {
+                words.get_or_insert_with(|| info.to_string());
+            }
+        }));
+        HeldPanic
+    }
+}
+
+impl Drop for HeldPanic {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = panic::take_hook();
+        }
+        if let Some(words) = PANIC_WORDS.lock().ok().and_then(|mut words| words.take()) {
+            say::line(&words);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Other verbs of this program, for a key of the dashboard: each runs as it does when it is typed.
+
+use crate::docker::Docker;
+use crate::state::Home;
+use crate::text::shell_command;
+use anyhow::Result;
+use sys::child;
+use sys::signals::Signals;
+use sys::tty::Tty;
+
+/// Runs a verb of this program on the terminal; gives what is to be said of it.
+pub fn run(words: &[&str], signals: &Signals) -> String {
+    let typed = shell_command(["claude-bottle"].iter().chain(words).copied());
+    crate::say::line(&format!("$ {typed}"));
+    let status = std::env::current_exe().and_then(|program| {
+        let program = program.display().to_string();
+        child::foreground(&[&[program], &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()[..]].concat())
+    });
+    let told = match status {
+        Ok(status) => match status.code() {
+            Some(0) => format!("`{typed}` ended"),
+            Some(code) => format!("`{typed}` ended with {code}"),
+            None => format!("`{typed}` was killed"),
+        },
+        Err(error) => format!("`{typed}` cannot be run: {error}"),
+    };
+    // What it said stays until it was read. Its own signals, as Ctrl-C at a log that is followed, are over.
+    while signals.try_recv().is_some() {}
+    if let Some(mut tty) = Tty::open() {
+        tty.ask("[enter] goes back to the dashboard ", signals);
+    }
+    told
+}
+
+/// Asks the agent of this session to end, as a signal at its terminal does; gives what is to be said of it.
+pub fn stop(identity: &str) -> String {
+    let stop = || -> Result<()> {
+        let plan = Home::locate()?.known(identity)?.plan()?;
+        Docker::new(&plan.engine)?.run(&plan.stop())?;
+        Ok(())
+    };
+    match stop() {
+        Ok(()) => format!("`{identity}` is stopped"),
+        Err(error) => format!("`{identity}` is not stopped: {error:#}"),
+    }
+}
