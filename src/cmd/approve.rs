@@ -1,5 +1,6 @@
 //! `approve`: what an agent asked for, or what was refused, may pass: shown first with all that it opens, then done.
 
+use super::approve_packages;
 use super::consent::Confirmation;
 use super::route_editor::{self, Edited};
 use super::save_route;
@@ -26,10 +27,8 @@ pub fn run(asked: &ApproveArgs) -> Result<Exit> {
         (_, true) => ApprovalScope::Save,
         _ => ApprovalScope::Session,
     };
-    if let Change::Packages(_) = &wanted.change {
-        return Err(UserError::new("packages are not installed by this version: the bottle's image must have them")
-            .hint("`image` of the bottle, see claude-bottle.json(5)")
-            .into());
+    if let Change::Packages(packages) = wanted.change.clone() {
+        return approve_packages::run(asked, &mut wanted, &packages, &signals);
     }
     if wanted.session.plan.git.is_none() && matches!(wanted.change, Change::Git { .. }) {
         return Err(UserError::new("the bottle has no remotes any more").into());

@@ -3,6 +3,7 @@
 
 mod age;
 mod approve;
+mod approve_packages;
 mod attach;
 mod bounded_copy;
 mod build;

@@ -5,6 +5,7 @@ use crate::plan::{Approval, Plan};
 use crate::text::one_line;
 use policy::{Route, Widening};
 use std::fmt::Write;
+use wire::Change;
 
 /// Lines of a difference that are shown.
 const MAX_LINES: usize = 12;
@@ -40,6 +41,17 @@ pub fn approval(approval: &Approval, plan: &Plan, words: Option<&str>, refused: 
         let _ = writeln!(text, "{label:<8} {value}");
     }
     text
+}
+
+/// What an approval of packages would do. `before`, `after`: the session's Dockerfile.
+pub fn packages(change: &Change, words: Option<&str>, before: Option<&str>, after: &str) -> String {
+    let mut rows = vec![("asked", change_text(change))];
+    rows.extend(words.map(|words| ("agent", one_line(words))));
+    let known: Vec<&str> = before.unwrap_or_default().lines().collect();
+    let new = after.lines().filter(|line| !line.is_empty() && !line.starts_with('#') && !known.contains(line));
+    rows.extend(new.map(|line| ("builds", one_line(line))));
+    rows.push(("note", "the build has the engine's network, and runs what these packages bring".to_owned()));
+    rows.into_iter().map(|(label, value)| format!("{label:<8} {value}\n")).collect()
 }
 
 /// Methods and URLs of a route.

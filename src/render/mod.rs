@@ -15,7 +15,7 @@ mod trail;
 mod work;
 
 pub use answer::{Answer, BodyFinding, Carried, Dial, Injected, Skipped, TokenPlace, answer};
-pub use approval::{approval, times};
+pub use approval::{approval, packages, times};
 pub use changes::{changes, difference, left_out};
 pub use git_answer::{GitAnswer, RefAnswer, git_answer};
 pub use replay::replay;

@@ -404,13 +404,26 @@ impl Folder {
         }
     }
 
-    /// Gives the session this Dockerfile, and has it end for the next resume to build: its end is then an end for this, and
-    /// it is kept.
+    /// Gives the session this Dockerfile, or takes it away.
     ///
     /// # Errors
     /// The disk's.
-    pub fn request_rebuild(&self, dockerfile: &str) -> Result<()> {
-        write(&self.dockerfile_path(), dockerfile.as_bytes())?;
+    pub fn set_dockerfile(&self, text: Option<&str>) -> Result<()> {
+        let path = self.dockerfile_path();
+        let Some(text) = text else {
+            return match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+                _ => Ok(()),
+            };
+        };
+        write(&path, text.as_bytes())
+    }
+
+    /// Says that the session is to end for its image: its next end is one for that, and it is kept.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn request_rebuild(&self) -> Result<()> {
         write(&self.path.join(REBUILD), b"")
     }
 

@@ -7,6 +7,7 @@ use crate::docker::Docker;
 use crate::exit::{EngineError, UserError};
 use crate::hint;
 use crate::plan::{Approval, LeftOutRoute, Plan, SessionRoute, SessionRoutes, Source};
+use crate::session::Session;
 use crate::state::{Condition, DecisionRecord, DecisionStage};
 use anyhow::Result;
 use policy::Route;
@@ -77,6 +78,7 @@ impl SupervisedSession {
             reason: None,
             // One request is let pass by the gate alone.
             routes: (scope != ApprovalScope::Once).then_some(routes),
+            dockerfile: None,
             plan: after,
             values,
         };
@@ -99,6 +101,7 @@ impl SupervisedSession {
             verdict: Some(Verdict::Rejected),
             reason: reason.map(str::to_owned),
             routes: None,
+            dockerfile: None,
             plan: None,
             values: Values::new(),
         })
@@ -116,7 +119,41 @@ impl SupervisedSession {
         }
         let plan = Some(plan);
         let routes = Some(routes);
-        self.take(Step { action, scope: None, change: None, verdict: None, reason: None, routes, plan, values })
+        self.take(Step {
+            action,
+            scope: None,
+            change: None,
+            verdict: None,
+            reason: None,
+            routes,
+            dockerfile: None,
+            plan,
+            values,
+        })
+    }
+
+    /// Gives the session this Dockerfile because of these packages, and ends a bottle that runs, so that its resume can build
+    /// the image.
+    ///
+    /// # Errors
+    /// As [`SupervisedSession::approve`].
+    pub fn rebuild(&mut self, change: &Change, dockerfile: &str) -> Result<Deed> {
+        let deed = self.take(Step {
+            action: "approve",
+            scope: Some(ApprovalScope::Session.word()),
+            change: Some(change),
+            verdict: Some(Verdict::Approved),
+            reason: None,
+            routes: None,
+            dockerfile: Some(dockerfile.to_owned()),
+            plan: None,
+            values: Values::new(),
+        })?;
+        if deed == Deed::InForce {
+            let docker = Docker::new(&self.plan.engine)?;
+            Session::end_for_rebuild(&docker, self.folder.clone(), self.folder.plan()?)?;
+        }
+        Ok(deed)
     }
 
     /// Does the bottle run? Of a session at rest no engine is asked.
@@ -181,6 +218,14 @@ impl SupervisedSession {
     /// Disk first, then the gate. Where the gate does not take it, the disk is put back.
     fn apply(&self, step: &Step) -> Result<Deed> {
         let runs = self.runs()?;
+        let before = self.folder.dockerfile()?;
+        if let Some(dockerfile) = &step.dockerfile {
+            self.folder.set_dockerfile(Some(dockerfile))?;
+            if runs {
+                // Cut off from here on, the bottle is kept whenever it ends.
+                self.folder.request_rebuild()?;
+            }
+        }
         if let Some(routes) = &step.routes {
             self.folder.set_session_routes(routes)?;
         }
@@ -192,6 +237,10 @@ impl SupervisedSession {
             Err(refusal) => {
                 if step.routes.is_some() {
                     self.folder.set_session_routes(&self.routes)?;
+                }
+                if step.dockerfile.is_some() {
+                    self.folder.set_dockerfile(before.as_deref())?;
+                    self.folder.forget_rebuild();
                 }
                 // A gate whose answer was lost may have the new policy: it gets the one that is on disk.
                 if matches!(refusal, GateRefusal::NoAnswer(_)) && step.plan.is_some() {
@@ -232,6 +281,8 @@ struct Step<'a> {
     reason: Option<String>,
     /// What goes to disk.
     routes: Option<SessionRoutes>,
+    /// As well, of an approval of packages.
+    dockerfile: Option<String>,
     /// What the gate is to enforce.
     plan: Option<Plan>,
     values: Values,

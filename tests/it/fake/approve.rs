@@ -557,3 +557,49 @@ fn commits_are_approved_by_the_gate() {
     assert_eq!((&decided["decision"]["change"]["commits"][0], &decided["reload"]), (&json!(commit), &Value::Null));
     assert!(added(&place).is_empty());
 }
+
+fn asked_for(packages: &Value) -> Value {
+    let mut change = json!({ "kind": "packages" });
+    change.as_object_mut().unwrap().extend(packages.as_object().unwrap().clone());
+    json!({ "event": "proposal", "change": change, "reason": "to find the crash\u{1b}[2J" })
+}
+
+#[test]
+fn packages_end_the_bottle_and_are_built_by_its_resume() {
+    let place = session(&[asked_for(&json!({ "apt": ["gdb"] }))]);
+    let identity = place.session();
+    let id = only_id(&place);
+    let refused = place.run(&["approve", "--yes", "--once", &id]).done();
+    assert!(refused.status == 2 && refused.stderr.contains("`--once`"), "{refused:?}");
+    let done = place.run(&["approve", "--yes", &id]).env("FAKE_TAR", place.transcript()).done();
+    assert_eq!(done.status, 0, "{done:?}");
+    assert!(done.stderr.contains("install apt: gdb") && done.stderr.contains("builds   RUN (apt-get"), "{done:?}");
+    assert!(!done.stderr.contains('\u{1b}') && done.stderr.contains("claude-bottle resume"), "{done:?}");
+    assert_eq!(place.kept(), "packages were approved, and its image is to be built anew");
+    let dockerfile = text(&place.session_file("Dockerfile"));
+    assert!(dockerfile.contains("-- gdb &&") && !place.session_file("rebuild").exists(), "{dockerfile}");
+
+    place.forget_calls();
+    let resumed = place.run(&["resume", "--yes", &identity]).env("FAKE_IMAGES", "built").env("FAKE_CODE", 7).done();
+    assert_eq!(resumed.status, 7, "{resumed:?}");
+    let builds = place.calls().into_iter().filter(|call| call[0] == "build");
+    assert!(builds.flatten().any(|word| word.starts_with("claude-bottle-packages:")));
+}
+
+/// A gate that refuses, and names that no gate would let through.
+#[test]
+fn packages_that_are_not_approved_leave_everything_as_it_was() {
+    let place = session(&[asked_for(&json!({ "apt": ["gdb"] }))]);
+    let id = only_id(&place);
+    let refused = place.run(&["approve", "--yes", &id]).env("FAKE_GATE", "refuses decisions").done();
+    assert_eq!(refused.status, 2, "{refused:?}");
+    for name in ["Dockerfile", "rebuild"] {
+        assert!(!place.session_file(name).exists(), "{name}");
+    }
+    assert_eq!((place.mark()["mark"].as_str(), only_id(&place)), (Some("detached"), id));
+
+    let place = session(&[asked_for(&json!({ "apt": ["gdb; reboot"] }))]);
+    let refused = place.run(&["approve", "--yes", &only_id(&place)]).done();
+    assert!(refused.status == 2 && refused.stderr.contains("no name of a package"), "{refused:?}");
+    assert!(!place.session_file("Dockerfile").exists());
+}
