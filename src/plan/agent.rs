@@ -7,10 +7,14 @@ use crate::manifest::{Agent, Chosen, EnvValue};
 use crate::spec::{Beginning, Mode, Spec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use wire::{CA_BUNDLE, CA_VARIABLES, File, GIT_PORT, Go, WORKSPACE, WriteMode};
+use wire::{CA_BUNDLE, CA_VARIABLES, File, GIT_PORT, Go, SUPERVISE_HOST, WORKSPACE, WriteMode};
 
 /// The value of the agent's credential variable. Claude Code accepts any string; the gate replaces it by the credential.
 const PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";
+
+/// How long Claude Code waits for a call of a tool that the operator answers, in milliseconds: longer than the gate holds
+/// one.
+const MAX_TOOL_CALL_MS: u32 = 11 * 60 * 1000;
 
 /// What the agent's init is told. Every value that it names is added to `values`.
 ///
@@ -105,7 +109,14 @@ fn claude(go: &mut Go, chosen: &Chosen, spec: &Spec, facts: &Facts) {
     settings.insert("skipDangerousModePermissionPrompt".to_owned(), Value::Bool(true));
     settings.extend(chosen.agent.settings.clone());
     go.files.push(merged(".claude/settings.json", &Value::Object(settings)));
-    go.files.push(merged(".claude.json", &first_run(chosen)));
+    let mut state = first_run(chosen);
+    if chosen.bottle.supervise.is_some() {
+        // A server of the user's own file, which Claude Code connects without a question.
+        let server =
+            json!({ "type": "http", "url": format!("http://{SUPERVISE_HOST}/mcp"), "timeout": MAX_TOOL_CALL_MS });
+        state["mcpServers"] = json!({ "supervise": server });
+    }
+    go.files.push(merged(".claude.json", &state));
 
     let mut command = vec!["claude".to_owned(), "--dangerously-skip-permissions".to_owned()];
     if let Some(prompt) = &facts.agent.prompt {

@@ -58,7 +58,16 @@ impl Proposals {
         Proposals { supervise, known, decided, pending: watch::Sender::new(0), held: Semaphore::new(MAX_HELD), trail }
     }
 
+    /// Whether the agent can propose anything.
+    pub fn is_enabled(&self) -> bool {
+        self.supervise.is_some()
+    }
+
     /// Makes a proposal, if it is not pending already. `proposal`: holds no secret, because it stands in the audit trail.
+    pub fn propose(&self, proposal: Proposal) -> Result<(), TooMany> {
+        self.propose_among(proposal, MAX_PENDING)
+    }
+
     fn propose_among(&self, proposal: Proposal, max_pending: usize) -> Result<(), TooMany> {
         let mut known = self.known();
         if known.pending.iter().any(|pending| pending.change == proposal.change) {
@@ -99,6 +108,11 @@ impl Proposals {
         pending.chain(decided).collect()
     }
 
+    /// `None`: it was never proposed, or the decision is forgotten.
+    pub fn state_of(&self, change: &Change) -> Option<ProposalState> {
+        self.list().into_iter().find(|(known, _)| known == change).map(|(_, state)| state)
+    }
+
     /// The operator's words, if what was decided last about this change is that it is rejected.
     pub fn rejection(&self, change: &Change) -> Option<String> {
         let known = self.known();
@@ -121,14 +135,9 @@ impl Proposals {
         self.pending.closed().await;
     }
 
-    /// Whether requests are held at all now: an operator is there.
-    pub fn may_hold(&self) -> bool {
-        self.supervise.is_some_and(|supervise| supervise.hold > 0) && !self.pending.is_closed()
-    }
-
     /// Proposes what a request is, and says how long it may wait for a decision. `None`: it may not.
     pub fn hold(&self, change: &Change) -> Option<Hold<'_>> {
-        let hold = self.supervise.filter(|_| self.may_hold())?.hold;
+        let hold = self.supervise.filter(|supervise| supervise.hold > 0 && !self.pending.is_closed())?.hold;
         let permit = self.held.try_acquire().ok()?;
         let proposal = Proposal { change: change.clone(), reason: HELD_REASON.to_owned() };
         self.propose_among(proposal, MAX_PENDING_WITH_HELD).ok()?;

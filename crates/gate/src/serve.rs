@@ -12,6 +12,7 @@ use crate::sessions::Sessions;
 use crate::socket;
 use crate::stdio::complain;
 use crate::supervise;
+use crate::supervise::service::SuperviseService;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -121,6 +122,7 @@ async fn serve(places: &Places, events: &Arc<Events>) -> Result<(), String> {
         }
         None => None,
     };
+    let may_propose = document.supervise.is_some();
     let egress = Arc::new(Egress::new(document, authority, AuditTrail::new(events.clone()))?);
     let mut verbs = Verbs::default();
     egress::control_verbs::register(&mut verbs, &egress);
@@ -128,11 +130,12 @@ async fn serve(places: &Places, events: &Arc<Events>) -> Result<(), String> {
     if let Some(git) = git.clone() {
         verbs.add("git-allow", move |body| git.tools.commits.allow(body));
     }
+    let supervise = may_propose.then(|| Arc::new(SuperviseService::new(egress.clone(), git.clone())));
     let door = bound(&places.shared.join("gate.sock"), GATE_SOCKET_MODE)?;
     let control = bound(&places.private.join("ctl.sock"), CONTROL_SOCKET_MODE)?;
     events.push(Event::Ready { version: env!("CARGO_PKG_VERSION").to_owned(), fingerprint });
     tokio::select! {
-        () = accept(Services { egress: egress.clone(), git, sessions: sessions.clone() }, door) => {}
+        () = accept(Services { egress: egress.clone(), git, supervise, sessions: sessions.clone() }, door) => {}
         () = egress.live.watch_tokens() => {}
         () = server::serve(control, verbs, sessions) => {}
         () = &mut stop => {}

@@ -20,6 +20,7 @@ mod seccomp;
 mod secrets;
 mod session;
 mod soak;
+mod supervise;
 mod tokens;
 mod uid;
 mod work;

@@ -208,7 +208,11 @@ impl Pending<'_> {
             .into_iter()
             .partition(|finding| finding.may_be_allowed && tools.commits.is_allowed(&finding.object));
         if !refused.is_empty() {
-            return Err(refusal(tools, &refused));
+            let mut failure = refusal(tools, &refused);
+            if self.egress.proposals.is_enabled() && !failure.found_commits.is_empty() {
+                failure.details.push("To ask for that: MCP tool `git_block` at http://supervise.bottle/mcp".to_owned());
+            }
+            return Err(failure);
         }
         let mut allowed: Vec<String> = allowed.into_iter().map(|finding| finding.object).collect();
         allowed.dedup();

@@ -33,11 +33,18 @@ impl FlaggedCommits {
     pub fn allow(&self, input: &Value) -> Result<Value, String> {
         let ids: Vec<String> = serde_json::from_value(input["commits"].clone())
             .map_err(|_| "the input is an object with `commits`, a list of ids".to_owned())?;
-        let mut known = self.known();
-        let mut allowed = Vec::new();
-        for id in &ids {
+        let allowed = self.resolve(&ids)?;
+        self.known().allowed.extend(allowed.iter().cloned());
+        Ok(json!({ "allowed": allowed }))
+    }
+
+    /// The whole ids of commits that were refused.
+    pub fn resolve(&self, ids: &[String]) -> Result<Vec<String>, String> {
+        let known = self.known();
+        let mut found = Vec::new();
+        for id in ids {
             let mut fitting = known.refused.iter().filter(|refused| refused.starts_with(id.as_str()));
-            allowed.push(match (id.len() >= MIN_SHORT_ID, fitting.next(), fitting.next()) {
+            found.push(match (id.len() >= MIN_SHORT_ID, fitting.next(), fitting.next()) {
                 (true, Some(refused), None) => refused.clone(),
                 (true, Some(_), Some(_)) => {
                     return Err(format!("several commits that were refused begin with `{}`", one_line(id)));
@@ -45,8 +52,7 @@ impl FlaggedCommits {
                 _ => return Err(format!("no commit was refused in this session that begins with `{}`", one_line(id))),
             });
         }
-        known.allowed.extend(allowed.iter().cloned());
-        Ok(json!({ "allowed": allowed }))
+        Ok(found)
     }
 
     pub fn is_allowed(&self, commit: &str) -> bool {

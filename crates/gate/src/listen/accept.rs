@@ -13,6 +13,7 @@ use crate::git::service::{self, GitService};
 use crate::git::sign;
 use crate::pages;
 use crate::sessions::Sessions;
+use crate::supervise::service::SuperviseService;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{MsgFlags, recv};
 use policy::{Denial, Reason};
@@ -22,7 +23,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use wire::{Event, FirstLine, GATE_HOST, GIT_HOST, GIT_PORT, MAX_WORK_BYTES, parse_first_line};
+use wire::{Event, FirstLine, GATE_HOST, GIT_HOST, GIT_PORT, MAX_WORK_BYTES, SUPERVISE_HOST, parse_first_line};
 
 const WORK: &[u8] = b"WORK ";
 
@@ -32,6 +33,8 @@ pub struct Services {
     pub egress: Arc<Egress>,
     /// `None`: the manifest declares neither remotes nor a key for signatures.
     pub git: Option<Arc<GitService>>,
+    /// `None`: the agent cannot propose anything.
+    pub supervise: Option<Arc<SuperviseService>>,
     pub sessions: Arc<Sessions>,
 }
 
@@ -56,7 +59,7 @@ pub async fn accept(services: Services, listener: UnixListener) {
 
 /// Reads the first line and hands the connection to the service that it is for.
 async fn open(services: Services, mut stream: UnixStream, permit: ConnectionPermit) {
-    let Services { egress, git, .. } = services;
+    let Services { egress, git, supervise, .. } = services;
     let line = match timeout(GREETING_TIMEOUT, read_first_line(&mut stream)).await {
         Ok(Ok(line)) => line,
         Ok(Err(why)) => return deny(&egress, why),
@@ -90,6 +93,11 @@ async fn open(services: Services, mut stream: UnixStream, permit: ConnectionPerm
             match git {
                 Some(git) if connection.peer.host == GIT_HOST && port == GIT_PORT => {
                     git.serve(connection, stream).await
+                }
+                _ if let Some(supervise) =
+                    supervise.filter(|_| connection.peer.host == SUPERVISE_HOST && port == 80) =>
+                {
+                    supervise.serve(connection, stream).await
                 }
                 _ if port == GIT_PORT => dispatch_git(connection, stream).await,
                 _ => dispatch(connection, stream).await,

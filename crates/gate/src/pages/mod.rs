@@ -17,6 +17,9 @@ use std::sync::Arc;
 use tokio::net::UnixStream;
 use wire::{GIT_HOST, GitRemote, GitUpstream, Outcome};
 
+/// The MCP server of supervise.
+const MCP_URL: &str = "http://supervise.bottle/mcp";
+
 /// Serves the connection until it ends.
 pub async fn serve(connection: Arc<AgentConnection>, stream: UnixStream) {
     let service = connection.clone();
@@ -56,10 +59,17 @@ fn explain(egress: &Egress, method: &Method, path: &str, headers: &HeaderMap) ->
     marked(response, "gate")
 }
 
-const ASK: &str = "To ask for more, tell the person who started this bottle what was refused, and what it is for.\n";
+/// How to get more.
+fn ask(egress: &Egress) -> String {
+    let ask = "To ask for more, tell the person who started this bottle what was refused, and what it is for.\n";
+    match egress.proposals.is_enabled() {
+        true => format!("To ask the operator for more, call the tools of the MCP server {MCP_URL}\n"),
+        false => ask.to_owned(),
+    }
+}
 
 /// All that is allowed, as text.
-fn overview(egress: &Egress) -> String {
+pub fn overview(egress: &Egress) -> String {
     let mut text = String::from(
         "claude-bottle: the network of this bottle is an allowlist.\n\
          What is listed works without any proxy setting; everything else is refused. The first line that fits decides.\n\n",
@@ -70,7 +80,7 @@ fn overview(egress: &Egress) -> String {
         text.extend(egress.remotes.iter().map(remote_line));
     }
     text.push_str("\nOf one host: http://gate.bottle/HOST. What was refused lately, and why: http://gate.bottle/why\n");
-    text + ASK
+    text + &ask(egress)
 }
 
 /// One git remote as text.
@@ -122,8 +132,10 @@ fn host_page(egress: &Egress, host: &str) -> Response<Body> {
     let routes = snapshot.policy.routes.iter().filter(|route| route.host.matches(host));
     let lines: String = routes.map(route_lines).collect();
     match lines.is_empty() {
-        true => page(StatusCode::NOT_FOUND, PLAIN, format!("claude-bottle: no route leads to `{host}`\n{ASK}")),
-        false => page(StatusCode::OK, PLAIN, lines + ASK),
+        true => {
+            page(StatusCode::NOT_FOUND, PLAIN, format!("claude-bottle: no route leads to `{host}`\n{}", ask(egress)))
+        }
+        false => page(StatusCode::OK, PLAIN, lines + &ask(egress)),
     }
 }
 
@@ -134,7 +146,7 @@ fn denials_page(egress: &Egress) -> String {
         return "nothing was refused so far\n".to_owned();
     }
     let lines = refusals.into_iter().rev().map(|(at, what)| format!("{}  {what}\n", format_rfc3339(at)));
-    format!("Refused, the latest first:\n{}{ASK}", lines.collect::<String>())
+    format!("Refused, the latest first:\n{}{}", lines.collect::<String>(), ask(egress))
 }
 
 /// What was denied lately, as JSON.
@@ -169,5 +181,6 @@ fn overview_json(egress: &Egress) -> String {
         .collect();
     let remotes: Vec<_> =
         egress.remotes.iter().map(|remote| json!({ "name": remote.name, "rules": remote.rules })).collect();
-    format!("{}\n", json!({ "routes": routes, "remotes": remotes, "refusals": denials_json(egress) }))
+    let mcp = egress.proposals.is_enabled().then_some(MCP_URL);
+    format!("{}\n", json!({ "routes": routes, "remotes": remotes, "refusals": denials_json(egress), "mcp": mcp }))
 }

@@ -2,3 +2,6 @@
 //! [`crate::proposals`]'s.
 
 pub mod control_verbs;
+mod mcp;
+pub mod service;
+mod tools;

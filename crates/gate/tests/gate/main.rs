@@ -14,6 +14,7 @@ mod git;
 mod heads;
 mod hidden;
 mod http2;
+mod mcp;
 mod model;
 mod request_lines;
 mod refresh;

@@ -60,12 +60,12 @@ impl Drop for Operator {
     }
 }
 
-fn get(host: &str, path: &str) -> Change {
+pub fn get(host: &str, path: &str) -> Change {
     Change::Egress { host: host.to_owned(), port: 443, method: "GET".to_owned(), path: path.to_owned() }
 }
 
 /// The operator's decision; with routes beside the one to `a.test`, which a reload brings.
-fn decide(gate: &Gate, change: &Change, verdict: &str, reload: Option<(&Origin, Value)>) -> (i32, Value) {
+pub fn decide(gate: &Gate, change: &Change, verdict: &str, reload: Option<(&Origin, Value)>) -> (i32, Value) {
     let mut decide = json!({ "decision": { "change": change, "verdict": verdict } });
     if verdict == "rejected" {
         decide["decision"]["reason"] = json!("not today");
@@ -78,12 +78,12 @@ fn decide(gate: &Gate, change: &Change, verdict: &str, reload: Option<(&Origin, 
 }
 
 /// The least route that lets a GET of this path pass.
-fn least(origin: &Origin, host: &str, path: &str) -> Value {
+pub fn least(origin: &Origin, host: &str, path: &str) -> Value {
     route(origin, host, json!({ "methods": ["GET"], "paths": [path] }))
 }
 
 /// A request of a program that knows of no operator; status and text of the answer.
-async fn curl(gate: &Gate, line: &str) -> JoinHandle<(u16, String)> {
+pub async fn curl(gate: &Gate, line: &str) -> JoinHandle<(u16, String)> {
     let host = line.split(' ').nth(1).unwrap();
     let mut sender = gate.https(host).await;
     let request = ask(line, &[]);
@@ -101,7 +101,7 @@ fn proposed(change: &Change) -> Event {
     Event::Proposal(Proposal { change: change.clone(), reason: "held request".to_owned() })
 }
 
-fn decided(change: &Change, verdict: Verdict) -> Event {
+pub fn decided(change: &Change, verdict: Verdict) -> Event {
     let reason = (verdict == Verdict::Rejected).then(|| "not today".to_owned());
     Event::Decided(Decision { change: change.clone(), verdict, reason })
 }

@@ -7,8 +7,10 @@ use crate::egress::inspect::answer::AnswerFilter;
 use crate::egress::last_bytes::BodyProgress;
 use crate::egress::upstream::pool::PoolPermit;
 use crate::egress::upstream::upload::{BodyError, UploadDenial};
+use http_body_util::combinators::BoxBody;
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use wire::Outcome;
@@ -17,6 +19,8 @@ use wire::Outcome;
 pub enum Body {
     /// The gate's own. `None`: it was sent, or there is none.
     Page(Option<Bytes>),
+    /// The gate's own, which comes in pieces.
+    Own(BoxBody<Bytes, Infallible>),
     /// The upstream's. Its record is written when the body ends or is dropped.
     Stream {
         incoming: Incoming,
@@ -59,6 +63,11 @@ impl Body {
     pub fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let (incoming, filter, trailers, record, ended, permit) = match self.get_mut() {
             Body::Page(page) => return Poll::Ready(page.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Body::Own(body) => {
+                return Pin::new(body)
+                    .poll_frame(cx)
+                    .map(|frame| frame.map(|frame| frame.map_err(|never| match never {})));
+            }
             Body::Stream { incoming, filter, trailers, record, ended, permit, .. } => {
                 (incoming, filter, trailers, record, ended, permit)
             }
@@ -129,6 +138,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Body::Page(page) => page.is_none(),
+            Body::Own(body) => body.is_end_stream(),
             Body::Stream { incoming, filter, trailers, ended, begun, .. } => {
                 let over = filter.is_drained() && (*ended || (filter.is_transparent() && incoming.is_end_stream()));
                 begun.is_empty() && trailers.is_none() && over
@@ -139,6 +149,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Body::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Body::Own(body) => body.size_hint(),
             Body::Stream { begun, filter, ended: true, trailers: None, .. } if filter.is_drained() => {
                 SizeHint::with_exact(begun.len() as u64)
             }

@@ -6,7 +6,7 @@ use crate::audit::redaction::holds_secret;
 use crate::egress::as_judged::{fields, has_body, judged};
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::snapshot::PolicySnapshot;
-use crate::egress::request::askable::{change_for, is_askable};
+use crate::egress::request::askable::{change_for, is_askable, scheme_of};
 use crate::egress::request::conversation::Conversation;
 use crate::egress::serve_error::ServeError;
 use hyper::Request;
@@ -28,7 +28,7 @@ impl Conversation {
         record: &mut AuditRecord,
     ) -> Result<AllowedRequest, ServeError> {
         let (live, proposals) = (&self.connection.egress.live, &self.connection.egress.proposals);
-        let is_possible = is_askable(denial.reason) && (!live.once.is_empty() || proposals.may_hold());
+        let is_possible = is_askable(denial.reason) && (!live.once.is_empty() || proposals.is_enabled());
         let Some(change) = is_possible.then(|| self.proposable_change(request)).flatten() else {
             return Err(ServeError::Denied(denial));
         };
@@ -74,7 +74,8 @@ impl Conversation {
     fn proposable_change(&self, request: &Request<Incoming>) -> Option<Change> {
         let fields = fields(request.headers());
         let request = judged(&self.connection.peer, request, has_body(request.body()), &fields);
-        change_for(&request).ok().filter(|change| !shows_secret(change, &self.connection.egress.live.snapshot()))
+        let change = change_for(&request, scheme_of(request.port)).ok()?;
+        (!shows_secret(&change, &self.connection.egress.live.snapshot())).then_some(change)
     }
 }
 

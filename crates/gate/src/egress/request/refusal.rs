@@ -1,11 +1,13 @@
 //! What the agent is told of a request that was denied or failed. Never a file, a line, an address behind a route, or
 //! anything about a token but that there is one.
 
+use crate::egress::Egress;
 use crate::egress::peer::Peer;
+use crate::egress::request::askable::is_askable;
 use crate::egress::request::body::Body;
 use crate::egress::request::own_response::{JSON, PLAIN, marked, page};
 use hyper::{Response, StatusCode};
-use policy::{Denial, Policy, Reason, Role};
+use policy::{Denial, Reason, Role};
 use serde_json::json;
 
 /// What the client of a connection can read, and make use of.
@@ -13,6 +15,8 @@ pub struct Audience {
     format: ErrorFormat,
     /// What may be asked of the same host, a line each.
     allowed: Vec<String>,
+    /// Whether it can ask the operator for what is refused.
+    may_propose: bool,
 }
 
 /// The format in which a client expects errors.
@@ -25,19 +29,30 @@ enum ErrorFormat {
 
 impl Audience {
     /// The clients of this peer.
-    pub fn of(policy: &Policy, peer: &Peer) -> Audience {
-        let Peer { host, port } = peer;
-        let is_model = policy.routes.iter().any(|route| route.role == Some(Role::Claude) && route.host.matches(host));
+    pub fn of(egress: &Egress, peer: &Peer) -> Audience {
+        let (Peer { host, port }, snapshot) = (peer, egress.live.snapshot());
+        let is_model =
+            snapshot.policy.routes.iter().any(|route| route.role == Some(Role::Claude) && route.host.matches(host));
         let format = if is_model { ErrorFormat::Anthropic } else { ErrorFormat::Text };
-        Audience { format, allowed: policy.allowed_requests(host, *port) }
+        let allowed = snapshot.policy.allowed_requests(host, *port);
+        Audience { format, allowed, may_propose: egress.proposals.is_enabled() }
+    }
+
+    /// What to do about a denial.
+    fn hint(&self, denial: &Denial) -> String {
+        match self.may_propose && is_askable(denial.reason) {
+            true => format!("{PROPOSE_HINT}; {HINT}"),
+            false => HINT.to_owned(),
+        }
     }
 }
 
+const PROPOSE_HINT: &str = "to ask the operator for it: MCP tool `egress_block` at http://supervise.bottle/mcp";
 const HINT: &str = "what is allowed in this bottle, and how to ask for more: http://gate.bottle/";
 
 /// The answer to a request that the policy denied.
 pub fn refusal(denial: &Denial, audience: Audience) -> Response<Body> {
-    let text = format!("claude-bottle: refused: {}", denial.text);
+    let (text, hint) = (format!("claude-bottle: refused: {}", denial.text), audience.hint(denial));
     let response = match audience.format {
         ErrorFormat::Text => {
             let mut text = text + "\n";
@@ -45,10 +60,10 @@ pub fn refusal(denial: &Denial, audience: Audience) -> Response<Body> {
             if matches!(denial.reason, Reason::Port | Reason::Git | Reason::Method | Reason::Path) {
                 text.extend(audience.allowed.iter().map(|line| format!("allowed there: {line}\n")));
             }
-            page(StatusCode::FORBIDDEN, PLAIN, text + HINT + "\n")
+            page(StatusCode::FORBIDDEN, PLAIN, text + &hint + "\n")
         }
         ErrorFormat::Anthropic => {
-            api_error(StatusCode::BAD_REQUEST, "invalid_request_error", &format!("{text} ({HINT})"))
+            api_error(StatusCode::BAD_REQUEST, "invalid_request_error", &format!("{text} ({hint})"))
         }
     };
     marked(response, &format!("denied; reason={}", denial.reason))

@@ -107,6 +107,6 @@ impl AgentConnection {
 
     /// What the client of this connection can read.
     pub fn audience(&self) -> Audience {
-        Audience::of(&self.egress.live.snapshot().policy, &self.peer)
+        Audience::of(&self.egress, &self.peer)
     }
 }
