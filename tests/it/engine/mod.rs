@@ -12,6 +12,7 @@ mod escape;
 mod forward;
 mod git;
 mod network;
+mod packages;
 mod podman;
 mod reader;
 mod readme;
