@@ -103,6 +103,10 @@ fn add(asked: &RoutesAddArgs) -> Result<Exit> {
 fn route(session: &SupervisedSession, text: &str) -> Result<SessionRoute, UserError> {
     let read = route_editor::read(session, text)?;
     let values = plan::sources_of_route(&read).collect();
+    if read.policy.deny {
+        return Err(UserError::new("a route that denies would be asked last, and deny nothing that passes now")
+            .hint("take away the route that lets it pass, or change the manifest and resume"));
+    }
     Ok(session.plan.session_route(None, Addition { route: read.policy, position: Position::Last }, values))
 }
 

@@ -19,7 +19,7 @@ const HELP: &[&str] = &[
     "up down j k g G   move                tab  the other list",
     "enter             on an ask: what approving would do",
     "                  on a bottle: its asks alone, and all again",
-    "a   approve until the bottle ends     o    approve once: a request or a minute",
+    "a   approve for the session           o    approve once: a request or a minute",
     "s   approve and save in the manifest  e    approve what your editor makes of it",
     "r   reject, with a reason             w    the next wider change",
     "A   attach to the bottle              l    its logs        S  stop it",
@@ -121,7 +121,7 @@ fn draw_foot(screen: &mut Screen, model: &Model) {
         (Overlay::Detail(Detail { is_question: true, step, preview: Some(_), .. }), _) => {
             let what = match step {
                 AskAction::Once => "approve this once",
-                AskAction::Approve | AskAction::Reject => "approve this until the bottle ends",
+                AskAction::Approve | AskAction::Reject => "approve this for the session",
             };
             (format!("{what}? y does it, n does not"), Style::Bold)
         }

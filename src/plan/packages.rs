@@ -61,9 +61,12 @@ pub fn with_packages(before: Option<&str>, packages: &Packages) -> String {
     text
 }
 
-/// A command that installs these packages of Debian's, and leaves no lists behind.
+/// A command that installs these packages of Debian's, and leaves no lists behind. A name is a name: apt would take an unknown
+/// one with a dot for an expression, and install all that fits it.
 fn apt_install(names: &str) -> String {
-    format!("(apt-get update && apt-get install -y --no-install-recommends -- {names} && rm -rf /var/lib/apt/lists/*)")
+    format!(
+        "(apt-get update && apt-get install -y --no-install-recommends -o APT::Cmd::Pattern-Only=true -- {names} && rm -rf /var/lib/apt/lists/*)"
+    )
 }
 
 #[cfg(test)]
@@ -80,8 +83,8 @@ mod tests {
         let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}:\n{text}"));
         let order = [
             "FROM ${FROM_IMAGE}",
-            "--no-install-recommends -- gdb g++ ",
-            "command -v npm || (apt-get update && apt-get install -y --no-install-recommends -- npm ",
+            "--no-install-recommends -o APT::Cmd::Pattern-Only=true -- gdb g++ ",
+            "command -v npm || (apt-get update && apt-get install -y --no-install-recommends -o APT::Cmd::Pattern-Only=true -- npm ",
             "command -v pip || ",
             "command -v cargo || ",
             "npm install --global --no-fund --no-audit -- @a/b",

@@ -94,6 +94,12 @@ impl SupervisedSession {
     /// As [`SupervisedSession::approve`].
     pub fn reject(&mut self, change: &Change, reason: Option<&str>) -> Result<Deed> {
         self.check_runs()?;
+        // The route of an approval that was cut off would count from the next decision on.
+        let mut routes = self.routes.clone();
+        routes.routes.retain(|route| route.id != change.id());
+        if routes != self.routes {
+            self.set_routes("remove", routes, Values::new())?;
+        }
         self.take(Step {
             action: "reject",
             scope: None,

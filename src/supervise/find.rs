@@ -71,11 +71,11 @@ impl Decidable {
             };
             match trail.with_id(id).as_slice() {
                 [] => {}
-                [change] => found.push(session.decidable(change.clone(), &trail)),
+                [change] if !trail.is_ambiguous(id) => found.push(session.decidable(change.clone(), &trail)),
                 _ => {
                     let what = format!("two things in `{}` have the id `{}`", session.folder.identity, one_line(id));
                     return Err(UserError::new(what)
-                        .hint(hint!("`claude-bottle routes {} add …` says which is meant", session.folder.identity))
+                        .hint(hint!("`claude-bottle routes add {} …` says which is meant", session.folder.identity))
                         .into());
                 }
             }

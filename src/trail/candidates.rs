@@ -65,29 +65,34 @@ pub struct Candidates {
 }
 
 impl Candidates {
-    pub(super) fn add(&mut self, line: Line) {
+    /// The change of what is refused now, where it is another one than before.
+    pub(super) fn add(&mut self, line: Line) -> Option<Change> {
         let (count, first) = (count(&line), line.since.unwrap_or_else(|| line.time.clone()));
-        let Some((key, example)) = refusal(line.event) else { return };
+        let (key, example) = refusal(line.event)?;
         if self.is_rejected(&key, &example) {
-            return;
+            return None;
         }
         self.next += 1;
         let order = self.next;
         match self.all.get_mut(&key) {
             Some(entry) => {
                 entry.count = entry.count.saturating_add(count);
-                if entry.path != example.path {
+                let is_another = entry.path.is_some() && entry.path != example.path;
+                if is_another {
                     entry.path = None;
                 }
                 (entry.last, entry.example, entry.order) = (line.time, example, order);
+                is_another.then(|| key.change(None))
             }
             None => {
                 let path = example.path.clone();
+                let change = key.change(path.clone());
                 self.all.insert(key, Entry { path, count, first, last: line.time, example, order });
                 // In batches, so that a flood costs no search for each line.
                 if self.all.len() >= 2 * MAX_CANDIDATES {
                     self.forget_old();
                 }
+                Some(change)
             }
         }
     }

@@ -2,6 +2,7 @@
 //! passed. Pure, in bounded memory whatever the trail holds. The trail is the only record: nothing else says what is pending.
 
 mod candidates;
+mod ids;
 mod pending;
 mod registry;
 mod replay;
@@ -14,6 +15,7 @@ pub use replay::{After, Replay, Replayed, Replayer};
 pub use suggest::{Suggestion, Suggestions, Unanswered, suggest};
 pub use totals::Totals;
 
+use ids::Ids;
 use wire::{Change, Event, Line, rfc3339};
 
 /// The lines of one session so far, those of all its gates.
@@ -24,6 +26,7 @@ pub struct Trail {
     pub totals: Totals,
     pub pending: Pending,
     candidates: Candidates,
+    ids: Ids,
     /// Refusals of before are left out. Unix time in seconds.
     since: Option<f64>,
 }
@@ -48,13 +51,16 @@ impl Trail {
         match line.event {
             // No gate writes it: a pattern is made here alone, of several refusals.
             Event::Proposal(proposal) if !is_plain(&proposal.change) => self.totals.unreadable += 1,
-            Event::Proposal(proposal) => self.pending.propose(proposal, line.time),
+            Event::Proposal(proposal) => {
+                self.ids.note(&proposal.change);
+                self.pending.propose(proposal, line.time);
+            }
             Event::Decided(decision) => {
                 self.pending.settle(&decision.change);
                 self.candidates.decide(&decision);
             }
             _ if self.since.is_some_and(|since| rfc3339(&line.time).is_none_or(|time| time < since)) => {}
-            _ => self.candidates.add(line),
+            _ => self.candidates.add(line).iter().for_each(|change| self.ids.note(change)),
         }
     }
 
@@ -63,6 +69,12 @@ impl Trail {
         let mut all = self.candidates.list();
         all.retain(|candidate| self.pending.get(&candidate.change).is_none());
         all
+    }
+
+    /// Had this id two changes at any time of the trail? What a person saw under it may then be another one than is found
+    /// under it now: an agent can look for two changes of one id, and take one of them away.
+    pub fn is_ambiguous(&self, id: &str) -> bool {
+        self.ids.twice.contains(id)
     }
 
     /// Everything that could be decided now and has this id: a proposal stands before a candidate of the same change. More

@@ -176,7 +176,7 @@ fn merged(group: Vec<Suggestion>) -> Vec<Suggestion> {
         }
     }
     for one in &mut all {
-        fold_folders(&mut one.addition.route);
+        fold_folders(&mut one.addition);
         one.risks = risks(&one.addition.route);
     }
     all
@@ -188,9 +188,13 @@ fn includes(wide: &Route, other: &Route) -> bool {
         && other.paths.iter().all(|path| wide.paths.iter().any(|wide| wide.includes(path)))
 }
 
-/// Puts a folder in the place of many names in it, on a route that only reads.
-fn fold_folders(route: &mut Route) {
-    if route.git.is_some() || !route.methods.iter().all(|method| READING_METHODS.contains(&method.as_str())) {
+/// Puts a folder in the place of many names in it, on a route that only reads and passes none that denies.
+fn fold_folders(addition: &mut Addition) {
+    let route = &mut addition.route;
+    if addition.position != Position::Last
+        || route.git.is_some()
+        || !route.methods.iter().all(|method| READING_METHODS.contains(&method.as_str()))
+    {
         return;
     }
     let mut folders: BTreeMap<String, usize> = BTreeMap::new();

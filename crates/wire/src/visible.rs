@@ -52,7 +52,8 @@ pub fn one_line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut is_behind_blank = false;
     for c in text.chars() {
-        let is_blank = c.is_whitespace();
+        // Braille's blank is drawn as one, too.
+        let is_blank = c.is_whitespace() || c == '\u{2800}';
         if needs_escape(c) || c == '\n' || (is_blank && is_behind_blank) {
             shown.extend(c.escape_unicode());
         } else {

@@ -87,10 +87,14 @@ impl Running {
                 pressed.extend(keys.flush());
             }
             for key in pressed {
-                if let Some(command) = self.model.press(key)
-                    && let Some(exit) = self.follow(command)?
-                {
+                let Some(command) = self.model.press(key) else { continue };
+                let shows_first = matches!(command, Command::Preview { .. } | Command::Decide { .. });
+                if let Some(exit) = self.follow(command)? {
                     return Ok(exit);
+                }
+                // Keys that came with it were pressed before the person saw what they are about.
+                if shows_first {
+                    break;
                 }
             }
         }

@@ -14,6 +14,8 @@ use wire::{Alarm, Audit, Done, Event, Outcome};
 
 /// Bytes of a method in a record; the rest is cut off.
 const MAX_METHOD_BYTES: usize = 32;
+/// Shorter values are no secrets, and shorter methods hold none.
+const MIN_SECRET_BYTES: usize = 12;
 /// Bytes of a host or a path in a line; `…` stands for the rest. Cut when the line is written: a secret is looked for in
 /// the whole text, so that no cut hides one.
 const MAX_NAME_BYTES: usize = 256;
@@ -69,8 +71,18 @@ impl AuditRecord {
     }
 
     pub fn set_request(&mut self, method: &str, path: &str) {
-        self.audit.method = truncate(method, MAX_METHOD_BYTES).to_owned();
+        // Any token is a method. A cut secret would not be recognised any more.
+        let method = match method.len() >= MIN_SECRET_BYTES {
+            true => redact(&self.scope.knowledge, method.to_owned()),
+            false => method.to_owned(),
+        };
+        self.audit.method = truncate(&method, MAX_METHOD_BYTES).to_owned();
         self.set_path(path);
+    }
+
+    /// Withholds secrets in the path of a request that nothing else looks into.
+    pub fn redact_path(&mut self) {
+        self.audit.path = redact(&self.scope.knowledge, std::mem::take(&mut self.audit.path));
     }
 
     pub fn set_path(&mut self, path: &str) {

@@ -206,9 +206,9 @@ impl Pending<'_> {
         };
         let (allowed, refused): (Vec<Finding>, Vec<Finding>) = findings
             .into_iter()
-            .partition(|finding| finding.may_be_allowed && tools.commits.is_allowed(&finding.object));
+            .partition(|finding| finding.may_be_allowed && tools.commits.is_allowed(&remote.name, &finding.object));
         if !refused.is_empty() {
-            let mut failure = refusal(tools, &refused);
+            let mut failure = refusal(self, &refused);
             if self.egress.proposals.is_enabled() && !failure.found_commits.is_empty() {
                 failure.details.push("To ask for that: MCP tool `git_block` at http://supervise.bottle/mcp".to_owned());
             }
@@ -216,10 +216,13 @@ impl Pending<'_> {
         }
         let mut allowed: Vec<String> = allowed.into_iter().map(|finding| finding.object).collect();
         allowed.dedup();
-        let remarks = forward(self, &state.refs).await?;
-        self.keep(&mut state).await?;
-        tools.commits.forget(&allowed);
+        if !tools.commits.take(&remote.name, &allowed) {
+            return Err(Failure::denied("another push has used up what the operator let through once"));
+        }
+        let remarks =
+            forward(self, &state.refs).await.inspect_err(|_| tools.commits.put_back(&remote.name, &allowed))?;
         record.audit.allowed_commits = allowed;
+        self.keep(&mut state).await?;
         Ok(remarks)
     }
 
@@ -355,12 +358,12 @@ fn change(update: &GitUpdate, moves: RefChange) -> RefChange {
 }
 
 /// What the agent is told of findings.
-fn refusal(tools: &Tools, findings: &[Finding]) -> Failure {
+fn refusal(pending: &Pending, findings: &[Finding]) -> Failure {
     let mut details = Vec::new();
     for finding in findings.iter().take(MAX_FINDINGS) {
         details.push(format!("{}: {}", finding.place, finding.what));
         if finding.may_be_allowed {
-            tools.commits.remember_refused(&finding.object);
+            pending.tools.commits.remember_refused(&pending.remote.name, &finding.object);
         }
     }
     if findings.len() > MAX_FINDINGS {

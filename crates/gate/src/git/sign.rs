@@ -87,13 +87,17 @@ async fn answer(
     bytes: usize,
     record: &mut GitRecord,
 ) -> Result<String, Failure> {
+    let Some(signer) = signer else {
+        // Read all the same: a client that still writes would see no answer.
+        let mut rest = stream.take(bytes as u64);
+        let _ = timeout(AGENT_REPLY_TIMEOUT, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+        let text = "this bottle has no key to sign with: `git.signing_key` of the manifest names one";
+        return Err(Failure::denied(text));
+    };
     let mut request = vec![0; bytes];
     let read = timeout(AGENT_REPLY_TIMEOUT, stream.read_exact(&mut request)).await;
     let Ok(Ok(_)) = read else { return Err(Failure::denied("what is to be signed did not come")) };
     record.audit.sent = bytes as u64;
-    let signer = signer.ok_or_else(|| {
-        Failure::denied("this bottle has no key to sign with: `git.signing_key` of the manifest names one")
-    })?;
     let (signature, id) = signer.sign(&request).await?;
     record.audit.object = Some(id);
     record.audit.received = signature.len() as u64;
@@ -105,7 +109,11 @@ impl ObjectKind {
     /// What git would take these bytes for; `None`: for something else, or for nothing.
     fn of(object: &[u8]) -> Option<ObjectKind> {
         let head = &object[..end_of_head(object)?];
-        let mut lines = std::str::from_utf8(head).ok()?.lines().peekable();
+        // git ends a line by a line feed alone.
+        if head.iter().any(|byte| matches!(byte, b'\r' | b'\0')) {
+            return None;
+        }
+        let mut lines = std::str::from_utf8(head).ok()?.split('\n').peekable();
         let mut is_next = |name: &str, is_value: fn(&str) -> bool| {
             let value = lines.peek().and_then(|line| line.strip_prefix(name)?.strip_prefix(' '));
             let fits = value.is_some_and(is_value);

@@ -24,12 +24,17 @@ fn decide(egress: &Egress, git: Option<&GitService>, body: &Value) -> Answer {
     let (id, before) = (decision.change.id(), egress.live.snapshot());
     let mut answer = json!({ "decided": id });
     match (&decision.change, decision.verdict, reload) {
-        (_, Verdict::Rejected, None) | (Change::Packages(_), Verdict::Approved, None) => {}
+        (Change::Packages(_), Verdict::Approved | Verdict::Rejected, None) => {}
+        // What was allowed once and was not used yet is not allowed any more.
+        (change @ Change::Egress { .. }, Verdict::Rejected, None) => egress.live.once.remove(change),
+        (Change::Git { remote, commits }, Verdict::Rejected, None) => {
+            git.iter().for_each(|git| git.tools.commits.disallow(remote, commits));
+        }
         (Change::Egress { .. }, Verdict::Approved, Some(reload)) => answer["reload"] = egress.live.reload(reload)?,
         (change @ Change::Egress { .. }, Verdict::Once, Some(reload)) => egress.live.allow_once(change, reload)?,
-        (Change::Git { commits, .. }, Verdict::Approved | Verdict::Once, None) => {
+        (Change::Git { remote, commits }, Verdict::Approved | Verdict::Once, None) => {
             let Some(git) = git else { return unchanged("this bottle has no git remotes") };
-            let allowed = git.tools.commits.allow(&json!({ "commits": commits }));
+            let allowed = git.tools.commits.allow_at(Some(remote), commits);
             allowed.map_err(|reason| egress.live.unchanged(reason))?;
         }
         (Change::Packages(_), Verdict::Once, None) => return unchanged("packages cannot be allowed once"),

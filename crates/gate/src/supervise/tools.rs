@@ -222,7 +222,7 @@ impl AgentTools {
         let Some(git) = self.git.as_ref().filter(|_| self.egress.remotes.iter().any(|r| r.name == asked.remote)) else {
             return Err(format!("there is no git remote `{}`", shown(&asked.remote)));
         };
-        let mut commits = git.tools.commits.resolve(&asked.commits)?;
+        let mut commits = git.tools.commits.resolve(Some(&asked.remote), &asked.commits)?;
         commits.sort_unstable();
         commits.dedup();
         Ok((Change::Git { remote: asked.remote, commits }, asked.reason))
@@ -236,7 +236,7 @@ impl AgentTools {
         }
         let snapshot = self.egress.live.snapshot();
         if shows_secret(&change, &snapshot) {
-            return Err("the URL holds a secret of this bottle, and would be kept in its audit trail".to_owned());
+            return Err("it holds a secret of this bottle, which would be kept in its audit trail".to_owned());
         }
         let reason = one_line(&redact(snapshot.knowledge(), reason));
         if reason.len() > MAX_SUPERVISE_REASON_BYTES {

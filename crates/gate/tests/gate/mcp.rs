@@ -215,6 +215,7 @@ async fn what_widens_or_hides_is_not_proposed() {
         ("egress_block", json!({ "url": ["https://b.test/"], "reason": "x" }), "schema"),
         ("egress_block", json!({ "url": "https://b.test/", "reason": "x", "private": true }), "schema"),
         ("capability_block", json!({ "packages": { "apt": ["-y"] }, "reason": "x" }), "no name of a package"),
+        ("capability_block", json!({ "packages": { "pip": [TOKEN] }, "reason": "x" }), "holds a secret"),
         ("capability_block", json!({ "packages": { "gem": ["x"] }, "reason": "x" }), "schema"),
         ("capability_block", json!({ "packages": {}, "reason": "x" }), "no package"),
         ("git_block", json!({ "remote": "app", "commits": ["a"], "reason": "x" }), "no git remote `app`"),

@@ -400,3 +400,41 @@ async fn what_passes_by_a_wider_change_is_pending_no_more() {
         assert_eq!(answer(asked).await.0, 200);
     }
 }
+
+/// What was allowed once passes without a second question, and a rejection takes it back.
+#[tokio::test]
+async fn once_needs_no_second_answer_and_is_taken_back_by_a_rejection() {
+    let origin = Origin::start(&["a.test", "b.test"]).await;
+    let mut gate = holding(&origin, 600).await;
+    let operator = Operator::at(&gate).await;
+    let change = get("b.test", "/x");
+    let allowed = || Some((&origin, json!([least(&origin, "b.test", "/x")])));
+    assert_eq!(decide(&gate, &change, "once", allowed()).0, 0);
+    assert_eq!(gate.line().await.event, decided(&change, Verdict::Once));
+    assert_eq!(answer(curl(&gate, "GET b.test /x").await).await.0, 200);
+    assert!(matches!(gate.line().await.event, Event::Request(_)), "no proposal is made of it");
+
+    assert_eq!(decide(&gate, &change, "once", allowed()).0, 0);
+    assert_eq!(decide(&gate, &change, "rejected", None).0, 0);
+    let (status, said) = answer(curl(&gate, "GET b.test /x").await).await;
+    assert!(status == 403 && said.contains("not today"), "{status} {said}");
+    operator.leave();
+}
+
+/// A secret in a method, or in a path of the gate's own pages, does not get into the trail.
+#[tokio::test]
+async fn no_record_of_the_gates_own_pages_holds_a_secret() {
+    let origin = Origin::start(&["a.test"]).await;
+    let auth = json!({ "auth": { "scheme": "bearer", "token": "tok" } });
+    let routes = json!([route(&origin, "a.test", auth)]);
+    let mut gate = Gate::with(&origin, routes, |document| document["supervise"] = json!({})).await;
+    for host in ["gate.bottle", "supervise.bottle"] {
+        for head in [format!("GET /{TOKEN} HTTP/1.1"), format!("{TOKEN} / HTTP/1.1")] {
+            let mut stream = gate.connect(&format!("{host}:80")).await;
+            stream.write_all(format!("{head}\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
+            read_all(stream).await;
+            let line = serde_json::to_string(&gate.line().await).unwrap();
+            assert!(line.contains(host) && !line.contains(&TOKEN[..16]), "{line}");
+        }
+    }
+}

@@ -39,6 +39,11 @@ impl OncePolicies {
         Ok(())
     }
 
+    /// Takes back what was allowed and not used.
+    pub fn remove(&self, change: &Change) {
+        self.lock().retain(|policy| policy.change != *change);
+    }
+
     /// The policies by which this request may be judged. `request`: always a [`Change::Egress`].
     pub fn find(&self, request: &Change) -> Vec<Arc<PolicySnapshot>> {
         let policies = self.lock();

@@ -35,8 +35,7 @@ impl Conversation {
         if let Some(words) = proposals.rejection(&change) {
             return Err(rejected(denial, &words));
         }
-        let hold = proposals.hold(&change);
-        let deadline = hold.as_ref().map(|hold| Instant::now() + hold.timeout);
+        let mut hold = None;
         loop {
             let (reloaded, decided) = (live.changed(), proposals.decided());
             for snapshot in live.once.find(&change) {
@@ -55,12 +54,18 @@ impl Conversation {
             if let Some(words) = proposals.rejection(&change) {
                 return Err(rejected(denial, &words));
             }
-            let Some(deadline) = deadline else { return Err(ServeError::Denied(denial)) };
+            // It is proposed only now: what was allowed once needs no second answer.
+            if hold.is_none() && is_askable(denial.reason) {
+                hold = proposals.hold(&change).map(|hold| (Instant::now() + hold.timeout, hold));
+            }
+            let Some((deadline, _)) = hold.as_ref().filter(|_| is_askable(denial.reason)) else {
+                return Err(ServeError::Denied(denial));
+            };
             record.audit.reason = Some(AGENT_LEFT.to_owned());
             let is_over = tokio::select! {
                 () = reloaded => false,
                 () = decided => false,
-                () = sleep_until(deadline) => true,
+                () = sleep_until(*deadline) => true,
                 () = proposals.left_alone() => true,
             };
             record.audit.reason = None;
@@ -81,8 +86,14 @@ impl Conversation {
 
 /// Whether the change cannot stand in the audit trail.
 pub fn shows_secret(change: &Change, snapshot: &PolicySnapshot) -> bool {
-    let Change::Egress { host, path, .. } = change else { return false };
-    [host, path].into_iter().any(|text| holds_secret(snapshot.knowledge(), text))
+    let texts: Vec<&str> = match change {
+        Change::Egress { host, method, path, .. } => vec![host, method, path],
+        Change::Packages(packages) => {
+            packages.lists().into_iter().flat_map(|(_, names)| names).map(String::as_str).collect()
+        }
+        Change::Git { remote, .. } => vec![remote],
+    };
+    texts.into_iter().any(|text| holds_secret(snapshot.knowledge(), text))
 }
 
 fn rejected(denial: Denial, words: &str) -> ServeError {
