@@ -4,8 +4,7 @@
 
 use super::count;
 use crate::manifest::Bottle;
-use policy::judge::{Judge, Seen};
-use policy::{Denial, Policy, Reads, Reason, RefChange, Request, UrlScheme, Via};
+use policy::{Denial, Policy, Reads, Reason, RefChange, Request, UrlScheme};
 use serde::Serialize;
 use std::collections::HashMap;
 use wire::{Audit, Event, GitAudit, GitOperation, Line, Outcome};
@@ -190,8 +189,7 @@ impl<'a> Replayer<'a> {
         };
         let query = path.ends_with("/info/refs").then_some(FETCH_QUERY);
         let request = Request { host, port: *port, method, path, query, has_body: *sent > 0, headers: &[] };
-        let judge = Judge::new(&self.policy, Seen::Typed { request, scheme }, Via::Direct);
-        match judge.without_lookups() {
+        match self.policy.judge_typed_as(&request, scheme) {
             Err(denial) if matches!(denial.reason, Reason::Query | Reason::Header) => {
                 Today::Untold(format!("{}, and the trail has neither queries nor headers", denial.text))
             }

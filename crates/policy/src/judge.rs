@@ -146,7 +146,14 @@ impl Policy {
     /// # Errors
     /// The denial that it would meet.
     pub fn judge_typed(&self, request: &Request) -> Result<Pass, Denial> {
-        let scheme = if request.port == 80 { UrlScheme::Http } else { UrlScheme::Https };
+        self.judge_typed_as(request, UrlScheme::of_port(request.port))
+    }
+
+    /// Whether this request would pass, sent by this scheme. Neither names nor addresses are looked up.
+    ///
+    /// # Errors
+    /// The denial that it would meet.
+    pub fn judge_typed_as(&self, request: &Request, scheme: UrlScheme) -> Result<Pass, Denial> {
         Judge::new(self, Seen::Typed { request: *request, scheme }, Via::Direct).without_lookups()
     }
 }

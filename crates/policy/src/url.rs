@@ -49,6 +49,11 @@ const SCHEMES: [(&str, UrlScheme); 5] = [
 const EXAMPLE: &str = "write it as in `https://api.example.org/path`";
 
 impl UrlScheme {
+    /// What the gate takes a connection to this port for, where nothing else tells.
+    pub fn of_port(port: u16) -> UrlScheme {
+        if port == 80 { UrlScheme::Http } else { UrlScheme::Https }
+    }
+
     pub fn name(self) -> &'static str {
         SCHEMES.iter().find(|(_, scheme)| *scheme == self).map_or("https", |(name, _)| name)
     }

@@ -21,8 +21,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -99,6 +100,39 @@ impl Origin {
 
 pub async fn listen() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// A proxy that tells each head that it got, and sends what follows where `place` says for it: a tunnel for CONNECT, else the
+/// request itself.
+pub async fn upstream_proxy(
+    place: impl Fn(&str) -> SocketAddr + Send + Sync + 'static,
+) -> (SocketAddr, UnboundedReceiver<String>) {
+    let listener = listen().await;
+    let address = listener.local_addr().unwrap();
+    let (tell, asked) = unbounded_channel();
+    let place = Arc::new(place);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (tell, place) = (tell.clone(), place.clone());
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                let (place, is_tunnel) = (place(&head), head.starts_with("CONNECT "));
+                let _ = tell.send(head.clone());
+                let mut upstream = TcpStream::connect(place).await.unwrap();
+                if is_tunnel {
+                    stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
+                } else {
+                    upstream.write_all(head.as_bytes()).await.unwrap();
+                }
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut upstream).await;
+            });
+        }
+    });
+    (address, asked)
 }
 
 pub async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, more: Arc<Notify>, version: Version) {

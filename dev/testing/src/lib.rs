@@ -4,6 +4,7 @@
 
 pub mod answers;
 pub mod encodings;
+pub mod files;
 pub mod gate;
 pub mod git;
 pub mod oracle;

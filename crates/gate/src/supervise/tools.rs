@@ -4,12 +4,12 @@
 
 use crate::audit::redaction::redact;
 use crate::egress::Egress;
-use crate::egress::request::askable::{change_for, is_askable, judge};
+use crate::egress::request::askable::change_for;
 use crate::egress::request::reconsider::shows_secret;
 use crate::git::service::GitService;
 use crate::pages;
 use crate::proposals::{MAX_PENDING, ProposalState, TooMany};
-use policy::{Reason, Request, RequestUrl, UrlError};
+use policy::{Reason, Request, RequestUrl, UrlError, UrlScheme};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -190,15 +190,15 @@ impl AgentTools {
             headers: &[],
         };
         let never = |why: &str| Err(format!("no route of this bottle can allow that: {}", one_line(why)));
-        match judge(&self.egress.live.snapshot().policy, &request, *scheme) {
-            Ok(()) => {
+        match self.egress.live.snapshot().policy.judge_typed_as(&request, *scheme) {
+            Ok(_) => {
                 return Err(
                     "this request is allowed already. If it was refused, it was for what it carries, or where it \
                             leads: see http://gate.bottle/why"
                         .to_owned(),
                 );
             }
-            Err(denial) if !is_askable(denial.reason) => return never(&denial.text),
+            Err(denial) if !denial.reason.has_remedy() => return never(&denial.text),
             Err(denial) if denial.reason == Reason::Git && !request.is_git_fetch() => {
                 return never(&format!("{}; {}", denial.text, self.push_hint()));
             }
@@ -324,7 +324,7 @@ fn outcome(decision: &Decision) -> String {
 fn change_text(change: &Change) -> String {
     match change {
         Change::Egress { host, port, method, path } => {
-            let scheme = if *port == 80 { "http" } else { "https" };
+            let scheme = UrlScheme::of_port(*port).name();
             let port = if [80, 443].contains(port) { String::new() } else { format!(":{port}") };
             format!("{method} {scheme}://{host}{port}{}", one_line(path))
         }

@@ -41,7 +41,7 @@ use testing::gate::*;
 use testing::process::{Watchdog, end, finish, output};
 use testing::wait::within;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use wire::{Audit, Event, GoMessage, Line, MAX_WORK_BYTES, Outcome, Repository, Work, encode_base64};
@@ -635,31 +635,7 @@ async fn tls_that_is_not_intercepted_reaches_the_origin_itself() {
 
 /// A proxy that sends everything to the origin and tells what it was asked.
 async fn proxy(tls: SocketAddr, plain: SocketAddr) -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>) {
-    let listener = listen().await;
-    let address = listener.local_addr().unwrap();
-    let (tell, asked) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let tell = tell.clone();
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(stream.read_u8().await.unwrap());
-                }
-                let text = String::from_utf8(head.clone()).unwrap();
-                let tunnel = text.starts_with("CONNECT ");
-                let _ = tell.send(text);
-                let mut upstream = TcpStream::connect(if tunnel { tls } else { plain }).await.unwrap();
-                if tunnel {
-                    stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
-                } else {
-                    upstream.write_all(&head).await.unwrap();
-                }
-                let _ = tokio::io::copy_bidirectional(&mut stream, &mut upstream).await;
-            });
-        }
-    });
-    (address, asked)
+    upstream_proxy(move |head| if head.starts_with("CONNECT ") { tls } else { plain }).await
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use crate::bed::{TOKEN, World};
 use serde_json::json;
+use testing::files::files_below;
 use wire::Outcome;
 
 /// A program in git's place: it tries all that an intruder would, writes down what it could do, and fails.
@@ -105,19 +106,9 @@ async fn no_secret_is_in_an_argument_a_file_or_an_environment() {
     );
     let key: String = world.read("user").lines().filter(|line| !line.starts_with("---")).collect();
     let parts: Vec<&str> = (0..key.len() - 24).step_by(8).map(|at| &key[at..at + 24]).collect();
-    let mut folders = vec![bed.gate.dir.path().to_owned()];
-    let mut texts = vec![seen];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let kind = entry.file_type().unwrap();
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if kind.is_file() {
-                texts.push(String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).into_owned());
-            }
-        }
-    }
-    for text in texts {
+    let files = files_below(bed.gate.dir.path()).into_iter();
+    let texts = files.map(|(_, content)| String::from_utf8_lossy(&content).into_owned());
+    for text in texts.chain([seen]) {
         assert!(!text.contains(TOKEN) && !parts.iter().any(|part| text.contains(part)));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::bed::{Bed, World};
 use serde_json::json;
+use testing::files::files_below;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wire::{GitOperation, Outcome, encode_base64};
 
@@ -149,17 +150,10 @@ async fn the_key_of_signatures_stays_in_the_gates_memory() {
     // Its first half has the public key, which is everywhere.
     let secret = &key[key.len() / 2..];
     let parts: Vec<&str> = (0..secret.len() - 24).step_by(8).map(|at| &secret[at..at + 24]).collect();
-    let mut folders = vec![bed.gate.dir.path().to_owned(), world.path().join("work")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let kind = entry.file_type().unwrap();
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if kind.is_file() {
-                let text = String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).into_owned();
-                assert!(!parts.iter().any(|part| text.contains(part)), "{}", entry.path().display());
-            }
-        }
+    let files = [bed.gate.dir.path(), &world.path().join("work")].map(files_below);
+    for (path, content) in files.into_iter().flatten() {
+        let text = String::from_utf8_lossy(&content);
+        assert!(!parts.iter().any(|part| text.contains(part)), "{}", path.display());
     }
     // Nor does it leave.
     world.good("work", &["config", "commit.gpgSign", "false"]).await;

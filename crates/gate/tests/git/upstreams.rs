@@ -2,6 +2,7 @@
 
 use crate::bed::{Https, TOKEN, World, remote};
 use serde_json::json;
+use testing::gate::upstream_proxy;
 use wire::{GitOperation, Outcome};
 
 #[tokio::test]
@@ -218,7 +219,12 @@ async fn upstreams_are_reached_through_the_upstream_proxy() {
     world.good("up.git", &["config", "http.receivepack", "true"]).await;
     let (https, ssh_port) = (Https::start(world.path()).await, world.sshd("AcceptEnv GIT_PROTOCOL").await);
     let roots = wire::encode_base64(https.roots.as_bytes());
-    let (address, mut asked) = proxy(ssh_port, https.port).await;
+    let https_port = https.port;
+    let (address, mut asked) = upstream_proxy(move |head| {
+        let port = if head.starts_with("CONNECT ssh.test:") { ssh_port } else { https_port };
+        ([127, 0, 0, 1], port).into()
+    })
+    .await;
     let mut over_ssh = world.ssh(ssh_port);
     over_ssh["private"] = json!(false);
     over_ssh["upstream"]["ssh"]["host"] = json!("ssh.test");
@@ -250,32 +256,6 @@ async fn upstreams_are_reached_through_the_upstream_proxy() {
         }
         assert!(!heads.is_empty() && heads.iter().all(|head| head.starts_with(&line)), "{heads:?}");
     }
-}
-
-/// A proxy that tells what it was asked: a tunnel to the port of this machine that was asked for.
-async fn proxy(ssh: u16, https: u16) -> (std::net::SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let listener = testing::gate::listen().await;
-    let address = listener.local_addr().unwrap();
-    let (tell, asked) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let tell = tell.clone();
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(stream.read_u8().await.unwrap());
-                }
-                let head = String::from_utf8(head).unwrap();
-                let port = if head.starts_with("CONNECT ssh.test:") { ssh } else { https };
-                let _ = tell.send(head);
-                let mut upstream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
-                let _ = tokio::io::copy_bidirectional(&mut stream, &mut upstream).await;
-            });
-        }
-    });
-    (address, asked)
 }
 
 /// Whether it takes a push or not, what an upstream says holds no secret and acts on no terminal.

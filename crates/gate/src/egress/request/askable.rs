@@ -1,31 +1,9 @@
-//! Which denied requests an operator can let pass, and as what change: the one answer for requests that are held and for
-//! what an agent proposes.
+//! As what change an operator could let a denied request pass: the one answer for requests that are held and for what an
+//! agent proposes.
 
-use policy::judge::{Judge, Seen, Step};
-use policy::{Denial, GitAccess, Policy, Reason, Request, Route, UrlScheme, Via, normalise};
+use policy::{GitAccess, Policy, Request, Route, UrlScheme, normalise};
 use serde_json::json;
 use wire::{Change, GATE_HOST, GIT_HOST, SUPERVISE_HOST};
-
-/// Whether a route could make this denial go away, as far as its reason tells.
-pub fn is_askable(reason: Reason) -> bool {
-    match reason {
-        Reason::Host
-        | Reason::Port
-        | Reason::Git
-        | Reason::Method
-        | Reason::Path
-        | Reason::Query
-        | Reason::Header
-        | Reason::Rule => true,
-        Reason::Name
-        | Reason::Address
-        | Reason::Dlp
-        | Reason::Model
-        | Reason::Answer
-        | Reason::Token
-        | Reason::Malformed => false,
-    }
-}
 
 /// The least change by which this request passes. The error says why there is none: no route lets it pass.
 pub fn change_for(request: &Request, scheme: UrlScheme) -> Result<Change, String> {
@@ -44,25 +22,14 @@ pub fn change_for(request: &Request, scheme: UrlScheme) -> Result<Change, String
     let change = Change::Egress { host, port: request.port, method, path };
     change.check()?;
     let route: Route = serde_json::from_value(route).map_err(|_| "no route can name it".to_owned())?;
-    judge(&Policy { routes: vec![route] }, request, scheme).map_err(|denial| denial.text)?;
+    let policy = Policy { routes: vec![route] };
+    policy.judge_typed_as(request, scheme).map_err(|denial| denial.text)?;
     Ok(change)
-}
-
-/// Whether this request would pass, as far as that can be told without sending it.
-pub fn judge(policy: &Policy, request: &Request, scheme: UrlScheme) -> Result<(), Denial> {
-    let mut judge = Judge::new(policy, Seen::Typed { request: *request, scheme }, Via::Direct);
-    while !matches!(judge.advance()?, Step::Pass(_)) {}
-    Ok(())
 }
 
 /// Whether a request of this change would pass.
 pub fn passes(policy: &Policy, change: &Change) -> bool {
     let Change::Egress { host, port, method, path } = change else { return false };
     let request = Request { host, port: *port, method, path, query: None, has_body: false, headers: &[] };
-    judge(policy, &request, scheme_of(*port)).is_ok()
-}
-
-/// What is spoken on this port where a URL does not say it.
-pub fn scheme_of(port: u16) -> UrlScheme {
-    if port == 80 { UrlScheme::Http } else { UrlScheme::Https }
+    policy.judge_typed(&request).is_ok()
 }

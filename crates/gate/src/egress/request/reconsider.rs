@@ -6,12 +6,12 @@ use crate::audit::redaction::holds_secret;
 use crate::egress::as_judged::{fields, has_body, judged};
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::snapshot::PolicySnapshot;
-use crate::egress::request::askable::{change_for, is_askable, scheme_of};
+use crate::egress::request::askable::change_for;
 use crate::egress::request::conversation::Conversation;
 use crate::egress::serve_error::ServeError;
 use hyper::Request;
 use hyper::body::Incoming;
-use policy::Denial;
+use policy::{Denial, UrlScheme};
 use tokio::time::{Instant, sleep_until};
 use wire::Change;
 
@@ -28,7 +28,7 @@ impl Conversation {
         record: &mut AuditRecord,
     ) -> Result<AllowedRequest, ServeError> {
         let (live, proposals) = (&self.connection.egress.live, &self.connection.egress.proposals);
-        let is_possible = is_askable(denial.reason) && (!live.once.is_empty() || proposals.is_enabled());
+        let is_possible = denial.reason.has_remedy() && (!live.once.is_empty() || proposals.is_enabled());
         let Some(change) = is_possible.then(|| self.proposable_change(request)).flatten() else {
             return Err(ServeError::Denied(denial));
         };
@@ -55,10 +55,10 @@ impl Conversation {
                 return Err(rejected(denial, &words));
             }
             // It is proposed only now: what was allowed once needs no second answer.
-            if hold.is_none() && is_askable(denial.reason) {
+            if hold.is_none() && denial.reason.has_remedy() {
                 hold = proposals.hold(&change).map(|hold| (Instant::now() + hold.timeout, hold));
             }
-            let Some((deadline, _)) = hold.as_ref().filter(|_| is_askable(denial.reason)) else {
+            let Some((deadline, _)) = hold.as_ref().filter(|_| denial.reason.has_remedy()) else {
                 return Err(ServeError::Denied(denial));
             };
             record.audit.reason = Some(AGENT_LEFT.to_owned());
@@ -79,7 +79,7 @@ impl Conversation {
     fn proposable_change(&self, request: &Request<Incoming>) -> Option<Change> {
         let fields = fields(request.headers());
         let request = judged(&self.connection.peer, request, has_body(request.body()), &fields);
-        let change = change_for(&request, scheme_of(request.port)).ok()?;
+        let change = change_for(&request, UrlScheme::of_port(request.port)).ok()?;
         (!shows_secret(&change, &self.connection.egress.live.snapshot())).then_some(change)
     }
 }

@@ -3,7 +3,6 @@
 
 use crate::egress::Egress;
 use crate::egress::peer::Peer;
-use crate::egress::request::askable::is_askable;
 use crate::egress::request::body::Body;
 use crate::egress::request::own_response::{JSON, PLAIN, marked, page};
 use hyper::{Response, StatusCode};
@@ -40,7 +39,7 @@ impl Audience {
 
     /// What to do about a denial.
     fn hint(&self, denial: &Denial) -> String {
-        match self.may_propose && is_askable(denial.reason) {
+        match self.may_propose && denial.reason.has_remedy() {
             true => format!("{PROPOSE_HINT}; {HINT}"),
             false => HINT.to_owned(),
         }
