@@ -7,7 +7,7 @@
 pub mod audit;
 mod fill;
 mod notify;
-mod presence;
+pub mod presence;
 mod refresh;
 mod settle;
 mod snapshot;

@@ -12,30 +12,29 @@ use crate::exit::Exit;
 use crate::say;
 use crate::state::Home;
 use anyhow::Result;
-use feeds::{Feeds, Progress};
+use feeds::{Feeds, Progress, read_once};
 use std::collections::HashSet;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use sys::{pipe, signals, tty};
+use std::time::Duration;
+use sys::{clock, pipe, signals, tty};
 
 /// Between two looks at what has changed.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 pub fn run(asked: &DashboardArgs) -> Result<Exit> {
     let home = Home::locate()?;
+    let mut model = Model::default();
+    model.set_now(now());
+    if asked.once || asked.format == ListFormat::Json {
+        model.set_bottles(read_once(&home));
+        return print(&model, asked.format);
+    }
     // A line of an engine's log wakes the loop, which then does not wait for its next look.
     let (wake, woken) = UnixStream::pair()?;
     wake.set_nonblocking(true)?;
     woken.set_nonblocking(true)?;
-    let mut feeds = Feeds::new(home.clone(), wake);
-    let mut model = Model::default();
-    model.set_now(now());
-    if asked.once || asked.format == ListFormat::Json {
-        while feeds.step() == Progress::More {}
-        model.set_bottles(feeds.changed_rows().unwrap_or_default());
-        return print(&model, asked.format);
-    }
+    let feeds = Feeds::new(home.clone(), wake);
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     match tty::attached() && !is_dumb {
         true => screen::run(home, feeds, model, woken),
@@ -80,19 +79,10 @@ fn follow_in_lines(mut feeds: Feeds, mut model: Model) -> Result<Exit> {
         if pipe::stdout_is_broken() {
             return Ok(Exit::OK);
         }
-        if let Some(number) = wait_for_signal(&signals) {
+        if let Some(number) = signals.recv_timeout(POLL_INTERVAL) {
             return Ok(Exit::signal(number));
         }
     }
-}
-
-/// A signal, if one comes before the next look.
-fn wait_for_signal(signals: &signals::Signals) -> Option<i32> {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use std::os::fd::AsFd;
-    let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-    let _ = poll(&mut fds, PollTimeout::try_from(POLL_INTERVAL).unwrap_or(PollTimeout::ZERO));
-    signals.try_recv()
 }
 
 /// What is told of the bottles: that they are there, and what their agents ask for.
@@ -107,5 +97,5 @@ fn lines(rows: &[Rc<BottleRow>]) -> Vec<String> {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    clock::since_1970().as_secs()
 }

@@ -1,6 +1,7 @@
 //! `suggest`: the routes that would have let pass what was refused, from the audit trails. Nothing is changed.
 
 use super::age::parse_age;
+use super::live::recorded;
 use crate::cli::{ListFormat, SuggestArgs};
 use crate::exit::{Exit, UserError};
 use crate::manifest;
@@ -13,7 +14,7 @@ use crate::trail::{Candidate, Trail, suggest};
 use anyhow::Result;
 use policy::Policy;
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use sys::clock;
 
 /// What was refused in the sessions of one bottle.
 struct BottleRefusals {
@@ -26,14 +27,12 @@ pub fn run(asked: &SuggestArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let refusals = match (&asked.since, &asked.name) {
         (None, Some(identity)) => {
-            let folder = home.known(identity)?;
-            let plan = folder.plan()?;
+            let (folder, plan) = recorded(&home, identity)?;
             let trail = audit::read(&folder, &plan)?;
             BTreeMap::from([(plan.bottle.clone(), BottleRefusals { plan, candidates: trail.candidates() })])
         }
         (Some(age), agent) => {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let since = now.saturating_sub(parse_age(age)?).as_secs_f64();
+            let since = clock::since_1970().saturating_sub(parse_age(age)?).as_secs_f64();
             all_since(&home, since, agent.as_deref())
         }
         (None, None) => {

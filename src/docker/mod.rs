@@ -15,4 +15,4 @@ pub use ask::{
 pub use build::{BuildEnd, build};
 pub use errors::{has_nothing_to_copy, seccomp_hint};
 pub use info::EngineDetails;
-pub use run::{Call, Docker, Stream};
+pub use run::{Call, Docker, ScopedStream, Stream};

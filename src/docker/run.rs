@@ -300,6 +300,16 @@ impl Stream {
     }
 }
 
+/// A call that goes on by itself, and ends with this value: its client is killed then.
+pub struct ScopedStream(pub Stream);
+
+impl Drop for ScopedStream {
+    fn drop(&mut self) {
+        let _ = self.0.child.kill();
+        let _ = self.0.child.wait();
+    }
+}
+
 /// Reads a pipe of the child on a thread.
 fn drain<P: Read + Send + 'static>(
     child: &mut Child,

@@ -225,7 +225,7 @@ impl Session<'_> {
         }
 
         let (cause, stop, notifier) = (Cause::Ended, None, Notifier::of_user(&self.plan.identity));
-        let presence = gate.ready.then(|| Presence::begin(self.docker, &self.plan)).flatten();
+        let presence = gate.ready.then(|| Presence::at_terminal(self.docker, &self.plan)).flatten();
         let mut watch = Watch { client, cause, stop, is_killed: false, restore, presence, notifier, _held_messages };
         loop {
             let event = self.next_event(&mut watch)?;
@@ -233,7 +233,7 @@ impl Session<'_> {
             match event {
                 SessionEvent::GateReady => {
                     gate.ready = true;
-                    watch.presence = Presence::begin(self.docker, &self.plan);
+                    watch.presence = Presence::at_terminal(self.docker, &self.plan);
                 }
                 SessionEvent::Proposed(change) => {
                     if let Some(notifier) = &mut watch.notifier {

@@ -2,12 +2,16 @@
 #![allow(unsafe_code)]
 
 use nix::libc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+/// The present time, as the time since the beginning of 1970 in UTC. Zero where the clock is before that.
+pub fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
 
 /// The present time as RFC 3339 has it, in UTC with seconds: `2026-01-31T21:04:59Z`.
 pub fn now_utc() -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let seconds = libc::time_t::try_from(now.as_secs()).unwrap_or_default();
+    let seconds = libc::time_t::try_from(since_1970().as_secs()).unwrap_or_default();
     let mut parts = std::mem::MaybeUninit::<libc::tm>::uninit();
     // SAFETY: both pointers are valid for the call; unless gmtime_r(3) returns null, it has written all of `tm`.
     let parts = unsafe {

@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use std::time::Duration;
 
 pub use nix::libc::{SIGCONT, SIGHUP, SIGSTOP, SIGTERM, SIGTSTP, SIGWINCH};
 
@@ -216,6 +217,13 @@ impl Signals {
                 Ok(_) => return !fds[0].any().unwrap_or(false),
             }
         }
+    }
+
+    /// The next signal, if one comes within `timeout`.
+    pub fn recv_timeout(&self, timeout: Duration) -> Option<i32> {
+        let mut fds = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut fds, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX));
+        self.try_recv()
     }
 
     /// Waits for the next signal, without a limit.

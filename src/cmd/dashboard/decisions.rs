@@ -2,9 +2,10 @@
 //! what was shown: the value of the preview, and nothing made anew.
 
 use crate::dashboard::{AskAction, AskKey, BottleRow, Preview};
-use crate::docker::{Docker, Stream};
-use crate::plan::{Approval, ChangeRequest};
+use crate::docker::Docker;
+use crate::plan::Approval;
 use crate::render;
+use crate::session::presence::Presence;
 use crate::state::Home;
 use crate::supervise::{ApprovalScope, Decidable, Deed};
 use anyhow::{Result, bail};
@@ -30,19 +31,11 @@ struct Shown {
     approval: Approval,
 }
 
-/// A call that tells a gate that an operator is there, for as long as it runs.
+/// Tells one gate that an operator is there.
 struct Watcher {
-    call: Option<Stream>,
+    /// `None` for a bottle that holds no requests, and where the engine's program does not run.
+    presence: Option<Presence>,
     began: Instant,
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        if let Some(call) = &mut self.call {
-            let _ = call.child.kill();
-            let _ = call.child.wait();
-        }
-    }
 }
 
 impl Decisions {
@@ -74,8 +67,7 @@ impl Decisions {
         let wanted = self.find(ask)?;
         let mut approval = wanted.approval()?;
         if let Some(step) = wider.checked_sub(1).and_then(|last| approval.wider.get(last)).map(|(step, _)| *step) {
-            let asked = ChangeRequest { change: &wanted.change, example: wanted.example.as_deref() };
-            approval = approval.widened(&wanted.session.plan, step, asked)?;
+            approval = approval.widened(&wanted.session.plan, step, wanted.request())?;
         } else if wider > 0 {
             bail!("there is no wider change than the one before");
         }
@@ -127,11 +119,11 @@ impl Decisions {
             let watcher = self.watchers.get_mut(&row.identity);
             let has_ended = |watcher: &mut Watcher| {
                 watcher.began.elapsed() >= WATCH_RETRY_INTERVAL
-                    && watcher.call.as_mut().is_some_and(|call| !matches!(call.child.try_wait(), Ok(None)))
+                    && watcher.presence.as_mut().is_some_and(Presence::has_ended)
             };
             if watcher.is_none_or(has_ended) {
-                let call = begin_watch(&self.home, &row.identity);
-                self.watchers.insert(row.identity.clone(), Watcher { call, began: Instant::now() });
+                let presence = presence_at(&self.home, &row.identity);
+                self.watchers.insert(row.identity.clone(), Watcher { presence, began: Instant::now() });
             }
         }
     }
@@ -141,9 +133,7 @@ fn is_running(row: &BottleRow) -> bool {
     ["live", "detached"].contains(&row.state)
 }
 
-/// `None` for a bottle that holds no requests, and where the engine's program does not run.
-fn begin_watch(home: &Home, identity: &str) -> Option<Stream> {
+fn presence_at(home: &Home, identity: &str) -> Option<Presence> {
     let plan = home.known(identity).ok()?.plan().ok()?;
-    let holds = plan.supervise.is_some_and(|supervise| supervise.hold > 0);
-    holds.then(|| Docker::new(&plan.engine).ok()?.stream_with_input(&plan.ctl(&["watch"])).ok())?
+    Presence::begin(&Docker::new(&plan.engine).ok()?, &plan)
 }

@@ -2,7 +2,7 @@
 //! trail is the engine's log, which one call of the engine follows; nothing else asks the engine.
 
 use crate::dashboard::{Ask, Asked, BottleRow};
-use crate::docker::{Docker, Stream};
+use crate::docker::{Docker, ScopedStream};
 use crate::plan::Plan;
 use crate::render;
 use crate::session::audit::{self, Age};
@@ -54,18 +54,8 @@ enum Source {
     /// The lines that the trail on disk lacks, from the engine.
     Log {
         lines: Receiver<Vec<u8>>,
-        _stream: FollowedLog,
+        _stream: ScopedStream,
     },
-}
-
-/// The engine's program that follows a log; it ends with this.
-struct FollowedLog(Stream);
-
-impl Drop for FollowedLog {
-    fn drop(&mut self) {
-        let _ = self.0.child.kill();
-        let _ = self.0.child.wait();
-    }
 }
 
 impl Feeds {
@@ -73,7 +63,8 @@ impl Feeds {
         Feeds { home, all: BTreeMap::new(), looked: None, wake, has_changed: true }
     }
 
-    /// Takes what has come since: marks, and a bounded part of the trails.
+    /// Takes what has come since: marks, the whole trail of a session that has lost its terminal, and a bounded part of the
+    /// others.
     pub fn step(&mut self) -> Progress {
         if self.looked.is_none_or(|looked| looked.elapsed() >= FOLDER_INTERVAL) {
             self.looked = Some(Instant::now());
@@ -99,7 +90,9 @@ impl Feeds {
     fn look_at_folders(&mut self) {
         let folders = self.home.folders();
         let count = self.all.len();
-        self.all.retain(|identity, _| folders.iter().any(|folder| folder.identity == *identity));
+        // They are sorted.
+        let is_there = |identity: &String| folders.binary_search_by(|folder| folder.identity.cmp(identity)).is_ok();
+        self.all.retain(|identity, _| is_there(identity));
         self.has_changed |= self.all.len() != count;
         for folder in folders {
             let condition = folder.condition();
@@ -138,7 +131,7 @@ impl Feeds {
         let mut stream = Docker::new(&plan.engine).ok()?.stream(&plan.follow_gate()).ok()?;
         let (stdout, have, mut wake) = (stream.child.stdout.take()?, file.lines_read(), self.wake.try_clone().ok()?);
         let (send, lines) = channel();
-        let stream = FollowedLog(stream);
+        let stream = ScopedStream(stream);
         let follower = sys::thread::spawn(move || {
             audit::for_each_line(
                 stdout,
@@ -152,6 +145,17 @@ impl Feeds {
         });
         follower.ok().map(|_| Source::Log { lines, _stream: stream })
     }
+}
+
+/// What is known of all sessions now, engines' logs read to their ends.
+pub fn read_once(home: &Home) -> Vec<Rc<BottleRow>> {
+    let read = |folder: Folder| {
+        let mut trail = Trail::default();
+        // What cannot be read is as what is not there: the row shows what is known.
+        let _ = folder.plan().and_then(|plan| audit::read_lines(&folder, &plan, |line| trail.add(line)));
+        Rc::new(row(&folder, &trail))
+    };
+    home.folders().into_iter().map(read).collect()
 }
 
 /// Reads at most about `max` bytes; the bytes that were read.

@@ -55,9 +55,10 @@ impl Running {
         loop {
             let progress = self.feeds.step();
             if let Some(rows) = self.feeds.changed_rows() {
-                self.decisions.watch(&rows);
                 self.model.set_bottles(rows);
             }
+            // Not only at a change: a gate that was not up yet is told later.
+            self.decisions.watch(self.model.bottles());
             self.model.set_now(now());
             self.terminal.show(&self.model)?;
             let pause = match (progress, keys.is_waiting()) {

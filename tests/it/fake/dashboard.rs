@@ -130,6 +130,10 @@ fn the_engine_is_asked_for_the_logs_of_the_detached_alone() {
     let gate = format!("claude-bottle-{}-gate", place.session());
     fs::write(place.session_file("audit.jsonl"), "").unwrap();
     place.forget_calls();
+    // Printed once, it has all that the engine's log has.
+    let json = place.run(&["dashboard", "--format", "json"]).done().stdout;
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&rows[0]["state"], &rows[0]["totals"]["requests"]), (&"detached".into(), &1.into()), "{json}");
     let mut terminal = place.run(&["dashboard"]).env("TERM", "xterm").on_terminal();
     terminal.until("detached");
     terminal.types("q");
