@@ -7,7 +7,7 @@ use crate::manifest::{Agent, Chosen, EnvValue};
 use crate::spec::{Beginning, Mode, Spec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use wire::{CA_BUNDLE, CA_VARIABLES, File, GIT_PORT, Go, SUPERVISE_HOST, WORKSPACE, WriteMode};
+use wire::{CA_BUNDLE, CA_VARIABLES, File, GIT_PORT, Go, MCP_URL, WORKSPACE, WriteMode};
 
 /// The value of the agent's credential variable. Claude Code accepts any string; the gate replaces it by the credential.
 const PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";
@@ -112,8 +112,7 @@ fn claude(go: &mut Go, chosen: &Chosen, spec: &Spec, facts: &Facts) {
     let mut state = first_run(chosen);
     if chosen.bottle.supervise.is_some() {
         // A server of the user's own file, which Claude Code connects without a question.
-        let server =
-            json!({ "type": "http", "url": format!("http://{SUPERVISE_HOST}/mcp"), "timeout": MAX_TOOL_CALL_MS });
+        let server = json!({ "type": "http", "url": MCP_URL, "timeout": MAX_TOOL_CALL_MS });
         state["mcpServers"] = json!({ "supervise": server });
     }
     go.files.push(merged(".claude.json", &state));

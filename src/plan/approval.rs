@@ -135,7 +135,6 @@ struct Wanted<'a> {
     port: u16,
     method: &'a str,
     path: String,
-    query: Option<&'static str>,
     /// All paths that are meant; `None`: this one.
     pattern: Option<PathPattern>,
 }
@@ -157,14 +156,11 @@ impl<'a> Wanted<'a> {
             (Some(pattern), Some(example)) if pattern.matches(example) => example.to_owned(),
             (Some(_), _) => names(path),
         };
-        // The query is not on record. Git asks for the refs of a repository with this one.
-        let query = (method == "GET" && path.ends_with("/info/refs")).then_some("service=git-upload-pack");
-        Ok(Wanted { host, port: *port, method, path, query, pattern })
+        Ok(Wanted { host, port: *port, method, path, pattern })
     }
 
     fn request(&self) -> Request<'_> {
-        let Wanted { host, port, method, path, query, .. } = self;
-        Request { host, port: *port, method, path, query: *query, has_body: false, headers: &[] }
+        Request::recorded(self.host, self.port, self.method, &self.path)
     }
 }
 

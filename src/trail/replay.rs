@@ -11,8 +11,6 @@ use wire::{Audit, Event, GitAudit, GitOperation, Line, Outcome};
 
 /// Different changes that are kept, in the order of the trail. More are counted alone.
 const MAX_CHANGES: usize = 10_000;
-/// The query of a git fetch, which is not recorded.
-const FETCH_QUERY: &str = "service=git-upload-pack";
 /// HTTP status of a connection that became a WebSocket.
 const SWITCHING_PROTOCOLS: u16 = 101;
 
@@ -187,8 +185,7 @@ impl<'a> Replayer<'a> {
             (false, false) => UrlScheme::Https,
             (false, true) => UrlScheme::SecureWebSocket,
         };
-        let query = path.ends_with("/info/refs").then_some(FETCH_QUERY);
-        let request = Request { host, port: *port, method, path, query, has_body: *sent > 0, headers: &[] };
+        let request = Request { has_body: *sent > 0, ..Request::recorded(host, *port, method, path) };
         match self.policy.judge_typed_as(&request, scheme) {
             Err(denial) if matches!(denial.reason, Reason::Query | Reason::Header) => {
                 Today::Untold(format!("{}, and the trail has neither queries nor headers", denial.text))

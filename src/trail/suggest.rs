@@ -11,8 +11,6 @@ use wire::Change;
 const MIN_NAMES_OF_FOLDER: usize = 4;
 /// Paths of requests that are told of a route.
 const MAX_EXAMPLES: usize = 3;
-/// The query of a git fetch, which is not recorded.
-const FETCH_QUERY: &str = "service=git-upload-pack";
 const READING_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 
 #[derive(Debug, Default)]
@@ -84,8 +82,7 @@ pub fn suggest(policy: &Policy, candidates: &[Candidate]) -> Suggestions {
 fn request(candidate: &Candidate) -> Option<Request<'_>> {
     let Change::Egress { host, port, method, path } = &candidate.change else { return None };
     let path = candidate.example.path.as_deref().unwrap_or(path);
-    let query = (method == "GET" && path.ends_with("/info/refs")).then_some(FETCH_QUERY);
-    Some(Request { host, port: *port, method, path, query, has_body: false, headers: &[] })
+    Some(Request::recorded(host, *port, method, path))
 }
 
 fn unanswered(candidate: &Candidate, why: String) -> Unanswered {

@@ -41,6 +41,12 @@ struct Known {
     decided: VecDeque<Decision>,
 }
 
+impl Known {
+    fn decision(&self, change: &Change) -> Option<&Decision> {
+        self.decided.iter().find(|decision| decision.change == *change)
+    }
+}
+
 /// What became of a change that was proposed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProposalState {
@@ -110,13 +116,17 @@ impl Proposals {
 
     /// `None`: it was never proposed, or the decision is forgotten.
     pub fn state_of(&self, change: &Change) -> Option<ProposalState> {
-        self.list().into_iter().find(|(known, _)| known == change).map(|(_, state)| state)
+        let known = self.known();
+        match known.pending.iter().any(|pending| pending.change == *change) {
+            true => Some(ProposalState::Pending),
+            false => known.decision(change).cloned().map(ProposalState::Decided),
+        }
     }
 
     /// The operator's words, if what was decided last about this change is that it is rejected.
     pub fn rejection(&self, change: &Change) -> Option<String> {
         let known = self.known();
-        let decision = known.decided.iter().find(|decision| decision.change == *change)?;
+        let decision = known.decision(change)?;
         (decision.verdict == Verdict::Rejected).then(|| decision.reason.clone().unwrap_or_default())
     }
 
@@ -135,9 +145,19 @@ impl Proposals {
         self.pending.closed().await;
     }
 
+    /// Whether requests are held at all now: an operator is there.
+    pub fn may_hold(&self) -> bool {
+        self.hold_seconds().is_some()
+    }
+
+    fn hold_seconds(&self) -> Option<u32> {
+        let hold = self.supervise?.hold;
+        (hold > 0 && !self.pending.is_closed()).then_some(hold)
+    }
+
     /// Proposes what a request is, and says how long it may wait for a decision. `None`: it may not.
     pub fn hold(&self, change: &Change) -> Option<Hold<'_>> {
-        let hold = self.supervise.filter(|supervise| supervise.hold > 0 && !self.pending.is_closed())?.hold;
+        let hold = self.hold_seconds()?;
         let permit = self.held.try_acquire().ok()?;
         let proposal = Proposal { change: change.clone(), reason: HELD_REASON.to_owned() };
         self.propose_among(proposal, MAX_PENDING_WITH_HELD).ok()?;

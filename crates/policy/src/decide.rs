@@ -1,7 +1,7 @@
 //! The questions about a request itself, in this order: host, port, method, path, query, headers; git requests come before
 //! methods and paths. The first route that fits in all of them decides.
 
-use super::git::GitRequest;
+use super::git::{FETCH_QUERY, GitRequest};
 use super::header_names::{HeaderFields, going_on};
 use super::label::looks_like_data;
 use super::normalise::{PathReadings, normalise};
@@ -37,7 +37,14 @@ pub struct Pass {
     pub path: String,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// A request as far as a record tells, which has no query, header or body. The one query that is known all the same is
+    /// that of a git fetch.
+    pub fn recorded(host: &'a str, port: u16, method: &'a str, path: &'a str) -> Request<'a> {
+        let query = (method == "GET" && path.ends_with("/info/refs")).then_some(FETCH_QUERY);
+        Request { host, port, method, path, query, has_body: false, headers: &[] }
+    }
+
     /// Whether it is one of the two requests of a git fetch.
     pub fn is_git_fetch(&self) -> bool {
         let readings = normalise(self.path);

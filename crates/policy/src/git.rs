@@ -4,6 +4,9 @@
 use super::normalise::{PathReadings, unescape};
 use super::{Denial, Reason};
 
+/// The query of the first request of a git fetch.
+pub(super) const FETCH_QUERY: &str = "service=git-upload-pack";
+
 /// The two requests of a git fetch over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GitRequest {

@@ -45,6 +45,8 @@ pub const GIT_HOST: &str = "git.bottle";
 pub const GIT_PORT: u16 = 9418;
 /// Host name of the MCP server by which an agent proposes changes of its bottle; it speaks HTTP on port 80.
 pub const SUPERVISE_HOST: &str = "supervise.bottle";
+/// Where this server takes its messages.
+pub const MCP_URL: &str = "http://supervise.bottle/mcp";
 /// Where the gate keeps its repositories: a volume of the image that has git.
 pub const REPOSITORIES_DIR: &str = "/var/lib/claude-bottle";
 /// The folder of a local remote's repository, below [`REPOSITORIES_DIR`]. No remote has a name that gives the same one.

@@ -6,6 +6,7 @@ use crate::audit::alarms::AlarmSender;
 use crate::audit::counters::RouteCounts;
 use crate::audit::redaction::{WITHHELD, holds_secret, redact};
 use policy::Denial;
+use policy::matchable::MIN_VALUE_BYTES;
 use scan::dlp::Knowledge;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -14,8 +15,6 @@ use wire::{Alarm, Audit, Done, Event, Outcome};
 
 /// Bytes of a method in a record; the rest is cut off.
 const MAX_METHOD_BYTES: usize = 32;
-/// Shorter values are no secrets, and shorter methods hold none.
-const MIN_SECRET_BYTES: usize = 12;
 /// Bytes of a host or a path in a line; `…` stands for the rest. Cut when the line is written: a secret is looked for in
 /// the whole text, so that no cut hides one.
 const MAX_NAME_BYTES: usize = 256;
@@ -71,8 +70,8 @@ impl AuditRecord {
     }
 
     pub fn set_request(&mut self, method: &str, path: &str) {
-        // Any token is a method. A cut secret would not be recognised any more.
-        let method = match method.len() >= MIN_SECRET_BYTES {
+        // Any token is a method; a short one holds no secret. A cut secret would not be recognised any more.
+        let method = match method.len() >= MIN_VALUE_BYTES {
             true => redact(&self.scope.knowledge, method.to_owned()),
             false => method.to_owned(),
         };

@@ -44,11 +44,13 @@ pub fn run(args: &[String]) -> i32 {
             print(line.trim_end());
             i32::from(!answer.is_object() || answer.get("error").is_some())
         }
-        Err(error) => {
-            complain(&format!("cannot ask the gate at `{socket}`: {error}"));
-            UNREACHABLE
-        }
+        Err(error) => unreachable(socket, &error),
     }
+}
+
+fn unreachable(socket: &str, error: &std::io::Error) -> i32 {
+    complain(&format!("cannot ask the gate at `{socket}`: {error}"));
+    UNREACHABLE
 }
 
 fn read_body() -> Result<Value, String> {
@@ -76,10 +78,7 @@ fn watch(socket: &str) -> i32 {
     });
     match watched {
         Ok(()) => 0,
-        Err(error) => {
-            complain(&format!("cannot ask the gate at `{socket}`: {error}"));
-            UNREACHABLE
-        }
+        Err(error) => unreachable(socket, &error),
     }
 }
 

@@ -56,6 +56,7 @@ impl Egress {
         let (connector, requests) = (Arc::new(Connector::new(trail.clone())?), Arc::default());
         Ok(Egress { authority, live, connector, requests, trail, proposals, remotes, started: Instant::now() })
     }
+
     /// Replaces the policy. The error is for the operator, and stands in the audit trail as well.
     pub fn reload(&self, reload: Reload) -> Result<Value, String> {
         let before = self.live.snapshot();

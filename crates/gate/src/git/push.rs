@@ -24,7 +24,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
-use wire::{GitUpdate, MAX_COMMITS, NO_OBJECT, parse_push_command};
+use wire::{GitUpdate, MAX_COMMITS, MCP_URL, NO_OBJECT, parse_push_command};
 
 /// What the gate can do of a push. No push options, and no signed pushes: what they mean is the upstream's.
 const CAPABILITIES: &str = concat!(
@@ -208,11 +208,7 @@ impl Pending<'_> {
             .into_iter()
             .partition(|finding| finding.may_be_allowed && tools.commits.is_allowed(&remote.name, &finding.object));
         if !refused.is_empty() {
-            let mut failure = refusal(self, &refused);
-            if self.egress.proposals.is_enabled() && !failure.found_commits.is_empty() {
-                failure.details.push("To ask for that: MCP tool `git_block` at http://supervise.bottle/mcp".to_owned());
-            }
-            return Err(failure);
+            return Err(refusal(self, &refused));
         }
         let mut allowed: Vec<String> = allowed.into_iter().map(|finding| finding.object).collect();
         allowed.dedup();
@@ -362,9 +358,6 @@ fn refusal(pending: &Pending, findings: &[Finding]) -> Failure {
     let mut details = Vec::new();
     for finding in findings.iter().take(MAX_FINDINGS) {
         details.push(format!("{}: {}", finding.place, finding.what));
-        if finding.may_be_allowed {
-            pending.tools.commits.remember_refused(&pending.remote.name, &finding.object);
-        }
     }
     if findings.len() > MAX_FINDINGS {
         details.push(format!("and {} more", findings.len() - MAX_FINDINGS));
@@ -380,8 +373,12 @@ fn refusal(pending: &Pending, findings: &[Finding]) -> Failure {
     let mut found_commits: Vec<String> = Vec::new();
     for finding in findings.iter().filter(|finding| finding.may_be_allowed) {
         if found_commits.len() < MAX_COMMITS && !found_commits.contains(&finding.object) {
+            pending.tools.commits.remember_refused(&pending.remote.name, &finding.object);
             found_commits.push(finding.object.clone());
         }
+    }
+    if pending.egress.proposals.is_enabled() && !found_commits.is_empty() {
+        details.push(format!("To ask for that: MCP tool `git_block` at {MCP_URL}"));
     }
     let first = &findings[0];
     let more = if findings.len() > 1 { format!(", and {} more", findings.len() - 1) } else { String::new() };

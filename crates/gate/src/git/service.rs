@@ -106,8 +106,12 @@ impl GitService {
         }) else {
             return Some(0);
         };
-        let refs = timeout(COUNT_TIMEOUT, remote.lock(&self.tools.runner)).await.ok()?.ok()?.refs.clone();
-        Some(refs.values().filter(|id| !local.base.contains(id)).count() as u64)
+        // A repository that was never used is not made for this.
+        if !remote.folder.join("HEAD").exists() {
+            return Some(0);
+        }
+        let state = timeout(COUNT_TIMEOUT, remote.lock(&self.tools.runner)).await.ok()?.ok()?;
+        Some(state.refs.values().filter(|id| !local.base.contains(id)).count() as u64)
     }
 
     async fn dispatch(

@@ -5,20 +5,17 @@ use crate::audit::events::format_rfc3339;
 use crate::egress::Egress;
 use crate::egress::as_judged::check_names;
 use crate::egress::request::body::Body;
-use crate::egress::request::own_response::{JSON, PLAIN, marked, page};
+use crate::egress::request::own_response::{JSON, PLAIN, get_only, marked, page};
 use crate::egress::request::serve::{self, AgentConnection, Sni};
 use crate::egress::serve_error::ServeError;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, ALLOW, HeaderValue};
+use hyper::header::ACCEPT;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use policy::{GitAccess, NO_OTHER_PARAMETER, RefPattern, RefRules, Route, plain_name};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::net::UnixStream;
-use wire::{GIT_HOST, GitRemote, GitUpstream, Outcome};
-
-/// The MCP server of supervise.
-const MCP_URL: &str = "http://supervise.bottle/mcp";
+use wire::{GIT_HOST, GitRemote, GitUpstream, MCP_URL, Outcome};
 
 /// Serves the connection until it ends.
 pub async fn serve(connection: Arc<AgentConnection>, stream: UnixStream) {
@@ -40,9 +37,7 @@ async fn respond(connection: Arc<AgentConnection>, request: Request<Incoming>, s
 /// The answer to one request.
 fn explain(egress: &Egress, method: &Method, path: &str, headers: &HeaderMap) -> Response<Body> {
     if method != Method::GET && method != Method::HEAD {
-        let mut response = page(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET only\n".to_owned());
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return marked(response, "gate");
+        return marked(get_only(), "gate");
     }
     let json = headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"application/json"));
     let response = match (path, json) {

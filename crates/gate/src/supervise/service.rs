@@ -5,7 +5,7 @@ use crate::egress::Egress;
 use crate::egress::as_judged::check_names;
 use crate::egress::limits::GREETING_TIMEOUT;
 use crate::egress::request::body::Body;
-use crate::egress::request::own_response::{PLAIN, marked, page};
+use crate::egress::request::own_response::{PLAIN, get_only, marked, page};
 use crate::egress::request::serve::{self, AgentConnection, Sni};
 use crate::egress::serve_error::ServeError;
 use crate::git::service::GitService;
@@ -13,14 +13,13 @@ use crate::supervise::mcp::{ALIVE_INTERVAL, Mcp};
 use crate::supervise::tools::AgentTools;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use std::sync::Arc;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
-use wire::{Outcome, SUPERVISE_HOST};
+use wire::{MCP_URL, Outcome, SUPERVISE_HOST};
 
 /// Bytes of one message of a client.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
@@ -88,19 +87,16 @@ impl SuperviseService {
 
 /// The answer to what is no message.
 fn explain(method: &Method, path: &str) -> Response<Body> {
-    let mut response = match (method, path) {
+    let response = match (method, path) {
         (&Method::GET | &Method::HEAD, "/") => {
             let text = format!(
-                "claude-bottle: an MCP server (streamable HTTP) is at http://{SUPERVISE_HOST}/mcp\n\
+                "claude-bottle: an MCP server (streamable HTTP) is at {MCP_URL}\n\
                  Its tools ask the operator of this bottle for what is refused. What is allowed: http://gate.bottle/\n"
             );
             page(StatusCode::OK, PLAIN, text)
         }
-        (_, "/") => page(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET only\n".to_owned()),
+        (_, "/") => get_only(),
         _ => page(StatusCode::NOT_FOUND, PLAIN, "there is /mcp, and / which explains it\n".to_owned()),
     };
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    }
     marked(response, "supervise")
 }

@@ -28,7 +28,7 @@ pub fn run(home: &Path, args: &[String]) -> Result<i32, Failure> {
 
 fn export(paths: &WorkPaths, folder: PathBuf, args: &[String]) -> Result<i32, Failure> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    // It is made at the first push.
+    // It is made at its first use.
     let repository = folder.is_dir().then(|| Repository::open_bare(folder)).transpose()?;
     match (&words[..], repository) {
         (["refs"], None) => Ok(0),

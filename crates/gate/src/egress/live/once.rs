@@ -3,6 +3,7 @@
 
 use crate::egress::live::snapshot::PolicySnapshot;
 use policy::PathPattern;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -15,7 +16,10 @@ const MAX_ONCE: usize = 64;
 
 /// Those that were not used yet.
 #[derive(Default)]
-pub struct OncePolicies(Mutex<Vec<OncePolicy>>);
+pub struct OncePolicies {
+    all: Mutex<Vec<OncePolicy>>,
+    made: AtomicU64,
+}
 
 struct OncePolicy {
     /// The one that was decided about.
@@ -26,6 +30,12 @@ struct OncePolicy {
 }
 
 impl OncePolicies {
+    /// A generation for the next policy: one of its own, because connections are shared within a generation, and none that a
+    /// reload makes.
+    pub fn next_generation(&self) -> u64 {
+        u64::MAX - self.made.fetch_add(1, Relaxed)
+    }
+
     /// Allows one request of this change; allowed again before it was made, it is still one. The error is for the operator.
     pub fn add(&self, change: &Change, snapshot: Arc<PolicySnapshot>) -> Result<(), String> {
         let Change::Egress { path, .. } = change else { return Err("only a request can be allowed once".to_owned()) };
@@ -63,7 +73,7 @@ impl OncePolicies {
 
     /// All that have not ended.
     fn lock(&self) -> MutexGuard<'_, Vec<OncePolicy>> {
-        let mut policies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut policies = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         if !policies.is_empty() {
             let now = Instant::now();
             policies.retain(|policy| now < policy.ends);

@@ -60,7 +60,9 @@ impl Live {
     pub fn allow_once(&self, change: &Change, reload: Reload) -> Result<(), String> {
         let Reload { policy, printed, values } = reload;
         let mut secrets = self.secrets().clone();
-        let snapshot = secrets.add(&policy, values, &printed).and_then(|()| self.snapshot().for_once(&secrets, policy));
+        let generation = self.once.next_generation();
+        let added = secrets.add(&policy, values, &printed);
+        let snapshot = added.and_then(|()| self.snapshot().for_once(&secrets, policy, generation));
         let added = snapshot.and_then(|snapshot| self.once.add(change, Arc::new(snapshot)));
         added.map_err(|reason| self.unchanged(reason))
     }

@@ -16,13 +16,9 @@ use policy::{Auth, AuthScheme, Policy, Reads, Route};
 use scan::dlp::{Knowledge, Known, Rules, SecretClass, Vault};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wire::encode_base64;
-
-/// The generation of the next policy that never is in force: each has its own, because connections are shared within one.
-static NEXT_NEVER_IN_FORCE: AtomicU64 = AtomicU64::new(u64::MAX);
 
 pub struct PolicySnapshot {
     pub identity: String,
@@ -64,8 +60,8 @@ impl PolicySnapshot {
     }
 
     /// A snapshot of a policy that never is in force. A route that is in both keeps its counts.
-    pub fn for_once(&self, secrets: &SecretStore, policy: Policy) -> Result<PolicySnapshot, String> {
-        PolicySnapshot::make(secrets, policy, self.next_generation(NEXT_NEVER_IN_FORCE.fetch_sub(1, Relaxed)))
+    pub fn for_once(&self, secrets: &SecretStore, policy: Policy, generation: u64) -> Result<PolicySnapshot, String> {
+        PolicySnapshot::make(secrets, policy, self.next_generation(generation))
     }
 
     fn next_generation(&self, number: u64) -> Generation<'_> {

@@ -30,6 +30,27 @@ pub fn change_for(request: &Request, scheme: UrlScheme) -> Result<Change, String
 /// Whether a request of this change would pass.
 pub fn passes(policy: &Policy, change: &Change) -> bool {
     let Change::Egress { host, port, method, path } = change else { return false };
-    let request = Request { host, port: *port, method, path, query: None, has_body: false, headers: &[] };
-    policy.judge_typed(&request).is_ok()
+    policy.judge_typed(&Request::recorded(host, *port, method, path)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A fetch is proposed by its path alone, and passes by its query.
+    #[test]
+    fn a_proposed_fetch_passes_where_git_may_fetch() {
+        let route = json!({ "host": "a.org", "port": 443, "methods": ["GET"], "paths": ["/t/app.git"], "origin": "m:1",
+            "git": "fetch" });
+        let policy = Policy { routes: vec![serde_json::from_value(route).unwrap()] };
+        let change = |method: &str, path: &str| Change::Egress {
+            host: "a.org".to_owned(),
+            port: 443,
+            method: method.to_owned(),
+            path: path.to_owned(),
+        };
+        assert!(passes(&policy, &change("GET", "/t/app.git/info/refs")));
+        assert!(passes(&policy, &change("POST", "/t/app.git/git-upload-pack")));
+        assert!(!passes(&policy, &change("POST", "/t/app.git/git-receive-pack")));
+    }
 }

@@ -47,7 +47,7 @@ impl Conversation {
     }
 
     /// The whole decision about one request. The order of questions is the policy's; between its steps this does what only
-    /// the gate can: look for secrets in a name, and resolve it. `record`: of a request that `snapshot` judges.
+    /// the gate can: look for secrets in a name, and resolve it.
     pub(super) async fn judge(
         &self,
         snapshot: Arc<PolicySnapshot>,
@@ -55,6 +55,7 @@ impl Conversation {
         sni: Option<&str>,
         record: &mut AuditRecord,
     ) -> Result<AllowedRequest, ServeError> {
+        record.set_scope(&snapshot.audit_scope);
         let fields = fields(request.headers());
         let judged = judged(&self.connection.peer, request, has_body(request.body()), &fields);
         let seen = Seen::Http { request: judged, names: names(request, sni) };

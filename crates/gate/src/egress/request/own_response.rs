@@ -3,7 +3,7 @@
 use crate::egress::inspect::headers::MARK;
 use crate::egress::request::body::Body;
 use hyper::body::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
 pub const PLAIN: &str = "text/plain; charset=utf-8";
@@ -15,6 +15,13 @@ pub fn page(status: StatusCode, kind: &'static str, text: String) -> Response<Bo
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The answer to a method with which nothing of the gate's own is read.
+pub fn get_only() -> Response<Body> {
+    let mut response = page(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET only\n".to_owned());
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
 }
 

@@ -35,18 +35,20 @@ impl Conversation {
         if let Some(words) = proposals.rejection(&change) {
             return Err(rejected(denial, &words));
         }
+        // Nothing that could let it pass has changed since it was judged.
+        if live.once.is_empty() && !proposals.may_hold() {
+            return Err(ServeError::Denied(denial));
+        }
         let mut hold = None;
         loop {
             let (reloaded, decided) = (live.changed(), proposals.decided());
             for snapshot in live.once.find(&change) {
-                record.set_scope(&snapshot.audit_scope);
                 let allowed = self.judge(snapshot.clone(), request, sni, record).await;
                 if allowed.is_ok() && live.once.take(&snapshot) {
                     return allowed;
                 }
             }
             let snapshot = live.snapshot();
-            record.set_scope(&snapshot.audit_scope);
             denial = match self.judge(snapshot, request, sni, record).await {
                 Err(ServeError::Denied(denial)) => denial,
                 ended => return ended,

@@ -8,6 +8,7 @@ use crate::egress::request::own_response::{JSON, PLAIN, marked, page};
 use hyper::{Response, StatusCode};
 use policy::{Denial, Reason, Role};
 use serde_json::json;
+use wire::MCP_URL;
 
 /// What the client of a connection can read, and make use of.
 pub struct Audience {
@@ -40,13 +41,12 @@ impl Audience {
     /// What to do about a denial.
     fn hint(&self, denial: &Denial) -> String {
         match self.may_propose && denial.reason.has_remedy() {
-            true => format!("{PROPOSE_HINT}; {HINT}"),
+            true => format!("to ask the operator for it: MCP tool `egress_block` at {MCP_URL}; {HINT}"),
             false => HINT.to_owned(),
         }
     }
 }
 
-const PROPOSE_HINT: &str = "to ask the operator for it: MCP tool `egress_block` at http://supervise.bottle/mcp";
 const HINT: &str = "what is allowed in this bottle, and how to ask for more: http://gate.bottle/";
 
 /// The answer to a request that the policy denied.
