@@ -44,17 +44,17 @@ pub fn check(plan: &Plan) -> Result<(), UserError> {
     Ok(())
 }
 
-/// Fetches all values of the plan.
+/// Fetches these values. `home`: the folder of the home's manifest, where commands are run.
 ///
 /// # Errors
 /// A value cannot be fetched, or a signal came at a question.
-pub fn collect(plan: &Plan, signals: &Signals) -> Result<Values, NotCollected> {
+pub fn collect(sources: &BTreeMap<String, Source>, home: &Path, signals: &Signals) -> Result<Values, NotCollected> {
     let mut values = Values::new();
-    for (name, source) in &plan.values {
+    for (name, source) in sources {
         let value = match source {
             Source::Env(name) => variable(name)?.into_bytes(),
             Source::File(path) => fs::read(path).map_err(|e| UserError::unreadable(path, &e))?,
-            Source::Command(argv) => run_token_command(argv, &plan.home)?,
+            Source::Command(argv) => run_token_command(argv, home)?,
             Source::Ask(text) => ask(text, signals)?,
         };
         values.insert(name.clone(), Blob(value));

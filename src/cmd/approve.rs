@@ -1,22 +1,21 @@
 //! `approve`: what an agent asked for, or what was refused, may pass: shown first with all that it opens, then done.
 
 use super::approve_packages;
-use super::consent::Confirmation;
-use super::route_editor::{self, Edited};
+use super::consent::{Confirmation, collect_values};
 use super::save_route;
+use super::text_editor::{self, Edited, EditedText};
 use crate::cli::{ApproveArgs, Widen};
 use crate::exit::{Exit, UserError};
 use crate::hint;
-use crate::plan::{Approval, Plan};
+use crate::plan::Approval;
 use crate::render;
 use crate::say;
-use crate::secrets::{self, NotCollected};
 use crate::state::Home;
 use crate::supervise::{ApprovalScope, Decidable, Deed};
 use anyhow::Result;
 use policy::Widening;
 use sys::signals::{self, Signals};
-use wire::{Change, Values};
+use wire::Change;
 
 pub fn run(asked: &ApproveArgs) -> Result<Exit> {
     let home = Home::locate()?;
@@ -30,7 +29,7 @@ pub fn run(asked: &ApproveArgs) -> Result<Exit> {
     if let Change::Packages(packages) = wanted.change.clone() {
         return approve_packages::run(asked, &mut wanted, &packages, &signals);
     }
-    if wanted.session.plan.git.is_none() && matches!(wanted.change, Change::Git { .. }) {
+    if !wanted.session.plan.has_remotes() && matches!(wanted.change, Change::Git { .. }) {
         return Err(UserError::new("the bottle has no remotes any more").into());
     }
     let approval = match approval(asked, &wanted, &signals)? {
@@ -49,10 +48,10 @@ pub fn run(asked: &ApproveArgs) -> Result<Exit> {
     })? {
         return Ok(exit);
     }
-    let values = match values(&wanted.session.plan, &approval, &signals) {
+    let sources = approval.route.as_ref().map(|route| route.values.clone()).unwrap_or_default();
+    let values = match collect_values(&sources, &wanted.session, &signals)? {
         Ok(values) => values,
-        Err(NotCollected::Refused(error)) => return Err(error.into()),
-        Err(NotCollected::Signal(number)) => return Ok(Exit::signal(number)),
+        Err(exit) => return Ok(exit),
     };
     let deed = wanted.session.approve(&approval, scope, values)?;
     report(&wanted, scope, deed);
@@ -74,8 +73,10 @@ fn approval(asked: &ApproveArgs, wanted: &Decidable, signals: &Signals) -> Resul
             || "{ \"host\": \"\" }".to_owned(),
             |route| render::route(&route.addition.route, &wanted.session.plan.values_of(&route)),
         );
-        let check = |text: &str| wanted.approval_by(&route_editor::read(&wanted.session, text)?);
-        return Ok(match route_editor::edit(&text, check, signals)? {
+        let check = |text: &str| wanted.approval_by(&wanted.session.read_route(text)?);
+        let edited =
+            EditedText { text: &text, what: "a route", suffix: ".jsonc", without_terminal: "leave `--edit` out" };
+        return Ok(match text_editor::edit(&edited, check, signals)? {
             Edited::Done(approval) => Ok(approval),
             Edited::Left(exit) => Err(exit),
         });
@@ -93,12 +94,6 @@ fn approval(asked: &ApproveArgs, wanted: &Decidable, signals: &Signals) -> Resul
         Some(step) => least.widened(&wanted.session.plan, step, wanted.request())?,
         None => least,
     }))
-}
-
-/// The values that the approval's route brings along.
-fn values(plan: &Plan, approval: &Approval, signals: &Signals) -> Result<Values, NotCollected> {
-    let values = approval.route.as_ref().map(|route| route.values.clone()).unwrap_or_default();
-    secrets::collect(&Plan { values, ..plan.clone() }, signals)
 }
 
 fn report(wanted: &Decidable, scope: ApprovalScope, deed: Deed) {

@@ -1,7 +1,7 @@
 //! `approve` of packages: the session gets a Dockerfile of its own, and a bottle that runs ends for its resume to build it.
 
 use super::consent::Confirmation;
-use super::route_editor::{self, Edited};
+use super::text_editor::{self, Edited, EditedText};
 use crate::cli::ApproveArgs;
 use crate::exit::{Exit, UserError};
 use crate::hint;
@@ -28,7 +28,13 @@ pub fn run(asked: &ApproveArgs, wanted: &mut Decidable, packages: &Packages, sig
             true => Err(UserError::new("the Dockerfile is empty")),
             false => Ok(text.to_owned()),
         };
-        match route_editor::edit(&dockerfile, check, signals)? {
+        let edited = EditedText {
+            text: &dockerfile,
+            what: "a Dockerfile",
+            suffix: ".Dockerfile",
+            without_terminal: "leave `--edit` out",
+        };
+        match text_editor::edit(&edited, check, signals)? {
             Edited::Done(edited) => dockerfile = edited,
             Edited::Left(exit) => return Ok(exit),
         }

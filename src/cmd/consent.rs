@@ -2,9 +2,13 @@
 
 use crate::cli::LaunchArgs;
 use crate::exit::{Exit, UserError};
-use crate::plan::Plan;
+use crate::plan::{Plan, Source};
+use crate::secrets::{self, NotCollected};
+use crate::supervise::SupervisedSession;
+use std::collections::BTreeMap;
 use sys::signals::Signals;
 use sys::tty::{Answer, Tty};
+use wire::Values;
 
 /// The user's consent to a launch.
 pub enum Consent {
@@ -55,6 +59,22 @@ impl Confirmation<'_> {
             Answer::Signal(number) => Some(Exit::signal(number)),
             _ => Some(Exit::OK),
         })
+    }
+}
+
+/// The values that a decision brings along; an exit code where a signal came at a question.
+///
+/// # Errors
+/// `UserError` where a value cannot be fetched.
+pub fn collect_values(
+    sources: &BTreeMap<String, Source>,
+    session: &SupervisedSession,
+    signals: &Signals,
+) -> Result<Result<Values, Exit>, UserError> {
+    match secrets::collect(sources, &session.plan.home, signals) {
+        Ok(values) => Ok(Ok(values)),
+        Err(NotCollected::Refused(error)) => Err(error),
+        Err(NotCollected::Signal(number)) => Ok(Err(Exit::signal(number))),
     }
 }
 

@@ -12,8 +12,8 @@ use crate::state::{Draft, Home};
 use crate::text;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use sys::signals::{self, PromptReader, Signals};
-use sys::tty::{self, Answer, Tty};
+use sys::signals::{self, Signals};
+use sys::tty::{Answer, Tty};
 
 /// The manifest that is edited, and the line at which the editor opens it.
 struct EditedManifest {
@@ -24,12 +24,8 @@ struct EditedManifest {
 
 pub fn run(asked: &EditArgs) -> Result<Exit> {
     let mut manifest = edited(asked)?;
-    let no_terminal = || UserError::new("no terminal to edit on").hint(hint!("edit `{}`", manifest.file.display()));
-    let mut tty = Tty::open().filter(|_| tty::attached()).ok_or_else(no_terminal)?;
-    let editor = Editor::of_user()?;
+    let (mut tty, editor, _listening) = Editor::on_terminal(|| hint!("edit `{}`", manifest.file.display()))?;
     let signals = signals::catch()?;
-    // Editors use Ctrl-C as a key: however often it is pressed, it does not end this program.
-    let _listening = PromptReader::begin();
     let draft = Draft::of(&manifest.file)?;
     loop {
         if let Some(exit) = editor.open(draft.path(), manifest.line, &signals)? {

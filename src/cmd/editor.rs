@@ -2,13 +2,15 @@
 
 use crate::exit::{Exit, UserError};
 use crate::hint;
+use crate::hint::Hint;
 use crate::probe;
 use crate::say;
 use anyhow::Result;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use sys::child;
-use sys::signals::{self, Signals};
+use sys::signals::{self, PromptReader, Signals};
+use sys::tty::{self, Tty};
 
 /// Program and arguments.
 pub struct Editor(Vec<String>);
@@ -28,6 +30,17 @@ impl Editor {
             Some(words) if !words.is_empty() => Ok(Editor(words)),
             _ => Err(UserError::new(format!("`{name}` is no command: `{typed}`")).hint(hint!("export {}=vi", name))),
         }
+    }
+
+    /// The editor, on the terminal of this process. While the reader lives, Ctrl-C is a key of the editor's: however often it
+    /// is pressed, it does not end this program.
+    ///
+    /// # Errors
+    /// `UserError` without a terminal, and where the variable is no command.
+    pub fn on_terminal(hint: impl FnOnce() -> Hint) -> Result<(Tty, Editor, PromptReader), UserError> {
+        let no_terminal = || UserError::new("no terminal to edit on").hint(hint());
+        let tty = Tty::open().filter(|_| tty::attached()).ok_or_else(no_terminal)?;
+        Ok((tty, Editor::of_user()?, PromptReader::begin()))
     }
 
     /// The words that open `file`, at `line` where this editor's notation for that is known.

@@ -144,7 +144,8 @@ fn build_and_run<'a>(
 /// Fetches the values of secrets, and runs the prepared session.
 fn run(session: Session, signals: Signals) -> Result<Exit> {
     timings::phase("until the agent's start");
-    let values = secrets::collect(session.plan(), &signals);
+    let Plan { values, home, .. } = session.plan();
+    let values = secrets::collect(values, home, &signals);
     // After a signal that came during the preparation, the agent need not start.
     match signals.try_recv().map_or(values, |number| Err(NotCollected::Signal(number))) {
         Ok(values) => session.run(values, signals),

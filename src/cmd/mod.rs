@@ -35,13 +35,13 @@ mod proposals;
 mod put;
 mod reject;
 mod resume;
-mod route_editor;
 mod routes;
 mod save_route;
 mod shell;
 mod start;
 mod strays;
 mod suggest;
+mod text_editor;
 mod usage;
 mod work;
 

@@ -1,13 +1,12 @@
 //! `routes`: what was added to a session's policy while it ran, and changes of it by the operator's own hand.
 
-use super::consent::Confirmation;
-use super::route_editor::{self, Edited};
+use super::consent::{Confirmation, collect_values};
+use super::text_editor::{self, Edited, EditedText};
 use crate::cli::{ListFormat, RoutesAddArgs, RoutesArgs, RoutesEditArgs, RoutesListArgs, RoutesRemoveArgs, RoutesVerb};
 use crate::exit::{Exit, UserError};
-use crate::plan::{self, Plan, SessionRoute, SessionRoutes, Source, session_route_id};
+use crate::plan::{self, SessionRoute, SessionRoutes, Source, session_route_id};
 use crate::render;
 use crate::say;
-use crate::secrets::{self, NotCollected};
 use crate::state::Home;
 use crate::supervise::{Deed, SupervisedSession, signed};
 use crate::text::one_line;
@@ -101,7 +100,7 @@ fn add(asked: &RoutesAddArgs) -> Result<Exit> {
 /// # Errors
 /// `UserError` for what is no route.
 fn route(session: &SupervisedSession, text: &str) -> Result<SessionRoute, UserError> {
-    let read = route_editor::read(session, text)?;
+    let read = session.read_route(text)?;
     let values = plan::sources_of_route(&read).collect();
     if read.policy.deny {
         return Err(UserError::new("a route that denies would be asked last, and deny nothing that passes now")
@@ -128,22 +127,29 @@ fn remove(asked: &RoutesRemoveArgs) -> Result<Exit> {
 fn edit(asked: &RoutesEditArgs) -> Result<Exit> {
     let mut session = SupervisedSession::open(&Home::locate()?, &asked.identity)?;
     let signals = signals::catch()?;
-    let words = |route: &SessionRoute| render::route(&route.addition.route, &session.plan.values_of(route));
     let mut text = "// One route a line, as in a manifest. The bottle's own come first.\n".to_owned();
+    let words = |route: &SessionRoute| render::route(&route.addition.route, &session.plan.values_of(route));
+    let known: BTreeMap<String, &SessionRoute> =
+        session.routes.routes.iter().map(|route| (words(route), route)).collect();
     session.routes.routes.iter().for_each(|route| text.push_str(&format!("{}\n", words(route))));
     let check = |written: &str| -> Result<SessionRoutes, UserError> {
         let mut routes = SessionRoutes::default();
         for line in written.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")) {
-            let known = session.routes.routes.iter().find(|route| words(route) == line);
-            routes.add(match known {
-                Some(known) => known.clone(),
+            routes.add(match known.get(line) {
+                Some(known) => SessionRoute::clone(known),
                 None => signed(route(&session, line)?),
             });
         }
         let (_, left_out) = session.plan.with_session_routes(&routes);
         left_out.into_iter().next().map_or(Ok(routes), |left_out| Err(UserError::new(left_out.why)))
     };
-    let routes = match route_editor::edit(text.trim_end(), check, &signals)? {
+    let edited = EditedText {
+        text: text.trim_end(),
+        what: "a route",
+        suffix: ".jsonc",
+        without_terminal: "`routes add` and `routes remove` need none",
+    };
+    let routes = match text_editor::edit(&edited, check, &signals)? {
         Edited::Done(routes) => routes,
         Edited::Left(exit) => return Ok(exit),
     };
@@ -181,11 +187,9 @@ impl RoutesChange {
         if let Some(exit) = confirmation.ask("change the routes of this session? [y/N] ")? {
             return Ok(exit);
         }
-        let plan = Plan { values: self.sources, ..session.plan.clone() };
-        let values = match secrets::collect(&plan, confirmation.signals) {
+        let values = match collect_values(&self.sources, session, confirmation.signals)? {
             Ok(values) => values,
-            Err(NotCollected::Refused(error)) => return Err(error.into()),
-            Err(NotCollected::Signal(number)) => return Ok(Exit::signal(number)),
+            Err(exit) => return Ok(exit),
         };
         let deed = session.set_routes(self.action, self.routes, values)?;
         report(deed, &session.folder.identity);

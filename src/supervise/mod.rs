@@ -12,6 +12,7 @@ pub use gate::{GateRefusal, ask};
 pub use operator::operator;
 
 use crate::exit::UserError;
+use crate::manifest::{self, FILE, Route};
 use crate::plan::{LeftOutRoute, Plan, SessionRoutes};
 use crate::state::{Folder, Home};
 use anyhow::Result;
@@ -37,6 +38,14 @@ impl SupervisedSession {
         let recorded = folder.plan()?;
         let (plan, left_out) = recorded.with_session_routes(&routes);
         Ok(SupervisedSession { folder, plan, routes, left_out, recorded: recorded.policy })
+    }
+
+    /// Reads one route, as a manifest of the session's home could have it.
+    ///
+    /// # Errors
+    /// `UserError` for what is no route.
+    pub fn read_route(&self, text: &str) -> Result<Route, UserError> {
+        manifest::read_route(&self.plan.home.join(FILE), text)
     }
 
     /// The caller holds the lock of its decisions.
