@@ -1,17 +1,19 @@
 //! Runs of base32, decoded as they stream. A value is known in base32 as it stands; what is compressed must be decoded.
 
-use super::byte_runs::{ByteClass, ByteRuns, byte_class};
+use super::byte_runs::{ByteClass, ByteRuns, DigitValues, byte_class};
 
 /// Digits that a run has before it is decoded.
 const MIN_RUN_DIGITS: usize = 24;
-/// How many of those are no digits of hex: long numbers and sums in capitals are not base32.
+/// How many of a run's digits are none of hex: long numbers and sums in capitals are not base32.
 const MIN_OTHER_DIGITS: usize = 3;
+/// Digits that are kept of a run that looks like hex so far, as zeros before a file's first bytes do. Whole groups.
+const MAX_KEPT_DIGITS: usize = 4096;
 /// Digits of a group, which stands for five bytes.
 const GROUP_DIGITS: usize = 8;
 
 /// An alphabet of base32 (RFC 4648, sections 6 and 7).
 pub struct Base32Alphabet {
-    digits: &'static [u8; 32],
+    values: DigitValues,
     /// The digits, and ends of lines, which may stand between them.
     class: ByteClass,
 }
@@ -21,18 +23,16 @@ pub static BASE32_HEX: Base32Alphabet = Base32Alphabet::new(b"0123456789ABCDEFGH
 
 impl Base32Alphabet {
     const fn new(digits: &'static [u8; 32]) -> Base32Alphabet {
-        Base32Alphabet { digits, class: byte_class(&[digits, b"\r\n"]) }
-    }
-
-    fn value(&self, byte: u8) -> Option<u64> {
-        self.digits.iter().position(|digit| *digit == byte).map(|value| value as u64)
+        Base32Alphabet { values: DigitValues::new(digits), class: byte_class(&[digits, b"\r\n"]) }
     }
 }
 
 pub struct Base32Runs {
     alphabet: &'static Base32Alphabet,
-    /// The first digits of the run.
-    first: Vec<u8>,
+    /// The digits of a run that is not decoded yet.
+    kept: Vec<u8>,
+    /// How many digits of the run are none of hex, counted until it is decoded.
+    others: usize,
     /// The run is long enough, and looks like base32.
     is_decoded: bool,
     value: u64,
@@ -41,43 +41,43 @@ pub struct Base32Runs {
 
 impl Base32Runs {
     pub fn new(alphabet: &'static Base32Alphabet) -> Base32Runs {
-        Base32Runs { alphabet, first: Vec::new(), is_decoded: false, value: 0, digits: 0 }
+        Base32Runs { alphabet, kept: Vec::new(), others: 0, is_decoded: false, value: 0, digits: 0 }
     }
 
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
         let mut runs = ByteRuns::new(bytes, &self.alphabet.class, MIN_RUN_DIGITS);
         let mut at = 0;
         loop {
-            if self.first.is_empty() {
+            if self.kept.is_empty() && !self.is_decoded {
                 at = runs.skip_to_run(at);
             }
             let Some(byte) = bytes.get(at) else { return };
             at += 1;
-            match self.alphabet.value(*byte) {
+            match self.alphabet.values.of(*byte) {
                 Some(digit) if self.is_decoded => self.decode(digit, into),
-                Some(_) if self.first.len() < MIN_RUN_DIGITS => self.begin(*byte, into),
-                // It is something else.
-                Some(_) => {}
+                Some(_) => self.keep(*byte, into),
                 None if matches!(byte, b'\r' | b'\n') => {}
                 None => *self = Base32Runs::new(self.alphabet),
             }
         }
     }
 
-    fn begin(&mut self, byte: u8, into: &mut Vec<u8>) {
-        self.first.push(byte);
-        if self.first.len() == MIN_RUN_DIGITS {
-            let others = self.first.iter().filter(|digit| !digit.is_ascii_hexdigit());
-            self.is_decoded = others.count() >= MIN_OTHER_DIGITS;
+    fn keep(&mut self, byte: u8, into: &mut Vec<u8>) {
+        if self.kept.len() == MAX_KEPT_DIGITS {
+            self.kept.drain(..MAX_KEPT_DIGITS / 2);
         }
-        if self.is_decoded {
-            let digits: Vec<u64> = self.first.iter().filter_map(|digit| self.alphabet.value(*digit)).collect();
-            digits.into_iter().for_each(|digit| self.decode(digit, into));
+        self.kept.push(byte);
+        self.others += usize::from(!byte.is_ascii_hexdigit());
+        if self.kept.len() >= MIN_RUN_DIGITS && self.others >= MIN_OTHER_DIGITS {
+            self.is_decoded = true;
+            for byte in std::mem::take(&mut self.kept) {
+                self.alphabet.values.of(byte).into_iter().for_each(|digit| self.decode(digit, into));
+            }
         }
     }
 
-    fn decode(&mut self, digit: u64, into: &mut Vec<u8>) {
-        self.value = self.value << 5 | digit;
+    fn decode(&mut self, digit: u8, into: &mut Vec<u8>) {
+        self.value = self.value << 5 | u64::from(digit);
         self.digits += 1;
         if self.digits == GROUP_DIGITS {
             into.extend_from_slice(&self.value.to_be_bytes()[3..]);
@@ -107,6 +107,17 @@ mod tests {
             (&BASE32, "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709", ""),
             (&BASE32_HEX, "01234567890123456789012345678901234567890123456789", ""),
             (&BASE32, "A WHOLE SENTENCE IN CAPITAL LETTERS", ""),
+            // Fifteen zero bytes before the text, and nine more: digits of hex alone.
+            (
+                &BASE32,
+                "AAAAAAAAAAAAAAAAAAAAAAAANBSWY3DPFQQHI2DJOMQGS4ZA",
+                "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0hello, this is ",
+            ),
+            (
+                &BASE32_HEX,
+                "000000000000000000000000D1IMOR3F5GG78Q39ECG6ISP0",
+                "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0hello, this is ",
+            ),
         ] {
             for part in [1, 7, 1000] {
                 let (mut runs, mut out) = (Base32Runs::new(alphabet), Vec::new());

@@ -32,6 +32,27 @@ pub const fn byte_class(parts: &[&[u8]]) -> ByteClass {
     kind
 }
 
+/// The digits of an alphabet, by their bytes.
+pub struct DigitValues([Option<u8>; 256]);
+
+impl DigitValues {
+    /// `digits`: by their value, at most 256.
+    pub const fn new(digits: &[u8]) -> DigitValues {
+        let mut values = [None; 256];
+        let mut value = 0;
+        while value < digits.len() {
+            values[digits[value] as usize] = Some(value as u8);
+            value += 1;
+        }
+        DigitValues(values)
+    }
+
+    #[inline]
+    pub fn of(&self, byte: u8) -> Option<u8> {
+        self.0[usize::from(byte)]
+    }
+}
+
 impl<'a> ByteRuns<'a> {
     /// `least`: bytes of the shortest run that matters.
     pub fn new(text: &'a [u8], class: &'static ByteClass, least: usize) -> ByteRuns<'a> {

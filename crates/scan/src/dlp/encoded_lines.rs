@@ -1,5 +1,6 @@
 //! Lines that say how many bytes they hold, decoded as they stream: uuencode, and the base85 of `git diff --binary`.
 
+use super::byte_runs::DigitValues;
 use memchr::{memchr, memchr2};
 
 /// Bytes of the longest line, which `git` writes: the letter and 65 digits of base85.
@@ -78,7 +79,7 @@ impl EncodedLines {
                 Some(_) => true,
                 None => match first {
                     WHOLE_UUENCODE_FIRST => (b' '..=b'`').contains(&byte),
-                    WHOLE_GIT_FIRST => base85_digit(byte).is_some(),
+                    WHOLE_GIT_FIRST => BASE85.of(byte).is_some(),
                     _ => self.may_be_head(byte),
                 },
             }
@@ -152,16 +153,12 @@ fn git_decode(length: u8, digits: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The digits of git's base85, by their value.
-const BASE85_DIGITS: &[u8; 85] =
-    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
-
-fn base85_digit(byte: u8) -> Option<u32> {
-    BASE85_DIGITS.iter().position(|digit| *digit == byte).map(|value| value as u32)
-}
+/// The digits of git's base85.
+static BASE85: DigitValues =
+    DigitValues::new(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~");
 
 fn base85_word(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0u32, |word, byte| word.checked_mul(85)?.checked_add(base85_digit(*byte)?))
+    digits.iter().try_fold(0u32, |word, byte| word.checked_mul(85)?.checked_add(u32::from(BASE85.of(*byte)?)))
 }
 
 #[cfg(test)]
