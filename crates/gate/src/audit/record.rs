@@ -41,6 +41,8 @@ pub struct AuditRecord {
     /// Body bytes to the agent.
     pub received: u64,
     route: Option<Arc<RouteCounts>>,
+    /// Host and path hold no secret: they were looked through, and withheld where one was found.
+    is_inspected: bool,
     /// The first finding of an [`AlarmSender`].
     finding: Arc<OnceLock<String>>,
 }
@@ -61,12 +63,13 @@ impl AuditTrail {
 impl AuditRecord {
     fn new(trail: Arc<AuditTrail>, scope: Arc<AuditScope>, audit: Audit, event: fn(Audit) -> Event) -> AuditRecord {
         let (sent, finding, started) = (Arc::default(), Arc::default(), Instant::now());
-        AuditRecord { trail, scope, started, event, audit, sent, received: 0, route: None, finding }
+        let (received, route, is_inspected) = (0, None, false);
+        AuditRecord { trail, scope, started, event, audit, sent, received, route, is_inspected, finding }
     }
 
     /// The request is judged anew, by another snapshot.
     pub fn set_scope(&mut self, scope: &Arc<AuditScope>) {
-        (self.scope, self.route) = (scope.clone(), None);
+        (self.scope, self.route, self.is_inspected) = (scope.clone(), None, false);
     }
 
     pub fn set_request(&mut self, method: &str, path: &str) {
@@ -79,14 +82,28 @@ impl AuditRecord {
         self.set_path(path);
     }
 
-    /// Withholds secrets in the path of a request that nothing else looks into.
-    pub fn redact_path(&mut self) {
-        self.audit.path = redact(&self.scope.knowledge, std::mem::take(&mut self.audit.path));
+    /// Withholds host and path where they hold a secret.
+    pub fn redact(&mut self) {
+        for text in [&mut self.audit.host, &mut self.audit.path] {
+            *text = redact(&self.scope.knowledge, std::mem::take(text));
+        }
+        self.is_inspected = true;
+    }
+
+    /// A secret was found in the path, or is next to it.
+    pub fn withhold_path(&mut self) {
+        self.audit.path = WITHHELD.to_owned();
+    }
+
+    /// Host and path were looked through as parts of the request.
+    pub fn inspected(&mut self) {
+        self.is_inspected = true;
     }
 
     pub fn set_path(&mut self, path: &str) {
         if self.audit.path != path {
             self.audit.path = path.to_owned();
+            self.is_inspected = false;
         }
     }
 
@@ -98,14 +115,12 @@ impl AuditRecord {
 
     /// The denial's route is an index in the policy of the record's scope.
     pub fn denied(&mut self, denial: &Denial) {
-        let knowledge = &self.scope.knowledge;
+        self.redact();
         self.audit.verdict = Outcome::Deny;
-        let reason = match holds_secret(knowledge, &denial.text) {
+        let reason = match holds_secret(&self.scope.knowledge, &denial.text) {
             true => format!("{} {WITHHELD}", denial.reason),
             false => cut(denial.text.clone(), MAX_REASON_BYTES),
         };
-        self.audit.host = redact(knowledge, std::mem::take(&mut self.audit.host));
-        self.audit.path = redact(knowledge, std::mem::take(&mut self.audit.path));
         if let Some(route) = denial.route {
             self.set_route(route);
         }
@@ -121,11 +136,8 @@ impl AuditRecord {
 
     /// The request was allowed, but could not be served.
     pub fn failed(&mut self, why: impl Into<String>) {
-        let knowledge = &self.scope.knowledge;
+        self.redact();
         self.audit.verdict = Outcome::Error;
-        // It may have failed before its address was inspected.
-        self.audit.host = redact(knowledge, std::mem::take(&mut self.audit.host));
-        self.audit.path = redact(knowledge, std::mem::take(&mut self.audit.path));
         self.audit.reason = Some(cut(why.into(), MAX_REASON_BYTES));
     }
 
@@ -166,6 +178,10 @@ fn truncate(text: &str, max: usize) -> &str {
 
 impl Drop for AuditRecord {
     fn drop(&mut self) {
+        // A client may leave before its request is looked through.
+        if !self.is_inspected {
+            self.redact();
+        }
         let mut audit = std::mem::take(&mut self.audit);
         audit.finding = audit.finding.or_else(|| self.finding.get().cloned());
         audit.host = cut(audit.host, MAX_NAME_BYTES);

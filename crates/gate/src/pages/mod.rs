@@ -29,7 +29,7 @@ async fn respond(connection: Arc<AgentConnection>, request: Request<Incoming>, s
         return connection.respond_unsent(ServeError::Denied(denial), record, request).await;
     }
     record.audit.verdict = Outcome::Allow;
-    record.redact_path();
+    record.redact();
     let page = explain(&connection.egress, request.method(), request.uri().path(), request.headers());
     connection.respond_page(page, record, request).await
 }

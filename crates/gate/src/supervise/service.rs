@@ -57,7 +57,7 @@ impl SuperviseService {
             return connection.respond_unsent(ServeError::Denied(denial), record, request).await;
         }
         record.audit.verdict = Outcome::Allow;
-        record.redact_path();
+        record.redact();
         if request.uri().path() != "/mcp" {
             return connection.respond_page(explain(request.method(), request.uri().path()), record, request).await;
         }

@@ -299,6 +299,21 @@ async fn a_request_waits_for_a_token_that_is_fetched() {
     gate.allowed().await;
 }
 
+/// A client that leaves before its request is looked through leaves a record of it.
+#[tokio::test]
+async fn a_record_of_a_request_that_is_given_up_shows_no_secret() {
+    let origin = Origin::start(&["a.test"]).await;
+    let mut gate = printed(&origin, json!({ "token": token("1"), "expires_in": 0.3 })).await;
+    gate.event(&refresh()).await;
+    until("the token's end", || ctl(&gate, &["status"], "").1["tokens"][0]["ended"] == true);
+    let mut sender = gate.https("a.test").await;
+    let request = format!("GET a.test /{}", token("1"));
+    let mut asking = under_way(sender.send_request(ask(&request, &[])));
+    asking.waits(&gate).await;
+    drop((asking, sender));
+    assert_eq!(gate.audit().await.path, "(withheld)");
+}
+
 /// Once for each value, and what has no body is asked again for the agent.
 #[tokio::test]
 async fn an_upstream_that_refuses_a_token_brings_the_next() {

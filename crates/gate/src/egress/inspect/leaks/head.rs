@@ -2,7 +2,6 @@
 
 use crate::audit::alarms::AlarmSender;
 use crate::audit::record::AuditRecord;
-use crate::audit::redaction::WITHHELD;
 use crate::egress::inspect::headers::{append_line, is_credential};
 use crate::egress::inspect::leaks::orders::{BLOCK_SECRETS, for_route};
 use crate::egress::inspect::leaks::report::report;
@@ -32,17 +31,21 @@ pub fn inspect_head(
     let scope = HeadScan::new(allowed);
     // Where values are masked, each header is scanned by itself as well.
     if scope.orders.seen != Action::Mask && scope.is_clean(head) {
+        if scope.orders.seen != Action::Off {
+            record.inspected();
+        }
         return Ok(());
     }
     let mut scan = Scan::looking(allowed.snapshot.knowledge(), scope.orders).of_field();
     let ended = scan.look(format!("{}\n", target(head)).as_bytes());
     if ended.is_err() || scan.has_notes() {
-        record.set_path(WITHHELD);
+        record.withhold_path();
     }
+    record.inspected();
     let alarms = record.alarm_sender();
     report(&alarms, &mut scan, ended, "the address")
         .and_then(|()| scope.inspect_headers(head, &mut scan, &alarms))
-        .inspect_err(|_| record.set_path(WITHHELD))
+        .inspect_err(|_| record.withhold_path())
 }
 
 fn target(head: &request::Parts) -> &str {
