@@ -5,6 +5,7 @@ use crate::egress::Egress;
 use crate::git::confined::Confinement;
 use crate::git::failure::Failure;
 use crate::git::forward::forward;
+use crate::git::gitleaks::Gitleaks;
 use crate::git::limits::{
     AGENT_IDLE_TIMEOUT, COPY_BYTES, MAX_FINDINGS, MAX_MESSAGE_BYTES, MAX_OUTPUT_BYTES, MAX_PACK_BYTES,
     MAX_PUSH_OBJECTS, MAX_PUSH_REFS, MAX_SHALLOW_BOUNDARIES, PACK_START_TIMEOUT, SCAN_TIMEOUT,
@@ -64,6 +65,8 @@ pub async fn serve(
     record: &mut GitRecord,
 ) -> Result<(), Failure> {
     let Push { egress, remote, version } = push;
+    // It reads its rules while the upstream is asked and the objects come.
+    let gitleaks = Gitleaks::start(&tools.runner).await?;
     let refs = unless_hung_up(stream, remote.refreshed(egress, &tools.runner)).await?.refs.clone();
     let broke = |error: io::Error| Failure::error(format!("the agent broke off: {error}"));
     let list = advertisement(&refs, version);
@@ -81,7 +84,7 @@ pub async fn serve(
     let done = match Incoming::new(remote) {
         Ok(incoming) => {
             let mut pending = Pending { tools, egress, remote, updates: &commands.updates, incoming, base: Vec::new() };
-            pending.execute(stream, record).await
+            pending.execute(stream, gitleaks, record).await
         }
         Err(error) => Err(Failure::error(format!("no room for the push: {error}"))),
     };
@@ -175,7 +178,12 @@ async fn read_commands(stream: &mut UnixStream, record: &mut GitRecord) -> Resul
 
 impl Pending<'_> {
     /// Does all that was asked for, or nothing. Returns what the upstream said, line by line.
-    async fn execute(&mut self, stream: &mut UnixStream, record: &mut GitRecord) -> Result<Vec<String>, Failure> {
+    async fn execute(
+        &mut self,
+        stream: &mut UnixStream,
+        gitleaks: Gitleaks,
+        record: &mut GitRecord,
+    ) -> Result<Vec<String>, Failure> {
         let Pending { tools, remote, updates, .. } = *self;
         for update in updates {
             // What can be said before the objects are here: at best it moves forward.
@@ -200,7 +208,7 @@ impl Pending<'_> {
             false => {
                 self.check_targets().await?;
                 self.base = self.find_base().await?;
-                let scanned = timeout(SCAN_TIMEOUT, scan(self)).await;
+                let scanned = timeout(SCAN_TIMEOUT, scan(self, gitleaks)).await;
                 scanned.map_err(|_| Failure::error("the scan for secrets did not end in time: push less at once"))??
             }
         };

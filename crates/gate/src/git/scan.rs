@@ -50,9 +50,8 @@ struct Scanner<'a> {
 }
 
 /// Scans all that the new ids of a push lead to and the refs of the repository do not.
-pub async fn scan(pending: &Pending<'_>) -> Result<Vec<Finding>, Failure> {
-    let (snapshot, gitleaks) = (pending.egress.live.snapshot(), Gitleaks::start(&pending.tools.runner).await?);
-    let mut scanner = Scanner { pending, snapshot, gitleaks, found: Vec::new() };
+pub async fn scan(pending: &Pending<'_>, gitleaks: Gitleaks) -> Result<Vec<Finding>, Failure> {
+    let mut scanner = Scanner { pending, snapshot: pending.egress.live.snapshot(), gitleaks, found: Vec::new() };
     scanner.scan_objects().await?;
     scanner.scan_changes().await?;
     scanner.finish().await
