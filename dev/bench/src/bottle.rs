@@ -142,8 +142,10 @@ impl Bench {
         let (gate, agent) = (format!("{name}-gate"), format!("{name}-agent"));
         let begin = Instant::now();
         let base = ["create", "-i", "--pull", "never", "--label", "claude-bottle.test=bench", "--name"];
-        docker(&[&base[..], &[&gate, "--entrypoint", "sleep", &self.gate, "600"]].concat())?;
-        let mut held = Command::new("docker").args(["start", "-a", &gate]).stdout(Stdio::null()).spawn()?;
+        // A gate that waits for its document is all that its image can run.
+        docker(&[&base[..], &[&gate, &self.gate, "serve"]].concat())?;
+        let mut held = Command::new("docker");
+        let mut held = held.args(["start", "-ai", &gate]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         let flags = ["--network", "none", "--volumes-from", &format!("{gate}:ro"), "--entrypoint", "date"];
         docker(&[&base[..], &[&agent], &flags[..], &[&self.image, "+%s%N"]].concat())?;
         let (_, said) = first_output(Command::new("docker").args(["start", "-ai", &agent]))?;
