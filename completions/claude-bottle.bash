@@ -336,7 +336,7 @@ _claude_bottle_what() {
         'start --cwd=')
             what=(words unignored all)
             ;;
-        check/* | claude-bottle/* | forward/* | 'git allow/'* | git/* | help/* | routes/* | work/*)
+        check/* | claude-bottle/* | exec/* | forward/* | 'git allow/'* | git/* | help/* | routes/* | work/*)
             what=(free)
             ;;
         cleanup/*)

@@ -244,7 +244,7 @@ function __claude_bottle_what
             printf '%s\n' words text json sh\t'A script for a POSIX shell'
         case 'start --cwd='
             printf '%s\n' words unignored\t'All but what git ignores' all
-        case 'check/*' 'claude-bottle/*' 'forward/*' 'git allow/*' 'git/*' 'help/*' 'routes/*' 'work/*'
+        case 'check/*' 'claude-bottle/*' 'exec/*' 'forward/*' 'git allow/*' 'git/*' 'help/*' 'routes/*' 'work/*'
             printf '%s\n' free
         case 'cleanup/*'
             printf '%s\n' names resting

@@ -264,8 +264,15 @@ pub struct ExecArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
+    /// Taken as the engine's `exec` takes them; where there is a terminal, it is used without them
+    #[arg(short, hide = true)]
+    pub interactive: bool,
+
+    #[arg(short, hide = true)]
+    pub tty: bool,
+
     /// Program and arguments; by default a shell
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub command: Vec<String>,
 }
 

@@ -10,6 +10,25 @@ use clap::ValueEnum;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::{OsStr, OsString};
 
+/// Commands of other tools, and what to type here.
+const FOREIGN_COMMANDS: [(&[&str], &str); 15] = [
+    (&["ls", "ps", "status", "sessions", "agents"], "claude-bottle list"),
+    (&["run", "new", "create", "up", "launch"], "claude-bottle start"),
+    (&["continue", "restart", "reopen"], "claude-bottle resume"),
+    (&["connect", "a"], "claude-bottle attach"),
+    (&["sh", "bash", "ssh", "enter"], "claude-bottle exec"),
+    (&["rm", "remove", "delete", "prune", "clean", "destroy"], "claude-bottle cleanup"),
+    (&["inspect", "show", "describe"], "claude-bottle info"),
+    (&["log", "audit", "events"], "claude-bottle logs"),
+    (&["diff", "apply", "fetch", "merge", "changes"], "claude-bottle work"),
+    (&["cp", "copy"], "`claude-bottle put` copies a file in, `claude-bottle get` copies one out"),
+    (&["port", "ports", "expose", "tunnel"], "claude-bottle forward"),
+    (&["images", "image", "rebuild"], "claude-bottle build"),
+    (&["config", "manifest"], "claude-bottle edit"),
+    (&["top", "ui", "tui"], "claude-bottle dashboard"),
+    (&["version"], "claude-bottle --version"),
+];
+
 /// Is `--format json` among the words? Read from the words themselves, because errors in them need the answer too.
 pub fn asks_for_json(args: &[OsString]) -> bool {
     last_value(args, "--format") == Some(OsStr::new("json"))
@@ -21,9 +40,15 @@ pub fn colour(args: &[OsString]) -> Colour {
     typed.and_then(|typed| Colour::from_str(typed, false).ok()).unwrap_or(Colour::Auto)
 }
 
-/// The last value of a long flag. Words after `--` belong to another program.
+/// The last value of a long flag. Words after `--`, and after the session of `exec`, belong to another program.
 fn last_value<'a>(args: &'a [OsString], flag: &str) -> Option<&'a OsStr> {
-    let mut own = args.iter().take_while(|arg| *arg != "--").peekable();
+    let words = args.iter().enumerate().skip(1).filter(|(_, arg)| !is_flag(arg));
+    let session = words.take(2).collect::<Vec<_>>();
+    let foreign = match session[..] {
+        [(_, verb), (session, _)] if verb == "exec" => session + 1,
+        _ => args.len(),
+    };
+    let mut own = args.iter().take(foreign).take_while(|arg| *arg != "--").peekable();
     let mut found = None;
     while let Some(arg) = own.next() {
         if arg == flag {
@@ -33,6 +58,10 @@ fn last_value<'a>(args: &'a [OsString], flag: &str) -> Option<&'a OsStr> {
         }
     }
     found
+}
+
+fn is_flag(arg: &OsStr) -> bool {
+    arg.to_str().is_some_and(|arg| arg.starts_with('-'))
 }
 
 /// Prints help or version.
@@ -59,9 +88,13 @@ fn user_error(error: &clap::Error) -> UserError {
     let one = |kind| all(kind).first().map(|word| without_placeholder(word)).unwrap_or_default();
     let near = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
     let near = near.into_iter().flat_map(all).next().map(|near| hint!("did you mean `{}`?", near));
+    let unknown = one(ContextKind::InvalidSubcommand);
+    let here =
+        FOREIGN_COMMANDS.iter().find(|(words, _)| words.contains(&unknown.as_str())).map(|(_, hint)| Hint::from(*hint));
+    let near = here.or(near);
     let help = Hint::command(command(error).split(' ').chain(["--help"]));
     let (what, hint) = match error.kind() {
-        ErrorKind::InvalidSubcommand => (format!("no command `{}`", one(ContextKind::InvalidSubcommand)), help),
+        ErrorKind::InvalidSubcommand => (format!("no command `{unknown}`"), help),
         ErrorKind::UnknownArgument => (format!("unexpected argument `{}`", one(ContextKind::InvalidArg)), help),
         ErrorKind::MissingRequiredArgument => {
             (format!("missing: {}", in_backticks(&all(ContextKind::InvalidArg))), help)

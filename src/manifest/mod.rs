@@ -180,6 +180,11 @@ impl Manifest {
         self.agents.keys().map(String::as_str).filter(|name| is_name(name)).collect()
     }
 
+    /// The error of an agent that cannot be used, its name perhaps.
+    pub fn broken_agent(&self) -> Option<&UserError> {
+        self.agents.values().find_map(|agent| agent.as_ref().err())
+    }
+
     /// Names of all bottles without an error, sorted.
     pub fn bottles(&self) -> Vec<&str> {
         self.bottles.iter().filter(|(_, bottle)| bottle.is_ok()).map(|(name, _)| name.as_str()).collect()

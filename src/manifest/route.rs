@@ -15,7 +15,57 @@ use std::path::{Path, PathBuf};
 
 /// The methods of a route that allows and lists none.
 const READING_METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
-const MAX_METHOD_CHARS: usize = 32;
+/// The methods that a route may list: those that are registered (IANA, HTTP Method Registry) but PRI, TRACE and CONNECT, and
+/// those of widely used servers: of Vault (LIST), of caches (BAN, PURGE), of UPnP and of Icecast. Any other word is taken for
+/// a slip, which would let nothing pass.
+const METHODS: [&str; 46] = [
+    "ACL",
+    "BAN",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LABEL",
+    "LINK",
+    "LIST",
+    "LOCK",
+    "M-SEARCH",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "NOTIFY",
+    "OPTIONS",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SOURCE",
+    "SUBSCRIBE",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+    "VIEW",
+];
 /// Characters of the name of a query parameter or a header.
 const MAX_RULE_NAME_CHARS: usize = 100;
 
@@ -132,8 +182,9 @@ fn methods(block: &Block) -> Result<Option<Vec<String>>, UserError> {
         let why = match method.as_str() {
             "*" | "ANY" | "ALL" => "methods are spelled out, as in `[\"GET\", \"POST\"]`",
             "TRACE" | "CONNECT" => "the gate passes no TRACE and no CONNECT",
-            _ if method.len() > MAX_METHOD_CHARS || !method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') => {
-                "not an HTTP method"
+            known if !METHODS.contains(&known) => {
+                let what = format_args!("bad method `{}`: not an HTTP method that is known", excerpt(word));
+                return Err(block.error(member, what).meant(&method, METHODS.iter().copied()));
             }
             _ => {
                 if !methods.contains(&method) {

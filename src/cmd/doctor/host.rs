@@ -1,6 +1,6 @@
 //! Checks of this machine: manifest, variables, files, programs, the state's folder.
 
-use super::{Diagnosis, Surroundings};
+use super::{Diagnosis, Severity, Surroundings};
 use crate::cli::VARIABLES;
 use crate::cmd::planning;
 use crate::exit::UserError;
@@ -52,6 +52,7 @@ fn manifest_and_agents(around: &Surroundings, manifest: &Manifest) -> Vec<Diagno
             _ => Diagnosis::ok("manifest", text),
         });
     }
+    let is_read = diagnoses.iter().all(|diagnosis| diagnosis.state == Severity::Ok);
     let mut needs = Needs::new();
     for name in manifest.agents() {
         let Ok(chosen) = manifest.choose(name) else { continue };
@@ -70,7 +71,12 @@ fn manifest_and_agents(around: &Surroundings, manifest: &Manifest) -> Vec<Diagno
             }),
         }
     }
-    diagnoses.extend(missing_values(&needs, around.home.path()));
+    let missing = missing_values(&needs, around.home.path());
+    // Of what could not be read, nothing good is known.
+    if missing.is_empty() && is_read {
+        diagnoses.push(Diagnosis::ok("values", "whatever agents need of this machine is there"));
+    }
+    diagnoses.extend(missing);
     diagnoses
 }
 
@@ -94,9 +100,6 @@ fn missing_values(needs: &Needs, home: &Path) -> Vec<Diagnosis> {
             let text = format!("{}, for {}", error.what, agents.join(", "));
             diagnoses.push(Diagnosis { hint: error.hint, ..Diagnosis::problem("values", text) });
         }
-    }
-    if diagnoses.is_empty() {
-        diagnoses.push(Diagnosis::ok("values", "whatever agents need of this machine is there"));
     }
     diagnoses
 }

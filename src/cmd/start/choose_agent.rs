@@ -19,7 +19,8 @@ const MAX_PROMPT_CHARS: usize = 48;
 pub fn choose_agent(manifest: &Manifest) -> Result<Result<String, Exit>> {
     let names = manifest.agents();
     let Some(first) = names.first() else {
-        return Err(UserError::new("no agent is defined").hint("claude-bottle edit").into());
+        let none = || UserError::new("no agent is defined").hint("claude-bottle edit");
+        return Err(manifest.broken_agent().cloned().unwrap_or_else(none).into());
     };
     let Some(mut tty) = Tty::open() else {
         let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();

@@ -22,6 +22,26 @@ fn help() {
 }
 
 #[test]
+fn what_other_tools_call_it_is_told() {
+    let place = Place::new(PLAIN);
+    for (typed, hint) in [
+        ("ls", "claude-bottle list"),
+        ("ps", "claude-bottle list"),
+        ("status", "claude-bottle list"),
+        ("run", "claude-bottle start"),
+        ("rm", "claude-bottle cleanup"),
+        ("prune", "claude-bottle cleanup"),
+        ("inspect", "claude-bottle info"),
+        ("diff", "claude-bottle work"),
+        ("cp", "`claude-bottle put` copies a file in, `claude-bottle get` copies one out"),
+        ("images", "claude-bottle build"),
+        ("version", "claude-bottle --version"),
+    ] {
+        place.run(&[typed]).status(2).stderr(&format!("claude-bottle: no command `{typed}`\nhint: {hint}\n")).test();
+    }
+}
+
+#[test]
 fn usage() {
     let place = Place::new(PLAIN);
     place.run(&[]).snap("usage-none");

@@ -461,7 +461,7 @@ const BAD: &[(Level, &str, &str)] = &[
     (
         Route,
         r#"{"host":"x.org","methods":["G T"]}"#,
-        "HOME:1: `methods` in a route: bad method `G T`: not an HTTP method",
+        "HOME:1: `methods` in a route: bad method `G T`: not an HTTP method that is known\nhint: did you mean `GET`?",
     ),
     (
         Route,
@@ -771,6 +771,11 @@ const BAD: &[(Level, &str, &str)] = &[
 
 /// Shapes are right, so the schema accepts these; what they mean together is refused.
 const BAD_MEANING: &[(Level, &str, &str)] = &[
+    (
+        Route,
+        r#"{"host":"x.org","methods":["FETCH"]}"#,
+        "HOME:1: `methods` in a route: bad method `FETCH`: not an HTTP method that is known\nhint: did you mean `PATCH`?",
+    ),
     (Bottle, r#"{"extends":["x"]}"#, "HOME:1: `extends` names no bottle: `b` → `x`"),
     (Bottle, r#"{"extends":["b"]}"#, "HOME:1: `extends` goes round: `b` → `b`"),
     (Bottle, r#"{"limits":{"memory":"1m"}}"#, "HOME:1: `memory` in `limits`: less than 64m: no agent runs in that"),

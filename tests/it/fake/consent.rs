@@ -183,4 +183,8 @@ fn the_only_agent_is_taken_by_enter() {
     assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));
     let place = Place::new(r#"{ "agents": {} }"#);
     place.run(&["start"]).snap("start-none");
+    // An agent that cannot be used is not none.
+    let place = Place::new(r#"{ "agents": { "Bad Name": { "bottle": "b" } } }"#);
+    let done = place.run(&["start"]).done();
+    assert!(done.status == 2 && done.stderr.contains("`Bad Name`"), "{done:?}");
 }

@@ -346,6 +346,9 @@ fn a_manifest_that_is_broken() {
     let place = well();
     fs::remove_file(place.path("home/.claude-bottle/claude-bottle.json")).unwrap();
     finds(doctor(&place), 2, "manifest", "PROBLEM no manifest: neither");
+    // Nothing good is said of what could not be read.
+    assert_eq!(said(&doctor(&place).done(), "values"), Vec::<String>::new());
+    assert_eq!(said(&doctor(&with("{ nonsense")).done(), "values"), Vec::<String>::new());
 }
 
 #[test]

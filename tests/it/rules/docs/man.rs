@@ -180,9 +180,10 @@ fn synopsis(command: &Command) -> String {
         put(words, flag.is_required_set());
     }
     for positional in command.get_positionals() {
-        match positional.is_last_set() {
-            true => put(vec![bold("--"), roman(" "), italic(value(positional)), roman(" ...")], false),
-            false => put(vec![italic(value(positional))], positional.is_required_set()),
+        match (positional.is_last_set(), positional.is_trailing_var_arg_set()) {
+            (true, _) => put(vec![bold("--"), roman(" "), italic(value(positional)), roman(" ...")], false),
+            (_, true) => put(vec![italic(value(positional)), roman(" ...")], false),
+            _ => put(vec![italic(value(positional))], positional.is_required_set()),
         }
     }
     if command.has_subcommands() {
@@ -196,8 +197,11 @@ fn synopsis(command: &Command) -> String {
 /// Flags without a value, those of the help last.
 fn switches(command: &Command) -> impl Iterator<Item = &Arg> {
     let of_help = |flag: &&Arg| matches!(flag.get_id().as_str(), "help" | "version");
-    let switches =
-        move || command.get_arguments().filter(|arg| !arg.is_positional() && !arg.get_action().takes_values());
+    let switches = move || {
+        command
+            .get_arguments()
+            .filter(|arg| !arg.is_positional() && !arg.is_hide_set() && !arg.get_action().takes_values())
+    };
     switches().filter(move |flag| !of_help(flag)).chain(switches().filter(of_help))
 }
 
