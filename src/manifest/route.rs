@@ -69,7 +69,7 @@ const METHODS: [&str; 46] = [
 /// Characters of the name of a query parameter or a header.
 const MAX_RULE_NAME_CHARS: usize = 100;
 
-/// A route that is complete but for what the rest of its bottle decides: names of values, and every method.
+/// A route that is complete but for what the rest of its bottle decides: names of values.
 #[derive(Debug, Clone)]
 pub struct RouteDraft {
     pub at: Position,
@@ -77,7 +77,8 @@ pub struct RouteDraft {
     pub origin: String,
     pub host: HostPattern,
     pub port: u16,
-    pub methods: Methods,
+    /// Empty: `deny` without `methods`, which denies every method.
+    pub methods: Vec<String>,
     pub paths: Vec<PathPattern>,
     pub deny: bool,
     pub private: bool,
@@ -97,13 +98,6 @@ pub struct RouteDraft {
     pub inspect_responses: Inspect,
     pub bodies: bool,
     pub ranges: bool,
-}
-
-#[derive(Debug, Clone)]
-pub enum Methods {
-    Listed(Vec<String>),
-    /// `deny` without `methods`: the usual methods, and all that another route of the bottle lists.
-    Every,
 }
 
 /// Reads one route.
@@ -129,7 +123,7 @@ pub fn read(file: &Path, node: &Node) -> Result<RouteDraft, UserError> {
         origin: format!("{}:{}", file.display(), block.line),
         host,
         port,
-        methods: Methods::Every,
+        methods: Vec::new(),
         paths: paths(&block)?,
         deny: flag("deny", false)?,
         private: flag("private", false)?,
@@ -161,12 +155,12 @@ pub fn read(file: &Path, node: &Node) -> Result<RouteDraft, UserError> {
         return Err(block.error(block.require("headers")?, what));
     }
     route.methods = match methods {
-        Some(methods) => Methods::Listed(methods),
-        None if route.deny => Methods::Every,
+        Some(methods) => methods,
+        None if route.deny => Vec::new(),
         None => {
             // The model is asked by POST.
             let model = route.role.map(|_| "POST");
-            Methods::Listed(READING_METHODS.into_iter().chain(model).map(String::from).collect())
+            READING_METHODS.into_iter().chain(model).map(String::from).collect()
         }
     };
     check_upstream(&block, &route)?;

@@ -2,16 +2,13 @@
 
 use super::block::error_at;
 use super::json::Position;
-use super::route::{Methods, RouteDraft};
+use super::route::RouteDraft;
 use super::{Route, Token};
 use crate::exit::UserError;
 use crate::hint;
 use policy::Auth;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// The methods of a `deny` without `methods`, beside all that another route of the bottle lists.
-const USUAL_METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
 /// Completes the routes of a bottle, in order of precedence.
 ///
@@ -21,7 +18,7 @@ const USUAL_METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATC
 pub fn complete(file: &Path, drafts: Vec<RouteDraft>) -> Result<Vec<Route>, UserError> {
     let drafts = without_hidden_roles(file, drafts)?;
     let positions: Vec<Position> = drafts.iter().map(|draft| draft.at).collect();
-    let mut completion = Completion { every_method: every_method(&drafts), ..Completion::default() };
+    let mut completion = Completion::default();
     let routes: Vec<Route> = drafts.into_iter().map(|draft| completion.complete(draft)).collect();
     for (n, later) in routes.iter().enumerate() {
         for (first, position) in routes[..n].iter().zip(&positions) {
@@ -60,24 +57,9 @@ fn without_hidden_roles(file: &Path, drafts: Vec<RouteDraft>) -> Result<Vec<Rout
     Ok(kept)
 }
 
-/// The usual methods, and those that the routes list.
-fn every_method(drafts: &[RouteDraft]) -> Vec<String> {
-    let mut all = USUAL_METHODS.map(String::from).to_vec();
-    for draft in drafts {
-        let Methods::Listed(methods) = &draft.methods else { continue };
-        for method in methods {
-            if !all.contains(method) {
-                all.push(method.clone());
-            }
-        }
-    }
-    all
-}
-
 /// What the routes of one bottle share.
 #[derive(Default)]
 struct Completion {
-    every_method: Vec<String>,
     /// Commands of `token_cmd`.
     commands: Numbering<Vec<String>>,
     /// Files of `upstream_ca`.
@@ -97,10 +79,7 @@ impl Completion {
         let policy = policy::Route {
             host: draft.host,
             port: draft.port,
-            methods: match draft.methods {
-                Methods::Listed(methods) => methods,
-                Methods::Every => self.every_method.clone(),
-            },
+            methods: draft.methods,
             paths: draft.paths,
             origin: draft.origin,
             deny: draft.deny,

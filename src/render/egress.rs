@@ -55,7 +55,7 @@ fn rights(plan: &Plan, route: &Route) -> String {
         (_, false, _) => words.push("TLS UNTOUCHED, unread".to_owned()),
         (_, _, Some(Role::Claude)) => words.push("Claude Code's own requests".to_owned()),
         _ => {
-            words.push(route.methods.join(" "));
+            words.push(route.methods_text());
             words.push(route.paths.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(" "));
         }
     }

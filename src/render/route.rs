@@ -13,7 +13,7 @@ pub fn route(route: &Route, values: &BTreeMap<String, Source>) -> String {
             members.push((key, value));
         }
     };
-    let default_methods = ["GET", "HEAD", "OPTIONS"];
+    let default_methods: &[&str] = if route.deny { &[] } else { &["GET", "HEAD", "OPTIONS"] };
     let paths: Vec<&str> = route.paths.iter().map(policy::PathPattern::as_str).collect();
     push("port", route.port != 443, json!(route.port));
     push("methods", route.methods != default_methods && route.role.is_none(), json!(route.methods));
@@ -97,6 +97,8 @@ mod tests {
             r#"{ "host": "a.org" }"#,
             r#"{ "host": "*.a.org", "port": 8443, "methods": ["POST"], "paths": ["/x/*", "/y"] }"#,
             r#"{ "host": "a.org", "deny": true, "methods": ["DELETE"] }"#,
+            r#"{ "host": "a.org", "deny": true, "methods": ["GET", "HEAD", "OPTIONS"] }"#,
+            r#"{ "host": "a.org", "deny": true }"#,
             r#"{ "host": "a.org", "auth": { "token_ref": "TOKEN", "scheme": { "header": "x-key" } } }"#,
             r#"{ "host": "a.org", "auth": { "token_cmd": ["pass", "show", "a"], "scheme": "Basic", "user": "me" } }"#,
             r#"{ "host": "a.org", "auth": { "token_ref": "TOKEN", "scheme": "token" }, "ranges": true }"#,

@@ -107,9 +107,12 @@ fn add(group: &mut Vec<Suggestion>, one: &Refused, mut addition: Addition) {
         addition.route.paths = patterns.iter().filter_map(|text| PathPattern::try_from(text.clone()).ok()).collect();
     }
     let registry = known.map(|(name, _)| name);
+    // A route that reads and writes lets WebSockets pass, which one of each does not.
+    let (paths, writes) = (&addition.route.paths, addition.route.can_write());
     let place = group.iter_mut().find(|suggestion| {
+        let route = &suggestion.addition.route;
         suggestion.registry == registry
-            && (registry.is_some() || suggestion.addition.route.paths == addition.route.paths)
+            && (registry.is_some() || (route.paths == *paths && route.can_write() == writes))
     });
     match place {
         Some(suggestion) => {
@@ -228,6 +231,8 @@ fn prove(policy: &Policy, refused: &[Refused], found: &mut Suggestions) {
 mod tests {
     use super::*;
     use crate::trail::Trail;
+    use policy::{Effect, UrlScheme, diff};
+    use std::collections::BTreeSet;
 
     /// `GET a.org/x`, each refused once.
     fn refusals(asked: &[&str]) -> Vec<Candidate> {
@@ -290,7 +295,12 @@ mod tests {
         for (asked, wanted) in [
             (&["GET a.org/x"][..], &["1x GET a.org /x"][..]),
             (&["GET a.org/x/1", "GET a.org/x/2", "GET a.org/y"], &["3x GET a.org /x/* /y"]),
-            (&["GET a.org/x", "POST a.org/x", "POST a.org/y"], &["1x POST a.org /y", "2x GET,POST a.org /x"]),
+            (&["GET a.org/x", "POST a.org/x", "POST a.org/y"], &["1x GET a.org /x", "2x POST a.org /x /y"]),
+            (&["POST a.org/x", "HEAD a.org/x", "PUT a.org/x"], &["1x HEAD a.org /x", "2x POST,PUT a.org /x"]),
+            (
+                &["GET ok.org/secret/1", "GET ok.org/secret/2"],
+                &["none: a route that denies refuses these paths, and is passed for one at a time: m:0"],
+            ),
             (&["GET a.org/d/a", "GET a.org/d/b", "GET a.org/d/c", "GET a.org/d/e"], &["4x GET a.org /d/*"]),
             (
                 &["POST a.org/d/a", "POST a.org/d/b", "POST a.org/d/c", "POST a.org/d/e"],
@@ -325,6 +335,33 @@ mod tests {
                 "3x GET,HEAD npm.org /* /*/* /*/*/-/* /*/-/* [npm]",
             ]
         );
+    }
+
+    /// Together the routes let pass what was refused, and neither another method of a path nor a WebSocket.
+    #[test]
+    fn what_passes_is_what_was_refused() {
+        let asked: Vec<String> = ["a.org/x", "a.org/y", "ok.org/new", "ok.org/x/y"]
+            .iter()
+            .flat_map(|url| ["GET", "HEAD", "POST", "PUT", "MOVE"].map(|method| format!("{method} {url}")))
+            .chain(["OPTIONS a.org/z".to_owned(), "POST a.org/z".to_owned(), "PATCH ok.org/z".to_owned()])
+            .collect();
+        let policy =
+            policy(r#"[{"host":"ok.org","paths":["/open"]},{"host":"ok.org","paths":["/in"],"methods":["PUT"]}]"#);
+        let candidates = refusals(&asked.iter().map(String::as_str).collect::<Vec<_>>());
+        let found = suggest(&policy, &candidates);
+        let amended = found.routes.iter().fold(policy.clone(), |policy, one| policy.with(&one.addition).unwrap());
+        let differences = diff(&policy, &amended);
+        assert!(!differences.is_partial);
+        let mut opened: Vec<String> = Vec::new();
+        for line in &differences.lines {
+            assert!(line.before == Effect::Refused && !line.methods.is_empty(), "{line}");
+            opened.extend(line.methods.iter().map(|method| format!("{method} {}{}", line.host.as_str(), line.path)));
+        }
+        opened.sort();
+        assert_eq!(opened, asked.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+        for get in candidates.iter().filter_map(request).filter(|request| request.method == "GET") {
+            assert!(amended.judge_typed_as(&get, UrlScheme::SecureWebSocket).is_err(), "{get:?}");
+        }
     }
 
     /// Every refusal is answered by a route, or told with the reason why not.

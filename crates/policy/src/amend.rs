@@ -75,7 +75,7 @@ impl Policy {
 
     /// The least route by which `request` passes: this host, port, method and path, or `paths` where the request stands for
     /// several. How its connection is dialled and read is taken from the routes that allow this host and port; it adds no
-    /// credential, and everything is searched. It decides last, unless a route with `deny` is what refuses.
+    /// credential, and everything is searched. It decides last, unless a route with `deny` is what refuses one path.
     ///
     /// # Errors
     /// Why no such route can be written, in words for the operator.
@@ -83,14 +83,29 @@ impl Policy {
         if self.judge_typed(request).is_ok() {
             return Err("it passes already, unless its query, its headers or its body are what is refused".to_owned());
         }
-        let route = self.least_route(request, paths)?;
+        let addition = self.place(self.least_route(request, paths)?, request)?;
+        if let (Position::Before(origin), Some(_)) = (&addition.position, paths) {
+            return Err(format!("a route that denies refuses these paths, and is passed for one at a time: {origin}"));
+        }
+        let amended = self.with(&addition)?;
+        match amended.judge_typed(request) {
+            Ok(pass) if amended.routes[pass.route].is_same(&addition.route) => Ok(addition),
+            Ok(_) => Err("another route would let it pass".to_owned()),
+            Err(denial) => Err(denial.text),
+        }
+    }
+
+    /// Where `route` goes for `request` to pass: behind all others, or in front of the routes with `deny` that refuse it.
+    ///
+    /// # Errors
+    /// Why the request does not pass wherever the route stands; in words.
+    pub fn place(&self, route: Route, request: &Request) -> Result<Addition, String> {
         let mut addition = Addition { route, position: Position::Last };
         // Each turn moves the route in front of a `deny` that is nearer to the front.
         for _ in 0..=self.routes.len() {
             let amended = self.with(&addition)?;
             match amended.judge_typed(request) {
-                Ok(pass) if amended.routes[pass.route].is_same(&addition.route) => return Ok(addition),
-                Ok(_) => return Err("another route would let it pass".to_owned()),
+                Ok(_) => return Ok(addition),
                 Err(denial) if denial.reason == Reason::Rule => {
                     let index = denial.route.ok_or_else(|| denial.text.clone())?;
                     let before = Position::Before(amended.routes[index].origin.clone());
@@ -283,6 +298,43 @@ mod tests {
         let found = policy.least(&request("GET", "a.org", "/x/y"), None).unwrap();
         assert_eq!(words(&found), "GET https://a.org/x/y before m:0");
         assert!(found.widened().is_empty(), "what passes a `deny` stays as it is");
+    }
+
+    /// Like refusals are one route, but none that passes a `deny`.
+    #[test]
+    fn a_deny_is_passed_for_one_path_alone() {
+        let pattern = |text: &str| PathPattern::try_from(text.to_owned()).unwrap();
+        let policy = policy(
+            r#"[{"host":"a.org","paths":["/users/**"],"deny":true,"methods":[]},
+                {"host":"a.org","paths":["/open/**"]},
+                {"host":"b.org","deny":true,"methods":[]}]"#,
+        );
+        for (host, path, shape) in
+            [("a.org", "/users/17", "/users/*"), ("a.org", "/users/17/x", "/*/17/x"), ("b.org", "/17", "/*")]
+        {
+            let why = policy.least(&request("GET", host, path), Some(&pattern(shape))).unwrap_err();
+            assert!(why.contains("one at a time: m:"), "{why}");
+            let one = policy.least(&request("GET", host, path), None).unwrap();
+            assert!(words(&one).starts_with(&format!("GET https://{host}{path} before m:")), "{}", words(&one));
+        }
+        let open = policy.least(&request("GET", "a.org", "/items/17"), Some(&pattern("/items/*"))).unwrap();
+        assert_eq!(words(&open), "GET https://a.org/items/*");
+    }
+
+    /// What is added by hand, widened or suggested behind a `deny` without methods opens nothing of it.
+    #[test]
+    fn a_deny_without_methods_holds_against_every_route_behind_it() {
+        let policy = policy(r#"[{"host":"a.org","paths":["/secret/**"],"deny":true,"methods":[]}]"#);
+        let methods = ["GET", "POST", "MOVE", "COPY", "PROPFIND", "PURGE", "X-ANY"];
+        let mut route = policy.least(&request("GET", "a.org", "/x"), None).unwrap().route;
+        route.paths = vec![PathPattern::try_from("/**".to_owned()).unwrap()];
+        route.methods = methods.map(str::to_owned).to_vec();
+        let amended = policy.with(&Addition { route, position: Position::Last }).unwrap();
+        for method in methods {
+            let refused = amended.judge_typed(&request(method, "a.org", "/secret/x"));
+            assert_eq!(refused.unwrap_err().reason, Reason::Rule, "{method}");
+            assert!(amended.judge_typed(&request(method, "a.org", "/x")).is_ok(), "{method}");
+        }
     }
 
     #[test]

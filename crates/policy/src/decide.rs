@@ -319,7 +319,7 @@ impl Route {
     fn may_match(&self, method: &str, git: Option<GitRequest>, path: &str) -> bool {
         let loosely = PathPattern::matches_loosely;
         let repository = git.and_then(|git| git.repository(path));
-        self.methods.iter().any(|denied| denied == method)
+        (self.denies_every_method() || self.methods.iter().any(|denied| denied == method))
             && (self.paths.iter().any(|pattern| loosely(pattern, path))
                 || repository.is_some_and(|repository| self.covers_repository(repository, loosely)))
     }

@@ -27,7 +27,8 @@ impl Route {
         format!("{}://{}{port}", self.scheme(), self.host.as_str())
     }
 
-    /// Methods and the paths that go with them, as the route really works; none where the gate does not read requests.
+    /// Methods and the paths that go with them, as the route really works; none where the gate does not read requests. No
+    /// methods: every one is denied.
     pub fn requests(&self) -> Vec<(String, Vec<String>)> {
         if self.reads() != Reads::Http {
             return Vec::new();
@@ -39,6 +40,14 @@ impl Route {
                 .collect();
         }
         vec![(self.methods.join(" "), self.paths.iter().map(|path| path.as_str().to_owned()).collect())]
+    }
+
+    /// The methods of the route's own, in words.
+    pub fn methods_text(&self) -> String {
+        match self.denies_every_method() {
+            true => "every method".to_owned(),
+            false => self.methods.join(" "),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Route {
     pub host: HostPattern,
     /// TCP port that the agent dials. On port 80 the agent speaks plain HTTP, on every other port TLS.
     pub port: u16,
-    /// Upper-case HTTP methods.
+    /// Upper-case HTTP methods. Empty, on a route with `deny`: every method.
     pub methods: Vec<String>,
     pub paths: Vec<PathPattern>,
     /// `file:line` in the manifest: for the operator, never shown to the agent.
@@ -115,6 +115,11 @@ impl Policy {
 }
 
 impl Route {
+    /// Whether the route denies whatever the method.
+    pub fn denies_every_method(&self) -> bool {
+        self.deny && self.methods.is_empty()
+    }
+
     /// What the gate reads of a connection on this route.
     pub fn reads(&self) -> Reads {
         Reads::of(self.protocol, self.intercept)

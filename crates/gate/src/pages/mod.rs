@@ -117,7 +117,10 @@ fn route_lines(route: &Route) -> String {
         requests if requests.is_empty() => format!("{place}{notes}\n"),
         requests => requests
             .into_iter()
-            .map(|(methods, paths)| format!("{place}  {methods}  {}{notes}\n", paths.join(" ")))
+            .map(|(methods, paths)| {
+                let methods = if methods.is_empty() { route.methods_text() } else { methods };
+                format!("{place}  {methods}  {}{notes}\n", paths.join(" "))
+            })
             .collect(),
     }
 }
@@ -162,7 +165,7 @@ fn overview_json(egress: &Egress) -> String {
             let requests: Vec<_> = route
                 .requests()
                 .into_iter()
-                .map(|(methods, paths)| json!({ "methods": methods.split(' ').collect::<Vec<_>>(), "paths": paths }))
+                .map(|(methods, paths)| json!({ "methods": methods.split_whitespace().collect::<Vec<_>>(), "paths": paths }))
                 .collect();
             json!({
                 "scheme": route.scheme(),
