@@ -23,7 +23,7 @@ commit := $(shell git rev-parse --short=10 HEAD 2>/dev/null)
 # The tests type in these shells, read these manuals, check these scripts, open this browser, make networks and
 # terminals, and fetch with these. Any Go compiler will do.
 test_packages := podman runc chromium bash zsh fish mandoc shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
-test_packages += dpkg-dev jq shfmt xz-utils bzip2 lz4 zip xxd bsdextrautils
+test_packages += dpkg-dev jq shfmt strace xz-utils bzip2 lz4 zip xxd bsdextrautils
 test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go)
 
 # What the program and the tests are told of what is made here.

@@ -84,6 +84,7 @@ impl<'a> Session<'a> {
     /// The disk's.
     pub fn reopen(docker: &'a Docker, folder: Folder, plan: Plan, lock: Lock) -> Result<Session<'a>> {
         let saved = folder.save()?;
+        folder.forget_rebuild();
         folder.set_mark(&Mark::Live)?;
         folder.set_plan(&plan)?;
         folder.set_profiles()?;

@@ -21,8 +21,8 @@ pub fn run(asked: &ApproveArgs, wanted: &mut Decidable, packages: &Packages, sig
     }
     // The list comes from the trail, which says what came out of the bottle.
     packages.check().map_err(UserError::new)?;
-    let before = wanted.session.folder.dockerfile()?;
-    let mut dockerfile = plan::with_packages(before.as_deref(), packages);
+    let before = wanted.session.dockerfile.as_deref();
+    let mut dockerfile = plan::with_packages(before, packages);
     if asked.edit {
         let check = |text: &str| match text.trim().is_empty() {
             true => Err(UserError::new("the Dockerfile is empty")),
@@ -41,7 +41,7 @@ pub fn run(asked: &ApproveArgs, wanted: &mut Decidable, packages: &Packages, sig
     }
     let runs = wanted.session.runs()?;
     if !asked.yes || !say::is_quiet() {
-        say::plan(&render::packages(&wanted.change, wanted.words.as_deref(), before.as_deref(), &dockerfile));
+        say::plan(&render::packages(&wanted.change, wanted.words.as_deref(), before, &dockerfile));
     }
     let confirmation = Confirmation { yes: asked.yes, signals };
     let question = match runs {

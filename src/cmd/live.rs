@@ -63,7 +63,7 @@ impl LiveBottle {
     /// # Errors
     /// Those of [`supervise::ask`].
     pub fn ask_gate(&self, words: &[&str], input: Vec<u8>) -> Result<(), GateRefusal> {
-        supervise::ask(&self.docker, &self.plan, words, input).map(drop)
+        supervise::ask(&self.docker, &self.plan, words, input)
     }
 
     /// Does git of the bottle reach anything?

@@ -51,7 +51,7 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
         spec.args.clone_from(&old.spec.args);
     }
     let docker = Docker::new(&here)?;
-    let added = folder.session_routes()?;
+    let (added, dockerfile) = (folder.session_routes()?, folder.dockerfile()?);
     let request = PlanRequest {
         home: &home,
         home_id: old.home_id.clone(),
@@ -85,8 +85,8 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
     }
     let view = PlanView::since(&old, &plan).with_left_out(&left_out);
     launch(&docker, &view, consent, || {
-        if folder.session_routes()? != added {
-            let what = format!("the routes of `{}` were changed while this plan was looked at", old.identity);
+        if folder.session_routes()? != added || folder.dockerfile()? != dockerfile {
+            let what = format!("the routes or packages of `{}` were changed while its plan was shown", old.identity);
             return Err(UserError::new(what).hint(hint!("claude-bottle resume {}", old.identity)).into());
         }
         Session::reopen(&docker, folder, plan.clone(), lock)

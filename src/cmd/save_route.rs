@@ -10,7 +10,7 @@ use crate::state::{Draft, Home};
 use crate::supervise::Decidable;
 use crate::text;
 use anyhow::Result;
-use policy::{Policy, Position};
+use policy::{Policy, Reason};
 use std::fs;
 use std::path::Path;
 
@@ -60,18 +60,26 @@ fn with_route(home: &Path, wanted: &Decidable, route: &SessionRoute, before: &st
     if old.bottle.policy().routes.iter().any(|known| known.is_same(&route.addition.route)) {
         return Err(UserError::new("the manifest has this route already"));
     }
-    let line = match &route.addition.position {
-        Position::Before(origin) => {
-            origin.strip_prefix(&format!("{}:", file.display())).and_then(|line| line.parse().ok())
+    let words = render::route(&route.addition.route, &plan.values_of(route));
+    let line_of = |origin: &str| origin.strip_prefix(&format!("{}:", file.display()))?.parse::<u32>().ok();
+    let mut before_line = None;
+    // Each turn moves the route in front of a `deny` that is nearer to the front. The session's own place for it is that of
+    // another text, which was edited since or has other routes.
+    loop {
+        let after = manifest::insert_route(&file, before, &Place { bottle: &plan.bottle, before_line }, &words)?;
+        let new = load(&after)?.bottle.policy();
+        let Some(denial) = wanted.request().judged_by(&new)? else {
+            check(&old.bottle.policy(), &new, route)?;
+            return Ok(after);
+        };
+        let denying = denial.route.filter(|_| denial.reason == Reason::Rule);
+        let line = denying.and_then(|index| line_of(&new.routes[index].origin));
+        if line.is_none() || before_line.is_some_and(|before| line >= Some(before)) {
+            return Err(UserError::new(format!("by the manifest of today it would be refused still: {}", denial.text))
+                .hint("`claude-bottle edit` opens it"));
         }
-        Position::Last => None,
-    };
-    let place = Place { bottle: &plan.bottle, before_line: line };
-    let after =
-        manifest::insert_route(&file, before, &place, &render::route(&route.addition.route, &plan.values_of(route)))?;
-    let new = load(&after)?.bottle.policy();
-    check(&old.bottle.policy(), &new, route)?;
-    Ok(after)
+        before_line = line;
+    }
 }
 
 /// # Errors

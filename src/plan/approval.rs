@@ -3,7 +3,7 @@
 use super::{Plan, SessionRoute, sources_of_route};
 use crate::exit::UserError;
 use crate::manifest::Route;
-use policy::{Addition, Differences, PathPattern, Policy, Position, Request, Widening, diff, risks};
+use policy::{Addition, Denial, Differences, PathPattern, Policy, Position, Request, Widening, diff, risks};
 use std::collections::BTreeMap;
 use wire::Change;
 
@@ -16,6 +16,16 @@ pub struct ChangeRequest<'a> {
     pub change: &'a Change,
     /// The path of one request, where the change stands for several.
     pub example: Option<&'a str>,
+}
+
+impl ChangeRequest<'_> {
+    /// Why this policy refuses the request; `None`: it passes.
+    ///
+    /// # Errors
+    /// `UserError` where the change is not about a request.
+    pub fn judged_by(self, policy: &Policy) -> Result<Option<Denial>, UserError> {
+        Ok(policy.judge_typed(&Wanted::of(self)?.request()).err())
+    }
 }
 
 /// An approval, as a value: shown, edited, widened, and done in the end.
@@ -44,7 +54,7 @@ impl Approval {
         let wanted = Wanted::of(asked)?;
         let found = plan.policy.least(&wanted.request(), wanted.pattern.as_ref());
         let addition = found.map_err(|why| UserError::new(format!("no route is made of this: {why}")))?;
-        Approval::with_route(plan, asked, SessionRoute::new(Some(asked.change.id()), addition, BTreeMap::new()))
+        Approval::with_route(plan, asked, SessionRoute::new(Some(asked.change), addition, BTreeMap::new()))
     }
 
     /// An approval by a route of the operator's own.
@@ -52,25 +62,30 @@ impl Approval {
     /// # Errors
     /// `UserError` where the policy cannot have the route, and where the request that was refused is refused still.
     pub fn by(plan: &Plan, asked: ChangeRequest, route: &Route) -> Result<Approval, UserError> {
-        let position = match Approval::least(plan, asked) {
-            Ok(Approval { route: Some(SessionRoute { addition, .. }), .. }) => addition.position,
-            _ => Position::Last,
-        };
-        let addition = Addition { route: route.policy.clone(), position };
-        let values = sources_of_route(route).collect();
-        Approval::with_route(plan, asked, plan.session_route(Some(asked.change.id()), addition, values))
+        let last = Addition { route: route.policy.clone(), position: Position::Last };
+        let mut route = plan.session_route(Some(asked.change), last, sources_of_route(route).collect());
+        // Where it passes nowhere, the last place says why.
+        if let Ok(placed) = plan.policy.place(route.addition.route.clone(), &Wanted::of(asked)?.request()) {
+            route.addition = placed;
+        }
+        Approval::with_route(plan, asked, route)
     }
 
-    /// An approval that was begun and cut off: its route is with the session already.
-    pub fn again(change: &Change, route: &SessionRoute) -> Approval {
+    /// An approval that was begun and cut off: its route is with the session already, and lets the request pass.
+    ///
+    /// # Errors
+    /// Those of [`Approval::least`], where the route does that no more.
+    pub fn again(plan: &Plan, asked: ChangeRequest, route: &SessionRoute) -> Result<Approval, UserError> {
+        if asked.judged_by(&plan.policy)?.is_some() {
+            return Approval::least(plan, asked);
+        }
         let notes = vec![format!("it was approved before, at {}", route.at)];
-        Approval { route: Some(route.clone()), notes, ..Approval::without_route(change) }
+        Ok(Approval { route: Some(route.clone()), notes, ..Approval::without_route(asked.change) })
     }
 
     fn with_route(plan: &Plan, asked: ChangeRequest, route: SessionRoute) -> Result<Approval, UserError> {
-        let wanted = Wanted::of(asked)?;
         let after = added(&plan.policy, &route.addition)?;
-        if let Err(denial) = after.judge_typed(&wanted.request()) {
+        if let Some(denial) = asked.judged_by(&after)? {
             return Err(UserError::new(format!("with this route it is refused still: {}", denial.text)));
         }
         Ok(Approval {
@@ -93,7 +108,7 @@ impl Approval {
                 UserError::new("this route has no such wider form").hint("leave `--widen` out, or use `--edit`")
             );
         };
-        let route = SessionRoute::new(Some(asked.change.id()), addition.clone(), BTreeMap::new());
+        let route = SessionRoute::new(Some(asked.change), addition.clone(), BTreeMap::new());
         Approval::with_route(plan, asked, route)
     }
 

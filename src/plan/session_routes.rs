@@ -5,7 +5,7 @@ use super::{Plan, Source};
 use policy::{Addition, Policy, Route};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use wire::short_id;
+use wire::{Change, short_id};
 
 const VERSION: u32 = 1;
 
@@ -26,6 +26,9 @@ pub struct SessionRoutes {
 pub struct SessionRoute {
     /// That of the change that it was approved for, or one of its own.
     pub id: String,
+    /// What it was approved for; `None`: the operator began. Two changes can have one id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// User id and name.
     pub by: String,
     /// UTC, RFC 3339.
@@ -53,6 +56,11 @@ impl SessionRoutes {
         self.routes.iter().find(|route| route.id == id)
     }
 
+    /// The route that was approved for this change.
+    pub fn of_change(&self, change: &Change) -> Option<&SessionRoute> {
+        self.routes.iter().find(|route| route.change.as_ref() == Some(change))
+    }
+
     /// Adds a route, in place of one of the same id.
     pub fn add(&mut self, route: SessionRoute) {
         match self.routes.iter_mut().find(|known| known.id == route.id) {
@@ -63,11 +71,12 @@ impl SessionRoutes {
 }
 
 impl SessionRoute {
-    /// `id`: `None` for a route that no change asked for.
-    pub fn new(id: Option<String>, mut addition: Addition, mut values: BTreeMap<String, Source>) -> SessionRoute {
-        let id = id.unwrap_or_else(|| {
+    /// `change`: `None` for a route that no change asked for.
+    pub fn new(change: Option<&Change>, mut addition: Addition, mut values: BTreeMap<String, Source>) -> SessionRoute {
+        // A value of another source makes another route, though it has the same name.
+        let id = change.map(Change::id).unwrap_or_else(|| {
             let bare = Route { origin: String::new(), ..addition.route.clone() };
-            short_id(&serde_json::to_string(&bare).unwrap_or_default())
+            short_id(&serde_json::to_string(&(bare, &values)).unwrap_or_default())
         });
         addition.route.origin = format!("{ORIGIN_PREFIX}{id}");
         // Names of values are the plan's, which numbers those of its own bottle.
@@ -83,7 +92,7 @@ impl SessionRoute {
         if let Some(name) = &mut addition.route.upstream_ca {
             rename(name, "ca");
         }
-        SessionRoute { id, by: String::new(), at: String::new(), addition, values }
+        SessionRoute { id, change: change.cloned(), by: String::new(), at: String::new(), addition, values }
     }
 }
 
@@ -120,7 +129,7 @@ impl Plan {
     /// its name, because routes of one host must name the same.
     pub fn session_route(
         &self,
-        id: Option<String>,
+        change: Option<&Change>,
         addition: Addition,
         values: BTreeMap<String, Source>,
     ) -> SessionRoute {
@@ -131,7 +140,7 @@ impl Plan {
             values.remove(name.as_str());
             *name = known;
         }
-        SessionRoute::new(id, addition, values)
+        SessionRoute::new(change, addition, values)
     }
 
     fn value_name(&self, source: &Source) -> Option<String> {
@@ -238,7 +247,8 @@ mod tests {
         let mut all = SessionRoutes::default();
         let before = Position::Before("m:7".to_owned());
         let one = Addition { route: route(r#"{"host":"a.org"}"#), position: before };
-        all.add(SessionRoute::new(Some("abc123".to_owned()), one, BTreeMap::new()));
+        let change = Change::Egress { host: "a.org".into(), port: 443, method: "GET".into(), path: "/x".into() };
+        all.add(SessionRoute::new(Some(&change), one, BTreeMap::new()));
         let text = serde_json::to_string(&all).unwrap();
         assert!(text.contains(r#""position":{"before":"m:7"}"#), "{text}");
         assert_eq!(serde_json::from_str::<SessionRoutes>(&text).unwrap(), all);

@@ -60,6 +60,11 @@ impl SupervisedSession {
         let route = approval.route.as_ref().map(|route| signed(route.clone()));
         let after = match &route {
             Some(route) => {
+                if self.routes.find(&route.id).is_some_and(|known| known.change != route.change) {
+                    return Err(UserError::new(format!("another route of this session has the id `{}`", route.id))
+                        .hint("`claude-bottle routes add` takes a route by hand")
+                        .into());
+                }
                 routes.add(route.clone());
                 let (after, left_out) = self.plan.with_session_routes(&routes);
                 if let Some(left_out) = left_out.into_iter().find(|left_out| left_out.id == route.id) {
@@ -69,23 +74,16 @@ impl SupervisedSession {
             }
             None => None,
         };
-        let verdict = if scope == ApprovalScope::Once { Verdict::Once } else { Verdict::Approved };
-        let step = Step {
-            action: "approve",
-            scope: Some(scope.word()),
-            change: Some(&approval.change),
-            verdict: Some(verdict),
-            reason: None,
+        let is_once = scope == ApprovalScope::Once;
+        let verdict = if is_once { Verdict::Once } else { Verdict::Approved };
+        self.take(Step {
+            scope: Some(scope),
             // One request is let pass by the gate alone.
-            routes: (scope != ApprovalScope::Once).then_some(routes),
-            dockerfile: None,
+            routes: route.is_some().then_some(routes).filter(|_| !is_once),
             plan: after,
             values,
-        };
-        if scope == ApprovalScope::Once || route.is_none() {
-            self.check_runs()?;
-        }
-        self.take(step)
+            ..Step::about(&approval.change, verdict)
+        })
     }
 
     /// Tells the gate, and by it the agent, that a change is rejected.
@@ -93,24 +91,15 @@ impl SupervisedSession {
     /// # Errors
     /// As [`SupervisedSession::approve`].
     pub fn reject(&mut self, change: &Change, reason: Option<&str>) -> Result<Deed> {
-        self.check_runs()?;
         // The route of an approval that was cut off would count from the next decision on.
         let mut routes = self.routes.clone();
-        routes.routes.retain(|route| route.id != change.id());
+        routes.routes.retain(|route| route.change.as_ref() != Some(change));
         if routes != self.routes {
+            self.check_runs(self.runs()?)?;
             self.set_routes("remove", routes, Values::new())?;
         }
-        self.take(Step {
-            action: "reject",
-            scope: None,
-            change: Some(change),
-            verdict: Some(Verdict::Rejected),
-            reason: reason.map(str::to_owned),
-            routes: None,
-            dockerfile: None,
-            plan: None,
-            values: Values::new(),
-        })
+        let step = Step::about(change, Verdict::Rejected);
+        self.take(Step { reason: reason.map(str::to_owned), ..step })
     }
 
     /// Replaces the routes that were added to the session. `action`: what is done with them, for the record.
@@ -123,19 +112,7 @@ impl SupervisedSession {
         if let Some(left_out) = left_out.iter().find(is_new) {
             return Err(UserError::new(left_out.why.clone()).into());
         }
-        let plan = Some(plan);
-        let routes = Some(routes);
-        self.take(Step {
-            action,
-            scope: None,
-            change: None,
-            verdict: None,
-            reason: None,
-            routes,
-            dockerfile: None,
-            plan,
-            values,
-        })
+        self.take(Step { action, routes: Some(routes), plan: Some(plan), values, ..Step::default() })
     }
 
     /// Gives the session this Dockerfile because of these packages, and ends a bottle that runs, so that its resume can build
@@ -145,15 +122,9 @@ impl SupervisedSession {
     /// As [`SupervisedSession::approve`].
     pub fn rebuild(&mut self, change: &Change, dockerfile: &str) -> Result<Deed> {
         let deed = self.take(Step {
-            action: "approve",
-            scope: Some(ApprovalScope::Session.word()),
-            change: Some(change),
-            verdict: Some(Verdict::Approved),
-            reason: None,
-            routes: None,
+            scope: Some(ApprovalScope::Session),
             dockerfile: Some(dockerfile.to_owned()),
-            plan: None,
-            values: Values::new(),
+            ..Step::about(change, Verdict::Approved)
         })?;
         if deed == Deed::InForce {
             let docker = Docker::new(&self.plan.engine)?;
@@ -171,8 +142,8 @@ impl SupervisedSession {
         }
     }
 
-    fn check_runs(&self) -> Result<()> {
-        match self.runs()? {
+    fn check_runs(&self, runs: bool) -> Result<()> {
+        match runs {
             true => Ok(()),
             false => Err(UserError::new(format!(
                 "`{}` does not run, and only a running bottle can be told",
@@ -189,7 +160,11 @@ impl SupervisedSession {
 
     fn take(&mut self, step: Step) -> Result<Deed> {
         let _lock = self.folder.lock_decisions()?;
-        self.check_unchanged()?;
+        self.check_unchanged(&step)?;
+        let runs = self.runs()?;
+        if step.is_for_gate_alone() {
+            self.check_runs(runs)?;
+        }
         let before = &self.plan.policy.routes;
         let after = step.plan.as_ref().map_or(before, |plan| &plan.policy.routes);
         let missing_in = |routes: &[Route], others: &[Route]| -> Vec<Route> {
@@ -201,14 +176,14 @@ impl SupervisedSession {
             stage: DecisionStage::Begun,
             by: operator(),
             action: step.action.to_owned(),
-            scope: step.scope.map(str::to_owned),
-            change: step.change.cloned(),
+            scope: step.scope.map(|scope| scope.word().to_owned()),
+            change: step.decided.as_ref().map(|(change, _)| change.clone()),
             added: missing_in(after, before),
             removed: missing_in(before, after),
             reason: step.reason.clone(),
         };
         self.folder.record_decision(&record)?;
-        let told = self.apply(&step);
+        let told = self.apply(&step, runs);
         let (stage, reason) = match &told {
             Ok(_) => (DecisionStage::Applied, record.reason.clone()),
             Err(error) => (DecisionStage::Failed, Some(format!("{error:#}"))),
@@ -221,10 +196,28 @@ impl SupervisedSession {
         Ok(deed)
     }
 
+    /// The caller holds the lock of the session's decisions.
+    ///
+    /// # Errors
+    /// `UserError` where the session is another one than that for which this decision was made: somebody else decided, or it
+    /// was resumed by another manifest.
+    fn check_unchanged(&self, step: &Step) -> Result<()> {
+        let has_changed = self.folder.session_routes()? != self.routes
+            || self.folder.plan()?.policy != self.recorded
+            || (step.dockerfile.is_some() && self.folder.dockerfile()? != self.dockerfile);
+        match has_changed {
+            false => Ok(()),
+            true => Err(UserError::new(format!(
+                "`{}` was changed by somebody else meanwhile; nothing was done",
+                self.folder.identity
+            ))
+            .hint("look again, and decide again")
+            .into()),
+        }
+    }
+
     /// Disk first, then the gate. Where the gate does not take it, the disk is put back.
-    fn apply(&self, step: &Step) -> Result<Deed> {
-        let runs = self.runs()?;
-        let before = self.folder.dockerfile()?;
+    fn apply(&self, step: &Step, runs: bool) -> Result<Deed> {
         if let Some(dockerfile) = &step.dockerfile {
             self.folder.set_dockerfile(Some(dockerfile))?;
             if runs {
@@ -245,7 +238,7 @@ impl SupervisedSession {
                     self.folder.set_session_routes(&self.routes)?;
                 }
                 if step.dockerfile.is_some() {
-                    self.folder.set_dockerfile(before.as_deref())?;
+                    self.folder.set_dockerfile(self.dockerfile.as_deref())?;
                     self.folder.forget_rebuild();
                 }
                 // A gate whose answer was lost may have the new policy: it gets the one that is on disk.
@@ -258,11 +251,11 @@ impl SupervisedSession {
     }
 
     fn tell_gate(&self, step: &Step) -> Result<(), GateRefusal> {
-        let (Some(change), Some(verdict)) = (step.change, step.verdict) else {
+        let Some((change, verdict)) = &step.decided else {
             return step.plan.as_ref().map_or(Ok(()), |plan| self.reload(plan, &step.values));
         };
         let reload = step.plan.as_ref().map(|plan| reload(plan, &step.values));
-        let decision = Decision { change: change.clone(), verdict, reason: step.reason.clone() };
+        let decision = Decision { change: change.clone(), verdict: *verdict, reason: step.reason.clone() };
         self.ask(&["decide"], &Decide { decision, reload })
     }
 
@@ -273,17 +266,17 @@ impl SupervisedSession {
     fn ask(&self, words: &[&str], body: &impl serde::Serialize) -> Result<(), GateRefusal> {
         let input = serde_json::to_vec(body).map_err(|error| GateRefusal::Refused(error.to_string()))?;
         let docker = self.docker().map_err(GateRefusal::NoAnswer)?;
-        ask(&docker, &self.plan, words, input).map(drop)
+        ask(&docker, &self.plan, words, input)
     }
 }
 
 /// One decision, whatever it is about.
-struct Step<'a> {
+#[derive(Default)]
+struct Step {
     action: &'static str,
-    scope: Option<&'static str>,
-    /// With its verdict; `None`: only the policy changes.
-    change: Option<&'a Change>,
-    verdict: Option<Verdict>,
+    scope: Option<ApprovalScope>,
+    /// `None`: only the policy changes.
+    decided: Option<(Change, Verdict)>,
     reason: Option<String>,
     /// What goes to disk.
     routes: Option<SessionRoutes>,
@@ -292,6 +285,18 @@ struct Step<'a> {
     /// What the gate is to enforce.
     plan: Option<Plan>,
     values: Values,
+}
+
+impl Step {
+    fn about(change: &Change, verdict: Verdict) -> Step {
+        let action = if verdict == Verdict::Rejected { "reject" } else { "approve" };
+        Step { action, decided: Some((change.clone(), verdict)), ..Step::default() }
+    }
+
+    /// Nothing of it is left for a resume.
+    fn is_for_gate_alone(&self) -> bool {
+        self.routes.is_none() && self.dockerfile.is_none()
+    }
 }
 
 /// The route with this person and this moment.

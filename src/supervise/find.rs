@@ -30,7 +30,6 @@ impl SupervisedSession {
     /// # Errors
     /// The disk's; the engine's, where the trail is not whole on disk.
     pub fn trail(&self) -> Result<Trail> {
-        // A session that was claimed a moment ago has no plan yet, and no trail.
         audit::read(&self.folder, &self.plan)
     }
 
@@ -101,8 +100,8 @@ impl Decidable {
     /// Those of [`Approval::least`].
     pub fn approval(&self) -> Result<Approval, UserError> {
         // An approval that was cut off left its route on disk, and is done again as it was.
-        match self.session.routes.find(&self.change.id()) {
-            Some(route) => Ok(Approval::again(&self.change, route)),
+        match self.session.routes.of_change(&self.change) {
+            Some(route) => Approval::again(&self.session.plan, self.request(), route),
             None => Approval::least(&self.session.plan, self.request()),
         }
     }

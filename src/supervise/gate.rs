@@ -22,21 +22,20 @@ impl From<GateRefusal> for anyhow::Error {
     }
 }
 
-/// Runs a verb of the gate's `ctl` with this input; gives its answer.
+/// Runs a verb of the gate's `ctl` with this input.
 ///
 /// # Errors
 /// The gate's own error, or the engine's.
-pub fn ask(docker: &Docker, plan: &Plan, words: &[&str], input: Vec<u8>) -> Result<Value, GateRefusal> {
+pub fn ask(docker: &Docker, plan: &Plan, words: &[&str], input: Vec<u8>) -> Result<(), GateRefusal> {
     let call = docker.begin_with_input(&plan.ctl(words), input).map_err(GateRefusal::NoAnswer)?;
     let (said, failure) = call.finish_with_output().map_err(GateRefusal::NoAnswer)?;
     let answer: Option<Value> = serde_json::from_str(&said).ok().filter(Value::is_object);
+    if let Some(why) = answer.as_ref().and_then(|answer| answer.get("error")) {
+        return Err(GateRefusal::Refused(why.as_str().unwrap_or("it failed").to_owned()));
+    }
     match (answer, failure) {
-        (Some(answer), failure) => match (answer.get("error"), failure) {
-            (Some(why), _) => Err(GateRefusal::Refused(why.as_str().unwrap_or("it failed").to_owned())),
-            (None, None) => Ok(answer),
-            (None, Some(error)) => Err(GateRefusal::NoAnswer(error)),
-        },
-        (None, Some(error)) => Err(GateRefusal::NoAnswer(error)),
+        (_, Some(error)) => Err(GateRefusal::NoAnswer(error)),
+        (Some(_), None) => Ok(()),
         (None, None) => Err(GateRefusal::NoAnswer(EngineError::new("the gate's answer is not understood"))),
     }
 }

@@ -25,6 +25,8 @@ pub struct SupervisedSession {
     pub plan: Plan,
     pub routes: SessionRoutes,
     pub left_out: Vec<LeftOutRoute>,
+    /// The Dockerfile of packages that were approved for it.
+    pub dockerfile: Option<String>,
     /// The policy of the plan on disk.
     recorded: Policy,
 }
@@ -37,7 +39,8 @@ impl SupervisedSession {
         let routes = folder.session_routes()?;
         let recorded = folder.plan()?;
         let (plan, left_out) = recorded.with_session_routes(&routes);
-        Ok(SupervisedSession { folder, plan, routes, left_out, recorded: recorded.policy })
+        let dockerfile = folder.dockerfile()?;
+        Ok(SupervisedSession { folder, plan, routes, left_out, dockerfile, recorded: recorded.policy })
     }
 
     /// Reads one route, as a manifest of the session's home could have it.
@@ -46,22 +49,5 @@ impl SupervisedSession {
     /// `UserError` for what is no route.
     pub fn read_route(&self, text: &str) -> Result<Route, UserError> {
         manifest::read_route(&self.plan.home.join(FILE), text)
-    }
-
-    /// The caller holds the lock of its decisions.
-    ///
-    /// # Errors
-    /// `UserError` where its policy is another one than that for which this decision was made: somebody else decided, or it
-    /// was resumed by another manifest.
-    fn check_unchanged(&self) -> Result<()> {
-        match self.folder.session_routes()? == self.routes && self.folder.plan()?.policy == self.recorded {
-            true => Ok(()),
-            false => Err(UserError::new(format!(
-                "the routes of `{}` were changed by somebody else meanwhile; nothing was done",
-                self.folder.identity
-            ))
-            .hint("look again, and decide again")
-            .into()),
-        }
     }
 }

@@ -5,7 +5,7 @@ use crate::harness::{Place, text};
 use serde_json::{Value, json};
 use std::fs;
 
-const MANIFEST: &str = r#"{
+pub const MANIFEST: &str = r#"{
   // what the agent may do
   "bottles": {
     "box": {
@@ -21,7 +21,7 @@ const MANIFEST: &str = r#"{
 "#;
 
 /// A detached session with these lines in its trail.
-fn session(lines: &[Value]) -> Place {
+pub fn session(lines: &[Value]) -> Place {
     let place = Place::new(MANIFEST);
     assert_eq!(place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done().status, 0);
     let mut trail = text(&place.session_file("audit.jsonl"));
@@ -35,12 +35,12 @@ fn session(lines: &[Value]) -> Place {
     place
 }
 
-fn refused(host: &str, method: &str, path: &str) -> Value {
+pub fn refused(host: &str, method: &str, path: &str) -> Value {
     json!({ "event": "request", "host": host, "port": 443, "method": method, "path": path, "verdict": "deny",
         "denial": "host", "reason": "not on the allowlist", "sent": 0, "received": 0, "ms": 1 })
 }
 
-fn asked(path: &str, reason: &str) -> Value {
+pub fn asked(path: &str, reason: &str) -> Value {
     let change = json!({ "kind": "egress", "host": "new.example.org", "port": 443, "method": "GET", "path": path });
     json!({ "event": "proposal", "change": change, "reason": reason })
 }
@@ -55,14 +55,14 @@ fn waiting(place: &Place) -> Vec<(String, Value)> {
     of("proposals").into_iter().chain(of("refused")).map(row).collect()
 }
 
-fn only_id(place: &Place) -> String {
+pub fn only_id(place: &Place) -> String {
     let mut all = waiting(place);
     assert_eq!(all.len(), 1, "{all:?}");
     all.remove(0).0
 }
 
 /// What the gate was handed, the oldest first.
-fn handed(place: &Place, verb: &str) -> Vec<Value> {
+pub fn handed(place: &Place, verb: &str) -> Vec<Value> {
     let mut files: Vec<(u32, std::path::PathBuf)> = fs::read_dir(place.engine("handed"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -76,7 +76,7 @@ fn handed(place: &Place, verb: &str) -> Vec<Value> {
 }
 
 /// Hosts and paths of the routes that the session was given.
-fn added(place: &Place) -> Vec<String> {
+pub fn added(place: &Place) -> Vec<String> {
     let path = place.session_file("egress/routes.json");
     if !path.exists() {
         return Vec::new();
@@ -90,7 +90,7 @@ fn added(place: &Place) -> Vec<String> {
 }
 
 /// Stage and action of every line of the record.
-fn record(place: &Place) -> Vec<String> {
+pub fn record(place: &Place) -> Vec<String> {
     let path = place.path("home/.claude-bottle/audit").join(format!("{}.jsonl", place.session()));
     if !path.exists() {
         return Vec::new();
@@ -440,6 +440,92 @@ fn routes_of_the_operators_own() {
     assert_eq!(record(&place), ["add begun", "add applied", "remove begun", "remove applied"]);
 }
 
+/// The same route with a token from elsewhere is another route, and its token is fetched.
+#[test]
+fn another_command_for_a_token_is_run() {
+    let place = session(&[]);
+    let identity = place.session();
+    let command = |word: &str| {
+        place.write(&format!("home/.claude-bottle/{word}"), &format!("#!/bin/sh\necho t0k-{word}-9fQ2xLw8Zr3b\n"));
+        let path = place.path(&format!("home/.claude-bottle/{word}"));
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        format!(r#"{{ "host": "mine.example.org", "auth": {{ "token_cmd": ["{}"] }} }}"#, path.display())
+    };
+    let (one, two) = (command("one"), command("two"));
+    assert_eq!(place.run(&["routes", "add", "--yes", &identity, &one]).done().status, 0);
+    place.write("editor", &format!("#!/bin/sh\nPATH=/usr/bin:/bin\ncat >\"$1\" <<'END'\n{two}\nEND\n"));
+    fs::set_permissions(place.path("editor"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let edit = place.run(&["routes", "edit", "--yes", &identity]).env("EDITOR", place.path("editor").display());
+    assert_eq!(edit.on_terminal().end().0, 0);
+    let values = |number: usize| handed(&place, "reload")[number]["values"].clone();
+    let (before, after) = (values(0), values(1));
+    assert!(before.as_object().unwrap().len() == 1 && after.as_object().unwrap().len() == 1, "{before} {after}");
+    assert_ne!(before, after);
+    assert_eq!(added(&place), ["mine.example.org/**"]);
+    let done = place.run(&["routes", "add", "--yes", &identity, &two]).done();
+    assert!(done.stderr.contains("has this route already"), "{done:?}");
+}
+
+/// Two paths whose changes share an id.
+fn of_one_id() -> [String; 2] {
+    let mut seen = std::collections::HashMap::new();
+    let id = |path: &str| {
+        let (host, method) = ("new.example.org".to_owned(), "GET".to_owned());
+        wire::Change::Egress { host, port: 443, method, path: path.to_owned() }.id()
+    };
+    let words = (0..).map(|number| format!("/x{number}y"));
+    words.into_iter().find_map(|path| seen.insert(id(&path), path.clone()).map(|first| [first, path])).unwrap()
+}
+
+/// An approval that was cut off is gone on with only by what it was for.
+#[test]
+fn a_route_is_never_taken_for_that_of_another_change_with_its_id() {
+    let [first, second] = of_one_id();
+    let place = session(&[refused("new.example.org", "GET", &first)]);
+    let id = only_id(&place);
+    assert_eq!(place.run(&["approve", "--yes", &id]).done().status, 0);
+    // A trail that begins anew, as the engine's log may: only the other one is known of it.
+    let line = json!({ "seq": 200, "time": "2026-01-31T20:04:59.042Z" });
+    let mut other = refused("new.example.org", "GET", &second);
+    other.as_object_mut().unwrap().extend(line.as_object().unwrap().clone());
+    fs::write(place.session_file("audit.jsonl"), format!("{other}\n")).unwrap();
+    fs::remove_file(place.engine("handed/decided")).unwrap();
+    for verb in [&["approve", "--yes"][..], &["approve", "--yes", "--once"]] {
+        let done = place.run(&[verb, &[&id]].concat()).done();
+        assert_eq!(done.status, 2, "{done:?}");
+        assert!(done.stderr.contains("another route of this session has the id"), "{done:?}");
+    }
+    assert_eq!(place.run(&["reject", &id]).done().status, 0);
+    assert_eq!(added(&place), [format!("new.example.org{first}")], "what was approved stays");
+    assert_eq!(handed(&place, "decide").len(), 2);
+}
+
+/// The manifest's lines are others than when the session began.
+#[test]
+fn a_route_is_saved_where_it_passes_by_the_manifest_of_today() {
+    let place = session(&[refused("gone.example.org", "GET", "/x"), refused("gone.example.org", "GET", "/y")]);
+    let ids: Vec<String> = waiting(&place).into_iter().map(|(id, _)| id).collect();
+    let manifest = "home/.claude-bottle/claude-bottle.json";
+    let first = r#"{ "host": "api.example.org", "paths": ["/team/**"] }, // the team's"#;
+    let shifted = MANIFEST.replace(first, &format!("{first}\n\n\n        // it is\n        // gone:"));
+    place.write(manifest, &shifted);
+    let done = place.run(&["approve", "--yes", "--save", &ids[0]]).done();
+    assert_eq!(done.status, 0, "{done:?}");
+    let path = waiting(&place)[0].1["path"].as_str().unwrap().to_owned();
+    let passes = |path: &str| place.run(&["check", "plain", &format!("https://gone.example.org{path}")]).done().status;
+    assert_eq!([passes("/x"), passes("/y")].iter().sum::<i32>(), 1, "one of them, and not {path}");
+    assert_eq!(passes(&path), 1);
+    // A deny of an upper case path, by another bottle of the file, that no place in this one passes.
+    let extended = MANIFEST
+        .replace("{ \"host\": \"gone.example.org\", \"deny\": true }", "{ \"host\": \"other.example.org\" }")
+        .replace("\"box\": {", "\"box\": {\n      \"extends\": [\"base\"],")
+        .replace("  \"bottles\": {", "  \"bottles\": {\n    \"base\": { \"egress\": { \"routes\": [ { \"host\": \"gone.example.org\", \"deny\": true } ] } },");
+    place.write(manifest, &extended);
+    let done = place.run(&["approve", "--yes", "--save", &ids[1]]).done();
+    assert_eq!(done.status, 0, "{done:?}");
+    assert_eq!(passes(&path), 0);
+}
+
 #[test]
 fn routes_of_one_session_are_in_its_plan_and_stay() {
     let place = Place::new(MANIFEST);
@@ -546,19 +632,25 @@ fn a_person_at_the_terminal_is_known_to_a_gate_that_holds() {
     }
 }
 
+const COMMIT: &str = "0123456789012345678901234567890123456789";
+
+/// A push that was refused for a finding.
+pub fn commits() -> Value {
+    json!({ "event": "git", "remote": "app", "operation": "push", "verdict": "deny",
+        "reason": "a finding", "found_commits": [COMMIT], "sent": 0, "received": 0, "ms": 1 })
+}
+
 #[test]
 fn commits_are_approved_by_the_gate() {
-    let commit = "0123456789012345678901234567890123456789";
-    let place = session(&[json!({ "event": "git", "remote": "app", "operation": "push", "verdict": "deny",
-        "reason": "a finding", "found_commits": [commit], "sent": 0, "received": 0, "ms": 1 })]);
+    let place = session(&[commits()]);
     let done = place.run(&["approve", "--yes", &only_id(&place)]).done();
     assert_eq!(done.status, 0, "{done:?}");
     let decided = handed(&place, "decide").remove(0);
-    assert_eq!((&decided["decision"]["change"]["commits"][0], &decided["reload"]), (&json!(commit), &Value::Null));
+    assert_eq!((&decided["decision"]["change"]["commits"][0], &decided["reload"]), (&json!(COMMIT), &Value::Null));
     assert!(added(&place).is_empty());
 }
 
-fn asked_for(packages: &Value) -> Value {
+pub fn asked_for(packages: &Value) -> Value {
     let mut change = json!({ "kind": "packages" });
     change.as_object_mut().unwrap().extend(packages.as_object().unwrap().clone());
     json!({ "event": "proposal", "change": change, "reason": "to find the crash\u{1b}[2J" })
@@ -584,6 +676,24 @@ fn packages_end_the_bottle_and_are_built_by_its_resume() {
     assert_eq!(resumed.status, 7, "{resumed:?}");
     let builds = place.calls().into_iter().filter(|call| call[0] == "build");
     assert!(builds.flatten().any(|word| word.starts_with("claude-bottle-packages:")));
+}
+
+/// The second person saw a Dockerfile without the packages of the first.
+#[test]
+fn packages_of_two_operators_are_not_lost() {
+    let place = session(&[asked_for(&json!({ "apt": ["gdb"] })), asked_for(&json!({ "apt": ["bc"] }))]);
+    let ids: Vec<String> = waiting(&place).into_iter().map(|(id, _)| id).collect();
+    let mut terminal = place.run(&["approve", &ids[1]]).env("NO_COLOR", 1).on_terminal();
+    terminal.until("[y/N] ");
+    let first = place.run(&["approve", "--yes", &ids[0]]).env("FAKE_TAR", place.transcript()).done();
+    assert_eq!(first.status, 0, "{first:?}");
+    terminal.types("y\n");
+    let (status, said) = terminal.end();
+    assert!(status == 2 && said.contains("was changed by somebody else meanwhile"), "{said}");
+    assert!(text(&place.session_file("Dockerfile")).contains("-- gdb &&"));
+    assert_eq!(place.run(&["approve", "--yes", &ids[1]]).done().status, 0);
+    let dockerfile = text(&place.session_file("Dockerfile"));
+    assert!(dockerfile.contains("-- gdb &&") && dockerfile.contains("-- bc &&"), "{dockerfile}");
 }
 
 /// A gate that refuses, and names that no gate would let through.

@@ -4,6 +4,7 @@ mod approve;
 mod attach;
 mod cleanup;
 mod consent;
+mod cut_off;
 mod dashboard;
 mod doctor;
 mod ends;
