@@ -5,7 +5,9 @@
 //! from the recorded plan. An error or a panic on the way settles the session as well, by [`Drop`].
 
 pub mod audit;
+mod detach_keys;
 mod fill;
+mod keyboard;
 mod notify;
 pub mod presence;
 mod refresh;

@@ -54,7 +54,8 @@ pub const VARIABLES: [Variable; 21] = [
     Variable {
         names: &["CLAUDE_BOTTLE_DETACH_KEYS"],
         short: "The keys that detach the terminal from the agent, by default `ctrl-],d`.",
-        more: "Characters and `ctrl-` with a character, with commas between, as for the engine's own program.",
+        more: "Characters and `ctrl-` with a character, with commas between, as for the engine's own program. Terminals send \
+               for Ctrl-5 what they send for Ctrl-], so that both detach, on every keyboard.",
     },
     Variable {
         names: &["CLAUDE_BOTTLE_READER_TIMEOUT"],

@@ -136,13 +136,20 @@ impl Docker {
         }
     }
 
+    /// Starts the question whether a container runs: it prints `true` or `false`, or fails.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn begin_is_running(&self, container: &str) -> Result<Call, EngineError> {
+        self.begin(&["container", "inspect", "--format", "{{.State.Running}}", container].map(str::to_owned))
+    }
+
     /// Does this container exist and run?
     ///
     /// # Errors
     /// The engine does not answer.
     pub fn is_running(&self, container: &str) -> Result<bool, EngineError> {
-        let args = ["container", "inspect", "--format", "{{.State.Running}}", container];
-        match self.run(&args.map(str::to_owned)) {
+        match self.begin_is_running(container).and_then(Call::finish) {
             Ok(running) => Ok(running == "true"),
             Err(error) if error.kind == EngineErrorKind::Gone => Ok(false),
             Err(error) => Err(error),

@@ -2,7 +2,7 @@
 
 use super::{errors, shown};
 use crate::exit::{EngineError, EngineErrorKind, UserError};
-use crate::facts::{Engine, Terminal};
+use crate::facts::Engine;
 use crate::say;
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -95,18 +95,23 @@ impl Docker {
         self.pipe(args, Stdio::piped(), DeathSignal::Term)
     }
 
-    /// Starts the agent's client: it shares our process group, our stdin and stdout. On a terminal its stderr is captured,
-    /// because the agent writes to stdout alone there, and what the client says would mix with it.
+    /// Starts the agent's client: it shares our process group and our stdout, and without `stdin` our stdin. On a terminal it
+    /// reads from `stdin`, its stderr is captured, because the agent writes to stdout alone there and what the client says
+    /// would mix with it, and it dies with this process: nothing would pass on the keys, or restore the terminal.
     ///
     /// # Errors
     /// The program cannot be run.
-    pub fn attach_agent(&self, args: &[String], terminal: Terminal) -> Result<Stream, EngineError> {
+    pub fn attach_agent(&self, args: &[String], stdin: Option<Stdio>) -> Result<Stream, EngineError> {
         let mut command = self.command(args);
-        if terminal == Terminal::Tty {
-            command.stderr(Stdio::piped());
-        }
         say::call(|| shown::line(&command));
-        let mut child = command.spawn().map_err(|e| self.no_program(&e))?;
+        let child = match stdin {
+            Some(stdin) => {
+                command.stdin(stdin).stderr(Stdio::piped());
+                sys::child::spawn_in_our_group(&mut command, DeathSignal::Kill)
+            }
+            None => command.spawn(),
+        };
+        let mut child = child.map_err(|e| self.no_program(&e))?;
         let stderr = drain(&mut child, |child| child.stderr.take())?;
         Ok(Stream { child, stderr, _timed: None })
     }

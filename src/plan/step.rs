@@ -127,7 +127,26 @@ impl Plan {
 
     /// The call of the last step of [`Plan::up`].
     pub fn start_agent(&self) -> Args {
-        args(&["start", "-ai", "--detach-keys", &self.detach_keys, &self.agent_container()])
+        self.start_agent_by(&self.client_detach_keys())
+    }
+
+    /// As [`Plan::start_agent`], where no program of ours looks at what is typed.
+    pub fn start_agent_by_hand(&self) -> Args {
+        self.start_agent_by(&self.detach_keys)
+    }
+
+    fn start_agent_by(&self, keys: &str) -> Args {
+        args(&["start", "-ai", "--detach-keys", keys, &self.agent_container()])
+    }
+
+    /// The client's own detach keys, which nothing types or pastes: those of the user, and the home's random id. On a terminal
+    /// this program finds the user's keys itself. The client holds back what begins as its own do; all that is typed so is
+    /// held back here already.
+    fn client_detach_keys(&self) -> String {
+        match self.terminal {
+            Terminal::Tty => self.home_id.chars().fold(self.detach_keys.clone(), |keys, key| format!("{keys},{key}")),
+            Terminal::Pipes => self.detach_keys.clone(),
+        }
     }
 
     /// From an ended session to nothing but what is kept.
@@ -164,7 +183,7 @@ impl Plan {
 
     /// Attaches this terminal to the running agent.
     pub fn attach(&self) -> Args {
-        args(&["attach", "--detach-keys", &self.detach_keys, &self.agent_container()])
+        args(&["attach", "--detach-keys", &self.client_detach_keys(), &self.agent_container()])
     }
 
     /// Runs `init` inside the running agent's container. `flags` are those of the engine's `exec`; `words` follow `init`.

@@ -76,7 +76,7 @@ pub fn sh(plan: &Plan) -> Result<String, UserError> {
             StepKind::CreatePushesVolume => {
                 let _ = writeln!(text, "    {call} >/dev/null 2>&1");
             }
-            StepKind::StartAgent => text.push_str(&start_agent(plan, &call)),
+            StepKind::StartAgent => text.push_str(&start_agent(plan, &engine)),
             // The output of a call that succeeds is dropped: warnings of the client's are of no use here.
             _ => {
                 let _ = writeln!(text, "    words=$({call} 2>&1) || {{ echo \"$words\" >&2; return 125; }}");
@@ -106,7 +106,8 @@ fn take_down(plan: &Plan, engine: &str) -> String {
 }
 
 /// Waits until the gate is ready, and runs the agent.
-fn start_agent(plan: &Plan, call: &str) -> String {
+fn start_agent(plan: &Plan, engine: &str) -> String {
+    let call = call(engine, &plan.start_agent_by_hand());
     let mut text =
         "    until [ -s \"$folder/gate\" ] || ! kill -0 \"$gate\" 2>/dev/null; do sleep 0.1; done\n".to_owned();
     text.push_str("    case $(head -n 1 \"$folder/gate\") in\n");

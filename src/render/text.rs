@@ -147,10 +147,19 @@ fn session(plan: &Plan) -> String {
     };
     match plan.terminal {
         Terminal::Tty if plan.outlives_its_terminal() => {
-            format!("{} ({how}; {} detaches, and so does closing the terminal)", plan.identity, plan.detach_keys)
+            format!("{} ({how}; {} detaches, and so does closing the terminal)", plan.identity, detach_keys(plan))
         }
-        Terminal::Tty => format!("{} ({how}; {} detaches)", plan.identity, plan.detach_keys),
+        Terminal::Tty => format!("{} ({how}; {} detaches)", plan.identity, detach_keys(plan)),
         Terminal::Pipes => format!("{} ({how})", plan.identity),
+    }
+}
+
+/// The detach keys, and how they are typed where a keyboard has no bracket of its own.
+fn detach_keys(plan: &Plan) -> String {
+    let keys = &plan.detach_keys;
+    match keys.contains("ctrl-]") {
+        true => format!("{keys} or {}", keys.replace("ctrl-]", "ctrl-5")),
+        false => keys.clone(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! once: the session stays `live` on disk and reads as `lost`.
 
 use super::audit::Age;
+use super::keyboard::{ClientInput, Keyboard};
 use super::notify::Notifier;
 use super::presence::Presence;
 use super::settle::Cause;
@@ -11,7 +12,7 @@ use super::{Session, audit};
 use crate::docker::{Call, Docker, Stream};
 use crate::facts::Terminal;
 use crate::hint;
-use crate::plan::Args;
+use crate::plan::{Args, Plan};
 use crate::say;
 use crate::text;
 use anyhow::{Context as _, Result};
@@ -27,9 +28,6 @@ const WORK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a session's end waits for the last lines of a gate that was removed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What `docker attach` says on stderr when the detach keys were typed.
-const DETACHED_WORDS: &str = "read escape sequence";
 
 /// What the main thread waits for.
 pub(super) enum SessionEvent {
@@ -47,6 +45,10 @@ pub(super) enum SessionEvent {
     Proposed(Change),
     /// The terminal's child has ended.
     ClientEnded,
+    /// The detach keys were typed.
+    Detach,
+    /// The terminal has another size.
+    Resized,
     /// A signal that asks for an end.
     Signal(i32),
     /// The shell wants the terminal.
@@ -155,6 +157,33 @@ impl StopRequest {
     }
 }
 
+/// A request that the terminal be detached. The client is ended only once the agent runs: before, it is the client that
+/// starts it.
+struct DetachRequest {
+    /// Asks whether the agent runs.
+    call: Option<Call>,
+}
+
+impl DetachRequest {
+    const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+
+    fn begin(docker: &Docker, plan: &Plan) -> DetachRequest {
+        DetachRequest { call: docker.begin_is_running(&plan.agent_container()).ok() }
+    }
+
+    /// Whether the agent runs, as far as the engine has answered; asks again where it does not.
+    fn is_possible(&mut self, docker: &Docker, plan: &Plan) -> bool {
+        if self.call.as_mut().is_some_and(|call| !call.has_ended()) {
+            return false;
+        }
+        let is_running = self.call.take().is_some_and(|call| call.finish().is_ok_and(|answer| answer == "true"));
+        if !is_running {
+            *self = DetachRequest::begin(docker, plan);
+        }
+        is_running
+    }
+}
+
 /// The terminal's child, and how its end came about.
 ///
 /// The fields are dropped in this order: the terminal is restored before the held messages are written, or a full-screen
@@ -164,8 +193,12 @@ struct Watch {
     cause: Cause,
     /// Set once the agent was asked to end.
     stop: Option<StopRequest>,
+    /// Set once the terminal is to be detached.
+    detach: Option<DetachRequest>,
     /// A second signal has come, and the agent was killed.
     is_killed: bool,
+    /// `None` without a terminal.
+    keyboard: Option<Keyboard>,
     restore: Option<tty::TerminalGuard>,
     presence: Option<Presence>,
     notifier: Option<Notifier>,
@@ -206,11 +239,19 @@ impl Session<'_> {
     /// The engine's program cannot be run.
     pub(super) fn watch(&mut self, args: &Args, signals: Signals) -> Result<Cause> {
         let restore = tty::save();
-        let (_stops, _listening) = (signals::catch_stop_signals(), signals::PromptReader::begin());
+        let (_caught, _listening) = (signals::catch_terminal_signals(), signals::PromptReader::begin());
         let gate = self.gate.as_ref().context("the gate was not started")?;
         let sender = gate.sender.clone();
         sys::thread::spawn(move || forward_signals(&signals, &sender))?;
-        let mut client = self.docker.attach_agent(args, self.plan.terminal)?;
+        let input = (self.plan.terminal == Terminal::Tty).then(ClientInput::open).transpose()?;
+        let stdin = input.as_ref().map(ClientInput::stdin).transpose()?;
+        let mut client = self.docker.attach_agent(args, stdin)?;
+        let sender = gate.sender.clone();
+        let keyboard = input.map(|input| {
+            restore.iter().for_each(tty::TerminalGuard::set_raw);
+            input.pass_on(&self.plan.detach_keys, move || drop(sender.send(SessionEvent::Detach)))
+        });
+        let keyboard = keyboard.transpose().inspect_err(|_| drop(client.child.kill()))?;
         timings::phase("run");
         let _held_messages = (self.plan.terminal == Terminal::Tty).then(say::hold_messages).flatten();
         let (sender, pid) = (gate.sender.clone(), client.child.id());
@@ -226,7 +267,18 @@ impl Session<'_> {
 
         let (cause, stop, notifier) = (Cause::Ended, None, Notifier::of_user(&self.plan.identity));
         let presence = gate.ready.then(|| Presence::at_terminal(self.docker, &self.plan)).flatten();
-        let mut watch = Watch { client, cause, stop, is_killed: false, restore, presence, notifier, _held_messages };
+        let mut watch = Watch {
+            client,
+            cause,
+            stop,
+            detach: None,
+            is_killed: false,
+            keyboard,
+            restore,
+            presence,
+            notifier,
+            _held_messages,
+        };
         loop {
             let event = self.next_event(&mut watch)?;
             let gate = self.gate.as_mut().context("the gate was not started")?;
@@ -243,8 +295,10 @@ impl Session<'_> {
                 SessionEvent::Work(work) => gate.work = Some(work),
                 SessionEvent::TokensDue => self.refresh.request(),
                 SessionEvent::ClientEnded => return Ok(self.end_of(watch)),
+                SessionEvent::Detach => watch.detach = Some(DetachRequest::begin(self.docker, &self.plan)),
                 SessionEvent::Suspend => suspend(watch.restore.as_ref(), pid),
-                SessionEvent::Resume => self.redraw(watch.restore.as_ref(), pid),
+                SessionEvent::Resume => self.redraw(&watch),
+                SessionEvent::Resized => watch.resize(),
                 SessionEvent::Signal(number) if watch.cause == Cause::Ended => self.begin_end(&mut watch, number),
                 SessionEvent::Signal(number) if watch.is_killed => self.leave(watch, number),
                 SessionEvent::Signal(_) => {
@@ -269,36 +323,41 @@ impl Session<'_> {
     }
 
     /// The client has ended: restores the terminal, and tells what the client said. Its status alone says little: after the
-    /// detach keys `docker start` ends with 0 and `docker attach` with 1, and after the agent's end with the agent's code.
+    /// agent's end it is the agent's code.
     fn end_of(&mut self, watch: Watch) -> Cause {
-        let Watch { client, cause, restore, presence, notifier, _held_messages, .. } = watch;
-        drop((restore, presence, notifier));
+        let Watch { client, cause, detach, keyboard, restore, presence, notifier, _held_messages, .. } = watch;
+        drop((keyboard, restore, presence, notifier));
         let (status, stderr) = client.wait();
-        let words: Vec<&str> = stderr.lines().filter(|line| !line.contains(DETACHED_WORDS)).collect();
-        for line in &words {
+        if detach.is_some() {
+            // It was killed for that.
+            return cause;
+        }
+        for line in stderr.lines() {
             say::line(&text::one_line(line));
         }
         let has_failed = !status.is_some_and(|status| status.success());
-        self.client_failed = has_failed && (self.plan.terminal == Terminal::Pipes || !words.is_empty());
+        self.client_failed = has_failed && (self.plan.terminal == Terminal::Pipes || !stderr.is_empty());
         cause
     }
 
-    /// Waits for the next event. Meanwhile tokens are refreshed, or the request to stop is repeated; once all attempts were
-    /// made, the client is killed.
+    /// Waits for the next event. Meanwhile tokens are refreshed, or the request to stop or to detach is repeated; once all
+    /// attempts to stop were made, or the agent runs that is to be detached from, the client is killed.
     fn next_event(&mut self, watch: &mut Watch) -> Result<SessionEvent> {
         let gate = self.gate.as_mut().context("the gate was not started")?;
         loop {
-            let pause = match watch.stop {
-                Some(_) => Some(StopRequest::RETRY_INTERVAL),
-                None => self.refresh.pause(),
+            let pause = match (&watch.stop, &watch.detach) {
+                (Some(_), _) => Some(StopRequest::RETRY_INTERVAL),
+                (None, Some(_)) => Some(DetachRequest::RETRY_INTERVAL),
+                (None, None) => self.refresh.pause(),
             };
             let Some(pause) = pause else { return Ok(gate.events.recv()?) };
             if let Ok(event) = gate.events.recv_timeout(pause) {
                 return Ok(event);
             }
-            let has_attempts = match &mut watch.stop {
-                Some(stop) => stop.retry(self.docker),
-                None => {
+            let has_attempts = match (&mut watch.stop, &mut watch.detach) {
+                (Some(stop), _) => stop.retry(self.docker),
+                (None, Some(detach)) => !detach.is_possible(self.docker, &self.plan),
+                (None, None) => {
                     self.refresh.advance(self.docker, &self.plan);
                     true
                 }
@@ -340,13 +399,13 @@ impl Session<'_> {
     }
 
     /// Takes the terminal again, which other programs used while this process was stopped.
-    fn redraw(&self, restore: Option<&tty::TerminalGuard>, client: u32) {
-        let Some(restore) = restore.filter(|_| self.plan.terminal == Terminal::Tty) else { return };
-        restore.resume();
-        sys::child::send_signal(client, signals::SIGCONT);
+    fn redraw(&self, watch: &Watch) {
+        let Some(restore) = watch.restore.as_ref().filter(|_| self.plan.terminal == Terminal::Tty) else { return };
+        restore.set_raw();
+        sys::child::send_signal(watch.client.child.id(), signals::SIGCONT);
         self.announce_client();
-        // The client sets the terminal's size, which may be another one now; the program inside then draws.
-        sys::child::send_signal(client, signals::SIGWINCH);
+        // The terminal's size may be another one now; the program inside then draws.
+        watch.resize();
     }
 
     /// Tells the bottle that this terminal will be on the agent's: it sets the program's modes on it, and has the program
@@ -358,12 +417,23 @@ impl Session<'_> {
     }
 }
 
+impl Watch {
+    /// Has the client set the terminal's size inside. It has heard of a new size itself, before its stdin had it.
+    fn resize(&self) {
+        if let Some(keyboard) = &self.keyboard {
+            keyboard.resize();
+            sys::child::send_signal(self.client.child.id(), signals::SIGWINCH);
+        }
+    }
+}
+
 /// Sends every signal on, as long as the receiver exists.
 fn forward_signals(signals: &Signals, sender: &Sender<SessionEvent>) {
     loop {
         let event = match signals.recv() {
             signals::SIGTSTP => SessionEvent::Suspend,
             signals::SIGCONT => SessionEvent::Resume,
+            signals::SIGWINCH => SessionEvent::Resized,
             number => SessionEvent::Signal(number),
         };
         if sender.send(event).is_err() {

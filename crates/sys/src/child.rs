@@ -24,7 +24,11 @@ pub enum DeathSignal {
 ///
 /// Call it from the main thread: the kernel sends the signal when the spawning *thread* ends.
 pub fn spawn(command: &mut Command, at_death: DeathSignal) -> io::Result<Child> {
-    command.process_group(0);
+    spawn_in_our_group(command.process_group(0), at_death)
+}
+
+/// Spawns `command` as [`spawn`] does, in the process group of this process: it hears the terminal's signals.
+pub fn spawn_in_our_group(command: &mut Command, at_death: DeathSignal) -> io::Result<Child> {
     let me = Pid::this();
     let signal = match at_death {
         DeathSignal::Kill => Signal::SIGKILL,
@@ -124,6 +128,13 @@ pub fn send_signal(child: u32, signal: i32) {
 /// A program that it executes is dumpable again.
 pub fn set_undumpable() -> io::Result<()> {
     Ok(prctl::set_dumpable(false)?)
+}
+
+/// Sends a signal to this process's own group, as its terminal does for a key.
+pub fn signal_our_group(signal: i32) {
+    if let Ok(signal) = Signal::try_from(signal) {
+        let _ = nix::sys::signal::killpg(nix::unistd::getpgrp(), signal);
+    }
 }
 
 /// Stops this process with SIGSTOP; returns once it is continued.

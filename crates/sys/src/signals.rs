@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 
-pub use nix::libc::{SIGCONT, SIGHUP, SIGSTOP, SIGTERM, SIGTSTP, SIGWINCH};
+pub use nix::libc::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGWINCH};
 
 /// Receives the numbers of caught signals, in the order in which they arrived.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ fn record(pipe: RawFd, number: i32) {
     let byte = [u8::try_from(number).unwrap_or(0)];
     // SAFETY: write(2) on a descriptor that is never closed; async-signal-safe. A full pipe loses the byte, not the process.
     unsafe { nix::libc::write(pipe, byte.as_ptr().cast(), 1) };
-    if ![SIGTSTP, SIGCONT].contains(&number)
+    if ![SIGTSTP, SIGCONT, SIGWINCH].contains(&number)
         && ENDING_SIGNALS.fetch_add(1, Ordering::Relaxed) >= 2
         && !READ_PROMPTLY.load(Ordering::Relaxed)
     {
@@ -106,15 +106,25 @@ pub fn catch() -> io::Result<Signals> {
     Ok(Signals { read: READ_END.get_or_init(|| read).as_fd() })
 }
 
-/// Catches SIGTSTP and SIGCONT until it is dropped; holds the previous actions.
-pub struct StopSignals(Vec<(Signal, SigAction)>);
+/// Catches signals until it is dropped; holds the previous actions.
+pub struct ScopedSignals(Vec<(Signal, SigAction)>);
 
 /// Catches SIGTSTP and SIGCONT, because a process that made the terminal raw must restore it before the shell gets it,
-/// and make it raw again afterwards. Signals that are ignored stay so.
-pub fn catch_stop_signals() -> StopSignals {
+/// and make it raw again afterwards.
+pub fn catch_stop_signals() -> ScopedSignals {
+    catch_scoped(&[Signal::SIGTSTP, Signal::SIGCONT])
+}
+
+/// Catches SIGTSTP, SIGCONT and SIGWINCH.
+pub fn catch_terminal_signals() -> ScopedSignals {
+    catch_scoped(&[Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH])
+}
+
+/// Signals that are ignored stay so.
+fn catch_scoped(signals: &[Signal]) -> ScopedSignals {
     let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
     let mut replaced = Vec::new();
-    for signal in [Signal::SIGTSTP, Signal::SIGCONT] {
+    for signal in signals.iter().copied() {
         // SAFETY: the handler only writes one byte to a pipe, which is async-signal-safe.
         match unsafe { sigaction(signal, &action) } {
             Ok(previous) if matches!(previous.handler(), SigHandler::SigIgn) => {
@@ -125,10 +135,10 @@ pub fn catch_stop_signals() -> StopSignals {
             Err(_) => {}
         }
     }
-    StopSignals(replaced)
+    ScopedSignals(replaced)
 }
 
-impl Drop for StopSignals {
+impl Drop for ScopedSignals {
     fn drop(&mut self) {
         for (signal, previous) in &self.0 {
             // SAFETY: it restores the action that the kernel returned.

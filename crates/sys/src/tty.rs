@@ -1,13 +1,17 @@
-//! The terminal: prompts, its size, and restoring its settings.
+//! The terminal: prompts, its size, raw mode, and restoring its settings.
 #![allow(unsafe_code)]
 
+mod keyboard;
 mod reset;
+
+pub use keyboard::Keyboard;
 
 use crate::signals::Signals;
 use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 /// Whether stdin and stdout are both terminals.
 pub fn attached() -> bool {
@@ -147,29 +151,35 @@ pub struct TerminalGuard {
     saved: Termios,
 }
 
-/// Saves the terminal's settings. `None` without a terminal.
+/// Saves the settings of stdin's terminal; of the controlling one where stdin is none. `None` without a terminal.
 pub fn save() -> Option<TerminalGuard> {
-    let tty = Tty::open()?.0;
+    let tty = stdin_terminal().or_else(|| Some(Tty::open()?.0))?;
     let saved = termios::tcgetattr(&tty).ok()?;
     Some(TerminalGuard { tty, saved })
 }
 
-impl TerminalGuard {
-    /// Restores the saved settings while this process is stopped and the shell has the terminal.
-    pub fn suspend(&self) {
-        self.restore();
-    }
+/// stdin's terminal, open for writing as well.
+fn stdin_terminal() -> Option<File> {
+    io::stdin().is_terminal().then_some(())?;
+    OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NOCTTY).open("/proc/self/fd/0").ok()
+}
 
-    /// Makes the terminal raw again after [`TerminalGuard::suspend`], as the engine's client had made it.
-    pub fn resume(&self) {
+impl TerminalGuard {
+    /// Passes every key on as it is typed: no line editing, no echo, no signals.
+    pub fn set_raw(&self) {
         let mut raw = self.saved.clone();
         termios::cfmakeraw(&mut raw);
         let _ = termios::tcsetattr(&self.tty, SetArg::TCSADRAIN, &raw);
     }
 
+    /// Restores the saved settings while this process is stopped and the shell has the terminal.
+    pub fn suspend(&self) {
+        self.restore();
+    }
+
     fn restore(&self) {
-        // Only a foreground process may change the terminal's settings; the kernel would stop a background job.
-        if nix::unistd::tcgetpgrp(&self.tty) != Ok(nix::unistd::getpgrp()) {
+        // Only a foreground process may change its terminal's settings; the kernel would stop a background job.
+        if nix::unistd::tcgetpgrp(&self.tty).is_ok_and(|foreground| foreground != nix::unistd::getpgrp()) {
             return;
         }
         let _ = (&self.tty).write_all(reset::RESET.as_bytes());

@@ -18,7 +18,7 @@ use std::os::unix::net::UnixStream;
 use std::panic;
 use std::sync::Mutex;
 use std::time::Duration;
-use sys::signals::{self, PromptReader, SIGCONT, SIGTSTP, Signals, StopSignals};
+use sys::signals::{self, PromptReader, SIGCONT, SIGTSTP, ScopedSignals, Signals};
 use sys::tty;
 
 /// The alternate screen, no cursor, pastes marked as such, everything erased.
@@ -179,7 +179,7 @@ struct Terminal {
     shown: Option<Screen>,
     // Restored first.
     guard: tty::TerminalGuard,
-    _stops: StopSignals,
+    _stops: ScopedSignals,
 }
 
 impl Terminal {
@@ -197,7 +197,7 @@ impl Terminal {
 
     /// Makes the terminal raw and takes its alternate screen, whatever it shows now.
     fn enter(&mut self) -> Result<()> {
-        self.guard.resume();
+        self.guard.set_raw();
         self.shown = None;
         Ok(self.tty.write_all(ENTER)?)
     }

@@ -122,23 +122,31 @@ fn the_question_is_asked_on_the_terminal() {
 
 #[test]
 fn detached_sessions_run_on_and_are_attached_again() {
-    detached_again_and_again(Rig::new, "ctrl-],d");
+    assert_eq!(detached_again_and_again(Rig::new), 6);
 }
 
-/// Through `start`, `attach` and `resume`, three times each; the terminal that is attached gets the program's modes.
-pub fn detached_again_and_again(rig: fn(&Value) -> Rig, keys: &str) {
+/// `ctrl-]` and `d`, as terminals send them: without a protocol, by kitty's, by `modifyOtherKeys`, and with events.
+const DETACH_KEYS: [&str; 4] =
+    ["\u{1d}d", "\u{1b}[93;5ud", "\u{1b}[27;5;93~d", "\u{1b}[93;5u\u{1b}[93;5:3u\u{1b}[100;1:1u"];
+
+/// Through `start`, `attach` and `resume`, three times each. Gives how often the terminal that was attached got the program's
+/// modes.
+pub fn detached_again_and_again(rig: fn(&Value) -> Rig) -> u32 {
     let rig = rig(&shell(
         r#"printf '\033[?2004h'; echo READY; while read line; do echo "got $line"; [ "$line" = end ] && exit 7; done"#,
     ));
-    let on_terminal =
-        |args: &[&str]| super::Going::new(rig.terminal_command(args).env("CLAUDE_BOTTLE_DETACH_KEYS", keys));
-    let detach = |mut going: super::Going| {
-        going.say(if keys == "ctrl-]" { "\u{1d}" } else { "\u{1d}d" });
+    let mut keys = DETACH_KEYS.iter().cycle();
+    let mut with_modes = 0;
+    let mut detach = |mut going: super::Going| {
+        // What is pasted is no key.
+        going.say("\u{1b}[200~\u{1d}d\u{1b}[201~\n");
+        going.until("got \u{1b}[200~\u{1d}d\u{1b}[201~");
+        going.say(keys.next().unwrap());
         let ran = going.end().code(0);
         ran.says("detached from");
         assert!(!ran.stderr.contains("failed"), "{}", ran.stderr);
     };
-    let mut going = on_terminal(&["start", "--yes", "a"]);
+    let mut going = rig.on_terminal(&["start", "--yes", "a"]);
     going.until("READY\r\n");
     detach(going);
     let identity = rig.sessions().remove(0);
@@ -147,27 +155,26 @@ pub fn detached_again_and_again(rig: fn(&Value) -> Rig, keys: &str) {
         assert_eq!(listed[0]["state"], "detached");
         rig.run(&["cleanup", "--yes"], "").code(0).says("nothing to remove");
         for turn in ["first", "second", "third"] {
-            let mut going = on_terminal(&["attach", &identity]);
-            // podman's client sets the size before it takes output, so that the modes may come too early for it.
-            if keys != "ctrl-]" {
-                going.until("\u{1b}[?2004h");
-            }
+            let mut going = rig.on_terminal(&["attach", &identity]);
             going.say(&format!("{turn} {round}\n"));
             going.until(&format!("got {turn} {round}\r\n"));
+            let seen = String::from_utf8_lossy(&going.seen);
+            with_modes += u32::from(seen.contains("\u{1b}[?2004h"));
             detach(going);
         }
-        let mut going = on_terminal(&["attach", &identity]);
+        let mut going = rig.on_terminal(&["attach", &identity]);
         going.say("end\n");
         going.until("got end");
         going.end().code(7).says("kept");
         if round == "of start" {
-            let mut going = on_terminal(&["resume", "--yes", &identity]);
+            let mut going = rig.on_terminal(&["resume", "--yes", &identity]);
             going.until("READY\r\n");
             detach(going);
         }
     }
     rig.run(&["cleanup", &identity, "--yes"], "").code(0);
     rig.assert_nothing_left();
+    with_modes
 }
 
 #[test]

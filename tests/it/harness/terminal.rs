@@ -34,13 +34,25 @@ impl Terminal {
     }
 
     pub fn types(&mut self, text: &str) {
+        self.typist()(text);
+    }
+
+    /// Types beside a test that waits for what the program shows.
+    pub fn typist(&self) -> impl FnMut(&str) + Send + use<> {
         let mut master = File::from(self.master.as_ref().unwrap().try_clone().unwrap());
-        master.write_all(text.as_bytes()).unwrap();
+        move |text| master.write_all(text.as_bytes()).unwrap()
     }
 
     /// The window is closed.
     pub fn hang_up(&mut self) {
         self.master = None;
+    }
+
+    /// Waits until no process has the terminal any more.
+    #[track_caller]
+    pub fn end_of_output(&mut self) {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
+        while self.read(deadline, "the end of the output") {}
     }
 
     /// All that was seen, and the exit code.

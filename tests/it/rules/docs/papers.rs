@@ -131,7 +131,7 @@ fn prepare(user: &Path, agents: &[Chosen]) {
 fn as_shown(text: &str, user: &Path) -> String {
     let text = text
         .replace(&user.display().to_string(), "~")
-        .replace("(pipes, no terminal)", "(interactive; ctrl-],d detaches)");
+        .replace("(pipes, no terminal)", "(interactive; ctrl-],d or ctrl-5,d detaches)");
     let mut shown = String::new();
     for word in text.split_inclusive([' ', ',', '\n']) {
         let (bare, end) = word.split_at(word.trim_end_matches([' ', ',', '\n']).len());
