@@ -41,6 +41,31 @@ async fn branches_tags_and_merges_arrive() {
     world.good("work", &["push", "-q", "origin", "main"]).await;
 }
 
+/// Noise does not compress: the pack is as large as its file. It goes through one gate, and comes through another.
+#[tokio::test]
+async fn a_pack_of_200_megabytes_goes_and_comes() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let noise = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    let noise: Vec<u8> = noise.take(200 << 17).flatten().collect();
+    assert_eq!(noise.len(), 200 << 20);
+    let pushed = world.commit("work", "noise", noise).await;
+    world.good("work", &["push", "-q", "origin", "main"]).await;
+    assert_eq!(world.upstream("refs/heads/main").await, pushed);
+    let audit = bed.audit().await;
+    assert!(audit.verdict == Outcome::Allow && audit.sent > 200 << 20, "{audit:?}");
+    let other = world.gate(json!([world.ssh(world.sshd("AcceptEnv GIT_PROTOCOL").await)])).await;
+    world.good("", &["clone", "-q", &other.url("app"), "again"]).await;
+    assert_eq!(world.head("again").await, pushed);
+    assert_eq!(world.path().join("again/noise").metadata().unwrap().len(), 200 << 20);
+}
+
 #[tokio::test]
 async fn the_rules_of_a_remote_decide() {
     let world = World::new().await;
