@@ -4,7 +4,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test escape slow soak soak-gate fuzz bench scale picture supply sbom images build cli gate
+.PHONY: help demo test escape slow soak soak-gate fuzz bench scale picture supply sbom reproducible images build cli gate
 .PHONY: model engine install deb clean rust
 
 PREFIX ?= /usr/local
@@ -41,6 +41,7 @@ help:
 	@echo 'make bench     times, side by side with the bare engine'
 	@echo 'make supply    licences, sources and known vulnerabilities of what is compiled'
 	@echo 'make sbom      bills of materials of programs and images, in target/sbom'
+	@echo 'make reproducible  both programs built once more in another folder: the same bytes?'
 	@echo 'make scale     many bottles at once (SCALE="1 5 10 25 50"): times, memory, and list with 1,000 sessions'
 	@echo 'make picture   draws README.md its pictures, from a real session'
 	@echo 'make images    engine, base, agent and gate images'
@@ -148,6 +149,9 @@ bench: images
 # What is compiled into the programs, against deny.toml.
 supply: rust
 	@CARGO="$(CARGO)" scripts/deny
+
+reproducible: build
+	@CARGO="$(CARGO)" scripts/reproducible $(cli) $(gate)
 
 sbom: images
 	@scripts/packages python3
