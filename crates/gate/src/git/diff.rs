@@ -8,6 +8,8 @@ pub const COMMIT_FORMAT: &str = "--format=%x00%H";
 #[derive(Debug, PartialEq, Eq)]
 pub enum DiffLine<'a> {
     Commit(&'a str),
+    /// The id of the file's contents after the change. Lines follow only where git compares them.
+    Contents(&'a str),
     /// What follows is added to this file, as git shows its name.
     File(&'a [u8]),
     /// What follows is added from this line of the file on.
@@ -36,6 +38,11 @@ impl DiffReader {
         }
         if let Some(id) = line.strip_prefix(b"\0") {
             return std::str::from_utf8(id).map(DiffLine::Commit).map_err(|_| Malformed);
+        }
+        if let Some(ids) = line.strip_prefix(b"index ") {
+            let ids = std::str::from_utf8(ids).map_err(|_| Malformed)?;
+            let (_, new) = ids.split_once("..").ok_or(Malformed)?;
+            return Ok(DiffLine::Contents(new.split(' ').next().unwrap_or_default()));
         }
         if let Some(name) = line.strip_prefix(b"+++ ") {
             let name = name.strip_suffix(b"\t").unwrap_or(name);
@@ -104,6 +111,7 @@ mod tests {
                 DiffLine::File(name) => place = String::from_utf8_lossy(name).into_owned(),
                 DiffLine::Hunk(start) => place = format!("{}:{start}", place.split(':').next().unwrap()),
                 DiffLine::Added(text) => found.push(format!("{place} {}", String::from_utf8_lossy(text))),
+                DiffLine::Contents(id) => found.push(id.to_owned()),
                 DiffLine::Other => {}
             }
         }
@@ -123,6 +131,13 @@ mod tests {
         let text = "\0aa\n\ndiff --combined f\n--- a/f\n+++ b/f\n@@@ -1,1 -1,0 +1,1 @@@\n +main\n@@@ -3,0 -2,0 +3,1 @@@\n++EVIL\n\
                     @@@ -4,1 -3,1 +5,0 @@@\n--gone\n@@@ -5,1 -4,0 +5,0 @@@\n- gone\ndiff --combined g\n+++ b/g\n@@@ -1,0 -1,0 +1,1 @@@\n++new\n";
         assert_eq!(added(text).unwrap(), ["f:3 EVIL", "g:1 new"]);
+    }
+
+    #[test]
+    fn contents_have_their_id() {
+        let text = "\0aa\nindex 12..34\nBinary files a/f and b/f differ\nindex 12,56..78 100644\nindex 12..9a 100644\n\
+                    +++ b/f\n@@ -0,0 +1 @@\n+index 1..2\n";
+        assert_eq!(added(text).unwrap(), ["34", "78", "9a", "f:1 index 1..2"]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub async fn forward(pending: &Pending<'_>, known: &BTreeMap<String, String>) ->
     let Some(mut link) = remote.open(egress, &tools.runner, GitCommand::ReceivePack).await? else {
         return Ok(Vec::new());
     };
-    let read = timeout(ADVERTISEMENT_TIMEOUT, read_refs_of_push(&mut link)).await;
+    let read = timeout(ADVERTISEMENT_TIMEOUT, read_refs_of_push(&mut link, updates)).await;
     let (refs, capabilities) = match read {
         Ok(Ok(read)) => read,
         Ok(Err(error)) => return Err(link.failure(&format!("the upstream cannot be read: {error}")).await),

@@ -201,6 +201,9 @@ impl Pending<'_> {
                     update.name
                 )));
             }
+            if let Some(target) = state.symbolic.get(&update.name) {
+                remote.rules.judge(target, change(update, RefChange::FastForward))?;
+            }
             self.judge_move(update).await?;
         }
         let findings = match self.new_ids().is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::audit::AuditTrail;
 use crate::audit::record::cut;
-use crate::audit::redaction::redact;
+use crate::audit::redaction::{WITHHELD, holds_secret, redact};
 use crate::egress::live::snapshot::PolicySnapshot;
 use crate::git::failure::Failure;
 use std::sync::Arc;
@@ -46,9 +46,13 @@ impl GitRecord {
         self.audit.verdict = Outcome::Allow;
     }
 
-    /// Lines for the agent, without those that hold a secret.
+    /// Lines for the agent, without those that hold a secret; without any, where one is spread over several.
     pub fn redacted(&self, lines: Vec<String>) -> Vec<String> {
-        lines.into_iter().map(|line| redact(self.snapshot.knowledge(), line)).collect()
+        let lines: Vec<String> = lines.into_iter().map(|line| redact(self.snapshot.knowledge(), line)).collect();
+        match holds_secret(self.snapshot.knowledge(), &lines.concat()) {
+            true => vec![WITHHELD.to_owned()],
+            false => lines,
+        }
     }
 
     /// The operation is not done. Returns what the agent is told.

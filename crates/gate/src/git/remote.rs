@@ -22,10 +22,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
-use wire::{GitCommand, GitRemote, is_object_id};
+use wire::{GitCommand, GitRemote, GitUpdate, is_object_id};
 
 /// The id of a folder without files, which git knows without having it.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
+/// What an upstream says that it can do, in words; further ones are of no interest.
+const MAX_CAPABILITIES: usize = 1000;
 
 pub struct Remote {
     pub name: String,
@@ -46,6 +49,8 @@ pub struct Remote {
 pub struct State {
     /// Object ids by the names of refs: those that the agent may see.
     pub refs: BTreeMap<String, String>,
+    /// Refs of the upstream that stand for another one, which a push to them moves.
+    pub symbolic: BTreeMap<String, String>,
     /// The ref that `HEAD` stands for.
     head: Option<String>,
     is_ready: bool,
@@ -56,6 +61,7 @@ pub struct State {
 /// An upstream's list of refs.
 struct Listing {
     refs: BTreeMap<String, String>,
+    symbolic: BTreeMap<String, String>,
     head: Option<String>,
     /// What was read of the stream before git gets it.
     seen: Vec<u8>,
@@ -144,6 +150,7 @@ impl Remote {
             self.fetch(link, listing.seen, runner).await?;
             state.refs = self.read_refs(runner).await?;
         }
+        state.symbolic = listing.symbolic;
         let head = listing.head.filter(|head| is_ref_name(head));
         if head != state.head {
             // Without one, none that may come to be.
@@ -173,7 +180,7 @@ impl Remote {
     /// Reads which refs the upstream has, in whatever version of the protocol it speaks.
     async fn list(&self, link: &mut Link) -> std::io::Result<Listing> {
         let stream = &mut link.stream;
-        let mut listing = Listing { refs: BTreeMap::new(), head: None, seen: Vec::new() };
+        let mut listing = Listing { refs: BTreeMap::new(), symbolic: BTreeMap::new(), head: None, seen: Vec::new() };
         let mut stream = BufReader::with_capacity(COPY_BYTES, stream);
         let lines = read_section(&mut stream, MAX_ADVERTISEMENT_BYTES).await?;
         for line in &lines {
@@ -272,9 +279,11 @@ impl Listing {
         let Ok(line) = std::str::from_utf8(line.trim_ascii_end()) else { return };
         let mut words = line.split(' ');
         let (Some(id), Some(name)) = (words.next(), words.next()) else { return };
+        let target = words.find_map(|word| word.strip_prefix("symref-target:")).map(str::to_owned);
         if name == "HEAD" {
-            self.head = words.find_map(|word| word.strip_prefix("symref-target:")).map(str::to_owned);
+            self.head = target;
         } else if is_object_id(id) && is_visible(name, rules) {
+            self.symbolic.extend(target.map(|target| (name.to_owned(), target)));
             self.refs.insert(name.to_owned(), id.to_owned());
         }
     }
@@ -332,15 +341,18 @@ fn write_whole(path: &Path, text: &[u8]) -> std::io::Result<()> {
     std::fs::rename(fresh, path)
 }
 
-/// Reads packets up to a flush and keeps their bytes, as for [`read_section`]. Used by what forwards a push.
-pub async fn read_refs_of_push(link: &mut Link) -> std::io::Result<(BTreeMap<String, String>, Vec<String>)> {
+/// Reads an upstream's refs and what it can do, as it begins to take a push. Only `wanted` refs are kept.
+pub async fn read_refs_of_push(
+    link: &mut Link,
+    wanted: &[GitUpdate],
+) -> std::io::Result<(BTreeMap<String, String>, Vec<String>)> {
     let mut refs = BTreeMap::new();
-    let mut capabilities = Vec::new();
+    let mut capabilities = None;
     let mut bytes = 0;
     loop {
         let data = match read_packet(&mut link.stream).await? {
             Some(Packet::Data(data)) => data,
-            Some(Packet::Flush) => return Ok((refs, capabilities)),
+            Some(Packet::Flush) => return Ok((refs, capabilities.unwrap_or_default())),
             Some(_) => continue,
             None => return Err(std::io::ErrorKind::UnexpectedEof.into()),
         };
@@ -350,9 +362,18 @@ pub async fn read_refs_of_push(link: &mut Link) -> std::io::Result<(BTreeMap<Str
         }
         let text = String::from_utf8_lossy(&data);
         let (line, words) = text.trim_end().split_once('\0').unwrap_or((text.trim_end(), ""));
-        capabilities.extend(words.split(' ').filter(|word| !word.is_empty()).map(str::to_owned));
+        // They stand behind the first ref.
+        capabilities.get_or_insert_with(|| {
+            words
+                .split(' ')
+                .filter(|word| !word.is_empty())
+                .take(MAX_CAPABILITIES)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        });
         if let Some((id, name)) = line.split_once(' ')
             && is_object_id(id)
+            && wanted.iter().any(|update| update.name == name)
         {
             refs.insert(name.to_owned(), id.to_owned());
         }

@@ -2,7 +2,7 @@
 //! commits adds, and the same in messages, names and everything that is no text.
 //!
 //! Each commit is scanned, not only the last state. Text that was upstream already is not looked at again by patterns, so
-//! that a file with an old example of a key can be changed. Nothing in the repository has a say: no configuration,
+//! that a file with an old example of a key can be changed. A file of which git shows no lines is looked at whole. Nothing in the repository has a say: no configuration,
 //! attribute or comment.
 
 use crate::egress::live::snapshot::PolicySnapshot;
@@ -13,16 +13,14 @@ use crate::git::limits::{BIG_FILE_BYTES, COPY_BYTES, MAX_FINDINGS, MAX_OUTPUT_BY
 use crate::git::objects::{ObjectHead, ObjectKind, Objects};
 use crate::git::pending::Pending;
 use scan::dlp::{Action, Finding as Found, Orders, Scan, SecretClass, Stop, Subject};
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use wire::{is_object_id, one_line};
 
-/// Bytes at the beginning of a file by which git tells text from other data: there, text has no NUL.
-const TEXT_PROBE_BYTES: usize = 8000;
 /// Bytes of one line of a difference.
 const MAX_LINE_BYTES: u64 = BIG_FILE_BYTES + 4096;
-/// Characters of an id that are shown.
-const SHORT_ID: usize = 12;
 
 /// All that must not leave.
 const ALL: Orders = Orders { seen: Action::Block, patterns: Action::Block, stuck: Action::Block };
@@ -46,19 +44,38 @@ struct Scanner<'a> {
     pending: &'a Pending<'a>,
     snapshot: Arc<PolicySnapshot>,
     gitleaks: Gitleaks,
+    /// Files of which git has shown the lines that are new, as hashes of their ids.
+    shown: HashSet<u64>,
+    hasher: RandomState,
     found: Vec<(Source, String, bool)>,
 }
 
 /// Scans all that the new ids of a push lead to and the refs of the repository do not.
 pub async fn scan(pending: &Pending<'_>, gitleaks: Gitleaks) -> Result<Vec<Finding>, Failure> {
-    let mut scanner = Scanner { pending, snapshot: pending.egress.live.snapshot(), gitleaks, found: Vec::new() };
-    scanner.scan_objects().await?;
+    let snapshot = pending.egress.live.snapshot();
+    let (shown, hasher, found) = Default::default();
+    let mut scanner = Scanner { pending, snapshot, gitleaks, shown, hasher, found };
+    scanner.scan_names().await?;
     scanner.scan_changes().await?;
+    scanner.scan_objects().await?;
     scanner.finish().await
 }
 
 impl Scanner<'_> {
-    /// Every new object: commits, tags and names whole; files for known values, and whole where they are no text.
+    /// The names of refs, which the upstream gets with the objects.
+    async fn scan_names(&mut self) -> Result<(), Failure> {
+        for (index, update) in self.pending.updates.iter().enumerate() {
+            // No commit stands for it, so that none can be let through with it. The name is not told: it holds the secret.
+            let source = self.source("", format!("the name of ref {} of the push", index + 1), None);
+            let text = format!("{}\n", update.name);
+            self.scan_text(&source, text.as_bytes(), ALL);
+            self.gitleaks.begin(source)?;
+            self.gitleaks.write(text.as_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// Every new object: commits, tags and names whole; files for known values, and whole where git has shown no lines.
     async fn scan_objects(&mut self) -> Result<(), Failure> {
         let mut objects = Objects::start(self.pending)?;
         while let Some(head) = objects.next().await? {
@@ -97,29 +114,18 @@ impl Scanner<'_> {
 
     async fn scan_file(&mut self, objects: &mut Objects, head: &ObjectHead) -> Result<(), Failure> {
         let source = self.source_of_object(&head.id, format!("`{}`", one_line(&head.path)));
-        let mut part = Vec::with_capacity(COPY_BYTES);
-        let mut probe = Vec::new();
-        let mut more = objects.read(&mut part).await?;
-        while more && probe.len() < TEXT_PROBE_BYTES {
-            probe.extend_from_slice(&part);
-            more = objects.read(&mut part).await?;
-        }
-        // git compares neither of these line by line, so their changes are not seen as lines.
-        let is_whole = head.size >= BIG_FILE_BYTES || probe[..probe.len().min(TEXT_PROBE_BYTES)].contains(&0);
+        // git shows no lines of what is no text, on either side of a change, or is too large.
+        let is_whole = !self.shown.contains(&self.hasher.hash_one(&head.id));
         let mut scan = Scan::looking(self.snapshot.knowledge(), if is_whole { ALL } else { VALUES });
         if is_whole {
             self.gitleaks.begin(source.clone())?;
         }
-        let mut ended = scan.look(&probe);
-        if is_whole {
-            self.gitleaks.write(&probe).await?;
-        }
-        while more {
+        let (mut part, mut ended) = (Vec::with_capacity(COPY_BYTES), Ok(()));
+        while objects.read(&mut part).await? {
             ended = ended.and_then(|()| scan.look(&part));
             if is_whole {
                 self.gitleaks.write(&part).await?;
             }
-            more = objects.read(&mut part).await?;
         }
         if is_whole {
             self.gitleaks.write(b"\n").await?;
@@ -157,7 +163,7 @@ impl Scanner<'_> {
         let Some(stdout) = child.stdout.take() else { return Err(Failure::error("git has no pipes")) };
         let mut output = BufReader::with_capacity(COPY_BYTES, stdout);
         let (mut reader, mut line) = (DiffReader::default(), Vec::new());
-        let (mut commit, mut file): (String, Arc<str>) = (String::new(), "".into());
+        let (mut commit, mut file, mut contents): (String, Arc<str>, u64) = (String::new(), "".into(), 0);
         let mut added = Added::new();
         loop {
             line.clear();
@@ -174,11 +180,13 @@ impl Scanner<'_> {
                         return Err(malformed(crate::git::diff::Malformed));
                     }
                 }
+                DiffLine::Contents(id) => contents = self.hasher.hash_one(id),
                 DiffLine::File(name) => {
                     self.end_added(&mut added);
                     file = format!("`{}`", one_line(&String::from_utf8_lossy(name))).into();
                 }
                 DiffLine::Hunk(start) => {
+                    self.shown.insert(contents);
                     let source = Source { object: commit.as_str().into(), part: file.clone(), line: Some(start) };
                     self.gitleaks.begin(source.clone())?;
                     added.source.get_or_insert(source);
@@ -228,7 +236,7 @@ impl Scanner<'_> {
                 (what, !matches!(subject, Subject::Known(SecretClass::GateOnly, _)))
             }
         };
-        self.found.push((source.clone(), what, may_be_allowed));
+        self.found.push((source.clone(), what, may_be_allowed && !source.object.is_empty()));
     }
 
     fn source(&self, object: &str, part: String, line: Option<u64>) -> Source {
@@ -243,37 +251,68 @@ impl Scanner<'_> {
     async fn finish(self) -> Result<Vec<Finding>, Failure> {
         let Scanner { pending, gitleaks, found: mut all, .. } = self;
         for leak in gitleaks.finish().await? {
-            all.push((leak.source, format!("{} (gitleaks)", leak.rule), true));
+            let may_be_allowed = !leak.source.object.is_empty();
+            all.push((leak.source, format!("{} (gitleaks)", leak.rule), may_be_allowed));
         }
         let mut findings: Vec<Finding> = Vec::new();
         for (source, what, may_be_allowed) in all {
-            let object = match source.object.strip_prefix('?') {
+            let commits = match source.object.strip_prefix('?') {
                 // Those that are not told need no name, but must not pass by the name of another.
-                Some(object) if findings.len() >= MAX_FINDINGS => object.to_owned(),
-                Some(object) => commit_with(pending, object).await?,
-                None => source.object.to_string(),
+                Some(object) if findings.len() >= MAX_FINDINGS => vec![object.to_owned()],
+                Some(object) => commits_with(pending, object).await?,
+                None => vec![source.object.to_string()],
             };
-            let short: String = object.chars().take(SHORT_ID).collect();
             let line = source.line.map(|line| format!(", line {line}")).unwrap_or_default();
-            let finding =
-                Finding { place: format!("commit {short}, {}{line}", source.part), object, what, may_be_allowed };
-            if !findings.contains(&finding) {
-                findings.push(finding);
+            for object in commits {
+                // The whole id: the operator decides by it, and the beginning of one can be made for another commit.
+                let place = match object.is_empty() {
+                    true => source.part.to_string(),
+                    false => format!("commit {object}, {}{line}", source.part),
+                };
+                let finding = Finding { place, object, what: what.clone(), may_be_allowed };
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
             }
         }
         Ok(findings)
     }
 }
 
-/// The first of the new commits that has this file or folder.
-async fn commit_with(pending: &Pending<'_>, object: &str) -> Result<String, Failure> {
+/// All of the new commits that bring this file or folder, which none of their parents has at that place: it passes only
+/// where each of them may.
+async fn commits_with(pending: &Pending<'_>, object: &str) -> Result<Vec<String>, Failure> {
     let wanted = format!("--find-object={object}");
-    let options = ["log", "--reverse", "-m", "-t", "-r", "--format=%H", "--no-patch", &wanted];
-    let job = pending.git().args(options).args(pending.new_ids()).args(pending.known()).args(["--"]);
+    let options =
+        ["log", "--reverse", "-m", "-t", "-r", "--root", "--raw", "--no-abbrev", "--no-renames", "--format=%H %P"];
+    let job = pending.git().args(options).args([wanted]).args(pending.new_ids()).args(pending.known()).args(["--"]);
     let text = pending.tools.runner.output(job, Vec::new(), MAX_OUTPUT_BYTES).await?;
-    let first = text.split(|byte| *byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
+    let commits = bringers(&String::from_utf8_lossy(&text), object);
     // A tag may lead to a file without any commit.
-    Ok(first.filter(|id| is_object_id(id)).unwrap_or(object).to_owned())
+    Ok(if commits.is_empty() { vec![object.to_owned()] } else { commits })
+}
+
+/// The commits of a raw log that have `object` where no parent has it. A commit is there once for each parent that differs.
+fn bringers(log: &str, object: &str) -> Vec<String> {
+    let mut commits: Vec<(&str, usize, usize)> = Vec::new();
+    let mut is_counted = true;
+    for line in log.lines() {
+        if let Some(change) = line.strip_prefix(':') {
+            // Modes, ids, and what became of it.
+            let brings = change.split(' ').nth(3) == Some(object);
+            if let Some((_, _, brought)) = commits.last_mut().filter(|_| brings && !is_counted) {
+                *brought += 1;
+                is_counted = true;
+            }
+        } else if let Some(commit) = line.split(' ').next().filter(|word| is_object_id(word)) {
+            if commits.last().is_none_or(|(last, ..)| *last != commit) {
+                commits.push((commit, line.split(' ').count().saturating_sub(1).max(1), 0));
+            }
+            is_counted = false;
+        }
+    }
+    let brought_to_all = commits.into_iter().filter(|(_, parents, brought)| brought >= parents);
+    brought_to_all.map(|(commit, ..)| commit.to_owned()).collect()
 }
 
 /// What was added to one file by one commit.
@@ -305,6 +344,21 @@ fn names(mut tree: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_brought_by_commits_whose_parents_lack_it() {
+        let [a, b, c, d, zero, x, y] = ["a", "b", "c", "d", "0", "1", "2"].map(|digit| digit.repeat(40));
+        let raw = |old: &str, new: &str, what: &str| format!(":100644 100644 {old} {new} {what}\tfile\n");
+        let log = [
+            // It takes the file away; the next brings it, a merge only has it, and another merge brings it itself.
+            format!("{a} {d}\n\n{}", raw(&x, &zero, "D")),
+            format!("{b} {d}\n\n{}{}", raw(&y, &x, "M"), raw(&zero, &x, "A")),
+            format!("{c} {a} {b}\n\n{}", raw(&zero, &x, "A")),
+            format!("{d} {a} {c}\n\n{}{d} {a} {c}\n\n{}", raw(&zero, &x, "A"), raw(&y, &x, "M")),
+            format!("{x}\n\n{}", raw(&zero, &x, "A")),
+        ];
+        assert_eq!(bringers(&log.concat(), &x), [b, d, x.clone()]);
+    }
 
     #[test]
     fn a_folder_is_its_names() {

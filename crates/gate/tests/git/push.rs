@@ -1,6 +1,6 @@
 //! What a push may do: which refs it changes, what the upstream has to say, and that it is all or nothing.
 
-use crate::bed::World;
+use crate::bed::{GIVEN, World};
 use serde_json::json;
 use wire::{GitOperation, NO_OBJECT, Outcome};
 
@@ -151,6 +151,32 @@ async fn what_the_upstream_refuses_is_told_in_its_words() {
     world.set_hook("#!/bin/sh\n");
     world.good("work", &["push", "-q", "origin", "HEAD:main"]).await;
     assert_eq!(world.upstream("main").await, world.head("work").await);
+}
+
+/// A hostile upstream may send a token back in parts.
+#[tokio::test]
+async fn a_secret_in_several_lines_of_an_upstream_is_not_told() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let (head, tail) = GIVEN.split_at(GIVEN.len() / 2);
+    world.set_hook(&format!("#!/bin/sh\necho {head} >&2\necho {tail} >&2\n"));
+    world.commit("work", "file", "more\n").await;
+    let said = world.good("work", &["push", "origin", "main"]).await;
+    assert!(said.contains("(withheld)") && !said.contains(head) && !said.contains(tail), "{said}");
+    assert_eq!(bed.audit().await.verdict, Outcome::Allow);
+}
+
+/// An upstream's ref may stand for another one, which a push to it moves.
+#[tokio::test]
+async fn a_protected_branch_is_moved_by_no_other_name() {
+    let world = World::new().await;
+    world.good("up.git", &["symbolic-ref", "refs/heads/master", "refs/heads/main"]).await;
+    let mut bed = world.cloned(|app| app["rules"]["protected"] = json!(["refs/heads/main"])).await;
+    let before = world.upstream("main").await;
+    world.commit("work", "file", "more\n").await;
+    world.bad("work", &["push", "origin", "HEAD:master"]).await;
+    bed.refused(Outcome::Deny, "refs/heads/main").await;
+    assert_eq!(world.upstream("main").await, before);
 }
 
 #[tokio::test]

@@ -108,6 +108,83 @@ async fn a_key_is_found_in_every_part_of_a_commit() {
     assert_eq!(bed.audit().await.verdict, Outcome::Allow);
 }
 
+/// git shows no lines where either side of a change is no text.
+#[tokio::test]
+async fn text_in_the_place_of_what_is_none_is_looked_at_whole() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let key = key();
+    let text = |middle: &str| format!("{}{middle}\n{}", "a line of a file\n".repeat(40), "one more line\n".repeat(40));
+    for (name, binary) in [("a.txt", "\0\n".to_owned()), ("moved", text("\0")), ("merged", "\0\n".to_owned())] {
+        world.commit("work", name, binary).await;
+    }
+    world.good("work", &["push", "-q", "origin", "main"]).await;
+    assert_eq!(bed.audit().await.verdict, Outcome::Allow);
+
+    world.commit("work", "a.txt", format!("token = '{key}'\n")).await;
+    refused(&world, &mut bed, &["`a.txt`", "github-pat (gitleaks)"]).await;
+
+    world.good("work", &["mv", "moved", "moved.txt"]).await;
+    world.commit("work", "moved.txt", text(&format!("token = '{key}'"))).await;
+    refused(&world, &mut bed, &["`moved.txt`", "github-pat (gitleaks)"]).await;
+
+    world.good("work", &["checkout", "-q", "-b", "side"]).await;
+    world.commit("work", "merged", "side\n").await;
+    world.good("work", &["checkout", "-q", "main"]).await;
+    world.commit("work", "merged", "\0main\n").await;
+    world.good("work", &["merge", "-q", "-s", "ours", "--no-commit", "side"]).await;
+    world.commit("work", "merged", format!("token = '{key}'\n")).await;
+    refused(&world, &mut bed, &["`merged`", "github-pat (gitleaks)"]).await;
+    world.good("work", &["branch", "-q", "-D", "side"]).await;
+
+    // As text that is none, and none that is text, may still pass.
+    world.commit("work", "a.txt", "harmless\n").await;
+    world.commit("work", "a.txt", "\0\n").await;
+    world.good("work", &["push", "-q", "origin", "main"]).await;
+    assert_eq!(bed.audit().await.verdict, Outcome::Allow);
+}
+
+/// The upstream gets names of refs as well.
+#[tokio::test]
+async fn a_ref_whose_name_is_a_secret_is_not_made() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    world.commit("work", "file", "harmless\n").await;
+    let encoded = wire::encode_base64(GIVEN.as_bytes()).replace(['=', '+', '/'], "");
+    for name in [key(), GIVEN.to_owned(), encoded, format!("feature/{}/x", key())] {
+        for at in [format!("refs/heads/{name}"), format!("refs/tags/{name}")] {
+            let said = world.bad("work", &["push", "origin", "HEAD:refs/heads/harmless", &format!("HEAD:{at}")]).await;
+            assert!(said.contains("the name of ref 2 of the push"), "{said}");
+            let audit = bed.refused(Outcome::Deny, "the name of ref 2 of the push").await;
+            assert!(audit.found_commits.is_empty(), "nothing stands for it that could be let through: {audit:?}");
+            assert_eq!((world.upstream(&at).await, world.upstream("harmless").await), (String::new(), String::new()));
+        }
+    }
+}
+
+/// A file may be in many commits: it passes only with each that brings it.
+#[tokio::test]
+async fn a_commit_that_is_let_through_carries_nothing_of_another() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let hidden = world.commit("work", "blob.bin", [b"\0", GIVEN.as_bytes()].concat()).await;
+    world.good("work", &["rm", "-q", "blob.bin"]).await;
+    std::fs::write(world.path().join("work/example"), format!("token = '{}'\n", key())).unwrap();
+    world.good("work", &["add", "-A"]).await;
+    // An old date puts it before its parent in a log by dates.
+    let alias = "alias.old=!GIT_COMMITTER_DATE=2001-01-01T00:00:00Z git commit -q -m example";
+    world.good("work", &["-c", alias, "old"]).await;
+    let example = world.head("work").await;
+    world.bad("work", &["push", "origin", "main"]).await;
+    let audit = bed.refused(Outcome::Deny, "must not leave").await;
+    assert!(audit.found_commits.contains(&hidden) && audit.found_commits.contains(&example), "{audit:?}");
+    assert_eq!(bed.ctl(&["git-allow"], &json!({ "commits": [example] }))["allowed"], json!([example]));
+    let said = world.bad("work", &["push", "origin", "main", &format!("{hidden}:refs/heads/hidden")]).await;
+    assert!(said.contains(&hidden[..12]), "{said}");
+    bed.refused(Outcome::Deny, "must not leave").await;
+    assert_eq!(world.upstream("hidden").await, "");
+}
+
 #[tokio::test]
 async fn the_bottles_own_values_are_found_in_every_part() {
     let world = World::new().await;
