@@ -218,7 +218,11 @@ impl TryFrom<String> for PathPattern {
         {
             "`*` and `**` stand for whole segments"
         } else {
+            let stars = |text: &str| text.bytes().filter(|byte| *byte == b'*').count();
             match decode(&text).and_then(all_readings) {
+                Ok(readings) if readings.all().iter().any(|reading| stars(reading) > stars(&text)) => {
+                    return bad("to some servers it has a `*`, which would stand for any segment");
+                }
                 Ok(readings) => return Ok(PathPattern { readings: readings.all().to_vec(), text }),
                 Err(why) => return bad(why),
             }

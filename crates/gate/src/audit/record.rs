@@ -138,7 +138,8 @@ impl AuditRecord {
     pub fn failed(&mut self, why: impl Into<String>) {
         self.redact();
         self.audit.verdict = Outcome::Error;
-        self.audit.reason = Some(cut(why.into(), MAX_REASON_BYTES));
+        // It may be in an upstream's words.
+        self.audit.reason = Some(cut(redact(&self.scope.knowledge, why.into()), MAX_REASON_BYTES));
     }
 
     /// Raises an alarm. `finding` never holds what was found.

@@ -284,6 +284,24 @@ async fn plain_http_and_plain_upstreams() {
     assert_eq!((response.status().as_u16(), mark(&response)), (502, "failed; reason=tls"));
 }
 
+/// An upstream chooses the names in its certificate, and may know the token.
+#[tokio::test]
+async fn an_error_in_an_upstreams_words_shows_no_secret() {
+    let hex: String = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for name in [format!("{TOKEN}.evil.test"), format!("{}.{}.evil.test", &hex[..40], &hex[40..])] {
+        let origin = Origin::start(&[&name]).await;
+        let auth = json!({ "auth": { "scheme": "bearer", "token": "tok" } });
+        let mut gate = Gate::start(&origin, json!([route(&origin, "a.test", auth)])).await;
+        let mut sender = gate.https("a.test").await;
+        let response = sender.send_request(ask("GET a.test /", &[])).await.unwrap();
+        assert_eq!(mark(&response), "failed; reason=tls");
+        let page = text(response).await;
+        assert!(!page.contains(TOKEN) && !page.contains(&hex[..40]), "{page}");
+        let reason = gate.audit().await.reason.unwrap_or_default();
+        assert!(!reason.contains(TOKEN) && !reason.contains(&hex[..40]), "{reason}");
+    }
+}
+
 #[tokio::test]
 async fn an_upstream_ca_is_trusted_for_its_route_alone() {
     let origin = Origin::start(&["a.test", "b.test"]).await;
