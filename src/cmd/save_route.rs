@@ -10,7 +10,7 @@ use crate::state::{Draft, Home};
 use crate::supervise::Decidable;
 use crate::text;
 use anyhow::Result;
-use policy::{Policy, Reason};
+use policy::{Addition, Auth, Difference, Differences, Policy, Position, Reason, Route, diff};
 use std::fs;
 use std::path::Path;
 
@@ -20,13 +20,10 @@ const CONTEXT_LINES: usize = 2;
 /// # Errors
 /// `UserError` where the manifest cannot take the route, or was changed meanwhile. The session keeps what was approved.
 pub fn save(home: &Home, wanted: &Decidable, approval: &Approval, confirmation: &Confirmation) -> Result<Exit> {
-    let Some(route) = &approval.route else {
-        return Err(UserError::new("only routes are saved: this approval holds for the session").into());
-    };
     let file = home.path().join(FILE);
     let draft = Draft::of(&file)?;
     let before = String::from_utf8(fs::read(draft.path())?).map_err(|_| UserError::new("the manifest is not UTF-8"))?;
-    let after = with_route(home.path(), wanted, route, &before)?;
+    let after = with_route(home.path(), wanted, approval, &before)?;
     say::plan(&shown(&file, &before, &after));
     if let Some(exit) = confirmation.ask("write this into the manifest? [y/N] ")? {
         say::note("the manifest stays as it is; the session has the route");
@@ -41,8 +38,11 @@ pub fn save(home: &Home, wanted: &Decidable, approval: &Approval, confirmation: 
 /// The manifest's text with the route in the session's bottle.
 ///
 /// # Errors
-/// `UserError` where the new text is not a manifest by which this route, and nothing else, came.
-fn with_route(home: &Path, wanted: &Decidable, route: &SessionRoute, before: &str) -> Result<String, UserError> {
+/// `UserError` where there is no route, or the new text is not a manifest by which this route, and nothing else, came.
+fn with_route(home: &Path, wanted: &Decidable, approval: &Approval, before: &str) -> Result<String, UserError> {
+    let Some(route) = &approval.route else {
+        return Err(UserError::new("only routes are saved: this approval holds for the session"));
+    };
     let file = home.join(FILE);
     let plan = &wanted.session.plan;
     let load = |text: &str| -> Result<Chosen, UserError> {
@@ -69,7 +69,7 @@ fn with_route(home: &Path, wanted: &Decidable, route: &SessionRoute, before: &st
         let after = manifest::insert_route(&file, before, &Place { bottle: &plan.bottle, before_line }, &words)?;
         let new = load(&after)?.bottle.policy();
         let Some(denial) = wanted.request().judged_by(&new)? else {
-            check(&old.bottle.policy(), &new, route)?;
+            check(&old.bottle.policy(), &new, route, &approval.differences)?;
             return Ok(after);
         };
         let denying = denial.route.filter(|_| denial.reason == Reason::Rule);
@@ -83,20 +83,35 @@ fn with_route(home: &Path, wanted: &Decidable, route: &SessionRoute, before: &st
 }
 
 /// # Errors
-/// `UserError` where anything but this route differs.
-fn check(old: &Policy, new: &Policy, route: &SessionRoute) -> Result<(), UserError> {
-    let count = |policy: &Policy| policy.routes.len();
-    let wanted = &route.addition.route;
-    let found = new.routes.iter().filter(|new| {
-        // Tokens and certificates have other names there.
-        let named = |route: &policy::Route| policy::Route { upstream_ca: None, auth: None, ..route.clone() };
-        named(new).is_same(&named(wanted)) && new.auth.is_some() == wanted.auth.is_some()
+/// `UserError` where the manifest would let pass what the approval did not show: a bottle's own routes come before those of the
+/// bottles that it extends, and are asked before a `deny` of theirs. `shown`: what the approval opened.
+fn check(old: &Policy, new: &Policy, route: &SessionRoute, shown: &Differences) -> Result<(), UserError> {
+    let behind_all = old.with(&Addition { position: Position::Last, ..route.addition.clone() });
+    let is_least = behind_all.is_ok_and(|least| {
+        let differences = diff(&unnamed(&least), &unnamed(new));
+        differences.lines.is_empty() && !differences.is_partial
     });
-    if count(new) != count(old) + 1 || found.count() == 0 {
-        return Err(UserError::new("the manifest would not mean what was approved; it stays as it is")
-            .hint("`claude-bottle edit` opens it"));
+    let opened = diff(old, new);
+    let is_shown = |line: &Difference| {
+        shown.lines.iter().any(|shown| {
+            (&shown.host, shown.port, &shown.methods, &shown.path) == (&line.host, line.port, &line.methods, &line.path)
+        })
+    };
+    let is_approved = is_least || (!opened.is_partial && opened.lines.iter().all(is_shown));
+    if new.routes.len() != old.routes.len() + 1 || !is_approved {
+        return Err(UserError::new("in the manifest, this route would let pass something else than what was approved")
+            .hint("`claude-bottle edit` opens it; the session keeps what was approved"));
     }
     Ok(())
+}
+
+/// The policy without names of values, which are others in a session and in a manifest.
+fn unnamed(policy: &Policy) -> Policy {
+    let unnamed = |route: &Route| {
+        let auth = route.auth.clone().map(|auth| Auth { token: String::new(), ..auth });
+        Route { upstream_ca: None, auth, ..route.clone() }
+    };
+    Policy { routes: policy.routes.iter().map(unnamed).collect() }
 }
 
 /// The changed lines with some around them.

@@ -115,10 +115,8 @@ pub fn change_text(change: &Change) -> String {
                 lists.map(|(program, names)| format!("{program}: {}", one_line(&names.join(" ")))).collect();
             format!("install {}", lists.join(", "))
         }
-        Change::Git { remote, commits } => {
-            let commits: Vec<String> = commits.iter().map(|id| short(id)).collect();
-            format!("push to {}: {}", one_line(remote), commits.join(" "))
-        }
+        // The whole ids: the beginning of one can be made for another commit.
+        Change::Git { remote, commits } => format!("push to {}: {}", one_line(remote), one_line(&commits.join(" "))),
     }
 }
 

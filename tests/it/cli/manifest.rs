@@ -773,6 +773,16 @@ const BAD: &[(Level, &str, &str)] = &[
 const BAD_MEANING: &[(Level, &str, &str)] = &[
     (
         Route,
+        r#"{"host":"x.org","paths":["/%252A%252A"]}"#,
+        "HOME:1: bad path `/%252A%252A`: to some servers it has a `*`, which would stand for any segment",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","paths":["/docs/%EF%BC%8A"]}"#,
+        "HOME:1: bad path `/docs/%EF%BC%8A`: to some servers it has a `*`, which would stand for any segment",
+    ),
+    (
+        Route,
         r#"{"host":"x.org","methods":["FETCH"]}"#,
         "HOME:1: `methods` in a route: bad method `FETCH`: not an HTTP method that is known\nhint: did you mean `PATCH`?",
     ),

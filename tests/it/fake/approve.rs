@@ -713,3 +713,55 @@ fn packages_that_are_not_approved_leave_everything_as_it_was() {
     assert!(refused.status == 2 && refused.stderr.contains("no name of a package"), "{refused:?}");
     assert!(!place.session_file("Dockerfile").exists());
 }
+
+/// A bottle's own routes come before those of the bottle that it extends.
+const EXTENDING: &str = r#"{
+  "bottles": {
+    "base": { "egress": { "routes": [ { "host": "new.example.org", "paths": ["/users/admin"], "deny": true } ] } },
+    "box": { "extends": ["base"], "egress": { "routes": [ { "host": "api.example.org" } ] } }
+  },
+  "agents": { "plain": { "bottle": "box" } }
+}
+"#;
+
+#[test]
+fn a_route_is_not_saved_where_it_would_open_more() {
+    let place = Place::new(EXTENDING);
+    assert_eq!(place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done().status, 0);
+    let mut trail = text(&place.session_file("audit.jsonl"));
+    for (number, path) in ["/users/18", "/users/17"].iter().enumerate() {
+        let mut line = json!({ "seq": 100 + number, "time": "2026-01-31T20:04:59.042Z" });
+        line.as_object_mut().unwrap().extend(refused("new.example.org", "GET", path).as_object().unwrap().clone());
+        trail.push_str(&format!("{line}\n"));
+    }
+    fs::write(place.session_file("audit.jsonl"), trail).unwrap();
+    let done = place.run(&["approve", "--yes", "--save", &only_id(&place)]).done();
+    assert!(
+        done.status == 2 && done.stderr.contains("would let pass something else than what was approved"),
+        "{done:?}"
+    );
+    assert_eq!(text(&place.path("home/.claude-bottle/claude-bottle.json")), EXTENDING);
+    let denied = place.run(&["check", "plain", "GET", "https://new.example.org/users/admin"]).done();
+    assert_eq!(denied.status, 1, "{denied:?}");
+}
+
+/// The beginning of a commit's id can be made for another commit.
+#[test]
+fn a_commit_is_shown_by_its_whole_id() {
+    let id = "4431b5e13a032da137db34bbdaa4ba64a7c312c7";
+    let change = json!({ "kind": "git", "remote": "app", "commits": [id] });
+    let place = session(&[json!({ "event": "proposal", "reason": "an example", "change": change })]);
+    let done = place.run(&["proposals"]).done();
+    assert!(done.stdout.contains(id), "{done:?}");
+}
+
+/// Servers read a path in more ways than one.
+#[test]
+fn a_path_with_a_star_in_another_reading_is_no_proposal() {
+    for path in ["/%252A%252A", "/docs/%EF%BC%8A", "/%EF%BC%8A%EF%BC%8A", "/a/%252A%252A/b"] {
+        let place = session(&[refused("new.example.org", "GET", path)]);
+        assert_eq!(waiting(&place), [], "{path}");
+        let suggested = place.run(&["suggest", &place.session()]).done();
+        assert!(!suggested.stdout.contains("\"paths\": [\"/%"), "{path}: {suggested:?}");
+    }
+}
