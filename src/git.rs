@@ -18,12 +18,13 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-pub use bundle::fetch;
+pub use bundle::{RefChange, RefSpace, fetch};
 pub use clean::{CleanRepository, FOLDER_PREFIX};
+pub use ref_name::plain_ref;
 pub use repository::{Repository, is_git_directory};
 pub use settings::user_excludes;
 pub use sys::git::GitOutput;
-pub use trial::{ModeChange, TrialIndex, changes, split_entry};
+pub use trial::{ModeChange, TrialIndex, blobs, changes, split_entry};
 
 /// Longest output of git that is read, in bytes. The list of files of the largest known repositories is below it.
 const MAX_OUTPUT_BYTES: u64 = 1 << 30;

@@ -32,7 +32,7 @@ use sys::lock::Lock;
 use sys::signals::Signals;
 use sys::timings;
 use watch::GateClient;
-use wire::Values;
+use wire::{Values, Work};
 
 pub struct Session<'a> {
     docker: &'a Docker,
@@ -45,11 +45,15 @@ pub struct Session<'a> {
     /// What is to be copied into the workspace.
     survey: Option<Survey>,
     refresh: Refresh,
+    work_left: Option<AskWorkLeft>,
     /// The engine's client ended neither with the agent nor by the detach keys.
     client_failed: bool,
     phase: Phase,
     _lock: Lock,
 }
+
+/// Asks for the work in a stopped session's home that is nowhere else.
+pub type AskWorkLeft = fn(&Docker, &Plan, &Folder) -> Result<Work>;
 
 /// What there was of the session before this start.
 enum Before {
@@ -156,10 +160,17 @@ impl<'a> Session<'a> {
             created: Vec::new(),
             survey: None,
             refresh: Refresh::default(),
+            work_left: None,
             client_failed: false,
             phase: Phase::Preparing,
             _lock: lock,
         }
+    }
+
+    /// Sets how to ask what is nowhere else of work that was brought to this machine in part. Without it, all counts.
+    pub fn with_work_left(mut self, work_left: AskWorkLeft) -> Session<'a> {
+        self.work_left = Some(work_left);
+        self
     }
 
     /// Sets what is copied into the workspace.
@@ -185,7 +196,10 @@ impl<'a> Session<'a> {
                 StepKind::StartGate => self.follow_gate(self.docker.stream_with_input(&step.args)?)?,
                 StepKind::FillHome => {
                     let home = fill::HomeFill { content: self.home_content()?, owner: self.plan.agent_uid };
-                    fill::fill(self.docker, &step.args, home, signals)?;
+                    let loose = fill::fill(self.docker, &step.args, home, signals)?;
+                    if !loose.is_empty() {
+                        self.folder.set_went_in(&loose)?;
+                    }
                 }
                 StepKind::StartAgent => {}
                 _ => self.create(&step)?,

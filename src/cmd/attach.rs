@@ -1,5 +1,6 @@
 //! `attach`: connects this terminal to a session that runs without one.
 
+use super::home_reader::work_left;
 use super::live::{check_running, not_running, recorded};
 use crate::cli::AttachArgs;
 use crate::docker::Docker;
@@ -21,5 +22,5 @@ pub fn run(asked: &AttachArgs) -> Result<Exit> {
     let lock = folder.lock()?.ok_or_else(|| UserError::new(format!("`{identity}` is attached to another terminal")))?;
     let docker = Docker::new(&plan.engine)?;
     check_running(&docker, &plan)?;
-    Session::adopt(&docker, folder, plan, lock).attach(signals::catch()?)
+    Session::adopt(&docker, folder, plan, lock).with_work_left(work_left).attach(signals::catch()?)
 }

@@ -219,7 +219,9 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
             Err(error) => return Err(error),
         },
     };
-    let found = match kept.work.filter(|work| work.complete) {
+    let brought = folder.brought();
+    let is_known = |work: &Work| work.complete && (work.is_none() || brought.is_empty());
+    let found = match kept.work.filter(is_known) {
         Some(work) => Ok(Some(work)),
         None if unsettled.is_some() => Ok(None),
         None => {
@@ -227,7 +229,7 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
                 true => HomeReader::open_without_build(&docker, home, &plan),
                 false => HomeReader::open(&docker, home, &plan),
             };
-            reader.and_then(|reader| reader.map(|reader| reader.work()).transpose())
+            reader.and_then(|reader| reader.map(|reader| reader.work(&brought.elsewhere())).transpose())
         }
     };
     let unread = found.is_err();

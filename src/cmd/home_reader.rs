@@ -12,18 +12,24 @@ use crate::exit::{EngineError, UserError};
 use crate::plan::{Plan, ReadVolume};
 use crate::state::budget::{MAX_ANSWER_BYTES, MAX_WORK_FILE_BYTES};
 use crate::state::{Folder, Home};
+use crate::text;
 use anyhow::{Context as _, Result};
 pub use question::{Question, failed};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 use tempfile::NamedTempFile;
-use wire::Work;
+use wire::{Elsewhere, Work};
 
+/// How `init` begins the line of an error.
+const PROGRAM_PREFIX: &str = "claude-bottle: ";
 /// The error for a reader that failed without a message.
 const FAILED: &str = "the reader failed";
-/// The exit code of `init work` where there is nothing new.
+/// The exit code of `init` where there is nothing new.
 const NOTHING_NEW: i32 = 3;
+/// The exit code of `init` where it has no repository of the name that was asked for.
+const UNKNOWN_REPOSITORY: i32 = 4;
 
 pub struct HomeReader<'a> {
     docker: &'a Docker,
@@ -38,6 +44,16 @@ pub struct HomeReader<'a> {
 pub struct HomeSize {
     pub files: u64,
     pub bytes: u64,
+}
+
+/// What of a session's work is nowhere else, as the directories say now to which it was brought. No image is built.
+///
+/// # Errors
+/// Those of [`HomeReader::open_without_build`]; and `EngineError` where the home is gone, or the reader does not answer.
+pub fn work_left(docker: &Docker, plan: &Plan, folder: &Folder) -> Result<Work> {
+    let reader = HomeReader::open_without_build(docker, &Home::locate()?, plan)?;
+    let reader = reader.ok_or_else(|| EngineError::new(format!("the home of `{}` is gone", plan.identity)))?;
+    reader.work(&folder.brought().elsewhere())
 }
 
 impl<'a> HomeReader<'a> {
@@ -82,16 +98,15 @@ impl<'a> HomeReader<'a> {
         Ok(is_there.then(|| HomeReader { docker, plan, folder: folder.clone(), image: image.clone(), of }))
     }
 
-    /// What is in the home and nowhere else, and what was pushed to a local remote.
-    pub fn work(&self) -> Result<Work> {
+    /// What is in the home and nowhere else, and what was pushed to a local remote. `host`: what was brought here of it.
+    pub fn work(&self, host: &Elsewhere) -> Result<Work> {
         let not_understood = "the reader is not understood";
-        let work: Work =
-            serde_json::from_slice(&self.answer(&["work", "report"], Vec::new())?).context(not_understood)?;
+        let told = if *host == Elsewhere::default() { Vec::new() } else { serde_json::to_vec(host)? };
+        let work: Work = serde_json::from_slice(&self.answer(&["work", "report"], told)?).context(not_understood)?;
         let Some(reader) = self.of_pushes()? else { return Ok(work) };
         let pushed = String::from_utf8(reader.answer(&["pushed", "refs"], Vec::new())?).context(not_understood)?;
-        let known = self.plan.tips();
-        let new =
-            pushed.lines().filter_map(|line| line.split(' ').next()).filter(|id| !known.iter().any(|it| it == id));
+        let known: HashSet<String> = self.plan.tips().into_iter().chain(host.commits.iter().cloned()).collect();
+        let new = pushed.lines().filter_map(|line| line.split(' ').next()).filter(|id| !known.contains(*id));
         Ok(Work { pushed: new.count() as u64, ..work })
     }
 
@@ -119,7 +134,7 @@ impl<'a> HomeReader<'a> {
         match question.finish()? {
             (0, _) => Ok(Some(file)),
             (NOTHING_NEW, _) => Ok(None),
-            (_, said) => Err(EngineError::new(said).into()),
+            (code, said) => Err(failure(code, said)),
         }
     }
 
@@ -133,5 +148,13 @@ impl<'a> HomeReader<'a> {
         }
         question.expect_success()?;
         Ok(answer)
+    }
+}
+
+/// The error of a reader that ended with this code, and said this last.
+fn failure(code: i32, said: String) -> anyhow::Error {
+    match code {
+        UNKNOWN_REPOSITORY => UserError::new(text::one_line(&said)).into(),
+        _ => EngineError::new(said.strip_prefix(PROGRAM_PREFIX).unwrap_or(&said)).into(),
     }
 }

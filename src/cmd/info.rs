@@ -98,7 +98,7 @@ fn show_session(home: &Home, asked: &InfoArgs) -> Result<Exit> {
             };
             let reader = reader.ok().flatten();
             let size = reader.as_ref().and_then(|reader| reader.size().ok());
-            report.row.work = report.row.work.or_else(|| reader?.work().ok());
+            report.row.work = report.row.work.or_else(|| reader?.work(&folder.brought().elsewhere()).ok());
             let home = there.then(|| HomeVolume { volume: plan.volume(), size });
             report.on_engine = Some(EngineObjects { agent, gate, home });
         }

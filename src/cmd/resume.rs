@@ -2,6 +2,7 @@
 //! continues from the transcript on a new one.
 
 use super::consent::consent;
+use super::home_reader::work_left;
 use super::launch::{self, PlanView, launch};
 use super::live::recorded;
 use super::planning::{self, EngineAccess, KeptOfSession, PlanRequest};
@@ -89,7 +90,7 @@ pub fn run(asked: ResumeArgs) -> Result<Exit> {
             let what = format!("the routes or packages of `{}` were changed while its plan was shown", old.identity);
             return Err(UserError::new(what).hint(hint!("claude-bottle resume {}", old.identity)).into());
         }
-        Session::reopen(&docker, folder, plan.clone(), lock)
+        Ok(Session::reopen(&docker, folder, plan.clone(), lock)?.with_work_left(work_left))
     })
 }
 

@@ -4,6 +4,7 @@ mod allow;
 mod choose_agent;
 
 use super::consent::consent;
+use super::home_reader::work_left;
 use super::launch::{self, PlanView, launch};
 use super::planning::{self, EngineAccess, KeptOfSession, PlanRequest};
 use crate::cli::{Cwd, StartArgs};
@@ -51,7 +52,7 @@ pub fn run(asked: StartArgs) -> Result<Exit> {
     let plan = planning::plan(request, &chosen, &spec, EngineAccess::Ask(&docker))?.complete()?;
     let consent = consent(&asked.launch, &plan)?;
     launch(&docker, &PlanView::new(&plan), consent, || {
-        let session = Session::claim(&docker, &home, plan.clone())?.with_survey(survey);
+        let session = Session::claim(&docker, &home, plan.clone())?.with_survey(survey).with_work_left(work_left);
         home.folder(&plan.identity).set_session_routes(&added)?;
         Ok(session)
     })

@@ -197,6 +197,11 @@ impl CleanRepository {
         self.successful(git.run(Vec::new())?)
     }
 
+    /// Is this object in the repository?
+    pub fn has_object(&self, id: &str) -> bool {
+        self.git().args(["cat-file", "-e", id]).run(Vec::new()).is_ok_and(|output| output.is_success())
+    }
+
     /// The ids of the commits and tags that the refs point at, one on each line.
     ///
     /// # Errors

@@ -5,8 +5,9 @@
 
 use super::{CleanRepository, Git, GitOutput};
 use crate::exit::UserError;
-use std::collections::{BTreeMap, HashSet};
-use std::ffi::OsStr;
+use crate::text;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -56,18 +57,53 @@ impl<'a> TrialIndex<'a> {
         self.clean.git().env("GIT_INDEX_FILE", self.index()).env("GIT_OBJECT_DIRECTORY", self.objects()).writes()
     }
 
-    /// Takes files of the worktree in as they are there. Each must be a file or a link, below folders that are no links.
+    /// Takes files of the worktree in as they are there, and others out. Each of `here` must be a file or a link, below folders
+    /// that are no links.
     ///
     /// # Errors
     /// `UserError` if git does not read one of them.
-    pub fn add_files<'b>(&self, paths: impl Iterator<Item = &'b Path>) -> Result<(), UserError> {
-        let mut list = Vec::new();
-        for path in paths {
-            list.extend_from_slice(path.as_os_str().as_bytes());
-            list.push(0);
+    pub fn set_files(&self, here: Vec<&Path>, gone: Vec<&Path>) -> Result<(), UserError> {
+        for (words, paths) in [(&["--force-remove"][..], gone), (&["--add", "--replace"], here)] {
+            let git = self.git().args(["update-index"]).args(words).args(["-z", "--stdin"]);
+            self.clean.successful(git.run(terminated(paths.into_iter()))?)?;
         }
-        let added = self.git().args(["update-index", "--add", "--replace", "-z", "--stdin"]).run(list)?;
-        self.clean.successful(added).map(drop)
+        Ok(())
+    }
+
+    /// The blobs that these paths of the worktree would be committed as; one that is no file or link, or lies behind a link, is
+    /// left out.
+    ///
+    /// # Errors
+    /// `UserError` if git does not read one of them.
+    pub fn worktree_blobs(&self, paths: impl Iterator<Item = PathBuf>) -> Result<BTreeMap<PathBuf, String>, UserError> {
+        let top = &self.clean.repository.top;
+        let is_file =
+            |path: &PathBuf| top.join(path).symlink_metadata().is_ok_and(|meta| meta.is_file() || meta.is_symlink());
+        let is_behind_link = |path: &PathBuf| {
+            let mut folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+            folders.any(|folder| top.join(folder).is_symlink())
+        };
+        let paths: BTreeSet<PathBuf> = paths.filter(|path| !is_behind_link(path) && is_file(path)).collect();
+        self.set_files(paths.iter().map(PathBuf::as_path).collect(), Vec::new())?;
+        let mut blobs = blobs(&self.entries()?);
+        blobs.retain(|path, _| paths.contains(path));
+        Ok(blobs)
+    }
+
+    /// Writes files as the index has them, as a checkout would, below `folder`.
+    ///
+    /// # Errors
+    /// `UserError` if git cannot write them.
+    pub fn check_out<'b>(&self, paths: impl Iterator<Item = &'b Path>, folder: &Path) -> Result<(), UserError> {
+        let mut prefix = OsString::from("--prefix=");
+        prefix.push(folder);
+        prefix.push("/");
+        let git = self.git().args(["checkout-index", "--force", "-z", "--stdin"]).args([prefix]);
+        let output = git.run(terminated(paths))?;
+        match output.is_success() {
+            true => Ok(()),
+            false => Err(UserError::new(format!("cannot write: {}", text::one_line(output.error_line())))),
+        }
     }
 
     /// The list of its entries, for [`changes`].
@@ -77,6 +113,11 @@ impl<'a> TrialIndex<'a> {
     pub fn entries(&self) -> Result<GitOutput, UserError> {
         self.clean.successful(self.git().args(["ls-files", "--stage", "-z"]).run(Vec::new())?)
     }
+}
+
+/// A list of paths, each ended by NUL.
+fn terminated<'b>(paths: impl Iterator<Item = &'b Path>) -> Vec<u8> {
+    paths.flat_map(|path| path.as_os_str().as_bytes().iter().copied().chain([0])).collect()
 }
 
 /// The files whose entries differ between two lists.
@@ -97,6 +138,17 @@ fn path_and_mode(entry: &[u8]) -> Option<(PathBuf, u32)> {
     let (path, about) = split_entry(entry)?;
     let mode = std::str::from_utf8(about).ok()?.split(' ').next()?;
     Some((path, u32::from_str_radix(mode, 8).ok()?))
+}
+
+/// The blobs of a list of entries, without files in conflict.
+pub fn blobs(entries: &GitOutput) -> BTreeMap<PathBuf, String> {
+    let blob = |entry| {
+        let (path, about) = split_entry(entry)?;
+        let mut words = std::str::from_utf8(about).ok()?.split(' ').skip(1);
+        let (id, stage) = (words.next()?, words.next()?);
+        (stage == "0").then(|| (path, id.to_owned()))
+    };
+    entries.fields().filter_map(blob).collect()
 }
 
 /// The path of an entry of an index, and what is before it: `MODE OBJECT STAGE`, then a tab.

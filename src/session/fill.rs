@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
 use sys::net;
 use sys::signals::Signals;
+use wire::WrittenFile;
 
 /// What a home is filled with, and the user id of all of it.
 pub struct HomeFill<'a> {
@@ -27,11 +28,11 @@ pub enum HomeContent<'a> {
     Transcript(PathBuf),
 }
 
-/// Copies what `home` says into the home by the call with these arguments.
+/// Copies what `home` says into the home by the call with these arguments. Gives the files outside repositories.
 ///
 /// # Errors
 /// The engine's own words where its client failed, since a broken pipe says nothing; else the disk's.
-pub fn fill(docker: &Docker, args: &[String], home: HomeFill, signals: &Signals) -> Result<()> {
+pub fn fill(docker: &Docker, args: &[String], home: HomeFill, signals: &Signals) -> Result<Vec<WrittenFile>> {
     let mut stream = docker.stream_with_input(args)?;
     let stdin = stream.child.stdin.take().context("no stdin")?;
     net::set_nonblocking(&stdin)?;
@@ -49,13 +50,14 @@ pub fn fill(docker: &Docker, args: &[String], home: HomeFill, signals: &Signals)
     if !has_ended {
         let _ = stream.child.kill();
         let _ = stream.wait();
-        return Ok(());
+        return Ok(Vec::new());
     }
     stream
         .expect_success("the engine's client failed")
         .map_err(|error| EngineError::new(format!("the home could not be filled: {error}")))?;
-    tell_incomplete(&packed.context("the copy could not be read")?);
-    Ok(())
+    let packed = packed.context("the copy could not be read")?;
+    tell_incomplete(&packed);
+    Ok(packed.loose)
 }
 
 /// The client's stdin. A write waits until the client reads, or fails when a signal comes.

@@ -88,6 +88,7 @@ impl Session<'_> {
             Some(gate) => gate.take_work(),
             None => audit::catch_up(self.docker, &self.plan, &self.folder),
         };
+        let work = if failure.is_none() { work.map(|work| self.without_brought(work)) } else { work };
         let is_for_rebuild = self.folder.wants_rebuild() && !matches!(cause, Cause::Signal(_) | Cause::GateDied(_));
         let (failure, exit) = match is_for_rebuild {
             true => (Some("packages were approved, and its image is to be built anew".to_owned()), Exit::REBUILD),
@@ -121,6 +122,17 @@ impl Session<'_> {
                 self.folder.clear()?;
                 Ok((Outcome::Gone, exit))
             }
+        }
+    }
+
+    /// This work, without what was brought to this machine meanwhile and is still there.
+    fn without_brought(&self, work: Work) -> Work {
+        let Some(work_left) = self.work_left.filter(|_| !work.is_none() && self.folder.has_brought()) else {
+            return work;
+        };
+        match work_left(self.docker, &self.plan, &self.folder) {
+            Ok(left) if left.complete => left,
+            _ => work,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is on disk: `~/.claude-bottle/`, with one folder for each session. Every write is atomic. Nothing here asks the
 //! engine.
 
+mod brought;
 pub mod budget;
 mod decisions;
 mod draft;
@@ -9,6 +10,7 @@ mod prompt;
 mod trail_file;
 mod unpack;
 
+pub use brought::{Brought, BroughtChanges, BroughtFile, ChangedFile, WorkLeft};
 pub use decisions::{DecisionRecord, DecisionStage, Operator};
 pub use draft::{DRAFT_PREFIX, Draft};
 pub use overview::Overview;

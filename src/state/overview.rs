@@ -1,6 +1,6 @@
 //! What the disk knows of one session, for lists. The engine is never asked.
 
-use super::{Condition, Folder, Kept};
+use super::{Condition, Folder, KEPT_FOR_WORK, Kept};
 use crate::text;
 use serde::Serialize;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,12 +27,29 @@ pub struct Overview {
 impl Overview {
     pub fn read(folder: &Folder) -> Overview {
         let plan = folder.summary();
+        let mut row = Overview::without_plan(folder);
+        row.leave_out_brought(folder);
         Overview {
             agent: plan.as_ref().map(|plan| plan.spec.agent.clone()),
             bottle: plan.as_ref().map(|plan| plan.bottle.clone()),
             cwd: plan.as_ref().map(|plan| plan.spec.cwd.display().to_string()),
             engine: plan.as_ref().map(|plan| plan.engine.location().to_owned()),
-            ..Overview::without_plan(folder)
+            ..row
+        }
+    }
+
+    /// Leaves out work that was brought to this machine, if all of that is still there.
+    fn leave_out_brought(&mut self, folder: &Folder) {
+        if self.work.as_ref().is_none_or(Work::is_none) || !folder.has_brought() {
+            return;
+        }
+        let brought = folder.brought();
+        let is_here = brought.is_still_here();
+        if let Some(left) = brought.left.filter(|_| is_here) {
+            if self.why.as_ref().is_some_and(|why| why.starts_with(KEPT_FOR_WORK)) {
+                self.why = Some(left.why);
+            }
+            self.work = Some(left.work);
         }
     }
 

@@ -5,13 +5,17 @@ use super::survey::Survey;
 use super::tar::{Archive, Stamp};
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use wire::{Blob, ContentHasher, WrittenFile};
 
-/// Counts of what a copy did not bring as it was found.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// What a copy brought, and counts of what it did not bring as it was found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Packed {
+    /// The files outside repositories. Those that changed meanwhile are left out.
+    pub loose: Vec<WrittenFile>,
     /// Files that became shorter while they were read.
     pub changed: u64,
     /// Entries that are neither files, folders nor links, or that cannot be read.
@@ -63,11 +67,12 @@ impl Survey {
                     Content::Objects(objects) => {
                         for path in objects.files().map_err(io::Error::other)? {
                             let inside = inside.with_file_name(path.file_name().unwrap_or_default());
-                            add_from_disk(&mut archive, &inside, &path, &mut packed)?;
+                            add_from_disk(&mut archive, &inside, Source { path: &path, loose: None }, &mut packed)?;
                         }
                     }
                     Content::File(path) => {
-                        if !add_from_disk(&mut archive, inside, path, &mut packed)? {
+                        let loose = self.is_loose(entry.path).then_some(entry.path);
+                        if !add_from_disk(&mut archive, inside, Source { path, loose }, &mut packed)? {
                             gone = true;
                             continue;
                         }
@@ -85,13 +90,37 @@ impl Survey {
     }
 }
 
+/// A file, folder or link of the disk.
+struct Source<'a> {
+    path: &'a Path,
+    /// Its path in the workspace, if it is in no repository there.
+    loose: Option<&'a Path>,
+}
+
+/// Hashes what is read, if that is wanted.
+struct HashingReader<R> {
+    inner: R,
+    hasher: Option<ContentHasher>,
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[..count]);
+        }
+        Ok(count)
+    }
+}
+
 /// Adds one file, folder or link of the disk. False if it is gone.
 fn add_from_disk(
     archive: &mut Archive<impl Write>,
     inside: &Path,
-    path: &Path,
+    source: Source,
     packed: &mut Packed,
 ) -> io::Result<bool> {
+    let Source { path, loose } = source;
     let Ok(meta) = fs::symlink_metadata(path) else { return Ok(false) };
     // Executables and folders stay so, the owner may always write, and set-uid bits are dropped.
     let allowed = if meta.mode() & 0o100 != 0 || meta.is_dir() { 0o755 } else { 0o644 };
@@ -107,8 +136,13 @@ fn add_from_disk(
         let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
         match OpenOptions::new().read(true).custom_flags(flags).open(path).and_then(|f| Ok((f.metadata()?, f))) {
             Ok((meta, file)) if meta.is_file() => {
-                if archive.file(inside, meta.len(), stamp, file)? > 0 {
+                let mut content = HashingReader { inner: file, hasher: loose.map(|_| ContentHasher::default()) };
+                if archive.file(inside, meta.len(), stamp, &mut content)? > 0 {
                     packed.changed += 1;
+                } else if let (Some(path), Some(hasher)) = (loose, content.hasher) {
+                    let path = Blob(path.as_os_str().as_bytes().to_vec());
+                    let executable = stamp.mode & 0o100 != 0;
+                    packed.loose.push(WrittenFile { path, content: hasher.finish(), executable });
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -141,7 +175,7 @@ pub fn pack_folder(folder: &Path, name: &Path, into: impl Write, owner: u32) -> 
                 left.push(path.join(entry?.file_name()));
             }
         }
-        add_from_disk(&mut archive, &inside, &from, &mut packed)?;
+        add_from_disk(&mut archive, &inside, Source { path: &from, loose: None }, &mut packed)?;
     }
     archive.finish()
 }

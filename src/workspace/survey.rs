@@ -99,6 +99,11 @@ impl Survey {
         i64::try_from(now).unwrap_or(0)
     }
 
+    /// Is this path of the workspace in no repository there?
+    pub fn is_loose(&self, path: &Path) -> bool {
+        !self.found.repositories.iter().any(|repository| repository == "." || path.starts_with(repository))
+    }
+
     /// Adds a repository's worktree and its exported `.git`.
     fn add_repository(&mut self, path: &Path) -> Result<(), UserError> {
         let repository = Repository::open(&self.disk(path))?;

@@ -9,9 +9,10 @@ pub mod config;
 
 use crate::signals::{self, SIGTERM};
 use crate::{child, thread};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -115,6 +116,18 @@ pub fn fields(output: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Whether each worktree has this entry of `refs` of its own.
 pub fn is_of_worktree(name: &OsStr) -> bool {
     WORKTREE_REFS.iter().any(|own| name == *own)
+}
+
+/// The option by which `git apply` leaves out this file alone, whatever its name would mean as a pattern.
+pub fn exclude_option(path: &OsStr) -> OsString {
+    let mut option = b"--exclude=".to_vec();
+    for &byte in path.as_bytes() {
+        if b"*?[]\\".contains(&byte) {
+            option.push(b'\\');
+        }
+        option.push(byte);
+    }
+    OsString::from_vec(option)
 }
 
 impl Git {

@@ -7,6 +7,7 @@
 mod base64;
 mod control;
 mod document;
+mod elsewhere;
 mod event;
 mod first_line;
 mod git;
@@ -23,6 +24,9 @@ mod work;
 pub use base64::{BASE64_ALPHABET, Blob, decode_base64, encode_base64};
 pub use control::{DueTokens, FreshToken, Reload, Trial, TrialDenial, TrialFinding, TrialResult};
 pub use document::{DOCUMENT_VERSION, Document, GATE_VERSION, Values};
+pub use elsewhere::{
+    AppliedChanges, ContentHash, ContentHasher, Elsewhere, LENGTH_DIGITS, MAX_ELSEWHERE_BYTES, WrittenFile,
+};
 pub use event::{Alarm, Audit, Done, Event, GitAudit, GitOperation, GitUpdate, Line, Outcome, RouteSummary};
 pub use first_line::{FirstLine, MAX_SIGNED_BYTES, REFUSED, parse_first_line};
 pub use git::{

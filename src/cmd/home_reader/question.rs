@@ -3,7 +3,7 @@
 //! The container is removed when the question is dropped without a whole answer. The lock tells `doctor` and `cleanup` that
 //! a process awaits this answer; the kernel releases it when that process is killed.
 
-use super::{FAILED, HomeReader};
+use super::{FAILED, HomeReader, failure};
 use crate::docker::{Docker, Stream};
 use crate::exit::{EngineError, UserError};
 use crate::plan::remove_container;
@@ -94,7 +94,7 @@ impl<'a> Question<'a> {
     pub fn expect_success(self) -> Result<()> {
         match self.finish()? {
             (0, _) => Ok(()),
-            (_, said) => Err(EngineError::new(said).into()),
+            (code, said) => Err(failure(code, said)),
         }
     }
 

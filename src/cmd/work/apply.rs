@@ -1,18 +1,19 @@
 //! `work apply`: applies uncommitted changes to the files here. Nothing that exists only here is overwritten, and files
 //! that run by themselves are asked for by class.
 
+mod changes;
 mod loose;
 mod patch;
+mod placement;
 
 use super::autorun::{AutorunClass, FileKind, class_of};
 use super::git_folders::git_folders;
 use super::{SessionWork, choose_repository, note_nothing};
 use crate::cli::WorkApplyArgs;
-use crate::exit::Exit;
+use crate::exit::{Exit, UserError};
 use crate::say;
 use crate::text;
 use anyhow::Result;
-use patch::Patch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
@@ -24,31 +25,30 @@ use sys::tty::{Answer, Tty};
 pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
     let session = SessionWork::open(&asked.identity)?;
     let reader = session.reader()?;
-    let found = reader.work()?;
+    let brought = session.folder.brought();
+    let found = reader.work(&brought.elsewhere())?;
     let name = choose_repository(&found, asked.repository.as_deref(), |repository| repository.files > 0)?;
+    // What was applied may have been taken back there.
+    let name = name.or_else(|| brought.only_changed().map(str::to_owned));
     let loose = asked.repository.is_none() && found.files > 0;
     let mut consent = Consent { all: asked.all, signals: None };
-    if let Some(name) = &name {
-        let repository = session.local_repository(name)?.with_user_data()?;
-        let patch = reader.answer_in_file(&["work", "patch", name], Vec::new(), session.folder.path())?;
-        let patch = patch.map(|file| Patch::open(file.into_file(), repository)).transpose()?;
-        match patch {
-            Some(patch) if !patch.is_empty() => {
-                patch.check_base(&session.plan.identity)?;
-                if let ControlFlow::Break(exit) = patch.apply(&mut consent)? {
-                    return Ok(exit);
-                }
-            }
-            _ => say::note(&format!("no uncommitted changes in `{}`", text::one_line(name))),
-        }
+    if let Some(name) = &name
+        && let ControlFlow::Break(exit) = changes::apply(&session, &reader, name, &mut consent)?
+    {
+        return Ok(exit);
     }
-    if loose {
-        return loose::apply(&session, &reader, &mut consent);
-    }
-    if name.is_none() {
+    if name.is_none() && !loose {
         note_nothing("uncommitted changes", &found);
+        return Ok(Exit::OK);
     }
-    Ok(Exit::OK)
+    let applied = if loose { loose::apply(&session, &reader, &mut consent) } else { Ok(Exit::OK) };
+    session.note_left(&reader)?;
+    applied
+}
+
+/// The error of a step before which nothing was changed, or after which all was put back.
+fn nothing_changed(error: &UserError) -> UserError {
+    UserError::new(format!("not applied, and nothing changed: {}", error.what))
 }
 
 /// What is at a path of this machine.

@@ -11,18 +11,20 @@ use crate::state::budget::{MAX_DIFF_BYTES, MAX_DIFF_LINE_BYTES};
 use crate::text;
 use anyhow::Result;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
-use wire::Work;
+use wire::{Elsewhere, Work};
 
 pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
     let session = SessionWork::open(&asked.identity)?;
     if asked.format == ListFormat::Json {
-        return print_counts(asked, session.reader()?.work()?);
+        return print_counts(asked, session.reader()?.work(&session.folder.brought().elsewhere())?);
     }
     let mut words = vec!["work", "diff"];
     words.extend(asked.stat.then_some("--stat"));
     words.extend(asked.repository.as_deref());
     let reader = session.reader()?;
-    let mut text = BufReader::new(reader.ask(&words, Vec::new())?);
+    let host = session.folder.brought().elsewhere();
+    let told = if host == Elsewhere::default() { Vec::new() } else { serde_json::to_vec(&host)? };
+    let mut text = BufReader::new(reader.ask(&words, told)?);
     let terminal = std::io::stdout().is_terminal();
     let (mut line, mut is_empty) = (Vec::new(), true);
     let mut printed = 0;

@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::probe;
 use crate::render;
 use crate::say;
-use crate::state::{Folder, Home};
+use crate::state::{Condition, Folder, Home, KEPT_FOR_WORK, WorkLeft};
 use crate::text;
 use anyhow::Result;
 use wire::{Repository, Work};
@@ -51,6 +51,30 @@ impl SessionWork {
     fn reader(&self) -> Result<HomeReader<'_>> {
         let gone = || UserError::new(format!("the home of `{}` is gone", self.plan.identity));
         Ok(HomeReader::open(&self.docker, &self.home, &self.plan)?.ok_or_else(gone)?)
+    }
+
+    /// Notes that all refs of a bottle's repository were fetched.
+    fn note_fetch(&self, name: &str, target: &CleanRepository) -> Result<()> {
+        let folder = format!("refs/bottles/{}/", self.plan.identity);
+        let tips = target.query(&["for-each-ref", "--format=%(objectname)", &folder])?.lines();
+        let mut brought = self.folder.brought();
+        brought.note_fetch(name, &target.repository.top, tips);
+        self.folder.set_brought(&brought)
+    }
+
+    /// Notes what is left of a kept session's work after something was brought here.
+    fn note_left(&self, reader: &HomeReader) -> Result<()> {
+        let mut brought = self.folder.brought();
+        if brought.is_empty() || !matches!(self.folder.condition(), Condition::Kept(_)) {
+            return Ok(());
+        }
+        let work = reader.work(&brought.elsewhere())?;
+        let why = match work.is_none() {
+            true => "all of its work is here".to_owned(),
+            false => format!("{KEPT_FOR_WORK}: {}", render::work(&work)),
+        };
+        brought.left = work.complete.then_some(WorkLeft { work, why });
+        self.folder.set_brought(&brought)
     }
 
     /// The repository of the bottle that was named, else the one that was copied: the directory itself, or the only one in

@@ -2,7 +2,7 @@
 //! whatever a repository can hold.
 
 use super::session::shell;
-use super::{Ran, Rig, docker, run};
+use super::{Going, Ran, Rig, docker, run};
 use crate::harness::Host;
 use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -53,9 +53,11 @@ fn a_commit_of_real_claude_code_becomes_a_ref_here() {
     assert!(!host.path.join(".git/FETCH_HEAD").exists());
     rig.run(&["work", "fetch", &identity], "").code(0).says("has all commits of `.` already");
 
-    // What is fetched is still nowhere else for all that the bottle knows: it goes by its name alone.
+    // Without its refs here it is nowhere else again, and goes by its name alone.
+    host.git(&["update-ref", "-d", &name]);
     rig.run(&["cleanup", "--yes"], "").code(0).says("left: only by its name");
-    rig.run(&["cleanup", "--yes", &identity], "").code(0);
+    rig.run(&["work", "fetch", &identity], "").code(0);
+    rig.run(&["cleanup", "--yes"], "").code(0);
     rig.assert_nothing_left();
 }
 
@@ -180,7 +182,7 @@ fn changes_come_home_and_overwrite_nothing() {
     rig.assert_nothing_left();
 }
 
-/// A directory without a repository: new files come, and those that are here are replaced after a question alone.
+/// A directory without a repository: new files come, and those that were changed here are replaced after a question alone.
 #[test]
 fn loose_files_come_home() {
     let rig = Rig::new(&shell(
@@ -200,11 +202,9 @@ fn loose_files_come_home() {
     ours(&["work", "apply", &identity]).code(2).says("not overwritten: touched");
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     assert_eq!(read("touched"), "meanwhile\n");
-    assert_eq!((read("untouched"), read("new")), ("host\n".into(), "new\n".into()));
+    assert_eq!((read("untouched"), read("new")), ("host\nagent\n".into(), "new\n".into()));
     let mut apply = rig.on_terminal(&["work", "apply", &identity]);
-    apply.until(
-        "these are here already, with other contents:\r\n    touched\r\n    untouched\r\nreplace these 2? [y/N] ",
-    );
+    apply.until("these are here already, with other contents:\r\n    touched\r\nreplace it? [y/N] ");
     apply.say("y\n");
     apply.end().code(0);
     assert_eq!((read("untouched"), read("touched")), ("host\nagent\n".into(), "host\nagent\n".into()));
@@ -381,5 +381,42 @@ fn the_audit_trail_has_what_was_left() {
     let told: Vec<_> = left();
     assert_eq!(told, [one.clone(), one]);
     rig.run(&["cleanup", "--yes", &identity], "").code(0);
+    rig.assert_nothing_left();
+}
+
+/// Twice in a day, while the session runs; at its end all of it is here, and nothing is kept.
+#[test]
+fn work_comes_home_while_the_session_runs_and_keeps_nothing() {
+    let rig = Rig::new(&json!({}));
+    let host = Host::beside(&rig, "host");
+    let commit = "git -c user.name=a -c user.email=a@example.org commit -qam";
+    rig.manifest(&shell(&format!(
+        "echo two >>one; {commit} two; echo three >>one; echo REA''DY; read _; {commit} three; git branch -q side; \
+         echo four >>one; echo AGA''IN; read _; git reset -q --hard; exit 0"
+    )));
+    let mut command = rig.terminal_command(&["start", "--yes", "--cwd", "a"]);
+    let mut start = Going::new(command.current_dir(&host.path));
+    start.until("READY");
+    let identity = the_session(&rig);
+    let main = format!("refs/bottles/{identity}/heads/main");
+    let merge = || host.git(&["merge", "-q", "--ff-only", &main]);
+    host.ours(&rig, &["work", "fetch", &identity]).code(0);
+    merge();
+    host.ours(&rig, &["work", "apply", &identity]).code(0);
+    assert_eq!(host.read("one"), "one\ntwo\nthree\n");
+    start.say("\n");
+    start.until("AGAIN");
+    let again = host.ours(&rig, &["work", "fetch", &identity]).code(0);
+    assert!(again.stdout.contains(".."), "{}", again.stdout);
+    assert_eq!(
+        host.git(&["log", "--format=%s", &format!("refs/bottles/{identity}/heads/side")]),
+        "three\ntwo\nfirst\n"
+    );
+    host.git(&["checkout", "-q", "one"]);
+    merge();
+    host.ours(&rig, &["work", "apply", &identity]).code(0);
+    assert_eq!(host.read("one"), "one\ntwo\nthree\nfour\n");
+    start.say("\n");
+    start.end().code(0);
     rig.assert_nothing_left();
 }

@@ -28,6 +28,7 @@ mod start;
 mod terminal;
 mod traps;
 mod work;
+mod work_again;
 
 use crate::harness::{Place, Run, text};
 use std::fs;

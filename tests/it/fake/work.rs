@@ -33,7 +33,14 @@ impl Desk {
         self.asked(words).env("FAKE_WORK", r#""complete":true,"files":3"#)
     }
 
+    /// Each call is the first one: nothing was brought before.
     fn asked(&self, words: &[&str]) -> Run<'_> {
+        let _ = fs::remove_file(self.place.session_file("brought.json"));
+        self.again(words)
+    }
+
+    /// A call that knows what was brought before.
+    fn again(&self, words: &[&str]) -> Run<'_> {
         let (verb, rest) = words.split_first().unwrap();
         let words = [&["work", verb], rest, &[&self.identity[..]]].concat();
         self.place.run(&words).env("PATH", format!("{FAKE}:/usr/bin:/bin"))
@@ -68,6 +75,7 @@ impl Desk {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
+        names.retain(|name| name != "brought.json");
         names.sort();
         assert_eq!(
             names,
@@ -128,13 +136,12 @@ fn commits_become_refs_and_nothing_else_happens() {
         assert!(done.stdout.contains(&format!("{}  ", name(of))), "{done:?}");
     }
     assert!(!done.stdout.contains(|c: char| c.is_control() && c != '\n'), "{done:?}");
-    assert!(!done.stdout.contains("earlier"), "only what is new: {done:?}");
+    assert!(done.stdout.contains(&format!("{}  removed (was ", name("heads/earlier"))), "{done:?}");
 
     let refs = host.git(&["for-each-ref", "--format=%(refname)"]);
     let wanted = [
         name("heads/--upload-pack%3Dtouch"),
         name("heads/a%3Btouch%24%7BIFS%7DPWN"),
-        earlier,
         name("heads/main"),
         name("stash/0"),
         "refs/heads/main".into(),
@@ -143,12 +150,14 @@ fn commits_become_refs_and_nothing_else_happens() {
     assert_eq!(host.git(&["log", "-1", "--format=%an", &name("heads/main")]), "Host\n");
     assert_eq!(host.git(&["show", &format!("{}:one", name("stash/0"))]), "one\ntwo\ns\n");
     let mut now = host.seen();
-    now.retain(|path, _| !path.starts_with(".git/refs/bottles") || before.contains_key(path));
+    now.retain(|path, _| !path.starts_with(".git/refs/bottles"));
+    let mut before = before;
+    before.retain(|path, _| !path.starts_with(".git/refs/bottles"));
     assert_eq!(now, before, "refs of its own, and nothing else");
     assert!(!ran.exists());
     desk.assert_tidy();
     // What it was asked: in its own container, for one repository, knowing what is here.
-    let call = place.calls().into_iter().rfind(|call| call[0] == "run").unwrap();
+    let call = place.calls().into_iter().rfind(|call| call.iter().any(|word| word == "bundle")).unwrap();
     assert_eq!(call[call.len() - 4..], ["init", "work", "bundle", "."]);
     for word in ["--rm", "--read-only", "--network none", "--cap-drop ALL", ",readonly"] {
         assert!(call.join(" ").contains(word), "{word}: {call:?}");
@@ -227,14 +236,18 @@ fn repositories_of_any_kind_take_commits() {
     }
 }
 
-/// git keeps no ref `x/y` beside `x`: what was fetched first may be all that is left of it, and stays.
+/// git keeps no ref `x/y` beside `x`, nor writes one while it removes the other.
 #[test]
-fn a_branch_in_the_place_of_another_comes_beside_it() {
-    for (earlier, later, name) in [("fix", "fix/more", "fix%-/more"), ("fix/more", "fix", "fix%-")] {
+fn a_branch_takes_the_place_of_another() {
+    for (earlier, later) in [("fix", "fix/more"), ("fix/more", "fix"), ("a/b/c", "a")] {
         let desk = Desk::new();
         let host = &desk.host;
         let of = |branch: &str| format!("refs/bottles/{}/heads/{branch}", desk.identity);
-        host.git(&["update-ref", &of(earlier), "HEAD"]);
+        host.shell(&format!(
+            "git commit -q --allow-empty -m old; git update-ref {} HEAD; git reset -q --hard HEAD~1",
+            of(earlier)
+        ));
+        let old = host.git(&["rev-parse", &of(earlier)]);
         for subject in ["more", "again"] {
             host.shell(&format!(
                 "git commit -q --allow-empty -m {subject}; git update-ref refs/bottle/heads/{later} HEAD
@@ -242,11 +255,12 @@ fn a_branch_in_the_place_of_another_comes_beside_it() {
                  git update-ref -d refs/bottle/heads/{later}"
             ));
             let done = desk.work(&["fetch"]).done();
-            assert!(done.status == 0 && done.stdout.starts_with(&format!("{}  ", of(name))), "{done:?}");
-            assert_eq!(host.git(&["log", "-1", "--format=%s", &of(name)]), format!("{subject}\n"));
-            assert_eq!(host.git(&["log", "-1", "--format=%s", &of(earlier)]), "first\n");
+            assert!(done.status == 0 && done.stdout.starts_with(&format!("{}  ", of(later))), "{done:?}");
+            assert_eq!(host.git(&["log", "-1", "--format=%s", &of(later)]), format!("{subject}\n"));
         }
-        assert_eq!(host.git(&["for-each-ref", "refs/bottles"]).lines().count(), 2);
+        let former = format!("refs/bottles/{}/former/{}", desk.identity, old.trim());
+        let refs = host.git(&["for-each-ref", "--format=%(refname)", "refs/bottles"]);
+        assert_eq!(refs, format!("{former}\n{}\n", of(later)), "what was fetched first is all that is left of it");
     }
 }
 

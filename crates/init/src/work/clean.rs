@@ -3,8 +3,8 @@
 
 use super::baseline::{Baseline, KnownRepository};
 use super::file::copy_regular;
-use super::git::{Difference, Git, differences, fields, is_absent};
-use super::paths::WorkPaths;
+use super::git::{Difference, Git, ModeAndBlob, differences, exclude_option, fields, is_absent};
+use super::paths::{WorkPaths, repository_name};
 use super::repository::Repository;
 use crate::failure::Failure;
 use std::collections::BTreeSet;
@@ -12,12 +12,22 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use wire::{AppliedChanges, Elsewhere};
 
 /// Removed on drop.
 pub struct CleanRepository<'a> {
     pub repository: &'a Repository,
     pub baseline: &'a Baseline,
     folder: PathBuf,
+}
+
+/// The trees of a worktree between which patches are made.
+pub struct Trees {
+    /// What was committed or uncommitted before the agent's changes.
+    pub before: String,
+    /// What the host has: `before`, and the changes that were applied there.
+    pub host: String,
+    pub now: String,
 }
 
 impl<'a> CleanRepository<'a> {
@@ -75,24 +85,87 @@ impl<'a> CleanRepository<'a> {
     ///
     /// # Errors
     /// git fails.
-    pub fn tree_before(&self) -> Result<String, Failure> {
-        let head = self.repository.head()?;
-        self.git_with_index("before").args(["read-tree", head.as_deref().unwrap_or("--empty")]).stdout(b"")?;
-        if let Some(known) = self.known() {
-            let empty = self.repository.empty_tree()?;
-            let (then, now) = (known.head.as_ref().unwrap_or(&empty), head.as_ref().unwrap_or(&empty));
-            let args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", then, now];
-            let committed = self.git().args(args).stdout(b"")?;
-            let committed: BTreeSet<&[u8]> = fields(&committed).collect();
-            let mut lines = Vec::new();
-            for (path, was) in known.dirty.iter().filter(|(path, _)| !committed.contains(path.as_bytes())) {
-                let none = ("0".to_owned(), "0".repeat(empty.len()));
-                let (mode, blob) = was.as_ref().unwrap_or(&none);
-                lines.extend_from_slice(format!("{mode} {blob}\t{path}\0").as_bytes());
-            }
-            self.git_with_index("before").args(["update-index", "-z", "--index-info"]).stdout(&lines)?;
-        }
+    fn tree_before(&self) -> Result<String, Failure> {
+        self.read_tree_on(self.repository.head()?.as_deref(), "before")?;
         self.write_tree("before")
+    }
+
+    /// Fills the index of this name with what [`CleanRepository::tree_before`] is where this commit is checked out.
+    fn read_tree_on(&self, commit: Option<&str>, index: &str) -> Result<(), Failure> {
+        self.git_with_index(index).args(["read-tree", commit.unwrap_or("--empty")]).stdout(b"")?;
+        let Some(known) = self.known() else { return Ok(()) };
+        let committed = self.paths_between(known.head.as_deref(), commit)?;
+        let none = ("0".to_owned(), "0".repeat(self.repository.empty_tree()?.len()));
+        let entries = known.dirty.iter().map(|(path, was)| (was.as_ref().unwrap_or(&none), path.as_bytes()));
+        self.set_entries(index, entries.filter(|(_, path)| !committed.contains(*path)))
+    }
+
+    /// The files that differ between two commits; `None` is one without files.
+    fn paths_between(&self, from: Option<&str>, to: Option<&str>) -> Result<BTreeSet<Vec<u8>>, Failure> {
+        let empty = self.repository.empty_tree()?;
+        let args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames"];
+        let names = self.git().args(args).args([from.unwrap_or(&empty), to.unwrap_or(&empty)]).stdout(b"")?;
+        Ok(fields(&names).map(<[u8]>::to_vec).collect())
+    }
+
+    /// Sets entries of the index of this name; mode `0` removes one.
+    fn set_entries<'b>(
+        &self,
+        index: &str,
+        entries: impl Iterator<Item = (&'b ModeAndBlob, &'b [u8])>,
+    ) -> Result<(), Failure> {
+        let mut lines = Vec::new();
+        for ((mode, blob), path) in entries {
+            lines.extend_from_slice(format!("{mode} {blob}\t").as_bytes());
+            lines.extend_from_slice(path);
+            lines.push(0);
+        }
+        let args = ["update-index", "--replace", "-z", "--index-info"];
+        self.git_with_index(index).args(args).stdout(&lines).map(drop)
+    }
+
+    /// The tree that the host has after it applied these changes: `before`, and what was applied of the files that no commit
+    /// has touched since.
+    ///
+    /// # Errors
+    /// git fails, as where the commit is gone that they are made on.
+    fn tree_on_host(&self, before: &str, applied: &AppliedChanges) -> Result<String, Failure> {
+        let (index, base) = ("host", applied.base.as_deref());
+        self.read_tree_on(base, index)?;
+        if !applied.patch.0.is_empty() {
+            let left_out = applied.left_out.iter().map(|path| exclude_option(OsStr::from_bytes(&path.0)));
+            let git = self.git_with_index(index).args(["apply", "--cached", "--whitespace=nowarn"]);
+            git.args(left_out).stdout(&applied.patch.0)?;
+        }
+        let tree = self.write_tree(index)?;
+        let head = self.repository.head()?;
+        if base == head.as_deref() {
+            return Ok(tree);
+        }
+        let committed = self.paths_between(base, head.as_deref())?;
+        let raw = self.difference(&tree, before)?;
+        let entries = differences(&raw);
+        let committed = entries.iter().filter(|entry| committed.contains(entry.path));
+        self.set_entries(index, committed.map(|entry| (&entry.after, entry.path)))?;
+        self.write_tree(index)
+    }
+
+    /// # Errors
+    /// git fails.
+    pub fn trees(&self, host: &Elsewhere) -> Result<Trees, Failure> {
+        let before = self.tree_before()?;
+        let applied = host.changes.get(&repository_name(&self.repository.path));
+        // Where they cannot be told any more, as after a `gc` without the commit that they are made on, all changes count.
+        let on_host = applied.and_then(|applied| self.tree_on_host(&before, applied).ok());
+        Ok(Trees { now: self.tree_now(&before)?, host: on_host.unwrap_or_else(|| before.clone()), before })
+    }
+
+    /// The raw difference between two trees, for [`differences`].
+    ///
+    /// # Errors
+    /// git fails.
+    pub fn difference(&self, from: &str, to: &str) -> Result<Vec<u8>, Failure> {
+        self.git().args(["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", from, to]).stdout(b"")
     }
 
     /// The tree of the worktree as it is now. A file that has not changed since the baseline is taken from `before`, whatever
@@ -100,7 +173,7 @@ impl<'a> CleanRepository<'a> {
     ///
     /// # Errors
     /// git fails.
-    pub fn tree_now(&self, before: &str) -> Result<String, Failure> {
+    fn tree_now(&self, before: &str) -> Result<String, Failure> {
         let index = self.folder.join("now");
         copy_regular(&self.repository.dirs.own.join("index"), &index);
         if !index.exists() || !self.repository.add(self.git_with_index("now"))? {
@@ -114,17 +187,12 @@ impl<'a> CleanRepository<'a> {
         if self.known().is_some() {
             let args = ["diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", before];
             let raw = self.git_with_index("now").args(args).stdout(b"")?;
-            let mut lines = Vec::new();
-            for Difference { before: (mode, blob), path, .. } in differences(&raw) {
-                if !is_absent(&mode)
+            let untouched = differences(&raw);
+            let untouched = untouched.iter().filter(|Difference { before: (mode, _), path, .. }| {
+                !is_absent(mode)
                     && self.repository.is_untouched(Path::new(OsStr::from_bytes(path)), self.baseline.instant)
-                {
-                    lines.extend_from_slice(format!("{mode} {blob}\t").as_bytes());
-                    lines.extend_from_slice(path);
-                    lines.push(0);
-                }
-            }
-            self.git_with_index("now").args(["update-index", "-z", "--index-info"]).stdout(&lines)?;
+            });
+            self.set_entries("now", untouched.map(|entry| (&entry.before, entry.path)))?;
         }
         self.write_tree("now")
     }

@@ -1,25 +1,58 @@
-//! Compares the workspace with the baseline.
+//! Compares the workspace with the baseline, and with what the host has of it since.
 
 use super::baseline::Baseline;
-use super::paths::WorkPaths;
+use super::clean::CleanRepository;
+use super::file::open_regular;
+use super::git::differences;
+use super::paths::{WorkPaths, repository_name};
 use super::repository::Repository;
 use super::walk::{WorkspaceListing, walk};
 use crate::failure::Failure;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use wire::Work;
+use wire::{ContentHash, Elsewhere, Work, WrittenFile};
 
-/// What is in the workspace now and was not at the baseline. Something that cannot be read makes the result incomplete,
-/// and everything else is still listed.
+/// The workspace, and what it is compared with.
+pub struct Comparison {
+    pub baseline: Baseline,
+    /// Its files are those that the host lacks.
+    pub listing: WorkspaceListing,
+    pub host: Elsewhere,
+}
+
+impl Comparison {
+    /// # Errors
+    /// There is no baseline, or the workspace cannot be listed.
+    pub fn load(paths: &WorkPaths, host: Elsewhere) -> Result<Comparison, Failure> {
+        let baseline = Baseline::load(paths)?;
+        let mut listing = walk(&paths.workspace, baseline.instant)?;
+        let written: BTreeMap<&OsStr, &WrittenFile> =
+            host.files.iter().map(|file| (OsStr::from_bytes(&file.path.0), file)).collect();
+        let is_as_written = |path: &Path, written: &WrittenFile| {
+            let Some((file, meta)) = open_regular(&paths.workspace.join(path)) else { return false };
+            let is_executable = meta.mode() & 0o100 != 0;
+            is_executable == written.executable && ContentHash::of(file).is_ok_and(|content| content == written.content)
+        };
+        listing.files.retain(|path| !written.get(path.as_os_str()).is_some_and(|written| is_as_written(path, written)));
+        Ok(Comparison { baseline, listing, host })
+    }
+}
+
+/// What is in the workspace now, and was neither at the baseline nor is on the host. Something that cannot be read makes the
+/// result incomplete, and everything else is still listed.
 ///
 /// # Errors
 /// There is no baseline, or the workspace cannot be listed.
-pub fn compare(paths: &WorkPaths) -> Result<Work, Failure> {
-    let baseline = Baseline::load(paths)?;
-    let listing = walk(&paths.workspace, baseline.instant)?;
+pub fn compare(paths: &WorkPaths, host: Elsewhere) -> Result<Work, Failure> {
+    let comparison = Comparison::load(paths, host)?;
+    let listing = &comparison.listing;
     let complete = listing.unreadable.is_empty();
     let mut work = Work { complete, files: listing.files.len() as u64, ..Work::default() };
     for path in &listing.repositories {
-        match count_new(paths, path, &listing, &baseline) {
+        match count_new(paths, path, &comparison) {
             Ok(new) if new.commits + new.stashes + new.files > 0 => work.repositories.push(new),
             Ok(_) => {}
             Err(_) => work.complete = false,
@@ -28,25 +61,26 @@ pub fn compare(paths: &WorkPaths) -> Result<Work, Failure> {
     Ok(work)
 }
 
-fn count_new(
-    paths: &WorkPaths,
-    path: &Path,
-    listing: &WorkspaceListing,
-    baseline: &Baseline,
-) -> Result<wire::Repository, Failure> {
+fn count_new(paths: &WorkPaths, path: &Path, comparison: &Comparison) -> Result<wire::Repository, Failure> {
+    let Comparison { baseline, listing, host } = comparison;
     let repository = Repository::open(&paths.workspace, path, listing)?;
+    let name = repository_name(path);
+    let files = match host.changes.contains_key(&name) {
+        true => {
+            let clean = CleanRepository::new(&repository, baseline, paths)?;
+            let trees = clean.trees(host)?;
+            // What the agent took back since is there as it was before.
+            let (made, unlike_host) =
+                (clean.difference(&trees.before, &trees.now)?, clean.difference(&trees.host, &trees.now)?);
+            let unlike_host: BTreeSet<&[u8]> = differences(&unlike_host).iter().map(|entry| entry.path).collect();
+            differences(&made).iter().filter(|entry| unlike_host.contains(entry.path)).count()
+        }
+        false => repository.changed_files(baseline)?.len(),
+    };
     Ok(wire::Repository {
-        path: repository_name(path),
-        commits: repository.new_commits(baseline)?.len() as u64,
-        stashes: repository.new_stashes(baseline)?.len() as u64,
-        files: repository.changed_files(baseline)?.len() as u64,
+        path: name,
+        commits: repository.new_commits(baseline, host)?.len() as u64,
+        stashes: repository.new_stashes(baseline, host)?.len() as u64,
+        files: files as u64,
     })
-}
-
-/// A repository's path relative to the workspace as users see and type it; `.` for the workspace itself.
-pub fn repository_name(path: &Path) -> String {
-    match path.as_os_str().is_empty() {
-        true => ".".to_owned(),
-        false => path.to_string_lossy().into_owned(),
-    }
 }

@@ -1,14 +1,13 @@
 //! Exports the agent's work to stdout: differences as text, commits as a bundle, changes as a patch, files outside
 //! repositories as an archive.
 
-use super::baseline::Baseline;
 use super::clean::CleanRepository;
-use super::compare::repository_name;
+use super::compare::Comparison;
 use super::file::open_regular;
 use super::git::{Git, lines};
-use super::paths::WorkPaths;
+use super::paths::{WorkPaths, repository_name};
 use super::repository::Repository;
-use super::walk::{WorkspaceListing, walk};
+use super::walk::WorkspaceListing;
 use crate::failure::Failure;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -16,10 +15,13 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use wire::{nearest, one_line};
+use wire::{Elsewhere, nearest, one_line};
 
-/// Exit code of `work bundle` if the host has every commit already.
+/// Exit code of `pushed bundle` if nothing was pushed.
 pub const EXIT_NOTHING_NEW: i32 = 3;
+
+/// Exit code of every verb on one repository if there is none of its name; its names are on stderr then.
+pub const EXIT_UNKNOWN: i32 = 4;
 
 /// Longest list of the host's commits that `work bundle` reads, in bytes.
 const MAX_HAVE_BYTES: u64 = 16 << 20;
@@ -34,56 +36,82 @@ pub enum Detail {
     Whole,
 }
 
-/// The workspace, and the baseline with which it is compared.
-struct Comparison {
-    baseline: Baseline,
-    listing: WorkspaceListing,
-}
-
-impl Comparison {
-    fn load(paths: &WorkPaths) -> Result<Comparison, Failure> {
-        let baseline = Baseline::load(paths)?;
-        let listing = walk(&paths.workspace, baseline.instant)?;
-        Ok(Comparison { baseline, listing })
-    }
-}
-
-/// Runs `export` on the repository of this name.
+/// Runs `export` on the repository of this name. [`EXIT_UNKNOWN`] if there is none.
 fn with_repository(
     paths: &WorkPaths,
     name: &str,
-    export: impl FnOnce(&CleanRepository) -> Result<i32, Failure>,
+    host: Elsewhere,
+    export: impl FnOnce(&CleanRepository, &Elsewhere) -> Result<i32, Failure>,
 ) -> Result<i32, Failure> {
-    let Comparison { baseline, listing } = Comparison::load(paths)?;
+    let Comparison { baseline, listing, host } = Comparison::load(paths, host)?;
     let path = listing.repositories.iter().find(|path| repository_name(path) == name);
-    let path = path.ok_or_else(|| unknown_repository(name, &listing))?;
+    let Some(path) = path else { return say_unknown(name, &listing) };
     let repository = Repository::open(&paths.workspace, path, &listing)?;
-    export(&CleanRepository::new(&repository, &baseline, paths)?)
+    export(&CleanRepository::new(&repository, &baseline, paths)?, &host)
 }
 
-fn unknown_repository(name: &str, listing: &WorkspaceListing) -> Failure {
-    let names: Vec<String> = listing.repositories.iter().map(|path| repository_name(path)).collect();
+/// Says on stderr that the workspace has no repository of this name, and which it has.
+fn say_unknown(name: &str, listing: &WorkspaceListing) -> Result<i32, Failure> {
+    let names: Vec<String> = listing.repositories.iter().map(|path| one_line(&repository_name(path))).collect();
     let near = nearest(name, names.iter().map(String::as_str));
-    let meant = near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"));
-    Failure(format!("no repository `{name}` in the workspace{meant}"))
+    let meant = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    let has = match names.is_empty() {
+        true => "there is none".to_owned(),
+        false => format!("there is `{}`", names.join("`, `")),
+    };
+    writeln!(io::stderr(), "no repository `{}` in the workspace: {has}{meant}", one_line(name))?;
+    Ok(EXIT_UNKNOWN)
 }
 
-/// Prints a line `base COMMIT` or `base none`, then one patch of the changes in the worktree.
+/// Prints a line `base COMMIT` or `base none`, then one patch of the changes in the worktree that the host lacks.
+///
+/// If changes of this repository were applied there, a second patch follows, of all changes, then the length of the first in
+/// [`wire::LENGTH_DIGITS`] digits, and a newline.
 ///
 /// # Errors
 /// There is no such repository, or git fails.
-pub fn patch(paths: &WorkPaths, name: &str) -> Result<i32, Failure> {
-    with_repository(paths, name, |clean| {
+pub fn patch(paths: &WorkPaths, name: &str, host: Elsewhere) -> Result<i32, Failure> {
+    with_repository(paths, name, host, |clean, host| {
         let head = clean.repository.head()?;
-        writeln!(io::stdout(), "base {}", head.as_deref().unwrap_or("none"))?;
-        print_changes(clean, Detail::Whole).map(|()| 0)
+        let mut out = CountingWriter { out: io::stdout(), count: 0 };
+        writeln!(out, "base {}", head.as_deref().unwrap_or("none"))?;
+        let start = out.count;
+        let trees = clean.trees(host)?;
+        print_changes(clean, [&trees.host, &trees.now], Detail::Whole, &mut out)?;
+        if host.changes.contains_key(name) {
+            let length = out.count - start;
+            print_changes(clean, [&trees.before, &trees.now], Detail::Whole, &mut out)?;
+            writeln!(out, "{length:0width$}", width = wire::LENGTH_DIGITS)?;
+        }
+        Ok(0)
     })
 }
 
-/// Prints the changes in the worktree.
-fn print_changes(clean: &CleanRepository, detail: Detail) -> Result<(), Failure> {
-    let before = clean.tree_before()?;
-    let now = clean.tree_now(&before)?;
+/// Counts the bytes that pass.
+struct CountingWriter<W> {
+    out: W,
+    count: u64,
+}
+
+impl<W: Write> Write for CountingWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.count += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Prints the changes from one tree to another.
+fn print_changes(
+    clean: &CleanRepository,
+    trees: [&str; 2],
+    detail: Detail,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     let fixed = [
         "diff",
         "--no-renames",
@@ -98,11 +126,21 @@ fn print_changes(clean: &CleanRepository, detail: Detail) -> Result<(), Failure>
         Detail::Stat => &["--stat"],
         Detail::Whole => &["--binary", "--full-index"],
     };
-    let git = clean.git().args(fixed).args(form).args([&before, &now]);
-    match git.print(b"")?.success() {
+    let git = clean.git().args(fixed).args(form).args(trees);
+    match git.print_to(b"", out)?.success() {
         true => Ok(()),
         false => Err(Failure("git made no patch".into())),
     }
+}
+
+/// What the host says that it has, from stdin; nothing if that is empty.
+///
+/// # Errors
+/// It is not understood.
+pub fn read_elsewhere() -> Result<Elsewhere, Failure> {
+    let mut bytes = Vec::new();
+    io::stdin().take(wire::MAX_ELSEWHERE_BYTES).read_to_end(&mut bytes)?;
+    Ok(if bytes.is_empty() { Elsewhere::default() } else { serde_json::from_slice(&bytes)? })
 }
 
 /// The ids of the host's commits, from stdin.
@@ -112,43 +150,64 @@ pub fn read_have() -> Result<Vec<u8>, Failure> {
     Ok(have)
 }
 
-/// Prints a bundle of the commits and stashes that the host lacks. Stdin lists the commits that it has, one on each line.
-/// Returns [`EXIT_NOTHING_NEW`] and prints nothing if the host has them all.
+/// Prints a bundle with all branches and stashes of the agent's, and those of their commits that the host lacks. Stdin lists
+/// the commits that it has, one on each line. Where it has them all, no pack follows the header.
 ///
 /// # Errors
 /// There is no such repository, or git fails.
 pub fn bundle(paths: &WorkPaths, name: &str) -> Result<i32, Failure> {
     let have = read_have()?;
-    with_repository(paths, name, |clean| print_bundle(clean, exported_refs(clean)?, &have))
+    with_repository(paths, name, Elsewhere::default(), |clean, _| print_bundle(clean, exported_refs(clean)?, &have))
 }
 
-/// Prints a bundle of what these refs lead to and the host lacks. `have`: ids of the commits that it has, one on each line.
-/// Returns [`EXIT_NOTHING_NEW`] and prints nothing if the host has them all.
+/// Prints a bundle with these refs, and what they lead to and the host lacks. `have`: ids of the commits that it has, one on
+/// each line. Where it has them all, no pack follows the header.
 pub fn print_bundle(clean: &CleanRepository, refs: Vec<ExportedRef>, have: &[u8]) -> Result<i32, Failure> {
-    let mut wanted = Vec::new();
+    let mut exported = Vec::new();
     for ExportedRef { id, name } in refs {
         let args = [OsStr::new("update-ref"), OsStr::from_bytes(&name), OsStr::new(&id)];
         // A commit whose objects are missing is left out; the others are exported.
         if clean.git().args(args).run(b"")?.is_success() {
-            wanted.extend_from_slice(&name);
-            wanted.push(b'\n');
+            exported.push((id, name));
         }
+    }
+    let mut revisions = Vec::new();
+    for id in exported.iter().map(|(id, _)| id) {
+        revisions.extend_from_slice(format!("{id}\n").as_bytes());
     }
     let known = clean.git().args(["cat-file", "--batch-check=%(objectname) %(objecttype)"]).stdout(have)?;
     for line in lines(&known) {
         if let Some((id, "commit")) = line.split_once(' ') {
-            wanted.extend_from_slice(format!("^{id}\n").as_bytes());
+            revisions.extend_from_slice(format!("^{id}\n").as_bytes());
         }
     }
-    let count = clean.git().args(["rev-list", "--count", "--stdin"]).stdout(&wanted)?;
+    let mut out = io::stdout();
+    print_bundle_header(clean, &exported, &mut out)?;
+    let count = clean.git().args(["rev-list", "--count", "--stdin"]).stdout(&revisions)?;
     if lines(&count).first().is_none_or(|count| count == "0") {
-        return Ok(EXIT_NOTHING_NEW);
+        return Ok(0);
     }
-    let status = clean.git().args(["bundle", "create", "--quiet", "-", "--stdin"]).print(&wanted)?;
-    match status.success() {
+    let options = ["--quiet", "--revs", "--thin", "--delta-base-offset", "--stdout"];
+    match clean.git().args(["pack-objects"]).args(options).print_to(&revisions, &mut out)?.success() {
         true => Ok(0),
-        false => Err(Failure("git made no bundle".into())),
+        false => Err(Failure("git made no pack".into())),
     }
+}
+
+/// Prints the header of a bundle: what git writes, but with all refs, whether the pack has their commits or not.
+fn print_bundle_header(
+    clean: &CleanRepository,
+    exported: &[(String, Vec<u8>)],
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    match clean.repository.empty_tree()?.len() {
+        40 => writeln!(out, "# v2 git bundle")?,
+        _ => writeln!(out, "# v3 git bundle\n@object-format=sha256")?,
+    }
+    for (id, name) in exported {
+        out.write_all(&[id.as_bytes(), b" ", name, b"\n"].concat())?;
+    }
+    Ok(out.write_all(b"\n")?)
 }
 
 /// A commit to export.
@@ -177,14 +236,13 @@ fn exported_refs(clean: &CleanRepository) -> Result<Vec<ExportedRef>, Failure> {
     let branches = branches.stdout(b"")?;
     let branches = branches.split(|byte| *byte == b'\n');
     let mut refs: Vec<ExportedRef> = branches.filter_map(|line| ExportedRef::from_line(line, "heads/")).collect();
-    let head = repository.head()?;
-    if repository.git().args(["symbolic-ref", "--quiet", "HEAD"]).line()?.is_none() {
-        refs.extend(head.clone().map(|id| ExportedRef::new(id, "HEAD", b"")));
-    }
-    let stashes = repository.new_stashes(clean.baseline)?.into_iter().enumerate();
+    let heads = repository.detached_heads();
+    refs.extend(heads.iter().map(|(name, id)| ExportedRef::new(id.clone(), "", name)));
+    let stashes = repository.new_stashes(clean.baseline, &Elsewhere::default())?.into_iter().enumerate();
     refs.extend(stashes.map(|(number, id)| ExportedRef::new(id, "stash/", number.to_string().as_bytes())));
     // A tag is exported only if its commit is on no branch and not checked out.
-    let only_tagged = ["rev-list", "--tags", "--not", "--branches"].into_iter().chain(head.as_deref());
+    let only_tagged = ["rev-list", "--ignore-missing", "--tags", "--not", "--branches"].into_iter();
+    let only_tagged = only_tagged.chain(heads.iter().map(|(_, id)| id.as_str()));
     let only_tagged: HashSet<String> = lines(&repository.git().args(only_tagged).stdout(b"")?).into_iter().collect();
     let format = "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)";
     let tags = repository.git().args(["for-each-ref", format, "refs/tags"]).stdout(b"")?;
@@ -198,7 +256,7 @@ fn exported_refs(clean: &CleanRepository) -> Result<Vec<ExportedRef>, Failure> {
 /// # Errors
 /// There is no baseline, or stdout cannot be written.
 pub fn files(paths: &WorkPaths) -> Result<i32, Failure> {
-    let listing = Comparison::load(paths)?.listing;
+    let listing = Comparison::load(paths, Elsewhere::default())?.listing;
     let mut archive = tar::Builder::new(io::stdout());
     for path in listing.files {
         // Links, pipes and unreadable files are not exported; `work diff` lists them.
@@ -218,16 +276,17 @@ pub fn files(paths: &WorkPaths) -> Result<i32, Failure> {
 ///
 /// # Errors
 /// There is no baseline or no such repository, or stdout cannot be written.
-pub fn diff(paths: &WorkPaths, only: Option<&str>, detail: Detail) -> Result<i32, Failure> {
-    let Comparison { baseline, listing } = Comparison::load(paths)?;
+pub fn diff(paths: &WorkPaths, only: Option<&str>, detail: Detail, host: Elsewhere) -> Result<i32, Failure> {
+    let Comparison { baseline, listing, host } = Comparison::load(paths, host)?;
     let chosen = |path: &&std::path::PathBuf| only.is_none_or(|only| only == repository_name(path));
     let repositories: Vec<_> = listing.repositories.iter().filter(chosen).collect();
     if let (Some(only), true) = (only, repositories.is_empty()) {
-        return Err(unknown_repository(only, &listing));
+        return say_unknown(only, &listing);
     }
     for path in repositories {
-        let printed = Repository::open(&paths.workspace, path, &listing)
-            .and_then(|repository| print_repository(&CleanRepository::new(&repository, &baseline, paths)?, detail));
+        let printed = Repository::open(&paths.workspace, path, &listing).and_then(|repository| {
+            print_repository(&CleanRepository::new(&repository, &baseline, paths)?, detail, &host)
+        });
         // A repository that cannot be read does not hide the others.
         if let Err(Failure(why)) = printed {
             print_line(&format!("# repository {}: cannot be read: {why}", repository_name(path)))?;
@@ -252,11 +311,15 @@ pub fn diff(paths: &WorkPaths, only: Option<&str>, detail: Detail) -> Result<i32
 }
 
 /// Prints the work in one repository; nothing if there is none.
-fn print_repository(clean: &CleanRepository, detail: Detail) -> Result<(), Failure> {
+fn print_repository(clean: &CleanRepository, detail: Detail, host: &Elsewhere) -> Result<(), Failure> {
     let (repository, baseline) = (clean.repository, clean.baseline);
-    let commits = repository.new_commits(baseline)?;
-    let stashes = repository.new_stashes(baseline)?;
-    if commits.is_empty() && stashes.is_empty() && repository.changed_files(baseline)?.is_empty() {
+    let commits = repository.new_commits(baseline, host)?;
+    let stashes = repository.new_stashes(baseline, host)?;
+    let is_changed = || match host.changes.contains_key(&repository_name(&repository.path)) {
+        true => clean.trees(host).map(|trees| trees.host != trees.now),
+        false => repository.changed_files(baseline).map(|files| !files.is_empty()),
+    };
+    if commits.is_empty() && stashes.is_empty() && !is_changed()? {
         return Ok(());
     }
     print_line(&format!("# repository {}", repository_name(&repository.path)))?;
@@ -269,7 +332,8 @@ fn print_repository(clean: &CleanRepository, detail: Detail) -> Result<(), Failu
             }
         }
     }
-    print_changes(clean, detail)
+    let trees = clean.trees(host)?;
+    print_changes(clean, [&trees.host, &trees.now], detail, &mut io::stdout())
 }
 
 /// Prints a line of ours between the patches. What is named in it is the agent's, and must not end the line or hide in it.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
-pub use sys::git::{GitOutput, fields, lines};
+pub use sys::git::{GitOutput, exclude_option, fields, lines};
 
 /// One call of git, to be given its arguments and run.
 pub struct Git(sys::git::Git);
@@ -64,7 +64,15 @@ impl Git {
     /// # Errors
     /// git cannot be run, or stdout cannot be written.
     pub fn print(self, stdin: &[u8]) -> Result<ExitStatus, Failure> {
-        Ok(self.0.copy_output(stdin.to_vec(), &mut io::stdout())?)
+        self.print_to(stdin, &mut io::stdout())
+    }
+
+    /// Runs git and copies its output to `out`.
+    ///
+    /// # Errors
+    /// git cannot be run, or `out` cannot be written.
+    pub fn print_to(self, stdin: &[u8], out: &mut impl io::Write) -> Result<ExitStatus, Failure> {
+        Ok(self.0.copy_output(stdin.to_vec(), out)?)
     }
 }
 

@@ -34,6 +34,7 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(120);
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(1200);
 
 /// `work report`, `baseline`, `diff [--stat] [REPOSITORY]`, `bundle REPOSITORY`, `patch REPOSITORY`, `files`.
+/// `report`, `diff` and `patch` read from stdin what the host has, as JSON of [`wire::Elsewhere`].
 ///
 /// # Errors
 /// Unknown arguments, a failed export, or one that took too long.
@@ -41,7 +42,8 @@ pub fn run(home: &Path, args: &[String]) -> Result<i32, Failure> {
     let paths = WorkPaths::new(home);
     if args == ["report"] {
         // Always one line of JSON: a comparison that failed is an incomplete one.
-        let work = run_within(REPORT_TIMEOUT, move || compare::compare(&paths)).and_then(Result::ok);
+        let compare = move || export::read_elsewhere().and_then(|host| compare::compare(&paths, host));
+        let work = run_within(REPORT_TIMEOUT, compare).and_then(Result::ok);
         return print_work(&work.unwrap_or_default()).map(|()| 0);
     }
     let args = args.to_vec();
@@ -54,12 +56,12 @@ fn dispatch(paths: &WorkPaths, args: &[String]) -> Result<i32, Failure> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
         ["baseline"] => record::record(paths).map(|()| 0),
-        ["diff", "--stat"] => export::diff(paths, None, Detail::Stat),
-        ["diff", "--stat", only] => export::diff(paths, Some(only), Detail::Stat),
-        ["diff"] => export::diff(paths, None, Detail::Whole),
-        ["diff", only] => export::diff(paths, Some(only), Detail::Whole),
+        ["diff", "--stat"] => export::diff(paths, None, Detail::Stat, export::read_elsewhere()?),
+        ["diff", "--stat", only] => export::diff(paths, Some(only), Detail::Stat, export::read_elsewhere()?),
+        ["diff"] => export::diff(paths, None, Detail::Whole, export::read_elsewhere()?),
+        ["diff", only] => export::diff(paths, Some(only), Detail::Whole, export::read_elsewhere()?),
         ["bundle", only] => export::bundle(paths, only),
-        ["patch", only] => export::patch(paths, only),
+        ["patch", only] => export::patch(paths, only, export::read_elsewhere()?),
         ["files"] => export::files(paths),
         _ => Err(Failure("init work does not know these words".into())),
     }

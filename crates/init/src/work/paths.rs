@@ -1,4 +1,4 @@
-//! Where the agent works, and where init keeps its baseline.
+//! Where the agent works, where init keeps its baseline, and what a repository is called.
 
 use std::path::{Path, PathBuf};
 
@@ -21,5 +21,13 @@ impl WorkPaths {
     /// Whether the workspace is a readable folder without entries.
     pub fn is_workspace_empty(&self) -> bool {
         std::fs::read_dir(&self.workspace).is_ok_and(|mut entries| entries.next().is_none())
+    }
+}
+
+/// A repository's path relative to the workspace as users see and type it; `.` for the workspace itself.
+pub fn repository_name(path: &Path) -> String {
+    match path.as_os_str().is_empty() {
+        true => ".".to_owned(),
+        false => path.to_string_lossy().into_owned(),
     }
 }

@@ -3,12 +3,16 @@
 use super::baseline::Baseline;
 use super::file::{ChangeTime, change_time};
 use super::git::{Git, fields, lines};
-use super::view::{GitDirs, RepositoryView};
+use super::view::{GitDirs, RepositoryView, detached_head};
 use super::walk::WorkspaceListing;
 use crate::failure::Failure;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use wire::Elsewhere;
+
+/// Most worktrees of one repository whose `HEAD` counts.
+const MAX_WORKTREES: usize = 1000;
 
 pub struct Repository {
     /// Relative to the workspace.
@@ -18,7 +22,7 @@ pub struct Repository {
     pub dirs: GitDirs,
     /// What git reads instead of the repository's own git directory.
     pub view: RepositoryView,
-    /// Worktrees of other repositories below this one, relative to it.
+    /// Worktrees of other repositories below this one, relative to it, without those in one another.
     inner: Vec<PathBuf>,
 }
 
@@ -32,7 +36,14 @@ impl Repository {
         let dirs = GitDirs::find(&worktree)?;
         let view = RepositoryView::new(&dirs)?;
         let below = |other: &PathBuf| other.strip_prefix(path).ok().map(Path::to_owned);
-        let inner = listing.repositories.iter().filter_map(below).filter(|path| !path.as_os_str().is_empty()).collect();
+        let below = listing.repositories.iter().filter_map(below).filter(|path| !path.as_os_str().is_empty());
+        let mut inner: Vec<PathBuf> = Vec::new();
+        // They are sorted. git takes no name for an answer that is in a submodule.
+        for path in below {
+            if !inner.iter().any(|outer| path.starts_with(outer)) {
+                inner.push(path);
+            }
+        }
         Ok(Repository { path: path.to_owned(), worktree, dirs, view, inner })
     }
 
@@ -53,6 +64,23 @@ impl Repository {
     /// The commit that is checked out; `None` before the first commit.
     pub fn head(&self) -> Result<Option<String>, Failure> {
         self.git().args(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).line()
+    }
+
+    /// The commits that a worktree has checked out without a branch, each with a name: `HEAD` of this one, and git's own
+    /// `worktrees/NAME/HEAD` and `main-worktree/HEAD` of the others, wherever they are.
+    pub fn detached_heads(&self) -> Vec<(Vec<u8>, String)> {
+        let GitDirs { own, shared } = &self.dirs;
+        let mut places = vec![(b"HEAD".to_vec(), own.clone())];
+        if own != shared {
+            places.push((b"main-worktree/HEAD".to_vec(), shared.clone()));
+        }
+        for entry in std::fs::read_dir(shared.join("worktrees")).into_iter().flatten().flatten().take(MAX_WORKTREES) {
+            if entry.path() != *own {
+                places.push(([b"worktrees/", entry.file_name().as_bytes(), b"/HEAD"].concat(), entry.path()));
+            }
+        }
+        places.sort();
+        places.into_iter().filter_map(|(name, git_dir)| Some((name, detached_head(&git_dir)?))).collect()
     }
 
     /// The id of a tree without entries, in this repository's hash.
@@ -84,16 +112,17 @@ impl Repository {
         Ok(matches!(git.args(args).run(b"")?.status.code(), Some(0 | 1)))
     }
 
-    /// Commits on no remote-tracking ref and no ref of the baseline, newest first.
-    pub fn new_commits(&self, baseline: &Baseline) -> Result<Vec<String>, Failure> {
+    /// Commits on no remote-tracking ref, no ref of the baseline and none of the host's, newest first.
+    pub fn new_commits(&self, baseline: &Baseline, host: &Elsewhere) -> Result<Vec<String>, Failure> {
         let mut args: Vec<String> =
             ["rev-list", "--ignore-missing", "--stdin", "--branches", "--tags"].map(str::to_owned).into();
         args.extend(self.head()?);
+        args.extend(self.detached_heads().into_iter().map(|(_, id)| id));
         args.push("--not".to_owned());
         args.extend(self.external_remotes().iter().map(|name| format!("--remotes={name}")));
         let mut elsewhere = String::new();
         // The tips of all repositories count, because one may be a clone or a worktree of another.
-        for tip in baseline.repositories.values().flat_map(|known| &known.tips) {
+        for tip in baseline.repositories.values().flat_map(|known| &known.tips).chain(&host.commits) {
             elsewhere.push_str(&format!("^{tip}\n"));
         }
         Ok(lines(&self.git().args(args).stdout(elsewhere.as_bytes())?))
@@ -110,9 +139,10 @@ impl Repository {
         external.map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Stashes that no repository had at the baseline, newest first.
-    pub fn new_stashes(&self, baseline: &Baseline) -> Result<Vec<String>, Failure> {
+    /// Stashes that no repository had at the baseline, and the host has not, newest first.
+    pub fn new_stashes(&self, baseline: &Baseline, host: &Elsewhere) -> Result<Vec<String>, Failure> {
         let mut stashes = self.stashes()?;
+        stashes.retain(|stash| !host.commits.contains(stash));
         stashes.retain(|stash| baseline.repositories.values().all(|known| !known.stashes.contains(stash)));
         Ok(stashes)
     }

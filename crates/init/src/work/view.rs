@@ -158,6 +158,12 @@ impl Drop for RepositoryView {
     }
 }
 
+/// The commit in `HEAD` of this git directory, if it names no branch.
+pub fn detached_head(git_dir: &Path) -> Option<String> {
+    let id = String::from_utf8(read_small(&git_dir.join("HEAD"))?.trim_ascii_end().to_vec()).ok()?;
+    ([40, 64].contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+}
+
 /// The bytes of a regular file of at most 1 MiB.
 fn read_small(path: &Path) -> Option<Vec<u8>> {
     let (file, meta) = open_regular(path).filter(|(_, meta)| meta.len() <= MAX_FILE_BYTES)?;

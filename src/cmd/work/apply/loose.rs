@@ -1,22 +1,29 @@
-//! Files outside repositories: written where no file is, and over one that is here only after a question about that.
-//!
-//! Whether a file here is the one that went in cannot be told by its times: one that was moved here keeps its own.
+//! Files outside repositories: written where no file is, and over one that is here as it went in, or as it was written here
+//! before. Over any other only after a question about that.
 
-use super::{Consent, is_plain, kind_here};
+use super::placement::{Existing, Placement};
+use super::{Consent, is_plain, kind_here, nothing_changed};
 use crate::cmd::home_reader::HomeReader;
 use crate::cmd::work::SessionWork;
 use crate::cmd::work::autorun::{FileKind, is_in_git_folder};
 use crate::exit::{Exit, UserError};
 use crate::probe;
 use crate::say;
-use crate::state::{self, TooLarge, budget};
+use crate::state::{self, Brought, BroughtFile, TooLarge, budget};
 use crate::text;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::Read;
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use wire::{Blob, ContentHash, WrittenFile};
+
+/// Mode bits that let anyone run a file.
+const EXECUTABLE: u32 = 0o111;
 
 /// Copies the bottle's files that are in no repository.
 ///
@@ -32,7 +39,7 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, consent: &mut Consent) 
         let hint = "pack what you want of them in the bottle, and bring it with `claude-bottle get`";
         return Err(UserError::new(format!("the files outside repositories are too much: {bound}")).hint(hint).into());
     }
-    unpacked?;
+    unpacked.map_err(|error| nothing_changed(&UserError::new(format!("{error:#}"))))?;
     question.expect_success()?;
     // An agent may not write git's own files, whatever the user consents to.
     let (gits, paths): (Vec<_>, Vec<_>) =
@@ -42,97 +49,150 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, consent: &mut Consent) 
     }
     let copied = session.plan.workspace.as_ref();
     let place = copied.map_or_else(probe::current_dir, |workspace| Ok(workspace.from.clone()))?;
-    let changes = paths.into_iter().map(|path| (path.clone(), loose_kind(&fresh.path().join(path)))).collect();
-    let unwanted = match consent.left_out(&place, &changes)? {
+    let mut brought = session.folder.brought();
+    let known = Known::new(&place, &session.folder.went_in(), &brought);
+    let mut changes = BTreeMap::new();
+    let mut kept = Vec::new();
+    for path in paths {
+        match known.judge(&path, &fresh.path().join(&path))? {
+            State::Same => brought.note_file(known.written(&path, &fresh.path().join(&path))?),
+            State::Taken => kept.push(path),
+            state => drop(changes.insert(path, state)),
+        }
+    }
+    let kinds = changes.keys().map(|path| (path.clone(), loose_kind(&fresh.path().join(path)))).collect();
+    let unwanted = match consent.left_out(&place, &kinds)? {
         ControlFlow::Continue(unwanted) => unwanted,
         ControlFlow::Break(exit) => return Ok(exit),
     };
-    let mut placing = Placing { root: &place, from: fresh.path(), kept: 0 };
-    let (differ, new): (Vec<&Path>, Vec<&Path>) = placing
-        .wanted(changes.keys().map(PathBuf::as_path).filter(|path| !unwanted.contains(*path)))?
-        .into_iter()
-        .partition(|path| place.join(path).symlink_metadata().is_ok());
+    changes.retain(|path, _| !unwanted.contains(path));
+    let differ: Vec<&Path> =
+        changes.iter().filter(|(_, state)| **state == State::Changed).map(|(path, _)| path.as_path()).collect();
     let replaced = match consent.replaced(&differ)? {
         ControlFlow::Continue(answer) => answer,
         ControlFlow::Break(exit) => return Ok(exit),
     };
-    for path in new {
-        placing.write(path, Existing::Keep)?;
+    let mut placement = Placement::new(&place);
+    let mut written = Vec::new();
+    for (path, state) in &changes {
+        let existing = match state {
+            State::Changed if !replaced => {
+                kept.push(path.clone());
+                continue;
+            }
+            State::New => Existing::Keep,
+            _ => Existing::Replace,
+        };
+        let from = fresh.path().join(path);
+        placement.add(path, &from, known.mode(path, &from)?, existing).map_err(|error| nothing_changed(&error))?;
+        written.push(known.written(path, &from)?);
     }
-    for path in differ {
-        match replaced {
-            true => placing.write(path, Existing::Replace)?,
-            false => placing.keep(path),
+    kept.extend(placement.finish().map_err(|error| nothing_changed(&error))?);
+    for file in written {
+        let path = Path::new(OsStr::from_bytes(&file.after.path.0));
+        if !kept.iter().any(|kept| kept == path) {
+            say::out(&format!("{}\n", text::path(path)))?;
+            brought.note_file(file);
         }
     }
-    match placing.kept {
+    if !brought.is_empty() {
+        session.folder.set_brought(&brought)?;
+    }
+    kept.sort();
+    for path in &kept {
+        say::line(&format!("not overwritten: {}", text::path(path)));
+    }
+    match kept.len() {
         0 => Ok(Exit::OK),
-        kept => Err(UserError::new(format!("{kept} of the files are here already, with other contents"))
+        count => Err(UserError::new(format!("{count} of the files are here already, with other contents"))
             .hint("type this again on a terminal to be asked, or move them away before")
             .into()),
     }
 }
 
-/// Files on their way from a folder of ours to where they belong.
-struct Placing<'a> {
+/// What is known of the files here, by their paths.
+struct Known<'a> {
     root: &'a Path,
-    from: &'a Path,
-    /// Count of files that are here and were not replaced.
-    kept: u64,
+    /// As they went in, or as they were written here last.
+    files: BTreeMap<PathBuf, Vec<WrittenFile>>,
 }
 
-/// What happens to a file that is here.
+/// What a file of the bottle finds in its place.
 #[derive(PartialEq, Eq)]
-enum Existing {
-    Keep,
-    Replace,
+enum State {
+    /// The file is here as it is there.
+    Same,
+    /// Nothing is there.
+    New,
+    /// A file that no user has changed since it went in, or was written here.
+    Untouched,
+    /// A file with other content.
+    Changed,
+    /// Something that is no file, or it is behind a link.
+    Taken,
 }
 
-impl Placing<'_> {
-    /// The files that are not here as they are; those whose place is taken by something else than a file stay.
-    fn wanted<'b>(&mut self, paths: impl Iterator<Item = &'b Path>) -> Result<Vec<&'b Path>> {
-        let mut wanted = Vec::new();
-        for path in paths {
-            let to = self.root.join(path);
-            let here = fs::symlink_metadata(&to).ok();
-            if !is_plain(self.root, path.parent().unwrap_or(Path::new("")))
-                || here.as_ref().is_some_and(|m| !m.is_file())
-            {
-                self.keep(path);
-            } else if here.is_none() || !is_same_file(&self.from.join(path), &to)? {
-                wanted.push(path);
-            }
+impl<'a> Known<'a> {
+    fn new(root: &'a Path, went_in: &[WrittenFile], brought: &Brought) -> Known<'a> {
+        let mut files: BTreeMap<PathBuf, Vec<WrittenFile>> = BTreeMap::new();
+        let written = brought.files.iter().filter(|file| file.root == root).map(|file| &file.after);
+        for file in went_in.iter().chain(written) {
+            files.entry(OsStr::from_bytes(&file.path.0).into()).or_default().push(file.clone());
         }
-        Ok(wanted)
+        Known { root, files }
     }
 
-    fn keep(&mut self, path: &Path) {
-        say::line(&format!("not overwritten: {}", text::path(path)));
-        self.kept += 1;
+    fn of(&self, path: &Path) -> &[WrittenFile] {
+        self.files.get(path).map_or(&[], Vec::as_slice)
     }
 
-    fn write(&mut self, path: &Path, existing: Existing) -> Result<()> {
-        let (from, to) = (self.from.join(path), self.root.join(path));
-        let folder = to.parent().unwrap_or(self.root);
-        fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::copy(&mut fs::File::open(&from)?, &mut file)?;
-        let mode = if is_executable(&from)? { 0o755 } else { 0o644 };
-        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-        let written = match existing {
-            Existing::Replace => file.persist(&to),
-            Existing::Keep => file.persist_noclobber(&to),
+    /// Compares the place of this file with `fresh`, which is to come there.
+    fn judge(&self, path: &Path, fresh: &Path) -> Result<State> {
+        let place = self.root.join(path);
+        let here = fs::symlink_metadata(&place).ok();
+        if !is_plain(self.root, path.parent().unwrap_or(Path::new(""))) || here.as_ref().is_some_and(|m| !m.is_file()) {
+            return Ok(State::Taken);
+        }
+        let Some(meta) = here else { return Ok(State::New) };
+        let content = content(&place)?;
+        let is_executable = meta.mode() & 0o100 != 0;
+        if content == self::content(fresh)? && is_executable == (self.mode(path, fresh)? & 0o100 != 0) {
+            return Ok(State::Same);
+        }
+        match self.of(path).iter().any(|known| known.content == content) {
+            true => Ok(State::Untouched),
+            false => Ok(State::Changed),
+        }
+    }
+
+    /// The mode of this file once it is here. Whether a file may be run stays as it is here, unless the agent has changed it.
+    fn mode(&self, path: &Path, fresh: &Path) -> Result<u32> {
+        let executable = is_executable(fresh)?;
+        let here = fs::symlink_metadata(self.root.join(path)).ok().map(|meta| meta.mode() & 0o777);
+        Ok(match (here, self.of(path).last()) {
+            (Some(here), Some(known)) if known.executable == executable => here,
+            (Some(here), Some(_)) if executable => here | EXECUTABLE & (here >> 2),
+            (Some(here), Some(_)) => here & !EXECUTABLE,
+            _ if executable => 0o755,
+            _ => 0o644,
+        })
+    }
+
+    /// The note that `fresh` was written here, or is here all the same.
+    fn written(&self, path: &Path, fresh: &Path) -> Result<BroughtFile> {
+        let before = content(&self.root.join(path)).ok();
+        let after = WrittenFile {
+            path: Blob(path.as_os_str().as_bytes().to_vec()),
+            content: content(fresh)?,
+            executable: is_executable(fresh)?,
         };
-        match written {
-            Ok(_) => Ok(say::out(&format!("{}\n", text::path(path)))?),
-            // Another process has made one since the look at what is here.
-            Err(error) if existing == Existing::Keep && error.error.kind() == ErrorKind::AlreadyExists => {
-                self.keep(path);
-                Ok(())
-            }
-            Err(error) => Err(error).with_context(|| format!("cannot write `{}`", to.display())),
-        }
+        let before = before.filter(|before| *before != after.content);
+        Ok(BroughtFile { root: self.root.to_owned(), before, after })
     }
+}
+
+fn content(path: &Path) -> std::io::Result<ContentHash> {
+    ContentHash::of(fs::File::open(path)?)
 }
 
 /// A file that may be run, by its mode or by its first two bytes, is a program. It is a plain file of ours.
@@ -144,25 +204,6 @@ fn loose_kind(path: &Path) -> FileKind {
 
 fn is_executable(path: &Path) -> Result<bool> {
     Ok(fs::metadata(path)?.mode() & 0o100 != 0)
-}
-
-/// Have both files the same content, and may both be run or none?
-fn is_same_file(one: &Path, other: &Path) -> Result<bool> {
-    Ok(is_executable(one)? == is_executable(other)? && have_same_content(one, other)?)
-}
-
-/// Compares in pieces: neither file need fit into memory.
-fn have_same_content(one: &Path, other: &Path) -> Result<bool> {
-    let (mut one, mut other) = (BufReader::new(fs::File::open(one)?), BufReader::new(fs::File::open(other)?));
-    loop {
-        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
-        let count = left.len().min(right.len());
-        if count == 0 || left[..count] != right[..count] {
-            return Ok(left.is_empty() && right.is_empty());
-        }
-        one.consume(count);
-        other.consume(count);
-    }
 }
 
 /// The files below a folder, relative to it, sorted.

@@ -1,33 +1,38 @@
 //! A patch of uncommitted changes, applied to a repository here.
 //!
-//! Invariant: nothing is applied that was not tried before on an index of ours: what git did there is what is asked for.
+//! Invariant: nothing is applied that was not tried before on an index of ours: what git did there is what is asked for. What
+//! does not conflict comes as a whole or not at all.
 
-use super::{Consent, is_plain, kind_here};
+use super::placement::{Existing, Placement};
+use super::{Consent, is_plain, kind_here, nothing_changed};
 use crate::cmd::work::autorun::{FileKind, is_in_git_folder};
 use crate::exit::{Exit, UserError};
 use crate::git::{self, CleanRepository, Git, GitOutput, ModeChange, TrialIndex};
 use crate::hint;
 use crate::say;
+use crate::state::ChangedFile;
 use crate::text;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 use std::ops::ControlFlow;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use wire::Blob;
 
-/// Longest first line of an answer, in bytes: `base` and the id of a commit.
-const MAX_FIRST_LINE_BYTES: u64 = 256;
+/// The mode of a submodule in an index.
+const SUBMODULE: u32 = 0o160000;
 
-pub struct Patch {
+pub struct Patch<'a> {
+    /// The patch is what it has from `start` on.
     file: File,
-    /// Offset of the patch's first byte in the file.
     start: u64,
     /// The commit it is made on.
-    base: Option<String>,
-    repository: CleanRepository,
+    pub base: Option<String>,
+    repository: &'a CleanRepository,
     /// The files that it names, with their names before and after it.
     paths: BTreeSet<PathBuf>,
 }
@@ -42,24 +47,38 @@ enum Method {
 }
 
 /// What a patch does, as git did it on an index of ours.
-struct Trial {
+struct Trial<'a> {
     method: Method,
     /// The files that it changes, and what it makes of each.
     files: BTreeMap<PathBuf, FileKind>,
+    changes: BTreeMap<PathBuf, ModeChange>,
     /// git's check of the files as they are here.
     check: GitOutput,
+    index: TrialIndex<'a>,
+    /// The blobs of the files before it.
+    before: BTreeMap<PathBuf, String>,
+    /// The blobs of the files after it, without those in conflict.
+    after: BTreeMap<PathBuf, String>,
+    is_in_conflict: bool,
 }
 
-impl Patch {
+/// What became of a patch.
+#[derive(Default)]
+pub struct Applied {
+    /// The files without consent.
+    pub left_out: BTreeSet<PathBuf>,
+    pub files: Vec<ChangedFile>,
+    /// It was applied with conflicts, which are marked in the files.
+    pub conflict: Option<UserError>,
+}
+
+impl<'a> Patch<'a> {
+    /// The patch that `file` has from `start` on.
+    ///
     /// # Errors
     /// `UserError` for a patch that git does not read, or that leaves the repository.
-    pub fn open(mut file: File, repository: CleanRepository) -> Result<Patch> {
-        file.seek(SeekFrom::Start(0))?;
-        let mut first = String::new();
-        BufReader::new(&file).take(MAX_FIRST_LINE_BYTES).read_line(&mut first)?;
-        let base = first.strip_prefix("base ").context("the reader is not understood")?.trim_end();
-        let base = (base != "none").then(|| base.to_owned());
-        let mut patch = Patch { file, start: first.len() as u64, base, repository, paths: BTreeSet::new() };
+    pub fn open(file: File, start: u64, base: Option<String>, repository: &'a CleanRepository) -> Result<Patch<'a>> {
+        let mut patch = Patch { file, start, base, repository, paths: BTreeSet::new() };
         if patch.file.metadata()?.len() > patch.start {
             patch.paths = patch.named_paths(&[])?;
             // Backwards, git names a file that the patch renames by its old name.
@@ -73,8 +92,13 @@ impl Patch {
         self.paths.is_empty()
     }
 
+    /// Does it apply to the files as they are here? `args`: further arguments of `git apply`.
+    pub fn fits(&self, args: &'static [&str]) -> Result<bool> {
+        Ok(self.git_apply(self.repository.git(), iter_words(&["--check"]).chain(iter_words(args)))?.is_success())
+    }
+
     /// Top folder of the repository.
-    fn top(&self) -> &Path {
+    fn top(&self) -> &'a Path {
         &self.repository.repository.top
     }
 
@@ -132,12 +156,32 @@ impl Patch {
         }
     }
 
+    /// The error for changes on a commit that was fetched and is not merged; `None` where it is.
+    fn unmerged_base(&self, identity: &str) -> Result<Option<UserError>> {
+        let Some(base) = &self.base else { return Ok(None) };
+        let git = |args: &[&str]| self.repository.git().args(args).run(Vec::new());
+        if git(&["merge-base", "--is-ancestor", base, "HEAD"])?.is_success() {
+            return Ok(None);
+        }
+        let folder = format!("refs/bottles/{identity}");
+        let named = git(&["for-each-ref", "--format=%(refname)", "--contains", base, &folder])?.lines();
+        let heads = |name: &&String| name.contains("/heads/");
+        let name = named.iter().find(heads).or(named.first()).cloned().unwrap_or_else(|| base.clone());
+        let what = "the changes are made on a commit that is fetched and not merged";
+        let error = UserError::new(format!("not applied to `{}`, and nothing changed: {what}", text::path(self.top())));
+        Ok(Some(error.hint(hint!("merge it first: `git merge {}`", name))))
+    }
+
     /// Applies what has consent; breaks with an exit code after a signal.
     ///
     /// # Errors
     /// `UserError` for changes that do not apply, or that conflict.
-    pub fn apply(&self, consent: &mut Consent) -> Result<ControlFlow<Exit>> {
-        let mut trial = self.try_out(&BTreeSet::new())?;
+    pub fn apply(&self, consent: &mut Consent, identity: &str) -> Result<ControlFlow<Exit, Applied>> {
+        let mut trial = match self.try_out(&BTreeSet::new()) {
+            Ok(trial) if trial.is_in_conflict => self.unmerged_base(identity)?.map_or(Ok(trial), Err)?,
+            Ok(trial) => trial,
+            Err(error) => return Err(self.unmerged_base(identity)?.map_or(error, Into::into)),
+        };
         let left_out = match consent.left_out(self.top(), &trial.files)? {
             ControlFlow::Continue(left_out) => left_out,
             ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
@@ -146,7 +190,7 @@ impl Patch {
             say::note(&format!("`{}` has the changes already", text::path(self.top())));
         }
         if trial.files.keys().all(|path| left_out.contains(path)) {
-            return Ok(ControlFlow::Continue(()));
+            return Ok(ControlFlow::Continue(Applied { left_out, ..Applied::default() }));
         }
         if !left_out.is_empty() {
             let rest = self.try_out(&left_out)?;
@@ -159,18 +203,59 @@ impl Patch {
             }
             trial = rest;
         }
-        self.apply_as_tried(&trial, &left_out)
+        let conflict = match trial.method {
+            Method::Plain => self.place(&trial).map(|()| None)?,
+            Method::ThreeWay => self.apply_three_way(&trial, &left_out)?,
+        };
+        if conflict.is_some() {
+            return Ok(ControlFlow::Continue(Applied { left_out, files: trial.changed_files(), conflict }));
+        }
+        for path in trial.files.keys() {
+            say::out(&format!("{}\n", text::path(path)))?;
+        }
+        say::note(&format!("applied to `{}`", text::path(self.top())));
+        Ok(ControlFlow::Continue(Applied { left_out, files: trial.changed_files(), conflict: None }))
     }
 
-    fn apply_as_tried(&self, trial: &Trial, left_out: &BTreeSet<PathBuf>) -> Result<ControlFlow<Exit>> {
-        let before = self.conflicts()?;
+    /// Puts the files in their places as the trial has them.
+    fn place(&self, trial: &Trial) -> Result<()> {
+        let fresh = self.repository.scratch("fresh")?;
+        let is_file = |change: &ModeChange| change.after.iter().any(|mode| *mode != SUBMODULE);
+        let files = trial.changes.iter().filter(|(_, change)| is_file(change)).map(|(path, _)| path.as_path());
+        trial.index.check_out(files, &fresh).map_err(|error| nothing_changed(&error))?;
+        let mut placement = Placement::new(self.top());
+        for (path, change) in &trial.changes {
+            if change.after.is_empty() {
+                placement.remove(path);
+            } else if is_file(change) {
+                let from = fresh.join(path);
+                let mode = from.symlink_metadata()?.permissions().mode() & 0o777;
+                placement.add(path, &from, mode, Existing::Replace).map_err(|error| nothing_changed(&error))?;
+            } else {
+                say::line(&format!("stays in the bottle, as a submodule: {}", text::path(path)));
+            }
+        }
+        placement.finish().map_err(|error| nothing_changed(&error))?;
+        Ok(())
+    }
+
+    /// Lets git merge. `Some`: the error for conflicts, which are marked in the files.
+    ///
+    /// # Errors
+    /// `UserError` where git failed.
+    fn apply_three_way(&self, trial: &Trial, left_out: &BTreeSet<PathBuf>) -> Result<Option<UserError>> {
+        // git writes file by file: is there room for all of them?
+        let room = tempfile::Builder::new().prefix(".claude-bottle-").tempdir_in(self.top());
+        let room = room.map_err(|error| nothing_changed(&UserError::new(error.to_string())))?;
+        let files = trial.changes.keys().filter(|path| trial.after.contains_key(*path)).map(PathBuf::as_path);
+        trial.index.check_out(files, room.path()).map_err(|error| nothing_changed(&error))?;
+        drop(room);
+        let paths = || trial.changes.keys().cloned();
+        let look = || TrialIndex::new(self.repository)?.worktree_blobs(paths());
+        let (blobs, before) = (look()?, self.conflicts()?);
         let done = self.git_apply(self.repository.git(), trial.method.args().chain(exclusions(left_out)))?;
         if done.is_success() {
-            for path in trial.files.keys() {
-                say::out(&format!("{}\n", text::path(path)))?;
-            }
-            say::note(&format!("applied to `{}`", text::path(self.top())));
-            return Ok(ControlFlow::Continue(()));
+            return Ok(None);
         }
         let after = self.conflicts()?;
         if after != before {
@@ -179,14 +264,20 @@ impl Patch {
             for path in paths {
                 say::line(&format!("conflict: {}", text::path(path)));
             }
-            return Err(UserError::new(format!(
-                "applied to `{}` with conflicts, marked as git marks them",
-                self.top().display()
-            ))
-            .hint("git status")
-            .into());
+            let top = text::path(self.top());
+            let what = format!("applied to `{top}` with conflicts, marked as git marks them");
+            return Ok(Some(UserError::new(what).hint("git status")));
         }
-        Err(not_applied(&trial.check, &done))
+        let now = look()?;
+        let changed: Vec<PathBuf> = paths().filter(|path| blobs.get(path) != now.get(path)).collect();
+        if changed.is_empty() {
+            return Err(not_applied(&trial.check, &done));
+        }
+        for path in &changed {
+            say::line(&format!("changed: {}", text::path(path)));
+        }
+        let what = format!("applied in part to `{}`: {}", text::path(self.top()), text::one_line(done.error_line()));
+        Err(UserError::new(what).hint("git status").into())
     }
 
     /// The files in conflict here, once for each of their entries in the index: path, and mode, object and stage.
@@ -200,28 +291,43 @@ impl Patch {
     ///
     /// # Errors
     /// `UserError` for changes that do not apply.
-    fn try_out(&self, left_out: &BTreeSet<PathBuf>) -> Result<Trial> {
+    fn try_out(&self, left_out: &BTreeSet<PathBuf>) -> Result<Trial<'a>> {
         let check = self.git_apply(self.repository.git(), iter_words(&["--check"]).chain(exclusions(left_out)))?;
         let method = if check.is_success() { Method::Plain } else { Method::ThreeWay };
-        let index = TrialIndex::new(&self.repository)?;
+        let index = TrialIndex::new(self.repository)?;
         if method == Method::Plain {
             let is_file = |path: &&Path| {
                 is_plain(self.top(), path.parent().unwrap_or(Path::new("")))
                     && self.top().join(path).symlink_metadata().is_ok_and(|meta| meta.is_file() || meta.is_symlink())
             };
-            index.add_files(self.paths.iter().map(PathBuf::as_path).filter(is_file))?;
+            let (here, gone) = self.paths.iter().map(PathBuf::as_path).partition(is_file);
+            index.set_files(here, gone)?;
         }
         let before = index.entries()?;
         let args = iter_words(&["--cached"]).chain(method.args()).chain(exclusions(left_out));
         let done = self.git_apply(index.git(), args)?;
-        let changes = git::changes(&before, &index.entries()?);
+        let after = index.entries()?;
+        let changes = git::changes(&before, &after);
         // After a conflict git has written what it could.
         if !done.is_success() && changes.is_empty() {
             return Err(not_applied(&check, &done));
         }
         let kind = |path: &Path, change: &ModeChange| kind_after(change, || kind_here(&self.top().join(path)));
         let files = changes.iter().map(|(path, change)| (path.clone(), kind(path, change))).collect();
-        Ok(Trial { method, files, check })
+        let is_in_conflict = !done.is_success();
+        let (before, after) = (git::blobs(&before), git::blobs(&after));
+        Ok(Trial { method, files, changes, check, index, before, after, is_in_conflict })
+    }
+}
+
+impl Trial<'_> {
+    fn changed_files(&self) -> Vec<ChangedFile> {
+        let file = |path: &PathBuf| ChangedFile {
+            path: Blob(path.as_os_str().as_bytes().to_vec()),
+            before: self.before.get(path).cloned(),
+            after: self.after.get(path).cloned(),
+        };
+        self.changes.keys().map(file).collect()
     }
 }
 
@@ -265,15 +371,5 @@ fn not_applied(check: &GitOutput, done: &GitOutput) -> anyhow::Error {
 
 /// Arguments by which `git apply` leaves out these files alone.
 fn exclusions(paths: &BTreeSet<PathBuf>) -> impl Iterator<Item = OsString> {
-    paths.iter().map(|path| {
-        let mut option = b"--exclude=".to_vec();
-        for &byte in path.as_os_str().as_bytes() {
-            // It would mean something in a pattern.
-            if b"*?[]\\".contains(&byte) {
-                option.push(b'\\');
-            }
-            option.push(byte);
-        }
-        OsString::from_vec(option)
-    })
+    paths.iter().map(|path| sys::git::exclude_option(path.as_os_str()))
 }

@@ -1,0 +1,396 @@
+//! `work` again and again, in both directions: `init` itself reads a home on this disk, in the place of the fake engine's
+//! reader, and the program brings what it says to the directory that the session was started in.
+
+use crate::harness::{FAKE, Host, PLAIN, Place, Run, text};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A kept session, the directory that was copied into it, and its workspace.
+struct Bottle {
+    place: Place,
+    host: Host,
+    agent: Host,
+    identity: String,
+}
+
+impl Bottle {
+    /// Started in a repository with one commit.
+    fn new(prepare: impl FnOnce(&Host)) -> Bottle {
+        let place = Place::new(PLAIN);
+        let host = Host::new(place.path("work"));
+        prepare(&host);
+        Bottle::started(place, host)
+    }
+
+    /// Started in a directory without a repository.
+    fn loose(files: &[(&str, &str)]) -> Bottle {
+        let place = Place::new(PLAIN);
+        let host = Host { path: place.path("work") };
+        fs::create_dir_all(&host.path).unwrap();
+        files.iter().for_each(|(name, content)| host.write(name, content));
+        Bottle::started(place, host)
+    }
+
+    fn started(place: Place, host: Host) -> Bottle {
+        let start = place.run(&["start", "--yes", "--cwd", "plain"]).env("PATH", format!("{FAKE}:/usr/bin:/bin"));
+        let start = start.env("FAKE_WORK", r#""complete":true,"files":1"#).env("FAKE_TAR", place.transcript());
+        let done = start.done();
+        assert_eq!(done.status, 0, "{done:?}");
+        let (identity, home) = (place.session(), place.engine("handed/home"));
+        let gate = std::env::var("CLAUDE_BOTTLE_GATE").expect("CLAUDE_BOTTLE_GATE names the gate's program");
+        symlink(fs::canonicalize(gate).unwrap(), place.engine("handed/init")).unwrap();
+        fs::create_dir_all(&home).unwrap();
+        host.shell(&format!("cp -a . '{}'", home.join("workspace").display()));
+        let agent = Host { path: home.join("workspace") };
+        let bottle = Bottle { place, host, agent, identity };
+        // What is changed within one tick of the file system's clock is not told apart.
+        std::thread::sleep(Duration::from_millis(30));
+        bottle.init(&["work", "baseline"]);
+        std::thread::sleep(Duration::from_millis(30));
+        bottle
+    }
+
+    fn init(&self, words: &[&str]) -> String {
+        let mut command = Command::new(self.place.engine("handed/init"));
+        command.args(["init", "--home"]).arg(self.place.engine("handed/home")).args(words);
+        let output = testing::process::output(&mut command);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn work(&self, words: &[&str]) -> Run<'_> {
+        let words = [&["work", words[0], &self.identity], &words[1..]].concat();
+        self.ours(&words)
+    }
+
+    fn ours(&self, words: &[&str]) -> Run<'_> {
+        // `init` of the reader has the report, and not this variable.
+        self.place.run(words).env("PATH", format!("{FAKE}:/usr/bin:/bin"))
+    }
+
+    #[track_caller]
+    fn applies(&self, files: &str) {
+        let done = self.work(&["apply", "--all"]).done();
+        assert_eq!((done.status, done.stdout.as_str()), (0, files), "{done:?}");
+    }
+
+    #[track_caller]
+    fn has_nothing_left(&self) {
+        let list = self.ours(&["list"]).done();
+        assert!(list.stdout.contains("all of its work is here") && !list.stdout.contains("  work  "), "{list:?}");
+        let done = self.ours(&["cleanup", "--dry-run"]).done();
+        assert!(done.status == 0 && !done.stdout.contains("WORK"), "{done:?}");
+    }
+
+    #[track_caller]
+    fn has_left(&self, what: &str) {
+        let done = self.ours(&["cleanup", "--dry-run"]).done();
+        assert!(done.stdout.contains(&format!("WORK that is nowhere else: {what}")), "{what}: {done:?}");
+    }
+
+    fn refs(&self) -> Vec<String> {
+        let folder = format!("refs/bottles/{}/", self.identity);
+        let listed = self.host.git(&["for-each-ref", "--format=%(refname) %(contents:subject)", &folder]);
+        listed.lines().map(|line| line.strip_prefix(&folder).unwrap().to_owned()).collect()
+    }
+}
+
+#[test]
+fn changes_are_applied_again_and_again() {
+    let bottle = Bottle::new(|_| {});
+    let (host, agent) = (&bottle.host, &bottle.agent);
+    for (change, files, content) in [
+        ("echo x >>one", "one\n", "one\nx\n"),
+        ("echo y >>one", "one\n", "one\nx\ny\n"),
+        ("echo z >>one; echo n >new", "new\none\n", "one\nx\ny\nz\n"),
+        ("true", "", "one\nx\ny\nz\n"),
+        ("sed -i /y/d one; rm new", "new\none\n", "one\nx\nz\n"),
+        ("chmod +x one", "one\n", "one\nx\nz\n"),
+        ("git mv one two", "one\ntwo\n", "one\nx\nz\n"),
+        ("git mv two one; chmod -x one", "one\ntwo\n", "one\nx\nz\n"),
+        ("rm one; mkdir one; echo d >one/d", "one\none/d\n", ""),
+        // What the agent took back is taken back here.
+        ("rm -r one; git checkout -q one", "one\none/d\n", "one\n"),
+    ] {
+        agent.shell(change);
+        bottle.applies(files);
+        let now = ["one", "two"].into_iter().find(|name| host.path.join(name).is_file());
+        assert_eq!(now.map(|name| host.read(name)).unwrap_or_default(), content, "{change}");
+        let tree = |of: &Host| of.shell("find . -path ./.git -prune -o -type f -printf '%P %m\n' | sort");
+        assert_eq!(tree(host), tree(agent), "{change}");
+        bottle.has_nothing_left();
+    }
+    assert_eq!(host.git(&["status", "--porcelain"]), "");
+}
+
+/// What was applied, and then committed in the bottle; and what a user took back.
+#[test]
+fn what_was_applied_is_known_whatever_became_of_it() {
+    let bottle = Bottle::new(|host| host.write("dirty", "of the host\n"));
+    let (host, agent) = (&bottle.host, &bottle.agent);
+    agent.shell("echo x >>one; echo more >>dirty");
+    bottle.applies("dirty\none\n");
+    bottle.has_nothing_left();
+
+    // Taken back here: it is work again, and comes again.
+    host.git(&["checkout", "-q", "one"]);
+    bottle.has_left("1 changed file in the workspace");
+    bottle.applies("dirty\none\n".strip_prefix("dirty\n").unwrap());
+    assert_eq!(host.read("one"), "one\nx\n");
+    // In a stash, changed further, or committed: it is here.
+    for change in ["git stash -q", "git stash pop -q", "echo mine >>one", "git add .; git commit -qm mine"] {
+        host.shell(change);
+        bottle.has_nothing_left();
+    }
+
+    // Committed there, with more.
+    agent.shell("git commit -qam there; echo y >later");
+    bottle.has_left("1 commit and 1 changed file in the workspace");
+    let done = bottle.work(&["apply"]).done();
+    assert!(done.status == 2 && done.stderr.contains("lacks the commit that the changes are made on"), "{done:?}");
+    bottle.work(&["fetch"]).done();
+    bottle.has_left("1 changed file in the workspace");
+    bottle.applies("later\n");
+    bottle.has_nothing_left();
+}
+
+#[test]
+fn changes_on_a_commit_that_is_not_merged_say_so() {
+    let bottle = Bottle::new(|_| {});
+    bottle.agent.shell("echo committed >one; git commit -qam c; echo changed >one");
+    bottle.work(&["fetch"]).done();
+    let before = bottle.host.seen();
+    let done = bottle.work(&["apply"]).done();
+    assert!(
+        done.status == 2
+            && done.stderr.contains("fetched and not merged\nhint: merge it first: `git merge refs/bottles/"),
+        "{done:?}"
+    );
+    assert_eq!(bottle.host.seen(), before);
+    bottle.host.git(&["merge", "-q", &format!("refs/bottles/{}/heads/main", bottle.identity)]);
+    bottle.applies("one\n");
+    assert_eq!(bottle.host.read("one"), "changed\n");
+    bottle.has_nothing_left();
+}
+
+/// What was left out is asked for the next time, and is still work.
+#[test]
+fn what_was_left_out_is_not_forgotten() {
+    let bottle = Bottle::new(|_| {});
+    bottle.agent.shell("echo x >.envrc; echo y >plain");
+    bottle.work(&["apply"]).done();
+    assert!(bottle.host.has("plain") && !bottle.host.has(".envrc"));
+    bottle.has_left("1 changed file in the workspace");
+    bottle.agent.shell("echo z >>plain");
+    bottle.applies(".envrc\nplain\n");
+    bottle.has_nothing_left();
+}
+
+#[test]
+fn files_outside_repositories_are_written_again_and_again() {
+    let bottle = Bottle::loose(&[("a", "host\n"), ("b", "host\n"), ("run", "host\n")]);
+    let (host, agent) = (&bottle.host, &bottle.agent);
+    // A save without a change, and another mode: the content is what went in.
+    host.shell("cp a c; mv c a; chmod 600 b; chmod +x run; touch b");
+    for (change, files) in [
+        ("echo 1 >>a; echo 1 >>b; echo 1 >>run; echo 1 >new", "a\nb\nnew\nrun\n"),
+        ("echo 2 >>a; echo 2 >>new", "a\nnew\n"),
+        ("true", ""),
+        ("chmod +x a", "a\n"),
+        (": >a", "a\n"),
+    ] {
+        agent.shell(change);
+        bottle.applies(files);
+        for name in ["a", "b", "new", "run"] {
+            assert_eq!(host.read(name), agent.read(name), "{change}: {name}");
+        }
+        bottle.has_nothing_left();
+    }
+    let modes = host.shell("stat -c '%n %a' a b new run");
+    assert_eq!(modes, "a 755\nb 600\nnew 644\nrun 755\n");
+    // A file that a user has changed stays, and so does the rest.
+    host.write("b", "mine\n");
+    agent.shell("echo 3 >>b; echo 3 >>new");
+    let done = bottle.work(&["apply", "--all"]).done();
+    assert_eq!((done.status, done.stdout.as_str()), (2, "new\n"), "{done:?}");
+    assert_eq!(host.read("b"), "mine\n");
+    bottle.has_left("1 file outside repositories");
+    // One that was taken away again is work again.
+    fs::remove_file(host.path.join("new")).unwrap();
+    bottle.has_left("2 files outside repositories");
+}
+
+/// A file that is too large for the disk: nothing of the others is here.
+#[test]
+fn on_a_full_disk_all_is_as_it_was() {
+    for bottle in [Bottle::new(|_| {}), Bottle::loose(&[("one", "one\n")])] {
+        bottle.agent.shell("echo x >>one; head -c 3000000 /dev/zero >zeros; echo a >aa");
+        let before: Vec<_> = files(&bottle.host.path);
+        let script = format!(
+            "trap '' XFSZ; ulimit -f 2000; exec {} work apply --all {}",
+            crate::harness::PROGRAM,
+            bottle.identity
+        );
+        let run = bottle.place.run_other("/bin/sh", &["-c", &script]).env("PATH", format!("{FAKE}:/usr/bin:/bin"));
+        let done = run.done();
+        assert_eq!((done.status, done.stdout.as_str(), files(&bottle.host.path)), (2, "", before), "{done:?}");
+        assert!(done.stderr.contains("not applied, and nothing changed: "), "{done:?}");
+        bottle.applies("aa\none\nzeros\n");
+    }
+}
+
+/// Files and folders in a worktree, with their content.
+fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            match entry.file_type().unwrap().is_dir() {
+                true if entry.file_name() == ".git" => {}
+                true => folders.push(entry.path()),
+                false => found.push((entry.path(), fs::read(entry.path()).unwrap())),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A ref for each branch, stash and detached head inside, and for nothing else.
+#[test]
+fn refs_are_the_branches_inside() {
+    let bottle = Bottle::new(|_| {});
+    let (host, agent) = (&bottle.host, &bottle.agent);
+    let commit = "git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m";
+    let fetched = |script: &str| {
+        agent.shell(script);
+        let done = bottle.work(&["fetch"]).done();
+        assert_eq!(done.status, 0, "{script}: {done:?}");
+        assert!(host.git(&["fsck", "--connectivity-only"]).is_empty());
+        done.stdout
+    };
+    // A branch on a commit that is known.
+    let said = fetched("git branch new");
+    assert!(said.contains("heads/new  ") && bottle.refs() == ["heads/main first", "heads/new first"], "{said}");
+    fetched(&format!("{commit} two; echo s >>one; git stash -q"));
+    assert_eq!(
+        bottle.refs(),
+        ["heads/main two", "heads/new first", "stash/0 WIP on main: HASH two"]
+            .map(|line| { line.replace("HASH", agent.git(&["rev-parse", "--short", "HEAD"]).trim()) })
+    );
+    let two = agent.git(&["rev-parse", "HEAD"]);
+    // Ahead, then back, amended, and a stash that was dropped.
+    let said = fetched(&format!("{commit} three"));
+    let ahead = format!("heads/main  {}..{} three\n", short(agent, "HEAD~1"), short(agent, "HEAD"));
+    assert!(said.ends_with(&ahead), "{said}");
+    let three = agent.git(&["rev-parse", "HEAD"]);
+    let said = fetched("git reset -q --hard HEAD~2; git stash drop -q");
+    assert!(
+        said.contains(&format!("heads/main  +{}...{} (forced) first\n", &three[..7], short(agent, "HEAD"))),
+        "{said}"
+    );
+    assert!(said.contains("stash/0  removed (was "), "{said}");
+    assert_eq!(bottle.refs()[2..], ["heads/main first", "heads/new first"], "{:?}", bottle.refs());
+    for old in [&two, &three] {
+        let holding = host.git(&["for-each-ref", "--contains", old.trim(), "--format=%(refname)"]);
+        assert!(holding.contains("/former/"), "{holding}");
+    }
+    // A branch in the place of another, twice.
+    fetched(&format!("git checkout -q -b fix; {commit} fix"));
+    fetched(&format!(
+        "git checkout -q main; git branch -q -m fix other; git checkout -q -b fix/more other; {commit} more; git branch -q -D other"
+    ));
+    let heads = || bottle.refs().into_iter().filter(|name| !name.starts_with("former/")).collect::<Vec<_>>();
+    assert_eq!(heads(), ["heads/fix/more more", "heads/main first", "heads/new first"]);
+    fetched("git checkout -q main; git branch -q -m fix/more x; git branch -q -m x fix");
+    assert_eq!(heads(), ["heads/fix more", "heads/main first", "heads/new first"]);
+    bottle.work(&["fetch"]).stderr("`[PLACE]/work` has all commits of `.` already\n").test();
+    bottle.has_nothing_left();
+    // A user who takes the refs away has the work nowhere else.
+    for name in bottle.refs() {
+        let name = name.split(' ').next().unwrap();
+        host.git(&["update-ref", "-d", &format!("refs/bottles/{}/{name}", bottle.identity)]);
+    }
+    bottle.has_left("2 commits in the workspace");
+    let list = bottle.ours(&["list"]).done();
+    assert!(!list.stdout.contains("all of its work is here"), "{list:?}");
+}
+
+fn short(of: &Host, revision: &str) -> String {
+    of.git(&["rev-parse", "--short", revision]).trim().to_owned()
+}
+
+/// In a worktree outside the workspace, too, and each by a name of its own.
+#[test]
+fn detached_heads_of_all_worktrees_are_work() {
+    let bottle = Bottle::new(|_| {});
+    let agent = &bottle.agent;
+    let commit = "git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m";
+    agent.shell(&format!(
+        "git checkout -q --detach; {commit} here; git worktree add -q --detach ../away; cd ../away; {commit} away
+         git worktree add -q --detach ../workspace/tree HEAD~1; cd ../workspace/tree; {commit} tree"
+    ));
+    let report = bottle.init(&["work", "report"]);
+    assert!(report.contains(r#"{"path":".","commits":3,"#), "{report}");
+    bottle.work(&["fetch", "."]).done();
+    assert_eq!(
+        bottle.refs(),
+        ["HEAD here", "heads/main first", "worktrees/away/HEAD away", "worktrees/tree/HEAD tree"]
+    );
+    bottle.has_nothing_left();
+}
+
+/// git takes no name for one to leave out that is in a submodule.
+#[test]
+fn a_repository_in_a_submodule_hides_nothing() {
+    let bottle = Bottle::new(|host| {
+        host.shell(
+            "git init -q ../lib; cd ../lib; git commit -q --allow-empty -m lib; cd ../work
+             git submodule add -q ../lib lib; git commit -qm submodule",
+        );
+    });
+    bottle.agent.shell("git init -q lib/inner; echo x >lib/inner/x; echo y >>one");
+    let report = bottle.init(&["work", "report"]);
+    assert!(report.starts_with(r#"{"complete":true,"#), "{report}");
+    let done = bottle.work(&["apply", "."]).done();
+    assert_eq!((done.status, done.stdout.as_str()), (0, "one\n"), "{done:?}");
+}
+
+#[test]
+fn an_unknown_repository_is_a_mistake_with_the_names() {
+    let bottle = Bottle::new(|_| {});
+    bottle.agent.shell("echo x >>one; git init -q inner; echo y >inner/y");
+    for verb in ["diff", "apply", "fetch"] {
+        let done = bottle.work(&[verb, "iner"]).done();
+        let said = "no repository `iner` in the workspace: there is `.`, `inner`; did you mean `inner`?\n";
+        assert!(done.status == 2 && done.stderr.ends_with(said), "{verb}: {done:?}");
+    }
+    let _ = text(&bottle.place.session_file("plan.json"));
+}
+
+/// The session goes on, and ends: what was brought meanwhile, and is here, does not keep it.
+#[test]
+fn a_session_whose_work_is_all_here_is_not_kept() {
+    let bottle = Bottle::new(|_| {});
+    bottle.agent.shell("git checkout -q --detach; git commit -q --allow-empty -m more; echo x >>one");
+    let resume = || {
+        let resume = bottle.ours(&["resume", "--yes", &bottle.identity]).env("FAKE_TAR", bottle.place.transcript());
+        let work = r#""complete":true,"repositories":[{"path":".","commits":1,"files":1}]"#;
+        let done = resume.env("FAKE_WORK", work).done();
+        assert_eq!(done.status, 0, "{done:?}");
+        done.stderr
+    };
+    assert!(resume().contains("work that is nowhere else: 1 commit and 1 changed file in the workspace"));
+    bottle.work(&["fetch"]).done();
+    assert!(resume().contains("work that is nowhere else: 1 changed file in the workspace"));
+    bottle.host.git(&["merge", "-q", &format!("refs/bottles/{}/HEAD", bottle.identity)]);
+    bottle.applies("one\n");
+    bottle.host.git(&["checkout", "-q", "one"]);
+    assert!(resume().contains("work that is nowhere else: 1 changed file in the workspace"), "taken back");
+    bottle.applies("one\n");
+    let said = resume();
+    assert!(!said.contains("kept `"), "{said}");
+    assert!(bottle.place.objects().is_empty());
+}
