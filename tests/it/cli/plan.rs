@@ -101,6 +101,8 @@ fn refused_before_anything_is_made() {
         run
     };
     with("CLAUDE_CODE_OAUTH_TOKEN").snap("refused-empty-token");
+    let typed = with("").env("CLAUDE_CODE_OAUTH_TOKEN", "…").done();
+    assert!(typed.status == 2 && typed.stderr.contains("is only dots, as a manual prints them"), "{typed:?}");
     with("").without("MY_REGION").snap("refused-host-variable");
     with("").env("CLAUDE_BOTTLE_GATE", "/nowhere/gate").snap("refused-gate");
     with("").env("CLAUDE_BOTTLE_UPSTREAM_CA", "/nowhere/roots.pem").snap("refused-roots");
