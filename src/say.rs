@@ -42,8 +42,11 @@ pub fn is_quiet() -> bool {
     manner().quiet
 }
 
-/// Writes a message, one line on stderr.
+/// Writes a message, one line on stderr. Where [`hold_all_messages`] lives, it waits.
 pub fn line(text: &str) {
+    if hold(Held::All, text) {
+        return;
+    }
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
@@ -68,31 +71,59 @@ pub fn call(typed: impl FnOnce() -> String) {
         return;
     }
     let typed = paint(Tone::Soft, &one_line(&typed()));
-    match HELD.lock().ok().as_deref_mut() {
-        Some(Some(held)) => held.push(typed),
-        _ => line(&typed),
+    if !hold(Held::Calls, &typed) {
+        line(&typed);
     }
 }
 
-/// The calls that wait, or `None` while none has to.
-static HELD: Mutex<Option<Vec<String>>> = Mutex::new(None);
+/// Which lines wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Held {
+    Calls,
+    All,
+}
 
-/// While it lives, an agent draws on the terminal and the lines of [`call`] wait; on drop they are written.
+/// Lines that wait at most; more are lost.
+const MAX_HELD_LINES: usize = 10_000;
+
+/// The lines that wait, and which do; `None` while none has to.
+static HELD: Mutex<Option<(Held, Vec<String>)>> = Mutex::new(None);
+
+/// Keeps a line, where those of its kind wait.
+fn hold(kind: Held, text: &str) -> bool {
+    let Ok(mut held) = HELD.lock() else { return false };
+    let Some((_, lines)) = held.as_mut().filter(|(held, _)| kind <= *held) else { return false };
+    if lines.len() < MAX_HELD_LINES {
+        lines.push(text.to_owned());
+    }
+    true
+}
+
+/// While it lives, another program or a screen of ours draws on the terminal, and lines wait; on drop they are written.
 pub struct HeldMessages(());
 
 /// Makes the lines of [`call`] wait, where stderr is a terminal.
 pub fn hold_messages() -> Option<HeldMessages> {
+    begin_to_hold(Held::Calls)
+}
+
+/// Makes every line wait, where stderr is a terminal.
+pub fn hold_all_messages() -> Option<HeldMessages> {
+    begin_to_hold(Held::All)
+}
+
+fn begin_to_hold(kind: Held) -> Option<HeldMessages> {
     if !io::stderr().is_terminal() {
         return None;
     }
-    *HELD.lock().ok()? = Some(Vec::new());
+    *HELD.lock().ok()? = Some((kind, Vec::new()));
     Some(HeldMessages(()))
 }
 
 impl Drop for HeldMessages {
     fn drop(&mut self) {
         let held = HELD.lock().ok().and_then(|mut held| held.take());
-        held.into_iter().flatten().for_each(|typed| line(&typed));
+        held.into_iter().flat_map(|(_, lines)| lines).for_each(|text| line(&text));
     }
 }
 

@@ -5,7 +5,6 @@ use super::text_editor::{self, Edited, EditedText};
 use crate::cli::ApproveArgs;
 use crate::exit::{Exit, UserError};
 use crate::hint;
-use crate::plan;
 use crate::render;
 use crate::say;
 use crate::supervise::{Decidable, Deed};
@@ -19,10 +18,8 @@ pub fn run(asked: &ApproveArgs, wanted: &mut Decidable, packages: &Packages, sig
             .hint("leave `--once`, `--save` and `--widen` out")
             .into());
     }
-    // The list comes from the trail, which says what came out of the bottle.
-    packages.check().map_err(UserError::new)?;
+    let mut dockerfile = wanted.dockerfile_with(packages)?;
     let before = wanted.session.dockerfile.as_deref();
-    let mut dockerfile = plan::with_packages(before, packages);
     if asked.edit {
         let check = |text: &str| match text.trim().is_empty() {
             true => Err(UserError::new("the Dockerfile is empty")),

@@ -4,7 +4,7 @@ use crate::cli::{ListFormat, ProposalsArgs};
 use crate::exit::Exit;
 use crate::render;
 use crate::say;
-use crate::state::{Condition, Home};
+use crate::state::{Home, OpenAsks};
 use crate::supervise::SupervisedSession;
 use crate::text::one_line;
 use crate::trail::{Candidate, PendingProposal};
@@ -89,12 +89,6 @@ fn waiting(session: SupervisedSession) -> Result<Waiting> {
     for route in &session.left_out {
         say::line(&format!("route {} of `{}` is left out: {}", route.id, session.folder.identity, route.why));
     }
-    // What was approved for a session at rest is decided, though no gate has said so.
-    let is_at_rest = matches!(session.folder.condition(), Condition::Kept(_));
-    let is_open = |id: &str| !is_at_rest || session.routes.find(id).is_none();
-    Ok(Waiting {
-        proposals: trail.pending.list().into_iter().filter(|one| is_open(&one.id)).cloned().collect(),
-        refused: trail.candidates().into_iter().filter(|one| is_open(&one.id)).collect(),
-        identity: session.folder.identity,
-    })
+    let OpenAsks { proposals, refused } = session.folder.open_asks(&trail);
+    Ok(Waiting { identity: session.folder.identity, proposals, refused })
 }

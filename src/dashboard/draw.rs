@@ -1,7 +1,7 @@
 //! The rows of the dashboard: from what is known to cells, for a terminal of any size.
 
 use super::cells::{CellSpan, Screen, Size, Style};
-use super::model::{Ask, AskAction, Asked, BottleRow, Detail, Focus, Model, Overlay};
+use super::model::{Ask, Asked, BottleRow, Detail, DetailWindow, Focus, Model, Overlay, Preview};
 use super::width::columns;
 use crate::render;
 use crate::text::{one_line, unbroken};
@@ -76,7 +76,7 @@ pub fn draw(model: &Model, size: Size) -> Screen {
     draw_bar(&mut screen, model);
     let body = Area { first: 1, rows: size.rows.saturating_sub(2) };
     match &model.overlay {
-        Overlay::Detail(detail) => draw_detail(&mut screen, model, body, detail),
+        Overlay::Detail(detail) => draw_detail(&mut screen, model, detail),
         Overlay::Help => {
             for (index, line) in HELP.iter().take(body.rows).enumerate() {
                 put(&mut screen, body.first + index, line, Style::Plain);
@@ -104,7 +104,8 @@ fn put(screen: &mut Screen, row: usize, text: &str, style: Style) {
 fn draw_bar(screen: &mut Screen, model: &Model) {
     let waiting: usize = model.bottles().iter().map(|bottle| proposals(bottle)).sum();
     let bottles = model.bottles().len();
-    let text = format!(" claude-bottle   {}   {}", counted(bottles, "bottle"), counted(waiting, "proposal"));
+    let deciding = if model.open_decisions() > 0 { "   deciding…" } else { "" };
+    let text = format!(" claude-bottle   {}   {}{deciding}", counted(bottles, "bottle"), counted(waiting, "proposal"));
     put(screen, 0, &text, Style::Bar);
     screen.paint(0, Style::Bar);
 }
@@ -118,13 +119,18 @@ fn draw_foot(screen: &mut Screen, model: &Model) {
         (Overlay::Stop(identity), _) => {
             (format!("stop `{}`? y stops it, any other key does not", one_line(identity)), Style::Bold)
         }
-        (Overlay::Detail(Detail { is_question: true, step, preview: Some(_), .. }), _) => {
-            let what = match step {
-                AskAction::Once => "approve this once",
-                AskAction::Approve | AskAction::Reject => "approve this for the session",
-            };
-            (format!("{what}? y does it, n does not"), Style::Bold)
-        }
+        (
+            Overlay::Detail(Detail {
+                is_question: true,
+                preview: Some(Preview { question: Some(question), .. }),
+                seen,
+                ..
+            }),
+            _,
+        ) => match seen.is_whole {
+            true => (format!("{question}? y does it, n does not"), Style::Bold),
+            false => ("j shows the rest; y counts after that".to_owned(), Style::Bold),
+        },
         (_, Some(message)) => (one_line(message), Style::Warn),
         (Overlay::Detail(_), _) => (DETAIL_KEYS.to_owned(), Style::Soft),
         (Overlay::Help, _) => ("any key goes back".to_owned(), Style::Soft),
@@ -178,6 +184,12 @@ fn draw_bottles(screen: &mut Screen, model: &Model, area: Area) {
         screen.put(CellSpan { row, column: 2, width: identity }, &one_line(&bottle.identity), style(Style::Plain));
         let mut column = identity + 4;
         for Column { title, width, is_number, text, .. } in &shown {
+            // Numbers of before would look like those of now.
+            if let Some(trouble) = bottle.trouble.as_ref().filter(|_| *title != "STATE") {
+                let width = screen.size.columns;
+                screen.put(CellSpan { row, column, width }, &one_line(trouble), style(Style::Bad));
+                break;
+            }
             let text = text(model, bottle);
             let text = if *is_number { format!("{text:>width$}") } else { text };
             screen.put(CellSpan { row, column, width: *width }, &text, style(tone(title, bottle)));
@@ -260,44 +272,68 @@ fn draw_asks(screen: &mut Screen, model: &Model, area: Area) {
     }
 }
 
-fn draw_detail(screen: &mut Screen, model: &Model, body: Area, detail: &Detail) {
-    let Some(ask) = model.ask(&detail.ask) else { return };
-    let lines = detail_lines(ask, detail, Told { ago: age(model, ask.since), width: screen.size.columns });
-    let rows = if lines.len() > body.rows { body.rows.saturating_sub(1) } else { body.rows };
-    let first = detail.scroll.min(lines.len().saturating_sub(rows));
-    for (index, (text, style)) in lines.iter().skip(first).take(rows).enumerate() {
-        put(screen, body.first + index, text, *style);
+fn draw_detail(screen: &mut Screen, model: &Model, detail: &Detail) {
+    let Some(DetailRows { rows, .. }) = detail_rows(model, detail, screen.size.columns) else { return };
+    let window = window_of(rows.len(), screen.size);
+    let first = detail.scroll.min(rows.len() - window);
+    for (index, (text, style)) in rows.iter().skip(first).take(window).enumerate() {
+        put(screen, 1 + index, text, *style);
     }
-    if rows < body.rows {
-        let text = format!("lines {} to {} of {}: j k scroll", first + 1, first + rows, lines.len());
-        put(screen, body.first + rows, &text, Style::Warn);
+    if window < rows.len() {
+        let text = format!("lines {} to {} of {}: j k scroll", first + 1, first + window, rows.len());
+        // A screen without a row for it has none of the detail either.
+        screen.put(CellSpan { row: 1 + window, column: 0, width: screen.size.columns }, &text, Style::Warn);
     }
 }
 
-/// How an ask is told: how long ago it was, and in how many columns.
-struct Told {
-    ago: String,
-    width: usize,
+/// Rows of a detail that are on a screen of this size. Where not all are, one row says so.
+fn window_of(rows: usize, size: Size) -> usize {
+    let body = size.rows.saturating_sub(2);
+    if rows > body { body.saturating_sub(1) } else { rows }
 }
 
-fn detail_lines(ask: &Ask, detail: &Detail, Told { ago, width }: Told) -> Vec<(String, Style)> {
-    let mut lines = Vec::new();
-    let mut add = |text: &str, style: Style| lines.extend(wrapped(text, width).into_iter().map(|line| (line, style)));
-    let name = one_line(&detail.ask.identity);
+/// What a screen of this size shows of the detail that is open; `None` where none is.
+pub fn detail_window(model: &Model, size: Size) -> Option<DetailWindow> {
+    let Overlay::Detail(detail) = &model.overlay else { return None };
+    let DetailRows { rows, ours } = detail_rows(model, detail, size.columns)?;
+    let (rows, window) = (rows.len(), window_of(rows.len(), size));
+    Some(DetailWindow { columns: size.columns, rows, ours, window })
+}
+
+/// The rows of a detail, wrapped.
+struct DetailRows {
+    rows: Vec<(String, Style)>,
+    /// So many of the first are this program's: all of them must be seen before anything is approved.
+    ours: usize,
+}
+
+/// `None` where the ask is gone.
+fn detail_rows(model: &Model, detail: &Detail, width: usize) -> Option<DetailRows> {
+    let ask = model.ask(&detail.of.ask)?;
+    let mut rows = Vec::new();
+    let mut add = |text: &str, style: Style| {
+        rows.extend(wrapped(text, width).into_iter().map(|row| (row, style)));
+        rows.len()
+    };
+    let name = one_line(&detail.of.ask.identity);
     add(&format!("{name}/{}  {}", ask.id, render::change_text(&ask.change)), Style::Bold);
     if let Change::Egress { host, .. } = &ask.change
         && host.split('.').any(|label| label.starts_with("xn--"))
     {
         add("LOOK TWICE: an international name, which may look like another one", Style::Bad);
     }
+    let mut ours = 0;
     match &detail.preview {
-        None => add("…", Style::Soft),
+        None => ours = add("…", Style::Soft),
         Some(preview) => {
-            let style = if preview.is_possible { Style::Plain } else { Style::Bad };
-            preview.lines.iter().for_each(|line| add(&unbroken(line), style));
+            for line in &preview.lines {
+                let is_bad = preview.question.is_none() || line.starts_with("WARNING");
+                ours = add(&unbroken(line), if is_bad { Style::Bad } else { Style::Plain });
+            }
         }
     }
     // The agent's words come last: however many they are, they push nothing of ours off the screen.
+    let ago = age(model, ask.since);
     let ago = if ago.is_empty() { ago } else { format!(" {ago} ago") };
     match ask.asked {
         Asked::Proposed => {
@@ -311,7 +347,7 @@ fn detail_lines(ask: &Ask, detail: &Detail, Told { ago, width }: Told) -> Vec<(S
             );
         }
     }
-    lines
+    Some(DetailRows { rows, ours })
 }
 
 /// The text in lines of at most so many columns.
@@ -351,10 +387,10 @@ fn bytes(count: u64) -> String {
 }
 
 fn work(row: &BottleRow) -> String {
-    match (&row.why, &row.totals.work) {
-        (Some(why), _) => one_line(why),
-        (None, Some(work)) => render::work(work),
-        (None, None) => String::new(),
+    match (&row.trouble, &row.why, &row.totals.work) {
+        (Some(words), ..) | (None, Some(words), _) => one_line(words),
+        (None, None, Some(work)) => render::work(work),
+        (None, None, None) => String::new(),
     }
 }
 

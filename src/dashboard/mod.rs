@@ -8,9 +8,9 @@ mod model;
 mod width;
 
 pub use cells::{Colours, Screen, Size};
-pub use draw::{ask_line, draw, table};
+pub use draw::{ask_line, detail_window, draw, table};
 pub use keys::{Key, KeyReader};
-pub use model::{Ask, AskAction, AskKey, Asked, BottleRow, Command, Model, Preview};
+pub use model::{Ask, AskAction, AskKey, Asked, BottleRow, Command, DetailWindow, Model, Preview, PreviewKey};
 
 #[cfg(test)]
 mod tests;

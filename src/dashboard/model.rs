@@ -25,6 +25,8 @@ pub struct BottleRow {
     pub since: Option<u64>,
     /// Why it is kept.
     pub why: Option<String>,
+    /// Why its trail is not known, or not to its end: the engine does not answer.
+    pub trouble: Option<String>,
     pub totals: Totals,
     /// Proposals, the oldest first, then what was refused, the last first.
     pub asks: Vec<Ask>,
@@ -62,22 +64,30 @@ pub struct AskKey {
     pub change: Change,
 }
 
-/// How long a decision holds that is about to be made, or what else becomes of the ask.
+/// How long an approval holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AskAction {
     /// Until the bottle ends.
     Approve,
     /// For one request, or for a minute.
     Once,
-    Reject,
 }
 
-/// What deciding would do, in lines; made by the program, for the step that it is about.
+/// What deciding would do, in lines; made by the program, for one [`PreviewKey`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
     pub lines: Vec<String>,
-    /// Whether it can be decided so; the lines say why not.
-    pub is_possible: bool,
+    /// What `y` is an answer to; `None` where it cannot be decided so, and the lines say why.
+    pub question: Option<String>,
+}
+
+/// What a preview is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviewKey {
+    pub ask: AskKey,
+    pub step: AskAction,
+    /// So many steps wider than the least change.
+    pub wider: usize,
 }
 
 /// What a key asks of the program that has the terminal.
@@ -86,16 +96,12 @@ pub enum Command {
     Quit,
     Suspend,
     Redraw,
-    /// Say what this would do: [`Model::show_preview`]. `wider`: so many steps wider than the least change.
-    Preview {
+    /// Say what this would do: [`Model::show_preview`].
+    Preview(PreviewKey),
+    /// Do what its preview shows.
+    Approve(PreviewKey),
+    Reject {
         ask: AskKey,
-        step: AskAction,
-        wider: usize,
-    },
-    Decide {
-        ask: AskKey,
-        step: AskAction,
-        wider: usize,
         reason: Option<String>,
     },
     /// Approve in the editor.
@@ -133,14 +139,40 @@ pub enum Overlay {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detail {
-    pub ask: AskKey,
-    pub step: AskAction,
-    pub wider: usize,
+    pub of: PreviewKey,
     /// A key is awaited that makes or breaks the decision.
     pub is_question: bool,
     pub preview: Option<Preview>,
-    /// The first line that is shown.
+    /// The first row that is shown.
     pub scroll: usize,
+    pub seen: Seen,
+}
+
+/// How much of a detail a screen shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DetailWindow {
+    /// Columns of the screen, for which the rows were wrapped.
+    pub columns: usize,
+    /// All rows of the detail.
+    pub rows: usize,
+    /// So many of the first are this program's; the rest are the agent's words.
+    pub ours: usize,
+    /// Rows that are on the screen at once.
+    pub window: usize,
+}
+
+/// Which rows of a detail were on the screen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The columns for which the rows were made.
+    columns: usize,
+    /// Rows from the first on, without a gap.
+    rows: usize,
+    /// Everything but the agent's words.
+    pub is_whole: bool,
+    /// Rows that a page key moves by, and the last row that can be the first.
+    page: usize,
+    last_scroll: usize,
 }
 
 /// Place of an ask: the index of its bottle, and its own there.
@@ -162,6 +194,8 @@ pub struct Model {
     pub(super) overlay: Overlay,
     /// What the program said last.
     pub(super) message: Option<String>,
+    /// What is being decided about.
+    deciding: Vec<AskKey>,
 }
 
 impl Model {
@@ -233,7 +267,9 @@ impl Model {
     fn forget_what_is_gone(&mut self) {
         let is_there = match &self.overlay {
             Overlay::None | Overlay::Help => true,
-            Overlay::Detail(Detail { ask, .. }) | Overlay::Reason { ask, .. } => self.ask(ask).is_some(),
+            Overlay::Detail(Detail { of: PreviewKey { ask, .. }, .. }) | Overlay::Reason { ask, .. } => {
+                self.ask(ask).is_some()
+            }
             Overlay::Stop(identity) => self.bottles.iter().any(|bottle| bottle.identity == *identity),
         };
         if !is_there {
@@ -264,24 +300,61 @@ impl Model {
         }
     }
 
-    /// Says something at the foot of the screen, until the next key.
+    /// Is the foot of the screen taken by a question?
+    fn hides_message(&self) -> bool {
+        matches!(self.overlay, Overlay::Reason { .. } | Overlay::Stop(_)) || self.is_asking()
+    }
+
+    /// Says something at the foot of the screen, until the next key that finds it there.
     pub fn say(&mut self, message: impl Into<String>) {
         self.message = Some(message.into());
     }
 
-    /// Shows what a [`Command::Preview`] asked for, where that is still on the screen.
-    pub fn show_preview(&mut self, of: &AskKey, preview: Preview) {
-        if let Overlay::Detail(detail) = &mut self.overlay
-            && detail.ask == *of
-        {
-            detail.is_question &= preview.is_possible;
-            detail.preview = Some(preview);
+    /// Shows what a [`Command::Preview`] asked for. False where that is not on the screen any more.
+    pub fn show_preview(&mut self, of: &PreviewKey, preview: Preview) -> bool {
+        match &mut self.overlay {
+            Overlay::Detail(detail) if detail.of == *of => {
+                detail.is_question &= preview.question.is_some();
+                (detail.preview, detail.seen) = (Some(preview), Seen::default());
+                true
+            }
+            _ => false,
         }
+    }
+
+    /// A decision is over, however it ended.
+    pub fn end_decision(&mut self, about: &AskKey) {
+        self.deciding.retain(|ask| ask != about);
+    }
+
+    /// How many decisions are not over.
+    pub fn open_decisions(&self) -> usize {
+        self.deciding.len()
+    }
+
+    /// Is an answer awaited that something is done by?
+    pub fn is_asking(&self) -> bool {
+        matches!(&self.overlay, Overlay::Detail(Detail { is_question: true, .. }) | Overlay::Stop(_))
+    }
+
+    /// Takes note of what is on the screen now: nothing is approved before all of it was to be seen.
+    pub fn mark_shown(&mut self, DetailWindow { columns, rows, ours, window }: DetailWindow) {
+        let Overlay::Detail(detail) = &mut self.overlay else { return };
+        let last_scroll = rows.saturating_sub(window);
+        detail.scroll = detail.scroll.min(last_scroll);
+        let before = if detail.seen.columns == columns { detail.seen.rows } else { 0 };
+        // Rows that were jumped over were not seen.
+        let seen = if detail.scroll <= before { before.max(detail.scroll + window) } else { before };
+        let is_whole = detail.preview.is_some() && seen >= ours;
+        let page = window.saturating_sub(1).max(1);
+        detail.seen = Seen { columns, rows: seen, is_whole, page, last_scroll };
     }
 
     /// What a key does.
     pub fn press(&mut self, key: Key) -> Option<Command> {
-        self.message = None;
+        if !self.hides_message() {
+            self.message = None;
+        }
         match key {
             Key::Ctrl('c') => return Some(Command::Quit),
             Key::Ctrl('z') => return Some(Command::Suspend),
@@ -299,12 +372,10 @@ impl Model {
 
     fn press_in_lists(&mut self, key: Key) -> Option<Command> {
         if let Some(step) = step_of(key) {
-            return match step == AskAction::Reject {
-                true => self.begin_reason(),
-                false => self.open_detail(step, true),
-            };
+            return self.open_detail(step, true);
         }
         match key {
+            Key::Char('r') => self.begin_reason(),
             Key::Char('q') => return Some(Command::Quit),
             Key::Char('?' | 'h') => self.overlay = Overlay::Help,
             Key::Tab => {
@@ -338,56 +409,62 @@ impl Model {
             Focus::Bottles => (&mut self.bottle, self.bottles.len()),
             Focus::Asks => (&mut self.ask, self.order.len()),
         };
-        *cursor = moved(*cursor, key).min(count.saturating_sub(1));
+        *cursor = moved(*cursor, key, PAGE_ROWS).min(count.saturating_sub(1));
     }
 
-    fn begin_reason(&mut self) -> Option<Command> {
-        let ask = self.selected_ask()?;
-        self.overlay = Overlay::Reason { ask, text: String::new() };
-        None
+    fn begin_reason(&mut self) {
+        if let Some(ask) = self.selected_ask() {
+            self.overlay = Overlay::Reason { ask, text: String::new() };
+        }
     }
 
     fn open_detail(&mut self, step: AskAction, is_question: bool) -> Option<Command> {
         let ask = self.selected_ask()?;
-        self.show_detail(Detail { ask, step, wider: 0, is_question, preview: None, scroll: 0 })
+        self.show_detail(PreviewKey { ask, step, wider: 0 }, is_question)
     }
 
-    fn show_detail(&mut self, detail: Detail) -> Option<Command> {
-        let Detail { ask, step, wider, .. } = &detail;
-        let preview = Command::Preview { ask: ask.clone(), step: *step, wider: *wider };
-        self.overlay = Overlay::Detail(detail);
+    fn show_detail(&mut self, of: PreviewKey, is_question: bool) -> Option<Command> {
+        let preview = Command::Preview(of.clone());
+        let (scroll, seen) = (0, Seen::default());
+        self.overlay = Overlay::Detail(Detail { of, is_question, preview: None, scroll, seen });
         Some(preview)
     }
 
     fn press_in_detail(&mut self, key: Key, mut detail: Detail) -> Option<Command> {
-        let can_decide = detail.preview.as_ref().is_some_and(|preview| preview.is_possible);
         match (key, step_of(key)) {
             (Key::Escape | Key::Char('q'), _) => return None,
             (Key::Char('n'), _) if detail.is_question => detail.is_question = false,
-            (Key::Char('y'), _) if detail.is_question && can_decide => {
-                let Detail { ask, step, wider, .. } = detail;
-                return Some(Command::Decide { ask, step, wider, reason: None });
+            (Key::Char('y'), _) if detail.is_question && detail.seen.is_whole => {
+                return self.begin_decision(detail.of.ask.clone(), Command::Approve(detail.of));
             }
-            (_, Some(AskAction::Reject)) => {
-                self.overlay = Overlay::Reason { ask: detail.ask, text: String::new() };
+            (Key::Char('r'), _) => {
+                self.overlay = Overlay::Reason { ask: detail.of.ask, text: String::new() };
                 return None;
             }
-            (_, Some(step)) => {
-                return self.show_detail(Detail { step, is_question: true, preview: None, ..detail });
-            }
+            (_, Some(step)) => return self.show_detail(PreviewKey { step, ..detail.of }, true),
             (Key::Char('w'), _) => {
-                let wider = detail.wider + 1;
-                return self.show_detail(Detail { wider, is_question: false, preview: None, scroll: 0, ..detail });
+                let wider = detail.of.wider + 1;
+                return self.show_detail(PreviewKey { wider, ..detail.of }, false);
             }
-            (Key::Char('e'), _) => return Some(Command::Edit(detail.ask)),
-            (Key::Char('s'), _) => return Some(Command::Save(detail.ask)),
+            (Key::Char('e'), _) => return Some(Command::Edit(detail.of.ask)),
+            (Key::Char('s'), _) => return Some(Command::Save(detail.of.ask)),
             (key, _) => {
-                let lines = detail.preview.as_ref().map_or(0, |preview| preview.lines.len());
-                detail.scroll = moved(detail.scroll, key).min(lines.saturating_sub(1));
+                let Seen { page, last_scroll, .. } = detail.seen;
+                detail.scroll = moved(detail.scroll, key, page).min(last_scroll);
             }
         }
         self.overlay = Overlay::Detail(detail);
         None
+    }
+
+    /// Gives the command, but while the same ask is being decided about.
+    fn begin_decision(&mut self, ask: AskKey, command: Command) -> Option<Command> {
+        if self.deciding.contains(&ask) {
+            self.say("it is being decided already");
+            return None;
+        }
+        self.deciding.push(ask);
+        Some(command)
     }
 
     fn type_reason(&mut self, key: Key, ask: AskKey, mut text: String) -> Option<Command> {
@@ -395,7 +472,7 @@ impl Model {
             Key::Escape => return None,
             Key::Enter => {
                 let reason = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-                return Some(Command::Decide { ask, step: AskAction::Reject, wider: 0, reason });
+                return self.begin_decision(ask.clone(), Command::Reject { ask, reason });
             }
             Key::Backspace => drop(text.pop()),
             Key::Char(c) if text.chars().count() < MAX_REASON_CHARS => text.push(c),
@@ -410,18 +487,17 @@ fn step_of(key: Key) -> Option<AskAction> {
     match key {
         Key::Char('a') => Some(AskAction::Approve),
         Key::Char('o') => Some(AskAction::Once),
-        Key::Char('r') => Some(AskAction::Reject),
         _ => None,
     }
 }
 
 /// Where a cursor is after this key, without the list's end.
-fn moved(cursor: usize, key: Key) -> usize {
+fn moved(cursor: usize, key: Key, page: usize) -> usize {
     match key {
         Key::Up | Key::Char('k') => cursor.saturating_sub(1),
         Key::Down | Key::Char('j') => cursor.saturating_add(1),
-        Key::PageUp => cursor.saturating_sub(PAGE_ROWS),
-        Key::PageDown => cursor.saturating_add(PAGE_ROWS),
+        Key::PageUp => cursor.saturating_sub(page),
+        Key::PageDown => cursor.saturating_add(page),
         Key::Home | Key::Char('g') => 0,
         Key::End | Key::Char('G') => usize::MAX,
         _ => cursor,

@@ -105,7 +105,8 @@ fn bottle(identity: &str, state: &'static str, asks: Vec<Ask>) -> Rc<BottleRow> 
     let totals =
         Totals { requests: 1240, refused: 31, findings: 1, sent: 20_480, received: 5 << 20, ..Totals::default() };
     let why = (state == "kept").then(|| format!("work that is nowhere else: 2 commits in {identity}"));
-    Rc::new(BottleRow { identity: identity.to_owned(), agent: None, state, since: Some(1000 - 900), why, totals, asks })
+    let since = Some(1000 - 900);
+    Rc::new(BottleRow { identity: identity.to_owned(), state, since, why, totals, asks, ..BottleRow::default() })
 }
 
 fn model() -> Model {
@@ -161,12 +162,24 @@ fn snap(name: &str, text: &str) {
 
 fn pressed(mut model: Model, keys: &[Key]) -> Model {
     for key in keys {
-        if let Some(Command::Preview { ask, .. }) = model.press(*key) {
+        if let Some(Command::Preview(of)) = model.press(*key) {
             let lines = ["this adds", "  { \"host\": \"api.example.org\" }", "it opens", "  GET api.example.org/repos"];
-            model.show_preview(&ask, Preview { lines: lines.map(str::to_owned).to_vec(), is_possible: true });
+            assert!(model.show_preview(&of, preview(&lines)));
+            mark_shown(&mut model, SIZES[0]);
         }
     }
     model
+}
+
+fn mark_shown(model: &mut Model, size: Size) {
+    if let Some(window) = detail_window(model, size) {
+        model.mark_shown(window);
+    }
+}
+
+fn preview(lines: &[&str]) -> Preview {
+    let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+    Preview { lines, question: Some("approve this for the session".to_owned()) }
 }
 
 #[test]
@@ -274,18 +287,29 @@ fn the_cursor_stays_on_what_it_is_on() {
     model.set_bottles(more);
     assert_eq!(place(&model), on);
     assert_eq!(model.asks().next().unwrap().1, &first, "the oldest is first");
-    let Some(Command::Preview { ask, step: AskAction::Approve, wider: 0 }) = model.press(Key::Char('a')) else {
-        panic!()
-    };
-    assert_eq!((ask.identity.clone(), ask.change.clone()), on);
+    let Some(Command::Preview(of)) = model.press(Key::Char('a')) else { panic!() };
+    assert_eq!((of.ask.identity.clone(), of.ask.change.clone()), on);
+    assert_eq!((of.step, of.wider), (AskAction::Approve, 0));
     // Nothing is decided before it was said what that would do.
+    mark_shown(&mut model, SIZES[0]);
     assert_eq!(model.press(Key::Char('y')), None);
-    model.show_preview(&ask, Preview { lines: vec![], is_possible: true });
-    let decide = Command::Decide { ask: ask.clone(), step: AskAction::Approve, wider: 0, reason: None };
-    assert_eq!(model.press(Key::Char('y')), Some(decide));
+    model.show_preview(&of, preview(&[]));
+    assert_eq!(model.press(Key::Char('y')), None, "it is not on the screen yet");
+    mark_shown(&mut model, SIZES[0]);
+    assert_eq!(model.press(Key::Char('y')), Some(Command::Approve(of.clone())));
+    // Nor is it decided twice.
+    let Some(Command::Preview(again)) = model.press(Key::Char('a')) else { panic!() };
+    model.show_preview(&again, preview(&[]));
+    mark_shown(&mut model, SIZES[0]);
+    assert_eq!((model.press(Key::Char('y')), model.open_decisions()), (None, 1));
+    model.end_decision(&of.ask);
+    assert_eq!(model.open_decisions(), 0);
     // It is decided in another terminal while the question stands.
-    assert!(matches!(model.press(Key::Char('o')), Some(Command::Preview { step: AskAction::Once, .. })));
-    model.show_preview(&ask, Preview { lines: vec![], is_possible: true });
+    let Some(Command::Preview(once)) = model.press(Key::Char('o')) else { panic!() };
+    assert_eq!(once.step, AskAction::Once);
+    // What a thread found out for another question is no answer to this one.
+    assert!(!model.show_preview(&of, preview(&[])) && model.show_preview(&once, preview(&[])));
+    mark_shown(&mut model, SIZES[0]);
     model.set_bottles(vec![bottle("fixer-a1b2c", "live", vec![])]);
     assert_eq!(model.press(Key::Char('y')), None);
 }
@@ -293,9 +317,85 @@ fn the_cursor_stays_on_what_it_is_on() {
 #[test]
 fn what_cannot_be_done_is_not_asked() {
     let mut model = model();
-    let Some(Command::Preview { ask, .. }) = model.press(Key::Char('a')) else { panic!() };
-    model.show_preview(&ask, Preview { lines: vec!["no route can".to_owned()], is_possible: false });
+    let Some(Command::Preview(of)) = model.press(Key::Char('a')) else { panic!() };
+    model.show_preview(&of, Preview { question: None, ..preview(&["no route can"]) });
+    mark_shown(&mut model, SIZES[0]);
     assert_eq!(model.press(Key::Char('y')), None);
+}
+
+/// A warning below the fold must have been on the screen before `y` counts, however the rows wrap.
+#[test]
+fn nothing_is_approved_that_was_not_shown() {
+    let long = format!("opens    GET api.example.org/{}", "segment/".repeat(60));
+    let lines = [long.as_str(), "opens    POST api.example.org/**", "WARNING  this is the last line of ours"];
+    let question = || {
+        let mut model = model();
+        let Some(Command::Preview(of)) = model.press(Key::Char('a')) else { panic!() };
+        model.show_preview(&of, preview(&lines));
+        mark_shown(&mut model, SIZES[2]);
+        model
+    };
+    let draw = |model: &mut Model| {
+        let text = shown(SIZES[2], &[model]);
+        mark_shown(model, SIZES[2]);
+        text
+    };
+    let mut model = question();
+    let text = draw(&mut model);
+    assert!(!text.contains("WARNING") && text.contains("j shows the rest; y counts after that"), "{text}");
+    assert_eq!(model.press(Key::Char('y')), None);
+    // Row by row, to the very end.
+    let mut seen = text;
+    while !seen.contains("I need the open pull requests.") {
+        assert_eq!(model.press(Key::Down), None);
+        let text = draw(&mut model);
+        assert_ne!(seen, text, "scrolled to its end");
+        seen = text;
+    }
+    assert!(matches!(model.press(Key::Char('y')), Some(Command::Approve(_))));
+    // What was jumped over was not seen; and keys that come at once were pressed before anything was drawn.
+    let mut model = question();
+    model.press(Key::End);
+    assert!(draw(&mut model).contains("WARNING"));
+    assert_eq!(model.press(Key::Char('y')), None);
+    let mut model = question();
+    (0..30).for_each(|_| drop(model.press(Key::Down)));
+    assert_eq!(model.press(Key::Char('y')), None);
+    // Pages leave nothing out.
+    let mut model = question();
+    for _ in 0..5 {
+        model.press(Key::PageDown);
+        draw(&mut model);
+    }
+    assert!(matches!(model.press(Key::Char('y')), Some(Command::Approve(_))));
+    // A terminal of another width has other rows; one without room shows nothing.
+    let mut model = question();
+    mark_shown(&mut model, SIZES[3]);
+    assert_eq!(model.press(Key::Char('y')), None);
+    mark_shown(&mut model, SIZES[1]);
+    assert!(matches!(model.press(Key::Char('y')), Some(Command::Approve(_))));
+}
+
+#[test]
+fn an_engine_that_does_not_answer_is_told_on_its_row() {
+    let mut model = model();
+    let mut rows = model.bottles().to_vec();
+    let words = "the engine does not answer: it said \u{1b}[2J";
+    rows[1] = Rc::new(BottleRow { trouble: Some(words.to_owned()), ..(*rows[1]).clone() });
+    model.set_bottles(rows);
+    for size in SIZES {
+        let text = shown(size, &[&pressed_away(&model)]);
+        assert!(size.columns < 40 || text.contains("the engine"), "{text}");
+    }
+    assert!(table(&model).contains("the engine does not answer: it said \\u{1b}[2J"), "{}", table(&model));
+}
+
+/// The bottles have the screen.
+fn pressed_away(model: &Model) -> Model {
+    let mut copy = Model::default();
+    copy.set_bottles(model.bottles().to_vec());
+    copy.press(Key::Tab);
+    copy
 }
 
 #[test]
@@ -314,16 +414,14 @@ fn keys_ask_for_what_they_say() {
     assert_eq!(asked(&[Key::Char('S')]), None);
     assert_eq!(asked(&[Key::Char('S'), Key::Char('y')]), Some(Command::Stop(name())));
     assert_eq!(asked(&[Key::Char('S'), Key::Enter]), None);
-    assert!(matches!(asked(&[Key::Enter, Key::Char('w')]), Some(Command::Preview { wider: 1, .. })));
+    let Some(Command::Preview(wider)) = asked(&[Key::Enter, Key::Char('w')]) else { panic!() };
+    assert_eq!(wider.wider, 1);
     let typed: Vec<Key> =
         "rno q\u{7f}!".chars().map(|c| if c == '\u{7f}' { Key::Backspace } else { Key::Char(c) }).collect();
-    let Some(Command::Decide { step: AskAction::Reject, reason, .. }) = asked(&[&typed[..], &[Key::Enter]].concat())
-    else {
-        panic!()
-    };
+    let Some(Command::Reject { reason, .. }) = asked(&[&typed[..], &[Key::Enter]].concat()) else { panic!() };
     assert_eq!(reason.as_deref(), Some("no !"));
     let escaped = asked(&[&typed[..], &[Key::Escape, Key::Enter]].concat());
-    assert!(!matches!(escaped, Some(Command::Decide { .. })), "{escaped:?}");
+    assert!(!matches!(escaped, Some(Command::Reject { .. })), "{escaped:?}");
 }
 
 #[test]

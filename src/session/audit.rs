@@ -1,19 +1,26 @@
 //! Writes the gate's lines to `audit.jsonl`: as they come, and from the engine's log where no process was attached when
 //! they came. Every line is written once, within the session's budget; the trail is read in pieces of bounded size.
 
-use crate::docker::Docker;
-use crate::exit::EngineErrorKind;
+use crate::docker::{Docker, ScopedStream};
+use crate::exit::{EngineError, EngineErrorKind};
 use crate::plan::Plan;
 use crate::state::budget::{MAX_AUDIT_BYTES, MAX_AUDIT_LINE_BYTES, max_audit_bytes};
 use crate::state::{Folder, TrailFile};
 use crate::trail::Trail;
 use anyhow::Result;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 use wire::{Event, Line, Work};
+
+/// How long an engine may take for the next piece of a log that is there. One that takes longer does not answer.
+pub const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads `lines` to their end: calls `tell` for each, with whether it was known, and appends those to `audit` that are not in it yet. The engine's log
 /// begins with lines that are there already, and repeats some where it was rotated.
@@ -64,7 +71,10 @@ pub fn for_each_line<T: Read>(
 pub fn catch_up(docker: &Docker, plan: &Plan, folder: &Folder) -> Option<Work> {
     let mut stream = docker.stream(&plan.gate_log()).ok()?;
     let mut work = None;
-    follow(stream.child.stdout.take()?, &folder.audit(), |event, _| {
+    follow(stream.child.stdout.take()?, &folder.audit(), |event, age| {
+        if age == Age::New {
+            folder.count_event(&event);
+        }
         if let Event::Work(found) = event {
             work = Some(found);
         }
@@ -87,7 +97,7 @@ pub fn read(folder: &Folder, plan: &Plan) -> Result<Trail> {
 /// only that log has. Nothing is written.
 ///
 /// # Errors
-/// The disk's, and the engine's where it is asked and has the session's gate.
+/// The disk's, and the engine's where it is asked and has the session's gate, or does not answer within [`LOG_TIMEOUT`].
 pub fn read_lines(folder: &Folder, plan: &Plan, mut tell: impl FnMut(&[u8])) -> Result<()> {
     // The mark is read first: the lines of a session's end are written before its mark.
     let condition = folder.condition();
@@ -101,8 +111,9 @@ pub fn read_lines(folder: &Folder, plan: &Plan, mut tell: impl FnMut(&[u8])) -> 
     }
     let mut stream = Docker::new(&plan.engine)?.stream(&plan.gate_log())?;
     if let Some(stdout) = stream.child.stdout.take() {
+        let mut log = LogReader { stdout, is_late: false };
         for_each_line(
-            stdout,
+            &mut log,
             || file.lines_read(),
             |line, _, age| {
                 if age == Age::New {
@@ -110,11 +121,43 @@ pub fn read_lines(folder: &Folder, plan: &Plan, mut tell: impl FnMut(&[u8])) -> 
                 }
             },
         );
+        if log.is_late {
+            drop(ScopedStream(stream));
+            return Err(no_answer().into());
+        }
     }
     match stream.expect_success("the engine ended its log") {
         // The gate's container is gone, and its whole log is on disk.
         Err(error) if error.kind != EngineErrorKind::Gone => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// The error for an engine that takes longer than [`LOG_TIMEOUT`].
+fn no_answer() -> EngineError {
+    EngineError::new(format!("the engine does not answer: no log came within {} seconds", LOG_TIMEOUT.as_secs()))
+        .kind(EngineErrorKind::Unreachable)
+        .hint("the engine hangs, or its host is out of reach")
+}
+
+/// A log that is read to its end; an engine that gives no more of it for [`LOG_TIMEOUT`] ends it, too.
+struct LogReader<R> {
+    stdout: R,
+    is_late: bool,
+}
+
+impl<R: Read + AsFd> Read for LogReader<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let mut fds = [PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN)];
+        loop {
+            match poll(&mut fds, PollTimeout::try_from(LOG_TIMEOUT).unwrap_or(PollTimeout::NONE)) {
+                Err(Errno::EINTR) => {}
+                Ok(0) => break,
+                _ => return self.stdout.read(bytes),
+            }
+        }
+        self.is_late = true;
+        Err(std::io::ErrorKind::TimedOut.into())
     }
 }
 

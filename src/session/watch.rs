@@ -210,10 +210,13 @@ impl Session<'_> {
     pub(super) fn follow_gate(&mut self, mut stream: Stream) -> Result<()> {
         let (sender, events) = channel();
         let stdout = stream.child.stdout.take();
-        let (tell, audit) = (sender.clone(), self.folder.audit());
+        let (tell, folder) = (sender.clone(), self.folder.clone());
         sys::thread::spawn(move || {
             if let Some(stdout) = stdout {
-                audit::follow(stdout, &audit, |event, age| {
+                audit::follow(stdout, &folder.audit(), |event, age| {
+                    if age == Age::New {
+                        folder.count_event(&event);
+                    }
                     let _ = match event {
                         Event::Ready { .. } => tell.send(SessionEvent::GateReady),
                         Event::Failed { reason } => tell.send(SessionEvent::GateFailed(reason)),

@@ -76,12 +76,16 @@ impl Folder {
         self.path.join("egress")
     }
 
+    pub(super) fn session_routes_path(&self) -> PathBuf {
+        self.egress().join("routes.json")
+    }
+
     /// The routes that were added to this session.
     ///
     /// # Errors
     /// `UserError` where the file cannot be read, or is of a later version.
     pub fn session_routes(&self) -> Result<SessionRoutes> {
-        let path = self.egress().join("routes.json");
+        let path = self.session_routes_path();
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(SessionRoutes::default()),
@@ -99,7 +103,7 @@ impl Folder {
 
     /// Replaces the routes of this session. A session without any has no file.
     pub fn set_session_routes(&self, routes: &SessionRoutes) -> Result<()> {
-        let path = self.egress().join("routes.json");
+        let path = self.session_routes_path();
         if routes.routes.is_empty() && !path.exists() {
             return Ok(());
         }

@@ -1,15 +1,20 @@
 //! Writes the file `prompt`, which shells read for their prompt: one line, `LIVE DETACHED PENDING`; no file where all are 0.
 //!
-//! The process that changes a mark counts again. An owner that was killed changes nothing any more: its session counts as
+//! The process that changes a mark counts again, as does one that learns of a proposal or decides about one: an owner from
+//! its gate's lines. Of a session without an owner those count that were known when it was detached. An owner that was killed changes nothing any more: its session counts as
 //! live until the next change of any mark. No session may fail because of a prompt, so nothing here returns an error.
 
-use super::{Condition, Home};
+use super::{Condition, Folder, Home, make_folder};
 use std::fs;
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use wire::{Change, Event};
 
 /// How often one process counts again.
 const MAX_RECOUNTS: u32 = 100;
+
+/// Proposals of one session that are counted. A gate has 64 at a time, and a session may have many gates.
+const MAX_COUNTED: usize = 1024;
 
 impl Home {
     /// Counts the sessions and writes the file.
@@ -29,19 +34,50 @@ impl Home {
 
     /// The file's text; empty where there is to be no file.
     fn count_line(&self) -> String {
-        let (mut live, mut detached) = (0, 0);
+        let (mut live, mut detached, mut pending) = (0, 0, 0);
         for folder in self.folders() {
             match folder.condition() {
                 Condition::Live => live += 1,
                 Condition::Detached => detached += 1,
                 Condition::Kept(_) | Condition::Lost => {}
             }
+            pending += folder.count_asks();
         }
-        // Nothing can be proposed yet.
-        let pending = 0;
         match (live, detached, pending) {
             (0, 0, 0) => String::new(),
             _ => format!("{live} {detached} {pending}\n"),
+        }
+    }
+}
+
+impl Folder {
+    /// Has a file for each proposal that waits: a prompt's count reads no trail, and two processes may decide at once.
+    fn asks(&self) -> PathBuf {
+        self.path.join("asks")
+    }
+
+    fn count_asks(&self) -> usize {
+        fs::read_dir(self.asks()).map_or(0, Iterator::count)
+    }
+
+    /// Counts a new line of the session's trail.
+    pub fn count_event(&self, event: &Event) {
+        match event {
+            Event::Proposal(proposal) if self.count_asks() < MAX_COUNTED => {
+                let file = self.asks().join(proposal.change.id());
+                if make_folder(&self.asks()).is_ok() && fs::File::create_new(file).is_ok() {
+                    self.home.recount();
+                }
+            }
+            Event::Decided(decision) => self.forget_ask(&decision.change),
+            _ => {}
+        }
+    }
+
+    /// Counts this no more: it is decided.
+    pub fn forget_ask(&self, change: &Change) {
+        if fs::remove_file(self.asks().join(change.id())).is_ok() {
+            self.home.recount();
         }
     }
 }

@@ -190,6 +190,9 @@ impl SupervisedSession {
         };
         self.folder.record_decision(&DecisionRecord { time: clock::now_utc(), stage, reason, ..record })?;
         let deed = told?;
+        if let Some((change, _)) = &step.decided {
+            self.folder.forget_ask(change);
+        }
         if let (Some(routes), Some(plan)) = (step.routes, step.plan) {
             (self.routes, self.plan) = (routes, plan);
         }

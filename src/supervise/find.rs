@@ -4,13 +4,13 @@ use super::SupervisedSession;
 use crate::exit::UserError;
 use crate::hint;
 use crate::manifest::Route;
-use crate::plan::{Approval, ChangeRequest};
+use crate::plan::{self, Approval, ChangeRequest};
 use crate::session::audit;
 use crate::state::Home;
 use crate::text::one_line;
 use crate::trail::Trail;
 use anyhow::Result;
-use wire::Change;
+use wire::{Change, Packages};
 
 /// Something that can be decided now.
 pub struct Decidable {
@@ -112,6 +112,15 @@ impl Decidable {
     /// Those of [`Approval::by`].
     pub fn approval_by(&self, route: &Route) -> Result<Approval, UserError> {
         Approval::by(&self.session.plan, self.request(), route)
+    }
+
+    /// The Dockerfile of the session, with these packages as well.
+    ///
+    /// # Errors
+    /// `UserError` where the list, which came out of the bottle, has anything but names.
+    pub fn dockerfile_with(&self, packages: &Packages) -> Result<String, UserError> {
+        packages.check().map_err(UserError::new)?;
+        Ok(plan::with_packages(self.session.dockerfile.as_deref(), packages))
     }
 
     pub fn request(&self) -> ChangeRequest<'_> {

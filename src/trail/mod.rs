@@ -49,6 +49,7 @@ impl Trail {
     fn add_line(&mut self, line: Line) {
         self.totals.add(&line);
         match line.event {
+            Event::Ready { .. } => self.pending.begin_gate(),
             // No gate writes it: a pattern is made here alone, of several refusals.
             Event::Proposal(proposal) if !is_plain(&proposal.change) => self.totals.unreadable += 1,
             Event::Proposal(proposal) => {

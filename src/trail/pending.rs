@@ -18,6 +18,9 @@ pub struct PendingProposal {
     pub since: String,
     #[serde(skip)]
     order: u64,
+    /// Counts the gates of the trail.
+    #[serde(skip)]
+    gate: u64,
 }
 
 /// Each change that is pending, once.
@@ -25,6 +28,8 @@ pub struct PendingProposal {
 pub struct Pending {
     all: BTreeMap<Change, PendingProposal>,
     next: u64,
+    /// The gates that have begun so far.
+    gates: u64,
 }
 
 impl Pending {
@@ -32,7 +37,7 @@ impl Pending {
     pub(super) fn propose(&mut self, proposal: Proposal, time: String) {
         let Proposal { change, reason } = proposal;
         if let Some(known) = self.all.get_mut(&change) {
-            known.reason = reason;
+            (known.reason, known.gate) = (reason, self.gates);
             return;
         }
         if self.all.len() >= MAX_PROPOSALS
@@ -41,9 +46,19 @@ impl Pending {
         {
             self.all.remove(&oldest);
         }
-        let pending = PendingProposal { id: change.id(), change, reason, since: time, order: self.next };
+        let pending =
+            PendingProposal { id: change.id(), change, reason, since: time, order: self.next, gate: self.gates };
         self.next += 1;
         self.all.insert(pending.change.clone(), pending);
+    }
+
+    pub(super) fn begin_gate(&mut self) {
+        self.gates += 1;
+    }
+
+    /// Was it proposed to the gate that began last?
+    pub fn is_of_last_gate(&self, proposal: &PendingProposal) -> bool {
+        proposal.gate == self.gates
     }
 
     pub(super) fn settle(&mut self, change: &Change) {

@@ -35,6 +35,11 @@ pub struct Size {
 }
 
 impl Size {
+    /// A size without one in pixels.
+    pub fn of_cells(columns: u16, rows: u16) -> Size {
+        Size { rows, columns, width: 0, height: 0 }
+    }
+
     /// Columns and rows.
     pub fn cells(self) -> [usize; 2] {
         [self.columns.into(), self.rows.into()]
@@ -85,6 +90,11 @@ pub fn take_stdin_as_controlling_terminal() -> io::Result<()> {
     // SAFETY: the argument is a number; 0 takes no terminal away from another session.
     unsafe { set_controlling_terminal(io::stdin().as_fd().as_raw_fd(), 0) }?;
     Ok(())
+}
+
+/// Throws away what was typed at this terminal and not read yet.
+pub fn discard_input(terminal: &impl AsFd) {
+    let _ = termios::tcflush(terminal, FlushArg::TCIFLUSH);
 }
 
 /// The controlling terminal, for questions to the user.

@@ -1,7 +1,10 @@
 //! Decisions from the dashboard: what one would do, and doing it, by the code of `approve` and `reject`. What is done is
 //! what was shown: the value of the preview, and nothing made anew.
+//!
+//! An engine may take its time, or never answer: everything that asks one runs on a thread of its own, which wakes the loop.
 
-use crate::dashboard::{AskAction, AskKey, BottleRow, Preview};
+use super::verbs;
+use crate::dashboard::{AskAction, AskKey, BottleRow, Preview, PreviewKey};
 use crate::docker::Docker;
 use crate::plan::Approval;
 use crate::render;
@@ -10,25 +13,59 @@ use crate::state::Home;
 use crate::supervise::{ApprovalScope, Decidable, Deed};
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
-use wire::{Change, Values};
+use wire::{Change, Packages, Values};
 
 /// Between two attempts to tell a gate that an operator is there.
 const WATCH_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// Threads that wait for engines at once. Each ends by itself: every call of theirs has its own timeout.
+const MAX_RUNNING: usize = 16;
 
 pub struct Decisions {
     home: Home,
     shown: Option<Shown>,
+    running: usize,
+    sender: Sender<TaskResult>,
+    outcomes: Receiver<TaskResult>,
+    /// Written to when a thread has come to its end.
+    wake: UnixStream,
     /// By identity.
     watchers: BTreeMap<String, Watcher>,
 }
 
-/// What a preview showed.
-struct Shown {
-    ask: AskKey,
+/// What has come of a thread.
+pub enum TaskResult {
+    Preview(Box<Shown>),
+    /// What is to be said of a decision.
+    Decided {
+        ask: AskKey,
+        told: String,
+    },
+    /// What is to be said of a bottle that was to be stopped.
+    Stopped(String),
+}
+
+/// What a preview shows.
+pub struct Shown {
+    pub of: PreviewKey,
+    pub preview: Preview,
+    /// What approving it does; `None` where that is not possible.
+    deed: Option<ShownDeed>,
+}
+
+struct ShownDeed {
     wanted: Decidable,
-    approval: Approval,
+    effect: Effect,
+}
+
+enum Effect {
+    Approval(Box<Approval>),
+    /// The session's Dockerfile, with the packages.
+    Rebuild(String),
 }
 
 /// Tells one gate that an operator is there.
@@ -39,76 +76,70 @@ struct Watcher {
 }
 
 impl Decisions {
-    pub fn new(home: Home) -> Decisions {
-        Decisions { home, shown: None, watchers: BTreeMap::new() }
+    pub fn new(home: Home, wake: UnixStream) -> Decisions {
+        let (sender, outcomes) = channel();
+        Decisions { home, shown: None, running: 0, sender, outcomes, wake, watchers: BTreeMap::new() }
     }
 
-    /// Says what approving would do. A rejection does nothing but what its name says.
-    pub fn preview(&mut self, ask: &AskKey, wider: usize) -> Preview {
+    /// Begins to find out what approving would do.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn preview(&mut self, of: PreviewKey) -> Result<()> {
         self.shown = None;
-        match self.approval(ask, wider) {
-            Ok(shown) => {
-                let text = render::approval(&shown.approval, &shown.wanted.session.plan, None, 0);
-                let lines = text.lines().filter(|line| !line.starts_with("asked ")).map(str::to_owned).collect();
-                self.shown = Some(shown);
-                Preview { lines, is_possible: true }
-            }
-            Err(error) => {
-                let lines = vec![format!("it cannot be approved so: {error:#}"), "e: a route of your own".to_owned()];
-                Preview { lines, is_possible: false }
-            }
+        self.run(move |home| TaskResult::Preview(Box::new(preview(home, of))))
+    }
+
+    /// Keeps what is on the screen now, to be approved.
+    pub fn keep(&mut self, shown: Shown) {
+        self.shown = Some(shown);
+    }
+
+    /// Begins to do what was shown.
+    ///
+    /// # Errors
+    /// It was not shown, or no thread can be started.
+    pub fn approve(&mut self, of: PreviewKey) -> Result<()> {
+        let shown = self.shown.take().filter(|shown| shown.of == of).and_then(|shown| shown.deed);
+        let Some(shown) = shown else { bail!("what approving would do was not shown") };
+        self.run(move |_| decided(of.ask.clone(), approve(&of, shown)))
+    }
+
+    /// Begins to reject.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn reject(&mut self, ask: AskKey, reason: Option<String>) -> Result<()> {
+        self.run(move |home| decided(ask.clone(), reject(home, &ask, reason.as_deref())))
+    }
+
+    /// Begins to stop a bottle.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn stop(&mut self, identity: String) -> Result<()> {
+        self.run(move |home| TaskResult::Stopped(verbs::stop(home, &identity)))
+    }
+
+    fn run(&mut self, task: impl FnOnce(&Home) -> TaskResult + Send + 'static) -> Result<()> {
+        if self.running >= MAX_RUNNING {
+            bail!("{MAX_RUNNING} calls of an engine have no answer yet");
         }
+        let (home, sender, mut wake) = (self.home.clone(), self.sender.clone(), self.wake.try_clone()?);
+        // The engine's clients die with the thread that started them, which waits for each.
+        sys::thread::spawn(move || {
+            let _ = sender.send(task(&home));
+            let _ = wake.write(&[0]);
+        })?;
+        self.running += 1;
+        Ok(())
     }
 
-    fn approval(&self, ask: &AskKey, wider: usize) -> Result<Shown> {
-        if let Change::Packages(_) = ask.change {
-            bail!("packages are approved by `claude-bottle approve {}/{}`", ask.identity, ask.change.id());
-        }
-        let wanted = self.find(ask)?;
-        let mut approval = wanted.approval()?;
-        if let Some(step) = wider.checked_sub(1).and_then(|last| approval.wider.get(last)).map(|(step, _)| *step) {
-            approval = approval.widened(&wanted.session.plan, step, wanted.request())?;
-        } else if wider > 0 {
-            bail!("there is no wider change than the one before");
-        }
-        Ok(Shown { ask: ask.clone(), wanted, approval })
-    }
-
-    fn find(&self, ask: &AskKey) -> Result<Decidable> {
-        let wanted = Decidable::find(&self.home, &format!("{}/{}", ask.identity, ask.change.id()))?;
-        if wanted.change != ask.change {
-            bail!("it is not what the dashboard shows any more");
-        }
-        Ok(wanted)
-    }
-
-    /// Decides; gives what is to be said of it.
-    pub fn decide(&mut self, ask: &AskKey, step: AskAction, reason: Option<String>) -> String {
-        let done = match step {
-            AskAction::Reject => self.reject(ask, reason.as_deref()),
-            AskAction::Once => self.approve(ask, ApprovalScope::Once),
-            AskAction::Approve => self.approve(ask, ApprovalScope::Session),
-        };
-        done.unwrap_or_else(|error| format!("nothing was decided: {error:#}"))
-    }
-
-    fn approve(&mut self, ask: &AskKey, scope: ApprovalScope) -> Result<String> {
-        let Some(mut shown) = self.shown.take().filter(|shown| shown.ask == *ask) else {
-            bail!("what approving would do was not shown");
-        };
-        let deed = shown.wanted.session.approve(&shown.approval, scope, Values::new())?;
-        let what = render::change_text(&ask.change);
-        Ok(match (scope, deed) {
-            (ApprovalScope::Once, _) => format!("approved once, within a minute: {what}"),
-            (_, Deed::InForce) => format!("approved: {what}"),
-            (_, Deed::AtResume) => format!("approved, from the next resume on: {what}"),
-        })
-    }
-
-    fn reject(&mut self, ask: &AskKey, reason: Option<&str>) -> Result<String> {
-        let mut wanted = self.find(ask)?;
-        wanted.session.reject(&wanted.change, reason)?;
-        Ok(format!("rejected: {}", render::change_text(&ask.change)))
+    /// What has come since.
+    pub fn outcome(&mut self) -> Option<TaskResult> {
+        let outcome = self.outcomes.try_recv().ok()?;
+        self.running = self.running.saturating_sub(1);
+        Some(outcome)
     }
 
     /// Keeps telling the gates of bottles that hold requests that an operator is there.
@@ -127,6 +158,105 @@ impl Decisions {
             }
         }
     }
+}
+
+fn decided(ask: AskKey, told: Result<String>) -> TaskResult {
+    TaskResult::Decided { ask, told: told.unwrap_or_else(|error| format!("nothing was decided: {error:#}")) }
+}
+
+/// Says what approving would do. A rejection does nothing but what its name says.
+fn preview(home: &Home, of: PreviewKey) -> Shown {
+    let made = match &of.ask.change {
+        Change::Packages(packages) => rebuild_preview(home, &of, packages),
+        Change::Egress { .. } | Change::Git { .. } => approval_preview(home, &of),
+    };
+    let (preview, deed) = match made {
+        Ok((preview, deed)) => (preview, Some(deed)),
+        Err(error) => {
+            let mut lines = vec![format!("it cannot be approved so: {error:#}")];
+            if let Change::Egress { .. } = of.ask.change {
+                lines.push("e: a route of your own".to_owned());
+            }
+            (Preview { lines, question: None }, None)
+        }
+    };
+    Shown { of, preview, deed }
+}
+
+fn approval_preview(home: &Home, of: &PreviewKey) -> Result<(Preview, ShownDeed)> {
+    let wanted = find(home, &of.ask)?;
+    let mut approval = wanted.approval()?;
+    if let Some(step) = of.wider.checked_sub(1).and_then(|last| approval.wider.get(last)).map(|(step, _)| *step) {
+        approval = approval.widened(&wanted.session.plan, step, wanted.request())?;
+    } else if of.wider > 0 {
+        bail!("there is no wider change than the one before");
+    }
+    let text = render::approval(&approval, &wanted.session.plan, None, 0);
+    let question = match of.step {
+        AskAction::Once => "approve this once",
+        AskAction::Approve => "approve this for the session",
+    };
+    let effect = Effect::Approval(Box::new(approval));
+    Ok((preview_of(&text, question), ShownDeed { wanted, effect }))
+}
+
+fn rebuild_preview(home: &Home, of: &PreviewKey, packages: &Packages) -> Result<(Preview, ShownDeed)> {
+    if of.step == AskAction::Once || of.wider > 0 {
+        bail!("packages are approved for the session, and for nothing else: a does that");
+    }
+    let wanted = find(home, &of.ask)?;
+    let after = wanted.dockerfile_with(packages)?;
+    let mut text = render::packages(&wanted.change, None, wanted.session.dockerfile.as_deref(), &after);
+    let question = match wanted.session.runs()? {
+        true => {
+            text.push_str("note     approving ends the bottle, which is kept; its resume builds the image\n");
+            "approve this, and end the bottle for it"
+        }
+        false => "approve this for the next resume",
+    };
+    Ok((preview_of(&text, question), ShownDeed { wanted, effect: Effect::Rebuild(after) }))
+}
+
+/// The screen says above what was asked for.
+fn preview_of(text: &str, question: &str) -> Preview {
+    let lines = text.lines().filter(|line| !line.starts_with("asked ")).map(str::to_owned).collect();
+    Preview { lines, question: Some(question.to_owned()) }
+}
+
+fn find(home: &Home, ask: &AskKey) -> Result<Decidable> {
+    let wanted = Decidable::find(home, &format!("{}/{}", ask.identity, ask.change.id()))?;
+    if wanted.change != ask.change {
+        bail!("it is not what the dashboard shows any more");
+    }
+    Ok(wanted)
+}
+
+fn approve(of: &PreviewKey, shown: ShownDeed) -> Result<String> {
+    let (mut session, what) = (shown.wanted.session, render::change_text(&of.ask.change));
+    let approval = match shown.effect {
+        Effect::Approval(approval) => approval,
+        Effect::Rebuild(dockerfile) => {
+            return Ok(match session.rebuild(&of.ask.change, &dockerfile)? {
+                Deed::InForce => format!("approved, and `{}` has ended: its resume builds the image", of.ask.identity),
+                Deed::AtResume => format!("approved: the resume of `{}` builds the image", of.ask.identity),
+            });
+        }
+    };
+    let scope = match of.step {
+        AskAction::Once => ApprovalScope::Once,
+        AskAction::Approve => ApprovalScope::Session,
+    };
+    Ok(match (scope, session.approve(&approval, scope, Values::new())?) {
+        (ApprovalScope::Once, _) => format!("approved once, within a minute: {what}"),
+        (_, Deed::InForce) => format!("approved: {what}"),
+        (_, Deed::AtResume) => format!("approved, from the next resume on: {what}"),
+    })
+}
+
+fn reject(home: &Home, ask: &AskKey, reason: Option<&str>) -> Result<String> {
+    let mut wanted = find(home, ask)?;
+    wanted.session.reject(&wanted.change, reason)?;
+    Ok(format!("rejected: {}", render::change_text(&ask.change)))
 }
 
 fn is_running(row: &BottleRow) -> bool {

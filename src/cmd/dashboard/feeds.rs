@@ -1,19 +1,21 @@
 //! What the dashboard knows of each session: its folder's mark, and its trail as it grows. Of a session without an owner the
-//! trail is the engine's log, which one call of the engine follows; nothing else asks the engine.
+//! trail is the engine's log, which one call of the engine follows; nothing else asks the engine, and nothing waits for it.
 
 use crate::dashboard::{Ask, Asked, BottleRow};
-use crate::docker::{Docker, ScopedStream};
+use crate::docker::{Docker, ScopedStream, Stream};
+use crate::exit::{EngineError, EngineErrorKind};
+use crate::facts::Engine;
 use crate::plan::Plan;
 use crate::render;
-use crate::session::audit::{self, Age};
-use crate::state::{Condition, Folder, Home, Overview, TrailFile};
+use crate::session::audit::{self, Age, LOG_TIMEOUT};
+use crate::state::{Condition, Folder, Home, OpenAsks, Overview, TrailFile};
 use crate::trail::Trail;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Between two looks at the folders and their marks.
 const FOLDER_INTERVAL: Duration = Duration::from_secs(1);
@@ -23,6 +25,12 @@ const MAX_STEP_BYTES: usize = 4 << 20;
 const MAX_REFUSALS: usize = 200;
 /// Sessions whose logs are followed at the engine.
 const MAX_FOLLOWED_LOGS: usize = 64;
+/// Between two attempts to follow a log of an engine that failed.
+const LOG_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// What is told of an engine that gives no line of a log that is there.
+const NO_ANSWER: &str = "the engine does not answer";
+/// What is told of a session whose log is not followed.
+const NOT_FOLLOWED: &str = "not followed: too many are detached";
 
 /// Whether all that is written was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,21 +52,43 @@ pub struct Feeds {
 struct Feed {
     folder: Folder,
     condition: Condition,
+    /// When something was decided about it last.
+    decided_at: [Option<SystemTime>; 2],
     trail: Trail,
     source: Source,
+    /// What is wrong with its trail.
+    trouble: Option<String>,
     row: Option<Rc<BottleRow>>,
 }
 
 enum Source {
     File(TrailFile),
-    /// The lines that the trail on disk lacks, from the engine.
-    Log {
-        lines: Receiver<Vec<u8>>,
-        _stream: ScopedStream,
-    },
+    Log(FollowedLog),
+}
+
+/// The lines that the trail on disk lacks, from the engine.
+struct FollowedLog {
+    news: Receiver<LogNews>,
+    began: Instant,
+    has_answered: bool,
+    /// `None` once it has ended.
+    stream: Option<Stream>,
+}
+
+enum LogNews {
+    /// The engine gives the log.
+    Answer,
+    /// A line that the disk has not.
+    Line(Vec<u8>),
+    End,
 }
 
 impl Feeds {
+    /// What wakes the loop, for another thread.
+    pub fn wake(&self) -> std::io::Result<UnixStream> {
+        self.wake.try_clone()
+    }
+
     pub fn new(home: Home, wake: UnixStream) -> Feeds {
         Feeds { home, all: BTreeMap::new(), looked: None, wake, has_changed: true }
     }
@@ -73,7 +103,7 @@ impl Feeds {
         let mut left = MAX_STEP_BYTES;
         for feed in self.all.values_mut() {
             let read = feed.read(left);
-            self.has_changed |= read > 0;
+            self.has_changed |= read > 0 || feed.row.is_none();
             left = left.saturating_sub(read);
             if left == 0 {
                 return Progress::More;
@@ -95,9 +125,13 @@ impl Feeds {
         self.all.retain(|identity, _| is_there(identity));
         self.has_changed |= self.all.len() != count;
         for folder in folders {
-            let condition = folder.condition();
+            let (condition, decided_at) = (folder.condition(), folder.decided_at());
+            if let Some(feed) = self.all.get_mut(&folder.identity).filter(|feed| feed.decided_at != decided_at) {
+                // Decided while no gate ran, which its trail does not tell.
+                (feed.decided_at, feed.row) = (decided_at, None);
+            }
             let known = self.all.get(&folder.identity);
-            if known.is_some_and(|feed| feed.condition == condition) {
+            if known.is_some_and(|feed| feed.condition == condition && !feed.is_to_be_retried()) {
                 continue;
             }
             self.has_changed = true;
@@ -105,7 +139,9 @@ impl Feeds {
             let needs_log = condition.is_written_by_engine_alone();
             match self.all.get_mut(&folder.identity) {
                 // The trail goes on where it is.
-                Some(feed) if is_file && !needs_log => (feed.condition, feed.row) = (condition, None),
+                Some(feed) if is_file && !needs_log => {
+                    (feed.condition, feed.row, feed.trouble) = (condition, None, None);
+                }
                 _ => {
                     let feed = self.begin(folder, condition);
                     self.all.insert(feed.folder.identity.clone(), feed);
@@ -117,43 +153,88 @@ impl Feeds {
     /// Begins anew with a session's trail: on disk, and then at the engine where no process copies it to the disk.
     fn begin(&self, folder: Folder, condition: Condition) -> Feed {
         let (mut trail, mut file) = (Trail::default(), TrailFile::new(&folder));
-        let followed = self.all.values().filter(|feed| matches!(feed.source, Source::Log { .. })).count();
-        let mut log = None;
-        if condition.is_written_by_engine_alone() && followed < MAX_FOLLOWED_LOGS {
+        let is_followed =
+            |feed: &&Feed| feed.folder.identity != folder.identity && matches!(feed.source, Source::Log(_));
+        let (mut log, mut trouble) = (None, None);
+        if condition.is_written_by_engine_alone() {
             while read_file(&mut trail, &mut file, usize::MAX) > 0 {}
-            log = folder.plan().ok().and_then(|plan| self.follow(&plan, &file));
+            match self.all.values().filter(is_followed).count() < MAX_FOLLOWED_LOGS {
+                true => log = folder.plan().ok().and_then(|plan| self.follow(&plan, &file)),
+                false => trouble = Some(NOT_FOLLOWED.to_owned()),
+            }
         }
-        let source = log.unwrap_or(Source::File(file));
-        Feed { folder, condition, trail, source, row: None }
+        let source = log.map_or(Source::File(file), Source::Log);
+        let decided_at = folder.decided_at();
+        Feed { folder, condition, decided_at, trail, source, trouble, row: None }
     }
 
-    fn follow(&self, plan: &Plan, file: &TrailFile) -> Option<Source> {
+    fn follow(&self, plan: &Plan, file: &TrailFile) -> Option<FollowedLog> {
         let mut stream = Docker::new(&plan.engine).ok()?.stream(&plan.follow_gate()).ok()?;
         let (stdout, have, mut wake) = (stream.child.stdout.take()?, file.lines_read(), self.wake.try_clone().ok()?);
-        let (send, lines) = channel();
-        let stream = ScopedStream(stream);
+        let (send, news) = channel();
         let follower = sys::thread::spawn(move || {
+            let mut tell = |event: LogNews| {
+                if send.send(event).is_ok() {
+                    let _ = wake.write(&[0]);
+                }
+            };
+            let mut is_first = true;
             audit::for_each_line(
                 stdout,
                 || have,
                 |line, _, age| {
-                    if age == Age::New && send.send(line.to_vec()).is_ok() {
-                        let _ = wake.write(&[0]);
+                    if std::mem::take(&mut is_first) {
+                        tell(LogNews::Answer);
+                    }
+                    if age == Age::New {
+                        tell(LogNews::Line(line.to_vec()));
                     }
                 },
             );
+            tell(LogNews::End);
         });
-        follower.ok().map(|_| Source::Log { lines, _stream: stream })
+        follower.ok().map(|_| FollowedLog { news, began: Instant::now(), has_answered: false, stream: Some(stream) })
     }
 }
 
-/// What is known of all sessions now, engines' logs read to their ends.
+impl Drop for FollowedLog {
+    fn drop(&mut self) {
+        drop(self.stream.take().map(ScopedStream));
+    }
+}
+
+impl FollowedLog {
+    /// Why its lines are not all that there are.
+    fn trouble(&self) -> Option<&'static str> {
+        (!self.has_answered && self.began.elapsed() >= LOG_TIMEOUT).then_some(NO_ANSWER)
+    }
+
+    /// Why it ended, where that is not the end of its gate.
+    fn end(&mut self) -> Option<EngineError> {
+        let ended = self.stream.take()?.expect_success("the engine ended its log");
+        ended.err().filter(|error| error.kind != EngineErrorKind::Gone)
+    }
+}
+
+/// What is known of all sessions now, engines' logs read to their ends. An engine that did not answer is not asked again.
 pub fn read_once(home: &Home) -> Vec<Rc<BottleRow>> {
+    let mut mute: Vec<Engine> = Vec::new();
     let read = |folder: Folder| {
-        let mut trail = Trail::default();
+        let (mut trail, mut trouble) = (Trail::default(), None);
         // What cannot be read is as what is not there: the row shows what is known.
-        let _ = folder.plan().and_then(|plan| audit::read_lines(&folder, &plan, |line| trail.add(line)));
-        Rc::new(row(&folder, &trail))
+        if let Ok(plan) = folder.plan() {
+            let needs_engine = folder.condition().is_written_by_engine_alone();
+            if needs_engine && mute.contains(&plan.engine) {
+                trouble = Some(NO_ANSWER.to_owned());
+                while read_file(&mut trail, &mut TrailFile::new(&folder), usize::MAX) > 0 {}
+            } else if let Err(error) = audit::read_lines(&folder, &plan, |line| trail.add(line)) {
+                if error.downcast_ref::<EngineError>().is_some_and(|error| error.kind == EngineErrorKind::Unreachable) {
+                    mute.push(plan.engine.clone());
+                }
+                trouble = Some(format!("{error:#}"));
+            }
+        }
+        Rc::new(row(&folder, &trail, trouble))
     };
     home.folders().into_iter().map(read).collect()
 }
@@ -171,45 +252,67 @@ fn read_file(trail: &mut Trail, file: &mut TrailFile, max: usize) -> usize {
 }
 
 impl Feed {
+    /// Reads about `max` bytes at most; the bytes that were read.
     fn read(&mut self, max: usize) -> usize {
-        let read = match &mut self.source {
-            Source::File(file) => read_file(&mut self.trail, file, max),
-            Source::Log { lines, .. } => {
-                let mut read = 0;
+        let (mut read, mut trouble) = (0, self.trouble.clone());
+        match &mut self.source {
+            Source::File(file) => read = read_file(&mut self.trail, file, max),
+            Source::Log(log) => {
                 while read < max
-                    && let Ok(line) = lines.try_recv()
+                    && let Ok(news) = log.news.try_recv()
                 {
-                    self.trail.add(&line);
-                    read += line.len();
+                    match news {
+                        LogNews::Answer => (log.has_answered, trouble) = (true, None),
+                        LogNews::Line(line) => {
+                            self.trail.add(&line);
+                            read += line.len();
+                        }
+                        LogNews::End => {
+                            log.has_answered = true;
+                            trouble = log.end().map(|error| format!("{NO_ANSWER}: {error}"));
+                        }
+                    }
                 }
-                read
+                trouble = trouble.or_else(|| log.trouble().map(str::to_owned));
             }
-        };
-        if read > 0 {
+        }
+        if read > 0 || trouble != self.trouble {
             self.row = None;
         }
+        self.trouble = trouble;
         read
     }
 
+    /// Did its engine fail, long enough ago?
+    fn is_to_be_retried(&self) -> bool {
+        match &self.source {
+            Source::Log(log) => {
+                log.stream.is_none() && self.trouble.is_some() && log.began.elapsed() >= LOG_RETRY_INTERVAL
+            }
+            Source::File(_) => false,
+        }
+    }
+
     fn row(&mut self) -> Rc<BottleRow> {
-        let (folder, trail) = (&self.folder, &self.trail);
-        self.row.get_or_insert_with(|| Rc::new(row(folder, trail))).clone()
+        let (folder, trail, trouble) = (&self.folder, &self.trail, &self.trouble);
+        self.row.get_or_insert_with(|| Rc::new(row(folder, trail, trouble.clone()))).clone()
     }
 }
 
-fn row(folder: &Folder, trail: &Trail) -> BottleRow {
+fn row(folder: &Folder, trail: &Trail, trouble: Option<String>) -> BottleRow {
     let Overview { identity, agent, state, why, since, .. } = Overview::read(folder);
     let unix = |time: &str| render::seconds(time).and_then(|seconds| u64::try_from(seconds).ok());
-    let proposals = trail.pending.list().into_iter().map(|proposal| Ask {
-        id: proposal.id.clone(),
-        change: proposal.change.clone(),
+    let OpenAsks { proposals, refused } = folder.open_asks(trail);
+    let proposals = proposals.into_iter().map(|proposal| Ask {
+        id: proposal.id,
+        change: proposal.change,
         asked: Asked::Proposed,
-        reason: proposal.reason.clone(),
+        reason: proposal.reason,
         count: 0,
-        time: proposal.since.clone(),
         since: unix(&proposal.since),
+        time: proposal.since,
     });
-    let refusals = trail.candidates().into_iter().take(MAX_REFUSALS).map(|candidate| Ask {
+    let refusals = refused.into_iter().take(MAX_REFUSALS).map(|candidate| Ask {
         id: candidate.id,
         change: candidate.change,
         asked: Asked::Refused,
@@ -219,5 +322,5 @@ fn row(folder: &Folder, trail: &Trail) -> BottleRow {
         time: candidate.last,
     });
     let asks = proposals.chain(refusals).collect();
-    BottleRow { identity, agent, state, since, why, totals: trail.totals.clone(), asks }
+    BottleRow { identity, agent, state, since, why, trouble, totals: trail.totals.clone(), asks }
 }

@@ -1,10 +1,10 @@
 //! The dashboard's terminal: raw, on its alternate screen, and restored on every way out: an end, an error, a signal, a
 //! panic, Ctrl-Z, and each program that gets the terminal for a while.
 
-use super::decisions::Decisions;
+use super::decisions::{Decisions, TaskResult};
 use super::feeds::{Feeds, Progress};
 use super::{POLL_INTERVAL, now, verbs};
-use crate::dashboard::{Colours, Command, Key, KeyReader, Model, Screen, Size, draw};
+use crate::dashboard::{AskKey, Colours, Command, Key, KeyReader, Model, Screen, Size, detail_window, draw};
 use crate::exit::{Exit, UserError};
 use crate::say;
 use crate::state::Home;
@@ -36,7 +36,8 @@ pub fn run(home: Home, feeds: Feeds, model: Model, woken: UnixStream) -> Result<
     let _words = HeldPanic::hold();
     let _prompt = PromptReader::begin();
     let terminal = Terminal::open()?;
-    let mut dashboard = Running { decisions: Decisions::new(home), feeds, model, woken, signals, terminal };
+    let decisions = Decisions::new(home, feeds.wake()?);
+    let mut dashboard = Running { decisions, feeds, model, woken, signals, terminal, is_leaving: false };
     dashboard.run()
 }
 
@@ -47,6 +48,8 @@ struct Running {
     woken: UnixStream,
     signals: Signals,
     terminal: Terminal,
+    /// The last decision's end is the dashboard's.
+    is_leaving: bool,
 }
 
 impl Running {
@@ -60,7 +63,15 @@ impl Running {
             // Not only at a change: a gate that was not up yet is told later.
             self.decisions.watch(self.model.bottles());
             self.model.set_now(now());
-            self.terminal.show(&self.model)?;
+            if self.take_outcomes() {
+                // Keys that came before the question was on the screen are no answer to it.
+                self.terminal.discard_input();
+                keys = KeyReader::default();
+            }
+            self.terminal.show(&mut self.model)?;
+            if self.is_leaving && self.model.open_decisions() == 0 {
+                return Ok(Exit::OK);
+            }
             let pause = match (progress, keys.is_waiting()) {
                 (Progress::More, _) => Duration::ZERO,
                 (_, true) => ESCAPE_TIMEOUT,
@@ -89,16 +100,32 @@ impl Running {
             }
             for key in pressed {
                 let Some(command) = self.model.press(key) else { continue };
-                let shows_first = matches!(command, Command::Preview { .. } | Command::Decide { .. });
                 if let Some(exit) = self.follow(command)? {
                     return Ok(exit);
                 }
-                // Keys that came with it were pressed before the person saw what they are about.
-                if shows_first {
-                    break;
-                }
             }
         }
+    }
+
+    /// Takes what engines have answered; true where a question is on the screen with it.
+    fn take_outcomes(&mut self) -> bool {
+        let mut asks = false;
+        while let Some(outcome) = self.decisions.outcome() {
+            match outcome {
+                TaskResult::Preview(shown) => {
+                    if self.model.show_preview(&shown.of, shown.preview.clone()) {
+                        asks |= self.model.is_asking();
+                        self.decisions.keep(*shown);
+                    }
+                }
+                TaskResult::Decided { ask, told } => {
+                    self.model.end_decision(&ask);
+                    self.model.say(told);
+                }
+                TaskResult::Stopped(told) => self.model.say(told),
+            }
+        }
+        asks
     }
 
     /// Waits for keys, signals, lines of a log, or the next look; true where there are keys.
@@ -120,18 +147,25 @@ impl Running {
     /// Does what a key asks for; an exit ends the dashboard.
     fn follow(&mut self, command: Command) -> Result<Option<Exit>> {
         match command {
-            Command::Quit => return Ok(Some(Exit::OK)),
+            Command::Quit if self.is_leaving || self.model.open_decisions() == 0 => return Ok(Some(Exit::OK)),
+            Command::Quit => {
+                self.is_leaving = true;
+                self.model.say("a decision is not over, and this ends after it; q again leaves at once");
+            }
             Command::Suspend => self.suspend()?,
             Command::Redraw => self.terminal.enter()?,
-            Command::Preview { ask, wider, .. } => {
-                let preview = self.decisions.preview(&ask, wider);
-                self.model.show_preview(&ask, preview);
+            Command::Preview(of) => {
+                let begun = self.decisions.preview(of);
+                self.tell_failure(begun);
             }
-            Command::Decide { ask, step, reason, .. } => {
-                self.model.say("deciding…");
-                self.terminal.show(&self.model)?;
-                let told = self.decisions.decide(&ask, step, reason);
-                self.model.say(told);
+            Command::Approve(of) => {
+                let ask = of.ask.clone();
+                let begun = self.decisions.approve(of);
+                self.end_unbegun(&ask, begun);
+            }
+            Command::Reject { ask, reason } => {
+                let begun = self.decisions.reject(ask.clone(), reason);
+                self.end_unbegun(&ask, begun);
             }
             Command::Edit(ask) => {
                 let id = format!("{}/{}", ask.identity, ask.change.id());
@@ -145,12 +179,25 @@ impl Running {
             Command::Logs(identity) => self.lend(&["logs", "--follow", &identity])?,
             Command::Stop(identity) => {
                 self.model.say("stopping…");
-                self.terminal.show(&self.model)?;
-                let told = verbs::stop(&identity);
-                self.model.say(told);
+                let begun = self.decisions.stop(identity);
+                self.tell_failure(begun);
             }
         }
         Ok(None)
+    }
+
+    fn tell_failure(&mut self, begun: Result<()>) {
+        if let Err(error) = begun {
+            self.model.say(format!("{error:#}"));
+        }
+    }
+
+    /// A decision that did not begin is over.
+    fn end_unbegun(&mut self, ask: &AskKey, begun: Result<()>) {
+        if begun.is_err() {
+            self.model.end_decision(ask);
+        }
+        self.tell_failure(begun);
     }
 
     /// Gives the terminal to a verb of this program, and takes it back at its end.
@@ -179,6 +226,8 @@ struct Terminal {
     shown: Option<Screen>,
     // Restored first.
     guard: tty::TerminalGuard,
+    /// Messages would be drawn over.
+    held: Option<say::HeldMessages>,
     _stops: ScopedSignals,
 }
 
@@ -190,7 +239,8 @@ impl Terminal {
         let tty = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|_| none())?;
         let guard = tty::save().ok_or_else(none)?;
         let colours = if say::has_colour(&tty) { Colours::Sixteen } else { Colours::None };
-        let mut terminal = Terminal { tty, colours, shown: None, guard, _stops: signals::catch_stop_signals() };
+        let mut terminal =
+            Terminal { tty, colours, shown: None, guard, held: None, _stops: signals::catch_stop_signals() };
         terminal.enter()?;
         Ok(terminal)
     }
@@ -199,11 +249,13 @@ impl Terminal {
     fn enter(&mut self) -> Result<()> {
         self.guard.set_raw();
         self.shown = None;
+        self.held = self.held.take().or_else(say::hold_all_messages);
         Ok(self.tty.write_all(ENTER)?)
     }
 
-    fn leave(&self) {
+    fn leave(&mut self) {
         self.guard.suspend();
+        self.held = None;
     }
 
     fn size(&self) -> Size {
@@ -213,8 +265,18 @@ impl Terminal {
         }
     }
 
-    fn show(&mut self, model: &Model) -> Result<()> {
-        let screen = draw(model, self.size());
+    /// Throws away what was typed and not read.
+    fn discard_input(&self) {
+        tty::discard_input(&self.tty);
+    }
+
+    fn show(&mut self, model: &mut Model) -> Result<()> {
+        let size = self.size();
+        // It is drawn next, or the dashboard ends.
+        if let Some(window) = detail_window(model, size) {
+            model.mark_shown(window);
+        }
+        let screen = draw(model, size);
         let mut change = screen.change_from(self.shown.as_ref(), self.colours);
         if self.shown.as_ref().is_some_and(|shown| shown.size != screen.size) {
             // What a terminal makes of its old rows at a resize is its own.

@@ -4,9 +4,13 @@ use crate::docker::Docker;
 use crate::state::Home;
 use crate::text::shell_command;
 use anyhow::Result;
+use std::time::{Duration, Instant};
 use sys::child;
 use sys::signals::Signals;
 use sys::tty::Tty;
+
+/// For the engine to stop an agent, its own three seconds included.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs a verb of this program on the terminal; gives what is to be said of it.
 pub fn run(words: &[&str], signals: &Signals) -> String {
@@ -33,10 +37,10 @@ pub fn run(words: &[&str], signals: &Signals) -> String {
 }
 
 /// Asks the agent of this session to end, as a signal at its terminal does; gives what is to be said of it.
-pub fn stop(identity: &str) -> String {
+pub fn stop(home: &Home, identity: &str) -> String {
     let stop = || -> Result<()> {
-        let plan = Home::locate()?.known(identity)?.plan()?;
-        Docker::new(&plan.engine)?.run(&plan.stop())?;
+        let plan = home.known(identity)?.plan()?;
+        Docker::new(&plan.engine)?.with_deadline(Instant::now() + STOP_TIMEOUT).run(&plan.stop())?;
         Ok(())
     };
     match stop() {

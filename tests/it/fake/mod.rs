@@ -6,6 +6,7 @@ mod cleanup;
 mod consent;
 mod cut_off;
 mod dashboard;
+mod dashboard_terminal;
 mod doctor;
 mod ends;
 mod engines;

@@ -1,7 +1,9 @@
 //! The file that shell prompts read follows the sessions of its home.
 
-use crate::harness::{PLAIN, Place};
+use crate::harness::{PLAIN, Place, WAIT_TIMEOUT};
 use std::fs::{self};
+use std::io::Write;
+use std::time::Instant;
 
 fn shown(place: &Place) -> Option<String> {
     fs::read_to_string(place.path("home/.claude-bottle/prompt")).ok()
@@ -41,6 +43,34 @@ fn the_prompt_file_is_right_after_many_at_once() {
         }
     });
     assert_eq!(shown(&place).as_deref(), Some("0 3 0\n"));
+}
+
+/// The third count is of proposals that wait: the gate's lines add, and a decision takes away.
+#[test]
+fn the_prompt_file_counts_what_waits() {
+    let place = Place::new(PLAIN);
+    let start = place.run(&["start", "--yes", "plain"]).env("FAKE_GATE", "proposes").env("FAKE_AGENT", "until told");
+    let mut terminal = start.env("FAKE_CODE", 7).on_terminal();
+    terminal.until("hello from the agent");
+    let until = |wanted: &str| {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
+        while shown(&place).as_deref() != Some(wanted) {
+            assert!(Instant::now() < deadline, "{:?}, not {wanted:?}", shown(&place));
+            std::thread::yield_now();
+        }
+    };
+    until("1 0 2\n");
+    let listed = place.run(&["proposals"]).done().stdout;
+    let id = listed.lines().find(|line| line.contains("a.org")).unwrap().split(' ').next().unwrap().to_owned();
+    assert_eq!(place.run(&["approve", "--yes", &id]).done().status, 0);
+    until("1 0 1\n");
+    fs::write(place.engine("handed/told"), "").unwrap();
+    let agent = format!("claude-bottle-{}-agent", place.session());
+    fs::OpenOptions::new().write(true).open(place.engine("pipes").join(agent)).unwrap().write_all(b"\n").unwrap();
+    assert_eq!(terminal.end().0, 7);
+    assert_eq!(shown(&place).as_deref(), Some("0 0 1\n"), "a kept session's proposals wait as well");
+    assert_eq!(place.run(&["cleanup", "--yes", &place.session()]).done().status, 0);
+    assert_eq!(shown(&place), None);
 }
 
 /// Nobody is there to say that the owner was killed; the next change of any session does.

@@ -1,23 +1,51 @@
 //! A terminal that a test makes, with the program on it: what it shows is waited for, what a person types is typed.
 
-use crate::harness::{WAIT_TIMEOUT, code, wait};
+use crate::harness::{Screen, WAIT_TIMEOUT, code, wait};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Child;
 use std::time::Instant;
+use sys::tty::{Size, set_size};
 
 /// A person's terminal, and the program on it.
 pub struct Terminal {
     child: Child,
     master: Option<OwnedFd>,
     pub seen: String,
+    pub screen: Screen,
 }
 
 impl Terminal {
     pub fn new(child: Child, master: OwnedFd) -> Terminal {
-        Terminal { child, master: Some(master), seen: String::new() }
+        let [columns, rows] = Terminal::USUAL_SIZE;
+        let screen = Screen::new(columns.into(), rows.into());
+        Terminal { child, master: Some(master), seen: String::new(), screen }
+    }
+
+    /// Columns and rows of a terminal that is not resized.
+    pub const USUAL_SIZE: [u16; 2] = [80, 24];
+
+    /// The window gets another size, of which the kernel tells the program.
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        self.screen.resize(columns.into(), rows.into());
+        set_size(self.master.as_ref().unwrap(), Size::of_cells(columns, rows)).unwrap();
+    }
+
+    /// Waits until the screen shows this text in one row.
+    #[track_caller]
+    pub fn until_shown(&mut self, text: &str) {
+        self.until_screen(text, |screen| screen.text().contains(text));
+    }
+
+    /// Waits until the screen is like that. `awaited`: in words.
+    #[track_caller]
+    pub fn until_screen(&mut self, awaited: &str, is_so: impl Fn(&Screen) -> bool) {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
+        while !is_so(&self.screen) {
+            assert!(self.read(deadline, awaited), "ended without `{awaited}`:\n{}", self.screen.text());
+        }
     }
 
     pub fn pid(&self) -> i32 {
@@ -72,12 +100,14 @@ impl Terminal {
         let left = deadline.saturating_duration_since(Instant::now());
         if poll(&mut fds, PollTimeout::try_from(left).unwrap()).unwrap() == 0 {
             let _ = self.child.kill();
-            panic!("waited {WAIT_TIMEOUT:?} in vain for `{awaited}`; seen:\n{}", self.seen);
+            let screen = self.screen.text();
+            panic!("waited {WAIT_TIMEOUT:?} in vain for `{awaited}`; seen:\n{}\nscreen:\n{screen}", self.seen);
         }
         let mut bytes = [0; 4096];
         match nix::unistd::read(master, &mut bytes) {
             Ok(0) | Err(_) => false,
             Ok(count) => {
+                self.screen.feed(&bytes[..count]);
                 self.seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
                 true
             }
