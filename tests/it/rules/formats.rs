@@ -84,6 +84,7 @@ fn odd() -> Place {
         r#"{ "bottles": { "odd": {
             "image": { "dockerfile": "odd.Dockerfile", "context": "context" },
             "env": { "PIN": "?PIN of the demo" },
+            "supervise": { "hold": "60s" },
             "egress": { "routes": [
                 { "host": "a.example.org", "query": { "v": "1*" }, "headers": { "accept": "text/*" }, "upstream_ca": "ca.pem",
                   "auth": { "scheme": "Basic", "user": "me", "token_ref": "MY_TOKEN" } },
