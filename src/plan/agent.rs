@@ -114,6 +114,9 @@ fn claude(go: &mut Go, chosen: &Chosen, spec: &Spec, facts: &Facts) {
         // A server of the user's own file, which Claude Code connects without a question.
         let server = json!({ "type": "http", "url": MCP_URL, "timeout": MAX_TOOL_CALL_MS });
         state["mcpServers"] = json!({ "supervise": server });
+    } else if spec.beginning != Beginning::New {
+        // The home may have it from a run before.
+        state["mcpServers"] = json!({ "supervise": null });
     }
     go.files.push(merged(".claude.json", &state));
 

@@ -2,12 +2,15 @@
 
 use serde_json::{Map, Value};
 
-/// Merges `ours` into `theirs`: objects key by key; for any other value, ours wins.
+/// Merges `ours` into `theirs`: objects key by key; null takes a key away, and any other value wins (RFC 7396).
 fn merge(theirs: Map<String, Value>, ours: Map<String, Value>) -> Map<String, Value> {
     let mut merged = theirs;
     for (key, value) in ours {
-        let value = match (merged.remove(&key), value) {
+        let before = merged.remove(&key);
+        let value = match (before, value) {
+            (_, Value::Null) => continue,
             (Some(Value::Object(theirs)), Value::Object(ours)) => Value::Object(merge(theirs, ours)),
+            (_, Value::Object(ours)) => Value::Object(merge(Map::new(), ours)),
             (_, ours) => ours,
         };
         merged.insert(key, value);
@@ -39,11 +42,11 @@ mod tests {
 
     #[test]
     fn our_keys_win_and_theirs_stay() {
-        let theirs = r#"{"a":1,"deep":{"x":1,"y":[1,2]},"theirs":true,"shape":{"k":1}}"#;
-        let ours = r#"{"a":2,"deep":{"y":[3],"z":null},"shape":5}"#;
+        let theirs = r#"{"a":1,"deep":{"x":1,"y":[1,2],"z":{"k":1}},"theirs":true,"shape":{"k":1},"other":1}"#;
+        let ours = r#"{"a":2,"deep":{"y":[3],"z":null},"shape":5,"other":{"b":{"c":null}},"none":null}"#;
         assert_eq!(
             merged(Some(theirs), ours),
-            Some(serde_json::json!({"a":2,"deep":{"x":1,"y":[3],"z":null},"theirs":true,"shape":5}))
+            Some(serde_json::json!({"a":2,"deep":{"x":1,"y":[3]},"theirs":true,"shape":5,"other":{"b":{}}}))
         );
     }
 

@@ -5,7 +5,7 @@ use crate::manifest::{Bottle, RemoteUpstream, Route, Token};
 use crate::render::{Answer, Dial, Injected, TokenPlace};
 use policy::judge::{Judge, Seen};
 use policy::{AuthScheme, Denial, Policy, Reads, Reason, Request, RequestUrl, Via, announces_body};
-use wire::{GATE_HOST, RemotePlace, fitting_remote};
+use wire::{GATE_HOST, RemotePlace, SUPERVISE_HOST, fitting_remote};
 
 /// Name in lower case, and value.
 pub type Header = (String, String);
@@ -21,7 +21,7 @@ pub struct CheckedRequest {
 pub fn judge(bottle: &Bottle, asked: &CheckedRequest, via: Via) -> Answer {
     let RequestUrl { scheme, host, port, path, query, .. } = &asked.url;
     let mut answer = Answer::new(&asked.method, &asked.url);
-    if host == GATE_HOST {
+    if host == GATE_HOST || (host == SUPERVISE_HOST && bottle.supervise.is_some()) {
         return match (scheme.is_plain(), port) {
             (true, 80) => answer.by_the_gate_itself(),
             _ => answer.refuse(&Denial::new(Reason::Malformed, format!("`{host}` speaks plain HTTP on port 80"))),

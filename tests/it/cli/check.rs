@@ -53,6 +53,17 @@ fn what_would_pass_and_what_would_not() {
 }
 
 #[test]
+fn the_gates_own_names_are_those_that_the_bottle_has() {
+    for (bottle, status) in [(r#"{ "supervise": true }"#, 0), ("{}", 1)] {
+        let place = Place::new(&PLAIN.replace(r#""box": {}"#, &format!(r#""box": {bottle}"#)));
+        let ask = |url: &str| place.run(&["check", "plain", "POST", url]).done();
+        let done = ask("http://supervise.bottle/mcp");
+        assert_eq!((done.status, done.stdout.contains("the gate itself answers")), (status, status == 0), "{done:?}");
+        assert_eq!(ask("https://supervise.bottle/mcp").status, 1);
+    }
+}
+
+#[test]
 fn no_command_is_run_and_no_variable_is_needed() {
     let place = Place::new(PLAIN);
     let witness = place.path("ran");

@@ -36,6 +36,27 @@ fn what_changed_is_shown_and_changes_nothing() {
     assert!(!again.contains("CHANGED"), "{again}");
 }
 
+/// The home has Claude Code's state file of the run before.
+#[test]
+fn the_mcp_server_goes_with_its_key() {
+    let supervised = PLAIN.replace(r#""box": {}"#, r#""box": { "supervise": true }"#);
+    let place = Place::new(&supervised);
+    let server = |words: &[&str]| {
+        let done = place.run(&[words, &["--dry-run", "--format", "json"]].concat()).done();
+        let plan: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        let files = plan["go"]["files"].as_array().unwrap();
+        let state = files.iter().find(|file| file["path"] == ".claude.json").unwrap()["source"]["text"].clone();
+        let state: serde_json::Value = serde_json::from_str(state.as_str().unwrap()).unwrap();
+        state.get("mcpServers").map(|servers| servers["supervise"]["type"].clone())
+    };
+    assert_eq!(place.run(&["start", "--yes", "plain"]).env("FAKE_CODE", 7).done().status, 7);
+    let identity = place.session();
+    let resume = ["resume", identity.as_str()];
+    assert_eq!((server(&["start", "plain"]), server(&resume)), (Some("http".into()), Some("http".into())));
+    place.write("home/.claude-bottle/claude-bottle.json", PLAIN);
+    assert_eq!((server(&["start", "plain"]), server(&resume)), (None, Some(serde_json::Value::Null)));
+}
+
 #[test]
 fn a_home_that_is_gone_is_made_anew_from_the_transcript() {
     let place = kept();
