@@ -24,7 +24,8 @@ commit := $(shell git rev-parse --short=10 HEAD 2>/dev/null)
 # terminals, and fetch with these. Any Go compiler will do.
 test_packages := podman runc chromium bash zsh fish mandoc shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
 test_packages += dpkg-dev jq shfmt strace xz-utils bzip2 lz4 zip xxd bsdextrautils
-test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go)
+test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go) $(if $(shell command -v npm 2>/dev/null),,npm)
+test_packages += $(if $(shell python3 -m pip --version 2>/dev/null),,python3-pip)
 
 # What the program and the tests are told of what is made here.
 told = CLAUDE_BOTTLE_GATE="$(CURDIR)/$(gate)" SCRIPTED_MODEL="$(CURDIR)/$(model)" CLAUDE_BOTTLE_BASE_IMAGE="$$(scripts/base-image)"

@@ -1,9 +1,10 @@
 //! A program that knows nothing of any of this is refused, a person decides from another terminal, and the running bottle goes
 //! on: with a real gate, real curl, and a real upstream.
 
-use super::Rig;
-use crate::harness::until_some;
+use super::{Going, Rig, Served, run};
+use crate::harness::{PROGRAM, until_some};
 use serde_json::{Value, json};
+use std::process::Command;
 
 const ASK: &str = "curl -s -o /dev/null -w '%{http_code}' https://allowed.example.org";
 
@@ -21,10 +22,10 @@ fn refused(rig: &Rig, identity: &str, path: &str) -> Option<String> {
     Some(refused["id"].as_str().unwrap().to_owned())
 }
 
-#[test]
-fn what_was_refused_passes_after_a_decision_and_after_a_resume() {
-    let rig = Rig::new(&json!({}));
-    let mut route = rig.origin().route();
+/// A bottle whose one route to the origin lets a path pass, with the session that goes on in it.
+fn narrow(rig: &Rig) -> (Going, Served, String) {
+    let origin = rig.origin();
+    let mut route = origin.route();
     route["paths"] = json!(["/hello"]);
     rig.manifest(&json!({
         "bottles": { "b": { "egress": { "routes": [route] } } },
@@ -33,6 +34,49 @@ fn what_was_refused_passes_after_a_decision_and_after_a_resume() {
     let mut going = rig.on_terminal(&["start", "--yes", "a"]);
     going.until("ONward");
     let identity = rig.sessions().remove(0);
+    (going, origin, identity)
+}
+
+/// Killed before a change of a file, an approval leaves the gate without the route, or with one that is on disk and on record;
+/// the same again ends it, once.
+#[test]
+fn an_approval_that_is_killed_is_the_old_state_or_the_new_one() {
+    let rig = Rig::new(&json!({}));
+    let (mut going, _origin, identity) = narrow(&rig);
+    let read = |path: String| std::fs::read_to_string(rig.path().join(path)).unwrap_or_default();
+    let saved = || read(format!("state/{identity}/egress/routes.json")).matches("\"at\":").count();
+    let record = || read(format!("audit/{identity}.jsonl"));
+    for call in ["flock", "fdatasync", "rename", "write"] {
+        for number in 1.. {
+            assert_eq!(status(&rig, &identity, "/echo"), "403");
+            let id = until_some("the refusal", || refused(&rig, &identity, "/echo"));
+            let before = record().lines().count();
+            let (trace, kill) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={number}"));
+            let mut strace = Command::new("/usr/bin/strace");
+            strace.args(["-qqq", "-o", "/dev/null", "-e", &trace, "-e", &kill, PROGRAM, "approve", "--yes", &id]);
+            rig.dress(&mut strace);
+            let killed = run(&mut strace, "").code.is_none();
+            let passes = status(&rig, &identity, "/echo") == "200";
+            let begun = record().lines().count() > before;
+            assert!(saved() <= 1 && (!passes || saved() == 1), "{call} {number}");
+            assert!(begun || (!passes && saved() == 0), "{call} {number}");
+            assert!(killed || passes, "is strace there? {call} {number}");
+            rig.run(&["approve", "--yes", &id], "").code(if passes { 2 } else { 0 });
+            assert_eq!((status(&rig, &identity, "/echo").as_str(), saved()), ("200", 1), "{call} {number}");
+            rig.run(&["routes", "remove", &identity, &id], "").code(0);
+            if !killed {
+                break;
+            }
+        }
+    }
+    going.say("\n");
+    going.end().code(1);
+}
+
+#[test]
+fn what_was_refused_passes_after_a_decision_and_after_a_resume() {
+    let rig = Rig::new(&json!({}));
+    let (mut going, _origin, identity) = narrow(&rig);
     assert_eq!(status(&rig, &identity, "/hello"), "200");
     assert_eq!(status(&rig, &identity, "/echo?x=1"), "403");
     assert_eq!(status(&rig, &identity, "/sse"), "403");

@@ -1,5 +1,7 @@
 //! Remotes: git of a bottle fetches from real upstreams and pushes to them, and nothing that must not leave arrives there.
 
+use super::claude::{TOKEN as CLAUDE_TOKEN, bash};
+use super::supervise::proposal;
 use super::{Going, Rig, Served, docker, run};
 use crate::harness::Host;
 use crate::harness::wait::until;
@@ -205,6 +207,47 @@ fn real_claude_code_pushes_and_is_told_why_not() {
     );
     assert!(!trail.contains("ghp_"), "{trail}");
     up.rig.run(&["cleanup", "--yes", &identity], "").code(0);
+    up.rig.assert_nothing_left();
+}
+
+/// A root commit whose id is known beforehand. Its key is one by its form.
+const FOUND: &str = "git checkout -q --orphan found && git rm -rfq --ignore-unmatch . && \
+    printf 'token = \"ghp_%s\"\\n' $(printf lantern | sha256sum | head -c 36) >config.py && git add config.py && \
+    GIT_AUTHOR_NAME=Bot GIT_AUTHOR_EMAIL=bot@example.org GIT_AUTHOR_DATE='1700000000 +0000' \
+    GIT_COMMITTER_NAME=Bot GIT_COMMITTER_EMAIL=bot@example.org GIT_COMMITTER_DATE='1700000000 +0000' \
+    git commit -qm found";
+
+/// Real Claude Code is refused a push for what looks like a secret, asks for it by the tool that the refusal names, and
+/// pushes again in the same session once an operator has approved from a second terminal.
+#[test]
+fn real_claude_code_asks_for_a_push_that_was_refused() {
+    let up = Upstream::new();
+    let host = Host::new(up.rig.path().join("host"));
+    host.shell(FOUND);
+    let commit = host.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    let clone = format!(
+        "git clone -q ssh://git@{}/srv/repos/app.git app && mv app/.git . && rm -r app && git reset -q --hard; {FOUND}",
+        up.server.address
+    );
+    let push = bash("git push origin HEAD:refs/heads/found; echo ended");
+    let input = json!({ "remote": "app", "commits": [commit], "reason": "a key of the documentation" });
+    let asks = json!({ "tool": { "name": "mcp__supervise__git_block", "input": input } });
+    let model = up.rig.model(&json!([bash(&clone), push, asks, push, { "text": "Done." }]));
+    up.rig.manifest(&json!({
+        "bottles": { "b": { "egress": { "routes": [model.model_route("CLAUDE_CODE_OAUTH_TOKEN")] }, "supervise": true,
+            "git": { "user": { "name": "Bot", "email": "bot@example.org" }, "remotes": [up.over_ssh(json!({}))] } } },
+        "agents": { "a": { "bottle": "b" } },
+    }));
+    let mut start = up.rig.ours(&["start", "--yes", "--headless", "-p", "push it", "a"]);
+    let going = Going::new(start.env("CLAUDE_CODE_OAUTH_TOKEN", CLAUDE_TOKEN));
+    let id = proposal(&up.rig);
+    let shown = up.rig.run(&["approve", "--yes", &id], "").code(0).stderr;
+    assert!(shown.contains(&commit[..10]) && shown.contains("a key of the documentation"), "{shown}");
+    assert_eq!(going.end().code(0).stdout, "Done.\n");
+    let said = model.turns().last().unwrap()["body"]["messages"].to_string();
+    let at = |words: &str| said.find(words).unwrap_or_else(|| panic!("`{words}` in {said}"));
+    assert!(at("`git_block`") < at("approved: push again") && said.contains("[new branch]"), "{said}");
+    assert_eq!(up.upstream_git(&["rev-parse", "found"]).trim(), commit);
     up.rig.assert_nothing_left();
 }
 

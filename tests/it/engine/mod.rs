@@ -11,6 +11,7 @@ mod ends;
 mod escape;
 mod forward;
 mod git;
+mod mcp;
 mod network;
 mod packages;
 mod podman;

@@ -2,8 +2,8 @@
 //! goes on with the program there.
 
 use super::claude::{TOKEN, bash};
+use super::supervise::proposal;
 use super::{Going, Rig, run};
-use crate::harness::wait::until_some;
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -36,12 +36,7 @@ fn a_package_is_approved_and_the_conversation_goes_on_with_it() {
     }));
     let mut start = rig.ours(&["start", "--yes", "--headless", "-p", "divide", "plain"]);
     let going = Going::new(start.env("CLAUDE_CODE_OAUTH_TOKEN", TOKEN));
-    let id = until_some("the proposal", || {
-        let listed = rig.run(&["proposals", "--format", "json"], "").code(0);
-        let all: Value = serde_json::from_str(&listed.stdout).unwrap();
-        Some(all[0]["proposals"][0]["id"].as_str()?.to_owned())
-    });
-    rig.run(&["approve", "--yes", &id], "").code(0);
+    rig.run(&["approve", "--yes", &proposal(&rig)], "").code(0);
     going.end().code(75);
     let identity = rig.sessions().pop().unwrap();
 

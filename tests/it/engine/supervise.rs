@@ -2,7 +2,7 @@
 //! and the session goes on.
 
 use super::claude::{TOKEN, bash};
-use super::{Going, Rig, Served, run};
+use super::{Going, Rig, Served};
 use crate::harness::wait::until_some;
 use serde_json::{Value, json};
 use std::process::Command;
@@ -32,29 +32,18 @@ fn asks() -> Value {
     json!({ "tool": { "name": "mcp__supervise__egress_block", "input": input } })
 }
 
-/// Waits for the proposal, and decides about it as an operator would: `ctl decide` by the engine.
-fn decide(rig: &Rig, verdict: &str) {
-    let proposal = until_some("a proposal", || {
-        let identity = rig.sessions().pop()?;
-        let log = run(Command::new("docker").args(["logs", &gate(&identity)]), "").stdout;
-        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.find(|line| line["event"] == "proposal")
-    });
-    let identity = rig.sessions().pop().unwrap();
-    let mut decide = json!({ "decision": { "change": proposal["change"], "verdict": verdict, "reason": "as agreed" } });
-    if verdict != "rejected" {
-        let plan = std::fs::read(rig.state(&identity).join("plan.json")).unwrap();
-        let mut policy = serde_json::from_slice::<Value>(&plan).unwrap()["policy"].take();
-        for route in policy["routes"].as_array_mut().unwrap() {
-            if route["host"] == "allowed.example.org" {
-                route["paths"] = json!(["/other", "/hello"]);
-            }
-        }
-        decide["reload"] = json!({ "policy": policy });
-    }
-    let words = ["exec", "-i", &gate(&identity), "claude-bottle-gate", "ctl", "decide"];
-    let said = run(Command::new("docker").args(words), &decide.to_string());
-    assert!(said.stdout.contains("\"decided\""), "{} {}", said.stdout, said.stderr);
+/// The id of the first thing that an agent asks for.
+pub fn proposal(rig: &Rig) -> String {
+    until_some("a proposal", || {
+        let listed = rig.run(&["proposals", "--format", "json"], "").code(0);
+        let all: Value = serde_json::from_str(&listed.stdout).unwrap();
+        Some(all[0]["proposals"][0]["id"].as_str()?.to_owned())
+    })
+}
+
+/// Waits for the proposal, and decides about it from a second terminal.
+fn decide(rig: &Rig, verb: &[&str]) {
+    rig.run(&[verb, &[&proposal(rig)]].concat(), "").code(0);
 }
 
 fn gate(identity: &str) -> String {
@@ -65,7 +54,7 @@ fn gate(identity: &str) -> String {
 fn claude_code_asks_for_what_was_refused_and_the_same_request_passes() {
     let (rig, model) = supervised(json!(true), &json!([bash(CURL), asks(), bash(CURL), { "text": "Greeted." }]));
     let going = start(&rig, &["--headless", "-p", "greet", "plain"]);
-    decide(&rig, "approved");
+    decide(&rig, &["approve", "--yes"]);
     assert_eq!(going.end().code(0).stdout, "Greeted.\n");
     let turns = model.turns();
     let tools = turns[0]["body"].to_string();
@@ -81,7 +70,7 @@ fn claude_code_asks_for_what_was_refused_and_the_same_request_passes() {
 fn claude_code_is_told_that_it_was_rejected() {
     let (rig, model) = supervised(json!(true), &json!([bash(CURL), asks(), bash(CURL), { "text": "Let be." }]));
     let going = start(&rig, &["--headless", "-p", "greet", "plain"]);
-    decide(&rig, "rejected");
+    decide(&rig, &["reject", "--reason", "as agreed"]);
     assert_eq!(going.end().code(0).stdout, "Let be.\n");
     let said = model.turns().last().unwrap()["body"]["messages"].to_string();
     assert!(said.contains("rejected by the operator: as agreed"), "{said}");
@@ -100,7 +89,7 @@ fn a_held_curl_goes_on_once_an_operator_allows_it() {
     let mut watching = Going::new(Command::new("docker").args(words));
     watching.until("watching");
     going.say("\n");
-    decide(&rig, "once");
+    decide(&rig, &["approve", "--yes", "--once"]);
     let ran = going.end().code(0);
     assert!(ran.stdout.contains("hello"), "{}", ran.stdout);
     drop(watching);

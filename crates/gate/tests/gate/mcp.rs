@@ -11,7 +11,7 @@ async fn proposing(origin: &Origin) -> Gate {
 }
 
 /// Status and text of the answer to a message.
-async fn post(gate: &Gate, body: impl Into<String>, headers: &[(&str, &str)]) -> (u16, String) {
+async fn post(gate: &Gate, body: impl Into<Bytes>, headers: &[(&str, &str)]) -> (u16, String) {
     let mut head = std::collections::BTreeMap::from([
         ("host", "supervise.bottle"),
         ("accept", "application/json, text/event-stream"),
@@ -285,6 +285,85 @@ async fn hostile_messages_are_refused_and_the_server_goes_on() {
         let response = sender.send_request(ask(line, &[("accept", "text/event-stream")])).await.unwrap();
         assert_eq!((response.status().as_u16(), mark(&response)), (wanted, "supervise"), "{line}");
     }
+}
+
+/// What is no call of a tool by its form proposes nothing, whatever it looks like.
+#[tokio::test]
+async fn messages_that_are_almost_a_call_propose_nothing() {
+    let origin = Origin::start(&["a.test"]).await;
+    let gate = proposing(&origin).await;
+    let call = json!({ "name": "egress_block", "arguments": { "url": "https://b.test/x", "reason": "x" } });
+    let whole = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call });
+    let with = |key: &str, value: Value| {
+        let mut message = whole.clone();
+        message[key] = value;
+        message.to_string().into_bytes()
+    };
+    let without = |key: &str| {
+        let mut message = whole.clone();
+        message.as_object_mut().unwrap().remove(key);
+        message.to_string().into_bytes()
+    };
+    let keys: String = (0..4000).map(|number| format!("\"{number}\":{{}},")).collect();
+    let arguments = |arguments: Value| with("params", json!({ "name": "egress_block", "arguments": arguments }));
+    for body in [
+        with("jsonrpc", json!("1.0")),
+        with("jsonrpc", json!(2.0)),
+        without("jsonrpc"),
+        without("id"),
+        with("id", Value::Null),
+        with("id", json!({ "a": 1 })),
+        with("method", json!(["tools/call"])),
+        with("method", json!("tools/call\u{0}")),
+        with("method", json!("Tools/Call")),
+        without("method"),
+        without("params"),
+        with("params", json!([call])),
+        with("params", json!(call.to_string())),
+        with("params", json!({ "name": ["egress_block"], "arguments": call["arguments"] })),
+        arguments(json!([call["arguments"]])),
+        arguments(json!(call["arguments"].to_string())),
+        arguments(Value::Null),
+        arguments(json!({ "url": { "https://b.test/x": 1 }, "reason": "x" })),
+        with("result", json!({})),
+        format!("{whole}{whole}").into_bytes(),
+        format!("{whole}\n]").into_bytes(),
+        whole.to_string().replace("tools/call", "tools/call\u{fffd}").replace('\u{fffd}', "\"").into_bytes(),
+        [whole.to_string().into_bytes(), vec![0xff]].concat(),
+        whole.to_string().encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/call\",\"params\":{{{keys}\"name\":\"x\"}}}}")
+            .into_bytes(),
+        whole.to_string().replace("\"id\":7", &format!("\"id\":{}", "7".repeat(60_000))).into_bytes(),
+    ] {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(120)]).into_owned();
+        let (status, said) = post(&gate, body, &[]).await;
+        let is_told = said.contains("\"error\":") || said.contains("\"isError\":true");
+        assert!([202, 415].contains(&status) || (status == 200 && is_told), "{shown}: {status} {said}");
+    }
+    let (_, said) = self::call(&gate, "proposal_status", json!({})).await;
+    assert_eq!(said, "nothing was proposed so far");
+}
+
+/// Clients that send half a message, or vanish with one, keep nobody from being answered.
+#[tokio::test]
+async fn clients_that_stop_in_a_message_hold_up_no_other() {
+    let origin = Origin::start(&["a.test"]).await;
+    let gate = proposing(&origin).await;
+    let mut stuck = Vec::new();
+    for number in 0..200 {
+        let mut stream = gate.connect("supervise.bottle:80").await;
+        let head = "POST /mcp HTTP/1.1\r\nhost: supervise.bottle\r\ncontent-type: application/json\r\n\
+            accept: application/json, text/event-stream\r\ncontent-length: 500\r\n\r\n{\"jsonrpc\":";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        if number % 2 == 0 {
+            stuck.push(stream);
+        }
+    }
+    for _ in 0..50 {
+        let answer = ask_mcp(&gate, "tools/list", json!({})).await;
+        assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), 5);
+    }
+    drop(stuck);
 }
 
 #[tokio::test]
