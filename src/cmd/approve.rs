@@ -43,6 +43,9 @@ pub fn run(asked: &ApproveArgs) -> Result<Exit> {
     let confirmation = Confirmation { yes: asked.yes, signals: &signals };
     if let Some(exit) = confirmation.ask(match scope {
         ApprovalScope::Once => "approve this once? [y/N] ",
+        ApprovalScope::Session if matches!(wanted.change, Change::Git { .. }) => {
+            "approve this for the next push? [y/N] "
+        }
         ApprovalScope::Session => "approve this for the session? [y/N] ",
         ApprovalScope::Save => "approve this for the session, and save it? [y/N] ",
     })? {
@@ -98,12 +101,16 @@ fn approval(asked: &ApproveArgs, wanted: &Decidable, signals: &Signals) -> Resul
 
 fn report(wanted: &Decidable, scope: ApprovalScope, deed: Deed) {
     let identity = &wanted.session.folder.identity;
+    if let Change::Git { remote, .. } = &wanted.change {
+        say::note(&format!("approved: the next push to `{remote}` may bring these commits"));
+        return;
+    }
     say::note(&match (scope, deed) {
         (ApprovalScope::Once, _) => format!("one request of `{identity}` may pass, within a minute"),
         (_, Deed::InForce) => format!("approved: `{identity}` may do it from now on"),
         (_, Deed::AtResume) => format!("approved: it counts when `{identity}` is resumed"),
     });
-    if scope == ApprovalScope::Session && deed == Deed::InForce && matches!(wanted.change, Change::Egress { .. }) {
+    if scope == ApprovalScope::Session && deed == Deed::InForce {
         say::suggest(hint!("`claude-bottle routes list {}` shows it, `routes remove` takes it back", identity));
     }
 }

@@ -89,7 +89,7 @@ pub struct Decision {
 pub enum Verdict {
     /// It holds until the bottle ends, or longer.
     Approved,
-    /// It holds for one request, or for a minute.
+    /// It holds for one request within a minute. Commits pass once in any case.
     Once,
     Rejected,
 }
