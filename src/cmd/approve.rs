@@ -14,6 +14,7 @@ use crate::state::Home;
 use crate::supervise::{ApprovalScope, Decidable, Deed};
 use anyhow::Result;
 use policy::Widening;
+use serde_json::json;
 use sys::signals::{self, Signals};
 use wire::Change;
 
@@ -73,7 +74,7 @@ fn approval(asked: &ApproveArgs, wanted: &Decidable, signals: &Signals) -> Resul
         };
         // What no least route answers to may have one of the operator's own.
         let text = least.ok().and_then(|least| least.route).map_or_else(
-            || "{ \"host\": \"\" }".to_owned(),
+            || written(&wanted.change, wanted.example.as_deref()),
             |route| render::route(&route.addition.route, &wanted.session.plan.values_of(&route)),
         );
         let check = |text: &str| wanted.approval_by(&wanted.session.read_route(text)?);
@@ -97,6 +98,17 @@ fn approval(asked: &ApproveArgs, wanted: &Decidable, signals: &Signals) -> Resul
         Some(step) => least.widened(&wanted.session.plan, step, wanted.request())?,
         None => least,
     }))
+}
+
+/// The one request as a route, for the editor.
+fn written(change: &Change, example: Option<&str>) -> String {
+    match change {
+        Change::Egress { host, port, method, path } => {
+            let path = example.unwrap_or(path);
+            json!({ "host": host, "port": port, "methods": [method], "paths": [path] }).to_string()
+        }
+        Change::Packages(_) | Change::Git { .. } => String::new(),
+    }
 }
 
 fn report(wanted: &Decidable, scope: ApprovalScope, deed: Deed) {

@@ -95,7 +95,9 @@ impl SupervisedSession {
         let mut routes = self.routes.clone();
         routes.routes.retain(|route| route.change.as_ref() != Some(change));
         if routes != self.routes {
-            self.check_runs(self.runs()?)?;
+            if !self.runs()? {
+                return Err(self.at_rest().into());
+            }
             self.set_routes("remove", routes, Values::new())?;
         }
         let step = Step::about(change, Verdict::Rejected);
@@ -142,16 +144,10 @@ impl SupervisedSession {
         }
     }
 
-    fn check_runs(&self, runs: bool) -> Result<()> {
-        match runs {
-            true => Ok(()),
-            false => Err(UserError::new(format!(
-                "`{}` does not run, and only a running bottle can be told",
-                self.folder.identity
-            ))
-            .hint(hint!("claude-bottle resume {}", self.folder.identity))
-            .into()),
-        }
+    fn at_rest(&self) -> UserError {
+        let identity = &self.folder.identity;
+        UserError::new(format!("`{identity}` does not run, and only a running bottle can be told"))
+            .hint(hint!("claude-bottle resume {}", identity))
     }
 
     fn docker(&self) -> Result<Docker, EngineError> {
@@ -161,9 +157,9 @@ impl SupervisedSession {
     fn take(&mut self, step: Step) -> Result<Deed> {
         let _lock = self.folder.lock_decisions()?;
         self.check_unchanged(&step)?;
-        let runs = self.runs()?;
-        if step.is_for_gate_alone() {
-            self.check_runs(runs)?;
+        let deed = if self.runs()? { Deed::InForce } else { Deed::AtResume };
+        if deed == Deed::AtResume && step.is_for_gate_alone() {
+            return Err(self.at_rest().into());
         }
         let before = &self.plan.policy.routes;
         let after = step.plan.as_ref().map_or(before, |plan| &plan.policy.routes);
@@ -183,13 +179,13 @@ impl SupervisedSession {
             reason: step.reason.clone(),
         };
         self.folder.record_decision(&record)?;
-        let told = self.apply(&step, runs);
+        let told = self.apply(&step, deed);
         let (stage, reason) = match &told {
-            Ok(_) => (DecisionStage::Applied, record.reason.clone()),
+            Ok(()) => (DecisionStage::Applied, record.reason.clone()),
             Err(error) => (DecisionStage::Failed, Some(format!("{error:#}"))),
         };
         self.folder.record_decision(&DecisionRecord { time: clock::now_utc(), stage, reason, ..record })?;
-        let deed = told?;
+        told?;
         if let Some((change, _)) = &step.decided {
             self.folder.forget_ask(change);
         }
@@ -220,10 +216,10 @@ impl SupervisedSession {
     }
 
     /// Disk first, then the gate. Where the gate does not take it, the disk is put back.
-    fn apply(&self, step: &Step, runs: bool) -> Result<Deed> {
+    fn apply(&self, step: &Step, deed: Deed) -> Result<()> {
         if let Some(dockerfile) = &step.dockerfile {
             self.folder.set_dockerfile(Some(dockerfile))?;
-            if runs {
+            if deed == Deed::InForce {
                 // Cut off from here on, the bottle is kept whenever it ends.
                 self.folder.request_rebuild()?;
             }
@@ -231,11 +227,11 @@ impl SupervisedSession {
         if let Some(routes) = &step.routes {
             self.folder.set_session_routes(routes)?;
         }
-        if !runs {
-            return Ok(Deed::AtResume);
+        if deed == Deed::AtResume {
+            return Ok(());
         }
         match self.tell_gate(step) {
-            Ok(()) => Ok(Deed::InForce),
+            Ok(()) => Ok(()),
             Err(refusal) => {
                 if step.routes.is_some() {
                     self.folder.set_session_routes(&self.routes)?;

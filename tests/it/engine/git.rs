@@ -242,7 +242,7 @@ fn real_claude_code_asks_for_a_push_that_was_refused() {
     let going = Going::new(start.env("CLAUDE_CODE_OAUTH_TOKEN", CLAUDE_TOKEN));
     let id = proposal(&up.rig);
     let shown = up.rig.run(&["approve", "--yes", &id], "").code(0).stderr;
-    assert!(shown.contains(&commit[..10]) && shown.contains("a key of the documentation"), "{shown}");
+    assert!(shown.contains(&commit) && shown.contains("a key of the documentation"), "{shown}");
     assert_eq!(going.end().code(0).stdout, "Done.\n");
     let said = model.turns().last().unwrap()["body"]["messages"].to_string();
     let at = |words: &str| said.find(words).unwrap_or_else(|| panic!("`{words}` in {said}"));

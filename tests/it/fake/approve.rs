@@ -306,6 +306,21 @@ fn wider_and_what_a_deny_refuses() {
     );
 }
 
+/// Like refusals are one row, and pass a route that denies by the operator's own hand alone.
+#[test]
+fn no_pattern_passes_a_deny() {
+    let place = session(&[refused("gone.example.org", "GET", "/s/1"), refused("gone.example.org", "GET", "/s/2")]);
+    let id = only_id(&place);
+    let done = place.run(&["approve", "--yes", &id]).done();
+    assert!(done.status == 2 && done.stderr.contains("is passed for one at a time"), "{done:?}");
+    assert!(done.stderr.contains("approve --edit"), "{done:?}");
+    // What the editor opens is the last of them.
+    let edit = place.run(&["approve", "--edit", "--yes", &id]).env("EDITOR", "/usr/bin/true");
+    assert_eq!(edit.on_terminal().end().0, 0);
+    assert_eq!(added(&place), ["gone.example.org/s/2"]);
+    assert_eq!(policy(&handed(&place, "decide")[0])[1..], ["gone.example.org", "gone.example.org"]);
+}
+
 #[test]
 fn saved_in_the_manifest_in_place() {
     let place = session(&[refused("new.example.org", "GET", "/x")]);
