@@ -120,7 +120,9 @@ fn variable(name: &str) -> Result<String, UserError> {
 fn read_variable(name: &str) -> Result<String, &'static str> {
     match std::env::var(name) {
         Ok(value) if value.trim().is_empty() => Err("empty"),
-        Ok(value) if value.trim().chars().all(|c| matches!(c, '.' | '…')) => Err("only dots, as a manual prints them"),
+        Ok(value) if value.trim().chars().all(|c| matches!(c, '.' | '…')) => {
+            Err("only dots, as a manual prints them")
+        }
         Ok(value) => Ok(value),
         Err(std::env::VarError::NotPresent) => Err("not set"),
         Err(std::env::VarError::NotUnicode(_)) => Err("not UTF-8"),
