@@ -24,8 +24,8 @@ commit := $(shell git rev-parse --short=10 HEAD 2>/dev/null)
 # terminals, and fetch with these. Any Go compiler will do.
 test_packages := podman runc chromium bash zsh fish mandoc shellcheck python3 git curl util-linux bsdutils iproute2 procps perl-base
 test_packages += dpkg-dev jq shfmt strace xz-utils bzip2 lz4 zip xxd bsdextrautils
-test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go) $(if $(shell command -v npm 2>/dev/null),,npm)
-test_packages += $(if $(shell python3 -m pip --version 2>/dev/null),,python3-pip)
+test_packages += $(if $(shell command -v go 2>/dev/null),,golang-go)
+slow_packages = $(if $(shell command -v npm 2>/dev/null),,npm) $(if $(shell python3 -m pip --version 2>/dev/null),,python3-pip)
 
 # What the program and the tests are told of what is made here.
 told = CLAUDE_BOTTLE_GATE="$(CURDIR)/$(gate)" SCRIPTED_MODEL="$(CURDIR)/$(model)" CLAUDE_BOTTLE_BASE_IMAGE="$$(scripts/base-image)"
@@ -35,7 +35,7 @@ help:
 	@echo '               (DEMO_REAL=1 with CLAUDE_CODE_OAUTH_TOKEN or ANTHROPIC_API_KEY: the real model)'
 	@echo 'make test      all tests, on a real engine (TEST=name: those whose name holds it)'
 	@echo 'make escape    an attacker in a bottle: what was tried, expected and seen, as a table'
-	@echo 'make slow      tests that install much: six real web servers, and programs under the filter of system calls'
+	@echo 'make slow      tests that install much: six real web servers, programs under the filter of system calls, MCP clients'
 	@echo 'make soak      sessions ended at random, 300 times (SOAK=number): nothing may be lost'
 	@echo 'make soak-gate  a day of ten busy sessions through a gate (SOAK=requests): its memory must not grow'
 	@echo 'make fuzz      what reads hostile input, each for five minutes (FUZZ_SECONDS=number, FUZZ=target)'
@@ -103,7 +103,7 @@ escape: images model
 	    env --default-signal=INT,QUIT $(CARGO) test --test it -- --nocapture --test-threads=1 engine::escape
 
 slow: images model
-	@scripts/packages $(test_packages)
+	@scripts/packages $(test_packages) $(slow_packages)
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
 	    env --default-signal=INT,QUIT $(CARGO) test --test it -- --nocapture --test-threads=1 --ignored engine::
 
