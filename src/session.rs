@@ -8,7 +8,7 @@ pub mod audit;
 mod detach_keys;
 mod fill;
 mod keyboard;
-mod notify;
+pub mod notify;
 pub mod presence;
 mod refresh;
 mod settle;

@@ -70,9 +70,10 @@ pub const VARIABLES: [Variable; 21] = [
     },
     Variable {
         names: &["CLAUDE_BOTTLE_NOTIFY"],
-        short: "What tells you that an agent asks for something: `bell`, `osc9`, or a command.",
-        more: "The command runs once for each proposal while a terminal is attached, and ends with the session. `bell` and \
-               `osc9` write to the terminal that the agent draws on.",
+        short: "What tells you that an agent asks for something: `bell`, `osc9`, `osc777`, or a command.",
+        more: "The command runs once for each proposal while a terminal is attached, and ends with the session. `bell`, and the \
+               notifications `osc9` and `osc777` of terminals that know them, are written to the terminal that the agent \
+               draws on, and to that of a dashboard that is open.",
     },
     Variable {
         names: &["CLAUDE_BOTTLE_IDENTITY", "CLAUDE_BOTTLE_KIND", "CLAUDE_BOTTLE_ID"],

@@ -3,6 +3,7 @@
 
 mod decisions;
 mod feeds;
+mod notices;
 mod screen;
 mod verbs;
 

@@ -28,6 +28,9 @@ const HELP: &[&str] = &[
     "A question is answered with y. What is pasted is no key.",
 ];
 
+/// Columns of a screen from which on the work of each bottle has one. On others the foot tells that of the one under the cursor.
+const WORK_MIN_SCREEN: usize = 140;
+
 /// A column of the bottles: its title, its width, and from which width of the screen it is shown.
 struct Column {
     title: &'static str,
@@ -64,7 +67,7 @@ const COLUMNS: [Column; 9] = [
     },
     Column { title: "SENT", width: 9, min_screen: 80, is_number: true, text: |_, row| bytes(row.totals.sent) },
     Column { title: "RECEIVED", width: 9, min_screen: 100, is_number: true, text: |_, row| bytes(row.totals.received) },
-    Column { title: "WORK", width: 40, min_screen: 140, is_number: false, text: |_, row| work(row) },
+    Column { title: "WORK", width: 40, min_screen: WORK_MIN_SCREEN, is_number: false, text: |_, row| work(row) },
 ];
 
 /// The screen of this size.
@@ -134,7 +137,11 @@ fn draw_foot(screen: &mut Screen, model: &Model) {
         (_, Some(message)) => (one_line(message), Style::Warn),
         (Overlay::Detail(_), _) => (DETAIL_KEYS.to_owned(), Style::Soft),
         (Overlay::Help, _) => ("any key goes back".to_owned(), Style::Soft),
-        (Overlay::None, _) => (LIST_KEYS.to_owned(), Style::Soft),
+        (Overlay::None, _) => match model.focused_bottle().map(work).filter(|work| !work.is_empty()) {
+            // Its column is the last that a narrow screen has room for.
+            Some(work) if screen.size.columns < WORK_MIN_SCREEN => (work, Style::Soft),
+            _ => (LIST_KEYS.to_owned(), Style::Soft),
+        },
     };
     put(screen, row, &text, style);
 }

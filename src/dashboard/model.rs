@@ -287,6 +287,11 @@ impl Model {
         self.bottles.get(self.bottle).map(|bottle| bottle.identity.clone())
     }
 
+    /// The bottle under the cursor, where the cursor is among the bottles.
+    pub(super) fn focused_bottle(&self) -> Option<&BottleRow> {
+        self.bottles.get(self.bottle).filter(|_| self.focus == Focus::Bottles).map(|bottle| &**bottle)
+    }
+
     fn selected_ask(&self) -> Option<AskKey> {
         let (bottle, ask) = self.ask_at(self.ask)?;
         Some(AskKey { identity: bottle.identity.clone(), change: ask.change.clone() })

@@ -390,6 +390,16 @@ fn an_engine_that_does_not_answer_is_told_on_its_row() {
     assert!(table(&model).contains("the engine does not answer: it said \\u{1b}[2J"), "{}", table(&model));
 }
 
+/// A narrow screen has no column for it.
+#[test]
+fn the_work_of_the_bottle_under_the_cursor_is_told() {
+    let at = |keys: &[Key], size: Size| shown(size, &[&pressed(model(), keys)]);
+    let (to_bottle, words) = ([Key::Tab, Key::End], "work that is nowhere else: 2 commits in writer-g5h6i");
+    assert!(!at(&[], SIZES[0]).contains(words));
+    assert!(at(&to_bottle, SIZES[0]).lines().last().unwrap().contains(words), "{}", at(&to_bottle, SIZES[0]));
+    assert!(at(&to_bottle, SIZES[1]).lines().last().unwrap().starts_with("? help"));
+}
+
 /// The bottles have the screen.
 fn pressed_away(model: &Model) -> Model {
     let mut copy = Model::default();

@@ -136,6 +136,11 @@ pub struct Folder {
 }
 
 impl Home {
+    #[cfg(test)]
+    pub fn at(root: &Path) -> Home {
+        Home { root: root.to_owned() }
+    }
+
     /// # Errors
     /// The user has no home directory.
     pub fn locate() -> Result<Home> {

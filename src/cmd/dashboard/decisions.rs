@@ -22,7 +22,7 @@ use wire::{Change, Packages, Values};
 
 /// Between two attempts to tell a gate that an operator is there.
 const WATCH_RETRY_INTERVAL: Duration = Duration::from_secs(30);
-/// Threads that wait for engines at once. Each ends by itself: every call of theirs has its own timeout.
+/// Threads that wait for engines at once. No more are begun: an engine may never answer.
 const MAX_RUNNING: usize = 16;
 
 pub struct Decisions {

@@ -324,3 +324,50 @@ fn row(folder: &Folder, trail: &Trail, trouble: Option<String>) -> BottleRow {
     let asks = proposals.chain(refusals).collect();
     BottleRow { identity, agent, state, since, why, trouble, totals: trail.totals.clone(), asks }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Kept, Mark};
+    use std::fs::{self, OpenOptions};
+
+    fn proposal(path: &str) -> String {
+        let change = format!(r#"{{"kind":"egress","host":"a.org","port":443,"method":"GET","path":"{path}"}}"#);
+        let head = r#"{"seq":1,"time":"2026-01-01T00:00:00.000Z","event":"proposal","reason":"please","change":"#;
+        format!("{head}{change}}}\n")
+    }
+
+    /// Steps until all is read; the rows, where something has changed.
+    fn settled(feeds: &mut Feeds) -> Option<Vec<Rc<BottleRow>>> {
+        // A look at the folders is due.
+        feeds.looked = None;
+        while feeds.step() == Progress::More {}
+        feeds.changed_rows()
+    }
+
+    /// An idle look makes no row anew, reads no trail again, and gives the screen nothing to draw.
+    #[test]
+    fn what_has_not_changed_is_not_made_anew() {
+        let root = tempfile::tempdir().unwrap();
+        let home = Home::at(root.path());
+        let folders: Vec<Folder> = (0..50).map(|n| home.claim(&format!("a-{n:05}")).unwrap()).collect();
+        for folder in &folders {
+            folder.set_mark(&Mark::Kept(Kept::new("because"))).unwrap();
+            let trail: String = (0..10).map(|n| proposal(&format!("/{n}"))).collect();
+            fs::write(folder.audit(), trail).unwrap();
+        }
+        let mut feeds = Feeds::new(home, UnixStream::pair().unwrap().0);
+        let before = settled(&mut feeds).unwrap();
+        assert_eq!(before.iter().map(|row| row.asks.len()).sum::<usize>(), 500);
+        for _ in 0..3 {
+            assert!(settled(&mut feeds).is_none(), "nothing has changed");
+        }
+        assert!(feeds.all.values_mut().all(|feed| feed.read(usize::MAX) == 0), "all is read");
+        let mut file = OpenOptions::new().append(true).open(folders[7].audit()).unwrap();
+        file.write_all(proposal("/more").as_bytes()).unwrap();
+        let after = settled(&mut feeds).unwrap();
+        let is_same = |n: usize| Rc::ptr_eq(&before[n], &after[n]);
+        assert!((0..50).all(|n| is_same(n) == (n != 7)), "one row is made anew");
+        assert_eq!(after[7].asks.len(), 11);
+    }
+}

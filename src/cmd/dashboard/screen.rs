@@ -3,6 +3,7 @@
 
 use super::decisions::{Decisions, TaskResult};
 use super::feeds::{Feeds, Progress};
+use super::notices::Notices;
 use super::{POLL_INTERVAL, now, verbs};
 use crate::dashboard::{AskKey, Colours, Command, Key, KeyReader, Model, Screen, Size, detail_window, draw};
 use crate::exit::{Exit, UserError};
@@ -37,13 +38,15 @@ pub fn run(home: Home, feeds: Feeds, model: Model, woken: UnixStream) -> Result<
     let _prompt = PromptReader::begin();
     let terminal = Terminal::open()?;
     let decisions = Decisions::new(home, feeds.wake()?);
-    let mut dashboard = Running { decisions, feeds, model, woken, signals, terminal, is_leaving: false };
+    let notices = Notices::of_user(now());
+    let mut dashboard = Running { decisions, feeds, notices, model, woken, signals, terminal, is_leaving: false };
     dashboard.run()
 }
 
 struct Running {
     decisions: Decisions,
     feeds: Feeds,
+    notices: Notices,
     model: Model,
     woken: UnixStream,
     signals: Signals,
@@ -58,6 +61,7 @@ impl Running {
         loop {
             let progress = self.feeds.step();
             if let Some(rows) = self.feeds.changed_rows() {
+                self.terminal.tty.write_all(self.notices.text(&rows).as_bytes())?;
                 self.model.set_bottles(rows);
             }
             // Not only at a change: a gate that was not up yet is told later.
@@ -314,5 +318,49 @@ impl Drop for HeldPanic {
         if let Some(words) = PANIC_WORDS.lock().ok().and_then(|mut words| words.take()) {
             say::line(&words);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::OFlag;
+    use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+    use nix::sys::termios::{LocalFlags, tcgetattr};
+    use std::process::{Command as Program, Stdio};
+
+    /// Set for the program of this test that panics on a terminal of its own.
+    const PANICS: &str = "PANICS_ON_ITS_TERMINAL";
+
+    /// The words of a panic come when the screen that it happened on is left, which would take them along.
+    #[test]
+    fn a_panic_gives_the_terminal_back_and_then_its_words() {
+        if std::env::var_os(PANICS).is_some() {
+            let _words = HeldPanic::hold();
+            let _terminal = Terminal::open().unwrap();
+            panic!("while it was drawn");
+        }
+        let mut master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let slave = OpenOptions::new().read(true).write(true).open(ptsname_r(&master).unwrap()).unwrap();
+        let stream = |slave: &File| Stdio::from(slave.try_clone().unwrap());
+        let name = std::thread::current().name().unwrap().to_owned();
+        let mut program = Program::new("/usr/bin/setsid");
+        program.arg("--ctty").arg(std::env::current_exe().unwrap()).args(["--exact", &name, "--nocapture"]);
+        program.env(PANICS, "1").stdin(stream(&slave)).stdout(stream(&slave)).stderr(stream(&slave));
+        let mut child = program.spawn().unwrap();
+        // Its end is the end of what can be read.
+        drop((program, slave));
+        let (mut seen, mut bytes) = (String::new(), [0; 4096]);
+        while let Ok(count) = master.read(&mut bytes) {
+            seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        assert!(!child.wait().unwrap().success());
+        let at = |text: &str| seen.find(text).unwrap_or_else(|| panic!("no {text:?} in {seen:?}"));
+        assert!(at("\x1b[?1049h") < at("\x1b[?1049l") && at("\x1b[?1049l") < at("while it was drawn"), "{seen:?}");
+        assert_eq!(seen.matches("while it was drawn").count(), 1, "{seen:?}");
+        let modes = tcgetattr(&master).unwrap().local_flags;
+        assert!(modes.contains(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG), "{modes:?}");
     }
 }

@@ -2,8 +2,13 @@
 //! texts and whatever happens to the window.
 
 use super::dashboard::{add, line, place, proposal};
-use crate::harness::{Screen, Terminal, text};
+use crate::harness::{PROGRAM, Place, Screen, Terminal, WAIT_TIMEOUT, text};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
 
 /// Nothing was written that a dashboard has no use for.
 fn assert_calm(screen: &Screen) {
@@ -145,6 +150,105 @@ fn no_text_of_a_bottle_acts_on_the_terminal() {
             assert_eq!(terminal.screen.text().chars().find(|c| acts(*c)), None, "{}", terminal.screen.text());
             terminal.types("j");
         }
+        terminal.types("q");
+        assert_eq!(terminal.end().0, 0);
+    }
+}
+
+fn give_back(terminal: &mut Terminal) {
+    terminal.until_screen("the shell's screen", |screen| !screen.is_alternate() && screen.has_cursor());
+}
+
+/// Ctrl-Z gives the shell its screen back, and `fg` the dashboard's, in a window of another size as well.
+#[test]
+fn stopped_and_continued_in_another_window() {
+    let place = place();
+    let mut terminal = place.run(&["dashboard"]).env("TERM", "xterm").on_terminal();
+    terminal.until_shown("1 proposal");
+    for [columns, rows] in [[80, 24], [200, 60]] {
+        terminal.types("\x1a");
+        let stat = format!("/proc/{}/stat", terminal.pid());
+        let deadline = Instant::now() + WAIT_TIMEOUT;
+        while !fs::read_to_string(&stat).unwrap().contains(") T ") {
+            assert!(Instant::now() < deadline, "it does not stop");
+            std::thread::yield_now();
+        }
+        give_back(&mut terminal);
+        terminal.resize(columns, rows);
+        kill(Pid::from_raw(terminal.pid()), Signal::SIGCONT).unwrap();
+        terminal.until_screen("the dashboard", |screen| screen.is_alternate() && screen.text().contains("1 proposal"));
+        terminal.until_shown("> asks");
+    }
+    terminal.types("q");
+    assert_eq!(terminal.end().0, 0);
+}
+
+/// An editor that dies, and one that takes the verb that it was opened by with it, leave the dashboard as it was.
+#[test]
+fn a_killed_editor_gives_the_screen_back() {
+    let place = place();
+    for (victim, words) in [("$$", "nothing was changed"), ("$PPID", "was killed")] {
+        place.write(
+            "editor",
+            &format!("#!/bin/sh\nprintf '\\033[?1049h\\033[?1000h'\nstty raw -echo\nkill -s KILL {victim}\n"),
+        );
+        fs::set_permissions(place.path("editor"), PermissionsExt::from_mode(0o755)).unwrap();
+        let run = place.run(&["dashboard"]).env("TERM", "xterm").env("VISUAL", place.path("editor").display());
+        let mut terminal = run.env("PATH", format!("{}:/usr/bin:/bin", crate::harness::FAKE)).on_terminal();
+        terminal.until_shown("1 proposal");
+        terminal.types("e");
+        terminal.until("[enter] goes back to the dashboard");
+        terminal.types("\r\n");
+        terminal.until_screen("the dashboard", |screen| {
+            screen.is_alternate()
+                && screen.text().contains("> asks")
+                && screen.text().contains("`claude-bottle approve")
+        });
+        let text = terminal.screen.text();
+        assert!(terminal.seen.contains(words) || text.contains(words), "{words}: {}\n{text}", terminal.seen);
+        terminal.types("q");
+        give_back(&mut terminal);
+        assert_eq!(terminal.end().0, 0);
+    }
+    assert!(!place.session_file("egress/routes.json").exists());
+}
+
+/// Without a terminal it is lines, and ends with the reader of its pipe.
+#[test]
+fn a_pipe_gets_lines() {
+    let place = place();
+    let shell = format!("{PROGRAM} dashboard | /usr/bin/head -n 4");
+    let done = place.run_other("/bin/sh", &["-c", &shell]).done();
+    assert!(done.status == 0 && done.stderr.is_empty(), "{done:?}");
+    assert!(done.stdout.lines().count() == 4 && !done.stdout.contains('\u{1b}'), "{done:?}");
+    assert!(done.stdout.starts_with("IDENTITY") && done.stdout.contains("GET api.example.org/x: please"), "{done:?}");
+}
+
+/// A proposal that comes while the dashboard is open, told as the user has chosen, once, without a word of the agent's.
+#[test]
+fn a_new_proposal_rings() {
+    let place: Place = place();
+    let identity = place.session();
+    let change = json!({ "kind": "egress", "host": "new.example.org", "port": 443, "method": "GET", "path": "/z" });
+    for (means, bells, command) in [
+        ("bell", 1, None),
+        ("osc9", 0, Some(format!("9;claude-bottle: {identity} asks (egress "))),
+        ("osc777", 0, Some(format!("777;notify;claude-bottle;{identity} asks (egress "))),
+        ("true", 0, None),
+    ] {
+        let trail = proposal("/x", "please");
+        fs::write(place.session_file("audit.jsonl"), &trail).unwrap();
+        let run = place.run(&["dashboard"]).env("TERM", "xterm").env("CLAUDE_BOTTLE_NOTIFY", means);
+        let mut terminal = run.on_terminal();
+        terminal.until_shown("1 proposal");
+        assert!(terminal.screen.bells() == 0 && terminal.screen.commands().is_empty(), "what is old is no news");
+        let event = json!({ "seq": 9, "time": "2100-01-01T00:00:00.000Z", "event": "proposal", "change": change, "reason": "ring\u{7}" });
+        add(&place, &format!("{event}\n{event}\n"));
+        terminal.until_shown("2 proposals");
+        let told = terminal.screen.commands();
+        assert_eq!((terminal.screen.bells(), told.len()), (bells, usize::from(command.is_some())), "{means}: {told:?}");
+        assert!(command.is_none_or(|words| told[0].starts_with(&words)), "{told:?}");
+        assert!(told.iter().all(|words| !words.contains("ring") && !words.contains("new.example")), "{told:?}");
         terminal.types("q");
         assert_eq!(terminal.end().0, 0);
     }
