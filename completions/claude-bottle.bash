@@ -162,6 +162,9 @@ _claude_bottle_next() {
         'work fetch')
             at='work fetch'
             ;;
+        'work pull')
+            at='work pull'
+            ;;
         *)
             return 1
             ;;
@@ -274,10 +277,13 @@ _claude_bottle_flags() {
             what=(words --all --quiet --verbose --timings --color --help)
             ;;
         'work diff')
-            what=(words --stat --format --quiet --verbose --timings --color --help)
+            what=(words --stat --commits --format --quiet --verbose --timings --color --help)
             ;;
         'work fetch')
             what=(words --quiet --verbose --timings --color --help)
+            ;;
+        'work pull')
+            what=(words --all --yes --quiet --verbose --timings --color --help)
             ;;
     esac
 }
@@ -288,7 +294,7 @@ _claude_bottle_what() {
         'check --body' | 'check --replay' | get/2 | put/1)
             what=(files)
             ;;
-        approve/0 | 'check --header' | 'check -H' | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'reject --reason' | reject/0 | 'resume --prompt' | 'resume -p' | 'routes add/1' | 'routes remove/1' | 'start --allow' | 'start --prompt' | 'start -p' | 'suggest --since' | 'work apply/1' | 'work diff/1' | 'work fetch/1')
+        approve/0 | 'check --header' | 'check -H' | 'cleanup --older-than' | 'forward --address' | get/1 | put/2 | 'reject --reason' | reject/0 | 'resume --prompt' | 'resume -p' | 'routes add/1' | 'routes remove/1' | 'start --allow' | 'start --prompt' | 'start -p' | 'suggest --since' | 'work apply/1' | 'work diff/1' | 'work fetch/1' | 'work pull/1')
             what=(free)
             ;;
         build/0 | check/0 | edit/0 | start/0)
@@ -303,7 +309,7 @@ _claude_bottle_what() {
         exec/0 | forward/0 | get/0 | 'git allow/0' | 'logs --follow/0' | put/0)
             what=(names running)
             ;;
-        logs/0 | proposals/0 | 'routes add/0' | 'routes edit/0' | 'routes list/0' | 'routes remove/0' | 'work apply/0' | 'work diff/0' | 'work fetch/0')
+        logs/0 | proposals/0 | 'routes add/0' | 'routes edit/0' | 'routes list/0' | 'routes remove/0' | 'work apply/0' | 'work diff/0' | 'work fetch/0' | 'work pull/0')
             what=(names sessions)
             ;;
         info/0 | suggest/0)
@@ -316,7 +322,7 @@ _claude_bottle_what() {
             what=(words bash zsh fish)
             ;;
         work/0)
-            what=(words diff fetch apply)
+            what=(words diff fetch apply pull)
             ;;
         'approve --widen')
             what=(words folder tree host)

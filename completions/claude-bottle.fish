@@ -126,6 +126,8 @@ function __claude_bottle_next
             echo 'work diff'
         case 'work fetch'
             echo 'work fetch'
+        case 'work pull'
+            echo 'work pull'
     end
 end
 
@@ -201,9 +203,11 @@ function __claude_bottle_flags
         case 'work apply'
             printf '%s\n' words --all\t'Also files that run by themselves here (hidden, build, CI, agent and editor files, programs, links), without asking' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case 'work diff'
-            printf '%s\n' words --stat\t'Names and counts alone' --format\t'How to print the counts' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+            printf '%s\n' words --stat\t'Names and counts alone' --commits\t'Also what each commit and stash changes' --format\t'How to print the counts' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case 'work fetch'
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case 'work pull'
+            printf '%s\n' words --all\t'Also files that run by themselves here (hidden, build, CI, agent and editor files, programs, links), without asking' --yes\t'Do not ask before merging' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
     end
 end
 
@@ -212,7 +216,7 @@ function __claude_bottle_what
     switch $argv[1]
         case 'check --body' 'check --replay' get/2 put/1
             printf '%s\n' files
-        case approve/0 'check --header' 'check -H' 'cleanup --older-than' 'forward --address' get/1 put/2 'reject --reason' reject/0 'resume --prompt' 'resume -p' 'routes add/1' 'routes remove/1' 'start --allow' 'start --prompt' 'start -p' 'suggest --since' 'work apply/1' 'work diff/1' 'work fetch/1'
+        case approve/0 'check --header' 'check -H' 'cleanup --older-than' 'forward --address' get/1 put/2 'reject --reason' reject/0 'resume --prompt' 'resume -p' 'routes add/1' 'routes remove/1' 'start --allow' 'start --prompt' 'start -p' 'suggest --since' 'work apply/1' 'work diff/1' 'work fetch/1' 'work pull/1'
             printf '%s\n' free
         case build/0 check/0 edit/0 start/0
             printf '%s\n' names agents
@@ -222,7 +226,7 @@ function __claude_bottle_what
             printf '%s\n' names resting
         case exec/0 forward/0 get/0 'git allow/0' 'logs --follow/0' put/0
             printf '%s\n' names running
-        case logs/0 proposals/0 'routes add/0' 'routes edit/0' 'routes list/0' 'routes remove/0' 'work apply/0' 'work diff/0' 'work fetch/0'
+        case logs/0 proposals/0 'routes add/0' 'routes edit/0' 'routes list/0' 'routes remove/0' 'work apply/0' 'work diff/0' 'work fetch/0' 'work pull/0'
             printf '%s\n' names sessions
         case info/0 suggest/0
             printf '%s\n' names sessions agents
@@ -231,7 +235,7 @@ function __claude_bottle_what
         case shell/0
             printf '%s\n' words bash zsh fish
         case work/0
-            printf '%s\n' words diff\t'Show what is in the workspace and nowhere else' fetch\t'Fetch the agent\'s commits into `refs/bottles/IDENTITY/` of the repository here' apply\t'Apply the agent\'s uncommitted changes to the files here'
+            printf '%s\n' words diff\t'Show what is in the workspace and nowhere else' fetch\t'Fetch the agent\'s commits into `refs/bottles/IDENTITY/` of the repository here' apply\t'Apply the agent\'s uncommitted changes to the files here' pull\t'Fetch the agent\'s commits, merge them into the branch here, and apply its uncommitted changes'
         case 'approve --widen'
             printf '%s\n' words folder tree host
         case routes/0

@@ -198,8 +198,8 @@ pub struct StartArgs {
 
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// The session, as `list` shows it
-    pub identity: String,
+    /// The session, as `list` shows it; by default the newest of this directory
+    pub identity: Option<String>,
 
     /// On the engine of this environment, from the transcript, where the session's own engine or volume is gone
     #[arg(long)]
@@ -248,8 +248,8 @@ pub struct LaunchArgs {
 
 #[derive(Debug, Args)]
 pub struct AttachArgs {
-    /// The session, as `list` shows it
-    pub identity: String,
+    /// The session, as `list` shows it; by default the newest of this directory
+    pub identity: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -261,8 +261,8 @@ pub struct ListArgs {
 
 #[derive(Debug, Args)]
 pub struct ExecArgs {
-    /// The session, as `list` shows it
-    pub identity: String,
+    /// The session, as `list` shows it; by default the newest of this directory
+    pub identity: Option<String>,
 
     /// Taken as the engine's `exec` takes them; where there is a terminal, it is used without them
     #[arg(short, hide = true)]
@@ -301,12 +301,14 @@ pub enum WorkVerb {
     Fetch(WorkFetchArgs),
     /// Apply the agent's uncommitted changes to the files here
     Apply(WorkApplyArgs),
+    /// Fetch the agent's commits, merge them into the branch here, and apply its uncommitted changes
+    Pull(WorkPullArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct WorkDiffArgs {
-    /// The session, as `list` shows it
-    pub identity: String,
+    /// The session, as `list` shows it; by default the newest of this directory
+    pub identity: Option<String>,
 
     /// Only this repository, by its path in the workspace
     pub repository: Option<String>,
@@ -315,6 +317,10 @@ pub struct WorkDiffArgs {
     #[arg(long)]
     pub stat: bool,
 
+    /// Also what each commit and stash changes
+    #[arg(long, conflicts_with = "stat")]
+    pub commits: bool,
+
     /// How to print the counts
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true, requires = "stat")]
     pub format: ListFormat,
@@ -322,8 +328,8 @@ pub struct WorkDiffArgs {
 
 #[derive(Debug, Args)]
 pub struct WorkFetchArgs {
-    /// The session, as `list` shows it
-    pub identity: String,
+    /// The session, as `list` shows it; by default the newest of this directory
+    pub identity: Option<String>,
 
     /// Which repository, by its path in the workspace; needed where there are several
     pub repository: Option<String>,
@@ -331,8 +337,8 @@ pub struct WorkFetchArgs {
 
 #[derive(Debug, Args)]
 pub struct WorkApplyArgs {
-    /// The session, as `list` shows it
-    pub identity: String,
+    /// The session, as `list` shows it; by default the newest of this directory
+    pub identity: Option<String>,
 
     /// Which repository, by its path in the workspace; needed where there are several
     pub repository: Option<String>,
@@ -340,6 +346,23 @@ pub struct WorkApplyArgs {
     /// Also files that run by themselves here (hidden, build, CI, agent and editor files, programs, links), without asking
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WorkPullArgs {
+    /// The session, as `list` shows it; by default the newest of this directory
+    pub identity: Option<String>,
+
+    /// Which repository, by its path in the workspace; needed where there are several
+    pub repository: Option<String>,
+
+    /// Also files that run by themselves here (hidden, build, CI, agent and editor files, programs, links), without asking
+    #[arg(long)]
+    pub all: bool,
+
+    /// Do not ask before merging
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -608,8 +631,8 @@ pub struct SuggestArgs {
 
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// The session, as `list` shows it
-    pub identity: String,
+    /// The session, as `list` shows it; by default the newest of this directory
+    pub identity: Option<String>,
 
     /// Go on until the session ends
     #[arg(short, long)]

@@ -7,6 +7,7 @@ mod digest;
 pub use digest::{Digest, digest};
 
 use crate::exit::UserError;
+use crate::git::Author;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -57,6 +58,12 @@ pub struct Workspace {
     /// The repository that encloses `from` and is not copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<PathBuf>,
+    /// There are files in it, and git ignores all of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_ignored: bool,
+    /// The user's name and address for commits in this directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Author>,
 }
 
 /// The program that drives the engine, and which engine it talks to.

@@ -3,6 +3,7 @@
 //! Invariant: no git runs with a repository's own git directory. [`Repository`] finds and reads one as data, and
 //! [`CleanRepository`] gives git a directory of ours instead, with the repository's objects, refs and index.
 
+mod author;
 mod bundle;
 mod clean;
 mod file;
@@ -18,6 +19,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
+pub use author::Author;
 pub use bundle::{RefChange, RefSpace, fetch};
 pub use clean::{CleanRepository, FOLDER_PREFIX};
 pub use ref_name::plain_ref;

@@ -11,8 +11,8 @@ use anyhow::Result;
 use sys::signals;
 
 pub fn run(asked: &AttachArgs) -> Result<Exit> {
-    let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
-    let identity = &asked.identity;
+    let (folder, plan) = recorded(&Home::locate()?, asked.identity.as_deref())?;
+    let identity = &plan.identity;
     // An unsettled session may still run: its engine did not answer at its end.
     if let Condition::Kept(rest) = folder.condition()
         && !rest.unsettled

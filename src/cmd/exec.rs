@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use sys::{timings, tty};
 
 pub fn run(asked: ExecArgs) -> Result<Exit> {
-    let bottle = LiveBottle::open(&asked.identity)?;
+    let bottle = LiveBottle::open(asked.identity.as_deref())?;
     let mut args = bottle.exec(if tty::attached() { "-it" } else { "-i" }, &["exec"]);
     if !asked.command.is_empty() {
         args.push("--".to_owned());

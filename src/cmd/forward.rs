@@ -34,7 +34,7 @@ const OLD_BOTTLE_HINT: &str = "a bottle that an older claude-bottle started has 
 
 pub fn run(asked: &ForwardArgs) -> Result<Exit> {
     let ports = asked.ports.iter().map(|text| Ports::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let bottle = LiveBottle::open(&asked.identity)?;
+    let bottle = LiveBottle::open(asked.identity.as_str())?;
     let listeners = ports.iter().map(|ports| ports.listen(asked)).collect::<Result<Vec<_>, _>>()?;
     let signals = signals::catch()?;
     let mut stream = bottle.docker.stream_with_input(&bottle.exec("-i", &["pipe"]))?;

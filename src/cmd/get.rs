@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 pub fn run(asked: &GetArgs) -> Result<Exit> {
-    let bottle = LiveBottle::open(&asked.identity)?;
+    let bottle = LiveBottle::open(asked.identity.as_str())?;
     let to = match (&asked.file, asked.path.file_name()) {
         (Some(file), Some(name)) if file.is_dir() => file.join(name),
         (Some(file), _) => file.clone(),

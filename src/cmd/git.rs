@@ -15,7 +15,7 @@ pub fn run(asked: GitArgs) -> Result<Exit> {
 }
 
 fn allow(asked: &GitAllowArgs) -> Result<Exit> {
-    let bottle = LiveBottle::open(&asked.identity)?;
+    let bottle = LiveBottle::open(asked.identity.as_str())?;
     if !bottle.has_remotes() {
         return Err(UserError::new(format!("the bottle of `{}` has no remotes", asked.identity)).into());
     }

@@ -71,14 +71,15 @@ struct HomeVolume {
 
 pub fn run(asked: &InfoArgs) -> Result<Exit> {
     let home = Home::locate()?;
-    match home.known(&asked.name) {
+    // An agent's name is the agent here.
+    match home.known(&asked.name).or_else(|error| if asked.name == "-" { home.find(Some("-")) } else { Err(error) }) {
         Ok(_) => show_session(&home, asked),
         Err(_) => agent::run(&home, asked),
     }
 }
 
 fn show_session(home: &Home, asked: &InfoArgs) -> Result<Exit> {
-    let (folder, plan) = recorded(home, &asked.name)?;
+    let (folder, plan) = recorded(home, asked.name.as_str())?;
     let mut report = SessionReport {
         row: Overview::read(&folder),
         transcript: measure(&folder.transcript()),

@@ -9,12 +9,12 @@ use crate::supervise::{self, GateRefusal};
 use anyhow::Result;
 use std::path::Path;
 
-/// The folder and the plan of a session.
+/// The folder and the plan of the session that was typed; without one, of the newest of this directory.
 ///
 /// # Errors
 /// `UserError` for an unknown session, and for a plan that cannot be read.
-pub fn recorded(home: &Home, identity: &str) -> Result<(Folder, Plan)> {
-    let folder = home.known(identity)?;
+pub fn recorded<'a>(home: &Home, typed: impl Into<Option<&'a str>>) -> Result<(Folder, Plan)> {
+    let folder = home.find(typed.into())?;
     let plan = folder.plan()?;
     Ok((folder, plan))
 }
@@ -34,12 +34,12 @@ pub struct LiveBottle {
 impl LiveBottle {
     /// # Errors
     /// `UserError` for a session that does not run.
-    pub fn open(identity: &str) -> Result<LiveBottle> {
-        let (folder, plan) = recorded(&Home::locate()?, identity)?;
+    pub fn open<'a>(typed: impl Into<Option<&'a str>>) -> Result<LiveBottle> {
+        let (folder, plan) = recorded(&Home::locate()?, typed)?;
         let docker = Docker::new(&plan.engine)?;
         match folder.condition() {
             Condition::Live => {}
-            Condition::Kept(rest) if !rest.unsettled => return Err(not_running(identity, &rest.why).into()),
+            Condition::Kept(rest) if !rest.unsettled => return Err(not_running(&plan.identity, &rest.why).into()),
             // No owner would have recorded its end, and the exit code with which the engine's program reports that could
             // be a command's own.
             Condition::Detached | Condition::Lost | Condition::Kept(_) => check_running(&docker, &plan)?,

@@ -23,7 +23,7 @@ use wire::Line;
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 pub fn run(asked: &LogsArgs) -> Result<Exit> {
-    let (folder, plan) = recorded(&Home::locate()?, &asked.identity)?;
+    let (folder, plan) = recorded(&Home::locate()?, asked.identity.as_deref())?;
     let mut page = Page { asked, day: String::new() };
     let mut trail = TrailFile::new(&folder);
     loop {

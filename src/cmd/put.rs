@@ -14,7 +14,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 pub fn run(asked: &PutArgs) -> Result<Exit> {
-    let bottle = LiveBottle::open(&asked.identity)?;
+    let bottle = LiveBottle::open(asked.identity.as_str())?;
     let piped = asked.file == Path::new("-");
     let path = match (&asked.path, asked.file.file_name()) {
         (Some(path), _) => path.clone(),

@@ -23,7 +23,7 @@ use sys::lock::Lock;
 
 pub fn run(asked: ResumeArgs) -> Result<Exit> {
     let home = Home::locate()?;
-    let (folder, old) = recorded(&home, &asked.identity)?;
+    let (folder, old) = recorded(&home, asked.identity.as_deref())?;
     let chosen = manifest::load(home.path(), &old.spec.cwd)?.choose(&old.spec.agent)?;
     let old_docker = Docker::new(&old.engine)?;
     let here = if asked.here { probe::engine()? } else { old.engine.clone() };

@@ -27,7 +27,7 @@ pub fn run(asked: &SuggestArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let refusals = match (&asked.since, &asked.name) {
         (None, Some(identity)) => {
-            let (folder, plan) = recorded(&home, identity)?;
+            let (folder, plan) = recorded(&home, identity.as_str())?;
             let trail = audit::read(&folder, &plan)?;
             BTreeMap::from([(plan.bottle.clone(), BottleRefusals { plan, candidates: trail.candidates() })])
         }

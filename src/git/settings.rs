@@ -127,7 +127,7 @@ fn parsed(path: &Path) -> Result<Vec<(String, String)>, UserError> {
 }
 
 /// The user's and the system's settings, with what these include.
-fn of_the_user() -> Result<Vec<(String, String)>, UserError> {
+pub fn of_the_user() -> Result<Vec<(String, String)>, UserError> {
     let list = ["config", "--includes", "--list", "-z"];
     Ok(config::parse(&Git::of_the_user().args(list).run(Vec::new())?.stdout))
 }

@@ -18,6 +18,7 @@ pub struct BottleDraft {
     pub env: BTreeMap<String, (u32, EnvValue)>,
     pub routes: Vec<RouteDraft>,
     pub user: Option<GitUser>,
+    pub cwd_user: Option<bool>,
     pub remotes: Vec<(u32, Remote)>,
     pub signing_key: Option<PathBuf>,
     pub supervise: SuperviseDraft,
@@ -50,6 +51,7 @@ pub fn read(file: &Path, member: &Member) -> Result<BottleDraft, UserError> {
     }
     if let Some(block) = block.object("git", &keys::GIT)? {
         draft.user = git::read_user(&block)?;
+        draft.cwd_user = block.boolean("cwd_user")?.map(|(_, on)| on);
         draft.remotes = git::read_remotes(&block)?;
         draft.signing_key = git::read_signing_key(&block)?;
     }

@@ -125,6 +125,7 @@ impl Heir {
             }
         }
         mine.user = mine.user.take().or(parent.user);
+        mine.cwd_user = mine.cwd_user.or(parent.cwd_user);
         for remote in parent.remotes {
             // As with routes: two parents may share a parent.
             if !mine.remotes.contains(&remote) {
@@ -160,6 +161,7 @@ fn complete(file: &Path, name: &str, heir: Heir) -> Result<CompleteBottle, UserE
         remotes: draft.remotes.into_iter().map(|(_, remote)| remote).collect(),
         supervise: draft.supervise.flatten(),
         signing_key: draft.signing_key,
+        cwd_user: draft.cwd_user.unwrap_or(true),
         limits: draft.limits.complete(),
         on_hangup: draft.on_hangup.unwrap_or_default(),
         seccomp: draft.seccomp.unwrap_or_default(),

@@ -27,7 +27,7 @@ pub const BOTTLE: Table = Table {
 };
 pub const IMAGE: Table = Table { subject: "`image`", keys: &["name", "dockerfile", "context"] };
 pub const EGRESS: Table = Table { subject: "`egress`", keys: &["routes"] };
-pub const GIT: Table = Table { subject: "a bottle's `git`", keys: &["user", "remotes", "signing_key"] };
+pub const GIT: Table = Table { subject: "a bottle's `git`", keys: &["user", "cwd_user", "remotes", "signing_key"] };
 pub const USER: Table = Table { subject: "`git.user`", keys: &["name", "email"] };
 pub const REMOTE: Table = Table {
     subject: "a remote",

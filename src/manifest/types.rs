@@ -74,6 +74,8 @@ pub struct Bottle {
     pub supervise: Option<Supervise>,
     /// The ssh key that signs commits and tags. Absolute.
     pub signing_key: Option<PathBuf>,
+    /// Without a user of its own, an agent commits as the user does in the directory that is copied.
+    pub cwd_user: bool,
     pub limits: Limits,
     pub on_hangup: OnHangup,
     pub seccomp: SeccompChoice,
@@ -231,6 +233,7 @@ impl Chosen {
                 remotes: Vec::new(),
                 supervise: None,
                 signing_key: None,
+                cwd_user: true,
                 limits: LimitsDraft::default().complete(),
                 on_hangup: OnHangup::Stop,
                 seccomp: SeccompChoice::Own,

@@ -55,8 +55,8 @@ fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, wire::Source>
     env.extend(CA_VARIABLES.iter().map(|name| ((*name).to_owned(), text(CA_BUNDLE))));
     env.insert("CLAUDE_BOTTLE".to_owned(), text(&facts.identity));
     let mut git = super::git::configuration(&chosen.bottle, facts);
-    if let Some(user) = &chosen.agent.git_user {
-        git.extend([("user.name".to_owned(), user.name.clone()), ("user.email".to_owned(), user.email.clone())]);
+    if let Some(author) = super::git::author(chosen, facts) {
+        git.extend([("user.name".to_owned(), author.name), ("user.email".to_owned(), author.email)]);
     }
     if !git.is_empty() {
         env.insert("GIT_CONFIG_COUNT".to_owned(), text(&git.len().to_string()));

@@ -3,7 +3,8 @@
 
 use super::Source;
 use crate::facts::Facts;
-use crate::manifest::{Bottle, Remote, RemoteAccess, RemoteUpstream};
+use crate::git::Author;
+use crate::manifest::{Bottle, Chosen, Remote, RemoteAccess, RemoteUpstream};
 use std::collections::BTreeMap;
 use std::path::Path;
 use wire::{GATE_BINARY, GIT_HOST, GitRemote, GitService, GitUpstream, PrivateKey};
@@ -54,6 +55,14 @@ fn passphrase(remote: &Remote) -> String {
 
 fn token(remote: &Remote) -> String {
     format!("git:{}:token", remote.name)
+}
+
+/// The author of commits: the manifest's user, else the one of the directory that is copied.
+pub fn author(chosen: &Chosen, facts: &Facts) -> Option<Author> {
+    let stated = chosen.agent.git_user.as_ref();
+    let stated = stated.map(|user| Author { name: user.name.clone(), email: user.email.clone() });
+    let of_directory = || facts.workspace.as_ref()?.author.clone().filter(|_| chosen.bottle.cwd_user);
+    stated.or_else(of_directory)
 }
 
 /// Where keys and tokens come from.

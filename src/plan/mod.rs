@@ -103,6 +103,9 @@ pub struct Origin {
     pub settings: Vec<String>,
     /// `Name <email>`
     pub git_user: Option<String>,
+    /// It is the user of the directory that is copied, and none of the manifest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub git_user_of_cwd: bool,
 }
 
 /// Where a value is fetched from; never the value itself.
@@ -162,7 +165,8 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
             prompt: facts.agent.prompt.is_some(),
             claude_md: agent.claude_md,
             settings: agent.settings.keys().cloned().collect(),
-            git_user: agent.git_user.as_ref().map(|user| format!("{} <{}>", user.name, user.email)),
+            git_user: git::author(chosen, facts).map(|author| format!("{} <{}>", author.name, author.email)),
+            git_user_of_cwd: agent.git_user.is_none() && git::author(chosen, facts).is_some(),
         },
         bottle: bottle.name.clone(),
         engine: facts.engine.clone(),

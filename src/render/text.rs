@@ -74,7 +74,8 @@ fn bottle_rows(plan: &Plan) -> Vec<(&'static str, String)> {
     }
     rows.push(("bottle", plan.bottle.clone()));
     if let Some(user) = &plan.origin.git_user {
-        rows.push(("git", format!("commits as {user}")));
+        let whose = if plan.origin.git_user_of_cwd { ", as you do in this directory" } else { "" };
+        rows.push(("git", format!("commits as {}{whose}", one_line(user))));
     }
     if let Some(signing) = signing(plan) {
         rows.push(("signs", signing));
@@ -127,6 +128,9 @@ fn copied(plan: &Plan, workspace: &Workspace) -> String {
         0 => {}
         1 => text.push_str(", with its repository"),
         count => text.push_str(&format!(", {count} repositories")),
+    }
+    if workspace.all_ignored {
+        text.push_str("\nNONE OF ITS FILES goes in, because git ignores all of them: `--cwd=all` copies them");
     }
     for folder in &workspace.outside {
         text.push_str(&format!("\nread outside of it: `{}`", path(folder)));

@@ -222,6 +222,45 @@ impl Home {
         Err(refused.meant(named, folders.iter().map(|folder| folder.identity.as_str())))
     }
 
+    /// The session that was typed: its identity, a unique beginning of it, an agent's name if it has one session, or `-` for the
+    /// newest of all. `None`: the newest of this directory.
+    ///
+    /// # Errors
+    /// `UserError` where there is none, or where several are meant.
+    pub fn find(&self, typed: Option<&str>) -> Result<Folder, UserError> {
+        let folders = self.folders();
+        let newest = |folders: Vec<Folder>| folders.into_iter().max_by_key(Folder::since);
+        let Some(typed) = typed else {
+            let here = probe::current_dir().map_err(|error| UserError::new(format!("{error:#}")))?;
+            let of_here = |folder: &Folder| folder.summary().is_some_and(|plan| plan.spec.cwd == here);
+            let none =
+                || UserError::new("no session of this directory").hint("`claude-bottle list` shows the sessions");
+            return newest(folders.into_iter().filter(of_here).collect()).ok_or_else(none);
+        };
+        if folders.iter().any(|folder| folder.identity == typed) {
+            return self.known(typed);
+        }
+        if typed == "-" {
+            return newest(folders).ok_or_else(|| UserError::new("no session").hint("claude-bottle start"));
+        }
+        let of_agent = |folder: &Folder| folder.identity.rsplit_once('-').is_some_and(|(agent, _)| agent == typed);
+        let begins = |folder: &Folder| folder.identity.starts_with(typed);
+        let (of_agent, others): (Vec<_>, Vec<_>) = folders.into_iter().partition(of_agent);
+        let meant = match of_agent.is_empty() && !typed.is_empty() {
+            true => others.into_iter().filter(begins).collect(),
+            false => of_agent,
+        };
+        match &meant[..] {
+            [] => self.known(typed),
+            [only] => Ok(only.clone()),
+            several => {
+                let names: Vec<String> = several.iter().map(|folder| format!("`{}`", folder.identity)).collect();
+                let what = format!("`{}` means several sessions: {}", text::one_line(typed), names.join(", "));
+                Err(UserError::new(what).hint("name one of them"))
+            }
+        }
+    }
+
     /// Makes the folder of a new session.
     ///
     /// # Errors

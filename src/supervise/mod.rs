@@ -35,7 +35,7 @@ impl SupervisedSession {
     /// # Errors
     /// `UserError` for an unknown session, and for files of it that cannot be read.
     pub fn open(home: &Home, identity: &str) -> Result<SupervisedSession> {
-        let folder = home.known(identity)?;
+        let folder = home.find(Some(identity))?;
         let routes = folder.session_routes()?;
         let recorded = folder.plan()?;
         let (plan, left_out) = recorded.with_session_routes(&routes);

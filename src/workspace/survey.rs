@@ -4,7 +4,7 @@ use super::content::Content;
 use super::export::export;
 use crate::exit::UserError;
 use crate::facts::Workspace;
-use crate::git::{CleanRepository, Repository, is_git_directory, user_excludes};
+use crate::git::{Author, CleanRepository, Repository, is_git_directory, user_excludes};
 use crate::spec::CopyScope;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -64,6 +64,8 @@ pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<
         repositories: Vec::new(),
         outside: Vec::new(),
         within: None,
+        author: None,
+        all_ignored: false,
     };
     let mut survey = Survey { found, tips: Vec::new(), selection, excludes: OnceCell::new(), entries: BTreeMap::new() };
     survey.entries.insert(PathBuf::new(), Content::File(from.clone()));
@@ -71,6 +73,8 @@ pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<
         survey.add_repository(Path::new(""))?;
     } else {
         let around = Repository::find(&from)?;
+        // Without a repository, git need not be installed.
+        survey.found.author = Author::effective(around.as_ref()).ok().flatten();
         around.iter().for_each(|repository| survey.note_outside(repository, &repository.top));
         survey.found.within = around.as_ref().map(|repository| repository.top.clone());
         match (selection, around) {
@@ -79,6 +83,11 @@ pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<
         }
     }
     survey.count_files();
+    let is_of_git =
+        |path: &Path| path.as_os_str().is_empty() || path.components().any(|part| part.as_os_str() == ".git");
+    let has_any =
+        || fs::read_dir(&from).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() != ".git"));
+    survey.found.all_ignored = survey.entries.keys().all(|path| is_of_git(path)) && has_any();
     Ok(survey)
 }
 
@@ -111,6 +120,9 @@ impl Survey {
             return self.add_all(path);
         }
         self.note_outside(&repository, &self.found.from.clone());
+        if path.as_os_str().is_empty() {
+            self.found.author = Author::effective(Some(&repository))?;
+        }
         let clean = CleanRepository::new(repository)?;
         match self.selection {
             CopyScope::Unignored => self.add_listed(path, &clean)?,

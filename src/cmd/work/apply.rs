@@ -10,6 +10,7 @@ use super::autorun::{AutorunClass, FileKind, class_of};
 use super::git_folders::git_folders;
 use super::{SessionWork, choose_repository, note_nothing};
 use crate::cli::WorkApplyArgs;
+use crate::cmd::home_reader::HomeReader;
 use crate::exit::{Exit, UserError};
 use crate::say;
 use crate::text;
@@ -23,17 +24,23 @@ use sys::signals::{self, Signals};
 use sys::tty::{Answer, Tty};
 
 pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
-    let session = SessionWork::open(&asked.identity)?;
+    let session = SessionWork::open(asked.identity.as_deref())?;
     let reader = session.reader()?;
+    bring(&session, &reader, asked.repository.as_deref(), asked.all)
+}
+
+/// Applies what there is in this repository, or in the one that has something, and outside of repositories. `all`: files that
+/// run by themselves, too.
+pub fn bring(session: &SessionWork, reader: &HomeReader, named: Option<&str>, all: bool) -> Result<Exit> {
     let brought = session.folder.brought();
     let found = reader.work(&brought.elsewhere())?;
-    let name = choose_repository(&found, asked.repository.as_deref(), |repository| repository.files > 0)?;
+    let name = choose_repository(&found, named, |repository| repository.files > 0)?;
     // What was applied may have been taken back there.
     let name = name.or_else(|| brought.only_changed().map(str::to_owned));
-    let loose = asked.repository.is_none() && found.files > 0;
-    let mut consent = Consent { all: asked.all, signals: None };
+    let loose = named.is_none() && found.files > 0;
+    let mut consent = Consent { all, signals: None };
     if let Some(name) = &name
-        && let ControlFlow::Break(exit) = changes::apply(&session, &reader, name, &mut consent)?
+        && let ControlFlow::Break(exit) = changes::apply(session, reader, name, &mut consent)?
     {
         return Ok(exit);
     }
@@ -41,8 +48,8 @@ pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
         note_nothing("uncommitted changes", &found);
         return Ok(Exit::OK);
     }
-    let applied = if loose { loose::apply(&session, &reader, &mut consent) } else { Ok(Exit::OK) };
-    session.note_left(&reader)?;
+    let applied = if loose { loose::apply(session, reader, &mut consent) } else { Ok(Exit::OK) };
+    session.note_left(reader)?;
     applied
 }
 

@@ -14,12 +14,14 @@ use std::io::{BufRead, BufReader, IsTerminal, Read};
 use wire::{Elsewhere, Work};
 
 pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
-    let session = SessionWork::open(&asked.identity)?;
+    let session = SessionWork::open(asked.identity.as_deref())?;
     if asked.format == ListFormat::Json {
-        return print_counts(asked, session.reader()?.work(&session.folder.brought().elsewhere())?);
+        let found = session.reader()?.work(&session.folder.brought().elsewhere())?;
+        return print_counts(&session, asked, found);
     }
     let mut words = vec!["work", "diff"];
     words.extend(asked.stat.then_some("--stat"));
+    words.extend(asked.commits.then_some("--commits"));
     words.extend(asked.repository.as_deref());
     let reader = session.reader()?;
     let host = session.folder.brought().elsewhere();
@@ -33,7 +35,9 @@ pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
         printed += line.len() as u64;
         if printed > MAX_DIFF_BYTES {
             let what = format!("the rest is not printed: the differences are more than {} GiB", MAX_DIFF_BYTES >> 30);
-            return Err(UserError::new(what).hint(hint!("claude-bottle work diff --stat {}", asked.identity)).into());
+            return Err(UserError::new(what)
+                .hint(hint!("claude-bottle work diff --stat {}", session.plan.identity))
+                .into());
         }
         match terminal {
             true => say::out(&text::visible(&String::from_utf8_lossy(&line)))?,
@@ -49,13 +53,13 @@ pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
 }
 
 /// Prints the counts as JSON, of all repositories or of one.
-fn print_counts(asked: &WorkDiffArgs, mut found: Work) -> Result<Exit> {
+fn print_counts(session: &SessionWork, asked: &WorkDiffArgs, mut found: Work) -> Result<Exit> {
     if let Some(only) = asked.repository.as_deref().map(|only| only.trim_end_matches('/')) {
         found.repositories.retain(|repository| repository.path == only);
         found.files = 0;
         if found.repositories.is_empty() {
             return Err(UserError::new(format!("nothing in `{only}` is nowhere else, or there is no such repository"))
-                .hint(hint!("claude-bottle work diff --stat {}", asked.identity))
+                .hint(hint!("claude-bottle work diff --stat {}", session.plan.identity))
                 .into());
         }
     }

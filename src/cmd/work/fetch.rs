@@ -3,6 +3,7 @@
 
 use super::{SessionWork, choose_repository, note_nothing};
 use crate::cli::WorkFetchArgs;
+use crate::cmd::home_reader::HomeReader;
 use crate::exit::{Exit, UserError};
 use crate::git::{self, CleanRepository, RefChange, RefSpace};
 use crate::hint;
@@ -22,10 +23,16 @@ const FORMER: &str = "former/";
 const FORMER_REMOTE: &str = "pushed";
 
 pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
-    let session = SessionWork::open(&asked.identity)?;
+    let session = SessionWork::open(asked.identity.as_deref())?;
     let reader = session.reader()?;
+    bring(&session, &reader, asked.repository.as_deref())?;
+    session.note_left(&reader)?;
+    Ok(Exit::OK)
+}
+
+/// Fetches what there is of this repository, or of the one that has something; the name of the bottle's repository.
+pub fn bring(session: &SessionWork, reader: &HomeReader, named: Option<&str>) -> Result<Option<String>> {
     let found = reader.work(&Elsewhere::default())?;
-    let named = asked.repository.as_deref();
     let of_home = choose_repository(&found, named, |repository| repository.commits + repository.stashes > 0)?;
     let has_commits = of_home.is_some();
     // Without commits of its own it can have branches on known ones.
@@ -33,7 +40,7 @@ pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
     let of_pushes = if found.pushed > 0 { reader.of_pushes()? } else { None };
     if of_home.is_none() && of_pushes.is_none() {
         note_nothing("commits", &found);
-        return Ok(Exit::OK);
+        return Ok(None);
     }
     let folder = format!("{BOTTLES}{}/", session.plan.identity);
     let former = format!("{folder}{FORMER}");
@@ -62,8 +69,7 @@ pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
         }
         session.note_fetch(&name, &target)?;
     }
-    session.note_left(&reader)?;
-    Ok(Exit::OK)
+    Ok(of_home)
 }
 
 fn note_known(target: &CleanRepository, of: &str) {

@@ -5,6 +5,7 @@ mod apply;
 mod diff;
 mod fetch;
 mod git_folders;
+mod pull;
 mod autorun;
 
 use super::home_reader::HomeReader;
@@ -27,6 +28,7 @@ pub fn run(asked: &WorkArgs) -> Result<Exit> {
         WorkVerb::Diff(asked) => diff::run(asked),
         WorkVerb::Fetch(asked) => fetch::run(asked),
         WorkVerb::Apply(asked) => apply::run(asked),
+        WorkVerb::Pull(asked) => pull::run(asked),
     }
 }
 
@@ -39,9 +41,9 @@ struct SessionWork {
 }
 
 impl SessionWork {
-    fn open(identity: &str) -> Result<SessionWork> {
+    fn open(typed: Option<&str>) -> Result<SessionWork> {
         let home = Home::locate()?;
-        let (folder, plan) = recorded(&home, identity)?;
+        let (folder, plan) = recorded(&home, typed)?;
         let docker = Docker::new(&plan.engine)?;
         Ok(SessionWork { home, folder, plan, docker })
     }

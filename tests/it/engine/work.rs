@@ -384,38 +384,37 @@ fn the_audit_trail_has_what_was_left() {
     rig.assert_nothing_left();
 }
 
-/// Twice in a day, while the session runs; at its end all of it is here, and nothing is kept.
+/// Twice in a day, while the session runs; at its end all of it is here, and nothing is kept. The agent commits as the user.
 #[test]
 fn work_comes_home_while_the_session_runs_and_keeps_nothing() {
     let rig = Rig::new(&json!({}));
     let host = Host::beside(&rig, "host");
-    let commit = "git -c user.name=a -c user.email=a@example.org commit -qam";
-    rig.manifest(&shell(&format!(
-        "echo two >>one; {commit} two; echo three >>one; echo REA''DY; read _; {commit} three; git branch -q side; \
-         echo four >>one; echo AGA''IN; read _; git reset -q --hard; exit 0"
-    )));
+    host.shell("git config user.name Al; git config user.email al@example.org");
+    rig.manifest(&shell(
+        "echo two >>one; git commit -qam two; git init -q ~/workspace/own; echo three >>one; echo REA''DY; read _; \
+         git commit -qam three; git branch -q side; echo four >>one; echo AGA''IN; read _; git reset -q --hard; exit 0",
+    ));
     let mut command = rig.terminal_command(&["start", "--yes", "--cwd", "a"]);
     let mut start = Going::new(command.current_dir(&host.path));
     start.until("READY");
     let identity = the_session(&rig);
-    let main = format!("refs/bottles/{identity}/heads/main");
-    let merge = || host.git(&["merge", "-q", "--ff-only", &main]);
-    host.ours(&rig, &["work", "fetch", &identity]).code(0);
-    merge();
-    host.ours(&rig, &["work", "apply", &identity]).code(0);
-    assert_eq!(host.read("one"), "one\ntwo\nthree\n");
+    host.ours(&rig, &["work", "pull", "--yes"]).code(0);
+    assert_eq!(
+        (host.read("one"), host.git(&["log", "-1", "--format=%an %s"])),
+        ("one\ntwo\nthree\n".into(), "Al two\n".into())
+    );
     start.say("\n");
     start.until("AGAIN");
-    let again = host.ours(&rig, &["work", "fetch", &identity]).code(0);
-    assert!(again.stdout.contains(".."), "{}", again.stdout);
+    host.git(&["checkout", "-q", "one"]);
+    host.ours(&rig, &["work", "pull", "--yes"]).code(0);
     assert_eq!(
         host.git(&["log", "--format=%s", &format!("refs/bottles/{identity}/heads/side")]),
         "three\ntwo\nfirst\n"
     );
-    host.git(&["checkout", "-q", "one"]);
-    merge();
-    host.ours(&rig, &["work", "apply", &identity]).code(0);
-    assert_eq!(host.read("one"), "one\ntwo\nthree\nfour\n");
+    assert_eq!(
+        (host.read("one"), host.git(&["log", "-1", "--format=%s"])),
+        ("one\ntwo\nthree\nfour\n".into(), "three\n".into())
+    );
     start.say("\n");
     start.end().code(0);
     rig.assert_nothing_left();

@@ -97,7 +97,7 @@ fn sessions_and_agents_are_told_apart() {
     let place = kept();
     let identity = place.session();
     place.run(&["start", &identity]).snap("start-a-session");
-    place.run(&["resume", "plain"]).snap("resume-an-agent");
+    place.run(&["resume", "plai-"]).snap("resume-an-unknown");
     place.run(&["info", "plani"]).snap("info-near");
     place.run(&["info", "zebra-crossing"]).snap("info-neither");
 }

@@ -1,8 +1,10 @@
 //! `work` again and again, in both directions: `init` itself reads a home on this disk, in the place of the fake engine's
 //! reader, and the program brings what it says to the directory that the session was started in.
 
-use crate::harness::{FAKE, Host, PLAIN, Place, Run, text};
+use crate::harness::{FAKE, Host, PLAIN, Place, Run};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -367,7 +369,6 @@ fn an_unknown_repository_is_a_mistake_with_the_names() {
         let said = "no repository `iner` in the workspace: there is `.`, `inner`; did you mean `inner`?\n";
         assert!(done.status == 2 && done.stderr.ends_with(said), "{verb}: {done:?}");
     }
-    let _ = text(&bottle.place.session_file("plan.json"));
 }
 
 /// The session goes on, and ends: what was brought meanwhile, and is here, does not keep it.
@@ -393,4 +394,173 @@ fn a_session_whose_work_is_all_here_is_not_kept() {
     let said = resume();
     assert!(!said.contains("kept `"), "{said}");
     assert!(bottle.place.objects().is_empty());
+}
+
+/// By the session of this directory, and with one question.
+#[test]
+fn a_pull_fetches_merges_and_applies() {
+    let bottle = Bottle::new(|_| {});
+    let (host, agent) = (&bottle.host, &bottle.agent);
+    let pull = |words: &[&str]| bottle.ours(&[&["work", "pull"], words].concat()).env("GIT_CONFIG_GLOBAL", "/dev/null");
+    let log = || host.git(&["log", "--format=%s"]);
+    agent.shell("echo two >>one; echo new >new; git add .; git commit -qm two; echo three >>one");
+    let before = host.seen();
+    let mut terminal = pull(&[]).on_terminal();
+    terminal.until("Host: two\r\n");
+    terminal.until("+1 -0 one\r\n");
+    terminal.until("merge this? [y/N] ");
+    terminal.types("n\n");
+    assert_eq!(terminal.end().0, 0);
+    let mut now = host.seen();
+    now.retain(|path, _| !path.starts_with(".git/refs/bottles"));
+    assert_eq!(now, before, "only its refs");
+    let mut terminal = pull(&[]).on_terminal();
+    terminal.until("merge this? [y/N] ");
+    terminal.types("y\n");
+    assert_eq!(terminal.end().0, 0);
+    assert_eq!(
+        (log(), host.read("one"), host.read("new")),
+        ("two\nfirst\n".into(), "one\ntwo\nthree\n".into(), "new\n".into())
+    );
+    assert_eq!(host.git(&["status", "--porcelain"]), " M one\n");
+    bottle.has_nothing_left();
+
+    // Again; and after commits on both sides, which merge.
+    host.git(&["checkout", "-q", "one"]);
+    agent.shell("git commit -qam three; echo four >>new");
+    assert_eq!(pull(&["--yes"]).done().status, 0);
+    assert_eq!(
+        (log(), host.read("one"), host.read("new")),
+        ("three\ntwo\nfirst\n".into(), "one\ntwo\nthree\n".into(), "new\nfour\n".into())
+    );
+    host.shell("git checkout -q new; echo mine >mine; git add mine; git commit -qm mine; git config user.name H; git config user.email h@example.org");
+    agent.shell("git commit -qam four");
+    assert_eq!(pull(&["--yes"]).done().status, 0);
+    assert_eq!(host.git(&["log", "-1", "--format=%an %p %s"]).split(' ').count(), 5, "{}", log());
+    assert_eq!(
+        (host.read("mine"), host.read("new"), host.git(&["status", "--porcelain"])),
+        ("mine\n".into(), "new\nfour\n".into(), String::new())
+    );
+    bottle.has_nothing_left();
+}
+
+/// It takes nothing that needs a decision, and then nothing at all.
+#[test]
+fn a_pull_that_cannot_merge_changes_nothing() {
+    for (there, here, said) in [
+        ("echo agent >one; git commit -qam one", "echo host >one; git commit -qam one", "does not merge cleanly"),
+        ("echo agent >one; git commit -qam one", "echo host >one", "nothing was merged or applied: "),
+        ("echo x >b.o; git add -f b.o; git commit -qm b", "echo mine >b.o", "`b.o` is here, and in no commit"),
+        (
+            "mkdir b.o; echo x >b.o/f; git add -f b.o; git commit -qm b",
+            "echo mine >b.o",
+            "`b.o` is here, and in no commit",
+        ),
+        ("echo x >.envrc; git add .; git commit -qm e", "true", "files that run by themselves are among it"),
+        (
+            "echo x >f; git add .; git commit -qm f",
+            "echo '* filter=lfs' >.gitattributes",
+            "by a filter, and none runs here",
+        ),
+    ] {
+        let bottle = Bottle::new(|_| {});
+        bottle.agent.shell(there);
+        bottle.host.shell(here);
+        let (before, head) = (files(&bottle.host.path), bottle.host.git(&["rev-parse", "HEAD"]));
+        let done = bottle.work(&["pull", "--yes"]).done();
+        assert!(done.status == 2 && done.stderr.contains(said), "{there}: {done:?}");
+        assert_eq!((files(&bottle.host.path), bottle.host.git(&["rev-parse", "HEAD"])), (before, head), "{there}");
+    }
+}
+
+#[test]
+fn a_session_is_known_by_less_than_its_name() {
+    let bottle = Bottle::new(|_| {});
+    bottle.agent.shell("echo x >>one");
+    let diff = |words: &[&str]| bottle.ours(&[&["work", "diff", "--stat"], words].concat()).done();
+    let wanted = diff(&[&bottle.identity]);
+    assert!(wanted.stdout.contains(" one |"), "{wanted:?}");
+    for words in [&[][..], &["-"], &["plain"], &[&bottle.identity[..8]], &["-", "."]] {
+        assert_eq!(diff(words).stdout, wanted.stdout, "{words:?}");
+    }
+    let done = diff(&["x"]);
+    assert!(done.status == 2 && done.stderr.starts_with("claude-bottle: no session `x`\n"), "{done:?}");
+    let elsewhere =
+        bottle.place.run_other("/bin/sh", &["-c", &format!("cd /; exec {} work diff", crate::harness::PROGRAM)]);
+    elsewhere
+        .status(2)
+        .stderr("claude-bottle: no session of this directory\nhint: `claude-bottle list` shows the sessions\n")
+        .test();
+    let start =
+        bottle.ours(&["start", "--yes", "plain"]).env("FAKE_CODE", 7).env("FAKE_TAR", bottle.place.transcript());
+    assert_eq!(start.done().status, 7);
+    let done = diff(&["plain"]);
+    assert!(done.status == 2 && done.stderr.contains("`plain` means several sessions: `plain-"), "{done:?}");
+    assert_eq!(bottle.ours(&["cleanup", "--yes", "plain"]).done().status, 2, "what removes takes whole names");
+}
+
+/// Such a name is no work because of it, and its file is applied like any other.
+#[test]
+fn names_that_are_not_utf_8_come_and_go() {
+    let odd = |host: &Host| host.path.join(OsStr::from_bytes(b"caf\xe9"));
+    let bottle = Bottle::new(|host| fs::write(odd(host), "host\n").unwrap());
+    assert_eq!(bottle.init(&["work", "report"]), "{\"complete\":true,\"repositories\":[],\"files\":0}\n");
+    fs::write(odd(&bottle.agent), "agent\n").unwrap();
+    bottle.applies("caf\u{fffd}\n");
+    assert_eq!(fs::read(odd(&bottle.host)).unwrap(), b"agent\n");
+    fs::write(odd(&bottle.agent), "again\n").unwrap();
+    bottle.applies("caf\u{fffd}\n");
+    bottle.has_nothing_left();
+}
+
+#[test]
+fn a_diff_shows_commits_on_demand_and_what_is_unmerged() {
+    let bottle = Bottle::new(|_| {});
+    bottle.agent.shell(
+        "git checkout -q -b side; echo side >one; git commit -qam side; git checkout -q main; echo mine >one
+         git commit -qam mine; git merge -q side || true",
+    );
+    let plain = bottle.work(&["diff"]).done().stdout;
+    assert!(
+        plain.contains("# unmerged: one\n") && plain.contains("Host: side\n") && !plain.contains("+side\n-"),
+        "{plain}"
+    );
+    assert_eq!(plain.matches("+side").count() + plain.matches("+mine").count(), 1, "{plain}");
+    let whole = bottle.work(&["diff", "--commits"]).done().stdout;
+    assert!(whole.contains("-one\n+side\n") && whole.contains("-one\n+mine\n"), "{whole}");
+    assert_eq!(whole, bottle.work(&["diff", "--commits"]).done().stdout, "in the same order");
+}
+
+/// As git of the user has it there: the repository's own, else what the user includes for this folder.
+#[test]
+fn an_agent_commits_as_the_user_does_in_the_directory() {
+    let place = Place::new(PLAIN);
+    let host = Host::new(place.path("work"));
+    let user = "[user]\n\tname = Al\n\temail = al@example.org\n";
+    place.write(
+        "gitconfig",
+        &format!("{user}[includeIf \"gitdir:{0}/\"]\n\tpath = {0}/at-work\n", place.path("").display()),
+    );
+    let planned = |verb: &[&str]| {
+        let words = [&["start", "--dry-run"], verb, &["plain"]].concat();
+        let run = place.run(&words).env("PATH", format!("{FAKE}:/usr/bin:/bin"));
+        let done = run.env("GIT_CONFIG_GLOBAL", place.path("gitconfig").display()).done();
+        assert_eq!(done.status, 0, "{done:?}");
+        done.stdout
+    };
+    let git = |line: &str| format!("git      commits as {line}, as you do in this directory\n");
+    assert!(planned(&["--cwd"]).contains(&git("Al <al@example.org>")), "{}", planned(&["--cwd"]));
+    assert!(!planned(&[]).contains("commits as"), "without the directory, without its user");
+    place.write("at-work", "[user]\n\temail = al@work.example.org\n");
+    assert!(planned(&["--cwd"]).contains(&git("Al <al@work.example.org>")));
+    host.git(&["config", "user.name", "Bo"]);
+    assert!(planned(&["--cwd"]).contains(&git("Bo <al@work.example.org>")));
+    let json = planned(&["--cwd", "--format", "json"]);
+    assert!(json.contains("\"GIT_CONFIG_VALUE_0\""), "{json}");
+    host.git(&["config", "user.name", "x\ty\u{1b}[2J"]);
+    assert!(!planned(&["--cwd"]).contains("commits as"), "no text of one line");
+    // All of a directory that git ignores.
+    fs::remove_file(host.path.join("one")).unwrap();
+    host.shell("git rm -q --cached one .gitignore; git config --unset user.name; mkdir -p .git/info; echo '*' >.git/info/exclude");
+    assert!(planned(&["--cwd"]).contains("NONE OF ITS FILES goes in"), "{}", planned(&["--cwd"]));
 }

@@ -127,6 +127,12 @@ fn every_field_of_a_plan_is_described_and_no_other() {
     let place = odd();
     plans.push(dry(&place, &["--cwd", "plain"]));
     let line = format!("cd below && exec {PROGRAM} start --dry-run --format json --cwd plain");
+    let ignored = Place::new(PLAIN);
+    ignored.write("work/file", "");
+    let settings = "git init -q; git config user.name x; git config user.email x@example.org; mkdir -p .git/info; echo '*' >.git/info/exclude";
+    let made = Command::new("sh").args(["-ec", &format!("cd {}; {settings}", ignored.path("work").display())]).status();
+    assert!(made.unwrap().success());
+    plans.push(dry(&ignored, &["--cwd", "plain"]));
     let below = place.run_other("/bin/sh", &["-c", &line]).env("PATH", format!("{FAKE}:/usr/bin:/bin")).done();
     plans.push(assert_valid(&plan_schema(), &below.stdout));
     for gvisor in [json!({ "Ok": "runsc" }), json!({ "Err": "there is no runsc" })] {

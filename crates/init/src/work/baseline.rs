@@ -6,19 +6,19 @@
 
 use super::file::ChangeTime;
 use super::git::ModeAndBlob;
-use super::paths::WorkPaths;
+use super::paths::{PathName, WorkPaths};
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Stored as JSON in the home, and read by later versions of this program.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Baseline {
     pub instant: ChangeTime,
     /// By path relative to the workspace.
-    pub repositories: BTreeMap<PathBuf, KnownRepository>,
+    pub repositories: BTreeMap<PathName, KnownRepository>,
 }
 
 /// A repository that came from the host.
@@ -30,12 +30,17 @@ pub struct KnownRepository {
     pub tips: Vec<String>,
     pub stashes: Vec<String>,
     /// Files that were uncommitted even then, by path; `None` for a deleted one.
-    pub dirty: BTreeMap<String, Option<ModeAndBlob>>,
+    pub dirty: BTreeMap<PathName, Option<ModeAndBlob>>,
     /// Name of the folder that holds the blobs of `dirty`, in the folder of notes.
     pub objects: String,
 }
 
 impl Baseline {
+    /// The repository at this path of the workspace.
+    pub fn repository(&self, path: &Path) -> Option<&KnownRepository> {
+        self.repositories.get(&PathName(path.to_owned()))
+    }
+
     /// # Errors
     /// There is no baseline, or it cannot be read. Without one nothing can be compared.
     pub fn load(paths: &WorkPaths) -> Result<Baseline, Failure> {

@@ -62,7 +62,7 @@ impl<'a> CleanRepository<'a> {
 
     /// This repository at the baseline.
     fn known(&self) -> Option<&'a KnownRepository> {
-        self.baseline.repositories.get(&self.repository.path)
+        self.baseline.repository(&self.repository.path)
     }
 
     pub fn git(&self) -> Git {
@@ -96,7 +96,8 @@ impl<'a> CleanRepository<'a> {
         let Some(known) = self.known() else { return Ok(()) };
         let committed = self.paths_between(known.head.as_deref(), commit)?;
         let none = ("0".to_owned(), "0".repeat(self.repository.empty_tree()?.len()));
-        let entries = known.dirty.iter().map(|(path, was)| (was.as_ref().unwrap_or(&none), path.as_bytes()));
+        let entries =
+            known.dirty.iter().map(|(path, was)| (was.as_ref().unwrap_or(&none), path.0.as_os_str().as_bytes()));
         self.set_entries(index, entries.filter(|(_, path)| !committed.contains(*path)))
     }
 

@@ -4,12 +4,12 @@
 use super::clean::CleanRepository;
 use super::compare::Comparison;
 use super::file::open_regular;
-use super::git::{Git, lines};
+use super::git::{Git, fields, lines};
 use super::paths::{WorkPaths, repository_name};
 use super::repository::Repository;
 use super::walk::WorkspaceListing;
 use crate::failure::Failure;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -34,6 +34,8 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 pub enum Detail {
     Stat,
     Whole,
+    /// What each commit and stash changes, too.
+    Commits,
 }
 
 /// Runs `export` on the repository of this name. [`EXIT_UNKNOWN`] if there is none.
@@ -124,7 +126,7 @@ fn print_changes(
     ];
     let form: &[&str] = match detail {
         Detail::Stat => &["--stat"],
-        Detail::Whole => &["--binary", "--full-index"],
+        Detail::Whole | Detail::Commits => &["--binary", "--full-index"],
     };
     let git = clean.git().args(fixed).args(form).args(trees);
     match git.print_to(b"", out)?.success() {
@@ -301,7 +303,7 @@ pub fn diff(paths: &WorkPaths, only: Option<&str>, detail: Detail, host: Elsewhe
     for path in &listing.files {
         match detail {
             Detail::Stat => print_line(&format!(" {}", path.display()))?,
-            Detail::Whole => print_file(paths, path)?,
+            Detail::Whole | Detail::Commits => print_file(paths, path)?,
         }
     }
     for path in &listing.unreadable {
@@ -327,13 +329,29 @@ fn print_repository(clean: &CleanRepository, detail: Detail, host: &Elsewhere) -
         let args = ["log", "-z", "--no-walk=unsorted", "--stdin", "--no-color", "--no-decorate", "--format=%h %an: %s"];
         if !ids.is_empty() {
             let told = clean.git().args(args).stdout(ids.join("\n").as_bytes())?;
-            for commit in told.split(|byte| *byte == 0).filter(|commit| !commit.is_empty()) {
+            let told = told.split(|byte| *byte == 0).filter(|commit| !commit.is_empty());
+            for (commit, id) in told.zip(&ids) {
                 print_line(&format!("# {what} {}", String::from_utf8_lossy(commit)))?;
+                if detail == Detail::Commits {
+                    print_commit(clean, id)?;
+                }
             }
         }
     }
+    let unmerged = repository.git().args(["ls-files", "--unmerged", "-z"]).stdout(b"")?;
+    let unmerged: BTreeSet<&[u8]> =
+        fields(&unmerged).filter_map(|entry| entry.splitn(2, |byte| *byte == b'\t').nth(1)).collect();
+    for path in unmerged {
+        print_line(&format!("# unmerged: {}", String::from_utf8_lossy(path)))?;
+    }
     let trees = clean.trees(host)?;
     print_changes(clean, [&trees.host, &trees.now], detail, &mut io::stdout())
+}
+
+/// Prints what a commit changes against its first parent.
+fn print_commit(clean: &CleanRepository, id: &str) -> Result<(), Failure> {
+    let args = ["diff-tree", "--root", "-m", "--first-parent", "-p", "--no-commit-id", "--no-color", "--no-ext-diff"];
+    clean.git().args(args).args(["--no-textconv", "--no-renames", id]).print(b"").map(drop)
 }
 
 /// Prints a line of ours between the patches. What is named in it is the agent's, and must not end the line or hide in it.

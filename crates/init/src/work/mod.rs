@@ -33,7 +33,7 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Limit of every other verb. A repository can make git wait for ever, and one of gigabytes takes long.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(1200);
 
-/// `work report`, `baseline`, `diff [--stat] [REPOSITORY]`, `bundle REPOSITORY`, `patch REPOSITORY`, `files`.
+/// `work report`, `baseline`, `diff [--stat | --commits] [REPOSITORY]`, `bundle REPOSITORY`, `patch REPOSITORY`, `files`.
 /// `report`, `diff` and `patch` read from stdin what the host has, as JSON of [`wire::Elsewhere`].
 ///
 /// # Errors
@@ -58,6 +58,8 @@ fn dispatch(paths: &WorkPaths, args: &[String]) -> Result<i32, Failure> {
         ["baseline"] => record::record(paths).map(|()| 0),
         ["diff", "--stat"] => export::diff(paths, None, Detail::Stat, export::read_elsewhere()?),
         ["diff", "--stat", only] => export::diff(paths, Some(only), Detail::Stat, export::read_elsewhere()?),
+        ["diff", "--commits"] => export::diff(paths, None, Detail::Commits, export::read_elsewhere()?),
+        ["diff", "--commits", only] => export::diff(paths, Some(only), Detail::Commits, export::read_elsewhere()?),
         ["diff"] => export::diff(paths, None, Detail::Whole, export::read_elsewhere()?),
         ["diff", only] => export::diff(paths, Some(only), Detail::Whole, export::read_elsewhere()?),
         ["bundle", only] => export::bundle(paths, only),

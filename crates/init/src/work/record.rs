@@ -3,14 +3,16 @@
 use super::baseline::{Baseline, KnownRepository};
 use super::file::{change_time, copy_regular};
 use super::git::{ModeAndBlob, differences, is_absent, lines};
-use super::paths::WorkPaths;
+use super::paths::{PathName, WorkPaths};
 use super::repository::Repository;
 use super::walk::walk;
 use crate::failure::Failure;
 use crate::subprocess::run_init;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
@@ -52,7 +54,7 @@ pub fn record(paths: &WorkPaths) -> Result<(), Failure> {
         if let Ok(repository) = Repository::open(&paths.workspace, path, &listing)
             && let Ok(known) = describe(&repository, &paths.notes, number)
         {
-            baseline.repositories.insert(path.clone(), known);
+            baseline.repositories.insert(PathName(path.clone()), known);
         }
     }
     let temporary = paths.notes.join("baseline.new");
@@ -79,7 +81,7 @@ fn uncommitted(
     repository: &Repository,
     objects: &Path,
     head: Option<&str>,
-) -> Result<BTreeMap<String, Option<ModeAndBlob>>, Failure> {
+) -> Result<BTreeMap<PathName, Option<ModeAndBlob>>, Failure> {
     create_private_folder(objects)?;
     let index = objects.with_extension("index");
     copy_regular(&repository.dirs.own.join("index"), &index);
@@ -102,9 +104,8 @@ fn uncommitted(
     let _ = fs::remove_file(&index);
     let mut uncommitted = BTreeMap::new();
     for difference in differences(&raw) {
-        if let Ok(path) = String::from_utf8(difference.path.to_vec()) {
-            uncommitted.insert(path, (!is_absent(&difference.after.0)).then_some(difference.after));
-        }
+        let path = PathName(OsStr::from_bytes(difference.path).into());
+        uncommitted.insert(path, (!is_absent(&difference.after.0)).then_some(difference.after));
     }
     Ok(uncommitted)
 }

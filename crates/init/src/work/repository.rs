@@ -3,6 +3,7 @@
 use super::baseline::Baseline;
 use super::file::{ChangeTime, change_time};
 use super::git::{Git, fields, lines};
+use super::paths::PathName;
 use super::view::{GitDirs, RepositoryView, detached_head};
 use super::walk::WorkspaceListing;
 use crate::failure::Failure;
@@ -114,8 +115,9 @@ impl Repository {
 
     /// Commits on no remote-tracking ref, no ref of the baseline and none of the host's, newest first.
     pub fn new_commits(&self, baseline: &Baseline, host: &Elsewhere) -> Result<Vec<String>, Failure> {
-        let mut args: Vec<String> =
-            ["rev-list", "--ignore-missing", "--stdin", "--branches", "--tags"].map(str::to_owned).into();
+        let mut args: Vec<String> = ["rev-list", "--topo-order", "--ignore-missing", "--stdin", "--branches", "--tags"]
+            .map(str::to_owned)
+            .into();
         args.extend(self.head()?);
         args.extend(self.detached_heads().into_iter().map(|(_, id)| id));
         args.push("--not".to_owned());
@@ -149,7 +151,7 @@ impl Repository {
 
     /// Changed and untracked files that are not ignored, except for those that were the same at the baseline.
     pub fn changed_files(&self, baseline: &Baseline) -> Result<Vec<PathBuf>, Failure> {
-        let known = baseline.repositories.get(&self.path);
+        let known = baseline.repository(&self.path);
         let args = [
             "status",
             "--porcelain=v2",
@@ -173,7 +175,7 @@ impl Repository {
             let Some(path) = entry.splitn(words + 1, |byte| *byte == b' ').nth(words) else { continue };
             let path = PathBuf::from(OsString::from_vec(path.to_vec()));
             let inner = path.as_os_str().as_bytes().ends_with(b"/") || self.inner.contains(&path);
-            let at_baseline = known.and_then(|known| known.dirty.get(path.to_str()?));
+            let at_baseline = known.and_then(|known| known.dirty.get(&PathName(path.clone())));
             let is_same = match at_baseline {
                 Some(None) => change_time(&self.worktree.join(&path)).is_err(),
                 // A file that did not have this name at the baseline may have been moved here, which may leave its change

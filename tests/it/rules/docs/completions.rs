@@ -8,7 +8,7 @@ use claude_bottle::cli::NameKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose names stand at a positional: of this verb, with this id.
-const NAMES: [(&str, &str, &[NameKind]); 23] = {
+const NAMES: [(&str, &str, &[NameKind]); 24] = {
     use NameKind::{Agents, Detached, Resting, Running, Sessions};
     [
         ("attach", "identity", &[Detached]),
@@ -34,6 +34,7 @@ const NAMES: [(&str, &str, &[NameKind]); 23] = {
         ("work apply", "identity", &[Sessions]),
         ("work diff", "identity", &[Sessions]),
         ("work fetch", "identity", &[Sessions]),
+        ("work pull", "identity", &[Sessions]),
     ]
 };
 
@@ -339,7 +340,7 @@ fn questions() -> Vec<(String, BTreeSet<String>)> {
         ("logs ", sessions),
         ("logs -f ", running),
         ("logs --denied --follow ", running),
-        ("work ", "diff fetch apply"),
+        ("work ", "diff fetch apply pull"),
         ("work diff ", sessions),
         ("work fetch --", "--quiet --verbose --timings --color --help"),
         ("work apply plain-kept1 ", ""),

@@ -1,0 +1,271 @@
+//! `work pull`: `work fetch`, then a merge of the agent's branch into the one here if that needs no decision, then
+//! `work apply`. What the merge brings is shown before it is asked for.
+//!
+//! Invariant: a merge that conflicts, or meets a file that exists only here, changes nothing.
+
+use super::autorun::{FileKind, class_of};
+use super::{SessionWork, apply, fetch};
+use crate::cli::WorkPullArgs;
+use crate::cmd::consent::terminal_to_ask_on;
+use crate::exit::{Exit, UserError};
+use crate::git::{Author, CleanRepository, GitOutput};
+use crate::hint;
+use crate::say;
+use crate::text;
+use anyhow::Result;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use sys::git::fields;
+use sys::signals;
+use sys::tty::Answer;
+
+/// Commits that are shown before a merge; the others are counted.
+const MAX_SHOWN_COMMITS: usize = 50;
+
+pub fn run(asked: &WorkPullArgs) -> Result<Exit> {
+    let session = SessionWork::open(asked.identity.as_deref())?;
+    let reader = session.reader()?;
+    let named = asked.repository.as_deref();
+    if let Some(name) = fetch::bring(&session, &reader, named)? {
+        let target = session.local_repository(&name)?.with_user_data()?;
+        if let Some(merge) = Merge::find(&target, &session.plan.identity)?
+            && let ControlFlow::Break(exit) = merge.ask_and_do(asked)?
+        {
+            return Ok(exit);
+        }
+    }
+    apply::bring(&session, &reader, named, asked.all)
+}
+
+/// A merge that needs no decision.
+struct Merge<'a> {
+    target: &'a CleanRepository,
+    /// The branch here.
+    branch: String,
+    ours: String,
+    /// The ref of the bottle's branch.
+    theirs: String,
+    /// What the branch here becomes: the bottle's commit, or a new one with the tree of both.
+    result: MergeResult,
+    /// What it makes of the files that it changes; `None` for one that it removes.
+    files: BTreeMap<PathBuf, Option<u32>>,
+}
+
+enum MergeResult {
+    FastForward(String),
+    /// The tree of a merge, and the bottle's commit.
+    Merged {
+        tree: String,
+        commit: String,
+    },
+}
+
+impl<'a> Merge<'a> {
+    /// The merge of the bottle's branch of the same name as the one here, else of its only one. `None` where there is nothing
+    /// to merge.
+    ///
+    /// # Errors
+    /// `UserError` for a merge that conflicts.
+    fn find(target: &'a CleanRepository, identity: &str) -> Result<Option<Merge<'a>>> {
+        let line = |args: &[&str]| -> Result<Option<String>> {
+            let said = target.git().args(args).run(Vec::new())?;
+            Ok(said.lines().into_iter().next().filter(|line| said.is_success() && !line.is_empty()))
+        };
+        let Some(branch) = line(&["symbolic-ref", "--quiet", "HEAD"])? else {
+            say::note(&format!(
+                "no branch is checked out in `{}`: nothing is merged",
+                text::path(&target.repository.top)
+            ));
+            return Ok(None);
+        };
+        let Some(ours) = line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])? else { return Ok(None) };
+        let folder = format!("refs/bottles/{identity}/");
+        let heads = target.query(&["for-each-ref", "--format=%(refname)", &format!("{folder}heads/")])?.lines();
+        let same = format!("{folder}{}", branch.strip_prefix("refs/").unwrap_or(&branch));
+        let theirs = heads.iter().find(|name| **name == same).or(heads.first().filter(|_| heads.len() == 1));
+        let Some(theirs) = theirs.cloned() else { return Ok(None) };
+        let Some(commit) = line(&["rev-parse", "--verify", "--quiet", &format!("{theirs}^{{commit}}")])? else {
+            return Ok(None);
+        };
+        let is_ancestor = |one: &str, other: &str| -> Result<bool> {
+            Ok(target.git().args(["merge-base", "--is-ancestor", one, other]).run(Vec::new())?.is_success())
+        };
+        if is_ancestor(&commit, &ours)? {
+            return Ok(None);
+        }
+        let result = match is_ancestor(&ours, &commit)? {
+            true => MergeResult::FastForward(commit),
+            false => match line(&["merge-tree", "--write-tree", &ours, &commit])? {
+                Some(tree) => MergeResult::Merged { tree, commit },
+                None => {
+                    let what = "does not merge cleanly, and nothing of it was merged or applied";
+                    let error = UserError::new(format!("`{theirs}` {what}"));
+                    return Err(error.hint(hint!("git merge {}", theirs)).into());
+                }
+            },
+        };
+        let tree = match &result {
+            MergeResult::FastForward(commit) => commit,
+            MergeResult::Merged { tree, .. } => tree,
+        };
+        let raw = target.query(&["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", &ours, tree])?;
+        let files = changed_files(&raw);
+        Ok(Some(Merge { target, branch, ours, theirs, result, files }))
+    }
+
+    fn ask_and_do(&self, asked: &WorkPullArgs) -> Result<ControlFlow<Exit>> {
+        self.check_filters()?;
+        self.check_files_here()?;
+        self.show()?;
+        let files = self.files.iter().filter(|(path, mode)| mode.is_some_and(|mode| runs_by_itself(path, mode)));
+        let runs: Vec<&Path> = files.map(|(path, _)| path.as_path()).collect();
+        if !runs.is_empty() && !asked.all {
+            say::line("these can run by themselves here:");
+            runs.iter().for_each(|path| say::line(&format!("    {}", text::path(path))));
+            if asked.yes {
+                return Err(UserError::new("nothing was merged or applied: files that run by themselves are among it")
+                    .hint("add `--all` to take them unasked")
+                    .into());
+            }
+        }
+        if !asked.yes {
+            let mut tty = terminal_to_ask_on("add `--yes` to merge without the question")?;
+            match tty.ask("merge this? [y/N] ", &signals::catch()?) {
+                answer if answer.is_yes() => {}
+                Answer::Signal(number) => return Ok(ControlFlow::Break(Exit::signal(number))),
+                _ => return Ok(ControlFlow::Break(Exit::OK)),
+            }
+        }
+        self.perform()?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Shows the commits and the counts of changed lines.
+    fn show(&self) -> Result<()> {
+        let (MergeResult::FastForward(commit) | MergeResult::Merged { commit, .. }) = &self.result;
+        let range = format!("{}..{commit}", self.ours);
+        let log = ["log", "-z", "--no-show-signature", "--no-color", "--format=%h %an: %s", &range, "--"];
+        let commits = self.target.query(&log)?;
+        let commits: Vec<String> =
+            commits.fields().map(|line| text::one_line(&String::from_utf8_lossy(line))).collect();
+        say::line(&format!("to be merged into `{}`:", text::one_line(self.branch_name())));
+        commits.iter().take(MAX_SHOWN_COMMITS).for_each(|line| say::line(&format!("  {line}")));
+        if commits.len() > MAX_SHOWN_COMMITS {
+            say::line(&format!("  and {} more", commits.len() - MAX_SHOWN_COMMITS));
+        }
+        let range = format!("{}...{commit}", self.ours);
+        let stat = ["diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", &range, "--"];
+        for line in self.target.query(&stat)?.fields() {
+            let words: Vec<String> =
+                line.splitn(3, |byte| *byte == b'\t').map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+            if let [added, removed, path] = &words[..] {
+                say::line(&format!("  +{added} -{removed} {}", text::one_line(path)));
+            }
+        }
+        Ok(())
+    }
+
+    fn branch_name(&self) -> &str {
+        self.branch.strip_prefix("refs/heads/").unwrap_or(&self.branch)
+    }
+
+    /// # Errors
+    /// `UserError` for a file that a filter would have to write: none runs here.
+    fn check_filters(&self) -> Result<()> {
+        let paths: Vec<u8> = self.files.keys().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
+        let said = self.target.git().args(["check-attr", "-z", "--stdin", "filter"]).run(paths)?;
+        // A path, the attribute, and its value.
+        let words: Vec<&[u8]> = said.stdout.split(|byte| *byte == 0).collect();
+        match words.chunks_exact(3).find(|entry| entry[2] != b"unspecified" && entry[2] != b"unset") {
+            None => Ok(()),
+            Some(entry) => {
+                let path = text::path(Path::new(OsStr::from_bytes(entry[0])));
+                let what =
+                    format!("nothing was merged or applied: git writes `{path}` by a filter, and none runs here");
+                Err(UserError::new(what).hint(hint!("git merge {}", self.theirs)).into())
+            }
+        }
+    }
+
+    /// # Errors
+    /// `UserError` for a file that is here, and in no commit, where the merge makes one.
+    fn check_files_here(&self) -> Result<()> {
+        let tracked = self.target.query(&["ls-tree", "-r", "-z", "--name-only", &self.ours])?;
+        let tracked: std::collections::HashSet<&[u8]> = tracked.fields().collect();
+        for path in self.files.iter().filter(|(_, mode)| mode.is_some()).map(|(path, _)| path) {
+            for part in path.ancestors().filter(|part| !part.as_os_str().is_empty()) {
+                let is_in_the_way = self.target.repository.top.join(part).symlink_metadata();
+                let is_in_the_way = is_in_the_way.is_ok_and(|meta| part == path || !meta.is_dir());
+                if is_in_the_way && !tracked.contains(part.as_os_str().as_bytes()) {
+                    let what =
+                        format!("nothing was merged or applied: `{}` is here, and in no commit", text::path(part));
+                    return Err(UserError::new(what).hint("commit it or move it away, then type this again").into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Updates files, index and branch.
+    fn perform(&self) -> Result<()> {
+        let target = self.target;
+        let new = match &self.result {
+            MergeResult::FastForward(commit) => commit.clone(),
+            MergeResult::Merged { tree, commit } => self.commit(tree, commit)?,
+        };
+        let _ = target.git().args(["update-index", "-q", "--refresh"]).run(Vec::new())?;
+        let refused = |output: GitOutput| match output.is_success() {
+            true => Ok(()),
+            false => {
+                let what = format!("nothing was merged or applied: {}", text::one_line(output.error_line()));
+                Err(UserError::new(what).hint("commit or stash what is changed here, then type this again"))
+            }
+        };
+        // Without `-u` first: what is changed here is found before any file is written.
+        refused(target.git().args(["read-tree", "-n", "-m", "-u", &self.ours, &new]).run(Vec::new())?)?;
+        refused(target.git().args(["read-tree", "-m", "-u", &self.ours, &new]).writes().run(Vec::new())?)?;
+        refused(target.git().args(["update-ref", "-m", "work pull", &self.branch, &new, &self.ours]).run(Vec::new())?)?;
+        let short = |id: &str| id.chars().take(7).collect::<String>();
+        say::out(&format!("{}  {}..{}\n", text::one_line(self.branch_name()), short(&self.ours), short(&new)))?;
+        Ok(())
+    }
+
+    /// Makes the commit of a merge.
+    fn commit(&self, tree: &str, theirs: &str) -> Result<String> {
+        let author = Author::effective(Some(&self.target.repository))?.ok_or_else(|| {
+            UserError::new("nothing was merged or applied: git knows no `user.name` and `user.email` here")
+                .hint("git config --global user.name NAME")
+        })?;
+        let message = format!("Merge {}", self.theirs);
+        let settings = [format!("user.name={}", author.name), format!("user.email={}", author.email)];
+        let git = self.target.git().args(["-c", &settings[0], "-c", &settings[1]]);
+        let git = git.args(["commit-tree", tree, "-p", &self.ours, "-p", theirs, "-m", &message]);
+        let made = self.target.successful(git.run(Vec::new())?)?;
+        Ok(made.lines().into_iter().next().unwrap_or_default())
+    }
+}
+
+/// The files of a raw difference, and their modes after it.
+fn changed_files(raw: &GitOutput) -> BTreeMap<PathBuf, Option<u32>> {
+    let mut parts = fields(&raw.stdout);
+    let mut files = BTreeMap::new();
+    while let (Some(change), Some(path)) = (parts.next(), parts.next()) {
+        let mode = String::from_utf8_lossy(change).split(' ').nth(1).and_then(|mode| u32::from_str_radix(mode, 8).ok());
+        files.insert(OsStr::from_bytes(path).into(), mode.filter(|mode| *mode != 0));
+    }
+    files
+}
+
+/// Can this file run by itself here?
+fn runs_by_itself(path: &Path, mode: u32) -> bool {
+    let kind = match mode {
+        0o100644 => FileKind::Plain,
+        0o120000 => FileKind::Link,
+        0o160000 => FileKind::Submodule,
+        _ => FileKind::Executable,
+    };
+    class_of(path, kind).is_some()
+}
