@@ -565,3 +565,15 @@ fn a_pipe_among_the_objects_holds_nothing_up() {
     symlink(folder.path().join("pipe"), linked).unwrap();
     assert!(survey(&host, CopyScope::Unignored, &[]).is_err(), "by a link");
 }
+
+/// git itself makes no `config.worktree` until something is set in it.
+#[test]
+fn a_setting_of_worktrees_needs_no_file_of_its_own() {
+    let (_folder, path) = repository("--template=");
+    git(&path, &["config", "core.repositoryFormatVersion", "1"]);
+    git(&path, &["config", "extensions.worktreeConfig", "true"]);
+    assert!(!path.join(".git/config.worktree").exists());
+    let out = unpacked(&packed(&look(&path)));
+    let config = fs::read_to_string(out.path().join("workspace/.git/config")).unwrap();
+    assert!(!config.to_lowercase().contains("worktreeconfig"), "{config}");
+}
