@@ -75,6 +75,9 @@ _claude_bottle_next() {
         'claude-bottle dashboard')
             at='dashboard'
             ;;
+        'claude-bottle detach')
+            at='detach'
+            ;;
         'claude-bottle doctor')
             at='doctor'
             ;;
@@ -147,6 +150,9 @@ _claude_bottle_next() {
         'claude-bottle start')
             at='start'
             ;;
+        'claude-bottle stop')
+            at='stop'
+            ;;
         'claude-bottle suggest')
             at='suggest'
             ;;
@@ -194,6 +200,9 @@ _claude_bottle_flags() {
             ;;
         dashboard)
             what=(words --once --format --quiet --verbose --timings --color --help)
+            ;;
+        detach)
+            what=(words --quiet --verbose --timings --color --help)
             ;;
         doctor)
             what=(words --format --quiet --verbose --timings --color --help)
@@ -267,6 +276,9 @@ _claude_bottle_flags() {
         start)
             what=(words --cwd --allow --yes --headless --prompt --remote-control --dry-run --format --quiet --verbose --timings --color --help)
             ;;
+        stop)
+            what=(words --all --yes --quiet --verbose --timings --color --help)
+            ;;
         suggest)
             what=(words --since --format --quiet --verbose --timings --color --help)
             ;;
@@ -303,6 +315,9 @@ _claude_bottle_what() {
         attach/0)
             what=(names detached)
             ;;
+        detach/0)
+            what=(names live)
+            ;;
         resume/0)
             what=(names resting)
             ;;
@@ -331,7 +346,7 @@ _claude_bottle_what() {
             what=(words list add remove edit)
             ;;
         claude-bottle/0 | help/0)
-            what=(words start resume attach list exec info work put get git dashboard proposals approve reject routes cleanup check logs suggest build forward init edit doctor shell help)
+            what=(words start resume attach detach stop list exec info work put get git dashboard proposals approve reject routes cleanup check logs suggest build forward init edit doctor shell help)
             ;;
         'check --format' | 'cleanup --format' | 'dashboard --format' | 'doctor --format' | 'info --format' | 'list --format' | 'logs --follow --format' | 'logs --format' | 'proposals --format' | 'routes list --format' | 'suggest --format' | 'work diff --format')
             what=(words text json)
@@ -347,6 +362,9 @@ _claude_bottle_what() {
             ;;
         cleanup/*)
             what=(names resting)
+            ;;
+        stop/*)
+            what=(names running)
             ;;
         *' --color')
             what=(words auto always never)

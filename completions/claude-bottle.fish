@@ -68,6 +68,8 @@ function __claude_bottle_next
             echo cleanup
         case 'claude-bottle dashboard'
             echo dashboard
+        case 'claude-bottle detach'
+            echo detach
         case 'claude-bottle doctor'
             echo doctor
         case 'claude-bottle edit'
@@ -116,6 +118,8 @@ function __claude_bottle_next
             echo shell
         case 'claude-bottle start'
             echo start
+        case 'claude-bottle stop'
+            echo stop
         case 'claude-bottle suggest'
             echo suggest
         case 'claude-bottle work'
@@ -148,6 +152,8 @@ function __claude_bottle_flags
             printf '%s\n' words --dry-run\t'Show what would be removed, and remove nothing' --format\t'How a dry run prints what would go' --older-than\t'Only sessions kept for longer: `90m`, `12h`, `30d`' --yes\t'Do not ask before removing; work that is nowhere else goes only where its session is named' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case dashboard
             printf '%s\n' words --once\t'Print it once as text, whole, and end' --format\t'How to print it; `json` prints it once' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case detach
+            printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case doctor
             printf '%s\n' words --format\t'How to print what was found' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case edit
@@ -196,6 +202,8 @@ function __claude_bottle_flags
             printf '%s\n' words --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case start
             printf '%s\n' words --cwd\t'Copy the current directory into the workspace, without what git ignores; `all` brings that, too' --allow\t'Let these requests pass in this session, beside what its bottle allows; may be given more than once' --yes\t'Do not ask before launching' --headless\t'Without a terminal: the agent gets pipes, and answers the prompt once' --prompt\t'The first message' --remote-control\t'Let the session be driven from claude.ai' --dry-run\t'Print the plan and do nothing: no engine call, no file' --format\t'How a dry run prints the plan' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
+        case stop
+            printf '%s\n' words --all\t'All sessions that run, after a question' --yes\t'Do not ask before stopping all' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case suggest
             printf '%s\n' words --since\t'What was refused in this time, in all sessions on disk or in this agent\'s: `90m`, `12h`, `7d`' --format\t'How to print them' --quiet\t'Say nothing but errors, questions and what was asked for' --verbose\t'Show each engine call before it is made, as it can be typed' --timings\t'Say at the end what took how long' --color\t'When messages have colour' --help\t'Print help'
         case work
@@ -222,6 +230,8 @@ function __claude_bottle_what
             printf '%s\n' names agents
         case attach/0
             printf '%s\n' names detached
+        case detach/0
+            printf '%s\n' names live
         case resume/0
             printf '%s\n' names resting
         case exec/0 forward/0 get/0 'git allow/0' 'logs --follow/0' put/0
@@ -241,7 +251,7 @@ function __claude_bottle_what
         case routes/0
             printf '%s\n' words list\t'Show the routes that were added to a session, and the bottle\'s own' add\t'Add a route to a session' remove\t'Take a route back that was added' edit\t'Change the added routes in your editor'
         case claude-bottle/0 help/0
-            printf '%s\n' words start\t'Boot a bottle for an agent, attach its session, take everything down at the end' resume\t'Go on with a kept or lost session: new containers on the same home' attach\t'Attach this terminal to a detached session' list\t'List sessions: live, detached, kept, lost' exec\t'Run a command, by default a shell, inside a live bottle' info\t'Show what is known of a session, and ask the engine for the rest' work\t'Bring home what an agent made: look at it, fetch its commits, apply its changes' put\t'Put a file into a live bottle' get\t'Get a file out of a live bottle' git\t'Let commits pass that a push was refused for' dashboard\t'Show all bottles on one screen, and decide what their agents ask for' proposals\t'Show what agents ask for, and what was refused' approve\t'Let pass what an agent asks for, or what was refused' reject\t'Tell an agent that it does not get what it asks for' routes\t'Show and change the routes that were added to a session' cleanup\t'Remove kept sessions and whatever else of this home is left on the engine' check\t'Say whether a request of an agent\'s would pass, by which route, and as what' logs\t'Show what the gate of a session decided' suggest\t'Print the routes that would have let pass what was refused' build\t'Build the images that are missing' forward\t'Bring a server of an agent\'s to this machine\'s loopback' init\t'Write a manifest to begin with' edit\t'Open the manifest in your editor, and check it on close' doctor\t'Look whether everything that is needed is there, and say what to type' shell\t'Print what a shell needs: completions, a prompt, a short form' help\t'Open the manual of a command'
+            printf '%s\n' words start\t'Boot a bottle for an agent, attach its session, take everything down at the end' resume\t'Go on with a kept or lost session: new containers on the same home' attach\t'Attach this terminal to a detached session' detach\t'Detach a session from the terminal that it is attached to' stop\t'Stop sessions that run, and keep them' list\t'List sessions: live, detached, kept, lost' exec\t'Run a command, by default a shell, inside a live bottle' info\t'Show what is known of a session, and ask the engine for the rest' work\t'Bring home what an agent made: look at it, fetch its commits, apply its changes' put\t'Put a file into a live bottle' get\t'Get a file out of a live bottle' git\t'Let commits pass that a push was refused for' dashboard\t'Show all bottles on one screen, and decide what their agents ask for' proposals\t'Show what agents ask for, and what was refused' approve\t'Let pass what an agent asks for, or what was refused' reject\t'Tell an agent that it does not get what it asks for' routes\t'Show and change the routes that were added to a session' cleanup\t'Remove kept sessions and whatever else of this home is left on the engine' check\t'Say whether a request of an agent\'s would pass, by which route, and as what' logs\t'Show what the gate of a session decided' suggest\t'Print the routes that would have let pass what was refused' build\t'Build the images that are missing' forward\t'Bring a server of an agent\'s to this machine\'s loopback' init\t'Write a manifest to begin with' edit\t'Open the manifest in your editor, and check it on close' doctor\t'Look whether everything that is needed is there, and say what to type' shell\t'Print what a shell needs: completions, a prompt, a short form' help\t'Open the manual of a command'
         case 'check --format' 'cleanup --format' 'dashboard --format' 'doctor --format' 'info --format' 'list --format' 'logs --follow --format' 'logs --format' 'proposals --format' 'routes list --format' 'suggest --format' 'work diff --format'
             printf '%s\n' words text json
         case 'resume --format' 'start --format'
@@ -252,6 +262,8 @@ function __claude_bottle_what
             printf '%s\n' free
         case 'cleanup/*'
             printf '%s\n' names resting
+        case 'stop/*'
+            printf '%s\n' names running
         case '* --color'
             printf '%s\n' words auto\t'On a terminal, without NO_COLOR' always never
         case '*'

@@ -36,6 +36,8 @@ Sessions:
   start      Boot a bottle for an agent, attach its session, take everything down at the end
   resume     Go on with a kept or lost session: new containers on the same home
   attach     Attach this terminal to a detached session
+  detach     Detach a session from the terminal that it is attached to
+  stop       Stop sessions that run, and keep them
   exec       Run a command, by default a shell, inside a live bottle
   forward    Bring a server of an agent's to this machine's loopback
   cleanup    Remove kept sessions and whatever else of this home is left on the engine
@@ -125,6 +127,10 @@ pub enum Verb {
     Resume(ResumeArgs),
     /// Attach this terminal to a detached session
     Attach(AttachArgs),
+    /// Detach a session from the terminal that it is attached to
+    Detach(DetachArgs),
+    /// Stop sessions that run, and keep them
+    Stop(StopArgs),
     /// List sessions: live, detached, kept, lost
     List(ListArgs),
     /// Run a command, by default a shell, inside a live bottle
@@ -250,6 +256,27 @@ pub struct LaunchArgs {
 pub struct AttachArgs {
     /// The session, as `list` shows it; by default the newest of this directory
     pub identity: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct DetachArgs {
+    /// The session, as `list` shows it
+    pub identity: String,
+}
+
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// The sessions, as `list` shows them
+    #[arg(required_unless_present = "all")]
+    pub identities: Vec<String>,
+
+    /// All sessions that run, after a question
+    #[arg(long, conflicts_with = "identities")]
+    pub all: bool,
+
+    /// Do not ask before stopping all
+    #[arg(short, long, requires = "all")]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -729,6 +756,8 @@ pub enum NameKind {
     Sessions,
     /// Sessions that run, attached or not
     Running,
+    /// Sessions that run, and whose process is there
+    Live,
     Detached,
     /// Sessions at rest, kept or lost: they can be resumed, or removed
     Resting,

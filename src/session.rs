@@ -13,9 +13,11 @@ pub mod presence;
 mod refresh;
 mod settle;
 mod snapshot;
+mod terminal_socket;
 mod watch;
 
 pub use settle::Outcome;
+pub use terminal_socket::ask_to_detach;
 
 use crate::docker::{self, Docker};
 use crate::exit::{EngineError, EngineErrorKind, Exit};
@@ -90,7 +92,7 @@ impl<'a> Session<'a> {
     /// The disk's.
     pub fn reopen(docker: &'a Docker, folder: Folder, plan: Plan, lock: Lock) -> Result<Session<'a>> {
         let saved = folder.save()?;
-        folder.forget_rebuild();
+        folder.forget_end_requests();
         folder.set_mark(&Mark::Live)?;
         folder.set_plan(&plan)?;
         folder.set_profiles()?;
@@ -128,12 +130,11 @@ impl<'a> Session<'a> {
         Ok(outcome)
     }
 
-    /// Ends a session whose image is to be built anew: its folder says so already. Its owner, where it has one, settles it;
-    /// else this does.
+    /// Ends a session whose folder says already why. Its owner, where it has one, settles it; else this does.
     ///
     /// # Errors
     /// The engine's, where it does not answer; the disk's.
-    pub fn end_for_rebuild(docker: &'a Docker, folder: Folder, plan: Plan) -> Result<()> {
+    pub fn end_as_requested(docker: &'a Docker, folder: Folder, plan: Plan) -> Result<()> {
         match folder.lock()? {
             Some(lock) => Session::rescue(docker, folder, plan, lock).map(drop),
             None => match docker.run(&plan.stop()) {

@@ -155,8 +155,8 @@ fn select_sessions(home: &Home, asked: &CleanupArgs) -> Result<Vec<Folder>> {
     if !asked.identities.is_empty()
         && let Some((folder, what)) = picked.iter().find_map(|folder| Some((folder, running_state(folder)?)))
     {
-        let error = UserError::new(format!("`{}` is {what}, and nothing of it is removed", folder.identity));
-        return Err(error.hint(hint!("claude-bottle info {}", folder.identity)).into());
+        let error = UserError::new(format!("`{}` still runs ({what}): stop it first", folder.identity));
+        return Err(error.hint(hint!("claude-bottle stop {}", folder.identity)).into());
     }
     Ok(picked)
 }

@@ -12,6 +12,7 @@ mod choice;
 mod cleanup;
 mod consent;
 mod dashboard;
+mod detach;
 mod doctor;
 mod edit;
 mod editor;
@@ -39,6 +40,7 @@ mod routes;
 mod save_route;
 mod shell;
 mod start;
+mod stop;
 mod strays;
 mod suggest;
 mod text_editor;
@@ -73,6 +75,8 @@ pub fn run(args: Vec<OsString>) -> Result<Exit> {
         Verb::Start(asked) => start::run(asked),
         Verb::Resume(asked) => resume::run(asked),
         Verb::Attach(asked) => attach::run(&asked),
+        Verb::Detach(asked) => detach::run(&asked),
+        Verb::Stop(asked) => stop::run(&asked),
         Verb::List(asked) => list::run(&asked),
         Verb::Exec(asked) => exec::run(asked),
         Verb::Info(asked) => info::run(&asked),

@@ -19,6 +19,7 @@ pub fn run(asked: &NamesArgs) -> Result<Exit> {
         NameKind::Agents => agents(&home),
         NameKind::Sessions => sessions(&home, &["live", "detached", "kept", "lost"]),
         NameKind::Running => sessions(&home, &["live", "detached"]),
+        NameKind::Live => sessions(&home, &["live"]),
         NameKind::Detached => sessions(&home, &["detached"]),
         NameKind::Resting => sessions(&home, &["kept", "lost"]),
     });

@@ -11,11 +11,12 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::{OsStr, OsString};
 
 /// Commands of other tools, and what to type here.
-const FOREIGN_COMMANDS: [(&[&str], &str); 15] = [
+const FOREIGN_COMMANDS: [(&[&str], &str); 16] = [
     (&["ls", "ps", "status", "sessions", "agents"], "claude-bottle list"),
     (&["run", "new", "create", "up", "launch"], "claude-bottle start"),
     (&["continue", "restart", "reopen"], "claude-bottle resume"),
     (&["connect", "a"], "claude-bottle attach"),
+    (&["kill", "end", "terminate", "halt", "down"], "claude-bottle stop"),
     (&["sh", "bash", "ssh", "enter"], "claude-bottle exec"),
     (&["rm", "remove", "delete", "prune", "clean", "destroy"], "claude-bottle cleanup"),
     (&["inspect", "show", "describe"], "claude-bottle info"),

@@ -9,7 +9,7 @@ use crate::hint;
 use crate::plan::Plan;
 use crate::render;
 use crate::say;
-use crate::state::{KEPT_FOR_WORK, Kept, Mark};
+use crate::state::{EndRequest, KEPT_FOR_WORK, Kept, Mark};
 use crate::text;
 use anyhow::Result;
 use sys::{signals, timings};
@@ -89,10 +89,11 @@ impl Session<'_> {
             None => audit::catch_up(self.docker, &self.plan, &self.folder),
         };
         let work = if failure.is_none() { work.map(|work| self.without_brought(work)) } else { work };
-        let is_for_rebuild = self.folder.wants_rebuild() && !matches!(cause, Cause::Signal(_) | Cause::GateDied(_));
-        let (failure, exit) = match is_for_rebuild {
-            true => (Some("packages were approved, and its image is to be built anew".to_owned()), Exit::REBUILD),
-            false => (failure, exit),
+        let asked = self.folder.end_request().filter(|_| !matches!(cause, Cause::Signal(_) | Cause::GateDied(_)));
+        let (failure, exit) = match asked {
+            Some(why @ EndRequest::Rebuild) => (Some(why.reason().to_owned()), Exit::REBUILD),
+            Some(why @ EndRequest::Stop) => (Some(why.reason().to_owned()), Exit::signal(signals::SIGTERM)),
+            None => (failure, exit),
         };
         let why = failure.or_else(|| reason_to_keep(work.as_ref())).or_else(|| former_pushes(&self.plan));
         // The sidecars go while the transcript still comes; the agent, once the transcript is here.
@@ -115,7 +116,7 @@ impl Session<'_> {
                 }
                 let kept = Kept { work: work.filter(|work| work.complete), ..Kept::new(why) };
                 self.folder.set_mark(&Mark::Kept(kept.clone()))?;
-                self.folder.forget_rebuild();
+                self.folder.forget_end_requests();
                 Ok((Outcome::Kept(kept), exit))
             }
             None => {

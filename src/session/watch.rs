@@ -8,6 +8,7 @@ use super::keyboard::{ClientInput, Keyboard};
 use super::notify::Notifier;
 use super::presence::Presence;
 use super::settle::Cause;
+use super::terminal_socket::TerminalSocket;
 use super::{Session, audit};
 use crate::docker::{Call, Docker, Stream};
 use crate::facts::Terminal;
@@ -45,7 +46,7 @@ pub(super) enum SessionEvent {
     Proposed(Change),
     /// The terminal's child has ended.
     ClientEnded,
-    /// The detach keys were typed.
+    /// The detach keys were typed, or another process asks for the same.
     Detach,
     /// The terminal has another size.
     Resized,
@@ -255,6 +256,11 @@ impl Session<'_> {
             input.pass_on(&self.plan.detach_keys, move || drop(sender.send(SessionEvent::Detach)))
         });
         let keyboard = keyboard.transpose().inspect_err(|_| drop(client.child.kill()))?;
+        let sender = gate.sender.clone();
+        // Without the socket the keys still detach.
+        let _socket = keyboard
+            .as_ref()
+            .and_then(|_| TerminalSocket::listen(&self.folder, move || drop(sender.send(SessionEvent::Detach))).ok());
         timings::phase("run");
         let _held_messages = (self.plan.terminal == Terminal::Tty).then(say::hold_messages).flatten();
         let (sender, pid) = (gate.sender.clone(), client.child.id());

@@ -66,8 +66,34 @@ pub struct Kept {
     pub unsettled: bool,
 }
 
-/// The file that says that a session is to end, for its image to be built anew.
-const REBUILD: &str = "rebuild";
+/// Why a session is to end that runs; its folder says so until it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndRequest {
+    /// Packages were approved, and its image is to be built anew.
+    Rebuild,
+    /// The user has stopped it.
+    Stop,
+}
+
+impl EndRequest {
+    const ALL: [EndRequest; 2] = [EndRequest::Rebuild, EndRequest::Stop];
+
+    /// The file that says it.
+    fn file_name(self) -> &'static str {
+        match self {
+            EndRequest::Rebuild => "rebuild",
+            EndRequest::Stop => "stop",
+        }
+    }
+
+    /// Why the session is kept.
+    pub fn reason(self) -> &'static str {
+        match self {
+            EndRequest::Rebuild => "packages were approved, and its image is to be built anew",
+            EndRequest::Stop => "stopped by `claude-bottle stop`",
+        }
+    }
+}
 
 /// How the reason begins of a session that ended well, and is kept for its work alone.
 pub const KEPT_FOR_WORK: &str = "work that is nowhere else";
@@ -467,22 +493,24 @@ impl Folder {
         write(&path, text.as_bytes())
     }
 
-    /// Says that the session is to end for its image: its next end is one for that, and it is kept.
+    /// Says why the session is to end: its next end is one for that, and it is kept.
     ///
     /// # Errors
     /// The disk's.
-    pub fn request_rebuild(&self) -> Result<()> {
-        write(&self.path.join(REBUILD), b"")
+    pub fn request_end(&self, why: EndRequest) -> Result<()> {
+        write(&self.path.join(why.file_name()), b"")
     }
 
-    /// Is the session to end, or did it end, so that its image can be built anew?
-    pub fn wants_rebuild(&self) -> bool {
-        self.path.join(REBUILD).exists()
+    /// Why the session is to end, or did end, where that was asked for.
+    pub fn end_request(&self) -> Option<EndRequest> {
+        EndRequest::ALL.into_iter().find(|why| self.path.join(why.file_name()).exists())
     }
 
-    /// Forgets the request, because the session was settled by it or goes on with the new image.
-    pub fn forget_rebuild(&self) {
-        let _ = fs::remove_file(self.path.join(REBUILD));
+    /// Forgets the requests, because the session was settled by them or goes on.
+    pub fn forget_end_requests(&self) {
+        for why in EndRequest::ALL {
+            let _ = fs::remove_file(self.path.join(why.file_name()));
+        }
     }
 
     /// Is there no more in it than a start writes before its plan?

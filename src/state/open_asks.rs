@@ -1,7 +1,7 @@
 //! What of a session waits for a decision: what its trail has, without what was approved while no gate ran that could have
 //! said so. The one rule for `proposals` and `dashboard`; the prompt's count follows the same events.
 
-use super::{Condition, DecisionRecord, DecisionStage, Folder};
+use super::{Condition, DecisionRecord, DecisionStage, EndRequest, Folder};
 use crate::plan::session_route_id;
 use crate::trail::{Candidate, PendingProposal, Trail};
 use std::collections::BTreeSet;
@@ -40,7 +40,8 @@ impl Folder {
         };
         let is_built = |proposal: &PendingProposal| {
             packages.contains(&proposal.change)
-                && (is_at_rest || !trail.pending.is_of_last_gate(proposal) && !self.wants_rebuild())
+                && (is_at_rest
+                    || !trail.pending.is_of_last_gate(proposal) && self.end_request() != Some(EndRequest::Rebuild))
         };
         let is_open = |proposal: &&PendingProposal| !has_route(&proposal.change) && !is_built(proposal);
         OpenAsks {

@@ -8,7 +8,7 @@ use crate::exit::{EngineError, UserError};
 use crate::hint;
 use crate::plan::{Approval, LeftOutRoute, Plan, SessionRoute, SessionRoutes, Source};
 use crate::session::Session;
-use crate::state::{Condition, DecisionRecord, DecisionStage};
+use crate::state::{Condition, DecisionRecord, DecisionStage, EndRequest};
 use anyhow::Result;
 use policy::Route;
 use std::collections::BTreeSet;
@@ -130,7 +130,7 @@ impl SupervisedSession {
         })?;
         if deed == Deed::InForce {
             let docker = Docker::new(&self.plan.engine)?;
-            Session::end_for_rebuild(&docker, self.folder.clone(), self.folder.plan()?)?;
+            Session::end_as_requested(&docker, self.folder.clone(), self.folder.plan()?)?;
         }
         Ok(deed)
     }
@@ -221,7 +221,7 @@ impl SupervisedSession {
             self.folder.set_dockerfile(Some(dockerfile))?;
             if deed == Deed::InForce {
                 // Cut off from here on, the bottle is kept whenever it ends.
-                self.folder.request_rebuild()?;
+                self.folder.request_end(EndRequest::Rebuild)?;
             }
         }
         if let Some(routes) = &step.routes {
@@ -238,7 +238,7 @@ impl SupervisedSession {
                 }
                 if step.dockerfile.is_some() {
                     self.folder.set_dockerfile(self.dockerfile.as_deref())?;
-                    self.folder.forget_rebuild();
+                    self.folder.forget_end_requests();
                 }
                 // A gate whose answer was lost may have the new policy: it gets the one that is on disk.
                 if matches!(refusal, GateRefusal::NoAnswer(_)) && step.plan.is_some() {

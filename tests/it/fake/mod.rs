@@ -26,6 +26,7 @@ mod resume;
 mod seccomp;
 mod signals;
 mod start;
+mod stop;
 mod terminal;
 mod traps;
 mod work;

@@ -144,7 +144,13 @@ impl Place {
 
     /// The one session's mark, as it is on the disk.
     pub fn mark(&self) -> serde_json::Value {
-        serde_json::from_slice(&fs::read(self.session_file("mark")).unwrap()).unwrap()
+        self.mark_of(&self.session())
+    }
+
+    /// A session's mark, as it is on the disk.
+    pub fn mark_of(&self, identity: &str) -> serde_json::Value {
+        let file = self.path("home/.claude-bottle/state").join(identity).join("mark");
+        serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
     }
 
     /// Why the one session is kept.

@@ -8,13 +8,14 @@ use claude_bottle::cli::NameKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose names stand at a positional: of this verb, with this id.
-const NAMES: [(&str, &str, &[NameKind]); 24] = {
-    use NameKind::{Agents, Detached, Resting, Running, Sessions};
+const NAMES: [(&str, &str, &[NameKind]); 26] = {
+    use NameKind::{Agents, Detached, Live, Resting, Running, Sessions};
     [
         ("attach", "identity", &[Detached]),
         ("build", "agent", &[Agents]),
         ("check", "agent", &[Agents]),
         ("cleanup", "identities", &[Resting]),
+        ("detach", "identity", &[Live]),
         ("edit", "agent", &[Agents]),
         ("exec", "identity", &[Running]),
         ("forward", "identity", &[Running]),
@@ -30,6 +31,7 @@ const NAMES: [(&str, &str, &[NameKind]); 24] = {
         ("routes list", "identity", &[Sessions]),
         ("routes remove", "identity", &[Sessions]),
         ("start", "agent", &[Agents]),
+        ("stop", "identities", &[Running]),
         ("suggest", "name", &[Sessions, Agents]),
         ("work apply", "identity", &[Sessions]),
         ("work diff", "identity", &[Sessions]),
@@ -299,7 +301,7 @@ fn questions() -> Vec<(String, BTreeSet<String>)> {
     let (running, sessions) = ("plain-away1 plain-live1", "here-kept2 plain-away1 plain-kept1 plain-live1 plain-lost1");
     let either = format!("{agents} {sessions}");
     let mut all: Vec<(&str, &str)> = vec![
-        ("st", "start"),
+        ("st", "start stop"),
         ("start --format ", "text json sh"),
         ("list --format ", "text json"),
         ("start --format=", "text json sh"),
@@ -344,7 +346,7 @@ fn questions() -> Vec<(String, BTreeSet<String>)> {
         ("work diff ", sessions),
         ("work fetch --", "--quiet --verbose --timings --color --help"),
         ("work apply plain-kept1 ", ""),
-        ("help st", "start"),
+        ("help st", "start stop"),
         ("shell ", "bash zsh fish"),
         ("names ", ""),
     ];
