@@ -88,7 +88,8 @@ fn user_error(error: &clap::Error) -> UserError {
     let all = |kind| strings(error.get(kind));
     let one = |kind| all(kind).first().map(|word| without_placeholder(word)).unwrap_or_default();
     let near = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
-    let near = near.into_iter().flat_map(all).next().map(|near| hint!("did you mean `{}`?", near));
+    // The nearest is the last.
+    let near = near.into_iter().flat_map(all).last().map(|near| hint!("did you mean `{}`?", near));
     let unknown = one(ContextKind::InvalidSubcommand);
     let here =
         FOREIGN_COMMANDS.iter().find(|(words, _)| words.contains(&unknown.as_str())).map(|(_, hint)| Hint::from(*hint));

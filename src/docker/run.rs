@@ -116,14 +116,15 @@ impl Docker {
         Ok(Stream { child, stderr, _timed: None })
     }
 
-    /// Starts a program on this terminal: it shares our process group, our stdin, stdout and stderr.
+    /// Starts a program whose stdin is the caller's, and whose stdout and stderr are ours. It hears no signal of the
+    /// terminal's, and dies with this process.
     ///
     /// # Errors
     /// The program cannot be run.
-    pub fn attach(&self, args: &[String]) -> Result<Child, EngineError> {
+    pub fn attach_with_input(&self, args: &[String]) -> Result<Child, EngineError> {
         let mut command = self.command(args);
-        say::call(|| shown::line(&command));
-        command.spawn().map_err(|e| self.no_program(&e))
+        command.stdin(Stdio::piped());
+        Ok(self.spawn(&mut command, args, DeathSignal::Kill)?.0)
     }
 
     fn capture(&self, args: &[String], stdin: Stdio) -> Result<Call, EngineError> {

@@ -9,6 +9,11 @@ pub struct DescriptorLimit {
     pub raised: u64,
 }
 
+/// The soft limit of this process.
+pub fn soft_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft)
+}
+
 /// Raises the soft limit to the hard limit, because the door needs two descriptors for each connection.
 pub fn raise_limit() -> DescriptorLimit {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));

@@ -153,19 +153,19 @@ impl Terminal {
 }
 
 #[allow(deprecated)] // Unsound only for a value that is replaced by another descriptor; this one is not.
-fn non_blocking(fd: OwnedFd) -> Result<AsyncFd<File>, Failure> {
+pub fn non_blocking(fd: OwnedFd) -> Result<AsyncFd<File>, Failure> {
     let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
     fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     fcntl(&fd, FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
     Ok(AsyncFd::new(File::from(fd))?)
 }
 
-async fn read(from: &AsyncFd<File>, buffer: &mut [u8]) -> io::Result<usize> {
+pub async fn read(from: &AsyncFd<File>, buffer: &mut [u8]) -> io::Result<usize> {
     from.async_io(Interest::READABLE, |mut file| file.read(buffer)).await
 }
 
 /// Writes all of it. An end that is gone takes nothing more.
-async fn write_all(to: &AsyncFd<File>, mut bytes: &[u8]) {
+pub async fn write_all(to: &AsyncFd<File>, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match to.async_io(Interest::WRITABLE, |mut file| file.write(bytes)).await {
             Ok(count) if count > 0 => bytes = &bytes[count..],

@@ -45,6 +45,15 @@ impl Size {
         [self.columns.into(), self.rows.into()]
     }
 
+    /// Rows, columns, width, height.
+    pub fn to_numbers(self) -> [u16; 4] {
+        [self.rows, self.columns, self.width, self.height]
+    }
+
+    pub fn of_numbers([rows, columns, width, height]: [u16; 4]) -> Size {
+        Size { rows, columns, width, height }
+    }
+
     /// The size with one row less; with one row more, where there is only one.
     pub fn other_height(self) -> Size {
         let rows = if self.rows > 1 { self.rows - 1 } else { self.rows + 1 };
@@ -155,17 +164,22 @@ impl Tty {
     }
 }
 
-/// Restores the terminal on drop: the saved line discipline, and every mode that a full-screen program may have left on.
+/// Restores the terminal on drop: the saved line discipline, and where it is for a full-screen program, every mode that such
+/// a program may have left on.
 pub struct TerminalGuard {
     tty: File,
     saved: Termios,
+    resets_modes: bool,
 }
 
 /// Saves the settings of stdin's terminal; of the controlling one where stdin is none. `None` without a terminal.
 pub fn save() -> Option<TerminalGuard> {
-    let tty = stdin_terminal().or_else(|| Some(Tty::open()?.0))?;
-    let saved = termios::tcgetattr(&tty).ok()?;
-    Some(TerminalGuard { tty, saved })
+    TerminalGuard::of(stdin_terminal().or_else(|| Some(Tty::open()?.0))?, true)
+}
+
+/// Saves the line discipline of stdin's terminal alone. `None` where stdin is no terminal.
+pub fn save_line_discipline() -> Option<TerminalGuard> {
+    TerminalGuard::of(stdin_terminal()?, false)
 }
 
 /// stdin's terminal, open for writing as well.
@@ -175,6 +189,11 @@ fn stdin_terminal() -> Option<File> {
 }
 
 impl TerminalGuard {
+    fn of(tty: File, resets_modes: bool) -> Option<TerminalGuard> {
+        let saved = termios::tcgetattr(&tty).ok()?;
+        Some(TerminalGuard { tty, saved, resets_modes })
+    }
+
     /// Passes every key on as it is typed: no line editing, no echo, no signals.
     pub fn set_raw(&self) {
         let mut raw = self.saved.clone();
@@ -192,10 +211,15 @@ impl TerminalGuard {
         if nix::unistd::tcgetpgrp(&self.tty).is_ok_and(|foreground| foreground != nix::unistd::getpgrp()) {
             return;
         }
-        let _ = (&self.tty).write_all(reset::RESET.as_bytes());
-        let _ = termios::tcdrain(&self.tty);
+        if self.resets_modes {
+            let _ = (&self.tty).write_all(reset::RESET.as_bytes());
+            let _ = termios::tcdrain(&self.tty);
+        }
         let _ = termios::tcsetattr(&self.tty, SetArg::TCSADRAIN, &self.saved);
-        let _ = termios::tcflush(&self.tty, FlushArg::TCIFLUSH);
+        if self.resets_modes {
+            // Reports that the program had asked for are not for the shell.
+            let _ = termios::tcflush(&self.tty, FlushArg::TCIFLUSH);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod control;
 mod document;
 mod elsewhere;
 mod event;
+mod exec_input;
 mod first_line;
 mod git;
 mod git_protocol;
@@ -28,6 +29,7 @@ pub use elsewhere::{
     AppliedChanges, ContentHash, ContentHasher, Elsewhere, LENGTH_DIGITS, MAX_ELSEWHERE_BYTES, WrittenFile,
 };
 pub use event::{Alarm, Audit, Done, Event, GitAudit, GitOperation, GitUpdate, Line, Outcome, RouteSummary};
+pub use exec_input::{BadInputFrame, InputFrame};
 pub use first_line::{FirstLine, MAX_SIGNED_BYTES, REFUSED, parse_first_line};
 pub use git::{
     GitRemote, GitService, GitUpstream, PrivateKey, RemotePlace, fitting_remote, is_remote_name, unknown_remote,

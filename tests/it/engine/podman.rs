@@ -2,7 +2,7 @@
 
 use super::forward::{self, python};
 use super::seccomp::filter_holds;
-use super::session::{detached_again_and_again, lost_and_settled, shell};
+use super::session::{commands_end_with_their_client, detached_again_and_again, lost_and_settled, shell};
 use super::{ImageTags, Rig, docker, images, lines, told};
 use crate::harness::rig::UID;
 use nix::sys::signal::Signal;
@@ -149,6 +149,11 @@ fn podmans_signals_are_passed_on_exactly() {
 #[test]
 fn podmans_detached_sessions_are_attached_again() {
     detached_again_and_again(rig);
+}
+
+#[test]
+fn podmans_command_inside_ends_with_its_client() {
+    commands_end_with_their_client(rig, &[Signal::SIGTERM, Signal::SIGKILL]);
 }
 
 #[test]

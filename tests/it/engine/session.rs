@@ -332,6 +332,56 @@ fn a_users_image_by_name() {
     }
 }
 
+/// However its client ends: nothing of the command is left inside, and no words of the engine's client are shown.
+#[test]
+fn a_command_inside_ends_with_its_client() {
+    let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGKILL];
+    commands_end_with_their_client(Rig::new, &signals);
+}
+
+/// On any kind of engine.
+pub fn commands_end_with_their_client(rig: fn(&Value) -> Rig, signals: &[Signal]) {
+    let rig = rig(&shell("echo READY; read _"));
+    let mut going = rig.begin(&["start", "--yes", "a"]);
+    going.until("READY");
+    let identity = rig.sessions().remove(0);
+    let left = || rig.run(&["exec", &identity, "--", "pgrep", "-f", "sleep 12[3]4"], "").code == Some(0);
+    let words = ["exec", &identity, "--", "sh", "-c", "echo BEGUN; sleep 1234"];
+    let pipes = || rig.begin(&words);
+    let terminal = || rig.on_terminal(&words);
+    for signal in signals {
+        let mut inside = pipes();
+        inside.until("BEGUN");
+        assert!(left());
+        inside.signal(*signal);
+        let status = inside.wait();
+        if *signal != Signal::SIGKILL {
+            assert_eq!(status.code(), Some(128 + *signal as i32));
+        }
+        let ran = inside.end();
+        assert_eq!(ran.stderr, "", "{signal}");
+        until(&format!("the command has ended after {signal}"), || !left());
+    }
+    // The terminal is closed.
+    let mut inside = terminal();
+    inside.until("BEGUN");
+    assert!(left());
+    inside.signal(Signal::SIGKILL);
+    inside.wait();
+    until("the command has ended with its terminal", || !left());
+    // The reader of the output goes away.
+    let line = "for i in 1 2 3; do echo $i; sleep 1; done; exec sleep 1234";
+    let words =
+        shlex::try_join([env!("CARGO_BIN_EXE_claude-bottle"), "exec", &identity, "--", "sh", "-c", line]).unwrap();
+    let mut head = std::process::Command::new("sh");
+    rig.dress(head.args(["-c", &format!("{words} </dev/null | head -n 1")]));
+    assert_eq!(super::run(&mut head, "").code(0).stdout, "1\n");
+    until("the command has ended with its reader", || !left());
+    going.say("\n");
+    going.end().code(0);
+    rig.assert_nothing_left();
+}
+
 #[test]
 fn a_shell_inside_is_the_agents_own_world() {
     let rig = Rig::new(&shell("echo READY; read _"));

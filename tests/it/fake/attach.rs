@@ -17,7 +17,7 @@ fn detached_attached_and_ended() {
     place.run(&["resume", "--yes", &identity]).snap("resume-running");
     place.run(&["exec", &identity, "--", "ls", "-l"]).snap("exec");
     // As other tools take a command; its flags are its own.
-    let inside = "exec /run/claude-bottle/claude-bottle-gate init exec -- ls -l --format json\n";
+    let inside = "exec /run/claude-bottle/claude-bottle-gate init exec --input pipe -- ls -l --format json\n";
     place.run(&["exec", "-it", &identity, "ls", "-l", "--format", "json"]).stdout(inside).test();
     place.run(&["exec", &identity]).env("FAKE_CODE", 3).snap("exec-shell");
     place.run(&["attach", &identity]).env("FAKE_ATTACH", "detaches").snap("attach-detached");
