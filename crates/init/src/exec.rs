@@ -7,7 +7,7 @@ use crate::enter::{self, exec};
 use crate::failure::{EXIT_FAILED, Failure};
 use crate::options::Options;
 use crate::terminal::{non_blocking, read, write_all};
-use crate::{descriptors, go, terminal};
+use crate::{descriptors, go, terminal, terminfo};
 use nix::errno::Errno;
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::{Signal, kill};
@@ -33,8 +33,6 @@ const MAX_WAITING_BYTES: usize = 1 << 20;
 const BUFFER_BYTES: usize = 16 * 1024;
 /// How long the command may take to end once its client is gone.
 const TERM_GRACE: Duration = Duration::from_secs(3);
-/// The terminal of a program that was given none.
-const DEFAULT_TERM: &str = "xterm-256color";
 
 /// `[--socket PATH] [--input terminal|pipe] [-- CMD…]`. Without a command it runs a shell. Without `--input` this process
 /// becomes the command.
@@ -65,7 +63,7 @@ pub fn run(args: &[String]) -> Result<i32, Failure> {
             Ok(exec(&command, Some(&environment)))
         }
         Some("terminal") => {
-            environment.entry("TERM".into()).or_insert_with(|| DEFAULT_TERM.into());
+            environment.entry("TERM".into()).or_insert_with(|| terminfo::DEFAULT_TERM.into());
             runtime.block_on(on_terminal(&command, &environment))
         }
         Some("pipe") => runtime.block_on(with_pipe(&command, &environment)),

@@ -5,6 +5,7 @@
 
 use crate::failure::{Failure, print_error};
 use crate::files::content;
+use crate::terminfo;
 use policy::PROXY_VARIABLES;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -75,6 +76,8 @@ pub struct AgentCommand {
     pub command: Vec<String>,
     pub environment: BTreeMap<OsString, OsString>,
     pub directory: PathBuf,
+    /// The terminal that the go named and the image does not know: the environment has another one.
+    pub unknown_term: Option<OsString>,
 }
 
 impl AgentCommand {
@@ -91,8 +94,9 @@ impl AgentCommand {
             return Err(Failure(format!("the gate's go names no absolute directory: `{}`", directory.display())));
         }
         let directory = start_directory(directory, home);
-        let environment = environment(message, std::env::vars_os(), home)?;
-        Ok(AgentCommand { command: message.go.command.clone(), environment, directory })
+        let mut environment = environment(message, std::env::vars_os(), home)?;
+        let unknown_term = terminfo::replace_unknown(&mut environment);
+        Ok(AgentCommand { command: message.go.command.clone(), environment, directory, unknown_term })
     }
 }
 

@@ -26,6 +26,7 @@ mod signals;
 mod size;
 mod subprocess;
 mod terminal;
+mod terminfo;
 mod transfer;
 mod try_sockets;
 mod work;
@@ -36,6 +37,7 @@ use failure::{EXIT_FAILED, Failure, print_error};
 use options::Options;
 pub use sign::VERB as SIGN_VERB;
 use signals::Signals;
+use std::io::IsTerminal;
 use std::rc::Rc;
 use terminal::Terminal;
 
@@ -92,6 +94,13 @@ fn serve(options: &Options) -> Result<i32, Failure> {
             signal = signals.next_ending() => return Ok(End::Signal(signal).code()),
         };
         let command = go::AgentCommand::new(&message, &options.home)?;
+        if let Some(term) = command.unknown_term.as_ref().filter(|_| std::io::stdin().is_terminal()) {
+            let term = wire::one_line(&term.to_string_lossy());
+            print_error(&format!(
+                "the image does not know the terminal `{term}`: inside, TERM is {}",
+                terminfo::DEFAULT_TERM
+            ));
+        }
         files::write_all(&message, &options.home)?;
         tokio::select! {
             () = work::record_if_new(&options.home) => {}

@@ -8,6 +8,7 @@ pub use keyboard::Keyboard;
 
 use crate::signals::Signals;
 use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios};
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -170,6 +171,7 @@ pub struct TerminalGuard {
     tty: File,
     saved: Termios,
     resets_modes: bool,
+    has_pushed_title: Cell<bool>,
 }
 
 /// Saves the settings of stdin's terminal; of the controlling one where stdin is none. `None` without a terminal.
@@ -191,7 +193,7 @@ fn stdin_terminal() -> Option<File> {
 impl TerminalGuard {
     fn of(tty: File, resets_modes: bool) -> Option<TerminalGuard> {
         let saved = termios::tcgetattr(&tty).ok()?;
-        Some(TerminalGuard { tty, saved, resets_modes })
+        Some(TerminalGuard { tty, saved, resets_modes, has_pushed_title: Cell::new(false) })
     }
 
     /// Passes every key on as it is typed: no line editing, no echo, no signals.
@@ -199,6 +201,9 @@ impl TerminalGuard {
         let mut raw = self.saved.clone();
         termios::cfmakeraw(&mut raw);
         let _ = termios::tcsetattr(&self.tty, SetArg::TCSADRAIN, &raw);
+        if self.resets_modes && !self.has_pushed_title.replace(true) {
+            let _ = (&self.tty).write_all(reset::PUSH_TITLE.as_bytes());
+        }
     }
 
     /// Restores the saved settings while this process is stopped and the shell has the terminal.
@@ -213,6 +218,9 @@ impl TerminalGuard {
         }
         if self.resets_modes {
             let _ = (&self.tty).write_all(reset::RESET.as_bytes());
+            if self.has_pushed_title.replace(false) {
+                let _ = (&self.tty).write_all(reset::POP_TITLE.as_bytes());
+            }
             let _ = termios::tcdrain(&self.tty);
         }
         let _ = termios::tcsetattr(&self.tty, SetArg::TCSADRAIN, &self.saved);

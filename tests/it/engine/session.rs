@@ -332,6 +332,24 @@ fn a_users_image_by_name() {
     }
 }
 
+/// A new terminal's name is in no image for years.
+#[test]
+fn a_terminal_that_the_image_does_not_know_is_replaced_and_told() {
+    let rig = Rig::new(&shell("echo \"TERM is $TERM\"; tput cols; read _"));
+    let mut command = rig.terminal_command(&["start", "--yes", "a"]);
+    let mut going = super::Going::new(command.env("TERM", "xterm-ghostty"));
+    going.until("the image does not know the terminal `xterm-ghostty`");
+    going.until("TERM is xterm-256color\r\n120\r\n");
+    let identity = rig.sessions().remove(0);
+    let mut inside = rig.on_terminal(&["exec", &identity, "--", "sh", "-c", "echo $TERM; read _"]);
+    inside.until("xterm-256color\r\n");
+    inside.say("\n");
+    assert!(!inside.end().code(0).stdout.contains("does not know"));
+    going.say("\n");
+    going.end().code(0);
+    rig.assert_nothing_left();
+}
+
 /// However its client ends: nothing of the command is left inside, and no words of the engine's client are shown.
 #[test]
 fn a_command_inside_ends_with_its_client() {

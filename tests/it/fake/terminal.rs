@@ -26,7 +26,8 @@ fn the_terminal_is_reset() {
         let (status, seen) = run.on_terminal().end();
         assert_eq!(status, code, "{end:?}: {seen}");
         let after = seen.split("hello from the agent").nth(1).unwrap();
-        for reset in ["\x1b7\x1b[?1049l", "\x1b[?1000l", "\x1b[?2004l", "\x1b[<99u", "\x1b[?25h", "\x1b[0m"] {
+        for reset in ["\x1b7\x1b[?1049h\x1b[?1049l", "\x1b[?1000l", "\x1b[?2004l", "\x1b[<99u", "\x1b[?25h", "\x1b[0m"]
+        {
             assert!(after.contains(reset), "{end:?}: {reset:?} in {after:?}");
         }
         // What was said before would be gone with a full-screen program's screen.

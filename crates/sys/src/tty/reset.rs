@@ -1,12 +1,18 @@
 //! What a terminal is told after a program: every mode goes back to its default, and the screen and the cursor stay.
 //!
 //! `ESC c` would clear the screen and the user's scrollback. What has no default that all terminals share stays as it is:
-//! the title, and whether the wheel scrolls in the alternate screen.
+//! whether the wheel scrolls in the alternate screen. The title was pushed on the terminal's stack before, and is popped.
+
+/// Pushes the title, and the icon's, before a program may set them; pops them after it. A terminal without such a stack
+/// ignores both.
+pub(super) const PUSH_TITLE: &str = "\x1b[22;0t";
+pub(super) const POP_TITLE: &str = "\x1b[23;0t";
 
 /// What a terminal is told after a program. The order matters:
 ///
 /// - Leaving the alternate screen moves the cursor to where it was last saved, even if that screen was not in use, so the
-///   cursor is saved just before.
+///   cursor is saved just before. tmux keeps a place of its own for that, which only entering that screen sets, so it is
+///   entered before it is left; entering it again does nothing.
 /// - Taking back origin mode and margins moves the cursor home, so it is saved before and restored behind. Where restoring
 ///   it brings origin mode back as well, the soft reset before has already turned that off, which moves no cursor. tmux has
 ///   no soft reset and keeps origin mode, which does nothing without margins.
@@ -16,7 +22,7 @@ pub(super) const RESET: &str = concat!(
     "\x18\x1b\\\x1b[4i\x1b\x03\x1b<",
     // UTF-8; no held updates; no keyboard protocol of kitty's on this screen.
     "\x1b%G\x1b[?2026l\x1b[<99u",
-    "\x1b7\x1b[?1049l",
+    "\x1b7\x1b[?1049h\x1b[?1049l",
     // The other screen has its own keyboard protocols. The soft reset: margins, origin and insert mode, protected cells.
     "\x1b[<99u\x1b[!p",
     "\x1b7\x1b[?6l\x1b[?69l\x1b[r\x1b8",
