@@ -253,6 +253,7 @@ impl Session<'_> {
         let sender = gate.sender.clone();
         let keyboard = input.map(|input| {
             restore.iter().for_each(tty::TerminalGuard::set_raw);
+            restore.iter().for_each(tty::TerminalGuard::push_title);
             input.pass_on(&self.plan.detach_keys, move || drop(sender.send(SessionEvent::Detach)))
         });
         let keyboard = keyboard.transpose().inspect_err(|_| drop(client.child.kill()))?;
@@ -411,6 +412,7 @@ impl Session<'_> {
     fn redraw(&self, watch: &Watch) {
         let Some(restore) = watch.restore.as_ref().filter(|_| self.plan.terminal == Terminal::Tty) else { return };
         restore.set_raw();
+        restore.push_title();
         sys::child::send_signal(watch.client.child.id(), signals::SIGCONT);
         self.announce_client();
         // The terminal's size may be another one now; the program inside then draws.

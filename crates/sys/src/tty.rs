@@ -201,7 +201,11 @@ impl TerminalGuard {
         let mut raw = self.saved.clone();
         termios::cfmakeraw(&mut raw);
         let _ = termios::tcsetattr(&self.tty, SetArg::TCSADRAIN, &raw);
-        if self.resets_modes && !self.has_pushed_title.replace(true) {
+    }
+
+    /// Has the terminal keep its title, which a program will set, until it is restored.
+    pub fn push_title(&self) {
+        if !self.has_pushed_title.replace(true) {
             let _ = (&self.tty).write_all(reset::PUSH_TITLE.as_bytes());
         }
     }
