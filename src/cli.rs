@@ -9,7 +9,7 @@ use clap::builder::Styles;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
-/// Run a coding agent in a bottle: a container without a network, with one guarded way out
+/// Run a coding agent in a sandbox that has no network, only a gate that you control
 #[derive(Debug, Parser)]
 #[command(name = "claude-bottle", version = VERSION, infer_subcommands = false)]
 #[command(disable_help_subcommand = true, disable_help_flag = true, disable_version_flag = true)]
@@ -33,42 +33,42 @@ const HELP: &str = "\
 {usage-heading} {usage}
 
 Sessions:
-  start      Boot a bottle for an agent, attach its session, take everything down at the end
-  resume     Go on with a kept or lost session: new containers on the same home
+  start      Run an agent in a new sandbox, in this terminal
+  resume     Continue a session that ended or crashed
   attach     Attach this terminal to a detached session
   detach     Detach a session from the terminal that it is attached to
   stop       Stop sessions that run, and keep them
-  exec       Run a command, by default a shell, inside a live bottle
-  forward    Bring a server of an agent's to this machine's loopback
-  cleanup    Remove kept sessions and whatever else of this home is left on the engine
+  exec       Run a command, or a shell, in a running session
+  forward    Forward a port inside to localhost
+  cleanup    Remove kept sessions, and leftovers on the engine
 
 Work:
-  work       Bring home what an agent made: look at it, fetch its commits, apply its changes
-  put        Put a file into a live bottle
-  get        Get a file out of a live bottle
-  git        Let commits pass that a push was refused for
+  work       Review and copy back the agent's changes
+  put        Copy a file into a running session
+  get        Copy a file out of a running session
+  git        Allow commits that were refused in a push
 
 Deciding:
-  dashboard  Show all bottles on one screen, and decide what their agents ask for
-  proposals  Show what agents ask for, and what was refused
-  approve    Let pass what an agent asks for, or what was refused
-  reject     Tell an agent that it does not get what it asks for
-  routes     Show and change the routes that were added to a session
+  dashboard  Show all sessions on one screen, and answer what agents ask for
+  proposals  List what agents ask for, and what was blocked
+  approve    Allow what an agent asked for, or what was blocked
+  reject     Reject what an agent asked for
+  routes     Show or change the routes that were added to a session
 
 Looking:
   list       List sessions: live, detached, kept, lost
-  info       Show what is known of a session, and ask the engine for the rest
-  logs       Show what the gate of a session decided
-  suggest    Print the routes that would have let pass what was refused
-  check      Say whether a request of an agent's would pass, by which route, and as what
+  info       Show the details of a session or an agent
+  logs       Show a session's allowed and blocked requests
+  suggest    Print the routes that would allow what was blocked
+  check      Test whether a request would be allowed, and by which rule
 
 Setting up:
-  init       Write a manifest to begin with
-  edit       Open the manifest in your editor, and check it on close
-  build      Build the images that are missing
-  doctor     Look whether everything that is needed is there, and say what to type
-  shell      Print what a shell needs: completions, a prompt, a short form
-  help       Open the manual of a command
+  init       Create a manifest
+  edit       Edit the manifest, and check it
+  build      Build missing images
+  doctor     Check this machine and the manifest, and print how to fix problems
+  shell      Print shell integration: completions, a prompt, a short form
+  help       Show the manual page of a command
 
 Global options:
 {options}{after-help}
@@ -78,19 +78,19 @@ Global options:
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Say nothing but errors, questions and what was asked for
+    /// Print only errors, prompts and requested output
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// Show each engine call before it is made, as it can be typed
+    /// Print each engine command before it runs, ready to paste
     #[arg(short, long, global = true)]
     pub verbose: bool,
 
-    /// Say at the end what took how long
+    /// Print how long each step took
     #[arg(long, global = true)]
     pub timings: bool,
 
-    /// When messages have colour
+    /// When to use colour in messages
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "auto|always|never", hide_possible_values = true)]
     pub color: Colour,
 
@@ -121,9 +121,9 @@ fn exit_status_help() -> String {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Boot a bottle for an agent, attach its session, take everything down at the end
+    /// Run an agent in a new sandbox, in this terminal
     Start(StartArgs),
-    /// Go on with a kept or lost session: new containers on the same home
+    /// Continue a session that ended or crashed
     Resume(ResumeArgs),
     /// Attach this terminal to a detached session
     Attach(AttachArgs),
@@ -133,49 +133,49 @@ pub enum Verb {
     Stop(StopArgs),
     /// List sessions: live, detached, kept, lost
     List(ListArgs),
-    /// Run a command, by default a shell, inside a live bottle
+    /// Run a command, or a shell, in a running session
     Exec(ExecArgs),
-    /// Show what is known of a session, and ask the engine for the rest
+    /// Show the details of a session or an agent
     Info(InfoArgs),
-    /// Bring home what an agent made: look at it, fetch its commits, apply its changes
+    /// Review and copy back the agent's changes
     Work(WorkArgs),
-    /// Put a file into a live bottle
+    /// Copy a file into a running session
     Put(PutArgs),
-    /// Get a file out of a live bottle
+    /// Copy a file out of a running session
     Get(GetArgs),
-    /// Let commits pass that a push was refused for
+    /// Allow commits that were refused in a push
     Git(GitArgs),
-    /// Show all bottles on one screen, and decide what their agents ask for
+    /// Show all sessions on one screen, and answer what agents ask for
     Dashboard(DashboardArgs),
-    /// Show what agents ask for, and what was refused
+    /// List what agents ask for, and what was blocked
     Proposals(ProposalsArgs),
-    /// Let pass what an agent asks for, or what was refused
+    /// Allow what an agent asked for, or what was blocked
     Approve(ApproveArgs),
-    /// Tell an agent that it does not get what it asks for
+    /// Reject what an agent asked for
     Reject(RejectArgs),
-    /// Show and change the routes that were added to a session
+    /// Show or change the routes that were added to a session
     Routes(RoutesArgs),
-    /// Remove kept sessions and whatever else of this home is left on the engine
+    /// Remove kept sessions, and leftovers on the engine
     Cleanup(CleanupArgs),
-    /// Say whether a request of an agent's would pass, by which route, and as what
+    /// Test whether a request would be allowed, and by which rule
     Check(CheckArgs),
-    /// Show what the gate of a session decided
+    /// Show a session's allowed and blocked requests
     Logs(LogsArgs),
-    /// Print the routes that would have let pass what was refused
+    /// Print the routes that would allow what was blocked
     Suggest(SuggestArgs),
-    /// Build the images that are missing
+    /// Build missing images
     Build(BuildArgs),
-    /// Bring a server of an agent's to this machine's loopback
+    /// Forward a port inside to localhost
     Forward(ForwardArgs),
-    /// Write a manifest to begin with
+    /// Create a manifest
     Init(InitArgs),
-    /// Open the manifest in your editor, and check it on close
+    /// Edit the manifest, and check it
     Edit(EditArgs),
-    /// Look whether everything that is needed is there, and say what to type
+    /// Check this machine and the manifest, and print how to fix problems
     Doctor(DoctorArgs),
-    /// Print what a shell needs: completions, a prompt, a short form
+    /// Print shell integration: completions, a prompt, a short form
     Shell(ShellArgs),
-    /// Open the manual of a command
+    /// Show the manual page of a command
     Help(HelpArgs),
     /// Names for completions, one a line with what it is after a tab
     #[command(hide = true)]
@@ -184,14 +184,14 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct StartArgs {
-    /// The agent's name in claude-bottle.json; without it, a choice is offered
+    /// The agent's name in claude-bottle.json; you are asked if it is left out
     pub agent: Option<String>,
 
-    /// Copy the current directory into the workspace, without what git ignores; `all` brings that, too
+    /// Copy the current directory into the workspace, except what git ignores; `all` copies everything
     #[arg(long, value_enum, value_name = "all", num_args = 0..=1, require_equals = true, hide_possible_values = true, default_missing_value = "unignored")]
     pub cwd: Option<Cwd>,
 
-    /// Let these requests pass in this session, beside what its bottle allows; may be given more than once
+    /// Also allow these requests in this session; can be repeated
     #[arg(long, value_name = "HOST[:PORT][/PATH][=METHODS]")]
     pub allow: Vec<String>,
 
@@ -207,7 +207,7 @@ pub struct ResumeArgs {
     /// The session, as `list` shows it; by default the newest of this directory
     pub identity: Option<String>,
 
-    /// On the engine of this environment, from the transcript, where the session's own engine or volume is gone
+    /// Use the current engine and the saved transcript, if the session's engine or volume is gone
     #[arg(long)]
     pub here: bool,
 
@@ -220,30 +220,30 @@ pub struct ResumeArgs {
 
 #[derive(Debug, Args)]
 pub struct PreviewArgs {
-    /// Print the plan and do nothing: no engine call, no file
+    /// Print the plan and exit: no engine call, no file written
     #[arg(long)]
     pub dry_run: bool,
 
-    /// How a dry run prints the plan
+    /// Output format of a dry run
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "text|json|sh", hide_possible_values = true)]
     pub format: Format,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct LaunchArgs {
-    /// Do not ask before launching
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Without a terminal: the agent gets pipes, and answers the prompt once
+    /// Run without a terminal: the agent answers the prompt once, on stdout
     #[arg(long, requires = "prompt")]
     pub headless: bool,
 
-    /// The first message
+    /// The first message to the agent
     #[arg(short, long, value_name = "PROMPT", allow_hyphen_values = true)]
     pub prompt: Option<String>,
 
-    /// Let the session be driven from claude.ai
+    /// Allow the session to be controlled from claude.ai
     #[arg(long)]
     pub remote_control: bool,
 
@@ -281,7 +281,7 @@ pub struct StopArgs {
 
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// How to print the list
+    /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
@@ -298,7 +298,7 @@ pub struct ExecArgs {
     #[arg(short, hide = true)]
     pub tty: bool,
 
-    /// Program and arguments; by default a shell
+    /// Command and arguments; a shell if left out
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub command: Vec<String>,
 }
@@ -309,7 +309,7 @@ pub struct InfoArgs {
     #[arg(value_name = "IDENTITY|AGENT")]
     pub name: String,
 
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
@@ -322,7 +322,7 @@ pub struct WorkArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum WorkVerb {
-    /// Show what is in the workspace and nowhere else
+    /// Show changes that are not copied back yet
     Diff(WorkDiffArgs),
     /// Fetch the agent's commits into `refs/bottles/IDENTITY/` of the repository here
     Fetch(WorkFetchArgs),
@@ -340,7 +340,7 @@ pub struct WorkDiffArgs {
     /// Only this repository, by its path in the workspace
     pub repository: Option<String>,
 
-    /// Names and counts alone
+    /// Only names and counts
     #[arg(long)]
     pub stat: bool,
 
@@ -348,7 +348,7 @@ pub struct WorkDiffArgs {
     #[arg(long, conflicts_with = "stat")]
     pub commits: bool,
 
-    /// How to print the counts
+    /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true, requires = "stat")]
     pub format: ListFormat,
 }
@@ -370,7 +370,7 @@ pub struct WorkApplyArgs {
     /// Which repository, by its path in the workspace; needed where there are several
     pub repository: Option<String>,
 
-    /// Also files that run by themselves here (hidden, build, CI, agent and editor files, programs, links), without asking
+    /// Also copy files that tools run automatically (hidden, build, CI, agent and editor files, programs, links)
     #[arg(long)]
     pub all: bool,
 }
@@ -383,7 +383,7 @@ pub struct WorkPullArgs {
     /// Which repository, by its path in the workspace; needed where there are several
     pub repository: Option<String>,
 
-    /// Also files that run by themselves here (hidden, build, CI, agent and editor files, programs, links), without asking
+    /// Also copy files that tools run automatically (hidden, build, CI, agent and editor files, programs, links)
     #[arg(long)]
     pub all: bool,
 
@@ -400,7 +400,7 @@ pub struct GitArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum GitVerb {
-    /// Let the next push bring these commits, although something was found in them
+    /// Allow the next push of these commits, despite what was found in them
     Allow(GitAllowArgs),
 }
 
@@ -409,7 +409,7 @@ pub struct GitAllowArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
-    /// Ids of commits, as the refusal named them
+    /// Commit ids, as the refusal printed them
     #[arg(required = true)]
     pub commits: Vec<String>,
 }
@@ -419,7 +419,7 @@ pub struct ProposalsArgs {
     /// Only of this session, as `list` shows it
     pub identity: Option<String>,
 
-    /// How to print them
+    /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
@@ -430,27 +430,27 @@ pub struct ApproveArgs {
     #[arg(value_name = "ID")]
     pub id: String,
 
-    /// Change the route in your editor first; a token can be given only there
+    /// Edit the route first; only there can a token be given
     #[arg(long, conflicts_with = "widen")]
     pub edit: bool,
 
-    /// For one request, within a minute
+    /// Allow one request, within 60 seconds
     #[arg(long, conflicts_with_all = ["session", "save"])]
     pub once: bool,
 
-    /// Until the session is removed, resumes included; what is done without `--once` and `--save`
+    /// Allow until the session is removed, also after a resume (the default)
     #[arg(long, conflicts_with = "save")]
     pub session: bool,
 
-    /// For the session, and write the route into the manifest at home
+    /// Allow for this session, and add the route to the manifest in your home
     #[arg(long)]
     pub save: bool,
 
-    /// A step wider: the names beside the path's last one, all beneath its folder, or all that can be read of the host
+    /// Allow more: files in the same folder, everything below that folder, or reading from the whole host
     #[arg(long, value_enum, value_name = "folder|tree|host", hide_possible_values = true)]
     pub widen: Option<Widen>,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -468,7 +468,7 @@ pub struct RejectArgs {
     #[arg(value_name = "ID")]
     pub id: String,
 
-    /// Why, in words for the agent
+    /// The reason; the agent reads it
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub reason: Option<String>,
 }
@@ -485,9 +485,9 @@ pub enum RoutesVerb {
     List(RoutesListArgs),
     /// Add a route to a session
     Add(RoutesAddArgs),
-    /// Take a route back that was added
+    /// Remove an added route
     Remove(RoutesRemoveArgs),
-    /// Change the added routes in your editor
+    /// Edit the added routes
     Edit(RoutesEditArgs),
 }
 
@@ -496,7 +496,7 @@ pub struct RoutesListArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
-    /// How to print them
+    /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
@@ -509,7 +509,7 @@ pub struct RoutesAddArgs {
     /// The route, as it stands in a manifest: `{ "host": "api.example.org", "paths": ["/x"] }`
     pub route: String,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -528,7 +528,7 @@ pub struct RoutesEditArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -538,11 +538,11 @@ pub struct PutArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
-    /// A file of this machine; `-` is stdin
+    /// A file on this machine; `-` is stdin
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 
-    /// Where to, relative to the workspace; by default `~/inbox/` and the file's name
+    /// Destination, relative to the workspace; `~/inbox/` and the file's name if left out
     pub path: Option<PathBuf>,
 
     /// Copy more than 1 GiB without asking
@@ -558,11 +558,11 @@ pub struct GetArgs {
     /// A file in the bottle, relative to the workspace
     pub path: PathBuf,
 
-    /// Where to; `-` is stdout; by default the file's own name in the current directory
+    /// Destination; `-` is stdout; the same name in the current directory if left out
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
 
-    /// Overwrite a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     pub force: bool,
 
@@ -573,14 +573,14 @@ pub struct GetArgs {
 
 #[derive(Debug, Args)]
 pub struct CleanupArgs {
-    /// Only these sessions; by default every kept one
+    /// Only these sessions; all kept ones if left out
     pub identities: Vec<String>,
 
     /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
 
-    /// How a dry run prints what would go
+    /// Output format of a dry run
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true, requires = "dry_run")]
     pub format: ListFormat,
 
@@ -588,7 +588,7 @@ pub struct CleanupArgs {
     #[arg(long, value_name = "AGE")]
     pub older_than: Option<String>,
 
-    /// Do not ask before removing; work that is nowhere else goes only where its session is named
+    /// Do not ask; sessions with changes not copied back are removed only if they are named
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -601,15 +601,15 @@ pub struct CheckArgs {
     /// The agent's name in claude-bottle.json
     pub agent: String,
 
-    /// The HTTP method and whom it asks for what: `https://…`, `http://…`, `wss://…`, or `tcp://HOST:PORT`; or what git does
+    /// An HTTP method and a URL (`https://…`, `http://…`, `wss://…`), or `tcp://HOST:PORT`, or a git operation
     #[arg(required_unless_present = "replay", value_name = "REQUEST")]
     pub request: Vec<String>,
 
-    /// Judge a push that takes commits away, like a ref with `+` before it
+    /// Test a forced push, like a ref with a leading `+`
     #[arg(short, long)]
     pub force: bool,
 
-    /// Judge a push that deletes the refs, like a ref with `:` before it
+    /// Test a push that deletes the refs, like a ref with a leading `:`
     #[arg(short, long)]
     pub delete: bool,
 
@@ -617,26 +617,26 @@ pub struct CheckArgs {
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub headers: Vec<String>,
 
-    /// Judge the recorded requests of a session, or of a file of audit lines: what would change?
+    /// Test the recorded requests of a session or an audit file: what would change?
     #[arg(long, value_name = "FILE|IDENTITY", value_hint = ValueHint::FilePath, conflicts_with_all = ["request", "headers", "body", "force", "delete"])]
     pub replay: Option<PathBuf>,
 
-    /// Search the request with this body, a file or `-` for stdin, for what must not leave
+    /// Also search this body for secrets: a file, or `-` for stdin
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub body: Option<PathBuf>,
 
-    /// How to print the answer
+    /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
 #[derive(Debug, Args)]
 pub struct DashboardArgs {
-    /// Print it once as text, whole, and end
+    /// Print one screen as text, and exit
     #[arg(long)]
     pub once: bool,
 
-    /// How to print it; `json` prints it once
+    /// Output format; `json` prints once and exits
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
@@ -647,11 +647,11 @@ pub struct SuggestArgs {
     #[arg(value_name = "IDENTITY|AGENT")]
     pub name: Option<String>,
 
-    /// What was refused in this time, in all sessions on disk or in this agent's: `90m`, `12h`, `7d`
+    /// What was blocked in this time, in all sessions or in this agent's: `90m`, `12h`, `7d`
     #[arg(long, value_name = "AGE")]
     pub since: Option<String>,
 
-    /// How to print them
+    /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
@@ -661,25 +661,25 @@ pub struct LogsArgs {
     /// The session, as `list` shows it; by default the newest of this directory
     pub identity: Option<String>,
 
-    /// Go on until the session ends
+    /// Keep printing until the session ends
     #[arg(short, long)]
     pub follow: bool,
 
-    /// Only what was refused, and alarms
+    /// Only blocked requests and alarms
     #[arg(long)]
     pub denied: bool,
 
-    /// How to print it; `json` is the lines as they are
+    /// Output format; `json` prints the recorded lines unchanged
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
 
 #[derive(Debug, Args)]
 pub struct BuildArgs {
-    /// Build the image of this agent's bottle, too
+    /// Also build the image of this agent
     pub agent: Option<String>,
 
-    /// Build again what is there
+    /// Rebuild images that exist
     #[arg(long)]
     pub force: bool,
 }
@@ -689,11 +689,11 @@ pub struct ForwardArgs {
     /// The session, as `list` shows it
     pub identity: String,
 
-    /// The server's port inside, or another one for here and then the one inside
+    /// The port inside, or LOCAL:INSIDE
     #[arg(required = true, value_name = "PORT[:PORT]")]
     pub ports: Vec<String>,
 
-    /// Listen on this address instead of loopback's: whoever reaches it reaches the agent's server
+    /// Listen on this address instead of localhost; everyone who can reach it can use the agent's server
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<std::net::IpAddr>,
 }
@@ -704,20 +704,20 @@ pub struct InitArgs {
     #[arg(long)]
     pub schema: bool,
 
-    /// Do not ask: what is found and the defaults are the answers
+    /// Do not ask: use what is found, and defaults
     #[arg(short, long)]
     pub yes: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct EditArgs {
-    /// The manifest that defines this agent, at its line; by default the one at home
+    /// The agent whose definition is opened; the manifest in your home if left out
     pub agent: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// How to print what was found
+    /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
     pub format: ListFormat,
 }
@@ -738,7 +738,7 @@ pub enum ShellKind {
 
 #[derive(Debug, Args)]
 pub struct HelpArgs {
-    /// Of this command, or `manifest`, `audit`, `gate`, `security`; by default of the program
+    /// A command, or `manifest`, `audit`, `gate`, `security`; the program if left out
     pub topic: Vec<String>,
 }
 

@@ -101,8 +101,8 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Settles a session whose owner died; what still runs of it is stopped first. One that was kept before stays kept for
-    /// its first reason.
+    /// Settles a session that lost its claude-bottle process; what still runs of it is stopped first. One that was kept
+    /// before stays kept for its first reason.
     ///
     /// # Errors
     /// The engine's, where it does not answer; the disk's.

@@ -1,6 +1,6 @@
 //! `cleanup`: settles what is not at rest, then removes kept sessions and what else of this home is left on the engine.
 //!
-//! A session with work that is nowhere else is removed only by an answer about it alone, or by its name. Live and detached
+//! A session with changes not copied back yet is removed only by an answer about it alone, or by its name. Live and detached
 //! sessions are never touched, nor anything without this home's label.
 
 use super::age;
@@ -235,7 +235,7 @@ fn candidate(home: &Home, folder: Folder, asked: &CleanupArgs) -> Result<Option<
     let unread = found.is_err();
     let (work, found) = match found {
         Ok(found) => (found.as_ref().and_then(work_warning), found),
-        Err(error) => (Some(format!("it could have work that is nowhere else: {error:#}")), None),
+        Err(error) => (Some(format!("it could have changes not copied back yet: {error:#}")), None),
     };
     let (is_unsettled, work) = (unsettled.is_some(), unsettled.or(work));
     let why = match kept.why.as_str() {

@@ -104,7 +104,7 @@ fn ask(change: Change, asked: Asked, reason: &str) -> Ask {
 fn bottle(identity: &str, state: &'static str, asks: Vec<Ask>) -> Rc<BottleRow> {
     let totals =
         Totals { requests: 1240, refused: 31, findings: 1, sent: 20_480, received: 5 << 20, ..Totals::default() };
-    let why = (state == "kept").then(|| format!("work that is nowhere else: 2 commits in {identity}"));
+    let why = (state == "kept").then(|| format!("changes not copied back yet: 2 commits in {identity}"));
     let since = Some(1000 - 900);
     Rc::new(BottleRow { identity: identity.to_owned(), state, since, why, totals, asks, ..BottleRow::default() })
 }
@@ -394,7 +394,7 @@ fn an_engine_that_does_not_answer_is_told_on_its_row() {
 #[test]
 fn the_work_of_the_bottle_under_the_cursor_is_told() {
     let at = |keys: &[Key], size: Size| shown(size, &[&pressed(model(), keys)]);
-    let (to_bottle, words) = ([Key::Tab, Key::End], "work that is nowhere else: 2 commits in writer-g5h6i");
+    let (to_bottle, words) = ([Key::Tab, Key::End], "changes not copied back yet: 2 commits in writer-g5h6i");
     assert!(!at(&[], SIZES[0]).contains(words));
     assert!(at(&to_bottle, SIZES[0]).lines().last().unwrap().contains(words), "{}", at(&to_bottle, SIZES[0]));
     assert!(at(&to_bottle, SIZES[1]).lines().last().unwrap().starts_with("? help"));

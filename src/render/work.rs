@@ -14,9 +14,9 @@ pub fn work(work: &Work) -> String {
     }
     match (parts.is_empty(), work.complete) {
         (true, true) => return "none".to_owned(),
-        (true, false) => return "unknown: the comparison did not finish".to_owned(),
+        (true, false) => return "could not check for changes; treated as if there were some".to_owned(),
         (false, true) => {}
-        (false, false) => parts.push("perhaps more: the comparison did not finish".to_owned()),
+        (false, false) => parts.push("perhaps more: not everything could be checked".to_owned()),
     }
     parts.join(", ")
 }
@@ -54,8 +54,8 @@ mod tests {
         assert_eq!(work(&all(true)), words);
         let pushed = Work { complete: true, pushed: 1, ..Work::default() };
         assert_eq!(work(&pushed), "1 pushed ref to the local remote");
-        assert_eq!(work(&all(false)), format!("{words}, perhaps more: the comparison did not finish"));
+        assert_eq!(work(&all(false)), format!("{words}, perhaps more: not everything could be checked"));
         assert_eq!(work(&Work { complete: true, ..Work::default() }), "none");
-        assert_eq!(work(&Work::default()), "unknown: the comparison did not finish");
+        assert_eq!(work(&Work::default()), "could not check for changes; treated as if there were some");
     }
 }

@@ -188,7 +188,7 @@ fn verdict(state: &ContainerState, cause: &Cause) -> (Option<String>, Exit) {
     match cause {
         Cause::Signal(number) => (Some(format!("ended by {}", signals::name(*number))), Exit::signal(*number)),
         Cause::GateDied(words) => (Some(format!("the gate died: {words}")), Exit::ENGINE),
-        Cause::Lost => (Some("its owner died".to_owned()), Exit::ENGINE),
+        Cause::Lost => (Some("the claude-bottle process that ran it ended".to_owned()), Exit::ENGINE),
         // The terminal was closed, and the agent ended with it or before it: the agent's own end counts.
         Cause::HungUp => verdict(state, &Cause::Ended),
         Cause::Ended if !state.error.is_empty() => (Some(format!("could not start: {}", state.error)), Exit::ENGINE),

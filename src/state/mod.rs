@@ -96,7 +96,7 @@ impl EndRequest {
 }
 
 /// How the reason begins of a session that ended well, and is kept for its work alone.
-pub const KEPT_FOR_WORK: &str = "work that is nowhere else";
+pub const KEPT_FOR_WORK: &str = "changes not copied back yet";
 
 impl Kept {
     pub fn new(why: impl Into<String>) -> Kept {

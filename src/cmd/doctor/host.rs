@@ -74,7 +74,7 @@ fn manifest_and_agents(around: &Surroundings, manifest: &Manifest) -> Vec<Diagno
     let missing = missing_values(&needs, around.home.path());
     // Of what could not be read, nothing good is known.
     if missing.is_empty() && is_read {
-        diagnoses.push(Diagnosis::ok("values", "whatever agents need of this machine is there"));
+        diagnoses.push(Diagnosis::ok("values", "every variable and file the manifest refers to exists"));
     }
     diagnoses.extend(missing);
     diagnoses

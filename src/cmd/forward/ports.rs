@@ -29,7 +29,7 @@ impl Ports {
         let (here, inside) = text.split_once(':').unwrap_or((text, text));
         match (here.parse(), inside.parse()) {
             (Ok(here), Ok(inside @ 1..)) => Ok(Ports { here, inside }),
-            _ => Err(UserError::new(format!("`{text}` names no ports")).hint(
+            _ => Err(UserError::new(format!("`{text}` is not a port: use PORT or LOCAL:INSIDE")).hint(
                 "`5173`, or `8080:5173` for 8080 here and 5173 inside; `--address` is for another address than loopback",
             )),
         }

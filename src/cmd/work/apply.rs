@@ -101,7 +101,7 @@ impl Consent {
         if classes.is_empty() || self.all {
             return Ok(ControlFlow::Continue(left_out));
         }
-        say::line("these can run by themselves here:");
+        say::line("not copied without a yes, because tools run these files automatically:");
         for (class, paths) in classes {
             say::line(&format!("  {}:", class.title()));
             say::text(&tree(&paths, Consent::MAX_SHOWN_PATHS));

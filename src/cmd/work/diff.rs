@@ -1,4 +1,4 @@
-//! `work diff`: prints all work that is nowhere else. On a terminal hidden characters are made visible; a pipe gets the
+//! `work diff`: prints all changes not copied back yet. On a terminal hidden characters are made visible; a pipe gets the
 //! bytes as they are.
 
 use super::SessionWork;
@@ -47,7 +47,7 @@ pub fn run(asked: &WorkDiffArgs) -> Result<Exit> {
     }
     text.into_inner().expect_success()?;
     if is_empty {
-        say::note("nothing is there that is nowhere else");
+        say::note("no changes to copy back");
     }
     Ok(Exit::OK)
 }

@@ -133,7 +133,7 @@ fn several<'a>(names: impl Iterator<Item = &'a str>) -> UserError {
 /// Says that there was nothing to do, and what else there is.
 fn note_nothing(what: &str, found: &Work) {
     say::note(&match found.is_none() {
-        true => format!("no {what}: nothing is there that is nowhere else"),
+        true => format!("no {what}: no changes to copy back"),
         false => format!("no {what}; there is: {}", render::work(found)),
     });
 }

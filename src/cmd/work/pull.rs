@@ -123,7 +123,7 @@ impl<'a> Merge<'a> {
         let files = self.files.iter().filter(|(path, mode)| mode.is_some_and(|mode| runs_by_itself(path, mode)));
         let runs: Vec<&Path> = files.map(|(path, _)| path.as_path()).collect();
         if !runs.is_empty() && !asked.all {
-            say::line("these can run by themselves here:");
+            say::line("not copied without a yes, because tools run these files automatically:");
             runs.iter().for_each(|path| say::line(&format!("    {}", text::path(path))));
             if asked.yes {
                 return Err(UserError::new("nothing was merged or applied: files that run by themselves are among it")

@@ -17,7 +17,7 @@ fn the_manual() {
     let shown = |page: &str, args: &[&str]| with_man(page, args).on_terminal().end();
     assert_eq!(shown("claude-bottle-work", &["work", "diff"]), (0, "man 1 claude-bottle-work\n".to_owned()));
     assert_eq!(shown("claude-bottle", &[]), (0, "man 1 claude-bottle\n".to_owned()));
-    assert!(shown("another", &["work"]).1.starts_with("Bring home what an agent made"));
+    assert!(shown("another", &["work"]).1.starts_with("Review and copy back the agent's changes"));
     let help = place.run(&["work", "--help"]).done();
     assert_eq!(with_man("claude-bottle-work", &["work"]).done(), help, "without a terminal");
     for topic in ["security", "claude-bottle-security"] {

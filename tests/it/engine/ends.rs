@@ -77,7 +77,7 @@ fn table() -> Vec<Row> {
     let on = |on, row: Row| Row { only: Some(on), ..row };
     vec![
         row("0 without work", "exit 0", Nothing, 0, Gone, ""),
-        row("0 with work", "echo w >w; exit 0", Nothing, 0, Kept, "work that is nowhere else: 1 file outside"),
+        row("0 with work", "echo w >w; exit 0", Nothing, 0, Kept, "changes not copied back yet: 1 file outside"),
         row("7", "exit 7", Nothing, 7, Kept, "the agent ended with 7"),
         row("out of memory", "exec python3 -c 'x = b\"x\" * (1 << 30)'", Nothing, 137, Kept, "out of memory (137)"),
         row("killed inside", "kill -9 $$", Nothing, 137, Kept, "killed (137)"),

@@ -195,7 +195,7 @@ fn real_claude_code_pushes_and_is_told_why_not() {
     assert_eq!(up.upstream_git(&["log", "-1", "--format=%an %s", "main"]), "Bot Write lamp\n");
     let told = model.turns().last().unwrap()["body"]["messages"].to_string();
     assert!(told.contains("claude-bottle") && told.contains("config.py") && told.contains("amend"), "{told}");
-    // The commit that was refused is work that is nowhere else, and the audit trail has both pushes.
+    // The commit that was refused is changes not copied back yet, and the audit trail has both pushes.
     let identity = up.rig.sessions().pop().unwrap();
     let trail = up.rig.run(&["logs", "--format", "json", &identity], "").code(0).stdout;
     let lines = trail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -366,7 +366,7 @@ fn a_local_remote_is_fetched_while_the_bottle_lives_and_after() {
     going.say("go\n");
     going.until("only 0");
     let ran = going.end();
-    ran.says(&format!("kept `{identity}`: work that is nowhere else: 3 pushed refs to the local remote"));
+    ran.says(&format!("kept `{identity}`: changes not copied back yet: 3 pushed refs to the local remote"));
     fetch().says(&name("heads/only"));
     assert_eq!((subject("heads/only"), host.git(&["rev-parse", &name("heads/topic")])), ("Bot four\n".to_owned(), tip));
     assert!(!host.git(&["log", "--all", "--format=%s"]).contains("key"));

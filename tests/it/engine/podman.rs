@@ -128,7 +128,7 @@ fn podmans_workspace_goes_in_and_work_comes_out() {
     assert!(ran.stdout.starts_with("a note\n"), "{}", ran.stdout);
     ran.says(".bashrc");
     let identity = rig.sessions().remove(0);
-    ran.says("work that is nowhere else: 1 file outside repositories");
+    ran.says("changes not copied back yet: 1 file outside repositories");
     rig.run(&["work", "diff", &identity], "").code(0).says("fresh");
     rig.run(&["cleanup", "--yes", &identity], "").code(0);
     rig.assert_nothing_left();

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// How README calls a session.
-const EXAMPLE: &str = "fixer-a1b2c";
+const EXAMPLE: &str = "claude-a1b2c";
 
 struct Reader {
     rig: Rig,

@@ -100,7 +100,7 @@ enum Agent {
     Waits,
     Ends,
     Fails,
-    /// Ends well, and leaves work that is nowhere else.
+    /// Ends well, and leaves changes not copied back yet.
     Works,
 }
 

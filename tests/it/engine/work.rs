@@ -43,7 +43,7 @@ fn a_commit_of_real_claude_code_becomes_a_ref_here() {
     let ran = run(&mut start, "").code(0);
     assert_eq!(ran.stdout, "Lit.\n");
     let identity = the_session(&rig);
-    ran.says(&format!("kept `{identity}`: work that is nowhere else: 1 commit in the workspace"));
+    ran.says(&format!("kept `{identity}`: changes not copied back yet: 1 commit in the workspace"));
 
     // From anywhere: it goes to where the session was started.
     let name = format!("refs/bottles/{identity}/heads/main");
@@ -115,7 +115,7 @@ fn what_a_hostile_repository_holds_does_nothing_here() {
     rig.manifest(&shell(HOSTILE));
     let ran = host.ours(&rig, &["start", "--yes", "--cwd", "a"]).code(0);
     let identity = the_session(&rig);
-    ran.says("work that is nowhere else");
+    ran.says("changes not copied back yet");
     let before = host.seen();
     let shown = host.ours(&rig, &["work", "diff", &identity]).code(0).stdout;
     assert!(shown.contains("+three") && shown.contains("# commit"), "{shown}");
@@ -136,7 +136,7 @@ fn what_a_hostile_repository_holds_does_nothing_here() {
 
     host.git(&["-c", "core.hooksPath=/dev/null", "merge", "-q", &format!("refs/bottles/{identity}/heads/main")]);
     let ran = host.ours(&rig, &["work", "apply", &identity]);
-    ran.says("these can run by themselves here:");
+    ran.says("not copied without a yes, because tools run these files automatically:");
     ran.says("    .envrc");
     ran.says("    .vscode/\n      tasks.json");
     ran.says("    .gitattributes");
@@ -172,7 +172,7 @@ fn changes_come_home_and_overwrite_nothing() {
 
     // On a terminal what runs by itself is asked for.
     let mut apply = rig.on_terminal(&["work", "apply", &identity]);
-    apply.until("these can run by themselves here:\r\n  hidden files and folders, of shells, editors, git and others:\r\n    .envrc\r\nbring it, too? [y/N] ");
+    apply.until("not copied without a yes, because tools run these files automatically:\r\n  hidden files and folders, of shells, editors, git and others:\r\n    .envrc\r\nbring it, too? [y/N] ");
     apply.say("y\n");
     apply.end().code(0);
     assert_eq!(host.read("one"), "one\ntwo\n");
@@ -196,7 +196,7 @@ fn loose_files_come_home() {
     let ours = |args: &[&str]| run(rig.ours(args).current_dir(&folder), "");
     let ran = ours(&["start", "--yes", "--cwd", "a"]).code(0);
     assert_eq!(ran.stdout, "host\n");
-    ran.says("work that is nowhere else: 4 files outside repositories");
+    ran.says("changes not copied back yet: 4 files outside repositories");
     let identity = the_session(&rig);
     std::fs::write(folder.join("touched"), "meanwhile\n").unwrap();
     ours(&["work", "apply", &identity]).code(2).says("not overwritten: touched");
@@ -364,7 +364,7 @@ fn work_is_seen_in_every_state() {
 #[test]
 fn the_audit_trail_has_what_was_left() {
     let rig = Rig::new(&shell("test -e made && exit 0; echo made >made; sleep 600 & exit 0"));
-    rig.run(&["start", "--yes", "a"], "").code(0).says("work that is nowhere else: 1 file");
+    rig.run(&["start", "--yes", "a"], "").code(0).says("changes not copied back yet: 1 file");
     let identity = the_session(&rig);
     let left = || {
         let audit = std::fs::read_to_string(rig.state(&identity).join("audit.jsonl")).unwrap();
@@ -377,7 +377,7 @@ fn the_audit_trail_has_what_was_left() {
     let one = (json!(true), json!(1));
     let told: Vec<_> = left();
     assert_eq!(told, std::slice::from_ref(&one));
-    rig.run(&["resume", "--yes", &identity], "").code(0).says("work that is nowhere else: 1 file");
+    rig.run(&["resume", "--yes", &identity], "").code(0).says("changes not copied back yet: 1 file");
     let told: Vec<_> = left();
     assert_eq!(told, [one.clone(), one]);
     rig.run(&["cleanup", "--yes", &identity], "").code(0);

@@ -53,7 +53,7 @@ fn work_keeps_an_attached_session() {
     let attach = place.run(&["attach", &place.session()]).env("FAKE_ATTACH", "ends");
     assert_eq!(attach.env("FAKE_WORK", r#""complete":true,"files":1"#).snap("attach-work").status, 0);
     only_the_volume(&place);
-    assert_eq!(place.kept(), "work that is nowhere else: 1 file outside repositories");
+    assert_eq!(place.kept(), "changes not copied back yet: 1 file outside repositories");
 }
 
 /// A detached agent that ended, and one whose container is gone, are no place to go to.

@@ -1,4 +1,4 @@
-//! `cleanup` removes what is kept and what lost its state; work that is nowhere else only by name.
+//! `cleanup` removes what is kept and what lost its state; changes not copied back yet only by name.
 
 use crate::harness::{ENGINES, PLAIN, Place, WORK, aged, kept, text, until, whole, with_work};
 use std::fs;
@@ -137,7 +137,7 @@ fn unknown_work_is_asked_for() {
     assert_eq!(place.run(&["cleanup", "--yes"]).env("FAKE_WORK", WORK).done().status, 0);
     assert_eq!(place.sessions().len(), 1, "the reader found work");
     let done = place.run(&["cleanup", "--yes"]).env("FAKE_WORK", "silent").done();
-    assert!(done.status == 125 && done.stderr.contains("could have work"), "{done:?}");
+    assert!(done.status == 125 && done.stderr.contains("could have changes not copied back yet"), "{done:?}");
     assert_eq!(place.sessions().len(), 1, "the reader could not look");
     assert_eq!(place.run(&["cleanup", "--yes"]).done().status, 0);
     assert_eq!((place.objects(), place.sessions()), (Vec::new(), Vec::new()));

@@ -380,7 +380,7 @@ fn what_is_typed_wrong() {
     for words in ["http", "5173:", "0", "5173:0", "70000", "127.0.0.1:8080:5173", "-1:1"] {
         let done = place.run(&["forward", &identity, "--", words]).done();
         let told = format!(
-            "claude-bottle: `{words}` names no ports\nhint: `5173`, or `8080:5173` for 8080 here and 5173 inside; \
+            "claude-bottle: `{words}` is not a port: use PORT or LOCAL:INSIDE\nhint: `5173`, or `8080:5173` for 8080 here and 5173 inside; \
              `--address` is for another address than loopback\n"
         );
         assert_eq!((done.status, done.stdout.as_str(), done.stderr), (2, "", told));

@@ -70,7 +70,7 @@ fn what_is_pushed_to_a_local_remote_is_kept_and_fetched() {
         };
         let none = r#""complete":true,"files":0"#;
         fs::write(place.engine("handed/refs"), format!("{base} refs/heads/main\n")).unwrap();
-        fetch(none).stderr("no commits: nothing is there that is nowhere else\n").test();
+        fetch(none).stderr("no commits: no changes to copy back\n").test();
         // The agent pushes a branch.
         let agent = Host { path: place.path("agent") };
         host.git(&["clone", "-q", ".", agent.path.to_str().unwrap()]);
@@ -91,7 +91,7 @@ fn what_is_pushed_to_a_local_remote_is_kept_and_fetched() {
         // The end: the gate has counted it.
         let attach = place.run(&["attach", &id]).env("FAKE_ATTACH", "ends").env("FAKE_WORK", PUSHED);
         let attach = attach.env("FAKE_TAR", place.transcript()).done();
-        assert_eq!(place.kept(), "work that is nowhere else: 1 pushed ref to the local remote", "{attach:?}");
+        assert_eq!(place.kept(), "changes not copied back yet: 1 pushed ref to the local remote", "{attach:?}");
         assert!(attach.stderr.contains(&format!("claude-bottle work fetch {id}")), "{attach:?}");
         assert_eq!(place.objects(), volumes(&place));
         assert_eq!(start(&place, &["resume", &id]).env("FAKE_CODE", 7).done().status, 7);

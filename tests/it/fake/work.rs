@@ -454,7 +454,7 @@ fn what_runs_by_itself_stays_out_until_it_is_asked_for() {
          git reset -q --hard",
     );
     desk.hands("patch", &patch);
-    let disguised = "these can run by themselves here:\n  names that are not what they look like:\n    b/\n      \\?/\n        \
+    let disguised = "not copied without a yes, because tools run these files automatically:\n  names that are not what they look like:\n    b/\n      \\?/\n        \
         Makefile\n    q/\n      .vscode/\n        a\\u{a}b\n";
     let hidden = "  hidden files and folders, of shells, editors, git and others:\n    */\n      .envrc\n    [a]/\n      .ENVRC\n";
     let build = "  build, package and container files:\n    package.json\n";
@@ -538,7 +538,7 @@ fn no_name_of_a_file_hides_another() {
 fn a_name_that_is_not_utf_8_stops_no_other_file() {
     let desk = Desk::new();
     desk.patch("printf x >\"$(printf 'caf\\351')\"; echo new >new; echo two >one");
-    let asked = "these can run by themselves here:\n  names that are not what they look like:\n    caf\u{fffd}\n";
+    let asked = "not copied without a yes, because tools run these files automatically:\n  names that are not what they look like:\n    caf\u{fffd}\n";
     let hint = "hint: look at them with `claude-bottle work diff`; `--all` brings them\n";
     let said = format!("{asked}left out: 1 of them\n{hint}applied to `[PLACE]/work`\n");
     desk.work(&["apply"]).stdout("new\none\n").stderr(&said).test();
@@ -742,7 +742,7 @@ fn a_diff_is_raw_in_a_pipe_and_harmless_on_a_terminal() {
     let call = desk.place.calls().pop().unwrap();
     assert_eq!(call[call.len() - 3..], ["work", "diff", "--stat"]);
     desk.hands("diff", "");
-    desk.work(&["diff"]).stderr("nothing is there that is nowhere else\n").test();
+    desk.work(&["diff"]).stderr("no changes to copy back\n").test();
 }
 
 #[test]
@@ -758,7 +758,7 @@ fn what_cannot_be_brought_home_is_said() {
         let said = "claude-bottle: what is in the workspace could not be compared\nhint: name a repository\n";
         desk.asked(&[verb]).env("FAKE_WORK", r#""complete":false,"files":0"#).status(2).stderr(said).test();
         let what = if verb == "fetch" { "commits" } else { "uncommitted changes" };
-        let said = format!("no {what}: nothing is there that is nowhere else\n");
+        let said = format!("no {what}: no changes to copy back\n");
         desk.asked(&[verb]).stderr(&said).test();
         // Without git on this machine; and in no repository.
         let said = "claude-bottle: no `git` on this machine\nhint: install git\n";

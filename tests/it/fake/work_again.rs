@@ -383,13 +383,13 @@ fn a_session_whose_work_is_all_here_is_not_kept() {
         assert_eq!(done.status, 0, "{done:?}");
         done.stderr
     };
-    assert!(resume().contains("work that is nowhere else: 1 commit and 1 changed file in the workspace"));
+    assert!(resume().contains("changes not copied back yet: 1 commit and 1 changed file in the workspace"));
     bottle.work(&["fetch"]).done();
-    assert!(resume().contains("work that is nowhere else: 1 changed file in the workspace"));
+    assert!(resume().contains("changes not copied back yet: 1 changed file in the workspace"));
     bottle.host.git(&["merge", "-q", &format!("refs/bottles/{}/HEAD", bottle.identity)]);
     bottle.applies("one\n");
     bottle.host.git(&["checkout", "-q", "one"]);
-    assert!(resume().contains("work that is nowhere else: 1 changed file in the workspace"), "taken back");
+    assert!(resume().contains("changes not copied back yet: 1 changed file in the workspace"), "taken back");
     bottle.applies("one\n");
     let said = resume();
     assert!(!said.contains("kept `"), "{said}");

@@ -72,7 +72,7 @@ fn manifests_of_the_readme_are_accepted() {
         let chosen = agents(&manifest::load(&home, &cwd).unwrap());
         names.push(chosen.into_iter().map(|chosen| chosen.agent.name).collect::<Vec<_>>());
     }
-    assert_eq!(names, [vec!["fixer"], vec!["fixer"], vec!["fixer"], vec!["fixer", "other", "reviewer"]]);
+    assert_eq!(names, [vec!["claude"], vec!["claude"], vec!["claude"], vec!["claude", "other", "reviewer"]]);
 }
 
 /// `UPDATE=1` rewrites what the command printed.
@@ -137,7 +137,7 @@ fn as_shown(text: &str, user: &Path) -> String {
         let (bare, end) = word.split_at(word.trim_end_matches([' ', ',', '\n']).len());
         let digest =
             bare.rsplit_once(':').filter(|(_, hex)| hex.len() == 16 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
-        let identity = bare.rsplit_once('-').filter(|(name, word)| *name == "fixer" && word.len() == 5);
+        let identity = bare.rsplit_once('-').filter(|(name, word)| *name == "claude" && word.len() == 5);
         match (digest, identity) {
             (Some((name, _)), _) => shown.push_str(&format!("{name}:…{end}")),
             (_, Some((name, _))) => shown.push_str(&format!("{name}-a1b2c{end}")),
