@@ -29,6 +29,8 @@ const WORK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a session's end waits for the last lines of a gate that was removed.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long an ending signal is waited for that has come and was not read yet.
+const SIGNAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the main thread waits for.
 pub(super) enum SessionEvent {
@@ -100,9 +102,10 @@ impl GateClient {
         self.work.take()
     }
 
-    /// A signal that has arrived and was not handled.
+    /// A signal that has arrived and was not handled. The thread that reads signals may not have come to it yet.
     pub fn pending_signal(&mut self) -> Option<i32> {
-        for event in self.events.try_iter() {
+        let timeout = if signals::has_ending_come() { SIGNAL_TIMEOUT } else { Duration::ZERO };
+        while let Ok(event) = self.events.recv_timeout(timeout) {
             match event {
                 SessionEvent::Signal(number) => return Some(number),
                 SessionEvent::Work(work) => self.work = Some(work),

@@ -186,6 +186,11 @@ pub fn is_pending() -> bool {
     })
 }
 
+/// Whether an ending signal has come since the start, read or not.
+pub fn has_ending_come() -> bool {
+    ENDING_SIGNALS.load(Ordering::Relaxed) > 0
+}
+
 /// The oldest caught signal that no code has read yet.
 pub fn take_pending() -> Option<i32> {
     Signals { read: READ_END.get()?.as_fd() }.try_recv()
