@@ -26,11 +26,16 @@ use sys::tty::{self, Size};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use wire::InputFrame;
 
 /// Bytes that wait for a command that does not read its input. Beyond them the end of the client is seen only once it reads.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 const BUFFER_BYTES: usize = 16 * 1024;
+/// How long what the terminal still has of an ended command is waited for, and how many bytes of it are passed on.
+const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_millis(200);
+const MAX_LAST_BYTES: usize = 1 << 20;
 /// How long the command may take to end once its client is gone.
 const TERM_GRACE: Duration = Duration::from_secs(3);
 
@@ -95,7 +100,15 @@ async fn on_terminal(command: &[String], environment: &BTreeMap<OsString, OsStri
     let output = non_blocking(io::stdout().as_fd().try_clone_to_owned()?)?;
     let status = tokio::select! {
         () = frames.feed(typed) => None,
-        (status, ()) = async { tokio::join!(child.ended(), relay_output(&master, &output)) } => Some(status?),
+        (status, ()) = async {
+            let ended = Notify::new();
+            let status = async {
+                let status = child.ended().await;
+                ended.notify_one();
+                status
+            };
+            tokio::join!(status, relay_output(&master, &output, &ended))
+        } => Some(status?),
     };
     // The kernel hangs up what is in the terminal's foreground.
     drop(master);
@@ -105,12 +118,29 @@ async fn on_terminal(command: &[String], environment: &BTreeMap<OsString, OsStri
     }
 }
 
-/// Passes on what the program writes, until no process has its end of the terminal any more.
-async fn relay_output(master: &AsyncFd<File>, output: &AsyncFd<File>) {
+/// Passes on what the program writes, until no process has its end of the terminal any more; and once it has ended, what is in
+/// the terminal. A job that it left in the background may hold that open for ever.
+async fn relay_output(master: &AsyncFd<File>, output: &AsyncFd<File>, ended: &Notify) {
     let mut buffer = vec![0; BUFFER_BYTES];
-    while let Ok(count) = read(master, &mut buffer).await
-        && count > 0
-    {
+    // Bytes that may still come; `None` while the program runs.
+    let mut left: Option<usize> = None;
+    loop {
+        let count = match left {
+            None => tokio::select! {
+                count = read(master, &mut buffer) => count,
+                () = ended.notified() => {
+                    left = Some(MAX_LAST_BYTES);
+                    continue;
+                }
+            },
+            Some(0) => return,
+            Some(_) => match timeout(LAST_OUTPUT_TIMEOUT, read(master, &mut buffer)).await {
+                Ok(count) => count,
+                Err(_) => return,
+            },
+        };
+        let Ok(count @ 1..) = count else { return };
+        left = left.map(|left| left.saturating_sub(count));
         write_all(output, &buffer[..count]).await;
     }
 }

@@ -409,7 +409,8 @@ fn a_shell_inside_is_the_agents_own_world() {
     assert!(rig.run(&["list"], "").code(0).stdout.contains("  live "));
     let mut inside = rig.on_terminal(&["exec", &identity]);
     inside.until("$ ");
-    inside.say("tty; echo $CLAUDE_BOTTLE $((40 + 2)); stty size; exit 5\n");
+    // A job in the background, which has the terminal, too, holds nothing up.
+    inside.say("sleep 1000 & tty; echo $CLAUDE_BOTTLE $((40 + 2)); stty size; exit 5\n");
     inside.until(&format!("/dev/pts/0\r\n{identity} 42\r\n40 120\r\n"));
     inside.end().code(5);
     let mut inside = rig.on_terminal(&["exec", &identity, "--", "stty", "size"]);
