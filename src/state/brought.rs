@@ -1,8 +1,8 @@
 //! What `work fetch` and `work apply` have brought of a session's work to this machine, so that it does not count as work that
 //! is nowhere else while it is here.
 //!
-//! Invariant: this is a record of what was done, and no proof. [`Brought::elsewhere`] asks the directories each time: what is
-//! not there any more counts again.
+//! Invariant: this is a record of what was done, and no proof. [`Brought::elsewhere`] asks the directories each time: a file
+//! that is not there just as it was applied last counts again, because a session without work is removed.
 
 use super::{Folder, write};
 use crate::git::{CleanRepository, Repository, TrialIndex};
@@ -143,13 +143,14 @@ impl Brought {
         repository.changes = Some(changes);
     }
 
-    /// The changes of a bottle's repository that were applied to this one and are still here.
+    /// The changes of a bottle's repository that were applied to this one and not taken back, whatever became of the files.
     ///
     /// # Errors
     /// `UserError` if git does not read it.
     pub fn applied(&self, name: &str, clean: &CleanRepository) -> Result<Option<AppliedChanges>> {
         let here = self.repositories.get(name).filter(|repository| repository.top == clean.repository.top);
-        here.and_then(|repository| repository.changes.as_ref()).map(|changes| changes.still_here(clean)).transpose()
+        let changes = here.and_then(|repository| repository.changes.as_ref());
+        changes.map(|changes| Ok(changes.without(changes.taken_back(clean)?))).transpose()
     }
 
     /// The repository of which changes were applied, if it is the only one.
@@ -198,25 +199,50 @@ impl BroughtRepository {
         let unreachable = clean.git().args(["rev-list", "--max-count=1", "--stdin", "--not", "--all"]);
         let unreachable = unreachable.run(tips.into_bytes())?;
         let is_reachable = self.tips.is_empty() || (unreachable.is_success() && unreachable.stdout.is_empty());
-        let taken_back = self.changes.as_ref().map(|changes| changes.taken_back(&clean)).transpose()?;
-        Ok(is_reachable && taken_back.is_none_or(|files| files.is_empty()))
+        let missing = self.changes.as_ref().map(|changes| changes.missing(&clean)).transpose()?;
+        Ok(is_reachable && missing.is_none_or(|files| files.is_empty()))
     }
 
     fn add_to(&self, elsewhere: &mut Elsewhere, name: &str) -> Result<()> {
         let clean = self.open()?;
         elsewhere.commits.extend(sys::git::lines(&clean.tips()?));
         if let Some(changes) = &self.changes {
-            elsewhere.changes.insert(name.to_owned(), changes.still_here(&clean)?);
+            elsewhere.changes.insert(name.to_owned(), changes.without(changes.missing(&clean)?));
         }
         Ok(())
     }
 }
 
 impl BroughtChanges {
-    fn still_here(&self, clean: &CleanRepository) -> Result<AppliedChanges> {
+    fn without(&self, files: Vec<Blob>) -> AppliedChanges {
         let mut applied = self.applied.clone();
-        applied.left_out.extend(self.taken_back(clean)?);
-        Ok(applied)
+        applied.left_out.extend(files);
+        applied
+    }
+
+    /// The files that are not just as they were applied last: not in the worktree, not in the commit that is checked out, and
+    /// not in the last stash.
+    fn missing(&self, clean: &CleanRepository) -> Result<Vec<Blob>> {
+        let path = |file: &ChangedFile| PathBuf::from(OsStr::from_bytes(&file.path.0));
+        let blobs = TrialIndex::new(clean)?.worktree_blobs(self.files.iter().map(path))?;
+        let changed = self.files.iter().filter(|file| file.before != file.after);
+        let others: Vec<&ChangedFile> = changed.filter(|file| blobs.get(&path(file)) != file.after.as_ref()).collect();
+        // A name with a line feed cannot be asked for in a line.
+        let asked = others.iter().filter(|file| !file.path.0.contains(&b'\n'));
+        let question = |file: &&&ChangedFile| {
+            ["HEAD:", "refs/stash:"].map(|tree| [tree.as_bytes(), &file.path.0, b"\n"].concat()).concat()
+        };
+        let questions: Vec<u8> = asked.clone().flat_map(|file| question(&file)).collect();
+        let answers = clean.git().args(["cat-file", "--batch-check=%(objectname)"]).run(questions)?.lines();
+        let is_answer = |file: &ChangedFile, answer: &String| match &file.after {
+            Some(blob) => answer == blob,
+            None => answer.ends_with(" missing"),
+        };
+        let found: BTreeSet<&[u8]> = (asked.zip(answers.chunks(2)))
+            .filter(|(file, answers)| answers.iter().any(|answer| is_answer(file, answer)))
+            .map(|(file, _)| &file.path.0[..])
+            .collect();
+        Ok(others.iter().filter(|file| !found.contains(&file.path.0[..])).map(|file| file.path.clone()).collect())
     }
 
     /// The files that are again what they were before, and whose new content is not in the repository either.
@@ -239,6 +265,6 @@ impl BroughtFile {
         let path = self.root.join(OsStr::from_bytes(&self.after.path.0));
         let meta = path.symlink_metadata().ok().filter(fs::Metadata::is_file);
         let content = meta.and_then(|_| ContentHash::of(File::open(&path).ok()?).ok());
-        (content.is_some() && content != self.before).then(|| self.after.clone())
+        (content.as_ref() == Some(&self.after.content)).then(|| self.after.clone())
     }
 }

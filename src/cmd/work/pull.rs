@@ -4,6 +4,7 @@
 //! Invariant: a merge that conflicts, or meets a file that exists only here, changes nothing.
 
 use super::autorun::{FileKind, class_of};
+use super::git_folders::git_folders;
 use super::{SessionWork, apply, fetch};
 use crate::cli::WorkPullArgs;
 use crate::cmd::consent::terminal_to_ask_on;
@@ -120,8 +121,14 @@ impl<'a> Merge<'a> {
         self.check_filters()?;
         self.check_files_here()?;
         self.show()?;
-        let files = self.files.iter().filter(|(path, mode)| mode.is_some_and(|mode| runs_by_itself(path, mode)));
-        let runs: Vec<&Path> = files.map(|(path, _)| path.as_path()).collect();
+        let files = || self.files.iter().filter_map(|(path, mode)| Some((path.as_path(), (*mode)?)));
+        let top = &self.target.repository.top;
+        let repositories = git_folders(files().map(|(path, _)| path), |path| top.join(path).symlink_metadata().is_ok());
+        let is_of_git = |path: &Path| path.ancestors().skip(1).any(|folder| repositories.contains(folder));
+        let runs: Vec<&Path> = files()
+            .filter(|(path, mode)| is_of_git(path) || runs_by_itself(path, *mode))
+            .map(|(path, _)| path)
+            .collect();
         if !runs.is_empty() && !asked.all {
             say::line("not copied without a yes, because tools run these files automatically:");
             runs.iter().for_each(|path| say::line(&format!("    {}", text::path(path))));

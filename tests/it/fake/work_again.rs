@@ -142,11 +142,18 @@ fn what_was_applied_is_known_whatever_became_of_it() {
     bottle.has_left("1 changed file in the workspace");
     bottle.applies("dirty\none\n".strip_prefix("dirty\n").unwrap());
     assert_eq!(host.read("one"), "one\nx\n");
-    // In a stash, changed further, or committed: it is here.
-    for change in ["git stash -q", "git stash pop -q", "echo mine >>one", "git add .; git commit -qm mine"] {
+    // In a stash, or committed: it is here.
+    for change in ["git stash -q", "git stash pop -q", "git commit -qam mine", "echo further >>one"] {
         host.shell(change);
         bottle.has_nothing_left();
     }
+    // Anything else may be the only copy, and a session without work is removed.
+    for change in ["git commit -qam further", "rm one", "git checkout -q HEAD~2 -- one"] {
+        host.shell(change);
+        bottle.has_left("1 changed file in the workspace");
+    }
+    host.shell("git reset -q --hard HEAD~1");
+    bottle.has_nothing_left();
 
     // Committed there, with more.
     agent.shell("git commit -qam there; echo y >later");
@@ -445,6 +452,21 @@ fn a_pull_fetches_merges_and_applies() {
 }
 
 /// It takes nothing that needs a decision, and then nothing at all.
+/// git runs what the configuration of such a folder names.
+#[test]
+fn a_pull_takes_no_folder_that_is_a_repository_unasked() {
+    let bottle = Bottle::new(|_| {});
+    bottle
+        .agent
+        .shell("mkdir -p docs/objects docs/refs; for f in HEAD config objects/x refs/x; do echo x >docs/$f; done");
+    bottle.agent.shell("git add docs; git commit -qm docs");
+    let done = bottle.work(&["pull", "--yes"]).done();
+    assert!(done.status == 2 && done.stderr.contains("docs/config"), "{done:?}");
+    assert!(!bottle.host.has("docs/config"));
+    assert_eq!(bottle.work(&["pull", "--yes", "--all"]).done().status, 0);
+    assert!(bottle.host.has("docs/config"));
+}
+
 #[test]
 fn a_pull_that_cannot_merge_changes_nothing() {
     for (there, here, said) in [
