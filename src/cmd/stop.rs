@@ -22,11 +22,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub fn run(asked: &StopArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let signals = signals::catch()?;
-    let sessions = match asked.all {
-        true => running_sessions(&home)?,
-        false => named_sessions(&home, &asked.identities)?,
+    let (sessions, mut has_failed) = match asked.all {
+        true => running_sessions(&home),
+        false => (named_sessions(&home, &asked.identities)?, false),
     };
-    if sessions.is_empty() {
+    if sessions.is_empty() && !has_failed {
         say::note("no session runs");
         return Ok(Exit::OK);
     }
@@ -38,7 +38,6 @@ pub fn run(asked: &StopArgs) -> Result<Exit> {
             return Ok(exit);
         }
     }
-    let mut has_failed = false;
     for (folder, plan) in sessions {
         match stop(folder, plan, &signals) {
             Ok(None) => {}
@@ -52,19 +51,26 @@ pub fn run(asked: &StopArgs) -> Result<Exit> {
     Ok(if has_failed { Exit::ENGINE } else { Exit::OK })
 }
 
-/// All sessions whose agent runs.
-fn running_sessions(home: &Home) -> Result<Vec<(Folder, Plan)>> {
-    let mut running = Vec::new();
-    for folder in home.folders() {
-        if !matches!(folder.condition(), Condition::Live | Condition::Detached) {
-            continue;
-        }
-        let plan = folder.plan()?;
-        if Docker::new(&plan.engine)?.is_running(&plan.agent_container())? {
-            running.push((folder, plan));
+/// All sessions whose agent runs; true where one could not be asked, which was told.
+fn running_sessions(home: &Home) -> (Vec<(Folder, Plan)>, bool) {
+    let (mut running, mut has_failed) = (Vec::new(), false);
+    let is_settled = |folder: &Folder| matches!(folder.condition(), Condition::Kept(kept) if !kept.unsettled);
+    for folder in home.folders().into_iter().filter(|folder| !is_settled(folder) && !folder.is_unused()) {
+        let plan = || -> Result<Option<Plan>> {
+            let plan = folder.plan()?;
+            let is_running = Docker::new(&plan.engine)?.is_running(&plan.agent_container())?;
+            Ok(is_running.then_some(plan))
+        };
+        match plan() {
+            Ok(Some(plan)) => running.push((folder, plan)),
+            Ok(None) => {}
+            Err(error) => {
+                say::error(&error.context(format!("`{}` is not stopped", folder.identity)));
+                has_failed = true;
+            }
         }
     }
-    Ok(running)
+    (running, has_failed)
 }
 
 /// # Errors
@@ -96,7 +102,8 @@ fn stop(folder: Folder, plan: Plan, signals: &Signals) -> Result<Option<Exit>> {
     let docker = Docker::new(&plan.engine)?;
     let identity = &folder.identity;
     folder.request_end(EndRequest::Stop)?;
-    Session::end_as_requested(&docker, folder.clone(), plan)?;
+    let ended = Session::end_as_requested(&docker, folder.clone(), plan);
+    ended.inspect_err(|_| folder.withdraw_end(EndRequest::Stop))?;
     let deadline = Instant::now() + SETTLE_TIMEOUT;
     // Its owner settles it.
     while folder.condition() == Condition::Live {

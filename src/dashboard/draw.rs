@@ -13,7 +13,7 @@ const MIN_ROWS_OF_BOTH: usize = 14;
 /// Columns of an identity, and of the names beside an ask, at most.
 const MAX_IDENTITY_COLUMNS: usize = 32;
 
-const LIST_KEYS: &str = "? help  q quit  a approve  o once  r reject  enter detail  tab list  w widen  e edit  s save  A attach  l logs  S stop";
+const LIST_KEYS: &str = "? help  q quit  a approve  o once  r reject  enter detail  tab list  w widen  e edit  s save  A attach  d detach  l logs  S stop";
 const DETAIL_KEYS: &str = "a approve  o once  r reject  w wider  e edit  s save  j k scroll  escape back";
 const HELP: &[&str] = &[
     "up down j k g G   move                tab  the other list",
@@ -22,7 +22,8 @@ const HELP: &[&str] = &[
     "a   approve for the session           o    approve once: a request or a minute",
     "s   approve and save in the manifest  e    approve what your editor makes of it",
     "r   reject, with a reason             w    the next wider change",
-    "A   attach to the bottle              l    its logs        S  stop it",
+    "A   attach to the bottle              d    detach it from its terminal",
+    "l   its logs                          S    stop it",
     "^L  draw again                        ^Z   to the shell    q  quit",
     "",
     "A question is answered with y. What is pasted is no key.",

@@ -109,6 +109,7 @@ pub enum Command {
     /// Approve, and write it into the manifest.
     Save(AskKey),
     Attach(String),
+    Detach(String),
     Logs(String),
     Stop(String),
 }
@@ -393,6 +394,7 @@ impl Model {
             Key::Char('e') => return self.selected_ask().map(Command::Edit),
             Key::Char('s') => return self.selected_ask().map(Command::Save),
             Key::Char('A') => return self.meant_bottle().map(Command::Attach),
+            Key::Char('d') => return self.meant_bottle().map(Command::Detach),
             Key::Char('l') => return self.meant_bottle().map(Command::Logs),
             Key::Char('S') => self.overlay = self.meant_bottle().map_or(Overlay::None, Overlay::Stop),
             key => self.move_cursor(key),

@@ -420,6 +420,7 @@ fn keys_ask_for_what_they_say() {
     assert_eq!(asked(&[Key::Char('r'), Key::Ctrl('c')]), Some(Command::Quit));
     assert_eq!(asked(&[Key::Ctrl('z')]), Some(Command::Suspend));
     assert_eq!(asked(&[Key::Char('A')]), Some(Command::Attach(name())));
+    assert_eq!(asked(&[Key::Char('d')]), Some(Command::Detach(name())));
     assert_eq!(asked(&[Key::Tab, Key::Down, Key::Char('l')]), Some(Command::Logs("reviewer-d3e4f".into())));
     assert_eq!(asked(&[Key::Char('S')]), None);
     assert_eq!(asked(&[Key::Char('S'), Key::Char('y')]), Some(Command::Stop(name())));

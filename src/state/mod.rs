@@ -506,6 +506,11 @@ impl Folder {
         EndRequest::ALL.into_iter().find(|why| self.path.join(why.file_name()).exists())
     }
 
+    /// Takes back a request that could not be followed.
+    pub fn withdraw_end(&self, why: EndRequest) {
+        let _ = fs::remove_file(self.path.join(why.file_name()));
+    }
+
     /// Forgets the requests, because the session was settled by them or goes on.
     pub fn forget_end_requests(&self) {
         for why in EndRequest::ALL {

@@ -45,8 +45,8 @@ pub enum TaskResult {
         ask: AskKey,
         told: String,
     },
-    /// What is to be said of a bottle that was to be stopped.
-    Stopped(String),
+    /// What is to be said of a bottle that was to be stopped or detached.
+    Told(String),
 }
 
 /// What a preview shows.
@@ -118,7 +118,15 @@ impl Decisions {
     /// # Errors
     /// No thread can be started.
     pub fn stop(&mut self, identity: String) -> Result<()> {
-        self.run(move |home| TaskResult::Stopped(verbs::stop(home, &identity)))
+        self.run(move |home| TaskResult::Told(verbs::stop(home, &identity)))
+    }
+
+    /// Begins to detach a bottle from its terminal.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn detach(&mut self, identity: String) -> Result<()> {
+        self.run(move |home| TaskResult::Told(verbs::detach(home, &identity)))
     }
 
     fn run(&mut self, task: impl FnOnce(&Home) -> TaskResult + Send + 'static) -> Result<()> {

@@ -126,7 +126,7 @@ impl Running {
                     self.model.end_decision(&ask);
                     self.model.say(told);
                 }
-                TaskResult::Stopped(told) => self.model.say(told),
+                TaskResult::Told(told) => self.model.say(told),
             }
         }
         asks
@@ -180,6 +180,10 @@ impl Running {
                 self.lend(&["approve", &id, "--save"])?;
             }
             Command::Attach(identity) => self.lend(&["attach", &identity])?,
+            Command::Detach(identity) => {
+                let begun = self.decisions.detach(identity);
+                self.tell_failure(begun);
+            }
             Command::Logs(identity) => self.lend(&["logs", "--follow", &identity])?,
             Command::Stop(identity) => {
                 self.model.say("stopping…");

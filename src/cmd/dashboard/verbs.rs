@@ -1,7 +1,8 @@
 //! Other verbs of this program, for a key of the dashboard: each runs as it does when it is typed.
 
 use crate::docker::Docker;
-use crate::state::Home;
+use crate::session::{Session, ask_to_detach};
+use crate::state::{EndRequest, Home};
 use crate::text::shell_command;
 use anyhow::Result;
 use std::time::{Duration, Instant};
@@ -36,15 +37,27 @@ pub fn run(words: &[&str], signals: &Signals) -> String {
     told
 }
 
-/// Asks the agent of this session to end, as a signal at its terminal does; gives what is to be said of it.
+/// Ends a session as `stop` does, which keeps it; gives what is to be said of it.
 pub fn stop(home: &Home, identity: &str) -> String {
     let stop = || -> Result<()> {
-        let plan = home.known(identity)?.plan()?;
-        Docker::new(&plan.engine)?.with_deadline(Instant::now() + STOP_TIMEOUT).run(&plan.stop())?;
-        Ok(())
+        let folder = home.known(identity)?;
+        let plan = folder.plan()?;
+        let docker = Docker::new(&plan.engine)?.with_deadline(Instant::now() + STOP_TIMEOUT);
+        folder.request_end(EndRequest::Stop)?;
+        let ended = Session::end_as_requested(&docker, folder.clone(), plan);
+        ended.inspect_err(|_| folder.withdraw_end(EndRequest::Stop))
     };
     match stop() {
         Ok(()) => format!("`{identity}` is stopped"),
         Err(error) => format!("`{identity}` is not stopped: {error:#}"),
+    }
+}
+
+/// Has the process that is at this session's agent leave it running; gives what is to be said of it.
+pub fn detach(home: &Home, identity: &str) -> String {
+    match home.known(identity).map_err(Into::into).and_then(|folder| ask_to_detach(&folder)) {
+        Ok(true) => format!("`{identity}` is detached from its terminal"),
+        Ok(false) => format!("`{identity}` is attached to no terminal"),
+        Err(error) => format!("`{identity}` is not detached: {error:#}"),
     }
 }
