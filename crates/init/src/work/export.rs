@@ -186,7 +186,10 @@ pub fn print_bundle(clean: &CleanRepository, refs: Vec<ExportedRef>, have: &[u8]
     let mut out = io::stdout();
     print_bundle_header(clean, &exported, &mut out)?;
     let count = clean.git().args(["rev-list", "--count", "--stdin"]).stdout(&revisions)?;
-    if lines(&count).first().is_none_or(|count| count == "0") {
+    // Beside commits there may be tags of known ones.
+    if lines(&count).first().is_none_or(|count| count == "0")
+        && clean.git().args(["rev-list", "--objects", "--stdin"]).stdout(&revisions)?.is_empty()
+    {
         return Ok(0);
     }
     let options = ["--quiet", "--revs", "--thin", "--delta-base-offset", "--stdout"];
