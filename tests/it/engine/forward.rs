@@ -110,7 +110,7 @@ fn a_forward_that_is_broken_off() {
     let rig = Rig::new(&shell("echo READY; read _; exit 1"));
     let (mut session, identity) = start(&rig, "READY\n");
     let (broken, _) = forward(&rig, &identity);
-    rig.run(&["exec", &identity, "--", "pkill", "-f", "init pipe"], "").code(0);
+    rig.run(&["exec", &identity, "--", "pkill", "-f", "init [p]ipe"], "").code(0);
     broken.end().code(125).says(&format!("claude-bottle: the way into `{identity}` is broken: "));
 
     let (mut killed, _) = forward(&rig, &identity);

@@ -120,6 +120,8 @@ impl Reader {
                 self.runs(&line, 0);
                 assert_eq!(fs::read_to_string(self.cwd.join("left.txt")).unwrap(), "two\n");
             }
+            // What the lines behind it do one by one; it has tests of its own.
+            ["claude-bottle", "work", "pull"] => self.runs("claude-bottle work pull --help", 0).says("Usage"),
             ["claude-bottle", "cleanup", ..] => {
                 self.types(&line, "y\n").end().code(0);
             }

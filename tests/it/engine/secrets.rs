@@ -10,16 +10,15 @@ const COPIED: &str = "copied-8c2d1e6f4a5b7c9d";
 /// Of a proxy in the docker client's own configuration.
 const PROXY: &str = "proxy-3b9d7a5e1c8f2046";
 
-/// Every file below a folder, as one text.
+/// Every file below a folder, as one text. A socket holds nothing.
 fn read_all(folder: &std::path::Path) -> String {
     let mut text = String::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => text += &read_all(&path),
-            false => {
-                text += &format!("{}\n{}\n", path.display(), String::from_utf8_lossy(&std::fs::read(&path).unwrap()))
-            }
+        if path.is_dir() {
+            text += &read_all(&path);
+        } else if path.is_file() {
+            text += &format!("{}\n{}\n", path.display(), String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
         }
     }
     text
