@@ -24,7 +24,7 @@ use crate::exit::{EngineError, EngineErrorKind, Exit};
 use crate::plan::{Plan, Step, StepKind};
 use crate::say;
 use crate::spec::Beginning;
-use crate::state::{Condition, Folder, Home, Kept, Mark, Saved};
+use crate::state::{Condition, EndRequest, Folder, Home, Kept, Mark, Saved};
 use crate::workspace::Survey;
 use anyhow::{Context as _, Result};
 use refresh::Refresh;
@@ -142,6 +142,15 @@ impl<'a> Session<'a> {
                 _ => Ok(()),
             },
         }
+    }
+
+    /// Ends a session because the user stops it: it is kept.
+    ///
+    /// # Errors
+    /// Those of [`Session::end_as_requested`]; then nothing asks for its end.
+    pub fn stop(docker: &'a Docker, folder: &Folder, plan: Plan) -> Result<()> {
+        folder.request_end(EndRequest::Stop)?;
+        Session::end_as_requested(docker, folder.clone(), plan).inspect_err(|_| folder.withdraw_end(EndRequest::Stop))
     }
 
     /// Takes over a session whose containers exist; the caller holds its lock.

@@ -7,7 +7,10 @@ use super::live::LiveBottle;
 use crate::cli::ExecArgs;
 use crate::exit::Exit;
 use anyhow::Result;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ExitStatus};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -123,7 +126,12 @@ impl Input {
             loop {
                 let piece = match nix::unistd::read(io::stdin(), &mut buffer) {
                     Ok(count) if count > 0 => InputFrame::encode_data(&buffer[..count]),
-                    Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => continue,
+                    Err(Errno::EINTR) => continue,
+                    // Another process has made it non-blocking.
+                    Err(Errno::EAGAIN) => {
+                        let _ = poll(&mut [PollFd::new(io::stdin().as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+                        continue;
+                    }
                     _ => break,
                 };
                 if frames.send(piece).is_err() {

@@ -9,7 +9,7 @@ use crate::hint;
 use crate::plan::Plan;
 use crate::say;
 use crate::session::Session;
-use crate::state::{Condition, EndRequest, Folder, Home};
+use crate::state::{Condition, Folder, Home};
 use crate::text;
 use anyhow::Result;
 use std::time::{Duration, Instant};
@@ -101,9 +101,7 @@ fn named_sessions(home: &Home, identities: &[String]) -> Result<Vec<(Folder, Pla
 fn stop(folder: Folder, plan: Plan, signals: &Signals) -> Result<Option<Exit>> {
     let docker = Docker::new(&plan.engine)?;
     let identity = &folder.identity;
-    folder.request_end(EndRequest::Stop)?;
-    let ended = Session::end_as_requested(&docker, folder.clone(), plan);
-    ended.inspect_err(|_| folder.withdraw_end(EndRequest::Stop))?;
+    Session::stop(&docker, &folder, plan)?;
     let deadline = Instant::now() + SETTLE_TIMEOUT;
     // Its owner settles it.
     while folder.condition() == Condition::Live {

@@ -197,6 +197,14 @@ impl CleanRepository {
         self.successful(git.run(Vec::new())?)
     }
 
+    /// Does `one` lead to nothing that `other` does not lead to? False where git cannot say.
+    ///
+    /// # Errors
+    /// `UserError` if git cannot be run.
+    pub fn is_ancestor(&self, one: &str, other: &str) -> Result<bool, UserError> {
+        Ok(self.git().args(["merge-base", "--is-ancestor", one, other]).run(Vec::new())?.is_success())
+    }
+
     /// Is this object in the repository?
     pub fn has_object(&self, id: &str) -> bool {
         self.git().args(["cat-file", "-e", id]).run(Vec::new()).is_ok_and(|output| output.is_success())

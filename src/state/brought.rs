@@ -223,10 +223,9 @@ impl BroughtChanges {
     /// The files that are not just as they were applied last: not in the worktree, not in the commit that is checked out, and
     /// not in the last stash.
     fn missing(&self, clean: &CleanRepository) -> Result<Vec<Blob>> {
-        let path = |file: &ChangedFile| PathBuf::from(OsStr::from_bytes(&file.path.0));
-        let blobs = TrialIndex::new(clean)?.worktree_blobs(self.files.iter().map(path))?;
-        let changed = self.files.iter().filter(|file| file.before != file.after);
-        let others: Vec<&ChangedFile> = changed.filter(|file| blobs.get(&path(file)) != file.after.as_ref()).collect();
+        let here = self.blobs_here(clean)?;
+        let others = here.into_iter().filter(|(file, blob)| *blob != file.after).map(|(file, _)| file);
+        let others: Vec<&ChangedFile> = others.collect();
         // A name with a line feed cannot be asked for in a line.
         let asked = others.iter().filter(|file| !file.path.0.contains(&b'\n'));
         let question = |file: &&&ChangedFile| {
@@ -245,18 +244,21 @@ impl BroughtChanges {
         Ok(others.iter().filter(|file| !found.contains(&file.path.0[..])).map(|file| file.path.clone()).collect())
     }
 
+    /// The files that were changed, each with its blob in the worktree now.
+    fn blobs_here(&self, clean: &CleanRepository) -> Result<Vec<(&ChangedFile, Option<String>)>> {
+        let path = |file: &ChangedFile| PathBuf::from(OsStr::from_bytes(&file.path.0));
+        let mut blobs = TrialIndex::new(clean)?.worktree_blobs(self.files.iter().map(path))?;
+        let changed = self.files.iter().filter(|file| file.before != file.after);
+        Ok(changed.map(|file| (file, blobs.remove(&path(file)))).collect())
+    }
+
     /// The files that are again what they were before, and whose new content is not in the repository either.
     fn taken_back(&self, clean: &CleanRepository) -> Result<Vec<Blob>> {
-        let path = |file: &ChangedFile| PathBuf::from(OsStr::from_bytes(&file.path.0));
-        let blobs = TrialIndex::new(clean)?.worktree_blobs(self.files.iter().map(path))?;
-        let mut taken_back = Vec::new();
-        for file in self.files.iter().filter(|file| file.before != file.after) {
-            let is_as_before = blobs.get(&path(file)) == file.before.as_ref();
-            if is_as_before && !file.after.as_deref().is_some_and(|blob| clean.has_object(blob)) {
-                taken_back.push(file.path.clone());
-            }
-        }
-        Ok(taken_back)
+        let is_taken_back = |(file, blob): &(&ChangedFile, Option<String>)| {
+            *blob == file.before && !file.after.as_deref().is_some_and(|blob| clean.has_object(blob))
+        };
+        let files = self.blobs_here(clean)?;
+        Ok(files.iter().filter(|file| is_taken_back(file)).map(|(file, _)| file.path.clone()).collect())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::docker::Docker;
 use crate::session::{Session, ask_to_detach};
-use crate::state::{EndRequest, Home};
+use crate::state::Home;
 use crate::text::shell_command;
 use anyhow::Result;
 use std::time::{Duration, Instant};
@@ -43,9 +43,7 @@ pub fn stop(home: &Home, identity: &str) -> String {
         let folder = home.known(identity)?;
         let plan = folder.plan()?;
         let docker = Docker::new(&plan.engine)?.with_deadline(Instant::now() + STOP_TIMEOUT);
-        folder.request_end(EndRequest::Stop)?;
-        let ended = Session::end_as_requested(&docker, folder.clone(), plan);
-        ended.inspect_err(|_| folder.withdraw_end(EndRequest::Stop))
+        Session::stop(&docker, &folder, plan)
     };
     match stop() {
         Ok(()) => format!("`{identity}` is stopped"),

@@ -6,8 +6,8 @@ mod loose;
 mod patch;
 mod placement;
 
-use super::autorun::{AutorunClass, FileKind, class_of};
-use super::git_folders::git_folders;
+use super::autorun::FileKind;
+use super::classes::{self, autorun_classes};
 use super::{SessionWork, choose_repository, note_nothing};
 use crate::cli::WorkApplyArgs;
 use crate::cmd::home_reader::HomeReader;
@@ -26,7 +26,8 @@ use sys::tty::{Answer, Tty};
 pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
     let session = SessionWork::open(asked.identity.as_deref())?;
     let reader = session.reader()?;
-    bring(&session, &reader, asked.repository.as_deref(), asked.all)
+    let ended = bring(&session, &reader, asked.repository.as_deref(), asked.all);
+    session.end(&reader, ended)
 }
 
 /// Applies what there is in this repository, or in the one that has something, and outside of repositories. `all`: files that
@@ -48,9 +49,10 @@ pub fn bring(session: &SessionWork, reader: &HomeReader, named: Option<&str>, al
         note_nothing("uncommitted changes", &found);
         return Ok(Exit::OK);
     }
-    let applied = if loose { loose::apply(session, reader, &mut consent) } else { Ok(Exit::OK) };
-    session.note_left(reader)?;
-    applied
+    match loose {
+        true => loose::apply(session, reader, &mut consent),
+        false => Ok(Exit::OK),
+    }
 }
 
 /// The error of a step before which nothing was changed, or after which all was put back.
@@ -87,21 +89,13 @@ impl Consent {
         top: &Path,
         files: &BTreeMap<PathBuf, FileKind>,
     ) -> Result<ControlFlow<Exit, BTreeSet<PathBuf>>> {
-        let repositories =
-            git_folders(files.keys().map(PathBuf::as_path), |path| top.join(path).symlink_metadata().is_ok());
-        let mut classes: BTreeMap<AutorunClass, BTreeSet<&Path>> = BTreeMap::new();
-        for (path, kind) in files {
-            let is_of_git = path.ancestors().skip(1).any(|folder| repositories.contains(folder));
-            let class = if is_of_git { Some(AutorunClass::Repository) } else { class_of(path, *kind) };
-            if let Some(class) = class {
-                classes.entry(class).or_default().insert(path);
-            }
-        }
+        let files: Vec<(&Path, FileKind)> = files.iter().map(|(path, kind)| (path.as_path(), *kind)).collect();
+        let classes = autorun_classes(top, &files);
         let mut left_out = BTreeSet::new();
         if classes.is_empty() || self.all {
             return Ok(ControlFlow::Continue(left_out));
         }
-        say::line("not copied without a yes, because tools run these files automatically:");
+        say::line(classes::TITLE);
         for (class, paths) in classes {
             say::line(&format!("  {}:", class.title()));
             say::text(&tree(&paths, Consent::MAX_SHOWN_PATHS));

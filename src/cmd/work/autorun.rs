@@ -32,6 +32,18 @@ pub enum FileKind {
     Submodule,
 }
 
+impl FileKind {
+    /// The kind of a file with this mode of git's.
+    pub fn of_mode(mode: u32) -> FileKind {
+        match mode {
+            0o120000 => FileKind::Link,
+            0o160000 => FileKind::Submodule,
+            0o100644 => FileKind::Plain,
+            _ => FileKind::Executable,
+        }
+    }
+}
+
 impl AutorunClass {
     pub fn title(self) -> &'static str {
         match self {

@@ -25,9 +25,8 @@ const FORMER_REMOTE: &str = "pushed";
 pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
     let session = SessionWork::open(asked.identity.as_deref())?;
     let reader = session.reader()?;
-    bring(&session, &reader, asked.repository.as_deref())?;
-    session.note_left(&reader)?;
-    Ok(Exit::OK)
+    let ended = bring(&session, &reader, asked.repository.as_deref()).map(|_| Exit::OK);
+    session.end(&reader, ended)
 }
 
 /// Fetches what there is of this repository, or of the one that has something; the name of the bottle's repository.
@@ -104,8 +103,7 @@ fn describe(target: &CleanRepository, change: &RefChange) -> Result<String, User
         (Some(old), None) => format!("removed (was {})", short(old)?),
         (Some(old), Some(new)) => {
             let subject = shown(new, "--format=%s")?;
-            let ancestor = target.git().args(["merge-base", "--is-ancestor", old, new]).run(Vec::new())?;
-            match ancestor.is_success() {
+            match target.is_ancestor(old, new)? {
                 true => format!("{}..{} {subject}", short(old)?, short(new)?),
                 false => format!("+{}...{} (forced) {subject}", short(old)?, short(new)?),
             }

@@ -2,6 +2,7 @@
 //! is in; the session itself is not changed.
 
 mod apply;
+mod classes;
 mod diff;
 mod fetch;
 mod git_folders;
@@ -62,6 +63,12 @@ impl SessionWork {
         let mut brought = self.folder.brought();
         brought.note_fetch(name, &target.repository.top, tips);
         self.folder.set_brought(&brought)
+    }
+
+    /// The end of a verb that may have brought something here, however it ended. Its own error is told before one of the note.
+    fn end(&self, reader: &HomeReader, ended: Result<Exit>) -> Result<Exit> {
+        let noted = self.note_left(reader);
+        ended.and_then(|exit| noted.map(|()| exit))
     }
 
     /// Notes what is left of a kept session's work after something was brought here.

@@ -3,18 +3,19 @@
 //!
 //! Invariant: a merge that conflicts, or meets a file that exists only here, changes nothing.
 
-use super::autorun::{FileKind, class_of};
-use super::git_folders::git_folders;
+use super::autorun::FileKind;
+use super::classes::{self, autorun_classes};
 use super::{SessionWork, apply, fetch};
 use crate::cli::WorkPullArgs;
 use crate::cmd::consent::terminal_to_ask_on;
+use crate::cmd::home_reader::HomeReader;
 use crate::exit::{Exit, UserError};
 use crate::git::{Author, CleanRepository, GitOutput};
 use crate::hint;
 use crate::say;
 use crate::text;
 use anyhow::Result;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
@@ -29,8 +30,13 @@ const MAX_SHOWN_COMMITS: usize = 50;
 pub fn run(asked: &WorkPullArgs) -> Result<Exit> {
     let session = SessionWork::open(asked.identity.as_deref())?;
     let reader = session.reader()?;
+    let ended = bring(&session, &reader, asked);
+    session.end(&reader, ended)
+}
+
+fn bring(session: &SessionWork, reader: &HomeReader, asked: &WorkPullArgs) -> Result<Exit> {
     let named = asked.repository.as_deref();
-    if let Some(name) = fetch::bring(&session, &reader, named)? {
+    if let Some(name) = fetch::bring(session, reader, named)? {
         let target = session.local_repository(&name)?.with_user_data()?;
         if let Some(merge) = Merge::find(&target, &session.plan.identity)?
             && let ControlFlow::Break(exit) = merge.ask_and_do(asked)?
@@ -38,7 +44,7 @@ pub fn run(asked: &WorkPullArgs) -> Result<Exit> {
             return Ok(exit);
         }
     }
-    apply::bring(&session, &reader, named, asked.all)
+    apply::bring(session, reader, named, asked.all)
 }
 
 /// A merge that needs no decision.
@@ -91,13 +97,10 @@ impl<'a> Merge<'a> {
         let Some(commit) = line(&["rev-parse", "--verify", "--quiet", &format!("{theirs}^{{commit}}")])? else {
             return Ok(None);
         };
-        let is_ancestor = |one: &str, other: &str| -> Result<bool> {
-            Ok(target.git().args(["merge-base", "--is-ancestor", one, other]).run(Vec::new())?.is_success())
-        };
-        if is_ancestor(&commit, &ours)? {
+        if target.is_ancestor(&commit, &ours)? {
             return Ok(None);
         }
-        let result = match is_ancestor(&ours, &commit)? {
+        let result = match target.is_ancestor(&ours, &commit)? {
             true => MergeResult::FastForward(commit),
             false => match line(&["merge-tree", "--write-tree", &ours, &commit])? {
                 Some(tree) => MergeResult::Merged { tree, commit },
@@ -121,16 +124,13 @@ impl<'a> Merge<'a> {
         self.check_filters()?;
         self.check_files_here()?;
         self.show()?;
-        let files = || self.files.iter().filter_map(|(path, mode)| Some((path.as_path(), (*mode)?)));
-        let top = &self.target.repository.top;
-        let repositories = git_folders(files().map(|(path, _)| path), |path| top.join(path).symlink_metadata().is_ok());
-        let is_of_git = |path: &Path| path.ancestors().skip(1).any(|folder| repositories.contains(folder));
-        let runs: Vec<&Path> = files()
-            .filter(|(path, mode)| is_of_git(path) || runs_by_itself(path, *mode))
-            .map(|(path, _)| path)
-            .collect();
+        let kind = |mode: &Option<u32>| mode.map(FileKind::of_mode);
+        let files: Vec<(&Path, FileKind)> =
+            self.files.iter().filter_map(|(path, mode)| Some((path.as_path(), kind(mode)?))).collect();
+        let runs: BTreeSet<&Path> =
+            autorun_classes(&self.target.repository.top, &files).into_values().flatten().collect();
         if !runs.is_empty() && !asked.all {
-            say::line("not copied without a yes, because tools run these files automatically:");
+            say::line(classes::TITLE);
             runs.iter().for_each(|path| say::line(&format!("    {}", text::path(path))));
             if asked.yes {
                 return Err(UserError::new("nothing was merged or applied: files that run by themselves are among it")
@@ -264,15 +264,4 @@ fn changed_files(raw: &GitOutput) -> BTreeMap<PathBuf, Option<u32>> {
         files.insert(OsStr::from_bytes(path).into(), mode.filter(|mode| *mode != 0));
     }
     files
-}
-
-/// Can this file run by itself here?
-fn runs_by_itself(path: &Path, mode: u32) -> bool {
-    let kind = match mode {
-        0o100644 => FileKind::Plain,
-        0o120000 => FileKind::Link,
-        0o160000 => FileKind::Submodule,
-        _ => FileKind::Executable,
-    };
-    class_of(path, kind).is_some()
 }

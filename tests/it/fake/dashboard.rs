@@ -1,12 +1,11 @@
 //! `dashboard` on a terminal: what it draws, what its keys do, and the terminal after it.
 
-use crate::harness::{FAKE, PLAIN, Place, WAIT_TIMEOUT, kept, text};
+use crate::harness::{FAKE, PLAIN, Place, kept, text};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::time::Instant;
 
 pub fn line(event: &serde_json::Value) -> String {
     let mut line = json!({ "seq": 1, "time": "2026-01-01T00:00:00.000Z" });
@@ -96,12 +95,7 @@ fn stopped_and_continued() {
     let mut terminal = place.run(&["dashboard"]).env("TERM", "xterm").on_terminal();
     terminal.until_shown("1 proposal");
     terminal.types("\x1a");
-    let stat = format!("/proc/{}/stat", terminal.pid());
-    let deadline = Instant::now() + WAIT_TIMEOUT;
-    while !fs::read_to_string(&stat).unwrap().contains(") T ") {
-        assert!(Instant::now() < deadline, "it does not stop");
-        std::thread::yield_now();
-    }
+    terminal.until_stopped();
     terminal.until(LEFT);
     terminal.seen.clear();
     kill(Pid::from_raw(terminal.pid()), Signal::SIGCONT).unwrap();

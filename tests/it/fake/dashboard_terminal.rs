@@ -2,13 +2,12 @@
 //! texts and whatever happens to the window.
 
 use super::dashboard::{add, line, place, proposal};
-use crate::harness::{PROGRAM, Place, Screen, Terminal, WAIT_TIMEOUT, text};
+use crate::harness::{PROGRAM, Place, Screen, Terminal, text};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Instant;
 
 /// Nothing was written that a dashboard has no use for.
 fn assert_calm(screen: &Screen) {
@@ -167,12 +166,7 @@ fn stopped_and_continued_in_another_window() {
     terminal.until_shown("1 proposal");
     for [columns, rows] in [[80, 24], [200, 60]] {
         terminal.types("\x1a");
-        let stat = format!("/proc/{}/stat", terminal.pid());
-        let deadline = Instant::now() + WAIT_TIMEOUT;
-        while !fs::read_to_string(&stat).unwrap().contains(") T ") {
-            assert!(Instant::now() < deadline, "it does not stop");
-            std::thread::yield_now();
-        }
+        terminal.until_stopped();
         give_back(&mut terminal);
         terminal.resize(columns, rows);
         kill(Pid::from_raw(terminal.pid()), Signal::SIGCONT).unwrap();

@@ -18,6 +18,12 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    /// Waits until the process is stopped, as by Ctrl-Z.
+    pub fn until_stopped(&self) {
+        let stat = format!("/proc/{}/stat", self.pid());
+        wait::until("a process that is stopped", || std::fs::read_to_string(&stat).unwrap().contains(") T "));
+    }
+
     pub fn new(child: Child, master: OwnedFd) -> Terminal {
         let [columns, rows] = Terminal::USUAL_SIZE;
         let screen = Screen::new(columns.into(), rows.into());

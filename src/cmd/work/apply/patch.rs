@@ -159,12 +159,12 @@ impl<'a> Patch<'a> {
     /// The error for changes on a commit that was fetched and is not merged; `None` where it is.
     fn unmerged_base(&self, identity: &str) -> Result<Option<UserError>> {
         let Some(base) = &self.base else { return Ok(None) };
-        let git = |args: &[&str]| self.repository.git().args(args).run(Vec::new());
-        if git(&["merge-base", "--is-ancestor", base, "HEAD"])?.is_success() {
+        if self.repository.is_ancestor(base, "HEAD")? {
             return Ok(None);
         }
         let folder = format!("refs/bottles/{identity}");
-        let named = git(&["for-each-ref", "--format=%(refname)", "--contains", base, &folder])?.lines();
+        let named = ["for-each-ref", "--format=%(refname)", "--contains", base, &folder];
+        let named = self.repository.git().args(named).run(Vec::new())?.lines();
         let heads = |name: &&String| name.contains("/heads/");
         let name = named.iter().find(heads).or(named.first()).cloned().unwrap_or_else(|| base.clone());
         let what = "the changes are made on a commit that is fetched and not merged";
@@ -347,12 +347,7 @@ fn iter_words(words: &'static [&str]) -> impl Iterator<Item = OsString> {
 
 /// What a change makes of a file. One that changes no mode leaves the file's own.
 fn kind_after(change: &ModeChange, here: impl Fn() -> FileKind) -> FileKind {
-    let kinds = change.after.iter().map(|mode| match mode {
-        0o120000 => FileKind::Link,
-        0o160000 => FileKind::Submodule,
-        0o100644 => FileKind::Plain,
-        _ => FileKind::Executable,
-    });
+    let kinds = change.after.iter().map(|mode| FileKind::of_mode(*mode));
     let own = change.after.iter().all(|mode| change.before.contains(mode)).then(here);
     kinds.chain(own).max().unwrap_or(FileKind::Plain)
 }

@@ -59,9 +59,7 @@ impl<'a> Placement<'a> {
         let folder = self.folder_of(path);
         let written = || -> io::Result<TempPath> {
             if from.is_symlink() {
-                let made =
-                    tempfile::Builder::new().prefix(PREFIX).make_in(&folder, |at| symlink(fs::read_link(from)?, at));
-                return Ok(made?.into_temp_path());
+                return same_link(from, &folder);
             }
             let mut file = temporary(&folder)?;
             io::copy(&mut fs::File::open(from)?, &mut file)?;
@@ -119,6 +117,12 @@ fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)
 }
 
+/// Another link to where `link` leads.
+fn same_link(link: &Path, folder: &Path) -> io::Result<TempPath> {
+    let made = tempfile::Builder::new().prefix(PREFIX).make_in(folder, |at| symlink(fs::read_link(link)?, at));
+    Ok(made?.into_temp_path())
+}
+
 /// Puts one file in its place, and notes what takes that back. The path of one that stays.
 fn place_one(root: &Path, file: PlacedFile, done: &mut Vec<Undo>) -> io::Result<Option<PathBuf>> {
     let PlacedFile { path, content, existing } = file;
@@ -174,8 +178,7 @@ fn second_name(place: &Path, folder: &Path) -> io::Result<TempPath> {
         return Ok(named.into_temp_path());
     }
     if place.is_symlink() {
-        let made = tempfile::Builder::new().prefix(PREFIX).make_in(folder, |at| symlink(fs::read_link(place)?, at));
-        return Ok(made?.into_temp_path());
+        return same_link(place, folder);
     }
     let copy = temporary(folder)?.into_temp_path();
     fs::copy(place, &copy)?;
