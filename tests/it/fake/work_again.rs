@@ -404,6 +404,26 @@ fn a_session_whose_work_is_all_here_is_not_kept() {
 }
 
 /// By the session of this directory, and with one question.
+/// A question may be open for long, and an editor beside it.
+#[test]
+fn what_is_edited_while_a_question_is_open_is_not_overwritten() {
+    for (bottle, edited) in
+        [(Bottle::new(|_| {}), "one"), (Bottle::loose(&[("a", "host\n"), ("Makefile", "all:\n")]), "a")]
+    {
+        let (host, agent) = (&bottle.host, &bottle.agent);
+        agent.shell(&format!("echo theirs >>{edited}; echo theirs >>Makefile"));
+        let before = host.read(edited);
+        let mut terminal = bottle.work(&["apply"]).on_terminal();
+        terminal.until("bring it, too? [y/N] ");
+        host.shell(&format!("echo mine >>{edited}"));
+        terminal.types("y\n");
+        let (status, seen) = terminal.end();
+        assert!(status == 2 && seen.contains("was changed here in the meantime"), "{status} {seen}");
+        assert!(seen.contains("nothing changed"), "{seen}");
+        assert_eq!(host.read(edited), format!("{before}mine\n"));
+    }
+}
+
 #[test]
 fn a_pull_fetches_merges_and_applies() {
     let bottle = Bottle::new(|_| {});

@@ -1,7 +1,7 @@
 //! Files outside repositories: written where no file is, and over one that is here as it went in, or as it was written here
 //! before. Over any other only after a question about that.
 
-use super::placement::{Existing, Placement};
+use super::placement::{Existing, FileStamp, Placement};
 use super::{Consent, is_plain, kind_here, nothing_changed};
 use crate::cmd::home_reader::HomeReader;
 use crate::cmd::work::SessionWork;
@@ -54,10 +54,11 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, consent: &mut Consent) 
     let mut changes = BTreeMap::new();
     let mut kept = Vec::new();
     for path in paths {
+        let was = FileStamp::of(&place.join(&path));
         match known.judge(&path, &fresh.path().join(&path))? {
             State::Same => brought.note_file(known.written(&path, &fresh.path().join(&path))?),
             State::Taken => kept.push(path),
-            state => drop(changes.insert(path, state)),
+            state => drop(changes.insert(path, (state, was))),
         }
     }
     let kinds = changes.keys().map(|path| (path.clone(), loose_kind(&fresh.path().join(path)))).collect();
@@ -67,25 +68,25 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, consent: &mut Consent) 
     };
     changes.retain(|path, _| !unwanted.contains(path));
     let differ: Vec<&Path> =
-        changes.iter().filter(|(_, state)| **state == State::Changed).map(|(path, _)| path.as_path()).collect();
+        changes.iter().filter(|(_, (state, _))| *state == State::Changed).map(|(path, _)| path.as_path()).collect();
     let replaced = match consent.replaced(&differ)? {
         ControlFlow::Continue(answer) => answer,
         ControlFlow::Break(exit) => return Ok(exit),
     };
     let mut placement = Placement::new(&place);
     let mut written = Vec::new();
-    for (path, state) in &changes {
+    for (path, (state, was)) in changes {
         let existing = match state {
             State::Changed if !replaced => {
-                kept.push(path.clone());
+                kept.push(path);
                 continue;
             }
             State::New => Existing::Keep,
-            _ => Existing::Replace,
+            _ => Existing::Replace(was),
         };
-        let from = fresh.path().join(path);
-        placement.add(path, &from, known.mode(path, &from)?, existing).map_err(|error| nothing_changed(&error))?;
-        written.push(known.written(path, &from)?);
+        let from = fresh.path().join(&path);
+        placement.add(&path, &from, known.mode(&path, &from)?, existing).map_err(|error| nothing_changed(&error))?;
+        written.push(known.written(&path, &from)?);
     }
     kept.extend(placement.finish().map_err(|error| nothing_changed(&error))?);
     for file in written {

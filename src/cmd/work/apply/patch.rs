@@ -3,7 +3,7 @@
 //! Invariant: nothing is applied that was not tried before on an index of ours: what git did there is what is asked for. What
 //! does not conflict comes as a whole or not at all.
 
-use super::placement::{Existing, Placement};
+use super::placement::{Existing, FileStamp, Placement};
 use super::{Consent, is_plain, kind_here, nothing_changed};
 use crate::cmd::work::autorun::{FileKind, is_in_git_folder};
 use crate::exit::{Exit, UserError};
@@ -177,6 +177,9 @@ impl<'a> Patch<'a> {
     /// # Errors
     /// `UserError` for changes that do not apply, or that conflict.
     pub fn apply(&self, consent: &mut Consent, identity: &str) -> Result<ControlFlow<Exit, Applied>> {
+        // Taken before anything is decided about the files, so that what is edited at a question is not overwritten.
+        let stamp = |path: &PathBuf| (path.clone(), FileStamp::of(&self.top().join(path)));
+        let stamps: BTreeMap<PathBuf, FileStamp> = self.paths.iter().map(stamp).collect();
         let mut trial = match self.try_out(&BTreeSet::new()) {
             Ok(trial) if trial.is_in_conflict => self.unmerged_base(identity)?.map_or(Ok(trial), Err)?,
             Ok(trial) => trial,
@@ -204,7 +207,7 @@ impl<'a> Patch<'a> {
             trial = rest;
         }
         let conflict = match trial.method {
-            Method::Plain => self.place(&trial).map(|()| None)?,
+            Method::Plain => self.place(&trial, &stamps).map(|()| None)?,
             Method::ThreeWay => self.apply_three_way(&trial, &left_out)?,
         };
         if conflict.is_some() {
@@ -217,20 +220,21 @@ impl<'a> Patch<'a> {
         Ok(ControlFlow::Continue(Applied { left_out, files: trial.changed_files(), conflict: None }))
     }
 
-    /// Puts the files in their places as the trial has them.
-    fn place(&self, trial: &Trial) -> Result<()> {
+    /// Puts the files in their places as the trial has them. `stamps`: what they were before it.
+    fn place(&self, trial: &Trial, stamps: &BTreeMap<PathBuf, FileStamp>) -> Result<()> {
         let fresh = self.repository.scratch("fresh")?;
         let is_file = |change: &ModeChange| change.after.iter().any(|mode| *mode != SUBMODULE);
         let files = trial.changes.iter().filter(|(_, change)| is_file(change)).map(|(path, _)| path.as_path());
         trial.index.check_out(files, &fresh).map_err(|error| nothing_changed(&error))?;
         let mut placement = Placement::new(self.top());
         for (path, change) in &trial.changes {
+            let was = || stamps.get(path).cloned().unwrap_or_else(|| FileStamp::of(&self.top().join(path)));
             if change.after.is_empty() {
-                placement.remove(path);
+                placement.remove(path, was());
             } else if is_file(change) {
                 let from = fresh.join(path);
                 let mode = from.symlink_metadata()?.permissions().mode() & 0o777;
-                placement.add(path, &from, mode, Existing::Replace).map_err(|error| nothing_changed(&error))?;
+                placement.add(path, &from, mode, Existing::Replace(was())).map_err(|error| nothing_changed(&error))?;
             } else {
                 say::line(&format!("stays in the bottle, as a submodule: {}", text::path(path)));
             }

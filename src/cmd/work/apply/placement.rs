@@ -8,7 +8,7 @@ use crate::exit::UserError;
 use crate::text;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempPath};
 
@@ -29,11 +29,26 @@ struct PlacedFile {
 }
 
 /// What happens to a file that is there.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Existing {
     /// It stays, and nothing is placed.
     Keep,
-    Replace,
+    /// It is replaced, if it still is what it was when that was decided.
+    Replace(FileStamp),
+}
+
+/// What tells that a file is another one than before, or has changed: its inode, its length, and its times of change in
+/// seconds and nanoseconds. `None`: no file is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileStamp(Option<(u64, u64, [i64; 4])>);
+
+impl FileStamp {
+    pub fn of(path: &Path) -> FileStamp {
+        let of_file = |meta: fs::Metadata| {
+            (meta.ino(), meta.len(), [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()])
+        };
+        FileStamp(path.symlink_metadata().ok().filter(|meta| !meta.is_dir()).map(of_file))
+    }
 }
 
 /// What takes a change back.
@@ -71,9 +86,9 @@ impl<'a> Placement<'a> {
         Ok(())
     }
 
-    /// Adds the removal of a file.
-    pub fn remove(&mut self, path: &Path) {
-        self.files.push(PlacedFile { path: path.to_owned(), content: None, existing: Existing::Replace });
+    /// Adds the removal of a file that still is what it was.
+    pub fn remove(&mut self, path: &Path, was: FileStamp) {
+        self.files.push(PlacedFile { path: path.to_owned(), content: None, existing: Existing::Replace(was) });
     }
 
     /// The nearest folder of this path that is there, for what waits to be moved to it.
@@ -87,6 +102,12 @@ impl<'a> Placement<'a> {
     /// # Errors
     /// Then everything is as it was before.
     pub fn finish(self) -> Result<Vec<PathBuf>, UserError> {
+        for file in &self.files {
+            let place = self.root.join(&file.path);
+            if matches!(&file.existing, Existing::Replace(was) if *was != FileStamp::of(&place)) {
+                return Err(UserError::new(format!("`{}` was changed here in the meantime", text::path(&place))));
+            }
+        }
         let (mut done, mut kept) = (Vec::new(), Vec::new());
         let (removed, placed): (Vec<_>, Vec<_>) = self.files.into_iter().partition(|file| file.content.is_none());
         // A folder may come where a file was, and the other way round.
@@ -152,14 +173,15 @@ fn place_one(root: &Path, file: PlacedFile, done: &mut Vec<Undo>) -> io::Result<
         fs::create_dir(root.join(folder))?;
         done.push(Undo::RemoveFolder(root.join(folder)));
     }
+    let is_kept = existing == Existing::Keep;
     match (existing, here) {
-        (Existing::Replace, Some(meta)) if !meta.is_dir() => {
+        (Existing::Replace(_), Some(meta)) if !meta.is_dir() => {
             done.push(Undo::PutBack(second_name(&place, root)?, place.clone()));
             content.persist(&place)?;
         }
         _ => match content.persist_noclobber(&place) {
             Ok(()) => done.push(Undo::Remove(place)),
-            Err(error) if existing == Existing::Keep && error.error.kind() == ErrorKind::AlreadyExists => {
+            Err(error) if is_kept && error.error.kind() == ErrorKind::AlreadyExists => {
                 return Ok(Some(path));
             }
             Err(error) => return Err(error.error),
