@@ -337,7 +337,7 @@ pub struct WorkDiffArgs {
     /// The session, as `list` shows it; by default the newest of this directory
     pub identity: Option<String>,
 
-    /// Only this repository, by its path in the workspace
+    /// Only this repository, by its path in the workspace; all of them if left out
     pub repository: Option<String>,
 
     /// Only names and counts
@@ -358,7 +358,7 @@ pub struct WorkFetchArgs {
     /// The session, as `list` shows it; by default the newest of this directory
     pub identity: Option<String>,
 
-    /// Which repository, by its path in the workspace; needed where there are several
+    /// Only this repository, by its path in the workspace; all of them if left out
     pub repository: Option<String>,
 }
 
@@ -367,7 +367,7 @@ pub struct WorkApplyArgs {
     /// The session, as `list` shows it; by default the newest of this directory
     pub identity: Option<String>,
 
-    /// Which repository, by its path in the workspace; needed where there are several
+    /// Only this repository, by its path in the workspace; all of them if left out
     pub repository: Option<String>,
 
     /// Also copy files that tools run automatically (hidden, build, CI, agent and editor files, programs, links)
@@ -380,7 +380,7 @@ pub struct WorkPullArgs {
     /// The session, as `list` shows it; by default the newest of this directory
     pub identity: Option<String>,
 
-    /// Which repository, by its path in the workspace; needed where there are several
+    /// Only this repository, by its path in the workspace; all of them if left out
     pub repository: Option<String>,
 
     /// Also copy files that tools run automatically (hidden, build, CI, agent and editor files, programs, links)

@@ -13,6 +13,7 @@ mod settings;
 mod trial;
 
 use crate::exit::UserError;
+use crate::text;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -20,7 +21,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use author::Author;
-pub use bundle::{RefChange, RefSpace, fetch};
+pub use bundle::{RefChange, RefSpace, fetch, object_format};
 pub use clean::{CleanRepository, FOLDER_PREFIX};
 pub use ref_name::plain_ref;
 pub use repository::{Repository, is_git_directory};
@@ -79,6 +80,22 @@ impl Git {
     /// As for [`Git::run`].
     pub fn run_reading(self, stdin: File) -> Result<GitOutput, UserError> {
         self.0.run_reading(stdin).map_err(user_error)
+    }
+}
+
+/// Makes an empty repository in a folder that is there: without hooks or templates, whatever the user has configured.
+///
+/// # Errors
+/// `UserError` if git cannot be run, or fails.
+pub fn init(folder: &Path, format: &str, branch: &str) -> Result<(), UserError> {
+    let (format, branch) = (format!("--object-format={format}"), format!("--initial-branch={branch}"));
+    let made = Git::isolated(folder).args(["init", "--quiet", "--template=", &format, &branch, "."]).run(Vec::new())?;
+    match made.is_success() {
+        true => Ok(()),
+        false => {
+            let folder = text::path(folder);
+            Err(UserError::new(format!("cannot make a repository in `{folder}`: {}", made.error_line())))
+        }
     }
 }
 

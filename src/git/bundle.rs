@@ -27,11 +27,18 @@ struct Header {
 pub struct RefSpace<'a> {
     /// Folder below `refs/`.
     pub folder: &'a str,
-    /// Beginning of the names below that folder that the bundle replaces, and folders among them that stay.
-    pub replaced: &'a str,
-    pub beside: &'a [&'a str],
+    /// Refs below that folder, and folders of refs without the slash, that the bundle replaces. It brings no other.
+    pub own: &'a [String],
     /// Folder for commits that no ref leads to any more after this, each by its id.
     pub former: &'a str,
+}
+
+impl RefSpace<'_> {
+    /// Is a ref of this name, below the folder, one of the bundle's?
+    fn has(&self, name: &str) -> bool {
+        let is_below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+        self.own.iter().any(|own| name.strip_prefix(&own[..]).is_some_and(is_below))
+    }
 }
 
 /// A ref that was changed; `None` for the commit of one that is not there.
@@ -42,7 +49,7 @@ pub struct RefChange {
 }
 
 /// Takes the refs `refs/bottle/…` of a bundle into a folder of refs, and their objects. Refs of that folder that the bundle has
-/// not are removed; a commit that was fetched before stays reachable.
+/// not are removed; a commit that was fetched before stays reachable. The changes that it brings come in its order.
 ///
 /// A name is written by [`plain_ref`], and left out if git takes it for none. The objects are checked aside, as git does it for
 /// a push: a bundle that is refused leaves nothing.
@@ -51,7 +58,8 @@ pub struct RefChange {
 /// `EngineError` with git's own error line.
 pub fn fetch(clean: &CleanRepository, bundle: &Path, space: &RefSpace) -> Result<Vec<RefChange>> {
     let mut file = File::open(bundle)?;
-    let header = read_header(&file)?;
+    let mut header = read_header(&file)?;
+    header.refs.retain(|(_, name)| space.has(&plain_ref(name)));
     let objects = clean.repository.shared.join("objects");
     // git's own name for such a folder, which `git gc` removes if it is left behind.
     let aside = tempfile::Builder::new().prefix("tmp_objdir-incoming-").tempdir_in(&objects);
@@ -80,16 +88,26 @@ pub fn fetch(clean: &CleanRepository, bundle: &Path, space: &RefSpace) -> Result
     written.map(|()| changes)
 }
 
+/// The hash by which a bundle names objects, as `git init` takes it.
+///
+/// # Errors
+/// The disk's.
+pub fn object_format(bundle: &Path) -> Result<&'static str> {
+    let mut lines = BufReader::new(File::open(bundle)?.take(MAX_HEADER_BYTES)).split(b'\n').skip(1);
+    let is_sha256 = lines.next().transpose()?.is_some_and(|line| line == b"@object-format=sha256");
+    Ok(if is_sha256 { "sha256" } else { "sha1" })
+}
+
 /// What is to change in the folder for its refs to be those of the bundle.
 fn changes(clean: &CleanRepository, refs: Vec<(String, Vec<u8>)>, space: &RefSpace) -> Result<Vec<RefChange>> {
-    let RefSpace { folder, replaced, beside, .. } = space;
+    let folder = space.folder;
     let mut here = BTreeMap::new();
     let mut taken = BTreeSet::new();
     let listed = clean.query(&["for-each-ref", "--format=%(objectname) %(refname)", folder])?;
     for line in listed.lines() {
         let Some((id, name)) = line.split_once(' ') else { continue };
         let Some(name) = name.strip_prefix(folder) else { continue };
-        match name.starts_with(replaced) && !beside.iter().any(|folder| name.starts_with(folder)) {
+        match space.has(name) {
             true => drop(here.insert(name.to_owned(), id.to_owned())),
             false => drop(taken.insert(name.to_owned())),
         }

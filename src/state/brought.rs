@@ -153,10 +153,9 @@ impl Brought {
         changes.map(|changes| Ok(changes.without(changes.taken_back(clean)?))).transpose()
     }
 
-    /// The repository of which changes were applied, if it is the only one.
-    pub fn only_changed(&self) -> Option<&str> {
-        let mut changed = self.repositories.iter().filter(|(_, repository)| repository.changes.is_some());
-        changed.next().map(|(name, _)| name.as_str()).filter(|_| changed.next().is_none())
+    /// The repositories of which changes were applied.
+    pub fn changed(&self) -> impl Iterator<Item = String> {
+        self.repositories.iter().filter(|(_, repository)| repository.changes.is_some()).map(|(name, _)| name.clone())
     }
 
     /// Notes a file outside repositories that was written.

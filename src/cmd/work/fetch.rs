@@ -1,85 +1,157 @@
-//! `work fetch`: makes refs of their own in a repository here equal to a bottle's branches, stashes and detached heads, and to
-//! what it has pushed to a local remote; nothing else changes.
+//! `work fetch`: makes refs of their own in the repositories here equal to a bottle's branches, stashes and detached heads, and
+//! to what it has pushed to a local remote; nothing else changes. A repository that is not here is cloned to its place.
 
-use super::{SessionWork, choose_repository, note_nothing};
+use super::file_consent::FileConsent;
+use super::place::{AbsentPlace, LocalPlace, NewRepository};
+use super::refs::BottleRefs;
+use super::{SessionWork, choose_repositories, for_each, note_nothing};
 use crate::cli::WorkFetchArgs;
 use crate::cmd::home_reader::HomeReader;
 use crate::exit::{Exit, UserError};
-use crate::git::{self, CleanRepository, RefChange, RefSpace};
+use crate::git::{self, CleanRepository, RefChange};
 use crate::hint;
 use crate::say;
 use crate::text;
 use anyhow::Result;
+use std::ops::ControlFlow;
 use tempfile::NamedTempFile;
 use wire::Elsewhere;
 
-/// The folder of the refs of all bottles.
-const BOTTLES: &str = "refs/bottles/";
-/// Folder of what was pushed to a local remote, in that of a session.
-const REMOTES: &str = "remotes/";
-/// Folder of commits that the bottle has no ref for any more, in that of a session.
-const FORMER: &str = "former/";
 /// In place of a local remote's name where the manifest has none any more.
 const FORMER_REMOTE: &str = "pushed";
 
 pub fn run(asked: &WorkFetchArgs) -> Result<Exit> {
     let session = SessionWork::open(asked.identity.as_deref())?;
     let reader = session.reader()?;
-    let ended = bring(&session, &reader, asked.repository.as_deref()).map(|_| Exit::OK);
+    let ended = bring(&session, &reader, asked.repository.as_deref(), &mut FileConsent::new(false));
+    let ended = ended.map(|ended| match ended {
+        ControlFlow::Continue(_) => Exit::OK,
+        ControlFlow::Break(exit) => exit,
+    });
     session.end(&reader, ended)
 }
 
-/// Fetches what there is of this repository, or of the one that has something; the name of the bottle's repository.
-pub fn bring(session: &SessionWork, reader: &HomeReader, named: Option<&str>) -> Result<Option<String>> {
+/// Fetches what there is of this repository, or of all that have something: the names of the bottle's repositories. Breaks
+/// with an exit code after a signal.
+pub fn bring(
+    session: &SessionWork,
+    reader: &HomeReader,
+    named: Option<&str>,
+    consent: &mut FileConsent,
+) -> Result<ControlFlow<Exit, Vec<String>>> {
     let found = reader.work(&Elsewhere::default())?;
-    let of_home = choose_repository(&found, named, |repository| repository.commits + repository.stashes > 0)?;
-    let has_commits = of_home.is_some();
-    // Without commits of its own it can have branches on known ones.
-    let of_home = of_home.or_else(|| session.copied_repository(None).ok().filter(|_| session.plan.workspace.is_some()));
+    let mut of_home = choose_repositories(&found, named, has_commits)?;
+    let has_new = !of_home.is_empty();
+    if !has_new {
+        // Without commits of its own it can have branches on known ones.
+        let copied = session.plan.workspace.as_ref().map_or(&[][..], |workspace| &workspace.repositories);
+        of_home.extend(session.copied_repository(None).ok().filter(|name| copied.contains(name)));
+    }
     let of_pushes = if found.pushed > 0 { reader.of_pushes()? } else { None };
-    if of_home.is_none() && of_pushes.is_none() {
+    if of_home.is_empty() && of_pushes.is_none() {
         note_nothing("commits", &found);
-        return Ok(None);
+        return Ok(ControlFlow::Continue(of_home));
     }
-    let folder = format!("{BOTTLES}{}/", session.plan.identity);
-    let former = format!("{folder}{FORMER}");
-    if let Some(name) = &of_home {
-        let target = session.local_repository(name)?;
-        let bundle = reader.answer_in_file(&["work", "bundle", name], target.tips()?, session.folder.path())?;
-        let space = RefSpace { folder: &folder, replaced: "", beside: &[REMOTES, FORMER], former: &former };
-        let is_new = take(&target, bundle, &space)?;
-        session.note_fetch(name, &target)?;
-        match has_commits {
-            _ if is_new => {}
-            true => note_known(&target, &format!("`{}`", text::one_line(name))),
-            false if of_pushes.is_none() => note_nothing("commits", &found),
-            false => {}
+    let mut absent = Vec::new();
+    let here = for_each(&of_home, |name| {
+        match session.place_of(name)? {
+            LocalPlace::Absent(_) => absent.push(name.to_owned()),
+            LocalPlace::Here(target) => {
+                let is_new = fetch_into(session, reader, name, &target)?;
+                match has_new {
+                    _ if is_new => {}
+                    true => note_known(&target, &format!("`{}`", text::one_line(name))),
+                    false if of_pushes.is_none() => note_nothing("commits", &found),
+                    false => {}
+                }
+            }
         }
+        Ok(ControlFlow::Continue(()))
+    });
+    // A worktree that the agent made has its commits in the repository of which it is one.
+    if named.is_none() && !absent.is_empty() && absent.len() < of_home.len() {
+        let left = reader.work(&session.folder.brought().elsewhere())?;
+        absent = choose_repositories(&left, None, has_commits)?.into_iter().filter(|n| absent.contains(n)).collect();
     }
+    let cloned = for_each(&absent, |name| match session.place_of(name)? {
+        LocalPlace::Absent(place) => clone(session, reader, name, CloneTarget { place, consent }),
+        LocalPlace::Here(_) => Ok(ControlFlow::Continue(())),
+    });
     if let Some(reader) = of_pushes {
-        let remote = session.plan.local_remote().unwrap_or(FORMER_REMOTE);
-        let name = session.copied_repository(named)?;
-        let target = session.local_repository(&name)?;
-        let bundle = reader.answer_in_file(&["pushed", "bundle", remote], target.tips()?, session.folder.path())?;
-        let pushed = format!("{REMOTES}{}/", git::plain_ref(remote.as_bytes()));
-        let space = RefSpace { folder: &folder, replaced: &pushed, beside: &[], former: &former };
-        if !take(&target, bundle, &space)? {
-            note_known(&target, &format!("the remote `{}`", text::one_line(remote)));
-        }
-        session.note_fetch(&name, &target)?;
+        fetch_pushes(session, &reader, named)?;
     }
-    Ok(of_home)
+    let _ = here?;
+    Ok(match cloned? {
+        ControlFlow::Continue(()) => ControlFlow::Continue(of_home),
+        ControlFlow::Break(exit) => ControlFlow::Break(exit),
+    })
+}
+
+fn has_commits(repository: &wire::Repository) -> bool {
+    repository.commits + repository.stashes > 0
+}
+
+/// Fetches a repository of the bottle into the one here. Is anything new?
+fn fetch_into(session: &SessionWork, reader: &HomeReader, name: &str, target: &CleanRepository) -> Result<bool> {
+    let bundle = reader.answer_in_file(&["work", "bundle", name], target.tips()?, session.folder.path())?;
+    let refs = BottleRefs::of_repository(&session.plan.identity, name);
+    let changes = take(target, bundle.as_ref(), &refs)?;
+    session.note_fetch(name, target)?;
+    Ok(!changes.is_empty())
+}
+
+/// Fetches what was pushed to a local remote.
+fn fetch_pushes(session: &SessionWork, reader: &HomeReader, named: Option<&str>) -> Result<()> {
+    let remote = session.plan.local_remote().unwrap_or(FORMER_REMOTE);
+    let name = session.copied_repository(named)?;
+    let target = session.local_repository(&name)?;
+    let bundle = reader.answer_in_file(&["pushed", "bundle", remote], target.tips()?, session.folder.path())?;
+    let refs = BottleRefs::of_remote(&session.plan.identity, remote);
+    if take(&target, bundle.as_ref(), &refs)?.is_empty() {
+        note_known(&target, &format!("the remote `{}`", text::one_line(remote)));
+    }
+    session.note_fetch(&name, &target)
+}
+
+/// What a clone is made by.
+struct CloneTarget<'a> {
+    place: AbsentPlace,
+    consent: &'a mut FileConsent,
+}
+
+/// Clones a repository of the bottle to its place here. Breaks with an exit code after a signal.
+fn clone(session: &SessionWork, reader: &HomeReader, name: &str, clone: CloneTarget) -> Result<ControlFlow<Exit>> {
+    let CloneTarget { place, consent } = clone;
+    let bundle = reader.answer_in_file(&["work", "bundle", name], Vec::new(), session.folder.path())?;
+    let format = bundle.as_ref().map_or(Ok("sha1"), |bundle| git::object_format(bundle.path()))?;
+    let mut new: NewRepository = place.make(format)?;
+    let target = new.open()?;
+    let refs = BottleRefs::of_repository(&session.plan.identity, name);
+    let changes = take(&target, bundle.as_ref(), &refs)?;
+    // The reader names first what is checked out there.
+    let Some((first, commit)) = changes.first().and_then(|first| Some((first, first.new.as_deref()?))) else {
+        say::note(&format!("no commits in `{}`", text::one_line(name)));
+        return Ok(ControlFlow::Continue(()));
+    };
+    new.keep();
+    session.note_fetch(name, &target)?;
+    let branch = refs.branch(&first.name);
+    match branch.is_some() || refs.is_head(&first.name) {
+        true => new.check_out(commit, branch, consent),
+        false => Ok(ControlFlow::Continue(())),
+    }
 }
 
 fn note_known(target: &CleanRepository, of: &str) {
     say::note(&format!("`{}` has all commits of {of} already", text::path(&target.repository.top)));
 }
 
-/// Takes a bundle into a repository, and says what changed there; false for nothing.
-fn take(target: &CleanRepository, bundle: Option<NamedTempFile>, space: &RefSpace) -> Result<bool> {
-    let changes = bundle.map(|bundle| git::fetch(target, bundle.path(), space)).transpose()?.unwrap_or_default();
+/// Takes a bundle into a repository, and says what changed there.
+fn take(target: &CleanRepository, bundle: Option<&NamedTempFile>, refs: &BottleRefs) -> Result<Vec<RefChange>> {
+    let changes =
+        bundle.map(|bundle| git::fetch(target, bundle.path(), &refs.space())).transpose()?.unwrap_or_default();
     if changes.is_empty() {
-        return Ok(false);
+        return Ok(changes);
     }
     say::note(&format!("into `{}`:", text::path(&target.repository.top)));
     for change in &changes {
@@ -88,7 +160,7 @@ fn take(target: &CleanRepository, bundle: Option<NamedTempFile>, space: &RefSpac
     if let Some(first) = changes.iter().find(|change| change.new.is_some()) {
         say::suggest(hint!("git log {}", first.name));
     }
-    Ok(true)
+    Ok(changes)
 }
 
 /// What became of a ref, as `git fetch` says it: the commit of a new one, `old..new`, `+old...new (forced)`.

@@ -5,8 +5,11 @@ mod apply;
 mod classes;
 mod diff;
 mod fetch;
+mod file_consent;
 mod git_folders;
+mod place;
 mod pull;
+mod refs;
 mod autorun;
 
 use super::home_reader::HomeReader;
@@ -14,14 +17,15 @@ use super::live::recorded;
 use crate::cli::{WorkArgs, WorkVerb};
 use crate::docker::Docker;
 use crate::exit::{Exit, UserError};
-use crate::git::{CleanRepository, Repository as LocalRepository};
+use crate::git::CleanRepository;
 use crate::plan::Plan;
-use crate::probe;
 use crate::render;
 use crate::say;
 use crate::state::{Condition, Folder, Home, KEPT_FOR_WORK, WorkLeft};
 use crate::text;
 use anyhow::Result;
+use refs::BottleRefs;
+use std::ops::ControlFlow;
 use wire::{Repository, Work};
 
 pub fn run(asked: &WorkArgs) -> Result<Exit> {
@@ -58,7 +62,7 @@ impl SessionWork {
 
     /// Notes that all refs of a bottle's repository were fetched.
     fn note_fetch(&self, name: &str, target: &CleanRepository) -> Result<()> {
-        let folder = format!("refs/bottles/{}/", self.plan.identity);
+        let folder = BottleRefs::folder_of(&self.plan.identity);
         let tips = target.query(&["for-each-ref", "--format=%(objectname)", &folder])?.lines();
         let mut brought = self.folder.brought();
         brought.note_fetch(name, &target.repository.top, tips);
@@ -100,36 +104,37 @@ impl SessionWork {
             (None, copied) => Err(several(copied.iter().map(String::as_str))),
         }
     }
+}
 
-    /// The repository on this machine to which one of the bottle belongs: the one it was copied from, else the one here.
-    fn local_repository(&self, repository: &str) -> Result<CleanRepository> {
-        let known = self.plan.workspace.as_ref();
-        let known = known.filter(|workspace| workspace.repositories.iter().any(|path| path == repository));
-        let (folder, hint) = match known {
-            Some(workspace) => (workspace.from.join(repository), "it was copied from there"),
-            None => (probe::current_dir()?, "go to the repository that it belongs to, and type this again"),
-        };
-        let none = || UserError::new(format!("`{}` is in no git repository", folder.display())).hint(hint);
-        Ok(CleanRepository::new(LocalRepository::find(&folder)?.ok_or_else(none)?)?)
+/// The repository that was named, else all that have what is `wanted`.
+///
+/// # Errors
+/// `UserError` where there is none, and the workspace could not be compared.
+fn choose_repositories(found: &Work, named: Option<&str>, wanted: fn(&Repository) -> bool) -> Result<Vec<String>> {
+    if let Some(named) = named {
+        return Ok(vec![named.trim_end_matches('/').to_owned()]);
+    }
+    let have: Vec<String> = found.repositories.iter().filter(|r| wanted(r)).map(|r| r.path.clone()).collect();
+    match have.is_empty() && !found.complete {
+        true => Err(UserError::new("what is in the workspace could not be compared").hint("name a repository").into()),
+        false => Ok(have),
     }
 }
 
-/// The repository that was named, else the only one that has what is `wanted`; `None` where none has it.
+/// Does this for each repository, whatever becomes of the others; stops where it breaks with an exit code.
 ///
 /// # Errors
-/// `UserError` where several have it, and where the workspace could not be compared.
-fn choose_repository(found: &Work, named: Option<&str>, wanted: fn(&Repository) -> bool) -> Result<Option<String>> {
-    if let Some(named) = named {
-        return Ok(Some(named.trim_end_matches('/').to_owned()));
+/// The last one; those before it are printed.
+fn for_each(names: &[String], mut run: impl FnMut(&str) -> Result<ControlFlow<Exit>>) -> Result<ControlFlow<Exit>> {
+    let mut failed = None;
+    for name in names {
+        match run(name) {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(exit)) => return Ok(ControlFlow::Break(exit)),
+            Err(error) => drop(failed.replace(error).inspect(say::error)),
+        }
     }
-    let have: Vec<&str> = found.repositories.iter().filter(|r| wanted(r)).map(|r| r.path.as_str()).collect();
-    match have[..] {
-        [] if found.complete => Ok(None),
-        [] => Err(UserError::new("what is in the workspace could not be compared").hint("name a repository").into()),
-        [name] => Ok(Some(name.to_owned())),
-        _ if have.contains(&".") => Ok(Some(".".to_owned())),
-        _ => Err(several(have.into_iter()).into()),
-    }
+    failed.map_or(Ok(ControlFlow::Continue(())), Err)
 }
 
 fn several<'a>(names: impl Iterator<Item = &'a str>) -> UserError {

@@ -5,6 +5,9 @@
 
 use super::autorun::FileKind;
 use super::classes::{self, autorun_classes};
+use super::file_consent::FileConsent;
+use super::place::LocalPlace;
+use super::refs::BottleRefs;
 use super::{SessionWork, apply, fetch};
 use crate::cli::WorkPullArgs;
 use crate::cmd::consent::terminal_to_ask_on;
@@ -36,15 +39,53 @@ pub fn run(asked: &WorkPullArgs) -> Result<Exit> {
 
 fn bring(session: &SessionWork, reader: &HomeReader, asked: &WorkPullArgs) -> Result<Exit> {
     let named = asked.repository.as_deref();
-    if let Some(name) = fetch::bring(session, reader, named)? {
-        let target = session.local_repository(&name)?.with_user_data()?;
-        if let Some(merge) = Merge::find(&target, &session.plan.identity)?
-            && let ControlFlow::Break(exit) = merge.ask_and_do(asked)?
-        {
-            return Ok(exit);
+    let mut consent = FileConsent::new(asked.all);
+    let fetched = match fetch::bring(session, reader, named, &mut consent)? {
+        ControlFlow::Continue(fetched) => fetched,
+        ControlFlow::Break(exit) => return Ok(exit),
+    };
+    let mut targets = Vec::new();
+    for name in fetched {
+        if let LocalPlace::Here(target) = session.place_of(&name)? {
+            targets.push((target.with_user_data()?, name));
         }
     }
+    let found = targets
+        .iter()
+        .map(|(target, name)| Merge::find(target, &BottleRefs::of_repository(&session.plan.identity, name)));
+    let merges: Vec<Merge> = found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+    if let ControlFlow::Break(exit) = ask_and_do(&merges, asked)? {
+        return Ok(exit);
+    }
     apply::bring(session, reader, named, asked.all)
+}
+
+/// Asks once for all merges, after each was shown.
+fn ask_and_do(merges: &[Merge], asked: &WorkPullArgs) -> Result<ControlFlow<Exit>> {
+    if merges.is_empty() {
+        return Ok(ControlFlow::Continue(()));
+    }
+    for merge in merges {
+        merge.check_filters()?;
+        merge.check_files_here()?;
+    }
+    for merge in merges {
+        if merges.len() > 1 {
+            say::line(&format!("in `{}`:", text::path(&merge.target.repository.top)));
+        }
+        merge.show(asked)?;
+    }
+    if !asked.yes {
+        let mut tty = terminal_to_ask_on("add `--yes` to merge without the question")?;
+        let question = if merges.len() == 1 { "merge this? [y/N] " } else { "merge all of these? [y/N] " };
+        match tty.ask(question, &signals::catch()?) {
+            answer if answer.is_yes() => {}
+            Answer::Signal(number) => return Ok(ControlFlow::Break(Exit::signal(number))),
+            _ => return Ok(ControlFlow::Break(Exit::OK)),
+        }
+    }
+    merges.iter().try_for_each(Merge::perform)?;
+    Ok(ControlFlow::Continue(()))
 }
 
 /// A merge that needs no decision.
@@ -76,7 +117,7 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// `UserError` for a merge that conflicts.
-    fn find(target: &'a CleanRepository, identity: &str) -> Result<Option<Merge<'a>>> {
+    fn find(target: &'a CleanRepository, refs: &BottleRefs) -> Result<Option<Merge<'a>>> {
         let line = |args: &[&str]| -> Result<Option<String>> {
             let said = target.git().args(args).run(Vec::new())?;
             Ok(said.lines().into_iter().next().filter(|line| said.is_success() && !line.is_empty()))
@@ -89,9 +130,9 @@ impl<'a> Merge<'a> {
             return Ok(None);
         };
         let Some(ours) = line(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])? else { return Ok(None) };
-        let folder = format!("refs/bottles/{identity}/");
-        let heads = target.query(&["for-each-ref", "--format=%(refname)", &format!("{folder}heads/")])?.lines();
-        let same = format!("{folder}{}", branch.strip_prefix("refs/").unwrap_or(&branch));
+        let folder = refs.heads();
+        let heads = target.query(&["for-each-ref", "--format=%(refname)", &folder])?.lines();
+        let same = format!("{folder}{}", branch.strip_prefix("refs/heads/").unwrap_or(&branch));
         let theirs = heads.iter().find(|name| **name == same).or(heads.first().filter(|_| heads.len() == 1));
         let Some(theirs) = theirs.cloned() else { return Ok(None) };
         let Some(commit) = line(&["rev-parse", "--verify", "--quiet", &format!("{theirs}^{{commit}}")])? else {
@@ -120,38 +161,11 @@ impl<'a> Merge<'a> {
         Ok(Some(Merge { target, branch, ours, theirs, result, files }))
     }
 
-    fn ask_and_do(&self, asked: &WorkPullArgs) -> Result<ControlFlow<Exit>> {
-        self.check_filters()?;
-        self.check_files_here()?;
-        self.show()?;
-        let kind = |mode: &Option<u32>| mode.map(FileKind::of_mode);
-        let files: Vec<(&Path, FileKind)> =
-            self.files.iter().filter_map(|(path, mode)| Some((path.as_path(), kind(mode)?))).collect();
-        let runs: BTreeSet<&Path> =
-            autorun_classes(&self.target.repository.top, &files).into_values().flatten().collect();
-        if !runs.is_empty() && !asked.all {
-            say::line(classes::TITLE);
-            runs.iter().for_each(|path| say::line(&format!("    {}", text::path(path))));
-            if asked.yes {
-                return Err(UserError::new("nothing was merged or applied: files that run by themselves are among it")
-                    .hint("add `--all` to take them unasked")
-                    .into());
-            }
-        }
-        if !asked.yes {
-            let mut tty = terminal_to_ask_on("add `--yes` to merge without the question")?;
-            match tty.ask("merge this? [y/N] ", &signals::catch()?) {
-                answer if answer.is_yes() => {}
-                Answer::Signal(number) => return Ok(ControlFlow::Break(Exit::signal(number))),
-                _ => return Ok(ControlFlow::Break(Exit::OK)),
-            }
-        }
-        self.perform()?;
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// Shows the commits and the counts of changed lines.
-    fn show(&self) -> Result<()> {
+    /// Shows the commits, the counts of changed lines, and the files that run by themselves.
+    ///
+    /// # Errors
+    /// `UserError` for such files where nothing is asked and they are not wanted.
+    fn show(&self, asked: &WorkPullArgs) -> Result<()> {
         let (MergeResult::FastForward(commit) | MergeResult::Merged { commit, .. }) = &self.result;
         let range = format!("{}..{commit}", self.ours);
         let log = ["log", "-z", "--no-show-signature", "--no-color", "--format=%h %an: %s", &range, "--"];
@@ -170,6 +184,20 @@ impl<'a> Merge<'a> {
                 line.splitn(3, |byte| *byte == b'\t').map(|w| String::from_utf8_lossy(w).into_owned()).collect();
             if let [added, removed, path] = &words[..] {
                 say::line(&format!("  +{added} -{removed} {}", text::one_line(path)));
+            }
+        }
+        let kind = |mode: &Option<u32>| mode.map(FileKind::of_mode);
+        let files: Vec<(&Path, FileKind)> =
+            self.files.iter().filter_map(|(path, mode)| Some((path.as_path(), kind(mode)?))).collect();
+        let runs: BTreeSet<&Path> =
+            autorun_classes(&self.target.repository.top, &files).into_values().flatten().collect();
+        if !runs.is_empty() && !asked.all {
+            say::line(classes::TITLE);
+            runs.iter().for_each(|path| say::line(&format!("    {}", text::path(path))));
+            if asked.yes {
+                return Err(UserError::new("nothing was merged or applied: files that run by themselves are among it")
+                    .hint("add `--all` to take them unasked")
+                    .into());
             }
         }
         Ok(())

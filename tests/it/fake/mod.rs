@@ -31,6 +31,7 @@ mod terminal;
 mod traps;
 mod work;
 mod work_again;
+mod work_repositories;
 
 use crate::harness::{Place, Run, text};
 use std::fs;

@@ -753,8 +753,10 @@ fn what_cannot_be_brought_home_is_said() {
     for verb in ["fetch", "apply"] {
         let two = r#""complete":true,"files":0,"repositories":[
             {"path":"a","commits":1,"stashes":0,"files":1},{"path":"b\u001b","commits":1,"stashes":0,"files":1}]"#;
-        let said = "claude-bottle: several repositories: `a`, `b\\u{1b}`\nhint: name one of them\n";
-        desk.asked(&[verb]).env("FAKE_WORK", two.replace('\n', "")).status(2).stderr(said).test();
+        let of = if verb == "fetch" { "`[PLACE]/work` has all commits of" } else { "no uncommitted changes in" };
+        let end = if verb == "fetch" { " already" } else { "" };
+        let said = format!("{of} `a`{end}\n{of} `b\\u{{1b}}`{end}\n");
+        desk.asked(&[verb]).env("FAKE_WORK", two.replace('\n', "")).stderr(&said).test();
         let said = "claude-bottle: what is in the workspace could not be compared\nhint: name a repository\n";
         desk.asked(&[verb]).env("FAKE_WORK", r#""complete":false,"files":0"#).status(2).stderr(said).test();
         let what = if verb == "fetch" { "commits" } else { "uncommitted changes" };

@@ -11,16 +11,16 @@ use std::process::Command;
 use std::time::Duration;
 
 /// A kept session, the directory that was copied into it, and its workspace.
-struct Bottle {
-    place: Place,
-    host: Host,
-    agent: Host,
-    identity: String,
+pub struct Bottle {
+    pub place: Place,
+    pub host: Host,
+    pub agent: Host,
+    pub identity: String,
 }
 
 impl Bottle {
     /// Started in a repository with one commit.
-    fn new(prepare: impl FnOnce(&Host)) -> Bottle {
+    pub fn new(prepare: impl FnOnce(&Host)) -> Bottle {
         let place = Place::new(PLAIN);
         let host = Host::new(place.path("work"));
         prepare(&host);
@@ -28,15 +28,20 @@ impl Bottle {
     }
 
     /// Started in a directory without a repository.
-    fn loose(files: &[(&str, &str)]) -> Bottle {
+    pub fn loose(files: &[(&str, &str)]) -> Bottle {
+        Bottle::loose_with(|host| files.iter().for_each(|(name, content)| host.write(name, content)))
+    }
+
+    /// Started in a directory without a repository of its own.
+    pub fn loose_with(prepare: impl FnOnce(&Host)) -> Bottle {
         let place = Place::new(PLAIN);
         let host = Host { path: place.path("work") };
         fs::create_dir_all(&host.path).unwrap();
-        files.iter().for_each(|(name, content)| host.write(name, content));
+        prepare(&host);
         Bottle::started(place, host)
     }
 
-    fn started(place: Place, host: Host) -> Bottle {
+    pub fn started(place: Place, host: Host) -> Bottle {
         let start = place.run(&["start", "--yes", "--cwd", "plain"]).env("PATH", format!("{FAKE}:/usr/bin:/bin"));
         let start = start.env("FAKE_WORK", r#""complete":true,"files":1"#).env("FAKE_TAR", place.transcript());
         let done = start.done();
@@ -55,7 +60,7 @@ impl Bottle {
         bottle
     }
 
-    fn init(&self, words: &[&str]) -> String {
+    pub fn init(&self, words: &[&str]) -> String {
         let mut command = Command::new(self.place.engine("handed/init"));
         command.args(["init", "--home"]).arg(self.place.engine("handed/home")).args(words);
         let output = testing::process::output(&mut command);
@@ -63,24 +68,24 @@ impl Bottle {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn work(&self, words: &[&str]) -> Run<'_> {
+    pub fn work(&self, words: &[&str]) -> Run<'_> {
         let words = [&["work", words[0], &self.identity], &words[1..]].concat();
         self.ours(&words)
     }
 
-    fn ours(&self, words: &[&str]) -> Run<'_> {
+    pub fn ours(&self, words: &[&str]) -> Run<'_> {
         // `init` of the reader has the report, and not this variable.
         self.place.run(words).env("PATH", format!("{FAKE}:/usr/bin:/bin"))
     }
 
     #[track_caller]
-    fn applies(&self, files: &str) {
+    pub fn applies(&self, files: &str) {
         let done = self.work(&["apply", "--all"]).done();
         assert_eq!((done.status, done.stdout.as_str()), (0, files), "{done:?}");
     }
 
     #[track_caller]
-    fn has_nothing_left(&self) {
+    pub fn has_nothing_left(&self) {
         let list = self.ours(&["list"]).done();
         assert!(list.stdout.contains("all of its work is here") && !list.stdout.contains("  work  "), "{list:?}");
         let done = self.ours(&["cleanup", "--dry-run"]).done();
@@ -88,12 +93,12 @@ impl Bottle {
     }
 
     #[track_caller]
-    fn has_left(&self, what: &str) {
+    pub fn has_left(&self, what: &str) {
         let done = self.ours(&["cleanup", "--dry-run"]).done();
         assert!(done.stdout.contains(&format!("WORK that is nowhere else: {what}")), "{what}: {done:?}");
     }
 
-    fn refs(&self) -> Vec<String> {
+    pub fn refs(&self) -> Vec<String> {
         let folder = format!("refs/bottles/{}/", self.identity);
         let listed = self.host.git(&["for-each-ref", "--format=%(refname) %(contents:subject)", &folder]);
         listed.lines().map(|line| line.strip_prefix(&folder).unwrap().to_owned()).collect()
@@ -252,7 +257,7 @@ fn on_a_full_disk_all_is_as_it_was() {
 }
 
 /// Files and folders in a worktree, with their content.
-fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -403,7 +408,6 @@ fn a_session_whose_work_is_all_here_is_not_kept() {
     assert!(bottle.place.objects().is_empty());
 }
 
-/// By the session of this directory, and with one question.
 /// A question may be open for long, and an editor beside it.
 #[test]
 fn what_is_edited_while_a_question_is_open_is_not_overwritten() {
@@ -424,6 +428,7 @@ fn what_is_edited_while_a_question_is_open_is_not_overwritten() {
     }
 }
 
+/// By the session of this directory, and with one question.
 #[test]
 fn a_pull_fetches_merges_and_applies() {
     let bottle = Bottle::new(|_| {});
@@ -471,7 +476,6 @@ fn a_pull_fetches_merges_and_applies() {
     bottle.has_nothing_left();
 }
 
-/// It takes nothing that needs a decision, and then nothing at all.
 /// git runs what the configuration of such a folder names.
 #[test]
 fn a_pull_takes_no_folder_that_is_a_repository_unasked() {
@@ -487,6 +491,7 @@ fn a_pull_takes_no_folder_that_is_a_repository_unasked() {
     assert!(bottle.host.has("docs/config"));
 }
 
+/// It takes nothing that needs a decision, and then nothing at all.
 #[test]
 fn a_pull_that_cannot_merge_changes_nothing() {
     for (there, here, said) in [

@@ -23,6 +23,9 @@ pub const EXIT_NOTHING_NEW: i32 = 3;
 /// Exit code of every verb on one repository if there is none of its name; its names are on stderr then.
 pub const EXIT_UNKNOWN: i32 = 4;
 
+/// Folder of all refs in a bundle.
+const BOTTLE_REFS: &[u8] = b"refs/bottle/";
+
 /// Longest list of the host's commits that `work bundle` reads, in bytes.
 const MAX_HAVE_BYTES: u64 = 16 << 20;
 /// Longest loose file that a difference shows: as much as the host takes of a whole difference. A sparse file can have a
@@ -152,7 +155,8 @@ pub fn read_have() -> Result<Vec<u8>, Failure> {
     Ok(have)
 }
 
-/// Prints a bundle with all branches and stashes of the agent's, and those of their commits that the host lacks. Stdin lists
+/// Prints a bundle with all branches and stashes of the agent's, what is checked out first, and those of their commits that the
+/// host lacks. Stdin lists
 /// the commits that it has, one on each line. Where it has them all, no pack follows the header.
 ///
 /// # Errors
@@ -224,7 +228,7 @@ pub struct ExportedRef {
 
 impl ExportedRef {
     pub fn new(id: String, kind: &str, name: &[u8]) -> ExportedRef {
-        ExportedRef { id, name: [b"refs/bottle/", kind.as_bytes(), name].concat() }
+        ExportedRef { id, name: [BOTTLE_REFS, kind.as_bytes(), name].concat() }
     }
 
     /// Reads a line of `git for-each-ref`: the id, and the ref's name below `refs/`, which begins with `kind`.
@@ -253,6 +257,10 @@ fn exported_refs(clean: &CleanRepository) -> Result<Vec<ExportedRef>, Failure> {
     let tags = repository.git().args(["for-each-ref", format, "refs/tags"]).stdout(b"")?;
     let tags = tags.split(|byte| *byte == b'\n').filter_map(|line| ExportedRef::from_line(line, "tags/"));
     refs.extend(tags.filter(|tag| only_tagged.contains(&tag.id)));
+    // What is checked out comes first: a clone begins with it.
+    let branch = repository.git().args(["symbolic-ref", "--quiet", "HEAD"]).run(b"")?.stdout;
+    let head = branch.trim_ascii_end().strip_prefix(b"refs/").unwrap_or(b"HEAD");
+    refs.sort_by_key(|exported| exported.name.strip_prefix(BOTTLE_REFS) != Some(head));
     Ok(refs)
 }
 

@@ -1,12 +1,14 @@
 //! The uncommitted changes of a repository of the bottle: what the reader answers, and what of it comes to the repository
 //! here.
 
-use super::Consent;
 use super::patch::{Applied, Patch};
 use crate::cmd::home_reader::HomeReader;
 use crate::cmd::work::SessionWork;
-use crate::exit::Exit;
+use crate::cmd::work::file_consent::FileConsent;
+use crate::cmd::work::place::{LocalPlace, path_below};
+use crate::exit::{Exit, UserError};
 use crate::git::CleanRepository;
+use crate::hint;
 use crate::say;
 use crate::state::BroughtChanges;
 use crate::state::budget::MAX_REMEMBERED_PATCH_BYTES;
@@ -16,6 +18,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use wire::{AppliedChanges, Blob, Elsewhere};
 
 /// Longest first line of an answer, in bytes: `base` and the id of a commit.
@@ -30,10 +33,17 @@ pub fn apply(
     session: &SessionWork,
     reader: &HomeReader,
     name: &str,
-    consent: &mut Consent,
+    consent: &mut FileConsent,
 ) -> Result<ControlFlow<Exit>> {
-    let repository = session.local_repository(name)?.with_user_data()?;
+    let mut made = None;
+    let repository = match session.place_of(name)? {
+        LocalPlace::Here(found) => found,
+        LocalPlace::Absent(place) => made.insert(place.make("sha1")?).open()?,
+    };
+    let repository = repository.with_user_data()?;
     let top = &repository.repository.top;
+    // One that was brought to the repository around has another place.
+    let below = Some(path_below(name)?).filter(|below| top.ends_with(below)).unwrap_or_default();
     let mut brought = session.folder.brought();
     let mut host = Elsewhere::default();
     host.changes.extend(brought.applied(name, &repository)?.map(|applied| (name.to_owned(), applied)));
@@ -49,9 +59,12 @@ pub fn apply(
         return Ok(ControlFlow::Continue(()));
     };
     let identity = &session.plan.identity;
-    changes.whole.check_base(identity)?;
+    match &made {
+        Some(new) if changes.whole.base.is_some() => return Err(not_here(&new.path(), identity, name).into()),
+        _ => changes.whole.check_base(identity)?,
+    }
     let applied = match changes.missing()? {
-        Some(patch) => match patch.apply(consent, identity)? {
+        Some(patch) => match patch.apply(consent.of_repository(&below), identity)? {
             ControlFlow::Continue(applied) => applied,
             ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
         },
@@ -60,6 +73,12 @@ pub fn apply(
             Applied::default()
         }
     };
+    match &mut made {
+        // Without a file of it, the repository goes again.
+        Some(_) if applied.files.is_empty() => return Ok(ControlFlow::Continue(())),
+        Some(new) => new.keep(),
+        None => {}
+    }
     let is_remembered = changes.bytes.len() as u64 <= MAX_REMEMBERED_PATCH_BYTES;
     if is_remembered {
         let left_out = applied.left_out.iter().map(|path| Blob(path.as_os_str().as_bytes().to_vec())).collect();
@@ -73,6 +92,14 @@ pub fn apply(
         Some(error) => Err(error.into()),
         None => Ok(ControlFlow::Continue(())),
     }
+}
+
+fn not_here(path: &Path, identity: &str, name: &str) -> UserError {
+    UserError::new(format!("no git repository is at `{}`", text::path(path))).hint(hint!(
+        "`claude-bottle work fetch {} {}` brings it",
+        identity,
+        name
+    ))
 }
 
 struct Changes<'a> {

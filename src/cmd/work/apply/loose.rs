@@ -2,10 +2,12 @@
 //! before. Over any other only after a question about that.
 
 use super::placement::{Existing, FileStamp, Placement};
-use super::{Consent, is_plain, kind_here, nothing_changed};
+use super::{kind_here, nothing_changed};
 use crate::cmd::home_reader::HomeReader;
 use crate::cmd::work::SessionWork;
 use crate::cmd::work::autorun::{FileKind, is_in_git_folder};
+use crate::cmd::work::file_consent::FileConsent;
+use crate::cmd::work::place::is_plain;
 use crate::exit::{Exit, UserError};
 use crate::probe;
 use crate::say;
@@ -29,7 +31,7 @@ const EXECUTABLE: u32 = 0o111;
 ///
 /// # Errors
 /// `UserError` where other files are here; without a yes they stay as they are.
-pub fn apply(session: &SessionWork, reader: &HomeReader, consent: &mut Consent) -> Result<Exit> {
+pub fn apply(session: &SessionWork, reader: &HomeReader, consent: &mut FileConsent) -> Result<Exit> {
     let fresh = tempfile::tempdir_in(session.folder.path())?;
     let mut question = reader.ask(&["work", "files"], Vec::new())?;
     let unpacked = state::unpack(&mut question, fresh.path(), budget::LOOSE_FILES);
@@ -66,6 +68,7 @@ pub fn apply(session: &SessionWork, reader: &HomeReader, consent: &mut Consent) 
         ControlFlow::Continue(unwanted) => unwanted,
         ControlFlow::Break(exit) => return Ok(exit),
     };
+    FileConsent::hint_at_left_out(&unwanted);
     changes.retain(|path, _| !unwanted.contains(path));
     let differ: Vec<&Path> =
         changes.iter().filter(|(_, (state, _))| *state == State::Changed).map(|(path, _)| path.as_path()).collect();

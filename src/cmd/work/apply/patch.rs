@@ -4,8 +4,11 @@
 //! does not conflict comes as a whole or not at all.
 
 use super::placement::{Existing, FileStamp, Placement};
-use super::{Consent, is_plain, kind_here, nothing_changed};
+use super::{kind_here, nothing_changed};
 use crate::cmd::work::autorun::{FileKind, is_in_git_folder};
+use crate::cmd::work::file_consent::FileConsent;
+use crate::cmd::work::place::is_plain;
+use crate::cmd::work::refs::BottleRefs;
 use crate::exit::{Exit, UserError};
 use crate::git::{self, CleanRepository, Git, GitOutput, ModeChange, TrialIndex};
 use crate::hint;
@@ -162,7 +165,7 @@ impl<'a> Patch<'a> {
         if self.repository.is_ancestor(base, "HEAD")? {
             return Ok(None);
         }
-        let folder = format!("refs/bottles/{identity}");
+        let folder = BottleRefs::folder_of(identity);
         let named = ["for-each-ref", "--format=%(refname)", "--contains", base, &folder];
         let named = self.repository.git().args(named).run(Vec::new())?.lines();
         let heads = |name: &&String| name.contains("/heads/");
@@ -176,7 +179,7 @@ impl<'a> Patch<'a> {
     ///
     /// # Errors
     /// `UserError` for changes that do not apply, or that conflict.
-    pub fn apply(&self, consent: &mut Consent, identity: &str) -> Result<ControlFlow<Exit, Applied>> {
+    pub fn apply(&self, consent: &mut FileConsent, identity: &str) -> Result<ControlFlow<Exit, Applied>> {
         // Taken before anything is decided about the files, so that what is edited at a question is not overwritten.
         let stamp = |path: &PathBuf| (path.clone(), FileStamp::of(&self.top().join(path)));
         let stamps: BTreeMap<PathBuf, FileStamp> = self.paths.iter().map(stamp).collect();
@@ -189,6 +192,7 @@ impl<'a> Patch<'a> {
             ControlFlow::Continue(left_out) => left_out,
             ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
         };
+        FileConsent::hint_at_left_out(&left_out);
         if trial.files.is_empty() {
             say::note(&format!("`{}` has the changes already", text::path(self.top())));
         }

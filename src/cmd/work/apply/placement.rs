@@ -3,7 +3,7 @@
 //!
 //! Invariant: no link is followed below the directory, and an error puts everything back that was changed.
 
-use super::is_plain;
+use crate::cmd::work::place::is_plain;
 use crate::exit::UserError;
 use crate::text;
 use std::fs;
