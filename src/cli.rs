@@ -260,8 +260,8 @@ pub struct AttachArgs {
 
 #[derive(Debug, Args)]
 pub struct DetachArgs {
-    /// The session, as `list` shows it
-    pub identity: String,
+    /// The session, as `list` shows it; by default the newest of this directory
+    pub identity: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -305,9 +305,9 @@ pub struct ExecArgs {
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// A session, as `list` shows it, or an agent of claude-bottle.json
+    /// A session, as `list` shows it, or an agent of claude-bottle.json; by default the newest session of this directory
     #[arg(value_name = "IDENTITY|AGENT")]
-    pub name: String,
+    pub name: Option<String>,
 
     /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
@@ -493,8 +493,8 @@ pub enum RoutesVerb {
 
 #[derive(Debug, Args)]
 pub struct RoutesListArgs {
-    /// The session, as `list` shows it
-    pub identity: String,
+    /// The session, as `list` shows it; by default the newest of this directory
+    pub identity: Option<String>,
 
     /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Text, value_name = "text|json", hide_possible_values = true)]
@@ -534,13 +534,14 @@ pub struct RoutesEditArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "claude-bottle put [OPTIONS] FILE\n       claude-bottle put [OPTIONS] IDENTITY FILE [PATH]")]
 pub struct PutArgs {
-    /// The session, as `list` shows it
+    /// The session, as `list` shows it; before a FILE alone, the newest of this directory
     pub identity: String,
 
     /// A file on this machine; `-` is stdin
     #[arg(value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
 
     /// Destination, relative to the workspace; `~/inbox/` and the file's name if left out
     pub path: Option<PathBuf>,
@@ -551,12 +552,13 @@ pub struct PutArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "claude-bottle get [OPTIONS] PATH\n       claude-bottle get [OPTIONS] IDENTITY PATH [FILE]")]
 pub struct GetArgs {
-    /// The session, as `list` shows it
+    /// The session, as `list` shows it; before a PATH alone, the newest of this directory
     pub identity: String,
 
     /// A file in the bottle, relative to the workspace
-    pub path: PathBuf,
+    pub path: Option<PathBuf>,
 
     /// Destination; `-` is stdout; the same name in the current directory if left out
     #[arg(value_hint = ValueHint::FilePath)]
@@ -685,12 +687,13 @@ pub struct BuildArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "claude-bottle forward [OPTIONS] [IDENTITY] PORT[:PORT]...")]
 pub struct ForwardArgs {
-    /// The session, as `list` shows it
+    /// The session, as `list` shows it; before ports alone, the newest of this directory
     pub identity: String,
 
     /// The port inside, or LOCAL:INSIDE
-    #[arg(required = true, value_name = "PORT[:PORT]")]
+    #[arg(value_name = "PORT[:PORT]")]
     pub ports: Vec<String>,
 
     /// Listen on this address instead of localhost; everyone who can reach it can use the agent's server

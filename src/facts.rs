@@ -61,9 +61,19 @@ pub struct Workspace {
     /// There are files in it, and git ignores all of them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all_ignored: bool,
+    /// Files that stay out because they are mostly holes: copied, those would be zeros.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sparse: Vec<SparseFile>,
     /// The user's name and address for commits in this directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<Author>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SparseFile {
+    /// Relative to the directory. A name that is not UTF-8 is lossy.
+    pub path: String,
+    pub bytes: u64,
 }
 
 /// The program that drives the engine, and which engine it talks to.

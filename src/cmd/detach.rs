@@ -10,7 +10,7 @@ use crate::state::{Condition, Home};
 use anyhow::Result;
 
 pub fn run(asked: &DetachArgs) -> Result<Exit> {
-    let (folder, _) = recorded(&Home::locate()?, asked.identity.as_str())?;
+    let (folder, _) = recorded(&Home::locate()?, asked.identity.as_deref())?;
     let identity = &folder.identity;
     let not_attached = |what: &str| UserError::new(format!("`{identity}` is not attached to a terminal: {what}"));
     match folder.condition() {

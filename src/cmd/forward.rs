@@ -33,8 +33,16 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
 const OLD_BOTTLE_HINT: &str = "a bottle that an older claude-bottle started has no such way: end it and resume it";
 
 pub fn run(asked: &ForwardArgs) -> Result<Exit> {
-    let ports = asked.ports.iter().map(|text| Ports::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let bottle = LiveBottle::open(asked.identity.as_str())?;
+    // No session is called as a port is.
+    let is_port = asked.identity.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    let first = is_port.then_some(&asked.identity);
+    if first.is_none() && asked.ports.is_empty() {
+        return Err(UserError::new("no port is named")
+            .hint(hint!("claude-bottle forward {} 5173", asked.identity))
+            .into());
+    }
+    let ports = first.into_iter().chain(&asked.ports).map(|text| Ports::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let bottle = LiveBottle::open(first.is_none().then_some(asked.identity.as_str()))?;
     let listeners = ports.iter().map(|ports| ports.listen(asked)).collect::<Result<Vec<_>, _>>()?;
     let signals = signals::catch()?;
     let mut stream = bottle.docker.stream_with_input(&bottle.exec("-i", &["pipe"]))?;

@@ -14,8 +14,13 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 pub fn run(asked: &GetArgs) -> Result<Exit> {
-    let bottle = LiveBottle::open(asked.identity.as_str())?;
-    let to = match (&asked.file, asked.path.file_name()) {
+    // One word is the file, of the newest session of this directory.
+    let (identity, path) = match &asked.path {
+        Some(path) => (Some(asked.identity.as_str()), path.as_path()),
+        None => (None, Path::new(&asked.identity)),
+    };
+    let bottle = LiveBottle::open(identity)?;
+    let to = match (&asked.file, path.file_name()) {
         (Some(file), Some(name)) if file.is_dir() => file.join(name),
         (Some(file), _) => file.clone(),
         (None, Some(name)) => PathBuf::from(name),
@@ -29,9 +34,9 @@ pub fn run(asked: &GetArgs) -> Result<Exit> {
             .hint("`--force` overwrites it")
             .into());
     }
-    let mut stream = bottle.docker.stream(&bottle.exec_on_file("get", &asked.path)?)?;
+    let mut stream = bottle.docker.stream(&bottle.exec_on_file("get", path)?)?;
     let stdout = stream.child.stdout.take().context("no stdout")?;
-    let mut consent = SizeConsent::new(format!("`{}`", text::one_line(&asked.path.to_string_lossy())), asked.yes);
+    let mut consent = SizeConsent::new(format!("`{}`", text::one_line(&path.to_string_lossy())), asked.yes);
     if piped {
         consent.copy(stdout, say::bytes)?;
         stream.expect_success_inside()?;

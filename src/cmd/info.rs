@@ -72,14 +72,14 @@ struct HomeVolume {
 pub fn run(asked: &InfoArgs) -> Result<Exit> {
     let home = Home::locate()?;
     // An agent's name is the agent here.
-    match home.known(&asked.name).or_else(|error| if asked.name == "-" { home.find(Some("-")) } else { Err(error) }) {
-        Ok(_) => show_session(&home, asked),
-        Err(_) => agent::run(&home, asked),
+    match asked.name.as_deref() {
+        Some(name) if name != "-" && home.known(name).is_err() => agent::run(&home, name, asked.format),
+        name => show_session(&home, name, asked.format),
     }
 }
 
-fn show_session(home: &Home, asked: &InfoArgs) -> Result<Exit> {
-    let (folder, plan) = recorded(home, asked.name.as_str())?;
+fn show_session(home: &Home, name: Option<&str>, format: ListFormat) -> Result<Exit> {
+    let (folder, plan) = recorded(home, name)?;
     let mut report = SessionReport {
         row: Overview::read(&folder),
         transcript: measure(&folder.transcript()),
@@ -106,7 +106,7 @@ fn show_session(home: &Home, asked: &InfoArgs) -> Result<Exit> {
         Err(error) => report.engine_error = Some(error.what),
     }
     report.hints = hints(&report);
-    match asked.format {
+    match format {
         ListFormat::Json => say::json(&report)?,
         ListFormat::Text => say::out(&text(&report))?,
     }

@@ -51,7 +51,7 @@ fn local_time(text: &str) -> String {
 pub fn run(asked: &ProposalsArgs) -> Result<Exit> {
     let home = Home::locate()?;
     let all: Vec<Waiting> = match &asked.identity {
-        Some(identity) => vec![waiting(SupervisedSession::open(&home, identity)?)?],
+        Some(identity) => vec![waiting(SupervisedSession::open(&home, Some(identity))?)?],
         None => home.folders().iter().filter_map(|folder| of_folder(&home, &folder.identity)).collect(),
     };
     if asked.format == ListFormat::Json {
@@ -74,7 +74,7 @@ pub fn run(asked: &ProposalsArgs) -> Result<Exit> {
 /// One of all sessions: one whose engine does not answer is told, and does not stop the others.
 fn of_folder(home: &Home, identity: &str) -> Option<Waiting> {
     // A session that is being made has no plan yet.
-    let session = SupervisedSession::open(home, identity).ok()?;
+    let session = SupervisedSession::open(home, Some(identity)).ok()?;
     match waiting(session) {
         Ok(waiting) => Some(waiting),
         Err(error) => {

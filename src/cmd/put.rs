@@ -11,21 +11,26 @@ use crate::text;
 use anyhow::{Context as _, Result};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub fn run(asked: &PutArgs) -> Result<Exit> {
-    let bottle = LiveBottle::open(asked.identity.as_str())?;
-    let piped = asked.file == Path::new("-");
-    let path = match (&asked.path, asked.file.file_name()) {
+    // One word is the file, for the newest session of this directory.
+    let (identity, file) = match &asked.file {
+        Some(file) => (Some(asked.identity.as_str()), file.as_path()),
+        None => (None, Path::new(&asked.identity)),
+    };
+    let bottle = LiveBottle::open(identity)?;
+    let piped = file == Path::new("-");
+    let path = match (&asked.path, file.file_name()) {
         (Some(path), _) => path.clone(),
         (None, Some(name)) if !piped => Path::new("~/inbox").join(name),
         _ => return Err(UserError::new("no name for the file").hint("name a path in the bottle behind it").into()),
     };
-    let mut consent = SizeConsent::new(format!("`{}`", text::one_line(&asked.file.to_string_lossy())), asked.yes);
+    let mut consent = SizeConsent::new(format!("`{}`", text::one_line(&file.to_string_lossy())), asked.yes);
     let source: Box<dyn Read + Send> = match piped {
         true => Box::new(ProgressReader::new(io::stdin(), None)),
         false => {
-            let file = open(&asked.file)?;
+            let file = open(file)?;
             let all = file.metadata().map(|meta| meta.len()).ok();
             consent.require(all.unwrap_or(0))?;
             Box::new(ProgressReader::new(file, all))
@@ -49,7 +54,7 @@ pub fn run(asked: &PutArgs) -> Result<Exit> {
     Ok(Exit::OK)
 }
 
-fn open(path: &PathBuf) -> Result<File, UserError> {
+fn open(path: &Path) -> Result<File, UserError> {
     let cannot = |error: io::Error| UserError::unreadable(path, &error);
     let file = File::open(path).map_err(cannot)?;
     match file.metadata().map_err(cannot)?.is_dir() {

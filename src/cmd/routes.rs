@@ -44,7 +44,7 @@ struct Row {
 }
 
 fn list(asked: &RoutesListArgs) -> Result<Exit> {
-    let session = SupervisedSession::open(&Home::locate()?, &asked.identity)?;
+    let session = SupervisedSession::open(&Home::locate()?, asked.identity.as_deref())?;
     let row = |route: &policy::Route, left_out: Option<String>| {
         let id = session_route_id(route);
         let added = id.and_then(|id| session.routes.find(id));
@@ -83,7 +83,7 @@ fn list(asked: &RoutesListArgs) -> Result<Exit> {
 }
 
 fn add(asked: &RoutesAddArgs) -> Result<Exit> {
-    let mut session = SupervisedSession::open(&Home::locate()?, &asked.identity)?;
+    let mut session = SupervisedSession::open(&Home::locate()?, Some(&asked.identity))?;
     let signals = signals::catch()?;
     let route = route(&session, &asked.route)?;
     if session.routes.find(&route.id).is_some() {
@@ -110,7 +110,7 @@ fn route(session: &SupervisedSession, text: &str) -> Result<SessionRoute, UserEr
 }
 
 fn remove(asked: &RoutesRemoveArgs) -> Result<Exit> {
-    let mut session = SupervisedSession::open(&Home::locate()?, &asked.identity)?;
+    let mut session = SupervisedSession::open(&Home::locate()?, Some(&asked.identity))?;
     let mut routes = session.routes.clone();
     routes.routes.retain(|route| route.id != asked.id);
     if routes == session.routes {
@@ -125,7 +125,7 @@ fn remove(asked: &RoutesRemoveArgs) -> Result<Exit> {
 
 /// A list of the added routes, one a line; those that are not touched keep their ids.
 fn edit(asked: &RoutesEditArgs) -> Result<Exit> {
-    let mut session = SupervisedSession::open(&Home::locate()?, &asked.identity)?;
+    let mut session = SupervisedSession::open(&Home::locate()?, Some(&asked.identity))?;
     let signals = signals::catch()?;
     let mut text = "// One route a line, as in a manifest. The bottle's own come first.\n".to_owned();
     let words = |route: &SessionRoute| render::route(&route.addition.route, &session.plan.values_of(route));

@@ -115,6 +115,9 @@ fn agent(plan: &Plan) -> String {
     text
 }
 
+/// Files with holes that are named; the others are counted.
+const MAX_SPARSE_FILES: usize = 10;
+
 /// What of the host's directory goes into the workspace, or went in at the session's beginning.
 fn copied(plan: &Plan, workspace: &Workspace) -> String {
     let what = match (plan.spec.beginning, plan.spec.copy) {
@@ -134,6 +137,13 @@ fn copied(plan: &Plan, workspace: &Workspace) -> String {
     }
     for folder in &workspace.outside {
         text.push_str(&format!("\nread outside of it: `{}`", path(folder)));
+    }
+    for file in workspace.sparse.iter().take(MAX_SPARSE_FILES) {
+        let (name, bytes) = (one_line(&file.path), size(file.bytes));
+        text.push_str(&format!("\n`{name}` stays out: most of its {bytes} are holes; `claude-bottle put` copies it"));
+    }
+    if let Some(more) = workspace.sparse.len().checked_sub(MAX_SPARSE_FILES).filter(|more| *more > 0) {
+        text.push_str(&format!("\n{more} more of such files stay out"));
     }
     if let Some(within) = &workspace.within {
         text.push_str(&format!("\nthe repository `{}` around it stays out: no history inside", path(within)));

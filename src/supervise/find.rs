@@ -53,10 +53,10 @@ impl Decidable {
             None => (None, typed),
         };
         let sessions = match identity {
-            Some(identity) => vec![SupervisedSession::open(home, identity)?],
+            Some(identity) => vec![SupervisedSession::open(home, Some(identity))?],
             None => {
                 let folders = home.folders();
-                folders.iter().filter_map(|folder| SupervisedSession::open(home, &folder.identity).ok()).collect()
+                folders.iter().filter_map(|folder| SupervisedSession::open(home, Some(&folder.identity)).ok()).collect()
             }
         };
         let (mut found, mut approved) = (Vec::new(), None);

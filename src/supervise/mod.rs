@@ -34,8 +34,8 @@ pub struct SupervisedSession {
 impl SupervisedSession {
     /// # Errors
     /// `UserError` for an unknown session, and for files of it that cannot be read.
-    pub fn open(home: &Home, identity: &str) -> Result<SupervisedSession> {
-        let folder = home.find(Some(identity))?;
+    pub fn open(home: &Home, typed: Option<&str>) -> Result<SupervisedSession> {
+        let folder = home.find(typed)?;
         let routes = folder.session_routes()?;
         let recorded = folder.plan()?;
         let (plan, left_out) = recorded.with_session_routes(&routes);

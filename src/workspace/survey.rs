@@ -3,7 +3,7 @@
 use super::content::Content;
 use super::export::export;
 use crate::exit::UserError;
-use crate::facts::Workspace;
+use crate::facts::{SparseFile, Workspace};
 use crate::git::{Author, CleanRepository, Repository, is_git_directory, user_excludes};
 use crate::spec::CopyScope;
 use std::cell::OnceCell;
@@ -11,11 +11,17 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Ids of commits that a plan names: each is an argument of git's.
 const MAX_TIPS: usize = 4096;
+
+/// Most bytes of holes in a file that is copied.
+const MAX_HOLE_BYTES: u64 = 1 << 30;
+/// The unit in which a file's room on the disk is counted, in bytes.
+const BLOCK_BYTES: u64 = 512;
 
 /// One entry of the workspace.
 pub struct Entry<'a> {
@@ -66,6 +72,7 @@ pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<
         within: None,
         author: None,
         all_ignored: false,
+        sparse: Vec::new(),
     };
     let mut survey = Survey { found, tips: Vec::new(), selection, excludes: OnceCell::new(), entries: BTreeMap::new() };
     survey.entries.insert(PathBuf::new(), Content::File(from.clone()));
@@ -82,6 +89,7 @@ pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<
             _ => survey.add_all(Path::new(""))?,
         }
     }
+    survey.leave_out_sparse();
     survey.count_files();
     let is_of_git =
         |path: &Path| path.as_os_str().is_empty() || path.components().any(|part| part.as_os_str() == ".git");
@@ -277,6 +285,22 @@ impl Survey {
         self.entries.insert(path, content);
     }
 
+    /// Leaves out files that are mostly holes: the archive would have them as zeros.
+    fn leave_out_sparse(&mut self) {
+        let found = &mut self.found;
+        self.entries.retain(|path, content| {
+            let Content::File(disk) = content else { return true };
+            let disk = &*disk;
+            let Ok(meta) = fs::symlink_metadata(disk) else { return true };
+            let holes = meta.len().saturating_sub(meta.blocks() * BLOCK_BYTES);
+            let is_left_out = meta.is_file() && holes > MAX_HOLE_BYTES && has_holes(disk);
+            if is_left_out {
+                found.sparse.push(SparseFile { path: path.to_string_lossy().into_owned(), bytes: meta.len() });
+            }
+            !is_left_out
+        });
+    }
+
     /// Sets the counts of files and bytes in `found`.
     fn count_files(&mut self) {
         for content in self.entries.values() {
@@ -293,6 +317,14 @@ impl Survey {
             }
         }
     }
+}
+
+/// Has this file a hole before its end? One that the file system keeps compressed has none.
+fn has_holes(path: &Path) -> bool {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let Ok(file) = fs::OpenOptions::new().read(true).custom_flags(flags).open(path) else { return false };
+    let first = nix::unistd::lseek(&file, 0, nix::unistd::Whence::SeekHole);
+    file.metadata().is_ok_and(|meta| first.is_ok_and(|first| first.unsigned_abs() < meta.len()))
 }
 
 /// Where a folder is.

@@ -1,7 +1,7 @@
 //! `info AGENT`: shows the plan by which an agent would be started, what it needs of this machine, and its sessions. No
 //! engine is asked.
 
-use crate::cli::{InfoArgs, ListFormat};
+use crate::cli::ListFormat;
 use crate::cmd::planning;
 use crate::exit::{Exit, UserError};
 use crate::hint;
@@ -45,19 +45,19 @@ enum Need {
     Ask { text: String },
 }
 
-pub fn run(home: &Home, asked: &InfoArgs) -> Result<Exit> {
+pub fn run(home: &Home, name: &str, format: ListFormat) -> Result<Exit> {
     let cwd = probe::current_dir()?;
     let manifest = manifest::load(home.path(), &cwd)?;
-    if manifest.location(&asked.name).is_err() {
-        return Err(unknown_name(home, &manifest, &asked.name).into());
+    if manifest.location(name).is_err() {
+        return Err(unknown_name(home, &manifest, name).into());
     }
-    let chosen = manifest.choose(&asked.name)?;
+    let chosen = manifest.choose(name)?;
     let plan = planning::plan_offline(home, &chosen)?.plan;
     let folders = home.folders();
-    let rows = folders.iter().filter(|folder| folder.identity.starts_with(&asked.name)).map(Overview::read);
-    let sessions: Vec<Overview> = rows.filter(|row| row.agent.as_ref() == Some(&asked.name)).collect();
+    let rows = folders.iter().filter(|folder| folder.identity.starts_with(name)).map(Overview::read);
+    let sessions: Vec<Overview> = rows.filter(|row| row.agent.as_deref() == Some(name)).collect();
     let report = AgentReport {
-        agent: &asked.name,
+        agent: name,
         origin: &plan.origin,
         command: &plan.go.command,
         bottle: &plan.bottle,
@@ -67,12 +67,12 @@ pub fn run(home: &Home, asked: &InfoArgs) -> Result<Exit> {
         policy: &plan.policy,
         sessions,
         hints: vec![
-            hint!("claude-bottle start {}", asked.name),
-            hint!("claude-bottle start --dry-run {}", asked.name),
-            hint!("claude-bottle edit {}", asked.name),
+            hint!("claude-bottle start {}", name),
+            hint!("claude-bottle start --dry-run {}", name),
+            hint!("claude-bottle edit {}", name),
         ],
     };
-    match asked.format {
+    match format {
         ListFormat::Json => say::json(&report)?,
         ListFormat::Text => say::out(&text(&report, &plan))?,
     }

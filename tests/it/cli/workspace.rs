@@ -577,3 +577,20 @@ fn a_setting_of_worktrees_needs_no_file_of_its_own() {
     let config = fs::read_to_string(out.path().join("workspace/.git/config")).unwrap();
     assert!(!config.to_lowercase().contains("worktreeconfig"), "{config}");
 }
+
+/// Of a file with holes the archive would have zeros: gigabytes of them.
+#[test]
+fn a_file_of_holes_stays_out() {
+    let (_folder, host) = repository("--object-format=sha1");
+    let sparse = fs::File::create(host.join("disk.img")).unwrap();
+    sparse.set_len(9 << 30).unwrap();
+    fs::File::create(host.join("small.img")).unwrap().set_len(1 << 20).unwrap();
+    for scope in [CopyScope::Unignored, CopyScope::All] {
+        let survey = survey(&host, scope, &[]).unwrap();
+        let left_out: Vec<_> = survey.found.sparse.iter().map(|file| (file.path.as_str(), file.bytes)).collect();
+        assert_eq!(left_out, [("disk.img", 9 << 30)]);
+        assert!(survey.found.bytes < 4 << 20, "{}", survey.found.bytes);
+        let names: Vec<_> = survey.entries().map(|entry| entry.path.to_owned()).collect();
+        assert!(names.contains(&"small.img".into()) && !names.contains(&"disk.img".into()), "{names:?}");
+    }
+}

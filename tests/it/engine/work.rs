@@ -419,3 +419,26 @@ fn work_comes_home_while_the_session_runs_and_keeps_nothing() {
     start.end().code(0);
     rig.assert_nothing_left();
 }
+
+/// In an empty directory: it comes to its path there, with what is not committed, and the session has nothing left.
+#[test]
+fn a_repository_that_the_agent_made_comes_home() {
+    let rig = Rig::new(&shell(
+        "git config --global user.name x; git config --global user.email x@example.org; git init -qb trunk myapp; cd myapp
+         echo one >one; git add .; git commit -qm first; git branch other; echo two >>one; echo new >new",
+    ));
+    let folder = rig.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    let ours = |args: &[&str]| run(rig.ours(args).current_dir(&folder), "");
+    ours(&["start", "--yes", "--cwd", "a"])
+        .code(0)
+        .says("changes not copied back yet: 1 commit and 2 changed files in `myapp`");
+    let identity = the_session(&rig);
+    ours(&["work", "pull", "--yes"]).code(0).says(&format!("refs/bottles/{identity}/myapp/heads/trunk  "));
+    let host = Host { path: folder.join("myapp") };
+    assert_eq!((host.read("one"), host.read("new")), ("one\ntwo\n".into(), "new\n".into()));
+    assert_eq!(host.git(&["log", "--format=%s", "trunk"]), "first\n");
+    assert_eq!(host.git(&["status", "--porcelain"]), " M one\n?? new\n");
+    rig.run(&["cleanup", "--yes"], "").code(0);
+    rig.assert_nothing_left();
+}

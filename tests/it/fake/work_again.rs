@@ -546,6 +546,47 @@ fn a_session_is_known_by_less_than_its_name() {
     assert_eq!(bottle.ours(&["cleanup", "--yes", "plain"]).done().status, 2, "what removes takes whole names");
 }
 
+/// Without a name the newest session of this directory is meant, by every verb that takes nothing away.
+#[test]
+fn the_session_of_this_directory_needs_no_name() {
+    let bottle = Bottle::loose(&[("shot.png", "a picture\n")]);
+    let ours = |words: &[&str]| bottle.ours(words).done();
+    // It does not run: that is what is said, of this session.
+    let resting = format!("hint: claude-bottle resume {}\n", bottle.identity);
+    for words in [
+        &["put", "shot.png"][..],
+        &["get", "report"],
+        &["forward", "5173"],
+        &["forward", "8080:5173", "0:9"],
+        &["detach"],
+    ] {
+        let (unnamed, named) = (ours(words), ours(&[&words[..1], &[&bottle.identity], &words[1..]].concat()));
+        assert_eq!((unnamed.status, &unnamed.stderr), (2, &named.stderr), "{words:?}");
+        assert!(unnamed.stderr.ends_with(&resting), "{unnamed:?}");
+    }
+    for words in [&["info"][..], &["info", "--format", "json"], &["routes", "list"]] {
+        let (unnamed, named) = (ours(words), ours(&[words, &[&bottle.identity]].concat()));
+        assert_eq!((unnamed.status, &unnamed.stdout), (0, &named.stdout), "{words:?}");
+    }
+    let before = bottle.place.sessions();
+    for words in [
+        &["stop"][..],
+        &["routes", "add", "{}"],
+        &["routes", "edit"],
+        &["routes", "remove", "x"],
+        &["git", "allow", "abcdef0"],
+    ] {
+        assert_eq!(ours(words).status, 2, "{words:?}: what changes a session wants its name");
+    }
+    assert_eq!(bottle.place.sessions(), before);
+    let resume = bottle.ours(&["resume", "--yes"]).env("FAKE_AGENT", "detaches");
+    assert_eq!(resume.done().status, 0);
+    bottle.ours(&["put", "shot.png"]).stdout("/home/agent/workspace/~/inbox/shot.png\n").test();
+    fs::write(bottle.place.engine("handed/get"), "a report\n").unwrap();
+    assert_eq!(ours(&["get", "report"]).status, 0);
+    assert_eq!(bottle.host.read("report"), "a report\n");
+}
+
 /// Such a name is no work because of it, and its file is applied like any other.
 #[test]
 fn names_that_are_not_utf_8_come_and_go() {
@@ -606,6 +647,11 @@ fn an_agent_commits_as_the_user_does_in_the_directory() {
     assert!(json.contains("\"GIT_CONFIG_VALUE_0\""), "{json}");
     host.git(&["config", "user.name", "x\ty\u{1b}[2J"]);
     assert!(!planned(&["--cwd"]).contains("commits as"), "no text of one line");
+    // A file of holes.
+    fs::File::create(host.path.join("disk.img")).unwrap().set_len(9 << 30).unwrap();
+    let line = "`disk.img` stays out: most of its 9.0 GiB are holes; `claude-bottle put` copies it\n";
+    assert!(planned(&["--cwd"]).contains(line), "{}", planned(&["--cwd"]));
+    fs::remove_file(host.path.join("disk.img")).unwrap();
     // All of a directory that git ignores.
     fs::remove_file(host.path.join("one")).unwrap();
     host.shell("git rm -q --cached one .gitignore; git config --unset user.name; mkdir -p .git/info; echo '*' >.git/info/exclude");

@@ -125,6 +125,7 @@ fn every_field_of_a_plan_is_described_and_no_other() {
     };
     let mut plans = vec![dry(&rich(), &["fixer"])];
     let place = odd();
+    std::fs::File::create(place.path("work/disk.img")).unwrap().set_len(9 << 30).unwrap();
     plans.push(dry(&place, &["--cwd", "plain"]));
     let line = format!("cd below && exec {PROGRAM} start --dry-run --format json --cwd plain");
     let ignored = Place::new(PLAIN);
