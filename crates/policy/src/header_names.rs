@@ -54,14 +54,20 @@ pub(super) fn overriding<'a>(headers: HeaderFields<'a>) -> Option<&'a str> {
     headers.iter().map(|(name, _)| *name).find(|name| effect_of(name) == Some(HeaderEffect::Override))
 }
 
-/// Why the gate could read these headers otherwise than a server: a name that the gate reads is in another spelling, or there
-/// are several content types or lengths.
+/// Why the gate could read these headers otherwise than a server: a name that the gate reads is in another spelling, a
+/// length is, or there are several content types or lengths.
 pub(super) fn misread(headers: HeaderFields) -> Option<String> {
     let listed = || READ_HEADERS.into_iter().chain(CONNECTION_HEADERS);
     let is_other = |given: &str| listed().any(|name| same_header(given, name) && !given.eq_ignore_ascii_case(name));
     let other = headers.iter().map(|(name, _)| name).find(|name| is_other(name));
     if let Some(name) = other {
         return Some(format!("header `{name}`: some servers read it as the one with dashes; write it so"));
+    }
+    let is_padded = |(name, value): &(&str, &[u8])| {
+        name.eq_ignore_ascii_case("content-length") && value.trim_ascii().len() > 1 && value.trim_ascii().starts_with(b"0")
+    };
+    if headers.iter().any(is_padded) {
+        return Some("the content-length begins with a zero: some servers read it as an octal number".to_owned());
     }
     let count = |single: &str| headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(single)).count();
     let single = SINGLE_HEADERS.into_iter().find(|single| count(single) > 1)?;

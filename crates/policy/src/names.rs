@@ -24,6 +24,8 @@ pub struct Names<'a> {
 pub struct Authority<'a> {
     pub host: &'a str,
     pub port: Option<u16>,
+    /// Whether HTTP/2's `:authority` has a user's name before the host, which RFC 9113 forbids (section 8.3.1).
+    pub has_forbidden_userinfo: bool,
 }
 
 impl Names<'_> {
@@ -46,6 +48,9 @@ impl Names<'_> {
             && !means(name, None)
         {
             return wrong("TLS", name);
+        }
+        if self.authority.is_some_and(|authority| authority.has_forbidden_userinfo) {
+            return malformed("`:authority` has a user's name before the host; send it in a header");
         }
         let encrypted = request.port != 80;
         if let Some(authority) = &self.authority
@@ -125,7 +130,7 @@ mod tests {
         let tls = |name| agree(443, Names { server_name: Some(name), ..Names::default() }, &[]);
         assert_eq!((tls("a.org"), tls("b.org")), (None, says("TLS", "b.org")));
         let line = |port, scheme, host, own| {
-            let authority = Some(Authority { host, port: own });
+            let authority = Some(Authority { host, port: own, has_forbidden_userinfo: false });
             agree(port, Names { scheme, authority, ..Names::default() }, &[])
         };
         assert_eq!(line(443, Some("https"), "a.org", None), None);

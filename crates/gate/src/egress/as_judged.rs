@@ -38,7 +38,11 @@ pub fn judged<'a, B>(
 /// The names that TLS and the request say.
 pub fn names<'a, B>(request: &'a Request<B>, sni: Option<&'a str>) -> Names<'a> {
     let uri = request.uri();
-    let authority = uri.authority().map(|authority| Authority { host: authority.host(), port: authority.port_u16() });
+    let authority = uri.authority().map(|authority| Authority {
+        host: authority.host(),
+        port: authority.port_u16(),
+        has_forbidden_userinfo: request.version() == Version::HTTP_2 && authority.as_str().contains('@'),
+    });
     let may_lack_host = match request.version() {
         Version::HTTP_10 => true,
         Version::HTTP_2 => authority.is_some(),

@@ -70,6 +70,30 @@ async fn what_two_servers_could_read_in_two_ways_is_refused() {
 }
 
 #[tokio::test]
+async fn a_length_and_a_coding_have_one_spelling() {
+    let (_origin, mut gate) = plain().await;
+    let start = "POST /x HTTP/1.1\r\nhost: plain.test\r\nconnection: close\r\n";
+    for (rest, why) in [
+        ("content-length: 03\r\n\r\nabc", "begins with a zero"),
+        ("Content-Length:\t044 \r\n\r\n12345678901234567890123456789012345678901234", "begins with a zero"),
+        ("content-length: 00\r\n\r\n", "begins with a zero"),
+        ("content_length: 3\r\n\r\n", "the one with dashes"),
+        ("Content_Length: 3\r\ncontent-length: 3\r\n\r\nabc", "the one with dashes"),
+        ("Transfer_Encoding: chunked\r\n\r\n", "the one with dashes"),
+        ("transfer.encoding: chunked\r\ncontent-length: 3\r\n\r\nabc", "the one with dashes"),
+    ] {
+        let answer = say(&gate, format!("{start}{rest}").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains(why), "{rest:?}: {answer}");
+        gate.refused(why).await;
+    }
+    for (rest, length) in [("content-length: 0\r\n\r\n", 0), ("content-length: 3\r\n\r\nabc", 3)] {
+        let answer = say(&gate, format!("{start}{rest}").as_bytes()).await;
+        assert!(answer.contains(&format!("\"length\":{length}")), "{answer}");
+        gate.audit().await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_http_is_told_so_at_once() {
     let (_origin, mut gate) = plain().await;
     for (bytes, why) in [

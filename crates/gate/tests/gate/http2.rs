@@ -356,3 +356,24 @@ async fn a_length_stands_there_once() {
     assert!(text(response).await.contains("several content-length headers"));
     gate.refused("several content-length").await;
 }
+
+#[tokio::test]
+async fn a_length_has_one_spelling_and_an_authority_no_user() {
+    let origin = Origin::speaking(&["a.test"], &["h2"]).await;
+    let mut gate = Gate::start(&origin, everything(&origin)).await;
+    let mut sender = two(&gate, "a.test").await;
+    let mut padded = ask_two("POST a.test /x", &[("content-length", "05")]);
+    *padded.body_mut() = full("12345");
+    for (request, why) in [
+        (padded, "begins with a zero"),
+        (ask_two("GET u:p@a.test /x", &[]), "a user's name"),
+        (ask_two("GET a.test@a.test /x", &[]), "a user's name"),
+        (ask_two("GET @a.test /x", &[]), "a user's name"),
+    ] {
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!((response.status(), mark(&response)), (StatusCode::FORBIDDEN, "denied; reason=malformed"), "{why}");
+        assert!(text(response).await.contains(why));
+        gate.refused(why).await;
+    }
+    assert_eq!(told(sender.send_request(ask_two("GET a.test /x", &[])).await.unwrap()).await["method"], "GET");
+}

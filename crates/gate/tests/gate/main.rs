@@ -8,6 +8,7 @@ mod answers;
 mod believed;
 mod bodies;
 mod bombs;
+mod certificates;
 mod dlp;
 mod garbage;
 mod git;

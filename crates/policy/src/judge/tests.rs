@@ -200,7 +200,7 @@ fn names_are_those_of_the_connection() {
     let names = Names {
         server_name: Some("a.test"),
         scheme: Some("https"),
-        authority: Some(Authority { host: "b.test", port: None }),
+        authority: Some(Authority { host: "b.test", port: None, has_forbidden_userinfo: false }),
         needs_host_header: true,
     };
     let request = request("GET a.test /open/x", &[("host", b"c.test")]);

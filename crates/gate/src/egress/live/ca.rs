@@ -3,20 +3,28 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, SerialNumber,
 };
+use ring::rand::{SecureRandom, SystemRandom};
 use sha1::{Digest, Sha1};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use time::{Duration, OffsetDateTime};
-use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::crypto::ring as tls_ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{NoServerSessionStorage, ProducesTickets};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
+/// Common name of the authority. No leaf has it, nor a name that could be it: OpenSSL takes a certificate whose subject is
+/// its issuer for self-signed.
+const AUTHORITY_NAME: &str = "claude-bottle CA";
+/// Longest common name (RFC 5280, appendix A.1).
+const MAX_COMMON_NAME_BYTES: usize = 64;
+/// Random bytes of a serial number: 128 bits cannot collide, and RFC 5280 allows 20 bytes.
+const SERIAL_BYTES: usize = 16;
 /// Certificates that are kept. The door gives out no more addresses than this, so no honest bottle needs more names.
 const MAX_CACHED_NAMES: usize = 1024;
 const TLS_VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
@@ -25,27 +33,34 @@ pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     /// The key of all leaf certificates: making one then takes a single signature.
     leaf_key: KeyPair,
+    /// From when to when all certificates are valid: none outlives the authority's.
+    validity: Validity,
     tickets: Arc<dyn ProducesTickets>,
     configs: Mutex<HashMap<String, Arc<ServerConfig>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Validity {
+    from: OffsetDateTime,
+    until: OffsetDateTime,
 }
 
 impl Authority {
     pub fn new() -> Result<Authority, String> {
         let failed = |error: rcgen::Error| format!("cannot make a certificate authority: {error}");
-        let mut params = CertificateParams::default();
-        params.distinguished_name = common_name("claude-bottle");
+        let validity = Validity::from_now();
+        let mut params = validity.params(AUTHORITY_NAME)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        (params.not_before, params.not_after) = validity();
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().map_err(failed)?).map_err(failed)?;
         let leaf_key = KeyPair::generate().map_err(failed)?;
-        let tickets = ring::Ticketer::new().map_err(|error| format!("cannot make session tickets: {error}"))?;
-        Ok(Authority { issuer, leaf_key, tickets, configs: Mutex::default() })
+        let tickets = tls_ring::Ticketer::new().map_err(|error| format!("cannot make session tickets: {error}"))?;
+        Ok(Authority { issuer, leaf_key, validity, tickets, configs: Mutex::default() })
     }
 
     /// SHA-256 of the CA certificate, in hex.
     pub fn fingerprint(&self) -> String {
-        let mut hash = ring::cipher_suite::TLS13_AES_128_GCM_SHA256
+        let mut hash = tls_ring::cipher_suite::TLS13_AES_128_GCM_SHA256
             .tls13()
             .map(|suite| suite.common.hash_provider.start())
             .expect("a TLS 1.3 suite");
@@ -90,14 +105,13 @@ impl Authority {
     }
 
     fn make_config(&self, name: &str) -> Result<ServerConfig, Box<dyn std::error::Error>> {
-        let mut params = CertificateParams::new(vec![name.to_owned()])?;
-        params.distinguished_name = common_name(if name.len() <= 64 { name } else { "claude-bottle" });
+        let mut params = self.validity.params(name)?;
+        params.subject_alt_names = CertificateParams::new(vec![name.to_owned()])?.subject_alt_names;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        (params.not_before, params.not_after) = validity();
         let certificate = params.signed_by(&self.leaf_key, &self.issuer)?;
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(tls_ring::default_provider());
         let key = PrivateKeyDer::try_from(self.leaf_key.serialize_der())?;
         let chain = vec![certificate.der().clone(), self.issuer.der().clone()];
         let certified = CertifiedKey::from_der(chain, key, &provider)?;
@@ -113,16 +127,29 @@ impl Authority {
     }
 }
 
-fn common_name(name: &str) -> DistinguishedName {
-    let mut distinguished = DistinguishedName::new();
-    distinguished.push(DnType::CommonName, name);
-    distinguished
-}
+impl Validity {
+    /// From a day ago, because clocks differ, for two years, because a session may be long.
+    fn from_now() -> Validity {
+        let now = OffsetDateTime::now_utc();
+        Validity { from: now - Duration::days(1), until: now + Duration::days(730) }
+    }
 
-/// From a day ago, because clocks differ, for two years, because a session may be long.
-fn validity() -> (OffsetDateTime, OffsetDateTime) {
-    let now = OffsetDateTime::now_utc();
-    (now - Duration::days(1), now + Duration::days(730))
+    /// What all certificates share: a serial number that no other has, and `name` as the subject, unless it is too long for
+    /// a common name. Then there is none, and the alternative name says it all.
+    fn params(self, name: &str) -> Result<CertificateParams, String> {
+        let mut params = CertificateParams::default();
+        (params.not_before, params.not_after) = (self.from, self.until);
+        params.distinguished_name = DistinguishedName::new();
+        if name.len() <= MAX_COMMON_NAME_BYTES {
+            params.distinguished_name.push(DnType::CommonName, name);
+        }
+        let mut serial = [0; SERIAL_BYTES];
+        SystemRandom::new().fill(&mut serial).map_err(|_| "no random number for a certificate")?;
+        // A positive number, of the same length each time.
+        serial[0] = serial[0] & 0x7f | 0x40;
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        Ok(params)
+    }
 }
 
 /// A trust store in Java's own format (JKS) with Java's default password, `changeit`. PKCS#12 would not do: Java opens the
