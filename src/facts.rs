@@ -196,10 +196,13 @@ pub struct SigningKeyFacts {
     pub problem: Option<UserError>,
 }
 
+/// The host's variable with the address of its proxy for upstream traffic.
+pub const PROXY_VARIABLE: &str = "CLAUDE_BOTTLE_UPSTREAM_PROXY";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proxy {
     Direct,
-    /// `CLAUDE_BOTTLE_UPSTREAM_PROXY` is set.
+    /// [`PROXY_VARIABLE`] is set.
     Upstream,
 }
 

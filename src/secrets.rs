@@ -3,8 +3,9 @@
 //! Values are in memory only, and leave it only through the gate's stdin. No error text holds one.
 
 use crate::exit::UserError;
+use crate::facts::PROXY_VARIABLE;
 use crate::hint;
-use crate::plan::{PROXY_VARIABLE, Plan, Source};
+use crate::plan::{Plan, Source};
 use policy::matchable::{self, SecretClass};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

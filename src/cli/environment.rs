@@ -47,8 +47,9 @@ pub const VARIABLES: [Variable; 21] = [
     },
     Variable {
         names: &["CLAUDE_BOTTLE_UPSTREAM_PROXY"],
-        short: "`http://[user:password@]host:port` of a proxy that all traffic from the gate takes.",
-        more: "No other proxy variable is looked at. Behind a proxy the check that a name does not lead to a private \
+        short: "`http://[user:password@]host:port` of a proxy that all traffic from the gate takes, but for routes that are \
+                `private`.",
+        more: "It takes CONNECT; https:// and SOCKS are not spoken to a proxy. No other proxy variable is looked at. Behind a proxy the check that a name does not lead to a private \
                address is the proxy's.",
     },
     Variable {

@@ -9,8 +9,8 @@ mod scan;
 
 use crate::cli::{CheckArgs, ListFormat};
 use crate::exit::{Exit, UserError};
+use crate::facts::Proxy;
 use crate::manifest;
-use crate::plan;
 use crate::probe;
 use crate::render;
 use crate::say;
@@ -45,7 +45,10 @@ pub fn run(asked: &CheckArgs) -> Result<Exit> {
         Err(UrlError::Denied(denial)) => Err(denial),
         Err(UrlError::Unclear(what, hint)) => return Err(UserError::new(what).hint(hint).into()),
     };
-    let via = probe::variable(plan::PROXY_VARIABLE).map_or(Via::Direct, |_| Via::Proxy);
+    let via = match probe::upstream_proxy()? {
+        Proxy::Upstream => Via::Proxy,
+        Proxy::Direct => Via::Direct,
+    };
     let body = asked.body.as_deref().map(scan::open).transpose()?;
     let answer = match request {
         Ok(request) => match (judge::judge(&chosen.bottle, &request, via), body) {

@@ -2,7 +2,7 @@
 
 use crate::docker::Docker;
 use crate::exit::UserError;
-use crate::facts::{Engine, EngineFacts, Facts, ImageFacts, NetworkFacts, Proxy, Terminal, Workspace};
+use crate::facts::{Engine, EngineFacts, Facts, ImageFacts, NetworkFacts, Terminal, Workspace};
 use crate::manifest::{Chosen, Image};
 use crate::plan::{self, Build, LeftOutRoute, Plan, SessionRoutes};
 use crate::probe::{self, HostIds};
@@ -89,6 +89,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
     }
     let arch = seen.as_ref().map_or(std::env::consts::ARCH, |seen| &seen.arch);
     let roots = probe::roots()?;
+    probe::upstream_certificates(&chosen.bottle.routes)?;
     let agent_uid = request.kept.agent_uid.unwrap_or_else(|| {
         let host = HostIds::read();
         plan::agent_uid(&request.home_id, |uid| host.contain(uid))
@@ -107,13 +108,7 @@ pub fn plan(request: PlanRequest, chosen: &Chosen, spec: &Spec, access: EngineAc
         },
         images: ImageFacts { packages, ..image_facts(&chosen.bottle.image, arch, agent_uid, &roots)? },
         agent: probe::agent(&chosen.agent)?,
-        network: NetworkFacts {
-            roots,
-            proxy: match probe::variable(plan::PROXY_VARIABLE) {
-                Some(_) => Proxy::Upstream,
-                None => Proxy::Direct,
-            },
-        },
+        network: NetworkFacts { roots, proxy: probe::upstream_proxy()? },
         remotes: chosen.bottle.remotes.iter().map(|remote| (remote.name.clone(), probe::remote(remote))).collect(),
         signing_key: chosen.bottle.signing_key.as_deref().map(probe::signing_key).unwrap_or_default(),
         detach_keys: probe::detach_keys()?,

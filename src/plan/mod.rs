@@ -28,7 +28,7 @@ pub use uid::agent_uid;
 pub use warn::warnings;
 
 use crate::exit::UserError;
-use crate::facts::{Engine, Facts, Proxy, Terminal, Workspace};
+use crate::facts::{Engine, Facts, PROXY_VARIABLE, Proxy, Terminal, Workspace};
 use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Route, Scope, Token};
 use crate::spec::Spec;
 use policy::Policy;
@@ -197,7 +197,6 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
 
 pub const ROOTS: &str = "roots";
 pub const PROXY: &str = "proxy";
-pub const PROXY_VARIABLE: &str = "CLAUDE_BOTTLE_UPSTREAM_PROXY";
 
 /// The values that the bottle itself names, and the roots.
 fn values(bottle: &Bottle, facts: &Facts) -> BTreeMap<String, Source> {

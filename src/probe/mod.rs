@@ -1,18 +1,22 @@
 //! The facts of a plan, read from the host's environment and disk. Nothing here asks the engine or writes a file.
 
 mod agent;
+mod certificates;
 mod engine;
 mod gate;
 mod ids;
 mod image;
 mod remote;
+mod proxy;
 mod roots;
 
 pub use agent::agent;
+pub use certificates::upstream_certificates;
 pub use engine::{detach_keys, engine};
 pub use gate::{Processor, gate_binary};
 pub use ids::HostIds;
 pub use image::image_source;
+pub use proxy::upstream_proxy;
 pub use remote::{remote, signing_key};
 pub use roots::roots;
 

@@ -1,5 +1,6 @@
 //! The root certificates that the gate and image builds trust.
 
+use super::certificates::check_certificates;
 use super::variable;
 use crate::exit::UserError;
 use std::path::PathBuf;
@@ -7,14 +8,16 @@ use std::path::PathBuf;
 /// The PEM bundle of `CLAUDE_BOTTLE_UPSTREAM_CA`, else the host's own, for upstreams and for image builds.
 ///
 /// # Errors
-/// `UserError` where there is none.
+/// `UserError` where there is none, or the variable names a file that is not one.
 pub fn roots() -> Result<PathBuf, UserError> {
     if let Some(path) = variable("CLAUDE_BOTTLE_UPSTREAM_CA") {
         let path = PathBuf::from(path);
-        return match path.is_file() {
-            true => Ok(path),
-            false => Err(UserError::new(format!("no file `{}` (`CLAUDE_BOTTLE_UPSTREAM_CA`)", path.display()))),
-        };
+        if !path.is_file() {
+            return Err(UserError::new(format!("no file `{}` (`CLAUDE_BOTTLE_UPSTREAM_CA`)", path.display())));
+        }
+        check_certificates(&path)
+            .map_err(|error| UserError { what: format!("`CLAUDE_BOTTLE_UPSTREAM_CA`: {}", error.what), ..error })?;
+        return Ok(path);
     }
     const USUAL_BUNDLES: [&str; 5] = [
         "/etc/ssl/certs/ca-certificates.crt",

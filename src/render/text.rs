@@ -8,7 +8,7 @@ use crate::plan::{Plan, Runtime, Seccomp, Source};
 
 use crate::spec::{Beginning, CopyScope, Mode};
 use crate::text::{one_line, path, shell_command, truncate};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// The whole plan. `problems`: what keeps it from being started.
@@ -27,13 +27,25 @@ pub fn text(plan: &Plan, problems: &[UserError]) -> String {
     rows.push(("seccomp", seccomp(plan)));
     rows.push(("engine", engine(plan)));
     if plan.proxy {
-        rows.push((
-            "proxy",
-            "all upstream traffic takes the host's proxy; the check of addresses is the proxy's".into(),
-        ));
+        rows.push(("proxy", proxy(plan)));
     }
     rows.extend(problems.iter().map(|problem| ("NOT READY:", problem.what.clone())));
     lay_out(rows) + &egress(plan) + &remotes(plan)
+}
+
+/// What takes the host's proxy. Routes and remotes that are `private` lie on this side of it.
+fn proxy(plan: &Plan) -> String {
+    let of_routes =
+        plan.policy.routes.iter().filter(|route| route.private && !route.deny).map(|route| route.base_url());
+    let remotes = plan.git.iter().flat_map(|git| &git.remotes).filter(|remote| remote.private);
+    let direct: BTreeSet<String> = of_routes.chain(remotes.map(|remote| format!("remote `{}`", remote.name))).collect();
+    match direct.is_empty() {
+        true => "all upstream traffic takes the host's proxy; the check of addresses is the proxy's".to_owned(),
+        false => format!(
+            "takes all upstream traffic, and checks its addresses, but of what is `private` and goes directly: {}",
+            direct.into_iter().collect::<Vec<_>>().join(", ")
+        ),
+    }
 }
 
 /// An agent that was not started; `more` are rows that come before the routes.

@@ -64,7 +64,9 @@ pub(super) fn misread(headers: HeaderFields) -> Option<String> {
         return Some(format!("header `{name}`: some servers read it as the one with dashes; write it so"));
     }
     let is_padded = |(name, value): &(&str, &[u8])| {
-        name.eq_ignore_ascii_case("content-length") && value.trim_ascii().len() > 1 && value.trim_ascii().starts_with(b"0")
+        name.eq_ignore_ascii_case("content-length")
+            && value.trim_ascii().len() > 1
+            && value.trim_ascii().starts_with(b"0")
     };
     if headers.iter().any(is_padded) {
         return Some("the content-length begins with a zero: some servers read it as an octal number".to_owned());

@@ -5,6 +5,7 @@
 //! bytes, both ways), or `WORK` and a [`Work`] as JSON (answered by one byte once it is in the gate's queue of events).
 
 mod base64;
+mod certificates;
 mod control;
 mod document;
 mod elsewhere;
@@ -17,12 +18,14 @@ mod go;
 pub mod mux;
 mod nearest;
 mod places;
+mod proxy_url;
 mod supervise;
 mod token;
 mod visible;
 mod work;
 
 pub use base64::{BASE64_ALPHABET, Blob, decode_base64, encode_base64};
+pub use certificates::{CertificateFault, read_certificates};
 pub use control::{DueTokens, FreshToken, Reload, Trial, TrialDenial, TrialFinding, TrialResult};
 pub use document::{DOCUMENT_VERSION, Document, GATE_VERSION, Values};
 pub use elsewhere::{
@@ -45,6 +48,7 @@ pub use places::{
     GATE_SOCKET, GATE_UID, GIT_HOST, GIT_PORT, HOME, LOCAL_REPOSITORY, MCP_URL, PRIVATE_DIR, REPOSITORIES_DIR,
     SHARED_DIR, SUPERVISE_HOST, WORKSPACE,
 };
+pub use proxy_url::{ProxyCredentials, ProxyUrl};
 pub use supervise::{
     Change, Decide, Decision, MAX_COMMITS, MAX_PACKAGES, MAX_PROPOSED_PATH_BYTES, MAX_SUPERVISE_REASON_BYTES, Packages,
     Proposal, Supervise, Verdict, short_id,

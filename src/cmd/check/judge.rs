@@ -107,5 +107,6 @@ fn dial(route: &Route, host: &str, via: Via) -> Dial {
         private: written.private,
         upstream_ca: route.upstream_ca.as_ref().map(|path| path.display().to_string()),
         proxy: via == Via::Proxy && !written.private,
+        is_past_proxy: via == Via::Proxy && written.private,
     }
 }

@@ -3,7 +3,6 @@
 
 use super::judge::CheckedRequest;
 use crate::exit::UserError;
-use crate::facts::Proxy;
 use crate::manifest::Bottle;
 use crate::plan;
 use crate::probe::{self, Processor};
@@ -42,8 +41,7 @@ fn unreadable(path: &Path, error: &io::Error) -> UserError {
 /// # Errors
 /// The gate's program cannot be run or does not know `scan`, or the body cannot be read.
 pub fn scan_body(bottle: &Bottle, asked: CheckedRequest, body: Body, answer: Answer) -> Result<Answer> {
-    let proxy = probe::variable(plan::PROXY_VARIABLE).map_or(Proxy::Direct, |_| Proxy::Upstream);
-    let sources = plan::sources(bottle, proxy);
+    let sources = plan::sources(bottle, probe::upstream_proxy()?);
     let (values, missing) = secrets::available(&sources);
     let document = serde_json::to_string(&plan::trial_document(bottle, values))?;
     let head = format!("{document}\n{}\n", serde_json::to_string(&trial(asked))?);

@@ -4,10 +4,11 @@
 use crate::cli::ListFormat;
 use crate::cmd::planning;
 use crate::exit::{Exit, UserError};
+use crate::facts::PROXY_VARIABLE;
 use crate::hint;
 use crate::hint::Hint;
 use crate::manifest::{self, Manifest};
-use crate::plan::{Origin, PROXY_VARIABLE, Plan, Source};
+use crate::plan::{Origin, Plan, Source};
 use crate::probe;
 use crate::render;
 use crate::say;

@@ -14,4 +14,5 @@ pub mod replay;
 pub mod shell;
 mod suggest;
 mod supply;
+mod upstream;
 mod workspace;

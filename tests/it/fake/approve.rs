@@ -1,7 +1,7 @@
 //! `approve`, `reject`, `proposals` and `routes`: what is asked of the gate, what is on disk, and what is left of a decision
 //! that was cut off, wherever that happened.
 
-use crate::harness::{Place, text};
+use crate::harness::{CERTIFICATE, Place, text};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -341,7 +341,7 @@ fn a_host_with_certificates_of_its_own_is_approved_edited_and_saved() {
         r#"{ "host": "gone.example.org", "deny": true }"#,
         r#"{ "host": "own.example.org", "paths": ["/a"], "upstream_ca": "ca.pem", "private": true }"#,
     ));
-    place.write("home/.claude-bottle/ca.pem", "certificates");
+    place.write("home/.claude-bottle/ca.pem", CERTIFICATE);
     assert_eq!(place.run(&["start", "--yes", "plain"]).env("FAKE_AGENT", "detaches").done().status, 0);
     let identity = place.session();
     let mut trail = text(&place.session_file("audit.jsonl"));

@@ -1,6 +1,6 @@
 //! `doctor`: each thing that may be wrong is found, with what to type; and nothing is changed.
 
-use crate::harness::{Done, PLAIN, Place, Run, kept, rich, text};
+use crate::harness::{CERTIFICATE, Done, PLAIN, Place, Run, kept, rich, text};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -19,7 +19,7 @@ fn gate(machine: u8, version: &str) -> Vec<u8> {
 
 fn well_of(place: Place) -> Place {
     fs::write(place.path("gate"), gate(62, GATE_VERSION)).unwrap();
-    place.write("roots.pem", "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n");
+    place.write("roots.pem", CERTIFICATE);
     fs::set_permissions(place.path("home/.claude-bottle"), fs::Permissions::from_mode(0o700)).unwrap();
     place
 }
@@ -361,7 +361,7 @@ fn files_of_this_machine() {
         "PROBLEM no file `/nowhere/roots.pem`",
     );
     place.write("roots.pem", "no certificate");
-    finds(doctor(&place), 2, "roots", "PROBLEM no certificate in `");
+    finds(doctor(&place), 2, "roots", "PROBLEM `CLAUDE_BOTTLE_UPSTREAM_CA`: `");
     let place = well();
     fs::set_permissions(place.path("home/.claude-bottle"), fs::Permissions::from_mode(0o755)).unwrap();
     finds(doctor(&place), 0, "state", "note others of this machine may look into `");

@@ -14,7 +14,7 @@ mod terminal;
 pub mod wait;
 
 pub use fixture::{MANIFEST, RICH, VARIABLES, WORK, aged, kept, kept_on, rich, whole, with_work};
-pub use place::{ENGINES, FAKE, PLAIN, PROGRAM, Place, names, text};
+pub use place::{CERTIFICATE, ENGINES, FAKE, PLAIN, PROGRAM, Place, names, text};
 pub use process::{Going, Ran};
 pub use repository::Host;
 pub use rig::{Rig, Served};

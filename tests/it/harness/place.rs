@@ -18,6 +18,9 @@ pub const ENGINES: [&str; 2] = ["docker", "podman"];
 /// One agent in a bottle out of which nothing gets.
 pub const PLAIN: &str = r#"{ "bottles": { "box": {} }, "agents": { "plain": { "bottle": "box" } } }"#;
 
+/// The shortest certificate that is whole: one sequence without content.
+pub const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+
 /// A home, a working directory and an engine that nothing else uses.
 pub struct Place {
     folder: tempfile::TempDir,
@@ -54,7 +57,7 @@ impl Place {
             fs::create_dir_all(place.path(folder)).unwrap();
         }
         fs::write(place.path("gate"), "the gate's program").unwrap();
-        fs::write(place.path("roots.pem"), "the host's roots").unwrap();
+        fs::write(place.path("roots.pem"), CERTIFICATE).unwrap();
         place.write("home/.claude-bottle/claude-bottle.json", manifest);
         place
     }

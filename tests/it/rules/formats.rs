@@ -1,7 +1,7 @@
 //! Every field of a schema is printed by some command and described in its page, and no other field is printed.
 
 use crate::harness::schema::{assert_valid, output_schema, plan_schema};
-use crate::harness::{Done, FAKE, PLAIN, PROGRAM, Place, kept, rich, text};
+use crate::harness::{CERTIFICATE, Done, FAKE, PLAIN, PROGRAM, Place, kept, rich, text};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -104,7 +104,7 @@ fn odd() -> Place {
     assert!(made.unwrap().success());
     place.write("home/.claude-bottle/odd.Dockerfile", "FROM claude-bottle-agent\n");
     place.write("home/.claude-bottle/context/file", "one\n");
-    place.write("home/.claude-bottle/ca.pem", "a company's roots");
+    place.write("home/.claude-bottle/ca.pem", CERTIFICATE);
     let git = Command::new("git").args(["init", "-q"]).arg(place.path("work")).status().unwrap();
     assert!(git.success());
     let commit = ["-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "--allow-empty", "-m", "one"];

@@ -5,6 +5,7 @@ use crate::egress::Egress;
 use crate::egress::limits::{HTTP1_BUFFER_BYTES, MAX_HEAD_BYTES};
 use crate::egress::peer::authority;
 use crate::egress::upstream::connection::{Offer, secure, tls_failed};
+use crate::egress::upstream::tls_failure;
 use crate::git::failure::Failure;
 use crate::git::limits::{
     ADVERTISEMENT_TIMEOUT, COPY_BYTES, MAX_FETCH_REQUEST_BYTES, TRANSFER_TIMEOUT, UPSTREAM_IDLE_TIMEOUT,
@@ -193,7 +194,8 @@ impl Session {
         let failed = |why: String| Failure::from(tls_failed(host, &why));
         let stream = self.upstream.place.dial(&self.egress).await?;
         let config = self.egress.live.snapshot().plain_tls();
-        let stream = secure(config, Offer::Http1, host, stream).await?.map_err(|error| failed(error.to_string()))?;
+        let stream =
+            secure(config, Offer::Http1, host, stream).await?.map_err(|error| failed(tls_failure::explain(&error)))?;
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MAX_HEAD_BYTES)
             .max_buf_size(HTTP1_BUFFER_BYTES)

@@ -8,7 +8,9 @@ async fn shown(gate: &Gate, name: &str) -> Vec<String> {
     let chain = stream.get_ref().1.peer_certificates().unwrap();
     chain
         .iter()
-        .map(|der| format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", wrapped(&encode_base64(der))))
+        .map(|der| {
+            format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", wrapped(&encode_base64(der)))
+        })
         .collect()
 }
 
@@ -45,7 +47,8 @@ async fn openssl_verifies_names_of_every_length() {
     let gate = Gate::start(&origin, json!([])).await;
     let authority = gate.dir.path().join("ca.pem");
     // 64 bytes are the longest common name.
-    for name in ["a.test".to_owned(), "claude-bottle".to_owned(), name_of(64), name_of(65), name_of(100), name_of(253)] {
+    for name in ["a.test".to_owned(), "claude-bottle".to_owned(), name_of(64), name_of(65), name_of(100), name_of(253)]
+    {
         let chain = shown(&gate, &name).await;
         // As Python 3.13 asks for it.
         let words = ["verify", "-x509_strict", "-verify_hostname", &name, "-CAfile", authority.to_str().unwrap()];

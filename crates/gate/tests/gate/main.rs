@@ -21,6 +21,7 @@ mod request_lines;
 mod refresh;
 mod soak;
 mod supervise;
+mod upstream_tls;
 mod websocket;
 
 use bytes::Bytes;

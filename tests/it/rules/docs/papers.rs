@@ -112,7 +112,7 @@ fn the_dry_run_of_the_readme_prints_this() {
 fn prepare(user: &Path, agents: &[Chosen]) {
     let make = |path: &Path| {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, "x\n").unwrap();
+        fs::write(path, crate::harness::CERTIFICATE).unwrap();
     };
     make(&user.join("gate"));
     make(&user.join("roots.pem"));

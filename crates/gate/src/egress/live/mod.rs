@@ -15,3 +15,4 @@ pub mod refresh;
 pub mod reload;
 pub mod secrets;
 pub mod snapshot;
+pub mod upstream_tls;

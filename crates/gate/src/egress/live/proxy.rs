@@ -1,7 +1,7 @@
 //! The proxy that all upstream traffic takes, read from its value. No error quotes the value, and no `Debug` shows it.
 
 use hyper::header::HeaderValue;
-use wire::encode_base64;
+use wire::{ProxyCredentials, ProxyUrl, encode_base64};
 
 #[derive(Clone)]
 pub struct UpstreamProxy {
@@ -14,54 +14,22 @@ pub struct UpstreamProxy {
 }
 
 impl UpstreamProxy {
-    /// Reads `http://[user[:password]@]host:port[/]`. The error does not quote it.
+    /// Reads what [`ProxyUrl`] reads. The error does not quote it.
     pub fn parse(text: &[u8]) -> Result<UpstreamProxy, String> {
-        let parse = || {
-            let text = std::str::from_utf8(text).ok()?.trim().strip_prefix("http://")?;
-            let text = text.strip_suffix('/').unwrap_or(text);
-            let (userinfo, authority) = match text.rsplit_once('@') {
-                Some((userinfo, authority)) => (Some(userinfo), authority),
-                None => (None, text),
-            };
-            let (host, port) = authority.rsplit_once(':')?;
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let (credentials, password) = match userinfo {
-                Some(userinfo) => {
-                    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-                    let password = unescape(password)?;
-                    let pair = [&unescape(user)?, &b":"[..], &password].concat();
-                    let mut value = HeaderValue::try_from(format!("Basic {}", encode_base64(&pair))).ok()?;
-                    value.set_sensitive(true);
-                    (Some(value), password)
-                }
-                None => (None, Vec::new()),
-            };
-            let port = port.parse().ok().filter(|port| *port != 0)?;
-            (!host.is_empty() && !host.contains(['/', '?', '#'])).then(|| UpstreamProxy {
-                host: host.to_owned(),
-                port,
-                credentials,
-                password,
-            })
-        };
-        parse().ok_or_else(|| "the upstream proxy is not `http://[user:password@]host:port`".to_owned())
-    }
-}
-
-/// Decodes percent-encoding; `None` if it is not valid.
-fn unescape(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = text.bytes();
-    let mut plain = Vec::new();
-    while let Some(byte) = bytes.next() {
-        plain.push(match byte {
-            b'%' => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                u8::try_from(digit(bytes.next()?)? << 4 | digit(bytes.next()?)?).ok()?
+        let ProxyUrl { host, port, credentials } =
+            ProxyUrl::parse(text).map_err(|why| format!("the upstream proxy {why}"))?;
+        let (credentials, password) = match credentials {
+            Some(ProxyCredentials { user, password }) => {
+                let pair = [&user, &b":"[..], &password].concat();
+                let mut value = HeaderValue::try_from(format!("Basic {}", encode_base64(&pair)))
+                    .map_err(|_| "the upstream proxy's credentials are no header")?;
+                value.set_sensitive(true);
+                (Some(value), password)
             }
-            byte => byte,
-        });
+            None => (None, Vec::new()),
+        };
+        Ok(UpstreamProxy { host, port, credentials, password })
     }
-    Some(plain)
 }
 
 #[cfg(test)]
@@ -69,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_is_read_and_never_quoted() {
+    fn the_credentials_are_a_header_that_is_not_shown() {
         let read =
             UpstreamProxy::parse(b"http://us%40er:p%3Aw@proxy.example.org:3128/").unwrap_or_else(|why| panic!("{why}"));
         assert_eq!((read.host.as_str(), read.port), ("proxy.example.org", 3128));
@@ -77,9 +45,5 @@ mod tests {
         let credentials = read.credentials.unwrap();
         assert_eq!(credentials.to_str().unwrap(), format!("Basic {}", encode_base64(b"us@er:p:w")));
         assert!(!format!("{credentials:?}").contains("Basic"));
-        for bad in ["https://p:1", "http://p", "http://secret@p", "http://:1", "p:1", "http://a%zz@p:1", "http://p:0"] {
-            let why = UpstreamProxy::parse(bad.as_bytes()).err().unwrap_or_else(|| panic!("{bad}"));
-            assert!(!why.contains("secret"), "{why}");
-        }
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use wire::{Blob, Document, GitService, Source, Token, Values};
+use wire::{Blob, Document, GitService, Source, Token, Values, read_certificates};
 
 /// How long a replaced value still counts as a secret: requests that carry it may be under way.
 const REPLACED_LIFETIME: Duration = Duration::from_secs(600);
@@ -217,11 +217,16 @@ impl SecretStore {
         self.leases.get(name)
     }
 
-    /// The roots, and the certificates in the value `name` beside them.
-    pub fn roots_with(&self, name: &str) -> Result<RootCertStore, String> {
+    /// The roots with the certificates in the value `name`, and these.
+    pub fn roots_with(&self, name: &str) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
         let mut store = RootCertStore::clone(&self.roots);
-        add_certificates(&mut store, name, self.value(name)?)?;
-        Ok(store)
+        let bad = |why: &dyn std::fmt::Display| format!("the file of `upstream_ca` {why}");
+        let own = read_certificates(self.value(name)?).map_err(|fault| bad(&fault))?;
+        let own: Vec<_> = own.into_iter().map(CertificateDer::from).collect();
+        for certificate in &own {
+            store.add(certificate.clone()).map_err(|_| bad(&"has a certificate that cannot be read"))?;
+        }
+        Ok((store, own))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::egress::live::injection::Injection;
 use crate::egress::live::last_leg::LastLeg;
 use crate::egress::live::proxy::UpstreamProxy;
 use crate::egress::live::secrets::{Secret, SecretStore};
+use crate::egress::live::upstream_tls::client_config;
 use crate::egress::unpacker::Unpacker;
 use hyper::body::Bytes;
 use hyper::header::HeaderName;
@@ -16,7 +17,6 @@ use policy::{Auth, AuthScheme, Policy, Reads, Route};
 use scan::dlp::{Knowledge, Known, Rules, SecretClass, Vault};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wire::encode_base64;
 
@@ -93,10 +93,10 @@ impl PolicySnapshot {
 
     fn make(secrets: &SecretStore, policy: Policy, mut generation: Generation) -> Result<PolicySnapshot, String> {
         let injections = Injection::for_routes(&policy, secrets)?;
-        let mut tls = BTreeMap::from([(None, client_config(RootCertStore::clone(&secrets.roots))?)]);
+        let mut tls = BTreeMap::from([(None, client_config(RootCertStore::clone(&secrets.roots), Vec::new())?)]);
         for name in policy.routes.iter().filter_map(|route| route.upstream_ca.clone()) {
-            let roots = secrets.roots_with(&name)?;
-            tls.insert(Some(name), client_config(roots)?);
+            let (roots, own) = secrets.roots_with(&name)?;
+            tls.insert(Some(name), client_config(roots, own)?);
         }
         for (index, route) in policy.routes.iter().enumerate() {
             check(route)?;
@@ -201,16 +201,6 @@ fn vault(policy: &Policy, secrets: &SecretStore) -> Result<Arc<Vault>, String> {
         }
     }
     Ok(Arc::new(Vault::new(&known)))
-}
-
-fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("no TLS: {error}"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
 }
 
 /// Rules for one route. The manifest's reader checks them too, and explains them better; the gate does not rely on it.

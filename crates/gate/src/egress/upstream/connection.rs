@@ -11,6 +11,7 @@ use crate::egress::peer::Peer;
 use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::bulk_read::BulkReader;
 use crate::egress::upstream::dial::{Dialler, Target, via};
+use crate::egress::upstream::tls_failure;
 use crate::egress::upstream::upload::Upload;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -107,7 +108,7 @@ impl Connector {
             }
             done => done,
         };
-        let stream = stream.map_err(|error| tls_failed(&to.host, &error.to_string()))?;
+        let stream = stream.map_err(|error| tls_failed(&to.host, &tls_failure::explain(&error)))?;
         match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => self.http2(stream).await,
             _ => self.http1(to, stream, offer).await,
@@ -242,5 +243,8 @@ pub fn tls_failed(host: &str, why: &str) -> ServeError {
 }
 
 pub fn broke_off(error: &hyper::Error) -> ServeError {
-    ServeError::Failed("upstream", format!("the upstream broke off: {error}"))
+    match tls_failure::explain_broken(error) {
+        Some(why) => ServeError::Failed("tls", format!("TLS with the upstream: {why}")),
+        None => ServeError::Failed("upstream", format!("the upstream broke off: {error}")),
+    }
 }

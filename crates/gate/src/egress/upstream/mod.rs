@@ -7,4 +7,5 @@ pub mod dial;
 pub mod happy_eyeballs;
 pub mod pool;
 pub mod rewrite;
+pub mod tls_failure;
 pub mod upload;
