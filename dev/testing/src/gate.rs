@@ -194,6 +194,18 @@ pub async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection:
             let response = Response::builder().header("content-type", "text/event-stream");
             response.body(frames(receive)).unwrap()
         }
+        // The credential in two events, cut where the query says.
+        "/sse-said" => {
+            let at: usize = request.uri().query().unwrap().parse().unwrap();
+            let said = request.headers()["authorization"].to_str().unwrap().trim_start_matches("Bearer ").to_owned();
+            let (first, rest) = (format!("data: {}", &said[..at]), format!("{}\n\n", &said[at..]));
+            tokio::spawn(async move {
+                let _ = send.send(Frame::data(Bytes::from(first))).await;
+                more.notified().await;
+                let _ = send.send(Frame::data(Bytes::from(rest))).await;
+            });
+            Response::new(frames(receive))
+        }
         "/big" => {
             let count: usize = request.uri().query().unwrap().parse().unwrap();
             tokio::spawn(async move {
@@ -235,6 +247,7 @@ pub async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection:
         }
         "/said" => crate::answers::said(&request),
         "/page" => crate::answers::page(&request),
+        "/head-only" => Response::builder().header("grpc-status", "5").body(full("")).unwrap(),
         "/204" => Response::builder().status(204).body(full("")).unwrap(),
         "/304" => Response::builder().status(304).header("etag", "x").body(full("")).unwrap(),
         "/close" => Response::builder().header("connection", "close").body(full("bye")).unwrap(),

@@ -134,6 +134,11 @@ pub const MIN_DECODE_BYTES: usize = 16;
 pub const LARGE_OUTPUT_BYTES: usize = 32 * 1024;
 /// Memory that the open compressed files in all bodies may hold. Each body has a bound of its own.
 pub const MAX_UNPACKED_HELD_BYTES: usize = 256 * 1024 * 1024;
+/// How long nothing must follow before a tail that a search holds back is let go: longer than the parts of one message lie
+/// apart, and much shorter than a person waits.
+pub const HELD_PAUSE: Duration = Duration::from_millis(20);
+/// Bytes of a request that are let go so: a beginning of this length leaves more than 100 bits of any credential unsaid.
+pub const MAX_RELEASED_BYTES: usize = 20;
 /// Bytes of one read from either side of a WebSocket.
 pub const WEBSOCKET_READ_BYTES: usize = 16 * 1024;
 /// Time that one direction of a WebSocket may go on after the other has ended, and for the last frame to the agent.

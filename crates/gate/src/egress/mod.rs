@@ -8,6 +8,7 @@ mod delegate;
 pub mod http1;
 pub mod inflight;
 pub mod inspect;
+mod held_tail;
 mod last_bytes;
 pub mod limits;
 pub mod live;

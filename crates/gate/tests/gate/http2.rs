@@ -377,3 +377,40 @@ async fn a_length_has_one_spelling_and_an_authority_no_user() {
     }
     assert_eq!(told(sender.send_request(ask_two("GET a.test /x", &[])).await.unwrap()).await["method"], "GET");
 }
+
+/// The flags of the frame that begins the answer to this request.
+async fn head_flags(gate: &Gate, method: &str, host: &str, path: &str) -> u8 {
+    let literal = |index: u8, text: &str| [&[index, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    // Names and values of HPACK's static table: `:method`, `:scheme: https`, `:path`, `:authority`.
+    let head = [literal(2, method), vec![0x87], literal(4, path), literal(1, host)].concat();
+    let mut stream = agreed(gate, host, &["h2"]).await;
+    let start = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[]), frame(1, 5, 1, &head)].concat();
+    stream.write_all(&start).await.unwrap();
+    loop {
+        let mut header = [0; 9];
+        within("a frame", stream.read_exact(&mut header)).await.unwrap();
+        let length = usize::from(header[1]) << 8 | usize::from(header[2]);
+        stream.read_exact(&mut vec![0; length]).await.unwrap();
+        if header[3] == 1 {
+            return header[4];
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_its_head_ends_stays_one() {
+    const END_STREAM: u8 = 1;
+    for versions in [&["h2"][..], &[]] {
+        let origin = Origin::speaking(&["a.test", "token.test"], versions).await;
+        let auth = json!({ "auth": { "scheme": "bearer", "token": "tok" } });
+        let routes = json!([route(&origin, "a.test", json!({})), route(&origin, "token.test", auth)]);
+        let gate = Gate::start(&origin, routes).await;
+        for host in ["a.test", "token.test"] {
+            for (method, path) in [("GET", "/head-only"), ("HEAD", "/x"), ("GET", "/204"), ("GET", "/304")] {
+                let flags = head_flags(&gate, method, host, path).await;
+                assert_eq!(flags & END_STREAM, END_STREAM, "{versions:?} {method} {host}{path}");
+            }
+            assert_eq!(head_flags(&gate, "GET", host, "/x").await & END_STREAM, 0);
+        }
+    }
+}

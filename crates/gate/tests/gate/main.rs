@@ -17,6 +17,7 @@ mod hidden;
 mod http2;
 mod mcp;
 mod model;
+mod pauses;
 mod request_lines;
 mod refresh;
 mod soak;

@@ -12,21 +12,26 @@ use std::sync::Arc;
 /// Bytes of the shortest secret that is looked for: a shorter one stands in many honest texts.
 const MIN_SECRET_BYTES: usize = 12;
 
+/// Bytes from which a part of a secret counts as told: a quarter of it, within these bounds.
+const MIN_TELLING_BYTES: usize = 10;
+const MAX_TELLING_BYTES: usize = 32;
+
 /// What is looked for: some secrets in every spelling. There is no `Debug`: it would show them.
 pub struct Needles {
     all: Vec<Spelled>,
     runs: PairRuns,
     /// Indexes of those that may begin with each byte.
     by_first: Vec<Vec<usize>>,
+    /// Bytes of the shortest.
+    shortest: usize,
 }
 
 impl Needles {
     /// `None`: there is nothing to look for.
     pub fn of<'a>(secrets: impl Iterator<Item = &'a [u8]>) -> Option<Needles> {
-        let all: Vec<Spelled> = secrets.filter(|secret| secret.len() >= MIN_SECRET_BYTES).flat_map(values_of).collect();
-        if all.is_empty() {
-            return None;
-        }
+        let secrets: Vec<&[u8]> = secrets.filter(|secret| secret.len() >= MIN_SECRET_BYTES).collect();
+        let shortest = secrets.iter().map(|secret| secret.len()).min()?;
+        let all: Vec<Spelled> = secrets.into_iter().flat_map(values_of).collect();
         let (mut runs, mut by_first) = (PairRuns::new(&all), vec![Vec::new(); 256]);
         for (n, spelled) in all.iter().enumerate() {
             for (first, second) in beginnings(spelled) {
@@ -37,7 +42,12 @@ impl Needles {
                 }
             }
         }
-        Some(Needles { all, runs, by_first })
+        Some(Needles { all, runs, by_first, shortest })
+    }
+
+    /// Bytes of a spelling that tell too little of any secret: fewer than are looked for by themselves.
+    pub fn untelling_bytes(&self) -> usize {
+        (self.shortest / 4).clamp(MIN_TELLING_BYTES, MAX_TELLING_BYTES) - 1
     }
 
     /// The text with every spelling overwritten; `None`: there is none in it.

@@ -2,6 +2,7 @@
 //! that cannot be masked, and looks for hidden instructions. An answer that must be read, but cannot be, does not pass.
 
 use crate::audit::record::AuditRecord;
+use crate::egress::held_tail::HeldTail;
 use crate::egress::inspect::headers::{append_line, encodings, has_no_body};
 use crate::egress::inspect::watch::{InstructionWatch, UNREADABLE, refusal};
 use crate::egress::last_bytes::{BodyProgress, LastBytes};
@@ -36,6 +37,8 @@ pub struct AnswerFilter {
     /// For an encoded answer that is masked: it goes on decoded.
     decoder: Option<Decoder>,
     mask: Option<Masked>,
+    /// What the mask holds back. `None`: nothing is masked.
+    tail: Option<HeldTail>,
     /// Searches what is masked for what is left of the credential. `None`: nothing is searched, or it is being unpacked.
     search: Option<ValueSearch>,
     unpacking: Option<Unpacking<(ValueSearch, bool)>>,
@@ -116,6 +119,7 @@ impl AnswerFilter {
             filter.decoder = Some(decoder);
             filter.watch.iter_mut().for_each(InstructionWatch::expect_decoded);
         }
+        filter.tail = Some(HeldTail::new(needles.untelling_bytes()));
         filter.mask = Some(Masked::new(needles));
         filter.search = Some(ValueSearch::of_body(injection.vault.clone()));
         filter.held = Some(HeldMemory::new(allowed.snapshot.unpacker.clone()));
@@ -230,12 +234,11 @@ impl AnswerFilter {
             self.decode_bytes = MIN_DECODE_BYTES;
             self.turn_of_others = Some(Box::pin(yield_now()));
         }
-        if let Some(mask) = &mut self.mask {
-            part = mask.push(part);
-            self.is_credential_found |= mask.found;
-            self.search(&part)?;
-        }
-        Ok(part)
+        let Some(mask) = &mut self.mask else { return Ok(part) };
+        let masked = mask.push(part.clone());
+        self.is_credential_found |= mask.found;
+        self.search(&masked)?;
+        Ok(self.pass_held(&part, masked))
     }
 
     /// What may pass now of the last that was pulled of a frame; what waits is pulled with the end.
@@ -254,13 +257,27 @@ impl AnswerFilter {
             self.found_instructions(sign)?;
         }
         let Some(mask) = &mut self.mask else { return Ok(Bytes::new()) };
-        let rest = [mask.push(Bytes::from(rest)), mask.finish()].concat();
+        let rest = Bytes::from(rest);
+        let masked = Bytes::from([mask.push(rest.clone()), mask.finish()].concat());
         self.is_credential_found |= mask.found;
-        self.search(&rest)?;
+        self.search(&masked)?;
         if self.search.as_mut().is_some_and(ValueSearch::finish) {
             return Err(self.found_unmasked());
         }
-        Ok(Bytes::from(rest))
+        Ok(self.pass_held(&rest, masked))
+    }
+
+    /// What the mask made of `pushed`, without what was let go before.
+    fn pass_held(&mut self, pushed: &[u8], masked: Bytes) -> Bytes {
+        match &mut self.tail {
+            Some(tail) => tail.pass(pushed, masked),
+            None => masked,
+        }
+    }
+
+    /// Nothing follows at present: ready with what was held back, once that has lasted, if it is too little of a credential.
+    pub fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        self.tail.as_mut().map_or(Poll::Pending, |tail| tail.poll_release(cx, |_| true))
     }
 
     /// Masks trailers as headers are masked, and removes all where that is not enough.

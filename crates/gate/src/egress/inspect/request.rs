@@ -91,6 +91,11 @@ impl RequestInspector {
         Poll::Ready(unpacked)
     }
 
+    /// Nothing follows at present: ready with what was held back, once that has lasted, if it may leave.
+    pub fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        self.leaks.as_mut().map_or(Poll::Pending, |leaks| leaks.poll_release(cx))
+    }
+
     /// Unpacks here what waits, for a caller that serves nothing meanwhile.
     pub fn unpack(&mut self) -> Result<(), Denial> {
         self.leaks.as_mut().map_or(Ok(()), |leaks| leaks.unpack())

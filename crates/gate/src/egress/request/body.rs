@@ -102,7 +102,12 @@ impl Body {
             if *ended {
                 return Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
             }
-            let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx)).transpose().inspect_err(|error| {
+            let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(cx) else {
+                let bytes = ready!(filter.poll_release(cx));
+                record.received += bytes.len() as u64;
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            };
+            let frame = frame.transpose().inspect_err(|error| {
                 *ended = true;
                 record.failed(format!("the upstream broke off: {error}"));
             })?;

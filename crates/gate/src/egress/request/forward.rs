@@ -150,7 +150,8 @@ impl Answered<'_> {
                             switch.accept(upstream, filters, record, connection.clone());
                             return Response::from_parts(head, Body::Page(None));
                         }
-                        if headers::has_no_body(&record.audit.method, status) {
+                        // An answer that its head ends stays one: gRPC takes an empty body behind it for a broken stream.
+                        if headers::has_no_body(&record.audit.method, status) || incoming.is_end_stream() {
                             permit.answer_ended();
                             return Response::from_parts(head, Body::Page(None));
                         }

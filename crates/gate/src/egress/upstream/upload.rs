@@ -126,7 +126,10 @@ impl Upload {
                     return Poll::Ready(Some(Ok(bytes)));
                 }
             } else if let Some(incoming) = &mut self.incoming {
-                let frame = ready!(Pin::new(incoming).poll_frame(cx)).transpose().map_err(UploadError::Broken)?;
+                let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) else {
+                    return self.inspector.poll_release(cx).map(|bytes| Some(Ok(bytes)));
+                };
+                let frame = frame.transpose().map_err(UploadError::Broken)?;
                 self.inspected = Some(self.inspect(frame)?);
             } else {
                 return Poll::Ready(None);

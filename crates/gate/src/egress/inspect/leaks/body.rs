@@ -1,9 +1,11 @@
 //! Scans what follows a request's head: its body, its trailers, or the messages of a WebSocket.
 
 use crate::audit::alarms::AlarmSender;
+use crate::egress::held_tail::HeldTail;
 use crate::egress::inspect::headers::{append_line, encodings};
 use crate::egress::inspect::leaks::orders::for_route;
 use crate::egress::inspect::leaks::report::report;
+use crate::egress::limits::MAX_RELEASED_BYTES;
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::unpacker::{HeldMemory, Unpacker};
 use hyper::HeaderMap;
@@ -13,6 +15,7 @@ use policy::{Denial, Reason};
 use scan::codec::Decoder;
 use scan::dlp::{Knowledge, Orders, Scan};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 pub struct BodyScan {
     /// Made with the first bytes, because most requests have no body.
@@ -23,6 +26,7 @@ pub struct BodyScan {
     orders: Orders,
     pub alarms: AlarmSender,
     held: HeldMemory,
+    tail: HeldTail,
     /// What was scanned last.
     part: &'static str,
 }
@@ -33,7 +37,8 @@ impl BodyScan {
         // A body in an unknown encoding is scanned as it stands.
         let decoder = Decoder::new(&encodings(&head.headers)).filter(|decoder| !decoder.is_identity());
         let held = HeldMemory::new(allowed.snapshot.unpacker.clone());
-        BodyScan { scan: None, decoder, knowledge, orders, alarms, held, part: "the body" }
+        let tail = HeldTail::new(MAX_RELEASED_BYTES);
+        BodyScan { scan: None, decoder, knowledge, orders, alarms, held, tail, part: "the body" }
     }
 
     /// Returns what may leave, of `bytes` and of what was held back before them, once compressed files in it were unpacked.
@@ -48,7 +53,16 @@ impl BodyScan {
         });
         let ended = scan.push(bytes, &mut out);
         report(&self.alarms, scan, ended, "the body")?;
-        Ok(out.into())
+        Ok(self.tail.pass(bytes, out.into()))
+    }
+
+    /// Nothing follows at present: ready with what was held back, once that has lasted, if it is too little to be a finding.
+    pub fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let (knowledge, orders) = (&self.knowledge, self.orders);
+        self.tail.poll_release(cx, |tail| {
+            let mut scan = Scan::looking(knowledge, orders);
+            scan.look(tail).and_then(|()| scan.finish(&mut Vec::new())).is_ok() && !scan.has_notes()
+        })
     }
 
     /// The body is complete: returns what was held back, which may leave as what is pushed may.
@@ -58,7 +72,7 @@ impl BodyScan {
             let ended = scan.finish(&mut out);
             report(&self.alarms, scan, ended, "the body")?;
         }
-        Ok(out.into())
+        Ok(self.tail.pass(&[], out.into()))
     }
 
     pub fn trailers(&mut self, trailers: &HeaderMap) -> Result<(), Denial> {
