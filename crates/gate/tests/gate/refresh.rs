@@ -136,7 +136,7 @@ async fn a_bad_policy_keeps_the_old_one_and_says_so() {
         (
             json!([route(&origin, "b.test", json!({ "upstream_ca": "ca" }))]),
             json!({ "values": { "ca": blob("sesame") } }),
-            "`ca` holds no certificate",
+            "`upstream_ca` holds no certificate",
         ),
         (
             json!([route(&origin, "b.test", json!({ "auth": { "scheme": "bearer", "token": "new" } }))]),
