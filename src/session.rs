@@ -48,6 +48,8 @@ pub struct Session<'a> {
     survey: Option<Survey>,
     refresh: Refresh,
     work_left: Option<AskWorkLeft>,
+    /// Commits of the agent's that only a reflog leads to, as the comparison at the end names them.
+    reflog: Vec<String>,
     /// The engine's client ended neither with the agent nor by the detach keys.
     client_failed: bool,
     phase: Phase,
@@ -171,6 +173,7 @@ impl<'a> Session<'a> {
             survey: None,
             refresh: Refresh::default(),
             work_left: None,
+            reflog: Vec::new(),
             client_failed: false,
             phase: Phase::Preparing,
             _lock: lock,

@@ -48,7 +48,8 @@ mod tests {
     fn work_in_words() {
         let app = Repository { path: "app".into(), commits: 3, stashes: 2, files: 1 };
         let here = Repository { path: ".".into(), stashes: 1, ..Repository::default() };
-        let all = |complete| Work { complete, repositories: vec![app.clone(), here.clone()], files: 2, pushed: 0 };
+        let all =
+            |complete| Work { complete, repositories: vec![app.clone(), here.clone()], files: 2, ..Work::default() };
         let words = "3 commits and 2 stashes and 1 changed file in `app`, 1 stash in the workspace, \
             2 files outside repositories";
         assert_eq!(work(&all(true)), words);

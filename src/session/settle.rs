@@ -89,6 +89,7 @@ impl Session<'_> {
             None => audit::catch_up(self.docker, &self.plan, &self.folder),
         };
         let work = if failure.is_none() { work.map(|work| self.without_brought(work)) } else { work };
+        self.reflog = work.as_ref().map_or_else(Vec::new, |work| work.reflog.clone());
         let asked = self.folder.end_request().filter(|_| !matches!(cause, Cause::Signal(_) | Cause::GateDied(_)));
         let (failure, exit) = match asked {
             Some(why @ EndRequest::Rebuild) => (Some(why.reason().to_owned()), Exit::REBUILD),
@@ -158,6 +159,12 @@ impl Session<'_> {
     /// Tells the user what became of a session that is not simply gone.
     pub(super) fn report(&self, outcome: &Outcome) {
         let identity = &self.plan.identity;
+        if !self.reflog.is_empty() && !matches!(outcome, Outcome::Detached) {
+            say::line("taken back by the agent, or left without a branch: only a reflog has these commits");
+            for commit in self.reflog.iter().take(wire::MAX_REFLOG_COMMITS) {
+                say::line(&format!("  {}", text::truncate(&text::one_line(commit), wire::MAX_REFLOG_CHARS)));
+            }
+        }
         match outcome {
             Outcome::Gone => {}
             Outcome::Kept(kept) => {

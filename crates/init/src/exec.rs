@@ -7,7 +7,7 @@ use crate::enter::{self, exec};
 use crate::failure::{EXIT_FAILED, Failure};
 use crate::options::Options;
 use crate::terminal::{non_blocking, read, write_all};
-use crate::{descriptors, go, terminal, terminfo};
+use crate::{descriptors, go, terminal, terminfo, work};
 use nix::errno::Errno;
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::{Signal, kill};
@@ -61,6 +61,7 @@ pub fn run(args: &[String]) -> Result<i32, Failure> {
     let go::AgentCommand { mut environment, directory, .. } = go::AgentCommand::new(&message, &options.home)?;
     drop(message);
     std::env::set_current_dir(&directory)?;
+    work::await_record(&options.home);
     match input {
         None => {
             runtime.block_on(terminal::await_size());

@@ -1,6 +1,7 @@
 //! `init put` and `init get`: copy one file in or out, with the agent's own rights.
 
 use crate::failure::Failure;
+use crate::work;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,6 +26,7 @@ pub fn put(home: &Path, path: &str) -> Result<i32, Failure> {
         return Err(Failure(format!("`{}` is a directory", path.display())));
     }
     let folder = path.parent().ok_or_else(|| Failure("no name for the file".into()))?;
+    work::await_record(home);
     fs::create_dir_all(folder).map_err(|error| failure("make the folder of", error))?;
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().ok_or_else(|| Failure("no name for the file".into()))?);

@@ -55,4 +55,4 @@ pub use supervise::{
 };
 pub use token::{MAX_TOKEN_BYTES, Token, rfc3339};
 pub use visible::{is_hidden, needs_escape, one_line, visible};
-pub use work::{MAX_WORK_BYTES, Repository, Work};
+pub use work::{MAX_REFLOG_CHARS, MAX_REFLOG_COMMITS, MAX_WORK_BYTES, Repository, Work};

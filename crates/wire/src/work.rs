@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 /// Longest `WORK` line, in bytes with its newline.
 pub const MAX_WORK_BYTES: usize = 64 << 10;
 
+/// Most commits that only a reflog leads to which are named.
+pub const MAX_REFLOG_COMMITS: usize = 20;
+/// Longest name of one, in characters.
+pub const MAX_REFLOG_CHARS: usize = 100;
+
 /// Work in the workspace that exists nowhere else, as init found it by its baseline.
 ///
 /// It comes from inside the bottle and is a claim, not a fact: reliable enough to keep a volume that would otherwise be
@@ -23,6 +28,10 @@ pub struct Work {
     /// Count of refs that were pushed to a local remote, as the gate keeps them. `init` leaves it out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub pushed: u64,
+    /// Commits that only the reflog of a `HEAD` leads to, as they are shown: they do not count, and are named. At most
+    /// [`MAX_REFLOG_COMMITS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reflog: Vec<String>,
 }
 
 /// A repository below the workspace, and the counts of what exists only in it.

@@ -356,6 +356,32 @@ fn detached_heads_of_all_worktrees_are_work() {
     bottle.has_nothing_left();
 }
 
+/// They are no work, so that an agent that amends its commits keeps no session by it; and they are named, each once.
+#[test]
+fn commits_that_only_a_reflog_has_are_named_once() {
+    let bottle = Bottle::new(|_| {});
+    let agent = &bottle.agent;
+    agent.shell(
+        "git worktree add -q ../tree -b tree; git checkout -q --detach; git commit -q --allow-empty -m left
+         git checkout -q main; git commit -q --allow-empty -m before; git commit -q --amend --allow-empty -m after",
+    );
+    let report = bottle.init(&["work", "report"]);
+    assert!(report.contains(r#""path":".","commits":1,"#) && report.contains(r#""reflog":["#), "{report}");
+    let diff = bottle.work(&["diff"]).done().stdout;
+    for subject in ["left", "before"] {
+        assert_eq!(report.matches(&format!("Host: {subject}\"")).count(), 1, "{report}");
+        assert_eq!(diff.matches("# only in a reflog: ").count(), 2, "{diff}");
+        assert!(diff.contains(&format!("Host: {subject}\n")), "{diff}");
+    }
+    assert_eq!(bottle.work(&["pull", "--yes"]).done().status, 0);
+    bottle.has_nothing_left();
+    let resume = bottle.ours(&["resume", "--yes", &bottle.identity]).env("FAKE_TAR", bottle.place.transcript());
+    let work = r#""complete":true,"reflog":["0a1b2c3 Host: left"]"#;
+    let done = resume.env("FAKE_WORK", work).done();
+    let said = "only a reflog has these commits\n  0a1b2c3 Host: left\n";
+    assert!(done.status == 0 && done.stderr.contains(said) && !done.stderr.contains("kept `"), "{done:?}");
+}
+
 /// git takes no name for one to leave out that is in a submodule.
 #[test]
 fn a_repository_in_a_submodule_hides_nothing() {

@@ -74,7 +74,7 @@ async fn the_work_is_an_event_once_it_is_understood() {
     let origin = Origin::start(&["a.test"]).await;
     let mut gate = Gate::start(&origin, json!([])).await;
     let repository = Repository { path: "app\u{1b}".into(), commits: 2, stashes: 1, files: 3 };
-    let work = Work { complete: true, repositories: vec![repository], files: 4, pushed: 0 };
+    let work = Work { complete: true, repositories: vec![repository], files: 4, ..Work::default() };
     let whole = format!("WORK {}\n", serde_json::to_string(&work).unwrap());
     // In as many pieces as there are bytes.
     let mut stream = gate.raw().await;

@@ -75,6 +75,13 @@ impl Inside {
         let before = tick();
         until("the clock of files to go on", || tick() != before);
         self.asked(&["work", "baseline"]);
+        self.mark_baseline_done();
+    }
+
+    /// The agent's program starts.
+    fn mark_baseline_done(&self) {
+        fs::create_dir_all(self.home().join(".claude-bottle")).unwrap();
+        fs::write(self.home().join(".claude-bottle/baseline.done"), "").unwrap();
     }
 
     #[track_caller]
@@ -92,7 +99,8 @@ impl Inside {
             files: *files,
         };
         let repositories = repositories.iter().map(repository).collect();
-        assert_eq!(self.work(), Work { complete: true, repositories, files, pushed: 0 });
+        let found = Work { reflog: Vec::new(), ..self.work() };
+        assert_eq!(found, Work { complete: true, repositories, files, ..Work::default() });
     }
 
     /// A repository with a first commit.
@@ -576,7 +584,7 @@ fn what_cannot_be_read_hides_nothing_else() {
     };
     let work: Work = serde_json::from_str(&asked(&["work", "report"])).unwrap();
     let app = Repository { path: "app".into(), commits: 1, stashes: 0, files: 2 };
-    assert_eq!(work, Work { complete: false, repositories: vec![app], files: 1, pushed: 0 });
+    assert_eq!(work, Work { complete: false, repositories: vec![app], files: 1, ..Work::default() });
     let diff = asked(&["work", "diff"]);
     for part in ["+++ b/open\n", "# repository empty: cannot be read: ", "+++ b/loose\n", "# cannot be read: closed\n"]
     {
@@ -810,6 +818,19 @@ fn a_file_goes_in_whole_and_comes_out_whole() {
     assert!(get("none").unwrap_err().contains("cannot read"));
     assert!(put("link/below", b"x").1.contains("cannot make the folder"));
     assert!(fs::read_dir(inside.at("")).unwrap().all(|entry| !entry.unwrap().file_name().as_bytes().starts_with(b".")));
+}
+
+/// It would be taken for what came from the host.
+#[test]
+fn no_file_goes_in_before_the_baseline() {
+    let inside = Inside::new();
+    let mut put = Command::new("timeout");
+    put.arg("1").arg(testing::gate_program()).args(["init", "--home"]).arg(inside.home()).args(["put", "file"]);
+    assert_eq!(fed(&mut put, b"content").status.code(), Some(124), "it waits");
+    assert!(!inside.at("file").exists());
+    inside.start();
+    assert!(fed(inside.init(&["put", "file"]).stdout(Stdio::null()), b"content").status.success());
+    inside.has(1, &[]);
 }
 
 #[test]

@@ -278,10 +278,15 @@ fn no_whole_go_no_command() {
 #[test]
 fn a_second_program_gets_the_same_environment() {
     let bottle = Bottle::with(&["unused"], json!({ "env": { "KEY": { "value": "key" } }, "cwd": "/usr" }));
+    let home = bottle.path("home");
+    // As where the agent's program runs.
+    fs::create_dir_all(home.join(".claude-bottle")).unwrap();
+    fs::write(home.join(".claude-bottle/baseline.done"), "").unwrap();
     let exec = |command: &[&str]| {
         let socket = bottle.path("gate.sock");
         let mut init = Command::new(testing::gate_program());
-        init.args(["init", "exec", "--socket"]).arg(socket).args(command).stdin(Stdio::null());
+        init.args(["init", "exec", "--socket"]).arg(socket).arg("--home").arg(&home);
+        init.args(command).stdin(Stdio::null());
         let output = output(&mut init);
         (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
     };
@@ -495,7 +500,10 @@ fn a_repository_from_the_host_is_noted_before_the_command_starts() {
     let before = now();
     until("the clock of files to go on", || now() != before);
     let made = Repository { path: ".".into(), files: 2, ..Repository::default() };
-    assert_eq!(bottle.tells(), (Some(0), Some(Work { complete: true, repositories: vec![made], files: 0, pushed: 0 })));
+    assert_eq!(
+        bottle.tells(),
+        (Some(0), Some(Work { complete: true, repositories: vec![made], files: 0, ..Work::default() }))
+    );
 }
 
 /// Somebody outside who asks for the end does not wait for what is told to nobody.

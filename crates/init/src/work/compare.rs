@@ -13,7 +13,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use wire::{ContentHash, Elsewhere, Work, WrittenFile};
+use wire::{ContentHash, Elsewhere, MAX_REFLOG_CHARS, MAX_REFLOG_COMMITS, Work, WrittenFile};
 
 /// The workspace, and what it is compared with.
 pub struct Comparison {
@@ -51,8 +51,13 @@ pub fn compare(paths: &WorkPaths, host: Elsewhere) -> Result<Work, Failure> {
     let listing = &comparison.listing;
     let complete = listing.unreadable.is_empty();
     let mut work = Work { complete, files: listing.files.len() as u64, ..Work::default() };
+    let mut named = BTreeSet::new();
     for path in &listing.repositories {
-        match count_new(paths, path, &comparison) {
+        let repository = Repository::open(&paths.workspace, path, listing);
+        if let Ok(repository) = &repository {
+            name_reflog_commits(repository, &comparison, &mut named, &mut work.reflog);
+        }
+        match repository.and_then(|repository| count_new(paths, &repository, &comparison)) {
             Ok(new) if new.commits + new.stashes + new.files > 0 => work.repositories.push(new),
             Ok(_) => {}
             Err(_) => work.complete = false,
@@ -61,13 +66,31 @@ pub fn compare(paths: &WorkPaths, host: Elsewhere) -> Result<Work, Failure> {
     Ok(work)
 }
 
-fn count_new(paths: &WorkPaths, path: &Path, comparison: &Comparison) -> Result<wire::Repository, Failure> {
-    let Comparison { baseline, listing, host } = comparison;
-    let repository = Repository::open(&paths.workspace, path, listing)?;
-    let name = repository_name(path);
+/// Adds the commits that only a reflog leads to, each once: worktrees of one repository share them. What cannot be read has
+/// none to be named.
+fn name_reflog_commits(
+    repository: &Repository,
+    comparison: &Comparison,
+    named: &mut BTreeSet<String>,
+    names: &mut Vec<String>,
+) {
+    let mut ids = repository.reflog_commits(&comparison.baseline, &comparison.host).unwrap_or_default();
+    ids.truncate(MAX_REFLOG_COMMITS - names.len().min(MAX_REFLOG_COMMITS));
+    ids.retain(|id| named.insert(id.clone()));
+    let place = match repository_name(&repository.path).as_str() {
+        "." => String::new(),
+        path => format!("{path}: "),
+    };
+    let described = repository.describe(&ids).unwrap_or_default();
+    names.extend(described.iter().map(|commit| format!("{place}{commit}").chars().take(MAX_REFLOG_CHARS).collect()));
+}
+
+fn count_new(paths: &WorkPaths, repository: &Repository, comparison: &Comparison) -> Result<wire::Repository, Failure> {
+    let Comparison { baseline, host, .. } = comparison;
+    let name = repository_name(&repository.path);
     let files = match host.changes.contains_key(&name) {
         true => {
-            let clean = CleanRepository::new(&repository, baseline, paths)?;
+            let clean = CleanRepository::new(repository, baseline, paths)?;
             let trees = clean.trees(host)?;
             // What the agent took back since is there as it was before.
             let (made, unlike_host) =

@@ -332,20 +332,16 @@ fn print_repository(clean: &CleanRepository, detail: Detail, host: &Elsewhere) -
         true => clean.trees(host).map(|trees| trees.host != trees.now),
         false => repository.changed_files(baseline).map(|files| !files.is_empty()),
     };
-    if commits.is_empty() && stashes.is_empty() && !is_changed()? {
+    let reflog = repository.reflog_commits(baseline, host)?;
+    if commits.is_empty() && stashes.is_empty() && reflog.is_empty() && !is_changed()? {
         return Ok(());
     }
     print_line(&format!("# repository {}", repository_name(&repository.path)))?;
-    for (what, ids) in [("commit", commits), ("stash", stashes)] {
-        let args = ["log", "-z", "--no-walk=unsorted", "--stdin", "--no-color", "--no-decorate", "--format=%h %an: %s"];
-        if !ids.is_empty() {
-            let told = clean.git().args(args).stdout(ids.join("\n").as_bytes())?;
-            let told = told.split(|byte| *byte == 0).filter(|commit| !commit.is_empty());
-            for (commit, id) in told.zip(&ids) {
-                print_line(&format!("# {what} {}", String::from_utf8_lossy(commit)))?;
-                if detail == Detail::Commits {
-                    print_commit(clean, id)?;
-                }
+    for (what, ids) in [("commit", commits), ("stash", stashes), ("only in a reflog:", reflog)] {
+        for (commit, id) in repository.describe(&ids)?.iter().zip(&ids) {
+            print_line(&format!("# {what} {commit}"))?;
+            if detail == Detail::Commits {
+                print_commit(clean, id)?;
             }
         }
     }

@@ -18,7 +18,7 @@ mod repository;
 mod view;
 mod walk;
 
-pub use record::record_if_new;
+pub use record::{await_record, record_if_new};
 pub use report::report_to_gate;
 
 use crate::failure::Failure;

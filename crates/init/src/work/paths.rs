@@ -22,6 +22,11 @@ impl WorkPaths {
         self.notes.join("baseline.json")
     }
 
+    /// File that is there once the agent's program starts: the baseline was taken, or never will be.
+    pub fn baseline_done(&self) -> PathBuf {
+        self.notes.with_extension("done")
+    }
+
     /// Whether the workspace is a readable folder without entries.
     pub fn is_workspace_empty(&self) -> bool {
         std::fs::read_dir(&self.workspace).is_ok_and(|mut entries| entries.next().is_none())

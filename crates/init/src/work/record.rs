@@ -15,20 +15,44 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long PID 1 waits for the baseline before it starts the agent's program without one.
 const BASELINE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How often [`await_record`] looks.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Called by PID 1 before the agent's program starts. Records the baseline if this is the home's first start. If that
 /// fails there is no baseline, now or later: a later one would contain what the agent made meanwhile.
 pub async fn record_if_new(home: &Path) {
     let paths = WorkPaths::new(home);
+    record_once(home, &paths).await;
+    mark_done(&paths);
+}
+
+/// Waits until PID 1 has called [`record_if_new`]: what another process writes to the workspace before that would be taken for
+/// what came from the host, and be no work.
+pub fn await_record(home: &Path) {
+    let (paths, end) = (WorkPaths::new(home), Instant::now() + BASELINE_TIMEOUT);
+    while !paths.baseline_done().exists() && Instant::now() < end {
+        std::thread::sleep(POLL_INTERVAL);
+    }
+    // An agent that has removed the file makes one process wait, and not each.
+    mark_done(&paths);
+}
+
+fn mark_done(paths: &WorkPaths) {
+    let _ = create_private_folder(&paths.notes);
+    let _ = fs::OpenOptions::new().write(true).create_new(true).open(paths.baseline_done());
+}
+
+async fn record_once(home: &Path, paths: &WorkPaths) {
     if paths.notes.exists() || create_private_folder(&paths.notes).is_err() {
         return;
     }
     if paths.is_workspace_empty() {
-        let _ = record(&paths);
+        let _ = record(paths);
     } else {
         let _ = run_init(home, &["work", "baseline"], BASELINE_TIMEOUT).await;
     }

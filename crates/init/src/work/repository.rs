@@ -4,9 +4,10 @@ use super::baseline::Baseline;
 use super::file::{ChangeTime, change_time};
 use super::git::{Git, fields, lines};
 use super::paths::PathName;
-use super::view::{GitDirs, RepositoryView, detached_head};
+use super::view::{GitDirs, RepositoryView, detached_head, reflog_ids};
 use super::walk::WorkspaceListing;
 use crate::failure::Failure;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -67,9 +68,8 @@ impl Repository {
         self.git().args(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).line()
     }
 
-    /// The commits that a worktree has checked out without a branch, each with a name: `HEAD` of this one, and git's own
-    /// `worktrees/NAME/HEAD` and `main-worktree/HEAD` of the others, wherever they are.
-    pub fn detached_heads(&self) -> Vec<(Vec<u8>, String)> {
+    /// The git directories of all worktrees, wherever they are, each with git's own name of its `HEAD`.
+    fn git_dirs(&self) -> Vec<(Vec<u8>, PathBuf)> {
         let GitDirs { own, shared } = &self.dirs;
         let mut places = vec![(b"HEAD".to_vec(), own.clone())];
         if own != shared {
@@ -81,7 +81,25 @@ impl Repository {
             }
         }
         places.sort();
-        places.into_iter().filter_map(|(name, git_dir)| Some((name, detached_head(&git_dir)?))).collect()
+        places
+    }
+
+    /// The commits that a worktree has checked out without a branch, each with the name of that `HEAD`.
+    pub fn detached_heads(&self) -> Vec<(Vec<u8>, String)> {
+        self.git_dirs().into_iter().filter_map(|(name, git_dir)| Some((name, detached_head(&git_dir)?))).collect()
+    }
+
+    /// Commits that only the reflog of a `HEAD` leads to: taken back, or left behind without a branch. Newest first.
+    pub fn reflog_commits(&self, baseline: &Baseline, host: &Elsewhere) -> Result<Vec<String>, Failure> {
+        let ids: BTreeSet<String> = self.git_dirs().iter().flat_map(|(_, git_dir)| reflog_ids(git_dir)).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let known = baseline.repositories.values().flat_map(|known| &known.tips).chain(&host.commits).cloned();
+        let known = known.chain(self.detached_heads().into_iter().map(|(_, id)| id));
+        let asked: String = ids.iter().cloned().chain(known.map(|id| format!("^{id}"))).map(|id| id + "\n").collect();
+        let args = ["rev-list", "--topo-order", "--ignore-missing", "--stdin", "--not", "--all"];
+        Ok(lines(&self.git().args(args).stdout(asked.as_bytes())?))
     }
 
     /// The id of a tree without entries, in this repository's hash.
@@ -128,6 +146,17 @@ impl Repository {
             elsewhere.push_str(&format!("^{tip}\n"));
         }
         Ok(lines(&self.git().args(args).stdout(elsewhere.as_bytes())?))
+    }
+
+    /// These commits as they are shown: short id, author and subject.
+    pub fn describe(&self, ids: &[String]) -> Result<Vec<String>, Failure> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let args = ["log", "-z", "--no-walk=unsorted", "--stdin", "--no-color", "--no-decorate", "--format=%h %an: %s"];
+        let told = self.git().args(args).stdout(ids.join("\n").as_bytes())?;
+        let told = told.split(|byte| *byte == 0).filter(|commit| !commit.is_empty());
+        Ok(told.map(|commit| String::from_utf8_lossy(commit).into_owned()).collect())
     }
 
     /// Names of the remotes that are outside the bottle: their URL has a host and is no local path.

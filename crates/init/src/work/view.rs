@@ -6,7 +6,7 @@ use super::git::Git;
 use crate::failure::Failure;
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -162,6 +162,19 @@ impl Drop for RepositoryView {
 pub fn detached_head(git_dir: &Path) -> Option<String> {
     let id = String::from_utf8(read_small(&git_dir.join("HEAD"))?.trim_ascii_end().to_vec()).ok()?;
     ([40, 64].contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+}
+
+/// The ids in the reflog of this git directory's `HEAD`: what was checked out or committed there. Of a log longer than
+/// [`MAX_FILE_BYTES`], its end.
+pub fn reflog_ids(git_dir: &Path) -> Vec<String> {
+    let Some((mut file, meta)) = open_regular(&git_dir.join("logs/HEAD")) else { return Vec::new() };
+    let _ = file.seek(SeekFrom::Start(meta.len().saturating_sub(MAX_FILE_BYTES)));
+    let mut bytes = Vec::new();
+    let _ = file.take(MAX_FILE_BYTES).read_to_end(&mut bytes);
+    // `OLD NEW AUTHOR …`
+    let words = bytes.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(1));
+    let ids = words.filter(|word| [40, 64].contains(&word.len()) && word.iter().all(u8::is_ascii_hexdigit));
+    ids.map(|id| String::from_utf8_lossy(id).into_owned()).collect()
 }
 
 /// The bytes of a regular file of at most 1 MiB.
