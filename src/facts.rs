@@ -64,6 +64,9 @@ pub struct Workspace {
     /// Files that stay out because they are mostly holes: copied, those would be zeros.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sparse: Vec<SparseFile>,
+    /// Names of filters that attributes of its repositories give to files, and that no copy of a repository has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<String>,
     /// The user's name and address for commits in this directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<Author>,

@@ -150,6 +150,12 @@ fn copied(plan: &Plan, workspace: &Workspace) -> String {
     for folder in &workspace.outside {
         text.push_str(&format!("\nread outside of it: `{}`", path(folder)));
     }
+    for filter in &workspace.filters {
+        let name = one_line(filter);
+        text.push_str(&format!(
+            "\nno filter `{name}` inside, unless the image sets it up: a commit there has the file itself"
+        ));
+    }
     for file in workspace.sparse.iter().take(MAX_SPARSE_FILES) {
         let (name, bytes) = (one_line(&file.path), size(file.bytes));
         text.push_str(&format!("\n`{name}` stays out: most of its {bytes} are holes; `claude-bottle put` copies it"));

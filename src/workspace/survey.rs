@@ -7,9 +7,10 @@ use crate::facts::{SparseFile, Workspace};
 use crate::git::{Author, CleanRepository, Repository, is_git_directory, user_excludes};
 use crate::spec::CopyScope;
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
@@ -18,6 +19,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Ids of commits that a plan names: each is an argument of git's.
 const MAX_TIPS: usize = 4096;
 
+/// Longest part of a file of attributes that is read, in bytes, and most filters that are named.
+const MAX_ATTRIBUTES_BYTES: u64 = 1 << 20;
+const MAX_FILTERS: usize = 8;
 /// Most bytes of holes in a file that is copied.
 const MAX_HOLE_BYTES: u64 = 1 << 30;
 /// The unit in which a file's room on the disk is counted, in bytes.
@@ -73,6 +77,7 @@ pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<
         author: None,
         all_ignored: false,
         sparse: Vec::new(),
+        filters: Vec::new(),
     };
     let mut survey = Survey { found, tips: Vec::new(), selection, excludes: OnceCell::new(), entries: BTreeMap::new() };
     survey.entries.insert(PathBuf::new(), Content::File(from.clone()));
@@ -90,6 +95,7 @@ pub fn survey(from: &Path, selection: CopyScope, private: &[PathBuf]) -> Result<
         }
     }
     survey.leave_out_sparse();
+    survey.find_filters();
     survey.count_files();
     let is_of_git =
         |path: &Path| path.as_os_str().is_empty() || path.components().any(|part| part.as_os_str() == ".git");
@@ -283,6 +289,29 @@ impl Survey {
             self.entries.insert(folder, Content::File(disk));
         }
         self.entries.insert(path, content);
+    }
+
+    /// Finds the filters that attributes name.
+    fn find_filters(&mut self) {
+        let mut filters = BTreeSet::new();
+        for (path, content) in &self.entries {
+            let is_attributes = path.ends_with(".gitattributes") || path.ends_with(".git/info/attributes");
+            let Content::File(disk) = content else { continue };
+            if !is_attributes || !disk.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+                continue;
+            }
+            let mut text = String::new();
+            let file = fs::File::open(disk).map(|file| file.take(MAX_ATTRIBUTES_BYTES));
+            let _ = file.and_then(|mut file| file.read_to_string(&mut text));
+            let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+            filters.extend(
+                lines
+                    .flat_map(str::split_whitespace)
+                    .filter_map(|word| word.strip_prefix("filter="))
+                    .map(str::to_owned),
+            );
+        }
+        self.found.filters = filters.into_iter().take(MAX_FILTERS).collect();
     }
 
     /// Leaves out files that are mostly holes: the archive would have them as zeros.

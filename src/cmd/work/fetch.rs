@@ -2,6 +2,7 @@
 //! to what it has pushed to a local remote; nothing else changes. A repository that is not here is cloned to its place.
 
 use super::file_consent::FileConsent;
+use super::lfs;
 use super::place::{AbsentPlace, LocalPlace, NewRepository};
 use super::refs::BottleRefs;
 use super::{SessionWork, choose_repositories, for_each, note_nothing};
@@ -157,6 +158,8 @@ fn take(target: &CleanRepository, bundle: Option<&NamedTempFile>, refs: &BottleR
     for change in &changes {
         say::out(&format!("{}  {}\n", text::one_line(&change.name), describe(target, change)?))?;
     }
+    // Where objects are missing on purpose, it cannot be told.
+    let _ = lfs::name_wrong_commits(target, &changes);
     if let Some(first) = changes.iter().find(|change| change.new.is_some()) {
         say::suggest(hint!("git log {}", first.name));
     }

@@ -7,6 +7,7 @@ mod diff;
 mod fetch;
 mod file_consent;
 mod git_folders;
+mod lfs;
 mod place;
 mod pull;
 mod refs;

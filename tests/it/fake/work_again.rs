@@ -382,6 +382,30 @@ fn commits_that_only_a_reflog_has_are_named_once() {
     assert!(done.status == 0 && done.stderr.contains(said) && !done.stderr.contains("kept `"), "{done:?}");
 }
 
+/// No program of Git LFS runs inside, so that a commit of a changed file has its content.
+#[test]
+fn a_commit_without_a_pointer_is_named() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n";
+    let bottle = Bottle::new(|host| {
+        host.write(".gitattributes", "*.bin filter=lfs\n");
+        host.write("a.bin", pointer);
+        host.shell("git add .; git commit -qm lfs");
+    });
+    bottle.agent.write("b.bin", pointer);
+    bottle.agent.shell("echo text >text; git add .; git commit -qm good");
+    let done = bottle.work(&["fetch"]).done();
+    assert!(done.status == 0 && !done.stderr.contains("pointer"), "{done:?}");
+    bottle.agent.shell("echo content >a.bin; echo more >c.bin; git add .; git commit -qm wrong; echo y >y; git add .; git commit -qm later");
+    let wrong = short(&bottle.agent, "HEAD~1");
+    let done = bottle.work(&["fetch"]).done();
+    let said =
+        ["a.bin", "c.bin"].map(|name| format!("`{name}` in {wrong} is the file itself, where Git LFS has a pointer\n"));
+    assert!(done.status == 0 && done.stderr.contains(&said.concat()), "{done:?}");
+    assert!(done.stderr.contains("hint: after a merge: git lfs migrate import --no-rewrite a.bin\n"), "{done:?}");
+    let done = bottle.work(&["fetch"]).done();
+    assert!(!done.stderr.contains("pointer"), "said once: {done:?}");
+}
+
 /// git takes no name for one to leave out that is in a submodule.
 #[test]
 fn a_repository_in_a_submodule_hides_nothing() {
@@ -673,6 +697,12 @@ fn an_agent_commits_as_the_user_does_in_the_directory() {
     assert!(json.contains("\"GIT_CONFIG_VALUE_0\""), "{json}");
     host.git(&["config", "user.name", "x\ty\u{1b}[2J"]);
     assert!(!planned(&["--cwd"]).contains("commits as"), "no text of one line");
+    // What git would write by a program.
+    host.write("deep/.gitattributes", "# filter=none\n*.bin filter=lfs diff=lfs -text\n");
+    let line = "no filter `lfs` inside, unless the image sets it up: a commit there has the file itself\n";
+    let plan = planned(&["--cwd"]);
+    assert!(plan.contains(line) && plan.matches("no filter").count() == 1, "{plan}");
+    fs::remove_file(host.path.join("deep/.gitattributes")).unwrap();
     // A file of holes.
     fs::File::create(host.path.join("disk.img")).unwrap().set_len(9 << 30).unwrap();
     let line = "`disk.img` stays out: most of its 9.0 GiB are holes; `claude-bottle put` copies it\n";

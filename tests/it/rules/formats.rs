@@ -125,6 +125,7 @@ fn every_field_of_a_plan_is_described_and_no_other() {
     };
     let mut plans = vec![dry(&rich(), &["fixer"])];
     let place = odd();
+    place.write("work/.gitattributes", "*.bin filter=lfs\n");
     std::fs::File::create(place.path("work/disk.img")).unwrap().set_len(9 << 30).unwrap();
     plans.push(dry(&place, &["--cwd", "plain"]));
     let line = format!("cd below && exec {PROGRAM} start --dry-run --format json --cwd plain");
@@ -158,8 +159,7 @@ fn every_field_of_an_output_is_described_and_no_other() {
     };
     let place = kept();
     let identity = place.session();
-    let work =
-        r#""complete":true,"files":1,"pushed":2,"reflog":["0a1b2c3 A: x"],"repositories":[{"path":"app","commits":1,"stashes":2,"files":3}]"#;
+    let work = r#""complete":true,"files":1,"pushed":2,"reflog":["0a1b2c3 A: x"],"repositories":[{"path":"app","commits":1,"stashes":2,"files":3}]"#;
     let run = |args: &[&str]| place.run(args).env("FAKE_WORK", work).done();
     take("list", run(&["list", "--format", "json"]));
     take("info", run(&["info", "--format", "json", &identity]));
