@@ -48,7 +48,7 @@ pub fn entropy_bits(value: &[u8]) -> f64 {
 
 /// Whether some part between separators changes between kinds of characters too often for words and numbers, or has more
 /// consonants in a row than a word.
-fn looks_random(value: &[u8]) -> bool {
+pub fn looks_random(value: &[u8]) -> bool {
     value.split(|byte| !byte.is_ascii_alphanumeric()).filter(|part| part.len() >= 8).any(|part| {
         let letters = part.iter().any(u8::is_ascii_alphabetic);
         let runs = 1 + part.windows(2).filter(|pair| kind(pair[0]) != kind(pair[1]) && !begins_word(pair)).count();

@@ -230,7 +230,7 @@ impl Scanner<'_> {
                 let what = match subject {
                     Subject::Known(SecretClass::GateOnly, _) => "a credential that only the gate may send",
                     Subject::Known(..) => "a secret that this bottle was given",
-                    Subject::Pattern(name) | Subject::Unreadable(name) => name,
+                    Subject::Pattern(name) | Subject::Hint(name) | Subject::Unreadable(name) => name,
                 };
                 let what = if how.is_empty() { what.to_owned() } else { format!("{what} ({how})") };
                 (what, !matches!(subject, Subject::Known(SecretClass::GateOnly, _)))

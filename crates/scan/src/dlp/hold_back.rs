@@ -86,11 +86,11 @@ impl HoldBack {
             let in_held =
                 |at: u64| usize::try_from(at.saturating_sub(first)).unwrap_or(usize::MAX).min(self.held.len());
             let span = in_held(hit.start)..in_held(hit.end);
-            let subject = Subject::Pattern(hit.name);
+            let subject = hit.subject();
             // The first words of a seed phrase may have left; what has left cannot be overwritten.
             let has_left = hit.start + (MIN_HELD_BYTES as u64) < first;
             if has_left && orders.about(subject) == Action::Mask {
-                self.report(subject, "plain", orders.stuck)?;
+                self.report(subject, "plain", orders.when_stuck(subject))?;
             } else {
                 self.act(orders, HeldMatch { subject, how: "plain", span, with: b'*' })?;
             }

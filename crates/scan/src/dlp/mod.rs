@@ -13,7 +13,6 @@ mod fold;
 mod forms;
 mod gram_filter;
 mod hold_back;
-mod multi_pattern;
 mod needles;
 mod number_runs;
 mod pattern;
@@ -67,6 +66,8 @@ pub enum Subject {
     /// A value, by its number in the vault.
     Known(SecretClass, usize),
     Pattern(&'static str),
+    /// A pattern that honest texts have, too: it never stops one.
+    Hint(&'static str),
     /// A part that is not read whole, and so may hold anything: what it is.
     Unreadable(&'static str),
 }
@@ -314,7 +315,7 @@ impl Scan {
     pub fn name_of(&self, finding: &Finding) -> Option<&str> {
         match finding.subject {
             Subject::Known(_, value) => Some(&self.knowledge.vault.names[value]),
-            Subject::Pattern(_) | Subject::Unreadable(_) => None,
+            Subject::Pattern(_) | Subject::Hint(_) | Subject::Unreadable(_) => None,
         }
     }
 
@@ -329,10 +330,11 @@ impl Scan {
             let subject = match target {
                 Target::Unit(unit) => self.knowledge.vault.subject(unit),
                 Target::Pattern(name) => Subject::Pattern(name),
+                Target::Hint(name) => Subject::Hint(name),
                 Target::Unreadable(what) => Subject::Unreadable(what),
             };
             let done = match self.orders.about(subject) {
-                Action::Mask => self.orders.stuck,
+                Action::Mask => self.orders.when_stuck(subject),
                 action => action,
             };
             let finding = Finding { subject, how, done };
@@ -389,7 +391,17 @@ impl Orders {
             Subject::Known(SecretClass::GateOnly, _) => Action::Block,
             Subject::Known(..) => self.seen,
             Subject::Pattern(_) => self.patterns,
+            Subject::Hint(_) if self.patterns == Action::Block => Action::Warn,
+            Subject::Hint(_) => self.patterns,
             Subject::Unreadable(_) => self.stuck,
+        }
+    }
+
+    /// What is done where this should be overwritten, but cannot.
+    fn when_stuck(self, subject: Subject) -> Action {
+        match subject {
+            Subject::Hint(_) => Action::Warn,
+            _ => self.stuck,
         }
     }
 }

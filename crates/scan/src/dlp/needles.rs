@@ -117,7 +117,7 @@ fn word(bytes: &[u8]) -> u64 {
 }
 
 /// Which needles have a word at their end, or at their beginning.
-struct WordIndex {
+pub struct WordIndex {
     /// One bit for each value of `hash`.
     bits: Vec<u64>,
     shift: u32,
@@ -126,7 +126,8 @@ struct WordIndex {
 }
 
 impl WordIndex {
-    fn new(words: impl Iterator<Item = u64>) -> WordIndex {
+    /// `words`: one of each needle, by the needle's number.
+    pub fn new(words: impl Iterator<Item = u64>) -> WordIndex {
         let mut sorted: Vec<(u64, u32)> = words.zip(0..).collect();
         sorted.sort_unstable();
         // One other word of 256 is taken for one of these; more of them where the table's bound is reached.
@@ -145,12 +146,13 @@ impl WordIndex {
     }
 
     #[inline]
-    fn may_have(&self, word: u64) -> bool {
+    pub fn may_have(&self, word: u64) -> bool {
         let hash = self.hash(word);
         self.bits[hash / 64] >> (hash % 64) & 1 != 0
     }
 
-    fn all(&self, word: u64) -> impl Iterator<Item = usize> + '_ {
+    /// The needles that have this word.
+    pub fn all(&self, word: u64) -> impl Iterator<Item = usize> + '_ {
         let first = self.sorted.partition_point(|(other, _)| *other < word);
         self.sorted[first..].iter().take_while(move |(other, _)| *other == word).map(|(_, needle)| *needle as usize)
     }

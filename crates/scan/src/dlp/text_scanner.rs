@@ -10,7 +10,7 @@ use super::encoded_lines::EncodedLines;
 use super::encoded_runs::{Base64Runs, HexRuns};
 use super::needles::{NeedleMatch, SearchText};
 use super::number_runs::NumberRuns;
-use super::pattern::{PatternScanner, Rules};
+use super::pattern::{PatternMatch, PatternScanner, Rules};
 use super::piece_coverage::{FoldedReader, PieceCoverage};
 use super::unescape::{EscapeSyntax, Unescaper};
 use super::unpack::{COMPRESSED, Unpack, UnpackBudget};
@@ -35,6 +35,8 @@ pub enum Target {
     /// A value or a part of one, by its number in the vault.
     Unit(usize),
     Pattern(&'static str),
+    /// A pattern that honest texts have, too.
+    Hint(&'static str),
     /// What could hide anything, because it is not read whole: what it is.
     Unreadable(&'static str),
 }
@@ -228,7 +230,7 @@ impl TextScanner {
             let mut found = Vec::new();
             verbatim.patterns.finish(rules, &mut found);
             for pattern in found {
-                record(context.matches, Target::Pattern(pattern.name), &self.path, "plain");
+                record(context.matches, target_of(&pattern), &self.path, "plain");
             }
         }
         for view in 0..self.views.len() {
@@ -262,7 +264,7 @@ impl TextScanner {
                 patterns.push(rules, block, &mut hits);
             }
             for hit in hits {
-                record(context.matches, Target::Pattern(hit.name), &self.path, "plain");
+                record(context.matches, target_of(&hit), &self.path, "plain");
             }
             text.push_lower(block);
             vault.verbatim.search(text, found);
@@ -333,6 +335,10 @@ pub fn inner_scanner(outer: TextOrigin, path: &str, how: &str, depth: usize) -> 
         _ => TextOrigin::Inner,
     };
     TextScanner::new(origin, depth + 1, path)
+}
+
+fn target_of(found: &PatternMatch) -> Target {
+    if found.is_hint { Target::Hint(found.name) } else { Target::Pattern(found.name) }
 }
 
 /// Adds a match, if it is the target's first. `path`: of the text that holds it; `how`: how it is written there.

@@ -115,7 +115,7 @@ impl IbanReader {
             CandidateState::Open => true,
             CandidateState::Over => false,
             CandidateState::Found => {
-                hits.push(PatternMatch { name: "a bank account", start: candidate.start, end: at });
+                hits.push(PatternMatch { name: "a bank account", is_hint: false, start: candidate.start, end: at });
                 false
             }
         });

@@ -93,7 +93,7 @@ impl SeedPhraseReader {
             if distinct.len() * 4 >= self.row.len() * 3
                 && bip39::Mnemonic::parse_in_normalized(bip39::Language::English, &words.join(" ")).is_ok()
             {
-                hits.push(PatternMatch { name: "a wallet's seed phrase", start: self.start, end: at });
+                hits.push(PatternMatch { name: "a wallet's seed phrase", is_hint: false, start: self.start, end: at });
             }
         }
         self.row.clear();

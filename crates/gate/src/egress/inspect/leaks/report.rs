@@ -27,7 +27,7 @@ fn denial(stop: &Stop, part: &str) -> Denial {
             let what = match subject {
                 Subject::Known(SecretClass::GateOnly, _) => "a credential that only the gate may send",
                 Subject::Known(..) => "a secret that this bottle was given",
-                Subject::Pattern(name) | Subject::Unreadable(name) => name,
+                Subject::Pattern(name) | Subject::Hint(name) | Subject::Unreadable(name) => name,
             };
             format!("{part} carries {what} ({how})")
         }
@@ -41,7 +41,7 @@ fn for_operator(finding: &Finding, part: &str) -> String {
         Subject::Known(SecretClass::GateOnly, _) => "a value of the gate's alone",
         Subject::Known(SecretClass::AgentVisible, _) => "a value that the agent was given",
         Subject::Known(SecretClass::Canary, _) => "the planted credential",
-        Subject::Pattern(name) | Subject::Unreadable(name) => name,
+        Subject::Pattern(name) | Subject::Hint(name) | Subject::Unreadable(name) => name,
     };
     format!("{what} in {part} ({how})")
 }
