@@ -71,8 +71,7 @@ impl Base64Runs {
             let digit = SEXTET_OF[usize::from(*byte)];
             if digit >= SEPARATOR {
                 if digit == OTHER && self.run > 0 {
-                    self.run = 0;
-                    self.phases.fill(PhaseDecoder::default());
+                    self.finish(into);
                 }
                 at += 1;
                 continue;
@@ -82,6 +81,17 @@ impl Base64Runs {
             self.take(&rest[..length], into);
             at += length;
         }
+    }
+
+    /// The run has ended: its last group may have fewer digits.
+    pub fn finish(&mut self, into: &mut [Vec<u8>]) {
+        if self.run >= MIN_RUN_DIGITS {
+            for (phase, into) in self.phases.iter_mut().zip(into) {
+                phase.finish(into);
+            }
+        }
+        self.run = 0;
+        self.phases.fill(PhaseDecoder::default());
     }
 
     fn take(&mut self, digits: &[u8], into: &mut [Vec<u8>]) {
@@ -110,6 +120,14 @@ impl Base64Runs {
 }
 
 impl PhaseDecoder {
+    /// Two digits more stand for a byte, three for two. What follows is another text.
+    fn finish(&mut self, into: &mut Vec<u8>) {
+        let bytes = self.have.saturating_sub(1) as usize;
+        let word = self.word << (6 * (4 - self.have));
+        into.extend_from_slice(&word.to_be_bytes()[1..1 + bytes]);
+        into.push(b'\n');
+    }
+
     fn decode(&mut self, digits: impl Iterator<Item = u8>, into: &mut Vec<u8>) {
         for digit in digits {
             self.word = self.word << 6 | u32::from(digit);

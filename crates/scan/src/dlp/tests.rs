@@ -245,6 +245,22 @@ fn every_encoding_in_every_place_in_every_split() {
 }
 
 #[test]
+fn a_pattern_at_the_end_of_a_run_of_base64_is_found() {
+    let knowledge = knowledge();
+    let token = ["ghp_", "Q1w2E3r4T5y6U7i8O9p0", "A1s2D3f4G5h6J7k8"].concat();
+    for (before, behind) in [("", ""), ("-", ""), ("--", ""), ("key: ", "\n"), ("", ".."), ("key=", ", ")] {
+        let coded = base64(format!("{before}{token}{behind}").as_bytes());
+        let bare = String::from_utf8_lossy(&coded).replace('=', "");
+        for text in [format!("{{\"k\":\"{bare}\"}}").into_bytes(), coded.clone(), base64(&coded)] {
+            for part in [1, 7, 4096] {
+                let chunks: Vec<&[u8]> = text.chunks(part).collect();
+                assert!(run(&knowledge, BLOCK, &chunks).1.is_err(), "{} by {part}", String::from_utf8_lossy(&text));
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_overwritten_keeps_its_length_and_stays_readable() {
     let knowledge = knowledge();
     let coded = encode_base64(format!("the pin is {PIN} indeed").as_bytes());

@@ -233,9 +233,21 @@ impl TextScanner {
                 record(context.matches, target_of(&pattern), &self.path, "plain");
             }
         }
+        let mut decoded = vec![Vec::new(); self.base64.as_ref().map_or(0, |(_, phases)| *phases)];
+        if let Some((base64, _)) = &mut self.base64 {
+            base64.finish(&mut decoded);
+        }
+        let mut decoded = decoded.into_iter();
         for view in 0..self.views.len() {
             out.clear();
-            let is_decoded = self.views[view].decoder.finish(&mut out) || self.views[view].awake > 0;
+            let is_decoded = match &mut self.views[view].decoder {
+                ViewDecoder::Base64 => {
+                    out = decoded.next().unwrap_or_default();
+                    !out.is_empty()
+                }
+                decoder => decoder.finish(&mut out),
+            };
+            let is_decoded = is_decoded || self.views[view].awake > 0;
             self.push_view(context, view, ViewPart { text: &out, is_decoded });
             if let Some(scanner) = &mut self.views[view].scanner {
                 scanner.finish(context);

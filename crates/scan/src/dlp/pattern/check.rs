@@ -37,6 +37,8 @@ const EXAMPLE_MARKS: &[&str] = &[
     "01234567",
     "87654321",
     "deadbeef",
+    // `{"sub":"1234567`, as in the tokens of JSON that documentation prints.
+    "eyjzdwiioiixmjm0nty3",
 ];
 
 /// One character so many times in a row is in no random key, but for `A`, which is zero bits in base64.
