@@ -41,7 +41,7 @@ struct Column {
     text: fn(&Model, &BottleRow) -> String,
 }
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     Column { title: "STATE", width: 8, min_screen: 0, is_number: false, text: |_, row| row.state.to_owned() },
     Column { title: "AGE", width: 4, min_screen: 50, is_number: true, text: |model, row| age(model, row.since) },
     Column { title: "ASKS", width: 4, min_screen: 0, is_number: true, text: |_, row| proposals(row).to_string() },
@@ -66,8 +66,15 @@ const COLUMNS: [Column; 9] = [
         is_number: true,
         text: |_, row| row.totals.findings.to_string(),
     },
-    Column { title: "SENT", width: 9, min_screen: 80, is_number: true, text: |_, row| bytes(row.totals.sent) },
-    Column { title: "RECEIVED", width: 9, min_screen: 100, is_number: true, text: |_, row| bytes(row.totals.received) },
+    Column {
+        title: "TOKENS",
+        width: 6,
+        min_screen: 80,
+        is_number: true,
+        text: |_, row| tokens(row.totals.tokens.total()),
+    },
+    Column { title: "SENT", width: 9, min_screen: 100, is_number: true, text: |_, row| bytes(row.totals.sent) },
+    Column { title: "RECEIVED", width: 9, min_screen: 110, is_number: true, text: |_, row| bytes(row.totals.received) },
     Column { title: "WORK", width: 40, min_screen: WORK_MIN_SCREEN, is_number: false, text: |_, row| work(row) },
 ];
 
@@ -394,6 +401,23 @@ fn bytes(count: u64) -> String {
     render::size(count).replace("bytes", "B")
 }
 
+/// In at most five characters: `999`, `1.2k`, `345k`, `6.7M`.
+fn tokens(count: u64) -> String {
+    let mut unit = 1;
+    for (next, letter) in [(1000, ' '), (1_000_000, 'k'), (1_000_000_000, 'M'), (1_000_000_000_000, 'G')] {
+        if count < next {
+            let (whole, tenth) = (count / unit, count % unit * 10 / unit);
+            return match (letter, whole) {
+                (' ', _) => count.to_string(),
+                (_, ..10) => format!("{whole}.{tenth}{letter}"),
+                _ => format!("{whole}{letter}"),
+            };
+        }
+        unit = next;
+    }
+    ">999G".to_owned()
+}
+
 fn work(row: &BottleRow) -> String {
     match (&row.trouble, &row.why, &row.totals.work) {
         (Some(words), ..) | (None, Some(words), _) => one_line(words),
@@ -437,4 +461,25 @@ pub fn ask_line(bottle: &BottleRow, ask: &Ask) -> String {
     };
     let (name, change) = (one_line(&bottle.identity), render::change_text(&ask.change));
     format!("{word} {name}/{}  {change}: {}", ask.id, one_line(&ask.reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_fit_their_column() {
+        for (count, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1.0k"),
+            (9999, "9.9k"),
+            (999_999, "999k"),
+            (1_234_567, "1.2M"),
+            (999_999_999_999, "999G"),
+            (u64::MAX, ">999G"),
+        ] {
+            assert_eq!(tokens(count), text);
+        }
+    }
 }

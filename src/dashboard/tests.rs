@@ -6,7 +6,7 @@ use super::*;
 use crate::trail::Totals;
 use std::rc::Rc;
 use vte::{Params, Parser, Perform};
-use wire::Change;
+use wire::{Change, TokenUsage};
 
 /// A terminal that knows what the dashboard writes, and counts everything else.
 struct Vt {
@@ -102,8 +102,9 @@ fn ask(change: Change, asked: Asked, reason: &str) -> Ask {
 }
 
 fn bottle(identity: &str, state: &'static str, asks: Vec<Ask>) -> Rc<BottleRow> {
-    let totals =
-        Totals { requests: 1240, refused: 31, findings: 1, sent: 20_480, received: 5 << 20, ..Totals::default() };
+    let (requests, refused, findings, sent, received) = (1240, 31, 1, 20_480, 5 << 20);
+    let tokens = TokenUsage { input: 52_000, cached: 1_200_000, output: 31_000 };
+    let totals = Totals { requests, refused, findings, sent, received, tokens, ..Totals::default() };
     let why = (state == "kept").then(|| format!("changes not copied back yet: 2 commits in {identity}"));
     let since = Some(1000 - 900);
     Rc::new(BottleRow { identity: identity.to_owned(), state, since, why, totals, asks, ..BottleRow::default() })

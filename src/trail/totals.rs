@@ -2,7 +2,7 @@
 
 use super::count;
 use serde::Serialize;
-use wire::{Audit, Event, GitAudit, Line, Outcome, Work};
+use wire::{Audit, Event, GitAudit, Line, Outcome, TokenUsage, Work};
 
 /// Counts over all lines of a trail.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -19,6 +19,8 @@ pub struct Totals {
     pub sent: u64,
     /// Body bytes to the agent.
     pub received: u64,
+    /// What the model's answers say they used.
+    pub tokens: TokenUsage,
     /// Lines that the gate or the trail had no room for.
     pub dropped: u64,
     /// Lines that are no gate's.
@@ -31,6 +33,9 @@ pub struct Totals {
 
 impl Totals {
     pub(super) fn add(&mut self, line: &Line) {
+        if let Event::Request(Audit { tokens: Some(tokens), .. }) = &line.event {
+            self.tokens = self.tokens.plus(*tokens);
+        }
         match &line.event {
             Event::Request(Audit { verdict, sent, received, .. })
             | Event::Connection(Audit { verdict, sent, received, .. })

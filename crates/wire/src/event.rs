@@ -118,6 +118,34 @@ pub struct Audit {
     pub received: u64,
     /// Duration in milliseconds.
     pub ms: u64,
+    /// What an answer of the model's says it used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokenUsage>,
+}
+
+/// The model's tokens that were used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenUsage {
+    /// Read by the model, without those from its cache; what was written to the cache is among them.
+    pub input: u64,
+    /// Read from the model's cache.
+    pub cached: u64,
+    /// Written by the model.
+    pub output: u64,
+}
+
+impl TokenUsage {
+    pub fn plus(self, other: TokenUsage) -> TokenUsage {
+        TokenUsage {
+            input: self.input.saturating_add(other.input),
+            cached: self.cached.saturating_add(other.cached),
+            output: self.output.saturating_add(other.output),
+        }
+    }
+
+    pub fn total(self) -> u64 {
+        self.input.saturating_add(self.cached).saturating_add(self.output)
+    }
 }
 
 /// A finding in a request or an answer; never the text that was found.

@@ -31,7 +31,9 @@ pub use document::{DOCUMENT_VERSION, Document, GATE_VERSION, Values};
 pub use elsewhere::{
     AppliedChanges, ContentHash, ContentHasher, Elsewhere, LENGTH_DIGITS, MAX_ELSEWHERE_BYTES, WrittenFile,
 };
-pub use event::{Alarm, Audit, Done, Event, GitAudit, GitOperation, GitUpdate, Line, Outcome, RouteSummary};
+pub use event::{
+    Alarm, Audit, Done, Event, GitAudit, GitOperation, GitUpdate, Line, Outcome, RouteSummary, TokenUsage,
+};
 pub use exec_input::{BadInputFrame, InputFrame};
 pub use first_line::{FirstLine, MAX_SIGNED_BYTES, REFUSED, parse_first_line};
 pub use git::{

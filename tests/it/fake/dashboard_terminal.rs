@@ -26,7 +26,7 @@ fn drawn_anew_at_every_size() {
         terminal.until_shown("日本語 cafe\u{301} for");
         let text = terminal.screen.text();
         assert!(
-            text.contains("SENT") && !text.contains("RECEIVED") && text.contains("GET api.example.org/x"),
+            text.contains("TOKENS") && !text.contains("SENT") && text.contains("GET api.example.org/x"),
             "{text}"
         );
         assert_calm(&terminal.screen);

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime};
-use wire::{Alarm, Audit, Event, GitAudit, GitOperation, Outcome, Work};
+use wire::{Alarm, Audit, Event, GitAudit, GitOperation, Outcome, TokenUsage, Work};
 
 /// A folded line is written after this long, with what came until then. The first of a flood is not delayed.
 pub const FOLD_WINDOW: Duration = Duration::from_secs(60);
@@ -211,7 +211,7 @@ impl ClassFolds {
         let time = SystemTime::now();
         match self.waiting.iter_mut().find(|folded| folded.key == key) {
             Some(folded) => {
-                add_bytes(&mut event, &folded.event);
+                add_amounts(&mut event, &folded.event);
                 folded.event = event;
                 folded.count += 1;
                 folded.last = time;
@@ -275,12 +275,13 @@ impl Host<'_> {
     }
 }
 
-/// A folded line has the bytes of all that it stands for.
-fn add_bytes(event: &mut Event, before: &Event) {
+/// A folded line has the bytes and tokens of all that it stands for.
+fn add_amounts(event: &mut Event, before: &Event) {
     match (event, before) {
         (Event::Request(audit) | Event::Connection(audit), Event::Request(old) | Event::Connection(old)) => {
             audit.sent = audit.sent.saturating_add(old.sent);
             audit.received = audit.received.saturating_add(old.received);
+            audit.tokens = audit.tokens.into_iter().chain(old.tokens).reduce(TokenUsage::plus);
         }
         (Event::Git(audit), Event::Git(old)) => {
             audit.sent = audit.sent.saturating_add(old.sent);
@@ -294,8 +295,9 @@ fn add_bytes(event: &mut Event, before: &Event) {
 fn generalise(event: &mut Event) {
     match event {
         Event::Request(audit) | Event::Connection(audit) => {
-            let Audit { verdict, sent, received, reason, .. } = std::mem::take(audit);
-            *audit = Audit { host: SEVERAL.to_owned(), verdict, sent, received, reason, ..Audit::default() };
+            let Audit { verdict, sent, received, tokens, reason, .. } = std::mem::take(audit);
+            let host = SEVERAL.to_owned();
+            *audit = Audit { host, verdict, sent, received, tokens, reason, ..Audit::default() };
         }
         Event::Git(audit) => {
             let GitAudit { operation, verdict, sent, received, reason, .. } = std::mem::take(audit);
@@ -317,7 +319,15 @@ mod tests {
 
     fn denied(host: &str, path: &str) -> Event {
         let reason = Some(format!("path `{path}` of `{host}` is not on the allowlist"));
-        Event::Request(Audit { host: host.to_owned(), path: path.to_owned(), reason, sent: 2, ..Audit::default() })
+        let tokens = Some(TokenUsage { output: 3, ..TokenUsage::default() });
+        Event::Request(Audit {
+            host: host.to_owned(),
+            path: path.to_owned(),
+            reason,
+            sent: 2,
+            tokens,
+            ..Audit::default()
+        })
     }
 
     fn alarm(finding: &str) -> Event {
@@ -336,6 +346,7 @@ mod tests {
         let due = folds.take_due(later);
         let [Folded { event: Event::Request(audit), count: 9599, .. }] = &due[..] else { panic!("{}", due.len()) };
         assert_eq!((&audit.host[..], &audit.path[..], audit.sent), ("a.org", "/9999", 2 * 9599));
+        assert_eq!(audit.tokens.map(TokenUsage::total), Some(3 * 9599));
         assert!(folds.is_empty() && folds.next_due().is_none());
         // A minute later some are written again.
         assert_eq!((0..100).filter(|_| folds.admit(denied("a.org", "/"), later).is_some()).count(), 10);

@@ -2,6 +2,7 @@
 
 use super::*;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use wire::TokenUsage;
 
 /// An upstream that takes whatever comes, and tells each connection's bytes when it ends.
 async fn listener() -> (SocketAddr, UnboundedReceiver<Vec<u8>>) {
@@ -193,4 +194,67 @@ async fn what_makes_its_servers_act_is_refused_in_its_own_words() {
     head.headers.insert("content-encoding", "gzip".parse().unwrap());
     let response = sender.send_request(Request::from_parts(head, body)).await.unwrap();
     assert_eq!((response.status(), mark(&response)), (StatusCode::BAD_REQUEST, "denied; reason=model"));
+}
+
+/// An upstream that answers every request with this head and body, and ends.
+async fn answering(head: String, body: Vec<u8>) -> SocketAddr {
+    let listener = listen().await;
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer =
+                [format!("HTTP/1.1 200 OK\r\nconnection: close\r\n{head}\r\n").into_bytes(), body.clone()].concat();
+            tokio::spawn(async move {
+                let mut seen = Vec::new();
+                // The requests of the test have a body in chunks.
+                while !seen.ends_with(b"0\r\n\r\n") && stream.read_buf(&mut seen).await.unwrap_or_default() > 0 {}
+                let _ = stream.write_all(&answer).await;
+            });
+        }
+    });
+    address
+}
+
+/// Whether its answer is encoded, has a length, or is decoded for the search of a credential.
+#[tokio::test]
+async fn what_its_answers_say_they_used_is_told() {
+    let events = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":12,",
+        "\"cache_creation_input_tokens\":300,\"cache_read_input_tokens\":4000,\"output_tokens\":1}}}\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":55}}\n\n",
+    );
+    let message =
+        r#"{"type":"message","content":[{"usage":{"output_tokens":9}}],"usage":{"input_tokens":3,"output_tokens":4}}"#;
+    let streamed = Some(TokenUsage { input: 312, cached: 4000, output: 55 });
+    let whole = Some(TokenUsage { input: 3, cached: 0, output: 4 });
+    let (stream, json) = ("text/event-stream; charset=utf-8", "application/json");
+    for (kind, text, tokens) in [(stream, events, streamed), (json, message, whole), ("text/plain", message, None)] {
+        for is_encoded in [false, true] {
+            for has_length in [false, true] {
+                let body =
+                    if is_encoded { testing::encodings::gzip(text.as_bytes()) } else { text.as_bytes().to_vec() };
+                let mut head = format!("content-type: {kind}\r\n");
+                if is_encoded {
+                    head.push_str("content-encoding: gzip\r\n");
+                }
+                if has_length {
+                    head.push_str(&format!("content-length: {}\r\n", body.len()));
+                }
+                let address = answering(head, body).await;
+                let origin = Origin::start(&["model.test"]).await;
+                for change in [json!({}), json!({ "auth": null }), json!({ "auth": null, "role": null })] {
+                    let route = claude(&format!("http://{address}"), change.clone());
+                    let mut gate = Gate::start(&origin, json!([route])).await;
+                    let mut sender = gate.https("model.test").await;
+                    let response = sender.send_request(post("/v1/messages", &["{\"messages\":[]}"])).await.unwrap();
+                    let passed = response.into_body().collect().await.unwrap().to_bytes();
+                    let tokens = tokens.filter(|_| change["role"] != Value::Null || change.get("role").is_none());
+                    let case = format!("{kind} {is_encoded} {has_length} {change}");
+                    assert_eq!(gate.audit().await.tokens, tokens, "{case}");
+                    let unpacked = change.get("auth").is_none() || !is_encoded;
+                    assert!(!unpacked || passed == text.as_bytes(), "{case}: as it was");
+                }
+            }
+        }
+    }
 }

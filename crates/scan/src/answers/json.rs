@@ -118,7 +118,7 @@ impl DescriptionReader {
                     self.found = phrases::tool(&String::from_utf8_lossy(text));
                 }
             }
-            Event::Null | Event::Scalar => {}
+            Event::Null | Event::Scalar(_) => {}
         }
         self.found
     }

@@ -17,8 +17,8 @@ pub enum Event<'a> {
     Key(&'a [u8]),
     Text(&'a [u8]),
     Null,
-    /// A number, `true` or `false`.
-    Scalar,
+    /// A number, `true` or `false`. A number is cut at [`MAX_NUMBER_BYTES`].
+    Scalar(&'a [u8]),
 }
 
 /// What may come next, between tokens.
@@ -191,10 +191,10 @@ impl Json {
                 self.inside = Inside::Nothing;
                 match &self.text[..] {
                     b"null" => tell(Event::Null)?,
-                    b"true" | b"false" => tell(Event::Scalar)?,
-                    text if is_number(text) => tell(Event::Scalar)?,
+                    text @ (b"true" | b"false") => tell(Event::Scalar(text))?,
+                    text if is_number(text) => tell(Event::Scalar(text))?,
                     // Its form is not checked to the end: only a reader that forgives more takes such a number.
-                    _ if self.word_bytes > MAX_NUMBER_BYTES => tell(Event::Scalar)?,
+                    text if self.word_bytes > MAX_NUMBER_BYTES => tell(Event::Scalar(text))?,
                     _ => return Err(MALFORMED.to_owned()),
                 }
                 self.end_value();

@@ -6,9 +6,11 @@
 
 mod betas;
 mod json;
+mod usage;
 
 pub use betas::check_betas;
 pub use json::{Event, Json, Limits};
+pub use usage::{Framing, UsageReader};
 
 /// Where in a request a value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +162,7 @@ impl ServerToolsCheck {
                 self.expect_element();
                 Ok(())
             }
-            Event::Text(_) | Event::Null | Event::Scalar => {
+            Event::Text(_) | Event::Null | Event::Scalar(_) => {
                 self.value(&event)?;
                 self.expect_element();
                 Ok(())

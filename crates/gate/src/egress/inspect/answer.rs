@@ -4,6 +4,7 @@
 use crate::audit::record::AuditRecord;
 use crate::egress::held_tail::HeldTail;
 use crate::egress::inspect::headers::{append_line, encodings, has_no_body};
+use crate::egress::inspect::usage::UsageWatch;
 use crate::egress::inspect::watch::{InstructionWatch, UNREADABLE, refusal};
 use crate::egress::last_bytes::{BodyProgress, LastBytes};
 use crate::egress::limits::{DECODE_BYTES, LARGE_OUTPUT_BYTES, MIN_DECODE_BYTES};
@@ -49,6 +50,7 @@ pub struct AnswerFilter {
     /// The credential, for the search of trailers.
     vault: Option<Arc<Vault>>,
     watch: Option<InstructionWatch>,
+    usage: Option<UsageWatch>,
     /// Pushed, but not filtered yet.
     input: Bytes,
     /// Bytes that are decoded next.
@@ -96,6 +98,7 @@ impl AnswerFilter {
         let has_no_body = has_no_body(method, head.status);
         if !has_no_body && head.status != StatusCode::SWITCHING_PROTOCOLS {
             filter.watch = InstructionWatch::new(allowed.rule().inspect_responses, &allowed.path, &head.headers)?;
+            filter.usage = UsageWatch::new(method, allowed, &head.headers);
         }
         filter.decoding = Some(HeldMemory::new(allowed.snapshot.unpacker.clone()));
         let Some(injection) = allowed.injection() else { return Ok(filter) };
@@ -118,6 +121,7 @@ impl AnswerFilter {
             head.headers.remove(CONTENT_LENGTH);
             filter.decoder = Some(decoder);
             filter.watch.iter_mut().for_each(InstructionWatch::expect_decoded);
+            filter.usage.iter_mut().for_each(UsageWatch::expect_decoded);
         }
         filter.tail = Some(HeldTail::new(needles.untelling_bytes()));
         filter.mask = Some(Masked::new(needles));
@@ -211,7 +215,9 @@ impl AnswerFilter {
 
     /// Filters the next part of what was pushed, in small steps where it is decoded: a few bytes can be megabytes.
     fn filter_next(&mut self) -> Result<Bytes, String> {
-        let decodes = self.decoder.is_some() || self.watch.as_ref().is_some_and(InstructionWatch::decodes);
+        let decodes = self.decoder.is_some()
+            || self.watch.as_ref().is_some_and(InstructionWatch::decodes)
+            || self.usage.as_ref().is_some_and(UsageWatch::decodes);
         let length = if decodes { self.decode_bytes.clamp(MIN_DECODE_BYTES, DECODE_BYTES) } else { usize::MAX };
         let mut part = self.input.split_to(self.input.len().min(length));
         let mut made = 0;
@@ -222,12 +228,14 @@ impl AnswerFilter {
             part = Bytes::from(decoded);
         }
         self.watch(&part, &mut made)?;
-        if decodes {
-            let held = self.decoder.as_ref().map_or(0, Decoder::window_bytes)
-                + self.watch.as_ref().map_or(0, InstructionWatch::window_bytes);
-            if !self.decoding.as_mut().is_none_or(|decoding| decoding.set(held)) {
-                return Err(OUT_OF_MEMORY.to_owned());
+        if let Some(usage) = self.usage.as_mut().filter(|_| !part.is_empty()) {
+            match usage.push(&part) {
+                Some(decoded) => made += decoded,
+                None => self.usage = None,
             }
+        }
+        if decodes && !self.hold_windows() {
+            return Err(OUT_OF_MEMORY.to_owned());
         }
         self.decode_bytes = 2 * length.min(DECODE_BYTES);
         if made > LARGE_OUTPUT_BYTES {
@@ -239,6 +247,21 @@ impl AnswerFilter {
         self.is_credential_found |= mask.found;
         self.search(&masked)?;
         Ok(self.pass_held(&part, masked))
+    }
+
+    /// False: the decoders' windows take more memory than there is. That of the usage is given up first: nothing depends on it.
+    fn hold_windows(&mut self) -> bool {
+        let Some(decoding) = &mut self.decoding else { return true };
+        let needed = self.decoder.as_ref().map_or(0, Decoder::window_bytes)
+            + self.watch.as_ref().map_or(0, InstructionWatch::window_bytes);
+        if !decoding.set(needed) {
+            return false;
+        }
+        if !decoding.set(needed + self.usage.as_ref().map_or(0, UsageWatch::window_bytes)) {
+            self.usage = None;
+            decoding.set(needed);
+        }
+        true
     }
 
     /// What may pass now of the last that was pulled of a frame; what waits is pulled with the end.
@@ -255,6 +278,11 @@ impl AnswerFilter {
         self.watch(&rest, &mut 0)?;
         if let Some(sign) = self.watch.as_mut().and_then(InstructionWatch::finish) {
             self.found_instructions(sign)?;
+        }
+        if let Some(usage) = &mut self.usage
+            && usage.push(&rest).is_some()
+        {
+            usage.finish();
         }
         let Some(mask) = &mut self.mask else { return Ok(Bytes::new()) };
         let rest = Bytes::from(rest);
@@ -295,8 +323,9 @@ impl AnswerFilter {
         }
     }
 
-    /// Raises an alarm for each finding since the last call.
+    /// Raises an alarm for each finding since the last call, and notes what the answer says it used.
     pub fn report(&mut self, record: &mut AuditRecord) {
+        record.audit.tokens = self.usage.as_ref().and_then(UsageWatch::tokens).or(record.audit.tokens);
         while let Some(finding) = self.take_finding() {
             record.alarm(finding.text, finding.done);
         }

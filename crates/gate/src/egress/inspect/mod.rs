@@ -6,4 +6,5 @@ pub mod headers;
 pub mod leaks;
 pub mod model;
 pub mod request;
+pub mod usage;
 pub mod watch;
