@@ -25,10 +25,7 @@ fn drawn_anew_at_every_size() {
     let usual = |terminal: &mut Terminal| {
         terminal.until_shown("日本語 cafe\u{301} for");
         let text = terminal.screen.text();
-        assert!(
-            text.contains("TOKENS") && !text.contains("SENT") && text.contains("GET api.example.org/x"),
-            "{text}"
-        );
+        assert!(text.contains("TOKENS") && !text.contains("SENT") && text.contains("GET api.example.org/x"), "{text}");
         assert_calm(&terminal.screen);
     };
     usual(&mut terminal);

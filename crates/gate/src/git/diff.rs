@@ -4,6 +4,9 @@
 /// What begins the line of a commit: its format begins with NUL, which no other line outside of a hunk has.
 pub const COMMIT_FORMAT: &str = "--format=%x00%H";
 
+/// What git shows in place of a submodule's contents, before the id of its commit.
+const SUBMODULE: &[u8] = b"Subproject commit ";
+
 /// What one line of the output is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DiffLine<'a> {
@@ -24,6 +27,9 @@ pub enum DiffLine<'a> {
 pub struct DiffReader {
     /// Lines of the hunk that are to come: of each parent's file, and of the new one.
     left: Vec<u64>,
+    /// The id after the change.
+    contents: String,
+    is_in_submodule: bool,
 }
 
 /// The output is not as git writes it.
@@ -42,7 +48,9 @@ impl DiffReader {
         if let Some(ids) = line.strip_prefix(b"index ") {
             let ids = std::str::from_utf8(ids).map_err(|_| Malformed)?;
             let (_, new) = ids.split_once("..").ok_or(Malformed)?;
-            return Ok(DiffLine::Contents(new.split(' ').next().unwrap_or_default()));
+            let new = new.split(' ').next().unwrap_or_default();
+            (self.contents, self.is_in_submodule) = (new.to_owned(), false);
+            return Ok(DiffLine::Contents(new));
         }
         if let Some(name) = line.strip_prefix(b"+++ ") {
             let name = name.strip_suffix(b"\t").unwrap_or(name);
@@ -53,6 +61,12 @@ impl DiffReader {
             return Ok(DiffLine::Hunk(start));
         }
         Ok(DiffLine::Other)
+    }
+
+    /// Whether the lines are not of a file with the contents' id, but git's own of a submodule, whose commit can have any id.
+    /// True from the line on that says so.
+    pub fn is_in_submodule(&self) -> bool {
+        self.is_in_submodule
     }
 
     /// Reads `@@ -1,2 +3,4 @@ …`, with one more `@` and one more range for each parent after the first. Returns where the
@@ -94,6 +108,8 @@ impl DiffReader {
             return Ok(DiffLine::Other);
         }
         *new = new.checked_sub(1).ok_or(Malformed)?;
+        // No file holds its own id.
+        self.is_in_submodule |= text.strip_prefix(SUBMODULE).is_some_and(|id| id == self.contents.as_bytes());
         Ok(if columns.iter().all(|column| *column == b'+') { DiffLine::Added(text) } else { DiffLine::Other })
     }
 }
@@ -131,6 +147,25 @@ mod tests {
         let text = "\0aa\n\ndiff --combined f\n--- a/f\n+++ b/f\n@@@ -1,1 -1,0 +1,1 @@@\n +main\n@@@ -3,0 -2,0 +3,1 @@@\n++EVIL\n\
                     @@@ -4,1 -3,1 +5,0 @@@\n--gone\n@@@ -5,1 -4,0 +5,0 @@@\n- gone\ndiff --combined g\n+++ b/g\n@@@ -1,0 -1,0 +1,1 @@@\n++new\n";
         assert_eq!(added(text).unwrap(), ["f:3 EVIL", "g:1 new"]);
+    }
+
+    /// A file can say the same of another id; a merge's line need not be new in every parent.
+    #[test]
+    fn a_submodule_is_no_file_with_its_id() {
+        for (hunk, is_submodule) in [
+            ("@@ -0,0 +1 @@\n+Subproject commit 34\n", true),
+            ("@@@ -1,1 -1,1 +1,1 @@@\n -x\n +Subproject commit 34\n", true),
+            ("@@ -0,0 +1 @@\n+Subproject commit 35\n", false),
+            ("@@ -1 +0,0 @@\n-Subproject commit 34\n", false),
+        ] {
+            let mut reader = DiffReader::default();
+            for line in format!("index 12..34\n+++ b/f\n{hunk}").lines() {
+                reader.read(line.as_bytes()).unwrap();
+            }
+            assert_eq!(reader.is_in_submodule(), is_submodule, "{hunk}");
+            reader.read(b"index 12..34").unwrap();
+            assert!(!reader.is_in_submodule());
+        }
     }
 
     #[test]

@@ -22,8 +22,9 @@ use wire::{is_object_id, one_line};
 /// Bytes of one line of a difference.
 const MAX_LINE_BYTES: u64 = BIG_FILE_BYTES + 4096;
 
-/// All that must not leave.
-const ALL: Orders = Orders { seen: Action::Block, patterns: Action::Block, stuck: Action::Block };
+/// All that must not leave. What the operator may let pass does not end a scan: what is behind it is found as well, and what
+/// only the gate knows blocks whatever the orders are.
+const ALL: Orders = Orders { seen: Action::Warn, patterns: Action::Warn, stuck: Action::Warn };
 /// The bottle's known values only.
 const VALUES: Orders = Orders { patterns: Action::Off, ..ALL };
 
@@ -130,8 +131,7 @@ impl Scanner<'_> {
         if is_whole {
             self.gitleaks.write(b"\n").await?;
         }
-        let ended = ended.and_then(|()| scan.finish(&mut Vec::new()));
-        self.note(&source, ended);
+        self.end_scan(&source, scan, ended);
         Ok(())
     }
 
@@ -172,7 +172,11 @@ impl Scanner<'_> {
                 break;
             }
             let text = line.strip_suffix(b"\n").unwrap_or(&line);
-            match reader.read(text).map_err(malformed)? {
+            let read = reader.read(text).map_err(malformed)?;
+            if reader.is_in_submodule() {
+                self.shown.remove(&contents);
+            }
+            match read {
                 DiffLine::Commit(id) => {
                     self.end_added(&mut added);
                     commit = id.to_owned();
@@ -210,32 +214,38 @@ impl Scanner<'_> {
     /// The lines that were added to one file have ended.
     fn end_added(&mut self, added: &mut Added) {
         let Added { scan, ended, source } = std::mem::replace(added, Added::new());
-        if let (Some(mut scan), Some(source)) = (scan, source) {
-            let ended = ended.and_then(|()| scan.finish(&mut Vec::new()));
-            self.note(&Source { line: None, ..source }, ended);
+        if let (Some(scan), Some(source)) = (scan, source) {
+            self.end_scan(&Source { line: None, ..source }, *scan, ended);
         }
     }
 
     fn scan_text(&mut self, source: &Source, text: &[u8], orders: Orders) {
         let mut scan = Scan::looking(self.snapshot.knowledge(), orders);
-        let ended = scan.look(text).and_then(|()| scan.finish(&mut Vec::new()));
-        self.note(source, ended);
+        let ended = scan.look(text);
+        self.end_scan(source, scan, ended);
     }
 
-    fn note(&mut self, source: &Source, ended: Result<(), Stop>) {
-        let (what, may_be_allowed) = match ended {
-            Ok(()) => return,
-            Err(Stop::Unread(why)) => (why.to_owned(), true),
-            Err(Stop::Found(Found { subject, how, .. })) => {
-                let what = match subject {
-                    Subject::Known(SecretClass::GateOnly, _) => "a credential that only the gate may send",
-                    Subject::Known(..) => "a secret that this bottle was given",
-                    Subject::Pattern(name) | Subject::Hint(name) | Subject::Unreadable(name) => name,
-                };
-                let what = if how.is_empty() { what.to_owned() } else { format!("{what} ({how})") };
-                (what, !matches!(subject, Subject::Known(SecretClass::GateOnly, _)))
-            }
+    /// The piece has ended, or `ended` early: notes what was found in it.
+    fn end_scan(&mut self, source: &Source, mut scan: Scan, ended: Result<(), Stop>) {
+        let ended = ended.and_then(|()| scan.finish(&mut Vec::new()));
+        for finding in scan.notes().into_iter().filter(|found| !matches!(found.subject, Subject::Hint(_))) {
+            self.note(source, finding);
+        }
+        match ended {
+            Ok(()) => {}
+            Err(Stop::Found(finding)) => self.note(source, finding),
+            Err(Stop::Unread(why)) => self.found.push((source.clone(), why.to_owned(), false)),
+        }
+    }
+
+    fn note(&mut self, source: &Source, Found { subject, how, .. }: Found) {
+        let what = match subject {
+            Subject::Known(SecretClass::GateOnly, _) => "a credential that only the gate may send",
+            Subject::Known(..) => "a secret that this bottle was given",
+            Subject::Pattern(name) | Subject::Hint(name) | Subject::Unreadable(name) => name,
         };
+        let what = if how.is_empty() { what.to_owned() } else { format!("{what} ({how})") };
+        let may_be_allowed = !matches!(subject, Subject::Known(SecretClass::GateOnly, _));
         self.found.push((source.clone(), what, may_be_allowed && !source.object.is_empty()));
     }
 

@@ -280,3 +280,52 @@ async fn without_a_scan_nothing_leaves() {
     bed.restore("gitleaks");
     world.good("work", &["push", "-q", "origin", "main"]).await;
 }
+
+/// A submodule's commit can have any id, and git shows it as a line.
+#[tokio::test]
+async fn a_submodule_with_the_id_of_a_file_hides_none() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    std::fs::write(world.path().join("work/blob.bin"), format!("\0\n{}\n", key())).unwrap();
+    world.good("work", &["add", "-A"]).await;
+    let id = world.good("work", &["rev-parse", ":blob.bin"]).await.trim().to_owned();
+    for commits in [1, 2] {
+        if commits == 2 {
+            std::fs::write(world.path().join("work/blob.bin"), format!("\0\n{}\n", key())).unwrap();
+            world.good("work", &["add", "-A"]).await;
+            world.good("work", &["commit", "-q", "-m", "the file"]).await;
+        }
+        world.good("work", &["update-index", "--add", "--cacheinfo", &format!("160000,{id},sub")]).await;
+        world.good("work", &["commit", "-q", "-m", "the submodule"]).await;
+        refused(&world, &mut bed, &["`blob.bin`", "github-pat (gitleaks)"]).await;
+    }
+}
+
+/// The operator lets a commit pass for what was shown of it, and never what only the gate may send.
+#[tokio::test]
+async fn a_finding_hides_none_behind_it() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    // The key by which the gate reaches the upstream.
+    let secret: String = world.read("user").lines().filter(|line| !line.starts_with("---")).collect();
+    let filler = "a line of a file\n".repeat(9000);
+    for (first, what) in [(key(), "GitHub token"), (GIVEN.to_owned(), "a secret that this bottle was given")] {
+        let hidden = format!("\0{first}\n{filler}{secret}\n");
+        let in_file = world.commit("work", "blob.bin", hidden).await;
+        world.good("work", &["rm", "-q", "blob.bin"]).await;
+        world.good("work", &["commit", "-q", "-m", &format!("subject\n\n{first}\n\n{secret}")]).await;
+        let in_message = world.head("work").await;
+        for is_let_pass in [false, true] {
+            let said = world.bad("work", &["push", "origin", "main"]).await;
+            assert!(is_let_pass != said.contains(what), "{said}");
+            for commit in [&in_file, &in_message] {
+                let is_told =
+                    |line: &str| line.contains(commit) && line.contains("a credential that only the gate may send");
+                assert!(said.lines().any(is_told), "{said}");
+            }
+            bed.refused(Outcome::Deny, "must not leave").await;
+            bed.ctl(&["git-allow"], &json!({ "commits": [in_file, in_message] }));
+        }
+        world.good("work", &["reset", "-q", "--hard", "origin/main"]).await;
+    }
+}
