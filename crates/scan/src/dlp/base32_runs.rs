@@ -1,6 +1,6 @@
 //! Runs of base32, decoded as they stream. A value is known in base32 as it stands; what is compressed must be decoded.
 
-use super::byte_runs::{ByteClass, ByteRuns, DigitValues, byte_class};
+use super::byte_runs::{ByteClass, ByteRuns, DigitValues, RunGap, byte_class};
 
 /// Digits that a run has before it is decoded.
 const MIN_RUN_DIGITS: usize = 24;
@@ -37,11 +37,13 @@ pub struct Base32Runs {
     is_decoded: bool,
     value: u64,
     digits: usize,
+    gap: RunGap,
 }
 
 impl Base32Runs {
     pub fn new(alphabet: &'static Base32Alphabet) -> Base32Runs {
-        Base32Runs { alphabet, kept: Vec::new(), others: 0, is_decoded: false, value: 0, digits: 0 }
+        let (kept, gap) = (Vec::new(), RunGap::default());
+        Base32Runs { alphabet, kept, others: 0, is_decoded: false, value: 0, digits: 0, gap }
     }
 
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
@@ -49,7 +51,9 @@ impl Base32Runs {
         let mut at = 0;
         loop {
             if self.kept.is_empty() && !self.is_decoded {
-                at = runs.skip_to_run(at);
+                let next = runs.skip_to_run(at);
+                self.gap.pass(&bytes[at..next], std::slice::from_mut(into));
+                at = next;
             }
             let Some(byte) = bytes.get(at) else { return };
             at += 1;
@@ -57,9 +61,25 @@ impl Base32Runs {
                 Some(digit) if self.is_decoded => self.decode(digit, into),
                 Some(_) => self.keep(*byte, into),
                 None if matches!(byte, b'\r' | b'\n') => {}
-                None => *self = Base32Runs::new(self.alphabet),
+                None => {
+                    self.finish(into);
+                    self.gap.pass(&[*byte], std::slice::from_mut(into));
+                }
             }
         }
+    }
+
+    /// The run has ended: appends what its last digits stand for, which are no whole group.
+    pub fn finish(&mut self, into: &mut Vec<u8>) {
+        let bits = self.digits * 5;
+        let value = self.value >> (bits % 8);
+        into.extend_from_slice(&value.to_be_bytes()[8 - bits / 8..]);
+        match (self.is_decoded, self.kept.is_empty()) {
+            (true, _) => self.gap.begin(),
+            (false, false) => self.gap.pass(b"a", std::slice::from_mut(into)),
+            (false, true) => {}
+        }
+        *self = Base32Runs { gap: self.gap, ..Base32Runs::new(self.alphabet) };
     }
 
     fn keep(&mut self, byte: u8, into: &mut Vec<u8>) {

@@ -32,6 +32,36 @@ pub const fn byte_class(parts: &[&[u8]]) -> ByteClass {
     kind
 }
 
+/// What stands between two runs. Strings and lines in one another's continuation give one text; anything else ends it, which
+/// [`RunGap::END`] tells in what is decoded: a credential is one only between other characters than its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunGap {
+    /// A run has ended, and nothing but [`JOINTS`] came since.
+    is_open: bool,
+}
+
+/// What programs write between the pieces of one string.
+static JOINTS: ByteClass = byte_class(&[b"\"'` \t\r\n,+\\.()[]#*/|>;$"]);
+
+impl RunGap {
+    /// ASCII's record separator, which is part of no run.
+    const END: u8 = 0x1e;
+
+    /// A run that was decoded has ended.
+    pub fn begin(&mut self) {
+        self.is_open = true;
+    }
+
+    /// These bytes are in no run.
+    #[inline]
+    pub fn pass(&mut self, bytes: &[u8], into: &mut [Vec<u8>]) {
+        if self.is_open && !bytes.iter().all(|byte| JOINTS[usize::from(*byte)]) {
+            self.is_open = false;
+            into.iter_mut().for_each(|text| text.push(RunGap::END));
+        }
+    }
+}
+
 /// The digits of an alphabet, by their bytes.
 pub struct DigitValues([Option<u8>; 256]);
 

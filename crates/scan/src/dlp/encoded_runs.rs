@@ -1,21 +1,34 @@
 //! Runs of base64 and of hex digits, decoded as they stream. A run that is too short to carry a value is not decoded.
 
-use super::byte_runs::{ByteClass, ByteRuns, DIGITS, LOWER, UPPER, byte_class};
+use super::byte_runs::{ByteClass, ByteRuns, DIGITS, LOWER, RunGap, UPPER, byte_class};
 
 /// Digits that a run has before it is decoded.
 const MIN_RUN_DIGITS: usize = 24;
 
 /// Digits of a run that are decoded from each of its first digits, because its text may begin behind the run's beginning.
-/// Behind so many, a text that does not begin at a multiple of four digits is not found in encodings of its own.
+/// Behind so many, a text that begins neither at a multiple of four digits nor with a line is not found in encodings of its
+/// own.
 const REALIGNED_DIGITS: usize = 1024;
 
-/// Decodes runs of base64 in both alphabets: each from its first digit, and the beginning of each also from the second,
-/// third and fourth.
+/// Digits of the shortest line that a program wraps base64 at. The line behind a shorter one may begin a text.
+const MIN_WRAPPED_DIGITS: usize = 60;
+
+/// Decodes runs of base64 in both alphabets, also with `\n`, `\r` and `\/` in them as strings of JSON have them: each from its first digit, the beginning of each also from the second, third and
+/// fourth, and from the beginning of a line before which the digits were no whole groups: a word stood there.
 pub struct Base64Runs {
     /// Digits of the run so far.
     run: usize,
     first: [u8; MIN_RUN_DIGITS],
     phases: Vec<PhaseDecoder>,
+    /// Digits of the run before the line from which it is decoded once more. Where they are whole groups, that is what the
+    /// first phase does.
+    before_line: usize,
+    line: PhaseDecoder,
+    /// Digits of the run before the present line.
+    line_start: usize,
+    /// The byte before was a backslash.
+    is_escaped: bool,
+    gap: RunGap,
 }
 
 #[derive(Default, Clone)]
@@ -56,45 +69,94 @@ static BASE64: ByteClass = byte_class(&[UPPER, LOWER, DIGITS, b"+-/_\r\n"]);
 impl Base64Runs {
     /// `phases`: how many of a run's first digits it is decoded from.
     pub fn new(phases: usize) -> Base64Runs {
-        Base64Runs { run: 0, first: [0; MIN_RUN_DIGITS], phases: vec![PhaseDecoder::default(); phases] }
+        let (first, phases) = ([0; MIN_RUN_DIGITS], vec![PhaseDecoder::default(); phases]);
+        let (line, is_escaped, gap) = (PhaseDecoder::default(), false, RunGap::default());
+        Base64Runs { run: 0, first, phases, before_line: 0, line, line_start: 0, is_escaped, gap }
     }
 
-    /// Appends what is decoded: one text for each phase.
+    /// How many texts come out.
+    pub fn texts(&self) -> usize {
+        self.phases.len() + 1
+    }
+
+    /// Is the end of a run that is decoded still to come?
+    pub fn is_inside(&self) -> bool {
+        self.run >= MIN_RUN_DIGITS
+    }
+
+    /// Appends what is decoded: a text for each phase, and that of the line.
     pub fn push(&mut self, bytes: &[u8], into: &mut [Vec<u8>]) {
         let mut runs = ByteRuns::new(bytes, &BASE64, MIN_RUN_DIGITS);
         let mut at = 0;
         loop {
             if self.run == 0 {
-                at = runs.skip_to_run(at);
+                let next = runs.skip_to_run(at);
+                self.gap.pass(&bytes[at..next], into);
+                at = next;
             }
             let Some(byte) = bytes.get(at) else { return };
-            let digit = SEXTET_OF[usize::from(*byte)];
-            if digit >= SEPARATOR {
-                if digit == OTHER && self.run > 0 {
-                    self.finish(into);
+            if std::mem::take(&mut self.is_escaped) {
+                match byte {
+                    b'n' | b'r' => self.end_line(into),
+                    b'\\' => self.is_escaped = true,
+                    b'/' => self.take(b"/", into),
+                    // To be read again, without what was before it.
+                    _ => {
+                        self.finish(into);
+                        continue;
+                    }
                 }
                 at += 1;
                 continue;
             }
-            let rest = &bytes[at..];
-            let length = rest.iter().position(|byte| SEXTET_OF[usize::from(*byte)] >= SEPARATOR).unwrap_or(rest.len());
-            self.take(&rest[..length], into);
-            at += length;
+            match SEXTET_OF[usize::from(*byte)] {
+                OTHER if *byte == b'\\' && self.run > 0 => self.is_escaped = true,
+                OTHER => {
+                    self.finish(into);
+                    self.gap.pass(&[*byte], into);
+                }
+                SEPARATOR => self.end_line(into),
+                _ => {
+                    let rest = &bytes[at..];
+                    let is_end = |byte: &u8| SEXTET_OF[usize::from(*byte)] >= SEPARATOR;
+                    let length = rest.iter().position(is_end).unwrap_or(rest.len());
+                    self.take(&rest[..length], into);
+                    at += length;
+                    continue;
+                }
+            }
+            at += 1;
         }
     }
 
-    /// The run has ended: its last group may have fewer digits.
+    /// The run has ended: appends what its last digits stand for, which are no whole group.
     pub fn finish(&mut self, into: &mut [Vec<u8>]) {
-        if self.run >= MIN_RUN_DIGITS {
-            for (phase, into) in self.phases.iter_mut().zip(into) {
+        if self.run > 0 && !self.is_inside() {
+            self.gap.pass(&UPPER[..1], into);
+        }
+        if self.is_inside() {
+            self.gap.begin();
+            let phases = self.phases.iter_mut().zip(&mut *into).enumerate();
+            for (_, (phase, into)) in phases.filter(|(skip, _)| *skip == 0 || self.run <= REALIGNED_DIGITS) {
                 phase.finish(into);
             }
+            self.line.finish(&mut into[self.phases.len()]);
         }
-        self.run = 0;
         self.phases.fill(PhaseDecoder::default());
+        let phases = std::mem::take(&mut self.phases);
+        *self = Base64Runs { phases, gap: self.gap, ..Base64Runs::new(0) };
+    }
+
+    fn end_line(&mut self, into: &mut [Vec<u8>]) {
+        let length = self.run - std::mem::replace(&mut self.line_start, self.run);
+        if (1..MIN_WRAPPED_DIGITS).contains(&length) && !(self.run - self.before_line).is_multiple_of(4) {
+            self.line.finish(&mut into[self.phases.len()]);
+            self.before_line = self.run;
+        }
     }
 
     fn take(&mut self, digits: &[u8], into: &mut [Vec<u8>]) {
+        let (phases, line) = into.split_at_mut(self.phases.len());
         let mut digits = digits;
         if self.run < MIN_RUN_DIGITS {
             let (begun, rest) = digits.split_at(digits.len().min(MIN_RUN_DIGITS - self.run));
@@ -105,29 +167,27 @@ impl Base64Runs {
             if self.run < MIN_RUN_DIGITS {
                 return;
             }
-            for (skip, (phase, into)) in self.phases.iter_mut().zip(&mut *into).enumerate() {
+            for (skip, (phase, into)) in self.phases.iter_mut().zip(&mut *phases).enumerate() {
                 phase.decode(self.first[skip..].iter().copied(), into);
+            }
+            if !self.before_line.is_multiple_of(4) {
+                self.line.decode(self.first[self.before_line..].iter().copied(), &mut line[0]);
             }
             digits = rest;
         }
         let near = digits.len().min(REALIGNED_DIGITS.saturating_sub(self.run));
         self.run = self.run.saturating_add(digits.len());
-        for (skip, (phase, into)) in self.phases.iter_mut().zip(into).enumerate() {
+        for (skip, (phase, into)) in self.phases.iter_mut().zip(phases).enumerate() {
             let digits = if skip == 0 { digits } else { &digits[..near] };
             phase.decode(digits.iter().map(|byte| SEXTET_OF[usize::from(*byte)]), into);
+        }
+        if !self.before_line.is_multiple_of(4) {
+            self.line.decode(digits.iter().map(|byte| SEXTET_OF[usize::from(*byte)]), &mut line[0]);
         }
     }
 }
 
 impl PhaseDecoder {
-    /// Two digits more stand for a byte, three for two. What follows is another text.
-    fn finish(&mut self, into: &mut Vec<u8>) {
-        let bytes = self.have.saturating_sub(1) as usize;
-        let word = self.word << (6 * (4 - self.have));
-        into.extend_from_slice(&word.to_be_bytes()[1..1 + bytes]);
-        into.push(b'\n');
-    }
-
     fn decode(&mut self, digits: impl Iterator<Item = u8>, into: &mut Vec<u8>) {
         for digit in digits {
             self.word = self.word << 6 | u32::from(digit);
@@ -138,6 +198,16 @@ impl PhaseDecoder {
             }
         }
     }
+
+    /// Two digits stand for one byte, three for two.
+    fn finish(&mut self, into: &mut Vec<u8>) {
+        match self.have {
+            2 => into.push((self.word >> 4) as u8),
+            3 => into.extend_from_slice(&[(self.word >> 10) as u8, (self.word >> 2) as u8]),
+            _ => {}
+        }
+        *self = PhaseDecoder::default();
+    }
 }
 
 /// Decodes pairs of hex digits, with the separators that programs write between them.
@@ -146,6 +216,7 @@ pub struct HexRuns {
     half: Option<u8>,
     pairs: usize,
     first: [u8; MIN_RUN_DIGITS / 2],
+    gap: RunGap,
 }
 
 /// The value of a hex digit, or one of the markers.
@@ -183,17 +254,23 @@ impl HexRuns {
         let mut at = 0;
         loop {
             if self.pairs == 0 && self.half.is_none() {
-                at = runs.skip_to_run(at);
+                let next = runs.skip_to_run(at);
+                self.gap.pass(&bytes[at..next], std::slice::from_mut(into));
+                at = next;
             }
             let Some(byte) = bytes.get(at) else { return };
             at += 1;
             match (NIBBLE_OF[usize::from(*byte)], self.half) {
-                (OTHER, None) => self.pairs = 0,
                 (SEPARATOR, None) => {}
                 (HEX_PREFIX, _) => self.half = None,
-                (OTHER | SEPARATOR, Some(_)) => {
-                    self.half = None;
-                    self.pairs = 0;
+                (OTHER | SEPARATOR, _) => {
+                    if self.pairs >= self.first.len() {
+                        self.gap.begin();
+                    }
+                    // A digit alone is a word.
+                    let between = if self.half.is_some() { UPPER[0] } else { *byte };
+                    self.gap.pass(&[between], std::slice::from_mut(into));
+                    (self.half, self.pairs) = (None, 0);
                 }
                 (digit, None) => self.half = Some(digit),
                 (digit, Some(half)) => {
@@ -226,11 +303,11 @@ mod tests {
     fn runs_are_decoded_in_every_split() {
         let text = b"data: aGVsbG8sIHRoaXMgaXMgYSBsb25nIHRl\r\neHQ=, short aGVsbG8= x";
         for part in [1, 5, 100] {
-            let (mut base, mut out) = (Base64Runs::new(1), vec![Vec::new()]);
+            let (mut base, mut out) = (Base64Runs::new(1), vec![Vec::new(); 2]);
             text.chunks(part).for_each(|part| base.push(part, &mut out));
-            assert!(out[0].starts_with(b"hello, this is a long te"), "{}", String::from_utf8_lossy(&out[0]));
+            assert!(out[0].starts_with(b"hello, this is a long text"), "{}", String::from_utf8_lossy(&out[0]));
         }
-        let (mut base, mut out) = (Base64Runs::new(4), vec![Vec::new(); 4]);
+        let (mut base, mut out) = (Base64Runs::new(4), vec![Vec::new(); 5]);
         base.push(b"/xaGVsbG8sIHRoaXMgaXMgYSBsb25nIHRleHQ", &mut out);
         assert!(out[2].starts_with(b"hello, this"));
         for text in [

@@ -891,3 +891,106 @@ fn a_value_is_found_in_base85_and_base58() {
         assert!(is_found(format!("key={coded}&x").as_bytes()), "{coded}");
     }
 }
+
+/// In the form that a forge gives; no scanner finds it in this file.
+fn github_token() -> String {
+    ["ghp_", "a8Kd02LmNq93XzPw7RtYv5BcJhG1sQeU6oIf"].concat()
+}
+
+/// Without padding.
+fn whole_base32(text: &[u8]) -> Vec<u8> {
+    let mut coded = crate::encode::base32(&[text, &[0; 4]].concat(), 0);
+    coded.truncate((text.len() * 8).div_ceil(5));
+    coded
+}
+
+/// Not with a value that is known by its middle: with patterns, which need their last byte, and with compressed files, which
+/// end with it.
+#[test]
+fn an_encoded_text_is_read_to_its_last_byte() {
+    let knowledge = knowledge();
+    let encodings: [Encoding; 6] = [
+        ("base64", base64),
+        ("base64 unpadded", |t| base64(t).into_iter().filter(|b| *b != b'=').collect()),
+        ("base64 of hex", |t| base64(&crate::encode::hex(t))),
+        ("hex of base64", |t| crate::encode::hex(&base64(t))),
+        ("base32", |t| whole_base32(t)),
+        ("base64 twice", |t| base64(&base64(t))),
+    ];
+    let mut missed = Vec::new();
+    for before in 0..10 {
+        for kind in ["ghp_", "AKIA"] {
+            let secret = if kind == "AKIA" { "AKIAQ3EGRIXWZT5N7YFK".to_owned() } else { github_token() };
+            let text = format!("{}{secret}", &".........."[..before]);
+            for (name, encode) in encodings {
+                let coded = String::from_utf8(encode(text.as_bytes())).unwrap();
+                for body in [
+                    coded.clone(),
+                    format!("{coded}\n"),
+                    format!("{{\"a\":\"{coded}\"}}"),
+                    format!("data:text/plain;base64,{coded}"),
+                    format!("{{\"a\":\"{coded}\",\"b\":\"{coded}\"}}"),
+                    format!("a={coded}&b=eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4"),
+                ] {
+                    for part in [1, 7, 1 << 20] {
+                        let parts: Vec<&[u8]> = body.as_bytes().chunks(part).collect();
+                        if run(&knowledge, BLOCK, &parts).1.is_ok() {
+                            missed.push(format!("{name} of {text}: {body}, by {part}"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for length in 0..15 {
+        let text = format!("{}{TOKEN}{}", "text before it, ".repeat(40), "x".repeat(length));
+        for (name, packed) in
+            [("gzip", gzip(text.as_bytes())), ("xz", xz(text.as_bytes())), ("zstd", zstd(text.as_bytes()))]
+        {
+            for coded in [base64(&packed), whole_base32(&packed)] {
+                if run(&knowledge, BLOCK, &[&coded]).1.is_ok() {
+                    missed.push(format!("{name} of {length}"));
+                }
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+}
+
+/// Mails, scripts and their like have words on the line before, which are digits of base64, too.
+#[test]
+fn base64_behind_a_word_on_a_line_of_its_own_is_read() {
+    let knowledge = knowledge();
+    let text = format!("{}{}\n{}", "a line of text\n".repeat(400), github_token(), "a line of text\n".repeat(400));
+    let mut missed = Vec::new();
+    for before in
+        ["", "EOF\n", "hello\n", "MIME-Version: 1.0\n\n", "base64\r\n\r\n", "-----BEGIN PKCS7-----\n", "a\nbc\nd\n"]
+    {
+        for packed in [text.clone().into_bytes(), gzip(text.as_bytes())] {
+            for length in [60, 64, 76, 75, 1 << 20] {
+                let body = [before.as_bytes(), &lines(&base64(&packed), length)].concat();
+                for part in [11, 1 << 20] {
+                    if run(&knowledge, BLOCK, &body.chunks(part).collect::<Vec<_>>()).1.is_ok() {
+                        missed.push(format!("{before:?} before lines of {length}, by {part}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+}
+
+#[test]
+fn escapes_far_apart_hide_nothing_between_them() {
+    let knowledge = knowledge();
+    let packed = base64(&gzip(
+        format!("{}{}", (0..4000).map(|n| format!("{n:x} ")).collect::<String>(), github_token()).as_bytes(),
+    ));
+    for length in [12, 1000, 5000] {
+        let (begun, rest) = packed.split_at(length);
+        let body = [b"{\"a\":\"", begun, b"\\n", rest, b"\"}"].concat();
+        for part in [7, 1 << 20] {
+            assert!(run(&knowledge, BLOCK, &body.chunks(part).collect::<Vec<_>>()).1.is_err(), "{length} by {part}");
+        }
+    }
+}

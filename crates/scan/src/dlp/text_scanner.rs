@@ -17,6 +17,7 @@ use super::unpack::{COMPRESSED, Unpack, UnpackBudget};
 use super::value_text::ValueText;
 use super::vault::Vault;
 use super::view::{View, ViewDecoder};
+use std::vec::IntoIter;
 
 /// Encodings in one another; what is encoded more often is not found.
 const MAX_DEPTH: usize = 3;
@@ -89,8 +90,7 @@ pub struct TextScanner {
     /// `None`: the text is held back, and searched as it stands there.
     verbatim: Option<VerbatimSearch>,
     views: Vec<View>,
-    /// The base64 in the text, and how many of the views are for it.
-    base64: Option<(Base64Runs, usize)>,
+    base64: Option<Base64Runs>,
     unpack: Unpack,
     embedded_files: EmbeddedFiles,
     scratch: Vec<u8>,
@@ -149,6 +149,7 @@ impl TextScanner {
         let mut views = Vec::new();
         // A run of base64 may begin before its text does. Deeper down, that costs more than it is likely to find.
         let phases = if depth < 2 && origin != TextOrigin::Decoded { BASE64_PHASES } else { 1 };
+        let base64 = (depth < MAX_DEPTH && origin != TextOrigin::Answer).then(|| Base64Runs::new(phases));
         if depth < MAX_DEPTH && origin == TextOrigin::Answer {
             views.push(View::new("a dump", ViewDecoder::Dump(DumpReader::new(false))));
         } else if depth < MAX_DEPTH {
@@ -163,7 +164,7 @@ impl TextScanner {
             for alphabet in [&BASE32, &BASE32_HEX] {
                 views.push(View::new("base32", ViewDecoder::Base32(Base32Runs::new(alphabet))));
             }
-            for _ in 0..phases {
+            for _ in 0..base64.as_ref().map_or(0, Base64Runs::texts) {
                 views.push(View::new("base64", ViewDecoder::Base64));
             }
             views.push(View::new("hex", ViewDecoder::Hex(HexRuns::default())));
@@ -181,7 +182,7 @@ impl TextScanner {
             coverage: PieceCoverage::default(),
             verbatim: matches!(origin, TextOrigin::Inner | TextOrigin::Decoded).then(VerbatimSearch::default),
             views,
-            base64: (depth < MAX_DEPTH && origin != TextOrigin::Answer).then(|| (Base64Runs::new(phases), phases)),
+            base64,
             embedded_files: EmbeddedFiles::Unpack,
             scratch: Vec::new(),
         }
@@ -196,11 +197,7 @@ impl TextScanner {
         let block_bytes = if self.origin == TextOrigin::Answer { ANSWER_BLOCK_BYTES } else { BLOCK_BYTES };
         for block in bytes.chunks(block_bytes) {
             self.search(context, block);
-            let mut decoded = vec![Vec::new(); self.base64.as_ref().map_or(0, |(_, phases)| *phases)];
-            if let Some((base64, _)) = &mut self.base64 {
-                base64.push(block, &mut decoded);
-            }
-            let mut decoded = decoded.into_iter();
+            let mut decoded = self.decode_base64(|base64, into| base64.push(block, into));
             for view in 0..self.views.len() {
                 let mut out = std::mem::take(&mut self.scratch);
                 out.clear();
@@ -233,11 +230,7 @@ impl TextScanner {
                 record(context.matches, target_of(&pattern), &self.path, "plain");
             }
         }
-        let mut decoded = vec![Vec::new(); self.base64.as_ref().map_or(0, |(_, phases)| *phases)];
-        if let Some((base64, _)) = &mut self.base64 {
-            base64.finish(&mut decoded);
-        }
-        let mut decoded = decoded.into_iter();
+        let mut decoded = self.decode_base64(Base64Runs::finish);
         for view in 0..self.views.len() {
             out.clear();
             let is_decoded = match &mut self.views[view].decoder {
@@ -255,6 +248,16 @@ impl TextScanner {
         }
         self.unpack.finish(context);
         self.scratch = out;
+    }
+
+    /// What `decode` makes, for each view of base64.
+    fn decode_base64(&mut self, decode: impl FnOnce(&mut Base64Runs, &mut [Vec<u8>])) -> IntoIter<Vec<u8>> {
+        let mut texts = Vec::new();
+        if let Some(base64) = &mut self.base64 {
+            texts.resize(base64.texts(), Vec::new());
+            decode(base64, &mut texts);
+        }
+        texts.into_iter()
     }
 
     /// Unpacks the compressed files that wait, in this text and in all that was decoded of it.
@@ -327,7 +330,8 @@ impl TextScanner {
                 scanner.push(context, &std::mem::take(&mut view.before));
             }
             scanner.push(context, text);
-            if !is_decoded {
+            // What begins a run is needed with all of it.
+            if !is_decoded && !scanner.base64.as_ref().is_some_and(Base64Runs::is_inside) {
                 view.awake = view.awake.saturating_sub(text.len());
             }
         } else if !text.is_empty() {

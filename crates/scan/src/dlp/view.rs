@@ -59,7 +59,8 @@ impl ViewDecoder {
                 unescaper.finish(into);
                 return false;
             }
-            ViewDecoder::Base64 | ViewDecoder::Base32(_) | ViewDecoder::Hex(_) => {}
+            ViewDecoder::Base64 | ViewDecoder::Hex(_) => {}
+            ViewDecoder::Base32(base32) => base32.finish(into),
             ViewDecoder::Dump(dump) => dump.finish(into),
             ViewDecoder::Lines(lines) => lines.finish(into),
             ViewDecoder::Numbers(numbers) => numbers.finish(into),

@@ -352,6 +352,7 @@ mod tests {
                 seen.push(match event {
                     Event::Key(text) => format!("key {}", String::from_utf8_lossy(text)),
                     Event::Text(text) => format!("text {}", String::from_utf8_lossy(text)),
+                    Event::Scalar(text) => format!("scalar {}", String::from_utf8_lossy(text)),
                     other => format!("{other:?}").to_lowercase(),
                 });
                 Ok(())
@@ -369,9 +370,9 @@ mod tests {
             "text a/\n\u{1f600}\u{fffd}x",
             "key b",
             "array",
-            "scalar",
-            "scalar",
-            "scalar",
+            "scalar 1",
+            "scalar -0.5e+9",
+            "scalar true",
             "null",
             "object",
             "end",
