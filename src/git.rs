@@ -32,6 +32,10 @@ pub use trial::{ModeChange, TrialIndex, blobs, changes, split_entry};
 /// Longest output of git that is read, in bytes. The list of files of the largest known repositories is below it.
 const MAX_OUTPUT_BYTES: u64 = 1 << 30;
 
+/// Most memory of git on a repository, in bytes, without what it maps of files: a few kilobytes of a bottle's could be a delta
+/// that makes any number of them. A file of 1 GiB can still be applied.
+const MAX_MEMORY_BYTES: u64 = 4 << 30;
+
 /// Longest time for a call of git that only reads. A pipe that is called `.gitignore` makes git wait for ever.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -44,7 +48,8 @@ pub struct Git(sys::git::Git);
 impl Git {
     /// git in this folder, without a repository. Neither the user's configuration nor a repository's is read.
     pub fn isolated(folder: &Path) -> Git {
-        Git(sys::git::Git::isolated(folder).keep_stderr().max_output(MAX_OUTPUT_BYTES).timeout(QUESTION_TIMEOUT))
+        let git = sys::git::Git::isolated(folder).keep_stderr().max_output(MAX_OUTPUT_BYTES);
+        Git(git.max_memory(MAX_MEMORY_BYTES).timeout(QUESTION_TIMEOUT))
     }
 
     /// git with the user's own configuration and no repository.

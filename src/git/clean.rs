@@ -197,6 +197,18 @@ impl CleanRepository {
         self.successful(git.run(Vec::new())?)
     }
 
+    /// The bytes of these files, each counted as often as it is named. `git`: of this repository.
+    ///
+    /// # Errors
+    /// As for [`CleanRepository::query`].
+    pub fn total_size<'a>(&self, git: Git, ids: impl Iterator<Item = &'a str>) -> Result<u64, UserError> {
+        let ids: String = ids.flat_map(|id| [id, "\n"]).collect();
+        let git = git.args(["cat-file", "--buffer", "--batch-check=%(objectsize)"]);
+        let sizes = self.successful(git.run(ids.into_bytes())?)?.lines();
+        // Of one that is missing there is no number.
+        Ok(sizes.iter().filter_map(|line| line.parse::<u64>().ok()).fold(0, u64::saturating_add))
+    }
+
     /// Does `one` lead to nothing that `other` does not lead to? False where git cannot say.
     ///
     /// # Errors

@@ -37,6 +37,10 @@ pub struct UnpackBounds {
 /// A bundle of commits or a patch, in a temporary file for as long as `work fetch` or `work apply` runs. More is an error.
 pub const MAX_WORK_FILE_BYTES: u64 = 2048 * MIB;
 
+/// The files that `work fetch`, `work apply` and `work pull` write into a repository's worktree at once: a file that is sparse,
+/// or compressed well, counts as long as it is. More is an error.
+pub const MAX_PLACED_BYTES: u64 = 2048 * MIB;
+
 /// The uncommitted changes of a repository that `work apply` remembers on disk, as a patch, until the session is removed. A
 /// larger one is not remembered.
 pub const MAX_REMEMBERED_PATCH_BYTES: u64 = 64 * MIB;

@@ -9,6 +9,7 @@ pub mod config;
 
 use crate::signals::{self, SIGTERM};
 use crate::{child, thread};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -67,6 +68,7 @@ pub struct Git {
     command: Command,
     timeout: Duration,
     max_output: u64,
+    max_memory: Option<u64>,
     /// Whether [`Git::run`] reads stderr.
     keeps_stderr: bool,
 }
@@ -169,7 +171,8 @@ impl Git {
         for setting in NO_PROGRAMS {
             command.args(["-c", setting]);
         }
-        Git { command, timeout: DEFAULT_TIMEOUT, max_output: DEFAULT_MAX_OUTPUT_BYTES, keeps_stderr: true }
+        let (timeout, max_output, max_memory) = (DEFAULT_TIMEOUT, DEFAULT_MAX_OUTPUT_BYTES, None);
+        Git { command, timeout, max_output, max_memory, keeps_stderr: true }
     }
 
     /// Forbids every transport. To list a repository, git may want an object that is missing, and would fetch it by a
@@ -200,6 +203,12 @@ impl Git {
     /// Sets the longest output that [`Git::run`] accepts, in bytes.
     pub fn max_output(mut self, bytes: u64) -> Git {
         self.max_output = bytes;
+        self
+    }
+
+    /// Sets the most memory that git may have, in bytes, without what it maps of files. It fails where it needs more.
+    pub fn max_memory(mut self, bytes: u64) -> Git {
+        self.max_memory = Some(bytes);
         self
     }
 
@@ -236,7 +245,8 @@ impl Git {
     /// # Errors
     /// git cannot be started, or `out` cannot be written.
     pub fn copy_output(mut self, stdin: Vec<u8>, out: &mut impl Write) -> io::Result<ExitStatus> {
-        let mut child = spawn(self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()))?;
+        let command = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = spawn(command, self.max_memory)?;
         let copied = match (write_input(child.stdin.take(), stdin), child.stdout.take()) {
             (Ok(()), Some(mut stdout)) => io::copy(&mut stdout, out).and_then(|_| out.flush()),
             (fed, _) => fed,
@@ -248,7 +258,8 @@ impl Git {
 
     fn collect(mut self, stdin: Stdio, text: Vec<u8>) -> io::Result<GitOutput> {
         let stderr = if self.keeps_stderr { Stdio::piped() } else { Stdio::null() };
-        let mut child = spawn(self.command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr))?;
+        let command = self.command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr);
+        let mut child = spawn(command, self.max_memory)?;
         let output = write_input(child.stdin.take(), text).and_then(|()| self.await_output(&mut child));
         match &output {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => child::send_signal(child.id(), SIGTERM),
@@ -337,18 +348,22 @@ fn receive<T>(receiver: &Receiver<T>, deadline: Instant) -> io::Result<T> {
 }
 
 /// Starts git without the descriptors that this process inherited open from its own parent.
-fn spawn(command: &mut Command) -> io::Result<Child> {
-    let close_on_exec = || {
+fn spawn(command: &mut Command, max_memory: Option<u64>) -> io::Result<Child> {
+    let prepare = move || {
         // A kernel before 5.11 does not know the flag: then git inherits what this process did.
         // SAFETY: close_range(2) with this flag only marks descriptors; it closes none of this process's.
         unsafe {
             nix::libc::syscall(nix::libc::SYS_close_range, 3u32, u32::MAX, nix::libc::CLOSE_RANGE_CLOEXEC);
         }
+        if let Some(bytes) = max_memory {
+            let (_, hard) = getrlimit(Resource::RLIMIT_DATA)?;
+            setrlimit(Resource::RLIMIT_DATA, bytes.min(hard), bytes.min(hard))?;
+        }
         Ok(())
     };
-    // SAFETY: between fork and exec only close_range(2) is called, which is async-signal-safe.
+    // SAFETY: between fork and exec only close_range(2), getrlimit(2) and setrlimit(2) are called, which are async-signal-safe.
     unsafe {
-        command.pre_exec(close_on_exec);
+        command.pre_exec(prepare);
     }
     command.spawn()
 }
@@ -373,6 +388,15 @@ mod tests {
             let error = printed(script(folder.path(), stuck).timeout(Duration::from_millis(200))).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{stuck}");
         }
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let hashed = |git: Git| git.args(["hash-object", "--stdin"]).run(vec![0; 96 << 20]).unwrap();
+        assert!(hashed(Git::isolated(folder.path())).is_success());
+        let failed = hashed(Git::isolated(folder.path()).keep_stderr().max_memory(64 << 20));
+        assert!(!failed.is_success() && failed.stderr.to_lowercase().contains("out of memory"), "{}", failed.stderr);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::git::CleanRepository;
 use crate::plan::Plan;
 use crate::render;
 use crate::say;
+use crate::state::budget::MAX_PLACED_BYTES;
 use crate::state::{Condition, Folder, Home, KEPT_FOR_WORK, WorkLeft};
 use crate::text;
 use anyhow::Result;
@@ -36,6 +37,19 @@ pub fn run(asked: &WorkArgs) -> Result<Exit> {
         WorkVerb::Apply(asked) => apply::run(asked),
         WorkVerb::Pull(asked) => pull::run(asked),
     }
+}
+
+/// `done`: what was to be done with files of `bytes` together.
+///
+/// # Errors
+/// `UserError` where they are more than is written at once.
+fn expect_placeable(bytes: u64, done: &str) -> Result<(), UserError> {
+    if bytes <= MAX_PLACED_BYTES {
+        return Ok(());
+    }
+    let (size, most) = (render::size(bytes), render::size(MAX_PLACED_BYTES));
+    Err(UserError::new(format!("nothing was {done}: its files are {size}, and at most {most} are written at once"))
+        .hint("`claude-bottle get` copies single files"))
 }
 
 /// A session whose work is asked for.

@@ -3,9 +3,9 @@
 //!
 //! Invariant: nothing that is here is written over, no link is followed below the directory, and nothing is made in a `.git`.
 
-use super::SessionWork;
 use super::autorun::{FileKind, is_in_git_folder};
 use super::file_consent::FileConsent;
+use super::{SessionWork, expect_placeable};
 use crate::exit::{Exit, UserError};
 use crate::git::{CleanRepository, Repository, init, plain_ref};
 use crate::hint;
@@ -186,14 +186,16 @@ impl NewRepository {
         fs::write(clean.repository.own.join("HEAD"), head)?;
         clean.query(&["read-tree", commit])?;
         let listed = clean.query(&["ls-tree", "-r", "-z", "--full-tree", commit])?;
-        let mut files = BTreeMap::new();
+        let (mut files, mut ids) = (BTreeMap::new(), Vec::new());
         for entry in listed.fields() {
             // `MODE TYPE ID`, a tab, and the path.
             let Some(tab) = entry.iter().position(|byte| *byte == b'\t') else { continue };
+            ids.extend(String::from_utf8_lossy(&entry[..tab]).split(' ').nth(2).map(str::to_owned));
             let mode = String::from_utf8_lossy(&entry[..tab.min(6)]).into_owned();
             let mode = u32::from_str_radix(&mode, 8).unwrap_or_default();
             files.insert(PathBuf::from(OsStr::from_bytes(&entry[tab + 1..])), FileKind::of_mode(mode));
         }
+        expect_placeable(clean.total_size(clean.git(), ids.iter().map(String::as_str))?, "checked out")?;
         let left_out = match consent.of_repository(&self.place.below).left_out(&self.path(), &files)? {
             ControlFlow::Continue(left_out) => left_out,
             ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),

@@ -8,7 +8,7 @@ use super::classes::{self, autorun_classes};
 use super::file_consent::FileConsent;
 use super::place::LocalPlace;
 use super::refs::BottleRefs;
-use super::{SessionWork, apply, fetch};
+use super::{SessionWork, apply, expect_placeable, fetch};
 use crate::cli::WorkPullArgs;
 use crate::cmd::consent::terminal_to_ask_on;
 use crate::cmd::home_reader::HomeReader;
@@ -158,6 +158,8 @@ impl<'a> Merge<'a> {
         };
         let raw = target.query(&["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", &ours, tree])?;
         let files = changed_files(&raw);
+        let ids = new_ids(&raw);
+        expect_placeable(target.total_size(target.git(), ids.iter().map(String::as_str))?, "merged")?;
         Ok(Some(Merge { target, branch, ours, theirs, result, files }))
     }
 
@@ -281,6 +283,15 @@ impl<'a> Merge<'a> {
         let made = self.target.successful(git.run(Vec::new())?)?;
         Ok(made.lines().into_iter().next().unwrap_or_default())
     }
+}
+
+/// The objects that a raw difference leads to.
+fn new_ids(raw: &GitOutput) -> Vec<String> {
+    // Behind each change stands its path.
+    raw.fields()
+        .step_by(2)
+        .filter_map(|change| String::from_utf8_lossy(change).split(' ').nth(3).map(str::to_owned))
+        .collect()
 }
 
 /// The files of a raw difference, and their modes after it.

@@ -256,6 +256,20 @@ fn on_a_full_disk_all_is_as_it_was() {
     }
 }
 
+/// Files of zeros cost an agent nothing, in a commit and in the worktree; here they would be written out.
+#[test]
+fn files_that_are_more_than_is_written_at_once_stay() {
+    let bottle = Bottle::new(|_| {});
+    let before = files(&bottle.host.path);
+    let entries =
+        "for name in b c d e f g; do git update-index --add --cacheinfo 100644,$(git rev-parse :a),$name; done";
+    bottle.agent.shell(&format!("truncate -s 320M a && git add a && {entries} && git commit -qm zeros"));
+    let done = bottle.work(&["pull", "--all", "--yes"]).done();
+    assert_ne!(done.status, 0, "{done:?}");
+    assert!(done.stderr.contains("nothing was merged: its files are 2.2 GiB"), "{done:?}");
+    assert_eq!(files(&bottle.host.path), before);
+}
+
 /// Files and folders in a worktree, with their content.
 pub fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);

@@ -6,6 +6,7 @@
 use super::placement::{Existing, FileStamp, Placement};
 use super::{kind_here, nothing_changed};
 use crate::cmd::work::autorun::{FileKind, is_in_git_folder};
+use crate::cmd::work::expect_placeable;
 use crate::cmd::work::file_consent::FileConsent;
 use crate::cmd::work::place::is_plain;
 use crate::cmd::work::refs::BottleRefs;
@@ -324,6 +325,8 @@ impl<'a> Patch<'a> {
         let files = changes.iter().map(|(path, change)| (path.clone(), kind(path, change))).collect();
         let is_in_conflict = !done.is_success();
         let (before, after) = (git::blobs(&before), git::blobs(&after));
+        let written = changes.keys().filter_map(|path| after.get(path)).map(String::as_str);
+        expect_placeable(self.repository.total_size(index.git(), written)?, "applied")?;
         Ok(Trial { method, files, changes, check, index, before, after, is_in_conflict })
     }
 }
@@ -367,9 +370,12 @@ fn unreadable(why: &str) -> anyhow::Error {
 /// `check`: of the files as they are here, which alone tells that a new file exists already. `done`: the last try.
 fn not_applied(check: &GitOutput, done: &GitOutput) -> anyhow::Error {
     let said = if check.stderr.contains("already exists") { check } else { done };
-    UserError::new(format!("not applied, and nothing changed: {}", text::one_line(said.error_line())))
-        .hint("commit, stash or move away what is changed here, then type this again")
-        .into()
+    let why = text::one_line(said.error_line());
+    let hint = match why.to_lowercase().contains("out of memory") {
+        true => "`claude-bottle get` copies single files",
+        false => "commit, stash or move away what is changed here, then type this again",
+    };
+    UserError::new(format!("not applied, and nothing changed: {why}")).hint(hint).into()
 }
 
 /// Arguments by which `git apply` leaves out these files alone.
