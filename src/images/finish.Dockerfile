@@ -50,10 +50,12 @@ RUN set -eu; \
         /etc/ca-certificates/extracted/tls-ca-bundle.pem; do \
         if [ -e "$bundle" ] || [ -L "$bundle" ]; then ln -sfn /run/claude-bottle/ca-bundle.pem "$bundle"; fi; \
     done; \
-    # Debian's and Fedora's shared stores, and those that a Java of its own carries.
-    for store in /etc/ssl/certs/java/cacerts /etc/pki/java/cacerts /etc/pki/ca-trust/extracted/java/cacerts \
-        /usr/lib/jvm/*/lib/security/cacerts /usr/lib/jvm/*/jre/lib/security/cacerts \
-        /opt/*/lib/security/cacerts /opt/*/*/lib/security/cacerts "${JAVA_HOME:-/nonexistent}/lib/security/cacerts"; do \
+    # Debian's and Fedora's shared stores, and those that any Java of its own carries, wherever it lies.
+    { for store in /etc/ssl/certs/java/cacerts /etc/pki/java/cacerts /etc/pki/ca-trust/extracted/java/cacerts \
+        "${JAVA_HOME:-/nonexistent}/lib/security/cacerts"; do echo "$store"; done; \
+      if command -v find >/dev/null; then find / -xdev -path '*/lib/security/cacerts'; \
+      else ls -d /usr/lib/jvm/*/lib/security/cacerts /usr/lib/jvm/*/jre/lib/security/cacerts \
+        /opt/*/lib/security/cacerts /opt/*/*/lib/security/cacerts 2>/dev/null || true; fi; } | while read -r store; do \
         if [ -e "$store" ] || [ -L "$store" ]; then ln -sfn /run/claude-bottle/cacerts "$store"; fi; \
     done
 ENV HOME=/home/agent

@@ -7,7 +7,7 @@ use crate::manifest::{Agent, Chosen, EnvValue};
 use crate::spec::{Beginning, Mode, Spec};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use wire::{CA_BUNDLE, CA_VARIABLES, File, GIT_PORT, Go, MCP_URL, WORKSPACE, WriteMode};
+use wire::{CA_BUNDLE, CA_SWITCHES, CA_VARIABLES, File, GIT_PORT, Go, MCP_URL, WORKSPACE, WriteMode};
 
 /// The value of the agent's credential variable. Claude Code accepts any string; the gate replaces it by the credential.
 const PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";
@@ -53,6 +53,7 @@ fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, wire::Source>
     // The only locale of the image. Programs fall back to ASCII where the locale's name is unknown to it.
     env.insert("LANG".to_owned(), text("C.UTF-8"));
     env.extend(CA_VARIABLES.iter().map(|name| ((*name).to_owned(), text(CA_BUNDLE))));
+    env.extend(CA_SWITCHES.iter().map(|(name, value)| ((*name).to_owned(), text(value))));
     env.insert("CLAUDE_BOTTLE".to_owned(), text(&facts.identity));
     let mut git = super::git::configuration(&chosen.bottle, facts);
     if let Some(author) = super::git::author(chosen, facts) {

@@ -34,6 +34,9 @@ pub struct Answer {
     pub dials: Option<Dial>,
     /// What may be asked of the same host.
     pub allowed_there: Vec<String>,
+    /// The least route that lets the request pass, as a manifest has it; `None` where its host is on a route.
+    #[serde(skip)]
+    pub route: Option<String>,
     /// What the body carries; null where none was given, or the gate would not read it.
     pub carries: Option<Carried>,
 }
@@ -169,6 +172,7 @@ pub fn answer(answer: &Answer) -> String {
             let near = if answer.carries.is_some() { "rule" } else { "nearest" };
             rows.extend(answer.rule.clone().map(|rule| (near, rule)));
             rows.extend(answer.allowed_there.iter().map(|line| ("instead", line.clone())));
+            rows.extend(answer.route.clone().map(|route| ("route", route)));
         }
         _ => {
             rows.push(("allowed", asked));

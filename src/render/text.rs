@@ -198,7 +198,9 @@ fn detach_keys(plan: &Plan) -> String {
 /// The names of the agent's variables; where a value is not literal, also where it comes from.
 fn names(plan: &Plan) -> String {
     let configures_git = plan.origin.git_user.is_some() || plan.git.is_some();
-    let ours = |name: &str| name == "CLAUDE_BOTTLE" || (configures_git && name.starts_with("GIT_CONFIG_"));
+    let is_switch = |name: &str| wire::CA_SWITCHES.iter().any(|(switch, _)| *switch == name);
+    let ours =
+        |name: &str| name == "CLAUDE_BOTTLE" || is_switch(name) || (configures_git && name.starts_with("GIT_CONFIG_"));
     let name = |(name, source): (&String, &wire::Source)| match source {
         wire::Source::Text(text) if text == wire::CA_BUNDLE => None,
         wire::Source::Text(_) if ours(name) => None,

@@ -46,7 +46,8 @@ fn event_text(event: &Event) -> String {
 /// Is the event about something that did not pass, or should not have passed?
 pub fn is_refused(event: &Event) -> bool {
     match event {
-        Event::Request(audit) | Event::Connection(audit) => audit.verdict == Outcome::Deny,
+        // A program that does not trust the bottle's certificates refuses itself.
+        Event::Request(audit) | Event::Connection(audit) => audit.verdict == Outcome::Deny || audit.denial.is_some(),
         Event::Git(audit) => audit.verdict == Outcome::Deny,
         // The missing lines may have been denials.
         Event::Alarm(_) | Event::Dropped { .. } | Event::Failed { .. } => true,

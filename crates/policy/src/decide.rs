@@ -155,7 +155,13 @@ impl Policy {
         let misfits = Misfits::new(&self.routes, request);
         let mut chosen: Option<usize> = None;
         for reading in readings.all() {
-            let route = self.first_match(&misfits, git, reading)?;
+            let route = self.first_match(&misfits, git, reading).map_err(|mut denial| {
+                let is_covered = |other: &String| self.first_match(&misfits, git, other).is_ok();
+                if denial.reason == Reason::Path && readings.all().iter().any(is_covered) {
+                    denial.text += &other_reading(&readings, reading);
+                }
+                denial
+            })?;
             let before = *chosen.get_or_insert(route);
             if before != route && !self.routes[before].treats_like(&self.routes[route]) {
                 let text = format!("path `{}` is ambiguous: servers may read it as `{reading}`", readings.plain());
@@ -210,6 +216,22 @@ impl Policy {
         };
         Err(Denial { reason, text, route: nearest.map(|(index, _)| index) })
     }
+}
+
+/// The escape of a slash, as readings have it.
+const ESCAPED_SLASH: &str = "%2F";
+
+/// What to write for a reading that no route covers, where another one is covered and an escaped slash makes the difference;
+/// else nothing.
+fn other_reading(readings: &PathReadings, reading: &str) -> String {
+    if !readings.all().iter().any(|other| other.contains(ESCAPED_SLASH)) {
+        return String::new();
+    }
+    let pattern = match reading.rsplit_once(ESCAPED_SLASH) {
+        Some((before, name)) if !name.contains('/') => format!("{before}{ESCAPED_SLASH}*"),
+        _ => reading.to_owned(),
+    };
+    format!("; servers read `{ESCAPED_SLASH}` in two ways: write `{pattern}`, too")
 }
 
 /// The text with every other character than visible ASCII as `?`.
@@ -579,6 +601,20 @@ pub(super) mod tests {
         }
         assert_eq!(ask(&policy, "GET lab.org/api/v4/projects/team%2Fother/issues"), no("path"));
         assert_eq!(ask(&policy, "GET lab.org/api/v4/projects/team%2Fapp%2Fsub/issues"), no("path"));
+    }
+
+    #[test]
+    fn a_reading_that_is_not_covered_is_written_out() {
+        let policy = policy(r#"[{"host":"npm.org","paths":["/@types/**"]}]"#);
+        let text = |request: &str| {
+            let (host, path) = request.split_once('/').map(|(host, path)| (host, format!("/{path}"))).unwrap();
+            let request =
+                Request { host, port: 443, method: "GET", path: &path, query: None, has_body: false, headers: &[] };
+            policy.decide(&request).unwrap_err().text
+        };
+        assert!(text("npm.org/@types%2fnode").ends_with("in two ways: write `/@types%2F*`, too"));
+        assert!(text("npm.org/@other%2fnode").ends_with("is not on the allowlist"));
+        assert!(text("npm.org/@other/a;b").ends_with("is not on the allowlist"));
     }
 
     #[test]

@@ -100,7 +100,8 @@ pub struct Audit {
     /// `file:line` of the deciding route, or of the nearest one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// What a denial is about, as one word for programs: `policy::Reason` as text.
+    /// What a denial is about, as one word for programs: `policy::Reason` as text; `trust` where a program of the bottle ended
+    /// the connection because it does not trust the bottle's certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denial: Option<String>,
     /// Why the request was denied or failed.

@@ -11,17 +11,26 @@ pub const CA_CERTIFICATE: &str = "/run/claude-bottle/ca.pem";
 /// The roots that the host chose and the bottle's CA certificate, PEM.
 pub const CA_BUNDLE: &str = "/run/claude-bottle/ca-bundle.pem";
 /// Environment variables by which tools that do not read the system's certificates find a bundle.
-pub const CA_VARIABLES: [&str; 9] = [
+pub const CA_VARIABLES: [&str; 15] = [
     "AWS_CA_BUNDLE",
+    "BUNDLE_SSL_CA_CERT",
     "CARGO_HTTP_CAINFO",
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
     "CURL_CA_BUNDLE",
     "DENO_CERT",
     "GIT_SSL_CAINFO",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "HTTPLIB2_CA_CERTS",
+    "NIX_SSL_CERT_FILE",
     "NODE_EXTRA_CA_CERTS",
     "PIP_CERT",
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_FILE",
+    "npm_config_cafile",
 ];
+/// Environment variables, with their values, by which tools with roots of their own read the system's as well.
+pub const CA_SWITCHES: [(&str, &str); 3] =
+    [("NODE_USE_SYSTEM_CA", "1"), ("UV_NATIVE_TLS", "true"), ("UV_SYSTEM_CERTS", "true")];
 /// Environment variable that names a folder of certificates. A bottle sets none.
 pub const CA_FOLDER_VARIABLE: &str = "SSL_CERT_DIR";
 /// The certificates of [`CA_BUNDLE`] in Java's own key store format, password `changeit`.

@@ -2,9 +2,10 @@
 //! hello, resolved addresses, values in a name) stays open.
 
 use crate::manifest::{Bottle, RemoteUpstream, Route, Token};
-use crate::render::{Answer, Dial, Injected, TokenPlace};
+use crate::render::{self, Answer, Dial, Injected, TokenPlace};
 use policy::judge::{Judge, Seen};
 use policy::{AuthScheme, Denial, Policy, Reads, Reason, Request, RequestUrl, Via, announces_body};
+use std::collections::BTreeMap;
 use wire::{GATE_HOST, RemotePlace, SUPERVISE_HOST, fitting_remote};
 
 /// Name in lower case, and value.
@@ -43,6 +44,10 @@ pub fn judge(bottle: &Bottle, asked: &CheckedRequest, via: Via) -> Answer {
             });
             if let Some(text) = fitting_remote(remotes, host, path) {
                 denial.text = format!("{}; {text}", denial.text);
+            }
+            if denial.reason == Reason::Host {
+                let least = policy.least(&request, None).ok();
+                answer.route = least.map(|least| render::route(&least.route, &BTreeMap::new()));
             }
             answer.rule = denial.route.and_then(|route| policy.routes.get(route)).map(|route| route.origin.clone());
             return answer.refuse(&denial);

@@ -60,6 +60,9 @@ impl AuditTrail {
     }
 }
 
+/// The word for a program that does not trust the bottle's certificates.
+const DISTRUST: &str = "trust";
+
 impl AuditRecord {
     fn new(trail: Arc<AuditTrail>, scope: Arc<AuditScope>, audit: Audit, event: fn(Audit) -> Event) -> AuditRecord {
         let (sent, finding, started) = (Arc::default(), Arc::default(), Instant::now());
@@ -140,6 +143,16 @@ impl AuditRecord {
         self.audit.verdict = Outcome::Error;
         // It may be in an upstream's words.
         self.audit.reason = Some(cut(redact(&self.scope.knowledge, why.into()), MAX_REASON_BYTES));
+    }
+
+    /// A program of the bottle ended a connection because it does not trust the bottle's certificates. The agent is told as
+    /// of a denial: the program itself seldom says it.
+    pub fn distrusted(&mut self, why: String) {
+        self.failed(why);
+        self.audit.denial = Some(DISTRUST.to_owned());
+        let Audit { host, port, reason, .. } = &self.audit;
+        let reason = reason.as_deref().unwrap_or_default();
+        self.trail.recent_denials.push(format!("{}:{port}: {reason}", cut(host.clone(), MAX_NAME_BYTES)));
     }
 
     /// Raises an alarm. `finding` never holds what was found.

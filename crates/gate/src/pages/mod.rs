@@ -17,6 +17,9 @@ use std::sync::Arc;
 use tokio::net::UnixStream;
 use wire::{GIT_HOST, GitRemote, GitUpstream, MCP_URL, Outcome};
 
+/// Which files hold the bottle's certificates, and how programs with roots of their own are told of them.
+const TRUST: &str = include_str!("trust.txt");
+
 /// Serves the connection until it ends.
 pub async fn serve(connection: Arc<AgentConnection>, stream: UnixStream) {
     let service = connection.clone();
@@ -43,13 +46,16 @@ fn explain(egress: &Egress, method: &Method, path: &str, headers: &HeaderMap) ->
     let response = match (path, json) {
         ("/policy.json", _) | ("/", true) => page(StatusCode::OK, JSON, overview_json(egress)),
         ("/", false) => page(StatusCode::OK, PLAIN, overview(egress)),
+        ("/trust", _) => page(StatusCode::OK, PLAIN, TRUST.to_owned()),
         ("/why", true) => page(StatusCode::OK, JSON, format!("{}\n", denials_json(egress))),
         ("/why", false) => page(StatusCode::OK, PLAIN, denials_page(egress)),
         (path, _) => match plain_name(path.trim_matches('/')) {
             Some(host) => host_page(egress, &host),
-            None => {
-                page(StatusCode::NOT_FOUND, PLAIN, "there is /, /why, /policy.json, and / with a host\n".to_owned())
-            }
+            None => page(
+                StatusCode::NOT_FOUND,
+                PLAIN,
+                "there is /, /why, /trust, /policy.json, and / with a host\n".to_owned(),
+            ),
         },
     };
     marked(response, "gate")
@@ -75,7 +81,10 @@ pub fn overview(egress: &Egress) -> String {
         text.push_str("\nGit remotes: clone, fetch and push work under their own URLs, and nothing that is secret may be pushed.\n");
         text.extend(egress.remotes.iter().map(remote_line));
     }
-    text.push_str("\nOf one host: http://gate.bottle/HOST. What was refused lately, and why: http://gate.bottle/why\n");
+    text.push_str(
+        "\nOf one host: http://gate.bottle/HOST. What was refused lately, and why: http://gate.bottle/why\n\
+         Of a program that does not trust the certificates here: http://gate.bottle/trust\n",
+    );
     text + &ask(egress)
 }
 

@@ -20,6 +20,7 @@ mod model;
 mod pauses;
 mod request_lines;
 mod refresh;
+mod refusals;
 mod soak;
 mod supervise;
 mod upstream_tls;

@@ -3,6 +3,7 @@
 
 pub mod askable;
 pub mod body;
+pub mod client_format;
 pub mod conversation;
 pub mod forward;
 pub mod own_response;

@@ -17,6 +17,7 @@ use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::peer::Peer;
 use crate::egress::permit::ConnectionPermit;
 use crate::egress::request::body::{Body, CountedBody};
+use crate::egress::request::client_format::ClientFormat;
 use crate::egress::request::own_response::without_body;
 use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::bulk_read::BulkReader;
@@ -29,6 +30,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use policy::{Denial, Reason, plain_name};
 use std::convert::Infallible;
 use std::error::Error as _;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -36,6 +38,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::rustls::{AlertDescription, Error as TlsError};
 use tokio_rustls::server::TlsStream;
 
 /// One connection of the agent, behind its first line.
@@ -80,6 +83,7 @@ where
             let mut record = connection.record();
             match error {
                 ServeError::Denied(denial) => record.denied(&denial),
+                ServeError::Failed("trust", why) => record.distrusted(why),
                 ServeError::Failed(_, why) => record.failed(why),
             }
         }
@@ -156,6 +160,7 @@ where
     ) -> impl Future<Output = Result<Response<CountedBody>, Infallible>> + Send {
         let in_flight = self.requests.begin();
         let fault: Option<Http1Fault> = self.ledger.as_ref().and_then(|ledger| ledger.begin_answer());
+        let format = ClientFormat::of(&request);
         let is_http2_head = request.version() == Version::HTTP_2 && request.method() == Method::HEAD;
         async move {
             let mut response = match fault {
@@ -163,6 +168,7 @@ where
                 None if in_flight.is_over_limit() => self.connection.respond_busy(&request),
                 None => (self.respond)(request, self.sni.clone()).await,
             };
+            response = format.apply(response);
             let is_last = self.ledger.as_ref().is_some_and(|ledger| ledger.is_upgrade());
             if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -205,7 +211,7 @@ impl AgentConnection {
         let stream = timeout(GREETING_TIMEOUT, started.into_stream(config))
             .await
             .map_err(|_| failed("the TLS handshake with the agent did not end".to_owned()))?
-            .map_err(|error| failed(format!("TLS with the agent: {error}")))?;
+            .map_err(|error| handshake_failed(&error))?;
         Ok((stream, sni.map(Arc::from)))
     }
 
@@ -213,6 +219,29 @@ impl AgentConnection {
         self.record().denied(&Denial::new(Reason::Malformed, why));
     }
 }
+
+/// Why a handshake with a program in the bottle failed behind its hello. Most of these programs have roots of their own.
+fn handshake_failed(error: &io::Error) -> ServeError {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+    let how = match inner {
+        Some(TlsError::AlertReceived(alert)) if DISTRUST.contains(alert) => format!("alert {alert:?}"),
+        None if [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset].contains(&error.kind()) => {
+            "it closed the connection at the certificate".to_owned()
+        }
+        _ => return ServeError::Failed("tls", format!("TLS with the agent: {error}")),
+    };
+    ServeError::Failed("trust", format!("the program does not trust the bottle's CA ({how}): http://gate.bottle/trust"))
+}
+
+/// What programs answer to a certificate that they do not take.
+const DISTRUST: [AlertDescription; 6] = [
+    AlertDescription::UnknownCA,
+    AlertDescription::BadCertificate,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateExpired,
+    AlertDescription::AccessDenied,
+];
 
 #[cfg(test)]
 mod tests {
