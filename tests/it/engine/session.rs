@@ -239,7 +239,9 @@ fn homes_do_not_see_each_other() {
 #[test]
 fn a_gate_that_does_not_come_up_says_why_and_the_agent_never_runs() {
     let rig = Rig::new(&shell("echo THE AGENT RAN"));
-    std::fs::write(rig.path().join("roots.pem"), "no certificate in here\n").unwrap();
+    // Whole, so that the plan takes it, and empty.
+    let roots = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    std::fs::write(rig.path().join("roots.pem"), roots).unwrap();
     let mut command = rig.ours(&["start", "--yes", "a"]);
     command.env("CLAUDE_BOTTLE_UPSTREAM_CA", rig.path().join("roots.pem"));
     let ran = super::run(&mut command, "").code(125);
