@@ -21,13 +21,17 @@ use std::path::Path;
 pub fn run(asked: &WorkApplyArgs) -> Result<Exit> {
     let session = SessionWork::open(asked.identity.as_deref())?;
     let reader = session.reader()?;
-    let ended = bring(&session, &reader, asked.repository.as_deref(), asked.all);
+    let ended = bring(&session, &reader, asked.repository.as_deref(), FileConsent::new(asked.all));
     session.end(&reader, ended)
 }
 
-/// Applies what there is in this repository, or in all that have something, and outside of repositories. `all`: files that run
-/// by themselves, too.
-pub fn bring(session: &SessionWork, reader: &HomeReader, named: Option<&str>, all: bool) -> Result<Exit> {
+/// Applies what there is in this repository, or in all that have something, and outside of repositories.
+pub fn bring(
+    session: &SessionWork,
+    reader: &HomeReader,
+    named: Option<&str>,
+    mut consent: FileConsent,
+) -> Result<Exit> {
     let brought = session.folder.brought();
     let found = reader.work(&brought.elsewhere())?;
     let mut names = choose_repositories(&found, named, |repository| repository.files > 0)?;
@@ -40,7 +44,6 @@ pub fn bring(session: &SessionWork, reader: &HomeReader, named: Option<&str>, al
         note_nothing("uncommitted changes", &found);
         return Ok(Exit::OK);
     }
-    let mut consent = FileConsent::new(all);
     let applied = for_each(&names, |name| changes::apply(session, reader, name, &mut consent));
     if let Ok(ControlFlow::Break(exit)) = applied {
         return Ok(exit);

@@ -69,23 +69,35 @@ pub fn bring(
         }
         Ok(ControlFlow::Continue(()))
     });
-    // A worktree that the agent made has its commits in the repository of which it is one.
-    if named.is_none() && !absent.is_empty() && absent.len() < of_home.len() {
-        let left = reader.work(&session.folder.brought().elsewhere())?;
-        absent = choose_repositories(&left, None, has_commits)?.into_iter().filter(|n| absent.contains(n)).collect();
-    }
+    let mut is_first = absent.len() == of_home.len();
     let cloned = for_each(&absent, |name| match session.place_of(name)? {
+        // A worktree that the agent made has its commits in the repository of which it is one, which may have come by now.
+        _ if named.is_none() && !std::mem::take(&mut is_first) && !is_left(session, reader, name)? => {
+            Ok(ControlFlow::Continue(()))
+        }
         LocalPlace::Absent(place) => clone(session, reader, name, CloneTarget { place, consent }),
         LocalPlace::Here(_) => Ok(ControlFlow::Continue(())),
     });
-    if let Some(reader) = of_pushes {
-        fetch_pushes(session, &reader, named)?;
+    if let Ok(ControlFlow::Break(exit)) = cloned {
+        return Ok(ControlFlow::Break(exit));
     }
-    let _ = here?;
-    Ok(match cloned? {
-        ControlFlow::Continue(()) => ControlFlow::Continue(of_home),
-        ControlFlow::Break(exit) => ControlFlow::Break(exit),
-    })
+    let pushed = of_pushes.map_or(Ok(()), |reader| fetch_pushes(session, &reader, named));
+    match (here.and(cloned), pushed) {
+        (Ok(_), Ok(())) => Ok(ControlFlow::Continue(of_home)),
+        (Ok(_), Err(error)) => Err(error),
+        (Err(error), pushed) => {
+            if let Err(error) = pushed {
+                say::error(&error);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Has this repository of the bottle commits that are not here yet? True where it cannot be told.
+fn is_left(session: &SessionWork, reader: &HomeReader, name: &str) -> Result<bool> {
+    let left = reader.work(&session.folder.brought().elsewhere())?;
+    Ok(!left.complete || left.repositories.iter().any(|repository| repository.path == name && has_commits(repository)))
 }
 
 fn has_commits(repository: &wire::Repository) -> bool {
@@ -134,13 +146,16 @@ fn clone(session: &SessionWork, reader: &HomeReader, name: &str, clone: CloneTar
         say::note(&format!("no commits in `{}`", text::one_line(name)));
         return Ok(ControlFlow::Continue(()));
     };
+    let branch = refs.branch(&first.name);
+    if branch.is_some() || refs.is_head(&first.name) {
+        // Without its files, all of them would be removed here.
+        if let ControlFlow::Break(exit) = new.check_out(commit, branch, consent)? {
+            return Ok(ControlFlow::Break(exit));
+        }
+    }
     new.keep();
     session.note_fetch(name, &target)?;
-    let branch = refs.branch(&first.name);
-    match branch.is_some() || refs.is_head(&first.name) {
-        true => new.check_out(commit, branch, consent),
-        false => Ok(ControlFlow::Continue(())),
-    }
+    Ok(ControlFlow::Continue(()))
 }
 
 fn note_known(target: &CleanRepository, of: &str) {

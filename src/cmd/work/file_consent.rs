@@ -18,6 +18,8 @@ use sys::tty::{Answer, Tty};
 pub struct FileConsent {
     /// Given for all files that run by themselves.
     all: bool,
+    /// No question is asked: no is the answer to each.
+    is_unasked: bool,
     /// Path of the repository in the directory: the names of its folders count, too.
     below: PathBuf,
     /// Caught at the first question, for all questions.
@@ -29,7 +31,12 @@ impl FileConsent {
     const MAX_SHOWN_PATHS: usize = 200;
 
     pub fn new(all: bool) -> FileConsent {
-        FileConsent { all, below: PathBuf::new(), signals: None }
+        FileConsent { all, is_unasked: false, below: PathBuf::new(), signals: None }
+    }
+
+    /// Whether no question is asked.
+    pub fn unasked(self, is_unasked: bool) -> FileConsent {
+        FileConsent { is_unasked, ..self }
     }
 
     /// For files of the repository at this path of the directory.
@@ -98,7 +105,8 @@ impl FileConsent {
 
     /// The answer to a question; no without a terminal. Breaks with an exit code after a signal.
     fn ask(&mut self, question: &str) -> Result<ControlFlow<Exit, bool>> {
-        let Some(mut tty) = Tty::open() else { return Ok(ControlFlow::Continue(false)) };
+        let tty = if self.is_unasked { None } else { Tty::open() };
+        let Some(mut tty) = tty else { return Ok(ControlFlow::Continue(false)) };
         let signals = match self.signals.take() {
             Some(signals) => signals,
             None => signals::catch()?,

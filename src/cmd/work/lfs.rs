@@ -14,7 +14,7 @@ use std::path::Path;
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 const MAX_POINTER_BYTES: usize = 1024;
 /// Most commits, and files of Git LFS in them, that are looked at.
-const MAX_COMMITS: usize = 10_000;
+const MAX_COMMITS: usize = 1000;
 const MAX_FILES: usize = 1000;
 /// Files that are named; the others are counted.
 const MAX_NAMED_FILES: usize = 20;
@@ -37,18 +37,18 @@ pub fn name_wrong_commits(target: &CleanRepository, changes: &[RefChange]) -> Re
         let size = target.query(&["cat-file", "-s", blob])?.lines().first().and_then(|size| size.parse::<usize>().ok());
         let is_short = size.is_some_and(|size| size <= MAX_POINTER_BYTES);
         if !is_short || !target.query(&["cat-file", "blob", blob])?.stdout.starts_with(POINTER) {
-            wrong.push((text::path(Path::new(OsStr::from_bytes(path))), commit));
+            wrong.push((Path::new(OsStr::from_bytes(path)), commit));
         }
     }
     for (path, commit) in wrong.iter().take(MAX_NAMED_FILES) {
         let commit: String = commit.chars().take(7).collect();
-        say::line(&format!("`{path}` in {commit} is the file itself, where Git LFS has a pointer"));
+        say::line(&format!("`{}` in {commit} is the file itself, where Git LFS has a pointer", text::path(path)));
     }
     if wrong.len() > MAX_NAMED_FILES {
         say::line(&format!("and {} more", wrong.len() - MAX_NAMED_FILES));
     }
     if let Some((path, _)) = wrong.first() {
-        say::hint(hint!("after a merge: git lfs migrate import --no-rewrite {}", path));
+        say::hint(hint!("after a merge: git lfs migrate import --no-rewrite -- {}", path.display()));
     }
     Ok(())
 }

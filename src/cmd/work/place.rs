@@ -175,16 +175,6 @@ impl NewRepository {
         consent: &mut FileConsent,
     ) -> Result<ControlFlow<Exit>> {
         let clean = self.open()?.with_user_data()?;
-        let head = match branch.map(branch_name) {
-            Some(branch) => {
-                let name = format!("refs/heads/{branch}");
-                clean.query(&["update-ref", &name, commit])?;
-                format!("ref: {name}\n")
-            }
-            None => format!("{commit}\n"),
-        };
-        fs::write(clean.repository.own.join("HEAD"), head)?;
-        clean.query(&["read-tree", commit])?;
         let listed = clean.query(&["ls-tree", "-r", "-z", "--full-tree", commit])?;
         let (mut files, mut ids) = (BTreeMap::new(), Vec::new());
         for entry in listed.fields() {
@@ -200,6 +190,16 @@ impl NewRepository {
             ControlFlow::Continue(left_out) => left_out,
             ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
         };
+        let head = match branch.map(branch_name) {
+            Some(branch) => {
+                let name = format!("refs/heads/{branch}");
+                clean.query(&["update-ref", &name, commit])?;
+                format!("ref: {name}\n")
+            }
+            None => format!("{commit}\n"),
+        };
+        fs::write(clean.repository.own.join("HEAD"), head)?;
+        clean.query(&["read-tree", commit])?;
         if !left_out.is_empty() {
             say::hint(hint!("`git -C {} checkout -- .` writes them, too", self.path().display()));
         }

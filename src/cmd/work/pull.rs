@@ -39,7 +39,7 @@ pub fn run(asked: &WorkPullArgs) -> Result<Exit> {
 
 fn bring(session: &SessionWork, reader: &HomeReader, asked: &WorkPullArgs) -> Result<Exit> {
     let named = asked.repository.as_deref();
-    let mut consent = FileConsent::new(asked.all);
+    let mut consent = FileConsent::new(asked.all).unasked(asked.yes);
     let fetched = match fetch::bring(session, reader, named, &mut consent)? {
         ControlFlow::Continue(fetched) => fetched,
         ControlFlow::Break(exit) => return Ok(exit),
@@ -53,11 +53,35 @@ fn bring(session: &SessionWork, reader: &HomeReader, asked: &WorkPullArgs) -> Re
     let found = targets
         .iter()
         .map(|(target, name)| Merge::find(target, &BottleRefs::of_repository(&session.plan.identity, name)));
-    let merges: Vec<Merge> = found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+    let merges = distinct(found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())?;
     if let ControlFlow::Break(exit) = ask_and_do(&merges, asked)? {
         return Ok(exit);
     }
-    apply::bring(session, reader, named, asked.all)
+    apply::bring(session, reader, named, consent)
+}
+
+/// One merge for each repository here: a worktree of the bottle has the branches of its repository, and without `--cwd` several
+/// belong to the one around.
+///
+/// # Errors
+/// `UserError` where two are not the same.
+fn distinct(mut merges: Vec<Merge>) -> Result<Vec<Merge>, UserError> {
+    merges.sort_by(|one, other| one.target.repository.top.cmp(&other.target.repository.top));
+    merges.dedup_by(|later, first| {
+        later.target.repository.top == first.target.repository.top && later.their_commit() == first.their_commit()
+    });
+    let twice = merges
+        .iter()
+        .zip(merges.iter().skip(1))
+        .find(|(one, other)| one.target.repository.top == other.target.repository.top);
+    match twice {
+        None => Ok(merges),
+        Some((one, _)) => {
+            let top = text::path(&one.target.repository.top);
+            let what = format!("nothing was merged or applied: several repositories of the bottle belong to `{top}`");
+            Err(UserError::new(what).hint("name one of them"))
+        }
+    }
 }
 
 /// Asks once for all merges, after each was shown.
@@ -68,6 +92,7 @@ fn ask_and_do(merges: &[Merge], asked: &WorkPullArgs) -> Result<ControlFlow<Exit
     for merge in merges {
         merge.check_filters()?;
         merge.check_files_here()?;
+        merge.check_changes_here()?;
     }
     for merge in merges {
         if merges.len() > 1 {
@@ -84,7 +109,8 @@ fn ask_and_do(merges: &[Merge], asked: &WorkPullArgs) -> Result<ControlFlow<Exit
             _ => return Ok(ControlFlow::Break(Exit::OK)),
         }
     }
-    merges.iter().try_for_each(Merge::perform)?;
+    let commits = merges.iter().map(Merge::make_commit).collect::<Result<Vec<String>>>()?;
+    merges.iter().zip(&commits).try_for_each(|(merge, commit)| merge.perform(commit))?;
     Ok(ControlFlow::Continue(()))
 }
 
@@ -168,7 +194,7 @@ impl<'a> Merge<'a> {
     /// # Errors
     /// `UserError` for such files where nothing is asked and they are not wanted.
     fn show(&self, asked: &WorkPullArgs) -> Result<()> {
-        let (MergeResult::FastForward(commit) | MergeResult::Merged { commit, .. }) = &self.result;
+        let commit = self.their_commit();
         let range = format!("{}..{commit}", self.ours);
         let log = ["log", "-z", "--no-show-signature", "--no-color", "--format=%h %an: %s", &range, "--"];
         let commits = self.target.query(&log)?;
@@ -203,6 +229,11 @@ impl<'a> Merge<'a> {
             }
         }
         Ok(())
+    }
+
+    fn their_commit(&self) -> &str {
+        let (MergeResult::FastForward(commit) | MergeResult::Merged { commit, .. }) = &self.result;
+        commit
     }
 
     fn branch_name(&self) -> &str {
@@ -246,27 +277,48 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// Updates files, index and branch.
-    fn perform(&self) -> Result<()> {
-        let target = self.target;
-        let new = match &self.result {
-            MergeResult::FastForward(commit) => commit.clone(),
-            MergeResult::Merged { tree, commit } => self.commit(tree, commit)?,
+    /// # Errors
+    /// `UserError` where a file that the merge changes is changed here.
+    fn check_changes_here(&self) -> Result<()> {
+        let _ = self.target.git().args(["update-index", "-q", "--refresh"]).run(Vec::new())?;
+        let tree = match &self.result {
+            MergeResult::FastForward(commit) => commit,
+            MergeResult::Merged { tree, .. } => tree,
         };
-        let _ = target.git().args(["update-index", "-q", "--refresh"]).run(Vec::new())?;
-        let refused = |output: GitOutput| match output.is_success() {
+        let tried = self.target.git().args(["read-tree", "-n", "-m", "-u", &self.ours, tree]).run(Vec::new())?;
+        self.expect_merged(&tried, "nothing was merged or applied")
+    }
+
+    fn expect_merged(&self, done: &GitOutput, what: &str) -> Result<()> {
+        match done.is_success() {
             true => Ok(()),
             false => {
-                let what = format!("nothing was merged or applied: {}", text::one_line(output.error_line()));
-                Err(UserError::new(what).hint("commit or stash what is changed here, then type this again"))
+                let what = format!("{what}: {}", text::one_line(done.error_line()));
+                Err(UserError::new(what).hint("commit or stash what is changed here, then type this again").into())
             }
-        };
-        // Without `-u` first: what is changed here is found before any file is written.
-        refused(target.git().args(["read-tree", "-n", "-m", "-u", &self.ours, &new]).run(Vec::new())?)?;
-        refused(target.git().args(["read-tree", "-m", "-u", &self.ours, &new]).writes().run(Vec::new())?)?;
-        refused(target.git().args(["update-ref", "-m", "work pull", &self.branch, &new, &self.ours]).run(Vec::new())?)?;
+        }
+    }
+
+    /// What the branch here becomes.
+    fn make_commit(&self) -> Result<String> {
+        match &self.result {
+            MergeResult::FastForward(commit) => Ok(commit.clone()),
+            MergeResult::Merged { tree, commit } => self.commit(tree, commit),
+        }
+    }
+
+    /// Updates files, index and branch.
+    fn perform(&self, new: &str) -> Result<()> {
+        let target = self.target;
+        // What was changed here since it was asked for is found before any file is written.
+        self.check_changes_here()?;
+        let what = format!("`{}` was not merged", text::path(&target.repository.top));
+        let done = target.git().args(["read-tree", "-m", "-u", &self.ours, new]).writes().run(Vec::new())?;
+        self.expect_merged(&done, &what)?;
+        let done = target.git().args(["update-ref", "-m", "work pull", &self.branch, new, &self.ours]);
+        self.expect_merged(&done.run(Vec::new())?, &what)?;
         let short = |id: &str| id.chars().take(7).collect::<String>();
-        say::out(&format!("{}  {}..{}\n", text::one_line(self.branch_name()), short(&self.ours), short(&new)))?;
+        say::out(&format!("{}  {}..{}\n", text::one_line(self.branch_name()), short(&self.ours), short(new)))?;
         Ok(())
     }
 

@@ -60,7 +60,7 @@ fn drawn_anew_at_every_size() {
 
 /// What was approved is gone.
 fn usual_without(terminal: &mut Terminal) {
-    terminal.until_shown("SENT");
+    terminal.until_shown("TOKENS");
     terminal.until_shown("/wide");
     assert!(!terminal.screen.text().contains("api.example.org/x "), "{}", terminal.screen.text());
     assert_calm(&terminal.screen);

@@ -184,6 +184,49 @@ fn a_pull_brings_every_repository_of_a_directory() {
     assert_eq!(host.read("c/file"), "c\n3\n5\n");
 }
 
+/// Neither one with a file that is changed here, nor the others.
+#[test]
+fn a_pull_merges_none_where_one_has_changes_here() {
+    let bottle = Bottle::loose_with(|host| {
+        for name in ["a", "b"] {
+            host.shell(&format!("git init -q -b main {name}; cd {name}; echo {name} >file; {COMMIT} first"));
+        }
+    });
+    let (host, agent) = (&bottle.host, &bottle.agent);
+    agent.shell(&format!("for name in a b; do (cd $name; echo 2 >>file; {COMMIT} two); done"));
+    host.write("b/file", "mine\n");
+    let done = bottle.work(&["pull", "--yes"]).done();
+    assert!(done.status == 2 && done.stderr.contains("nothing was merged or applied: "), "{done:?}");
+    assert_eq!((host.read("a/file"), host.read("b/file")), ("a\n".into(), "mine\n".into()));
+    host.git(&["-C", "b", "checkout", "-q", "file"]);
+    assert_eq!(bottle.work(&["pull", "--yes"]).done().status, 0);
+    assert_eq!((host.read("a/file"), host.read("b/file")), ("a\n2\n".into(), "b\n2\n".into()));
+}
+
+/// Its worktree has the same branches: they are merged once.
+#[test]
+fn a_worktree_beside_its_repository_is_merged_once() {
+    let bottle = Bottle::new(|_| {});
+    let (host, agent) = (&bottle.host, &bottle.agent);
+    agent.shell(&format!("git worktree add -q -b tree tree; echo 2 >>one; {COMMIT} two"));
+    for _ in 0..2 {
+        let done = bottle.work(&["pull", "--yes", "--all"]).done();
+        assert_eq!(done.status, 0, "{done:?}");
+        assert_eq!(host.read("one"), agent.read("one"));
+    }
+}
+
+/// What runs by itself is left out of a clone that nobody is asked about.
+#[test]
+fn a_pull_with_yes_asks_nothing() {
+    let bottle = Bottle::loose(&[("one", "one\n")]);
+    bottle.agent.shell(&format!("git init -q made; cd made; echo m >m; echo all: >Makefile; {COMMIT} made"));
+    let (status, seen) = bottle.work(&["pull", "--yes"]).on_terminal().end();
+    assert!(status == 0 && !seen.contains("[y/N]"), "{seen}");
+    assert_eq!(bottle.host.read("made/m"), "m\n");
+    assert!(!bottle.host.path.join("made/Makefile").exists());
+}
+
 /// A worktree that the agent made has its commits in its repository.
 #[test]
 fn a_worktree_of_the_agents_becomes_no_repository_unasked() {

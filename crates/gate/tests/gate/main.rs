@@ -736,7 +736,7 @@ async fn go_carries_what_it_names_and_gate_bottle_explains() {
     assert!(one.starts_with("allow https://a.test  GET HEAD OPTIONS  /team/**  ("), "{one}");
     for (line, page) in [
         ("GET gate.bottle /evil.test", "claude-bottle: no route leads to `evil.test`\n"),
-        ("GET gate.bottle /a/b", "there is /, /why, /policy.json, and / with a host\n"),
+        ("GET gate.bottle /a/b", "there is /, /why, /trust, /policy.json, and / with a host\n"),
     ] {
         let response = sender.send_request(ask(line, &[])).await.unwrap();
         assert_eq!((response.status().as_u16(), mark(&response)), (404, "gate"), "{line}");

@@ -75,8 +75,9 @@ fn name_reflog_commits(
     names: &mut Vec<String>,
 ) {
     let mut ids = repository.reflog_commits(&comparison.baseline, &comparison.host).unwrap_or_default();
+    ids.retain(|id| !named.contains(id));
     ids.truncate(MAX_REFLOG_COMMITS - names.len().min(MAX_REFLOG_COMMITS));
-    ids.retain(|id| named.insert(id.clone()));
+    named.extend(ids.iter().cloned());
     let place = match repository_name(&repository.path).as_str() {
         "." => String::new(),
         path => format!("{path}: "),

@@ -15,7 +15,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use wire::{Elsewhere, nearest, one_line};
+use wire::{Elsewhere, MAX_REFLOG_COMMITS, nearest, one_line};
 
 /// Exit code of `pushed bundle` if nothing was pushed.
 pub const EXIT_NOTHING_NEW: i32 = 3;
@@ -332,7 +332,9 @@ fn print_repository(clean: &CleanRepository, detail: Detail, host: &Elsewhere) -
         true => clean.trees(host).map(|trees| trees.host != trees.now),
         false => repository.changed_files(baseline).map(|files| !files.is_empty()),
     };
-    let reflog = repository.reflog_commits(baseline, host)?;
+    // What cannot be read has none to be named.
+    let mut reflog = repository.reflog_commits(baseline, host).unwrap_or_default();
+    reflog.truncate(MAX_REFLOG_COMMITS);
     if commits.is_empty() && stashes.is_empty() && reflog.is_empty() && !is_changed()? {
         return Ok(());
     }

@@ -28,6 +28,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 pub async fn record_if_new(home: &Path) {
     let paths = WorkPaths::new(home);
     record_once(home, &paths).await;
+    let _ = create_private_folder(&paths.notes);
     mark_done(&paths);
 }
 
@@ -42,8 +43,8 @@ pub fn await_record(home: &Path) {
     mark_done(&paths);
 }
 
+/// Fails where PID 1 has not begun: the folder is its mark.
 fn mark_done(paths: &WorkPaths) {
-    let _ = create_private_folder(&paths.notes);
     let _ = fs::OpenOptions::new().write(true).create_new(true).open(paths.baseline_done());
 }
 
