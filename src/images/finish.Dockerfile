@@ -55,7 +55,7 @@ RUN set -eu; \
         "${JAVA_HOME:-/nonexistent}/lib/security/cacerts"; do echo "$store"; done; \
       if command -v find >/dev/null; then find / -xdev -path '*/lib/security/cacerts'; \
       else ls -d /usr/lib/jvm/*/lib/security/cacerts /usr/lib/jvm/*/jre/lib/security/cacerts \
-        /opt/*/lib/security/cacerts /opt/*/*/lib/security/cacerts 2>/dev/null || true; fi; } | while read -r store; do \
+        /opt/*/lib/security/cacerts /opt/*/*/lib/security/cacerts 2>/dev/null || true; fi; } | while IFS= read -r store; do \
         if [ -e "$store" ] || [ -L "$store" ]; then ln -sfn /run/claude-bottle/cacerts "$store"; fi; \
     done
 ENV HOME=/home/agent

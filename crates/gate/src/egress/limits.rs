@@ -137,7 +137,7 @@ pub const MAX_UNPACKED_HELD_BYTES: usize = 256 * 1024 * 1024;
 /// How long nothing must follow before a tail that a search holds back is let go: longer than the parts of one message lie
 /// apart, and much shorter than a person waits.
 pub const HELD_PAUSE: Duration = Duration::from_millis(20);
-/// Bytes of a request that are let go so: a beginning of this length leaves more than 100 bits of any credential unsaid.
+/// Bytes of a request that are let go so, of which at most ten may be a credential's own.
 pub const MAX_RELEASED_BYTES: usize = 20;
 /// Bytes of one read from either side of a WebSocket.
 pub const WEBSOCKET_READ_BYTES: usize = 16 * 1024;

@@ -264,7 +264,7 @@ impl Scanner<'_> {
             let may_be_allowed = !leak.source.object.is_empty();
             all.push((leak.source, format!("{} (gitleaks)", leak.rule), may_be_allowed));
         }
-        let mut findings: Vec<Finding> = Vec::new();
+        let (mut findings, mut known): (Vec<Finding>, HashSet<(String, String)>) = Default::default();
         for (source, what, may_be_allowed) in all {
             let commits = match source.object.strip_prefix('?') {
                 // Those that are not told need no name, but must not pass by the name of another.
@@ -280,7 +280,7 @@ impl Scanner<'_> {
                     false => format!("commit {object}, {}{line}", source.part),
                 };
                 let finding = Finding { place, object, what: what.clone(), may_be_allowed };
-                if !findings.contains(&finding) {
+                if known.insert((finding.place.clone(), finding.what.clone())) {
                     findings.push(finding);
                 }
             }

@@ -111,6 +111,42 @@ async fn what_goes_on_after_a_pause_is_still_found() {
     }
 }
 
+/// What stands before it tells what it is, and left long ago.
+#[tokio::test]
+async fn what_is_told_by_its_name_waits_for_its_end() {
+    let origin = Origin::speaking(&["a.test"], &["h2", "http/1.1"]).await;
+    let mut gate = start(&origin).await;
+    let aws = ["AKIA", "Q3EGRIXWZT5N7YF"].concat();
+    for is_two in [false, true] {
+        for (before, secret) in [("password=", "Xk29fLq8Wm4Z"), ("card: ", "4539148803436467"), ("", &aws)] {
+            let mut echo = Echo::open(&gate, "a.test", is_two).await;
+            echo.event(b"x ").await;
+            echo.send.send(Frame::data(format!("{before}{secret}").into())).await.unwrap();
+            // What is let go is so after a pause; what is not stays for any time.
+            let mut back = Vec::new();
+            let pause = tokio::time::sleep(Duration::from_millis(500));
+            tokio::pin!(pause);
+            loop {
+                tokio::select! {
+                    () = &mut pause => break,
+                    frame = echo.answer.frame() => match frame {
+                        Some(Ok(frame)) => back.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                        _ => break,
+                    },
+                }
+            }
+            let told = String::from_utf8_lossy(&back).into_owned();
+            assert!(
+                before.starts_with(told.trim_end_matches(|c| secret.starts_with(c))) && !told.contains(secret),
+                "{told}"
+            );
+            echo.send.send(Frame::data(Bytes::from_static(b"K\n"))).await.unwrap();
+            drop(echo);
+            while !matches!(gate.line().await.event, Event::Request(_)) {}
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_rest_of_a_credential_is_masked_after_a_pause() {
     let origin = Origin::start(&["token.test"]).await;

@@ -47,7 +47,7 @@ impl Needles {
 
     /// Bytes of a spelling that tell too little of any secret: fewer than are looked for by themselves.
     pub fn untelling_bytes(&self) -> usize {
-        (self.shortest / 4).clamp(MIN_TELLING_BYTES, MAX_TELLING_BYTES) - 1
+        ((self.shortest / 4).clamp(MIN_TELLING_BYTES, MAX_TELLING_BYTES) - 1).min(self.shortest / 2)
     }
 
     /// The text with every spelling overwritten; `None`: there is none in it.

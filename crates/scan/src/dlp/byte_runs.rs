@@ -41,7 +41,7 @@ pub struct RunGap {
 }
 
 /// What programs write between the pieces of one string.
-static JOINTS: ByteClass = byte_class(&[b"\"'` \t\r\n,+\\.()[]#*/|>;$"]);
+static JOINTS: ByteClass = byte_class(&[b"\"'` \t\r\n,+\\.()[]#*/|>;$="]);
 
 impl RunGap {
     /// ASCII's record separator, which is part of no run.

@@ -68,6 +68,11 @@ impl HoldBack {
         Ok(())
     }
 
+    /// Does what is held back tell too much to leave before its end is known?
+    pub fn is_telling(&self, knowledge: &Knowledge) -> bool {
+        self.patterns.is_telling(&knowledge.rules)
+    }
+
     /// The text has ended: what was held back is decided and may leave.
     pub fn finish(&mut self, knowledge: &Knowledge, orders: Orders, into: &mut Vec<u8>) -> Result<(), Finding> {
         if orders.patterns != Action::Off {

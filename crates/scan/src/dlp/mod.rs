@@ -213,6 +213,11 @@ impl Scan {
         self.unpack_now()
     }
 
+    /// Does what is held back tell too much to leave before its end is known?
+    pub fn is_telling(&self) -> bool {
+        self.hold_back.as_ref().is_some_and(|held| held.is_telling(&self.knowledge))
+    }
+
     /// The text has ended: what was held back is decided. What of it may leave is appended to `into`.
     pub fn finish(&mut self, into: &mut Vec<u8>) -> Result<(), Stop> {
         let mut rest = Vec::new();

@@ -69,6 +69,11 @@ impl CardReader {
         self.pending.map(|pending| pending.start).or(open)
     }
 
+    /// Is it a number as long and in groups as a card's?
+    pub fn is_whole(&self) -> bool {
+        self.pending.is_some() || self.is_grouped_as_card()
+    }
+
     /// The text has ended.
     pub fn finish(&mut self, hits: &mut Vec<PatternMatch>) {
         hits.extend(self.pending.take());
@@ -134,8 +139,12 @@ impl CardReader {
         let found = PatternMatch { name: "a card number", is_hint: false, start: self.start, end };
         if is_card && self.is_named(text, at) {
             hits.push(found);
-        } else if self.groups.is_empty() {
-        } else if !is_card {
+            return;
+        }
+        if self.groups.is_empty() {
+            return;
+        }
+        if !is_card {
             self.pending = None;
             self.table_end = end + NEAR_BYTES;
         } else if self.start >= self.table_end {

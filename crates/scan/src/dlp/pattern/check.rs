@@ -155,7 +155,11 @@ fn is_password(text: &[u8]) -> bool {
     let lower = String::from_utf8_lossy(text).to_ascii_lowercase();
     // A token of JSON has a rule of its own.
     let is_password = entropy_bits(text) >= 22.0 && looks_random(text) && text.iter().any(u8::is_ascii_digit);
-    is_password && !text.starts_with(b"eyJ") && !PASSWORD_MARKS.iter().any(|mark| lower.contains(mark))
+    // Nor is the path that `PWD` names a password.
+    is_password
+        && !text.starts_with(b"eyJ")
+        && !text.starts_with(b"/")
+        && !PASSWORD_MARKS.iter().any(|mark| lower.contains(mark))
 }
 
 /// Is this Base58 of a version, a key, and the first four bytes of its double hash?

@@ -6,8 +6,13 @@ use policy::matchable::entropy_bits;
 const MAX_HEAD_BYTES: usize = 60;
 /// Digits of base64 that are enough of a key that goes on. Documentation shows less.
 const LONG_KEY_DIGITS: usize = 320;
+/// Those of OpenSSH's shortest key: Ed25519, with a comment of at most five bytes.
+const OPENSSH_KEY_DIGITS: usize = 312;
 /// Digits of base64 that are enough of a key whose first bytes do not tell its length.
 const OTHER_KEY_DIGITS: usize = 160;
+
+/// Digits that a whole key may lack: one for each line.
+const MAX_LOST_DIGITS: usize = 8;
 
 /// What is known of a key so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +66,7 @@ fn digits_of(body: &[u8]) -> Vec<u8> {
 /// and, in `30 82`, two more bytes for the length.
 fn wanted_digits(digits: &[u8]) -> usize {
     if digits.starts_with(b"b3BlbnNzaC1") {
-        return LONG_KEY_DIGITS;
+        return OPENSSH_KEY_DIGITS;
     }
     let start = std::str::from_utf8(&digits[..digits.len().min(8)]).unwrap_or_default();
     let bytes = match wire::decode_base64(start).as_deref() {
@@ -70,7 +75,8 @@ fn wanted_digits(digits: &[u8]) -> usize {
         Some([0x30, 0x82, high, low, ..]) => usize::from(u16::from_be_bytes([*high, *low])) + 4,
         _ => return OTHER_KEY_DIGITS,
     };
-    (bytes * 4).div_ceil(3).min(LONG_KEY_DIGITS)
+    // A line that begins with `/` has lost that digit.
+    (bytes * 4).div_ceil(3).saturating_sub(MAX_LOST_DIGITS).min(LONG_KEY_DIGITS)
 }
 
 fn says_example(digits: &[u8]) -> bool {

@@ -41,6 +41,8 @@ const RECENT_BYTES: usize =
     if MAX_BEFORE_BYTES > card::WORD_REACH_BYTES { MAX_BEFORE_BYTES } else { card::WORD_REACH_BYTES };
 /// Bytes between two judgements of a private key.
 const KEY_STEP_BYTES: usize = 64;
+/// Bytes of a credential, behind those that every one of its kind has, that tell too little of it.
+const MAX_TOLD_BYTES: usize = 10;
 /// What may stand behind a word in a program, but not behind a password.
 const BEHIND_CODE: &[u8] = b"([{$";
 
@@ -138,6 +140,15 @@ impl PatternScanner {
         let starts = self.open.iter().filter_map(|candidate| candidate.start);
         let starts = starts.chain(self.card.start()).chain(self.iban.start());
         starts.min().map_or(0, |start| (self.position - start.min(self.position)) as usize)
+    }
+
+    /// May these bytes at the end alone be a credential, as what stands before them says, or most of one?
+    pub fn is_telling(&self, rules: &Rules) -> bool {
+        let is_telling = |candidate: &Candidate| {
+            let is_behind_words = candidate.start.is_some() && rules.shape(candidate.rule).first > 0;
+            is_behind_words || candidate.text.len() > candidate.fixed + MAX_TOLD_BYTES
+        };
+        self.open.iter().any(is_telling) || self.card.is_whole()
     }
 
     /// A keyword may end here. `read`: the last bytes of the text.
@@ -277,6 +288,32 @@ mod tests {
         }
         for word in ["cardinality", "discarded", "\"cardinality\"", "wildcard", "company", "span", "discard_id"] {
             assert!(hits(&format!("{word}: 4539148803436467\n"), 1000).is_empty(), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_only_begins_tells_nothing() {
+        let rules = Rules::new().unwrap();
+        let is_telling = |text: &str| {
+            let mut patterns = PatternScanner::default();
+            patterns.push(&rules, text.as_bytes(), &mut Vec::new());
+            patterns.is_telling(&rules)
+        };
+        for text in [
+            "1234567890",
+            "id: 4111111",
+            "ghp_",
+            "github_pat_",
+            "sk-ant-api03-",
+            "AKIA",
+            "-----BEGIN ",
+            "x password=",
+            "x",
+        ] {
+            assert!(!is_telling(text), "{text}");
+        }
+        for text in ["password=Xk29fLq8", "ghp_A1b2C3d4E5f", "AKIAQ3EGRIXWZT5", "4539148803436467", "user://a:Xk29f"] {
+            assert!(is_telling(text), "{text}");
         }
     }
 
@@ -458,7 +495,13 @@ mod tests {
         let key = format!("-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA{}\n", noise(340, WORD));
         let cut = format!("/// -----BEGIN RSA PRIVATE KEY-----\n/// MIIEpAIBAAKCAQEA{}\n/// ...\n", noise(160, WORD));
         let small = format!("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEI{}\n", noise(43, WORD));
+        // Ed25519 without a comment, and P-256 with a line that begins like a comment.
+        let openssh = format!("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1{}\n-----END", noise(301, WORD));
+        let ec =
+            format!("-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG{}\n/{}\n-----END", noise(52, WORD), noise(119, WORD));
         for (text, wanted) in [
+            (openssh.as_str(), "a private key"),
+            (&ec, "a private key"),
             (key.as_str(), "a private key"),
             (&key.replace('\n', "\\n"), "a private key"),
             (&key.replace("RSA", "OPENSSH"), "a private key"),
@@ -479,6 +522,7 @@ mod tests {
             ("-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----", ""),
             ("-----BEGIN CERTIFICATE-----\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8PbnGy0AHB7MIIEpAIBAAKCAQEA", ""),
             ("AKIAIOSFODNN7EXAMPLE", ""),
+            ("PWD=/tmp/tmp.AbC12dEf3G\n", ""),
             ("ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", ""),
             ("sk_live_00000000000000000000000000", ""),
         ] {

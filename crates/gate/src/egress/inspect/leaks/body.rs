@@ -58,6 +58,9 @@ impl BodyScan {
 
     /// Nothing follows at present: ready with what was held back, once that has lasted, if it is too little to be a finding.
     pub fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        if self.scan.as_ref().is_some_and(|scan| scan.is_telling()) {
+            return Poll::Pending;
+        }
         let (knowledge, orders) = (&self.knowledge, self.orders);
         self.tail.poll_release(cx, |tail| {
             let mut scan = Scan::looking(knowledge, orders);
