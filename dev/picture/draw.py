@@ -152,7 +152,7 @@ def draw_dashboard(project, environment, out):
     shown += rows(terminal.screen, f"{identity_on(terminal)}/")
     terminal.type("q")
     terminal.type("q")
-    terminal.until(r"\$$")
+    terminal.until(r"app \$")
     terminal.type("exit\r")
     terminal.end()
     draw(shown, out)
