@@ -27,7 +27,7 @@ pub use ref_name::plain_ref;
 pub use repository::{Repository, is_git_directory};
 pub use settings::user_excludes;
 pub use sys::git::GitOutput;
-pub use trial::{ModeChange, TrialIndex, blobs, changes, split_entry};
+pub use trial::{ModeChange, RawChange, TrialIndex, blobs, changes, raw_changes, split_entry};
 
 /// Longest output of git that is read, in bytes. The list of files of the largest known repositories is below it.
 const MAX_OUTPUT_BYTES: u64 = 1 << 30;

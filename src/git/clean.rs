@@ -9,9 +9,10 @@ use super::settings::Settings;
 use super::{Git, GitOutput};
 use crate::exit::UserError;
 use crate::text;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use sys::git::is_of_worktree;
@@ -195,6 +196,19 @@ impl CleanRepository {
             git = git.args([option]);
         }
         self.successful(git.run(Vec::new())?)
+    }
+
+    /// The filter by which git would write each of these files, in their order; `None` for one without.
+    ///
+    /// # Errors
+    /// As for [`CleanRepository::query`].
+    pub fn filters<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> Result<Vec<Option<OsString>>, UserError> {
+        let paths = paths.flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
+        let said = self.successful(self.git().args(["check-attr", "-z", "--stdin", "filter"]).run(paths)?)?;
+        // A path, the attribute, and its value.
+        let values = said.stdout.split(|byte| *byte == 0).skip(2).step_by(3);
+        let is_filter = |value: &&[u8]| ![&b"unspecified"[..], b"unset"].contains(value);
+        Ok(values.map(|value| Some(value).filter(is_filter).map(|value| OsStr::from_bytes(value).to_owned())).collect())
     }
 
     /// The bytes of these files, each counted as often as it is named. `git`: of this repository.

@@ -151,7 +151,30 @@ pub fn blobs(entries: &GitOutput) -> BTreeMap<PathBuf, String> {
     entries.fields().filter_map(blob).collect()
 }
 
-/// The path of an entry of an index, and what is before it: `MODE OBJECT STAGE`, then a tab.
+/// A file of a raw difference, as it is after it.
+pub struct RawChange {
+    pub path: PathBuf,
+    /// `None`: it is gone.
+    pub mode: Option<u32>,
+    /// The blob; zeros for a file that is gone.
+    pub id: String,
+}
+
+/// The files of the output of `git diff-tree --raw -z`.
+pub fn raw_changes(raw: &GitOutput) -> Vec<RawChange> {
+    let mut parts = raw.fields();
+    let mut changes = Vec::new();
+    // `:MODE MODE BLOB BLOB STATUS`, and the path.
+    while let (Some(change), Some(path)) = (parts.next(), parts.next()) {
+        let change = String::from_utf8_lossy(change);
+        let word = |number| change.split(' ').nth(number).unwrap_or_default();
+        let mode = u32::from_str_radix(word(1), 8).ok().filter(|mode| *mode != 0);
+        changes.push(RawChange { path: OsStr::from_bytes(path).into(), mode, id: word(3).to_owned() });
+    }
+    changes
+}
+
+/// The path of an entry of an index or a tree, and what is before it: `MODE OBJECT STAGE` or `MODE TYPE OBJECT`, then a tab.
 pub fn split_entry(entry: &[u8]) -> Option<(PathBuf, &[u8])> {
     let tab = entry.iter().position(|byte| *byte == b'\t')?;
     Some((OsStr::from_bytes(&entry[tab + 1..]).into(), &entry[..tab]))

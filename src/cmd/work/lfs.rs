@@ -8,7 +8,7 @@ use crate::text;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// What a pointer begins with, and its greatest length in bytes (the specification of Git LFS).
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
@@ -25,19 +25,14 @@ const MAX_NAMED_FILES: usize = 20;
 /// `UserError` if git does not read the commits.
 pub fn name_wrong_commits(target: &CleanRepository, changes: &[RefChange]) -> Result<(), UserError> {
     let files = new_files(target, changes)?;
-    let paths: Vec<u8> = files.keys().flat_map(|(path, _)| [&path[..], b"\0"].concat()).collect();
-    let said = target.git().args(["check-attr", "-z", "--stdin", "filter"]).run(paths)?;
-    // A path, the attribute, and its value.
-    let words: Vec<&[u8]> = said.stdout.split(|byte| *byte == 0).collect();
-    let is_lfs = words.chunks_exact(3).map(|entry| entry[2] == b"lfs");
+    let filters = target.filters(files.keys().map(|(path, _)| path.as_path()))?;
+    let of_lfs = files.iter().zip(filters).filter(|(_, filter)| filter.as_deref() == Some(OsStr::new("lfs")));
     let mut wrong = Vec::new();
-    for ((path, blob), commit) in
-        files.iter().zip(is_lfs).filter(|(_, is_lfs)| *is_lfs).map(|(file, _)| file).take(MAX_FILES)
-    {
+    for ((path, blob), commit) in of_lfs.map(|(file, _)| file).take(MAX_FILES) {
         let size = target.query(&["cat-file", "-s", blob])?.lines().first().and_then(|size| size.parse::<usize>().ok());
         let is_short = size.is_some_and(|size| size <= MAX_POINTER_BYTES);
         if !is_short || !target.query(&["cat-file", "blob", blob])?.stdout.starts_with(POINTER) {
-            wrong.push((Path::new(OsStr::from_bytes(path)), commit));
+            wrong.push((path, commit));
         }
     }
     for (path, commit) in wrong.iter().take(MAX_NAMED_FILES) {
@@ -57,7 +52,7 @@ pub fn name_wrong_commits(target: &CleanRepository, changes: &[RefChange]) -> Re
 fn new_files(
     target: &CleanRepository,
     changes: &[RefChange],
-) -> Result<BTreeMap<(Vec<u8>, String), String>, UserError> {
+) -> Result<BTreeMap<(PathBuf, String), String>, UserError> {
     let new = changes.iter().filter_map(|change| change.new.clone());
     let old = changes.iter().filter_map(|change| Some(format!("^{}", change.old.as_ref()?)));
     let asked: String = new.chain(old).map(|id| id + "\n").collect();
@@ -80,7 +75,7 @@ fn new_files(
         let line = String::from_utf8_lossy(part);
         let line = line.trim_start_matches('\n');
         if let Some(blob) = blob.take() {
-            files.entry((part.to_vec(), blob)).or_insert_with(|| commit.clone());
+            files.entry((PathBuf::from(OsStr::from_bytes(part)), blob)).or_insert_with(|| commit.clone());
         } else if let Some(id) = line.strip_prefix("commit ") {
             commit = id.to_owned();
         } else if line.starts_with(':') {
@@ -89,6 +84,6 @@ fn new_files(
             blob = words.get(3).map(|blob| (*blob).to_owned());
         }
     }
-    files.retain(|(path, _), _| !path.is_empty());
+    files.retain(|(path, _), _| !path.as_os_str().is_empty());
     Ok(files)
 }

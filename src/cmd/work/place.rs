@@ -7,14 +7,13 @@ use super::autorun::{FileKind, is_in_git_folder};
 use super::file_consent::FileConsent;
 use super::{SessionWork, expect_placeable};
 use crate::exit::{Exit, UserError};
-use crate::git::{CleanRepository, Repository, init, plain_ref};
+use crate::git::{CleanRepository, Repository, init, plain_ref, split_entry};
 use crate::hint;
 use crate::probe;
 use crate::say;
 use crate::text;
 use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
@@ -177,13 +176,11 @@ impl NewRepository {
         let clean = self.open()?.with_user_data()?;
         let listed = clean.query(&["ls-tree", "-r", "-z", "--full-tree", commit])?;
         let (mut files, mut ids) = (BTreeMap::new(), Vec::new());
-        for entry in listed.fields() {
-            // `MODE TYPE ID`, a tab, and the path.
-            let Some(tab) = entry.iter().position(|byte| *byte == b'\t') else { continue };
-            ids.extend(String::from_utf8_lossy(&entry[..tab]).split(' ').nth(2).map(str::to_owned));
-            let mode = String::from_utf8_lossy(&entry[..tab.min(6)]).into_owned();
-            let mode = u32::from_str_radix(&mode, 8).unwrap_or_default();
-            files.insert(PathBuf::from(OsStr::from_bytes(&entry[tab + 1..])), FileKind::of_mode(mode));
+        for (path, about) in listed.fields().filter_map(split_entry) {
+            let about = String::from_utf8_lossy(about);
+            let word = |number| about.split(' ').nth(number).unwrap_or_default();
+            files.insert(path, FileKind::of_mode(u32::from_str_radix(word(0), 8).unwrap_or_default()));
+            ids.push(word(2).to_owned());
         }
         expect_placeable(clean.total_size(clean.git(), ids.iter().map(String::as_str))?, "checked out")?;
         let left_out = match consent.of_repository(&self.place.below).left_out(&self.path(), &files)? {

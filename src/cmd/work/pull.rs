@@ -13,17 +13,15 @@ use crate::cli::WorkPullArgs;
 use crate::cmd::consent::terminal_to_ask_on;
 use crate::cmd::home_reader::HomeReader;
 use crate::exit::{Exit, UserError};
-use crate::git::{Author, CleanRepository, GitOutput};
+use crate::git::{self, Author, CleanRepository, GitOutput};
 use crate::hint;
 use crate::say;
 use crate::text;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use sys::git::fields;
 use sys::signals;
 use sys::tty::Answer;
 
@@ -183,9 +181,10 @@ impl<'a> Merge<'a> {
             MergeResult::Merged { tree, .. } => tree,
         };
         let raw = target.query(&["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", &ours, tree])?;
-        let files = changed_files(&raw);
-        let ids = new_ids(&raw);
-        expect_placeable(target.total_size(target.git(), ids.iter().map(String::as_str))?, "merged")?;
+        let changes = git::raw_changes(&raw);
+        let ids = changes.iter().map(|change| change.id.as_str());
+        expect_placeable(target.total_size(target.git(), ids)?, "merged")?;
+        let files = changes.into_iter().map(|change| (change.path, change.mode)).collect();
         Ok(Some(Merge { target, branch, ours, theirs, result, files }))
     }
 
@@ -243,14 +242,11 @@ impl<'a> Merge<'a> {
     /// # Errors
     /// `UserError` for a file that a filter would have to write: none runs here.
     fn check_filters(&self) -> Result<()> {
-        let paths: Vec<u8> = self.files.keys().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
-        let said = self.target.git().args(["check-attr", "-z", "--stdin", "filter"]).run(paths)?;
-        // A path, the attribute, and its value.
-        let words: Vec<&[u8]> = said.stdout.split(|byte| *byte == 0).collect();
-        match words.chunks_exact(3).find(|entry| entry[2] != b"unspecified" && entry[2] != b"unset") {
+        let filters = self.target.filters(self.files.keys().map(PathBuf::as_path))?;
+        match self.files.keys().zip(filters).find(|(_, filter)| filter.is_some()) {
             None => Ok(()),
-            Some(entry) => {
-                let path = text::path(Path::new(OsStr::from_bytes(entry[0])));
+            Some((path, _)) => {
+                let path = text::path(path);
                 let what =
                     format!("nothing was merged or applied: git writes `{path}` by a filter, and none runs here");
                 Err(UserError::new(what).hint(hint!("git merge {}", self.theirs)).into())
@@ -335,24 +331,4 @@ impl<'a> Merge<'a> {
         let made = self.target.successful(git.run(Vec::new())?)?;
         Ok(made.lines().into_iter().next().unwrap_or_default())
     }
-}
-
-/// The objects that a raw difference leads to.
-fn new_ids(raw: &GitOutput) -> Vec<String> {
-    // Behind each change stands its path.
-    raw.fields()
-        .step_by(2)
-        .filter_map(|change| String::from_utf8_lossy(change).split(' ').nth(3).map(str::to_owned))
-        .collect()
-}
-
-/// The files of a raw difference, and their modes after it.
-fn changed_files(raw: &GitOutput) -> BTreeMap<PathBuf, Option<u32>> {
-    let mut parts = fields(&raw.stdout);
-    let mut files = BTreeMap::new();
-    while let (Some(change), Some(path)) = (parts.next(), parts.next()) {
-        let mode = String::from_utf8_lossy(change).split(' ').nth(1).and_then(|mode| u32::from_str_radix(mode, 8).ok());
-        files.insert(OsStr::from_bytes(path).into(), mode.filter(|mode| *mode != 0));
-    }
-    files
 }

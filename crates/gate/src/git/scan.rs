@@ -5,6 +5,7 @@
 //! that a file with an old example of a key can be changed. A file of which git shows no lines is looked at whole. Nothing in the repository has a say: no configuration,
 //! attribute or comment.
 
+use crate::egress::inspect::leaks::for_agent;
 use crate::egress::live::snapshot::PolicySnapshot;
 use crate::git::diff::{COMMIT_FORMAT, DiffLine, DiffReader};
 use crate::git::failure::Failure;
@@ -69,7 +70,7 @@ impl Scanner<'_> {
             // No commit stands for it, so that none can be let through with it. The name is not told: it holds the secret.
             let source = self.source("", format!("the name of ref {} of the push", index + 1), None);
             let text = format!("{}\n", update.name);
-            self.scan_text(&source, text.as_bytes(), ALL);
+            self.scan_text(&source, text.as_bytes());
             self.gitleaks.begin(source)?;
             self.gitleaks.write(text.as_bytes()).await?;
         }
@@ -105,7 +106,7 @@ impl Scanner<'_> {
                 self.source_of_object(&head.id, format!("a file name in `{}`", one_line(folder)))
             }
         };
-        self.scan_text(&source, &text, ALL);
+        self.scan_text(&source, &text);
         if text.last() != Some(&b'\n') {
             text.push(b'\n');
         }
@@ -219,8 +220,8 @@ impl Scanner<'_> {
         }
     }
 
-    fn scan_text(&mut self, source: &Source, text: &[u8], orders: Orders) {
-        let mut scan = Scan::looking(self.snapshot.knowledge(), orders);
+    fn scan_text(&mut self, source: &Source, text: &[u8]) {
+        let mut scan = Scan::looking(self.snapshot.knowledge(), ALL);
         let ended = scan.look(text);
         self.end_scan(source, scan, ended);
     }
@@ -239,11 +240,7 @@ impl Scanner<'_> {
     }
 
     fn note(&mut self, source: &Source, Found { subject, how, .. }: Found) {
-        let what = match subject {
-            Subject::Known(SecretClass::GateOnly, _) => "a credential that only the gate may send",
-            Subject::Known(..) => "a secret that this bottle was given",
-            Subject::Pattern(name) | Subject::Hint(name) | Subject::Unreadable(name) => name,
-        };
+        let what = for_agent(subject);
         let what = if how.is_empty() { what.to_owned() } else { format!("{what} ({how})") };
         let may_be_allowed = !matches!(subject, Subject::Known(SecretClass::GateOnly, _));
         self.found.push((source.clone(), what, may_be_allowed && !source.object.is_empty()));

@@ -13,8 +13,9 @@ const REALIGNED_DIGITS: usize = 1024;
 /// Digits of the shortest line that a program wraps base64 at. The line behind a shorter one may begin a text.
 const MIN_WRAPPED_DIGITS: usize = 60;
 
-/// Decodes runs of base64 in both alphabets, also with `\n`, `\r` and `\/` in them as strings of JSON have them: each from its first digit, the beginning of each also from the second, third and
-/// fourth, and from the beginning of a line before which the digits were no whole groups: a word stood there.
+/// Decodes runs of base64 in both alphabets, also with `\n`, `\r` and `\/` in them as strings of JSON have them: each from its
+/// first digit, the beginning of each also from the second, third and fourth, and from the beginning of a line before which the
+/// digits were no whole groups: a word stood there.
 pub struct Base64Runs {
     /// Digits of the run so far.
     run: usize,
@@ -131,20 +132,19 @@ impl Base64Runs {
 
     /// The run has ended: appends what its last digits stand for, which are no whole group.
     pub fn finish(&mut self, into: &mut [Vec<u8>]) {
-        if self.run > 0 && !self.is_inside() {
-            self.gap.pass(&UPPER[..1], into);
-        }
         if self.is_inside() {
             self.gap.begin();
-            let phases = self.phases.iter_mut().zip(&mut *into).enumerate();
-            for (_, (phase, into)) in phases.filter(|(skip, _)| *skip == 0 || self.run <= REALIGNED_DIGITS) {
+            let aligned = if self.run > REALIGNED_DIGITS { 1 } else { self.phases.len() };
+            for (phase, into) in self.phases.iter_mut().zip(&mut *into).take(aligned) {
                 phase.finish(into);
             }
             self.line.finish(&mut into[self.phases.len()]);
+        } else if self.run > 0 {
+            self.gap.pass(&UPPER[..1], into);
         }
         self.phases.fill(PhaseDecoder::default());
-        let phases = std::mem::take(&mut self.phases);
-        *self = Base64Runs { phases, gap: self.gap, ..Base64Runs::new(0) };
+        self.line = PhaseDecoder::default();
+        (self.run, self.before_line, self.line_start, self.is_escaped) = (0, 0, 0, false);
     }
 
     fn end_line(&mut self, into: &mut [Vec<u8>]) {

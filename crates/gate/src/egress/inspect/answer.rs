@@ -4,6 +4,7 @@
 use crate::audit::record::AuditRecord;
 use crate::egress::held_tail::HeldTail;
 use crate::egress::inspect::headers::{append_line, encodings, has_no_body};
+use crate::egress::inspect::plain_view::PlainView;
 use crate::egress::inspect::usage::UsageWatch;
 use crate::egress::inspect::watch::{InstructionWatch, UNREADABLE, refusal};
 use crate::egress::last_bytes::{BodyProgress, LastBytes};
@@ -120,8 +121,8 @@ impl AnswerFilter {
             head.headers.remove(CONTENT_ENCODING);
             head.headers.remove(CONTENT_LENGTH);
             filter.decoder = Some(decoder);
-            filter.watch.iter_mut().for_each(InstructionWatch::expect_decoded);
-            filter.usage.iter_mut().for_each(UsageWatch::expect_decoded);
+            let looks = filter.watch.iter_mut().map(|watch| &mut watch.plain);
+            looks.chain(filter.usage.iter_mut().map(|usage| &mut usage.plain)).for_each(PlainView::stop_decoding);
         }
         filter.tail = Some(HeldTail::new(needles.untelling_bytes()));
         filter.mask = Some(Masked::new(needles));
@@ -216,8 +217,8 @@ impl AnswerFilter {
     /// Filters the next part of what was pushed, in small steps where it is decoded: a few bytes can be megabytes.
     fn filter_next(&mut self) -> Result<Bytes, String> {
         let decodes = self.decoder.is_some()
-            || self.watch.as_ref().is_some_and(InstructionWatch::decodes)
-            || self.usage.as_ref().is_some_and(UsageWatch::decodes);
+            || self.watch.as_ref().is_some_and(|watch| watch.plain.decodes())
+            || self.usage.as_ref().is_some_and(|usage| usage.plain.decodes());
         let length = if decodes { self.decode_bytes.clamp(MIN_DECODE_BYTES, DECODE_BYTES) } else { usize::MAX };
         let mut part = self.input.split_to(self.input.len().min(length));
         let mut made = 0;
@@ -229,10 +230,8 @@ impl AnswerFilter {
         }
         self.watch(&part, &mut made)?;
         if let Some(usage) = self.usage.as_mut().filter(|_| !part.is_empty()) {
-            match usage.push(&part) {
-                Some(decoded) => made += decoded,
-                None => self.usage = None,
-            }
+            let reads_on = usage.push(&part, &mut made);
+            self.usage.take_if(|_| !reads_on);
         }
         if decodes && !self.hold_windows() {
             return Err(OUT_OF_MEMORY.to_owned());
@@ -253,11 +252,11 @@ impl AnswerFilter {
     fn hold_windows(&mut self) -> bool {
         let Some(decoding) = &mut self.decoding else { return true };
         let needed = self.decoder.as_ref().map_or(0, Decoder::window_bytes)
-            + self.watch.as_ref().map_or(0, InstructionWatch::window_bytes);
+            + self.watch.as_ref().map_or(0, |watch| watch.plain.window_bytes());
         if !decoding.set(needed) {
             return false;
         }
-        if !decoding.set(needed + self.usage.as_ref().map_or(0, UsageWatch::window_bytes)) {
+        if !decoding.set(needed + self.usage.as_ref().map_or(0, |usage| usage.plain.window_bytes())) {
             self.usage = None;
             decoding.set(needed);
         }
@@ -280,7 +279,7 @@ impl AnswerFilter {
             self.found_instructions(sign)?;
         }
         if let Some(usage) = &mut self.usage
-            && usage.push(&rest).is_some()
+            && usage.push(&rest, &mut 0)
         {
             usage.finish();
         }

@@ -5,6 +5,7 @@ pub mod form;
 pub mod headers;
 pub mod leaks;
 pub mod model;
+mod plain_view;
 pub mod request;
 pub mod usage;
 pub mod watch;

@@ -1,20 +1,18 @@
 //! Looks for hidden instructions in an answer while it passes. An answer that cannot be read passes on a route that only
 //! warns of instructions, and does not pass on one that blocks them.
 
-use crate::egress::inspect::headers::encodings;
+use crate::egress::inspect::plain_view::PlainView;
 use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
 use policy::{Denial, Inspect, Reason};
 use scan::answers::{Instructions, Kind};
-use scan::codec::Decoder;
 
 /// Why an answer does not pass that must be read.
 pub const UNREADABLE: &str = "the answer is encoded in a way that cannot be read";
 
 pub struct InstructionWatch {
     instructions: Instructions,
-    /// `None`: what is pushed is not encoded.
-    decoder: Option<Decoder>,
+    pub plain: PlainView,
     pub inspect: Inspect,
     /// Should the answer's head wait for the beginning of its body? Not for a stream of events, which must arrive as they
     /// happen.
@@ -29,18 +27,13 @@ impl InstructionWatch {
         }
         let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
         let Some(kind) = Kind::of(content_type, path) else { return Ok(None) };
-        let decoder = match Decoder::new(&encodings(headers)) {
-            Some(decoder) => (!decoder.is_identity()).then_some(decoder),
+        let plain = match PlainView::of(headers) {
+            Some(plain) => plain,
             None if inspect == Inspect::Block => return Err(UNREADABLE.to_owned()),
             None => return Ok(None),
         };
         let delays_head = inspect == Inspect::Block && kind != Kind::Events;
-        Ok(Some(InstructionWatch { instructions: Instructions::new(kind), decoder, inspect, delays_head }))
-    }
-
-    /// What is pushed from now on was decoded by the caller.
-    pub fn expect_decoded(&mut self) {
-        self.decoder = None;
+        Ok(Some(InstructionWatch { instructions: Instructions::new(kind), plain, inspect, delays_head }))
     }
 
     /// Is the rest of the answer of no interest?
@@ -48,41 +41,23 @@ impl InstructionWatch {
         self.instructions.is_done()
     }
 
-    /// Is what is pushed decoded here?
-    pub fn decodes(&self) -> bool {
-        self.decoder.is_some() && !self.is_done()
-    }
-
-    /// Memory that the decoder's windows take.
-    pub fn window_bytes(&self) -> usize {
-        self.decoder.as_ref().map_or(0, Decoder::window_bytes)
-    }
-
-    /// What was found in `bytes` and what came before, if anything. The error says why the answer does not pass. `made` is
-    /// set to the bytes that were decoded.
+    /// What was found in `bytes` and what came before, if anything. The error says why the answer does not pass. `made`: raised
+    /// by the bytes that were decoded.
     pub fn push(&mut self, bytes: &[u8], made: &mut usize) -> Result<Option<&'static str>, String> {
-        let Some(decoder) = &mut self.decoder else { return Ok(self.instructions.push(bytes)) };
-        let mut decoded = Vec::new();
-        let pushed = decoder.push(bytes, &mut decoded);
-        *made = decoded.len();
-        let found = match pushed {
-            Ok(()) => self.instructions.push(&decoded),
+        let found = match self.plain.push(bytes, made) {
+            Ok(plain) => self.instructions.push(&plain),
             Err(broken) if self.inspect == Inspect::Block => return Err(broken.0.to_owned()),
             Err(_) => self.finish(),
         };
         if self.is_done() {
-            self.decoder = None;
+            self.plain.stop_decoding();
         }
         Ok(found)
     }
 
     /// The answer is complete: what was found at its end, if anything.
     pub fn finish(&mut self) -> Option<&'static str> {
-        let mut rest = Vec::new();
-        if let Some(decoder) = &mut self.decoder {
-            // An answer that was cut off is cut off for its reader as well.
-            let _ = decoder.finish(&mut rest);
-        }
+        let rest = self.plain.finish();
         self.instructions.push(&rest).or_else(|| self.instructions.finish())
     }
 }

@@ -224,7 +224,7 @@ impl AgentConnection {
 fn handshake_failed(error: &io::Error) -> ServeError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
     let how = match inner {
-        Some(TlsError::AlertReceived(alert)) if DISTRUST.contains(alert) => format!("alert {alert:?}"),
+        Some(TlsError::AlertReceived(alert)) if DISTRUST_ALERTS.contains(alert) => format!("alert {alert:?}"),
         None if [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset].contains(&error.kind()) => {
             "it closed the connection at the certificate".to_owned()
         }
@@ -234,7 +234,7 @@ fn handshake_failed(error: &io::Error) -> ServeError {
 }
 
 /// What programs answer to a certificate that they do not take.
-const DISTRUST: [AlertDescription; 6] = [
+const DISTRUST_ALERTS: [AlertDescription; 6] = [
     AlertDescription::UnknownCA,
     AlertDescription::BadCertificate,
     AlertDescription::CertificateUnknown,

@@ -120,7 +120,11 @@ impl Rules {
             let written = &text[start..];
             let rule = &RULES[keyword.rule];
             let is_exact = matches!(rule.place, KeywordPlace::Begin | KeywordPlace::Inside(_));
-            if if is_exact { *written != keyword.text[..] } else { !written.eq_ignore_ascii_case(&keyword.text) } {
+            let is_written = match is_exact {
+                true => *written == keyword.text[..],
+                false => written.eq_ignore_ascii_case(&keyword.text),
+            };
+            if !is_written {
                 continue;
             }
             let (start, fixed) = match (&self.shapes[keyword.rule].before, rule.place) {

@@ -9,3 +9,4 @@ mod report;
 
 pub use body::BodyScan;
 pub use head::{inspect_head, inspect_host};
+pub use report::for_agent;

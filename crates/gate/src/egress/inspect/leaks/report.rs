@@ -24,15 +24,19 @@ fn denial(stop: &Stop, part: &str) -> Denial {
     let text = match stop {
         Stop::Unread(why) => format!("{part} cannot be read: {why}"),
         Stop::Found(Finding { subject, how, .. }) => {
-            let what = match subject {
-                Subject::Known(SecretClass::GateOnly, _) => "a credential that only the gate may send",
-                Subject::Known(..) => "a secret that this bottle was given",
-                Subject::Pattern(name) | Subject::Hint(name) | Subject::Unreadable(name) => name,
-            };
-            format!("{part} carries {what} ({how})")
+            format!("{part} carries {} ({how})", for_agent(*subject))
         }
     };
     Denial::new(Reason::Dlp, text)
+}
+
+/// What was found, for the agent, which is not told which of its values it was.
+pub fn for_agent(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Known(SecretClass::GateOnly, _) => "a credential that only the gate may send",
+        Subject::Known(..) => "a secret that this bottle was given",
+        Subject::Pattern(name) | Subject::Hint(name) | Subject::Unreadable(name) => name,
+    }
 }
 
 fn for_operator(finding: &Finding, part: &str) -> String {
