@@ -4,15 +4,16 @@ use crate::cli::{ListArgs, ListFormat};
 use crate::exit::Exit;
 use crate::render;
 use crate::say;
-use crate::state::{Home, Overview};
+use crate::state::{Folder, Home, Overview};
 use anyhow::Result;
 
 pub fn run(asked: &ListArgs) -> Result<Exit> {
-    let rows: Vec<Overview> = Home::locate()?.folders().iter().map(Overview::read).collect();
+    let folders = Home::locate()?.folders();
+    let rows = |read: fn(&Folder) -> Overview| folders.iter().map(read).collect::<Vec<_>>();
     match asked.format {
-        ListFormat::Json => say::json(&rows)?,
-        ListFormat::Text if rows.is_empty() => say::note("no sessions"),
-        ListFormat::Text => say::out(&table(&rows))?,
+        ListFormat::Json => say::json(&rows(Overview::read))?,
+        ListFormat::Text if folders.is_empty() => say::note("no sessions"),
+        ListFormat::Text => say::out(&table(&rows(Overview::without_plan)))?,
     }
     Ok(Exit::OK)
 }

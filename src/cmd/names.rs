@@ -54,7 +54,7 @@ fn without_location<'a>(manifest: &Manifest, error: &'a UserError) -> &'a str {
 /// The sessions in one of these states.
 fn sessions(home: &Home, states: &[&str]) -> Vec<(String, String)> {
     let all = home.folders().into_iter().filter(|folder| is_identity(&folder.identity));
-    let rows = all.map(|folder| Overview::without_plan(&folder)).filter(|row| states.contains(&row.state));
+    let rows = all.map(|folder| Overview::of_mark(&folder)).filter(|row| states.contains(&row.state));
     let described = rows.map(|row| {
         let what = [row.state, &row.age().map_or_else(String::new, render::age), &row.why()].join(" ");
         (row.identity, what.trim_end().to_owned())

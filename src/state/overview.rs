@@ -27,15 +27,20 @@ pub struct Overview {
 impl Overview {
     pub fn read(folder: &Folder) -> Overview {
         let plan = folder.summary();
-        let mut row = Overview::without_plan(folder);
-        row.leave_out_brought(folder);
         Overview {
             agent: plan.as_ref().map(|plan| plan.spec.agent.clone()),
             bottle: plan.as_ref().map(|plan| plan.bottle.clone()),
             cwd: plan.as_ref().map(|plan| plan.spec.cwd.display().to_string()),
             engine: plan.as_ref().map(|plan| plan.engine.location().to_owned()),
-            ..row
+            ..Overview::without_plan(folder)
         }
+    }
+
+    /// What only the plan says is not known: the plan is not read, which is quicker.
+    pub fn without_plan(folder: &Folder) -> Overview {
+        let mut row = Overview::of_mark(folder);
+        row.leave_out_brought(folder);
+        row
     }
 
     /// Leaves out work that was brought to this machine, if all of that is still there.
@@ -53,8 +58,8 @@ impl Overview {
         }
     }
 
-    /// Leaves out what only the plan says; the plan is not read, which is quicker.
-    pub fn without_plan(folder: &Folder) -> Overview {
+    /// What the mark says: without a look at what was brought to this machine.
+    pub fn of_mark(folder: &Folder) -> Overview {
         let (state, kept) = match folder.condition() {
             Condition::Live => ("live", None),
             Condition::Detached => ("detached", None),
