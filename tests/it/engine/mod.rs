@@ -17,6 +17,7 @@ mod packages;
 mod podman;
 mod reader;
 mod readme;
+mod registry;
 mod second;
 mod seccomp;
 mod secrets;
