@@ -35,7 +35,7 @@ help:
 	@echo '               (DEMO_REAL=1 with CLAUDE_CODE_OAUTH_TOKEN or ANTHROPIC_API_KEY: the real model)'
 	@echo 'make test      all tests, on a real engine (TEST=name: those whose name holds it)'
 	@echo 'make escape    an attacker in a bottle: what was tried, expected and seen, as a table'
-	@echo 'make slow      tests that install much: six real web servers, programs under the filter of system calls, MCP clients'
+	@echo 'make slow      tests that install much: six real web servers, programs under the filter of system calls, MCP clients, a registry'
 	@echo 'make soak      sessions ended at random, 300 times (SOAK=number): nothing may be lost'
 	@echo 'make soak-gate  a day of ten busy sessions through a gate (SOAK=requests): its memory must not grow'
 	@echo 'make fuzz      what reads hostile input, each for five minutes (FUZZ_SECONDS=number, FUZZ=target)'
@@ -90,7 +90,7 @@ images: rust
 test: rust
 	@scripts/together '$(MAKE) --no-print-directory build' \
 	    '$(MAKE) --no-print-directory engine && scripts/packages $(test_packages) && \
-	        scripts/packages --no-services openssh-server'
+	        scripts/packages --no-services openssh-server squid-openssl microsocks'
 	@scripts/together '$(MAKE) --no-print-directory images' \
 	    '$(MAKE) --no-print-directory model && $(CARGO) test --workspace --no-run'
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
@@ -103,7 +103,7 @@ escape: images model
 	    env --default-signal=INT,QUIT $(CARGO) test --test it -- --nocapture --test-threads=1 engine::escape
 
 slow: images model
-	@scripts/packages $(test_packages) $(slow_packages)
+	@scripts/packages $(test_packages) $(slow_packages) && scripts/packages --no-services docker-registry
 	@$(told) && export CLAUDE_BOTTLE_GATE SCRIPTED_MODEL CLAUDE_BOTTLE_BASE_IMAGE && \
 	    env --default-signal=INT,QUIT $(CARGO) test --test it -- --nocapture --test-threads=1 --ignored engine::
 

@@ -8,6 +8,7 @@ pub use digest::{Digest, digest};
 
 use crate::exit::UserError;
 use crate::git::Author;
+use policy::{NoProxy, Via};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -202,11 +203,29 @@ pub struct SigningKeyFacts {
 /// The host's variable with the address of its proxy for upstream traffic.
 pub const PROXY_VARIABLE: &str = "CLAUDE_BOTTLE_UPSTREAM_PROXY";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proxy {
     Direct,
-    /// [`PROXY_VARIABLE`] is set.
-    Upstream,
+    /// [`PROXY_VARIABLE`] is set. These upstreams are reached past the proxy.
+    Upstream(NoProxy),
+}
+
+impl Proxy {
+    /// How a gate with this proxy reaches upstreams.
+    pub fn via(&self) -> Via<'_> {
+        match self {
+            Proxy::Direct => Via::Direct,
+            Proxy::Upstream(no_proxy) => Via::Proxy(no_proxy),
+        }
+    }
+
+    /// The upstreams that are reached past it.
+    pub fn no_proxy(&self) -> NoProxy {
+        match self {
+            Proxy::Direct => NoProxy::default(),
+            Proxy::Upstream(no_proxy) => no_proxy.clone(),
+        }
+    }
 }
 
 impl Engine {

@@ -10,7 +10,7 @@ pub struct Variable {
     pub more: &'static str,
 }
 
-pub const VARIABLES: [Variable; 21] = [
+pub const VARIABLES: [Variable; 22] = [
     Variable {
         names: &["CLAUDE_BOTTLE_HOME"],
         short: "The folder of manifest and state, by default `~/.claude-bottle`.",
@@ -47,10 +47,17 @@ pub const VARIABLES: [Variable; 21] = [
     },
     Variable {
         names: &["CLAUDE_BOTTLE_UPSTREAM_PROXY"],
-        short: "`http://[user:password@]host:port` of a proxy that all traffic from the gate takes, but for routes that are \
-                `private`.",
-        more: "It takes CONNECT; https:// and SOCKS are not spoken to a proxy. No other proxy variable is looked at. Behind a proxy the check that a name does not lead to a private \
-               address is the proxy's.",
+        short: "`http://[user:password@]host:port` of a proxy that traffic from the gate takes, but for routes that are \
+                `private` or say `\"proxy\": false`; also `https://` and `socks5h://`.",
+        more: "A proxy for HTTP takes CONNECT, and plain HTTP by absolute addresses; many connect to no port but 443. No other \
+               proxy variable is looked at. Behind a proxy the check that a name does not lead to a private address is the \
+               proxy's.",
+    },
+    Variable {
+        names: &["CLAUDE_BOTTLE_NO_PROXY"],
+        short: "Upstreams that are reached past that proxy, with commas between: names and all names below them, \
+                `.suffixes`, addresses, networks as `10.0.0.0/8`, each also with a port, or `*`.",
+        more: "As the routes have them: no name is resolved for it. The gate checks where these names lead.",
     },
     Variable {
         names: &["CLAUDE_BOTTLE_DETACH_KEYS"],

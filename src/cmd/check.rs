@@ -9,7 +9,6 @@ mod scan;
 
 use crate::cli::{CheckArgs, ListFormat};
 use crate::exit::{Exit, UserError};
-use crate::facts::Proxy;
 use crate::manifest;
 use crate::probe;
 use crate::render;
@@ -17,7 +16,7 @@ use crate::say;
 use crate::state::Home;
 use anyhow::{Context as _, Result};
 use judge::{CheckedRequest, Header};
-use policy::{RequestUrl, UrlError, Via};
+use policy::{RequestUrl, UrlError};
 
 const USAGE: &str = "claude-bottle check AGENT POST https://api.example.org/path";
 
@@ -45,13 +44,10 @@ pub fn run(asked: &CheckArgs) -> Result<Exit> {
         Err(UrlError::Denied(denial)) => Err(denial),
         Err(UrlError::Unclear(what, hint)) => return Err(UserError::new(what).hint(hint).into()),
     };
-    let via = match probe::upstream_proxy()? {
-        Proxy::Upstream => Via::Proxy,
-        Proxy::Direct => Via::Direct,
-    };
+    let proxy = probe::upstream_proxy()?;
     let body = asked.body.as_deref().map(scan::open).transpose()?;
     let answer = match request {
-        Ok(request) => match (judge::judge(&chosen.bottle, &request, via), body) {
+        Ok(request) => match (judge::judge(&chosen.bottle, &request, proxy.via()), body) {
             (answer, Some(body)) if answer.is_read() => scan::scan_body(&chosen.bottle, request, body, answer)?,
             (answer, _) => answer,
         },

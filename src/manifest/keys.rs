@@ -63,6 +63,7 @@ pub const ROUTE: Table = Table {
         "role",
         "git",
         "private",
+        "proxy",
         "connect_to",
         "upstream_ca",
         "intercept",

@@ -82,6 +82,7 @@ pub struct RouteDraft {
     pub paths: Vec<PathPattern>,
     pub deny: bool,
     pub private: bool,
+    pub proxy: bool,
     pub connect_to: Option<ConnectTo>,
     /// File of PEM certificates. Absolute.
     pub upstream_ca: Option<PathBuf>,
@@ -127,6 +128,7 @@ pub fn read(file: &Path, node: &Node) -> Result<RouteDraft, UserError> {
         paths: paths(&block)?,
         deny: flag("deny", false)?,
         private: flag("private", false)?,
+        proxy: flag("proxy", true)?,
         connect_to: connect_to(&block)?,
         upstream_ca: None,
         credential: None,

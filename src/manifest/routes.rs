@@ -84,6 +84,7 @@ impl Completion {
             origin: draft.origin,
             deny: draft.deny,
             private: draft.private,
+            proxy: draft.proxy,
             connect_to: draft.connect_to,
             upstream_ca: draft.upstream_ca.as_ref().map(|path| format!("ca:{}", self.files.number(path))),
             auth,

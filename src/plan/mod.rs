@@ -31,11 +31,11 @@ use crate::exit::UserError;
 use crate::facts::{Engine, Facts, PROXY_VARIABLE, Proxy, Terminal, Workspace};
 use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Route, Scope, Token};
 use crate::spec::Spec;
-use policy::Policy;
+use policy::{NoProxy, Policy, Server, Via};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use wire::{Document, GitService, Go, Supervise, Values};
+use wire::{Document, GitRemote, GitService, Go, Supervise, Values};
 
 pub const VERSION: u32 = 1;
 
@@ -75,6 +75,9 @@ pub struct Plan {
     /// Where each value that `policy`, `git` and `go` name is fetched from at the last moment.
     pub values: BTreeMap<String, Source>,
     pub proxy: bool,
+    /// Upstreams that are reached past the proxy.
+    #[serde(default, skip_serializing_if = "NoProxy::is_empty")]
+    pub no_proxy: NoProxy,
     /// What is copied into the workspace before the agent starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<Workspace>,
@@ -188,7 +191,8 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
         keeps_pushes: facts.keeps_pushes || bottle.remotes.iter().any(|remote| remote.upstream.is_none()),
         go,
         values,
-        proxy: facts.network.proxy == Proxy::Upstream,
+        proxy: facts.network.proxy != Proxy::Direct,
+        no_proxy: facts.network.proxy.no_proxy(),
         workspace: facts.workspace.clone(),
         profiles: facts.folder.clone(),
         home: facts.home.clone(),
@@ -200,16 +204,16 @@ pub const PROXY: &str = "proxy";
 
 /// The values that the bottle itself names, and the roots.
 fn values(bottle: &Bottle, facts: &Facts) -> BTreeMap<String, Source> {
-    let mut values = sources(bottle, facts.network.proxy);
+    let mut values = sources(bottle, &facts.network.proxy);
     values.insert(ROOTS.to_owned(), Source::File(facts.network.roots.clone()));
     values.extend(git::passphrases(bottle, facts));
     values
 }
 
 /// Where each value that the bottle itself names is fetched from.
-pub fn sources(bottle: &Bottle, proxy: Proxy) -> BTreeMap<String, Source> {
+pub fn sources(bottle: &Bottle, proxy: &Proxy) -> BTreeMap<String, Source> {
     let mut values = BTreeMap::new();
-    if proxy == Proxy::Upstream {
+    if *proxy != Proxy::Direct {
         values.insert(PROXY.to_owned(), Source::Env(PROXY_VARIABLE.to_owned()));
     }
     values.extend(bottle.routes.iter().flat_map(sources_of_route));
@@ -247,6 +251,7 @@ pub fn trial_document(bottle: &Bottle, values: Values) -> Document {
         go: Go { env, ..Go::default() },
         roots: ROOTS.to_owned(),
         upstream_proxy: values.contains_key(PROXY).then(|| PROXY.to_owned()),
+        no_proxy: NoProxy::default(),
         printed: BTreeSet::new(),
         values,
     }
@@ -259,6 +264,20 @@ impl Plan {
 
     pub fn gate_container(&self) -> String {
         format!("claude-bottle-{}-gate", self.identity)
+    }
+
+    /// Whether the gate reaches this server past the host's proxy.
+    pub fn is_past_proxy(&self, server: &Server) -> bool {
+        self.proxy && !server.goes_through_proxy(Via::Proxy(&self.no_proxy))
+    }
+
+    /// The upstreams, as `host:port`, for which the host's proxy is asked for a connection to a port that is not 443.
+    pub fn tunnels_to_other_ports(&self) -> impl Iterator<Item = String> {
+        let routes = self.policy.routes.iter().filter(|route| !route.deny && !route.is_upstream_plain());
+        let servers = routes.map(|route| route.server(route.host.as_str()));
+        let remotes = self.git.iter().flat_map(|git| &git.remotes).filter_map(GitRemote::server);
+        let proxied = servers.chain(remotes).filter(|server| self.proxy && !self.is_past_proxy(server));
+        proxied.filter(|server| server.port != 443).map(|server| format!("{}:{}", server.name, server.port))
     }
 
     /// A container of one reader. `word` is random: several may read one home at the same time.
@@ -314,6 +333,7 @@ impl Plan {
             go: self.go.clone(),
             roots: ROOTS.to_owned(),
             upstream_proxy: self.proxy.then(|| PROXY.to_owned()),
+            no_proxy: self.no_proxy.clone(),
             printed: self.printed().map(|(name, _)| name.to_owned()).collect(),
             values,
         }

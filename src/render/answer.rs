@@ -96,7 +96,8 @@ pub struct Dial {
     pub upstream_ca: Option<String>,
     /// The host's proxy resolves and dials.
     pub proxy: bool,
-    /// The host has a proxy, and it is not asked: the route is `private`.
+    /// The host has a proxy, and it is not asked: the route says so or is `private`, or the upstream is one of
+    /// `CLAUDE_BOTTLE_NO_PROXY`.
     #[serde(skip)]
     pub is_past_proxy: bool,
 }
@@ -268,9 +269,11 @@ fn dial_text(dial: &Dial, reads: Reads) -> String {
     }
     words.push(match (dial.proxy, dial.private) {
         (true, _) => "by the host's proxy, which resolves the name".to_owned(),
-        (_, true) if dial.is_past_proxy => "past the host's proxy, also a private address".to_owned(),
         (_, true) => "also a private address".to_owned(),
         _ => "refused where that is a private address".to_owned(),
     });
+    if dial.is_past_proxy {
+        words.insert(1, "past the host's proxy".to_owned());
+    }
     words.join(", ")
 }

@@ -79,6 +79,9 @@ fn rights(plan: &Plan, route: &Route) -> String {
     if route.private {
         words.push("[private address]".to_owned());
     }
+    if !route.proxy {
+        words.push("[past the proxy]".to_owned());
+    }
     if let Some(to) = &route.connect_to {
         words.push(format!("[to {to}]"));
     }

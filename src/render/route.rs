@@ -24,6 +24,7 @@ pub fn route(route: &Route, values: &BTreeMap<String, Source>) -> String {
     push("role", route.role == Some(Role::Claude), json!("claude"));
     push("git", route.git == Some(GitAccess::Fetch), json!("fetch"));
     push("private", route.private, json!(true));
+    push("proxy", !route.proxy, json!(false));
     push("connect_to", route.connect_to.is_some(), json!(route.connect_to.as_ref().map(ToString::to_string)));
     let ca = route.upstream_ca.as_ref().and_then(|name| values.get(name));
     push("upstream_ca", ca.is_some(), ca.map_or(Value::Null, |ca| source(ca).1));

@@ -33,19 +33,26 @@ pub fn text(plan: &Plan, problems: &[UserError]) -> String {
     lay_out(rows) + &egress(plan) + &remotes(plan)
 }
 
-/// What takes the host's proxy. Routes and remotes that are `private` lie on this side of it.
+/// What takes the host's proxy, and what goes past it.
 fn proxy(plan: &Plan) -> String {
     let of_routes =
-        plan.policy.routes.iter().filter(|route| route.private && !route.deny).map(|route| route.base_url());
-    let remotes = plan.git.iter().flat_map(|git| &git.remotes).filter(|remote| remote.private);
+        plan.policy.routes.iter().filter(|route| !route.deny && plan.is_past_proxy(&route.server(route.host.as_str())));
+    let of_routes = of_routes.map(|route| route.base_url());
+    let remotes = plan.git.iter().flat_map(|git| &git.remotes);
+    let remotes = remotes.filter(|remote| remote.server().is_some_and(|server| plan.is_past_proxy(&server)));
     let direct: BTreeSet<String> = of_routes.chain(remotes.map(|remote| format!("remote `{}`", remote.name))).collect();
-    match direct.is_empty() {
+    let mut words = match direct.is_empty() {
         true => "all upstream traffic takes the host's proxy; the check of addresses is the proxy's".to_owned(),
         false => format!(
-            "takes all upstream traffic, and checks its addresses, but of what is `private` and goes directly: {}",
+            "takes all upstream traffic, and checks its addresses, but for what goes directly: {}",
             direct.into_iter().collect::<Vec<_>>().join(", ")
         ),
+    };
+    if !plan.no_proxy.is_empty() {
+        let listed = one_line(plan.no_proxy.as_str());
+        words.push_str(&format!("; directly by `CLAUDE_BOTTLE_NO_PROXY`: {listed}"));
     }
+    words
 }
 
 /// An agent that was not started; `more` are rows that come before the routes.

@@ -125,6 +125,7 @@ impl Policy {
         let allows = |other: &&Route| !other.deny && other.port == route.port && other.host.overlaps(&route.host);
         if let Some(other) = self.routes.iter().find(allows) {
             route.private = other.private;
+            route.proxy = other.proxy;
             route.connect_to.clone_from(&other.connect_to);
             route.upstream_ca.clone_from(&other.upstream_ca);
             route.intercept = other.intercept;
@@ -167,6 +168,7 @@ impl Policy {
             origin: String::new(),
             deny: false,
             private: false,
+            proxy: true,
             connect_to: None,
             upstream_ca: None,
             auth: None,

@@ -3,15 +3,15 @@
 //! The name that the agent used stands in every denial: where a route leads is the operator's business.
 
 use super::address::{is_local_name, is_private_name, is_undialable, private_because};
-use super::{Denial, Reason, Route};
+use super::{Denial, NoProxy, Reason, Route};
 use std::net::IpAddr;
 
-/// How the gate reaches upstreams. Routes with `private` are always dialled directly.
+/// How the gate reaches upstreams. Routes with `private`, and those with `"proxy": false`, are always dialled directly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Via {
+pub enum Via<'a> {
     Direct,
-    /// The host's proxy resolves and dials.
-    Proxy,
+    /// The host's proxy resolves and dials, but for these upstreams.
+    Proxy(&'a NoProxy),
 }
 
 /// Where a connection leads, as far as can be said before a name server is asked.
@@ -44,34 +44,43 @@ pub struct Server<'a> {
     pub port: u16,
     /// It may have a private address.
     pub private: bool,
+    /// It may be reached through the upstream proxy.
+    pub proxy: bool,
+}
+
+impl Server<'_> {
+    /// Whether the upstream proxy is asked for it.
+    pub fn goes_through_proxy(&self, via: Via) -> bool {
+        let Via::Proxy(no_proxy) = via else { return false };
+        self.proxy && !self.private && !no_proxy.takes(self.name, self.port)
+    }
 }
 
 impl<'a> Destination<'a> {
     /// # Errors
     /// A denial where the name or literal address alone shows that it may not be dialled.
     pub fn of(route: &'a Route, host: &'a str, via: Via) -> Result<Destination<'a>, Denial> {
-        let (name, port) = route.upstream(host);
-        Destination::of_server(Server { host, name, port, private: route.private }, via)
+        Destination::of_server(route.server(host), via)
     }
 
     /// # Errors
     /// As [`Destination::of`] has them.
     pub fn of_server(server: Server<'a>, via: Via) -> Result<Destination<'a>, Denial> {
-        let Server { host, name, port, private: may_be_private } = server;
+        let Server { host, name, port, private: may_be_private, .. } = server;
         let literal = name.parse::<IpAddr>().ok();
         if !may_be_private && is_local_name(name) {
             return Err(denied(host, "a loopback address"));
         }
-        let to = match (literal, via) {
-            (literal, Via::Proxy) if !may_be_private => {
+        let to = match (literal, server.goes_through_proxy(via)) {
+            (literal, true) => {
                 let private = if is_private_name(name) { Some("a private name") } else { None };
                 if let Some(why) = literal.map_or(private, private_because) {
                     return Err(denied(host, why));
                 }
                 DialTo::ThroughProxy(name)
             }
-            (Some(address), _) => DialTo::Address(address),
-            (None, _) => DialTo::Name(name),
+            (Some(address), false) => DialTo::Address(address),
+            (None, false) => DialTo::Name(name),
         };
         let destination = Destination { host, to, port, private: may_be_private };
         if let DialTo::Address(address) = to {
@@ -120,22 +129,30 @@ mod tests {
 
     #[test]
     fn a_route_leads_where_it_is_written_to_lead() {
-        let (private, public) = (r#""private":true"#, r#""private":false"#);
+        let (private, public, past) = (r#""private":true"#, r#""private":false"#, r#""proxy":false"#);
+        let (none, some) = (NoProxy::default(), NoProxy::parse("b.org,10.0.0.0/8,1.0.0.0/8").unwrap());
+        let (proxy, listed) = (Via::Proxy(&none), Via::Proxy(&some));
         for (to, keys, via, wanted) in [
             ("b.org:8443", public, Via::Direct, "name b.org 8443"),
-            ("b.org:8443", public, Via::Proxy, "proxy b.org 8443"),
-            ("b.org:8443", private, Via::Proxy, "name b.org 8443"),
+            ("b.org:8443", public, proxy, "proxy b.org 8443"),
+            ("b.org:8443", private, proxy, "name b.org 8443"),
+            ("b.org:8443", past, proxy, "name b.org 8443"),
+            ("b.org:8443", public, listed, "name b.org 8443"),
+            ("c.org:8443", public, listed, "proxy c.org 8443"),
+            ("1.1.1.1:443", public, listed, "address 1.1.1.1 443"),
+            ("10.0.0.1:443", past, proxy, "`a.org` leads to a private address, which is not allowed"),
+            ("10.0.0.1:443", public, listed, "`a.org` leads to a private address, which is not allowed"),
             ("1.1.1.1:443", public, Via::Direct, "address 1.1.1.1 443"),
-            ("1.1.1.1:443", public, Via::Proxy, "proxy 1.1.1.1 443"),
-            ("10.0.0.1:443", private, Via::Proxy, "address 10.0.0.1 443"),
+            ("1.1.1.1:443", public, proxy, "proxy 1.1.1.1 443"),
+            ("10.0.0.1:443", private, proxy, "address 10.0.0.1 443"),
             ("10.0.0.1:443", public, Via::Direct, "`a.org` leads to a private address, which is not allowed"),
-            ("10.0.0.1:443", public, Via::Proxy, "`a.org` leads to a private address, which is not allowed"),
+            ("10.0.0.1:443", public, proxy, "`a.org` leads to a private address, which is not allowed"),
             ("168.63.129.16:443", public, Via::Direct, "`a.org` leads to a metadata address, which is not allowed"),
             ("0.0.0.0:443", private, Via::Direct, "`a.org` leads to no usable address, which is not allowed"),
             ("db.localhost:443", public, Via::Direct, "`a.org` leads to a loopback address, which is not allowed"),
             ("db.localhost:443", private, Via::Direct, "name db.localhost 443"),
             ("nas.local:443", public, Via::Direct, "name nas.local 443"),
-            ("nas.local:443", public, Via::Proxy, "`a.org` leads to a private name, which is not allowed"),
+            ("nas.local:443", public, proxy, "`a.org` leads to a private name, which is not allowed"),
         ] {
             assert_eq!(leads(&format!(r#""connect_to":"{to}",{keys}"#), via), wanted, "{to} {keys} {via:?}");
         }

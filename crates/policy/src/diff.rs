@@ -357,6 +357,7 @@ fn changed_keys(before: &Route, after: &Route) -> String {
         (before.agent_auth != after.agent_auth, "agent_auth"),
         (before.reads() != after.reads(), "intercept or protocol"),
         (before.private != after.private, "private"),
+        (before.proxy != after.proxy, "proxy"),
         (before.connect_to != after.connect_to, "connect_to"),
         (before.upstream_ca != after.upstream_ca, "upstream_ca"),
         (before.git != after.git, "git"),

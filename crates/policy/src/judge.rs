@@ -40,7 +40,7 @@ pub enum Step<'a> {
 pub struct Judge<'a> {
     policy: &'a Policy,
     seen: Seen<'a>,
-    via: Via,
+    via: Via<'a>,
     next: Question,
 }
 
@@ -53,7 +53,7 @@ enum Question {
 }
 
 impl<'a> Judge<'a> {
-    pub fn new(policy: &'a Policy, seen: Seen<'a>, via: Via) -> Judge<'a> {
+    pub fn new(policy: &'a Policy, seen: Seen<'a>, via: Via<'a>) -> Judge<'a> {
         Judge { policy, seen, via, next: Question::Route }
     }
 

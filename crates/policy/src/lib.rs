@@ -21,6 +21,7 @@ mod label;
 mod lookalike;
 pub mod matchable;
 mod names;
+mod no_proxy;
 mod normalise;
 mod pattern;
 mod proxy_headers;
@@ -46,6 +47,7 @@ pub use header_names::{
 pub use header_rules::HeaderRules;
 pub use host::{plain_name, reserved_because};
 pub use names::{Authority, Names};
+pub use no_proxy::NoProxy;
 pub use normalise::{PathReadings, normalise};
 pub use pattern::{ConnectTo, HostPattern, PathPattern};
 pub use query::{NO_OTHER_PARAMETER, QueryRules, is_method_parameter, overriding_methods};

@@ -3,7 +3,7 @@
 //! What a route means for more than one part of the program (what is read, where it dials, what must agree) is said here
 //! once.
 
-use super::{ConnectTo, HeaderRules, HostPattern, PathPattern, QueryRules};
+use super::{ConnectTo, HeaderRules, HostPattern, PathPattern, QueryRules, Server};
 use serde::{Deserialize, Serialize};
 
 /// All that may leave a bottle, in the order of the manifest.
@@ -30,6 +30,9 @@ pub struct Route {
     /// The upstream's address may be one that is not public: private, shared, loopback, link-local, multicast or reserved.
     #[serde(default)]
     pub private: bool,
+    /// False: the upstream proxy, where the host has one, is not asked for the upstream.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub proxy: bool,
     #[serde(default)]
     pub connect_to: Option<ConnectTo>,
     /// Name (in the gate's document) of PEM certificates that are trusted for this upstream, beside the bundle.
@@ -161,6 +164,12 @@ impl Route {
         }
     }
 
+    /// What is dialled when the agent asks for `host`.
+    pub fn server<'a>(&'a self, host: &'a str) -> Server<'a> {
+        let (name, port) = self.upstream(host);
+        Server { host, name, port, private: self.private, proxy: self.proxy }
+    }
+
     /// Whether the gate's own connection to the upstream goes without TLS.
     pub fn is_upstream_plain(&self) -> bool {
         is_upstream_plain(self.port, self.connect_to.as_ref())
@@ -176,6 +185,7 @@ impl Route {
             ("protocol", self.protocol != other.protocol),
             ("intercept", self.intercept != other.intercept),
             ("private", self.private != other.private),
+            ("proxy", self.proxy != other.proxy),
             ("connect_to", self.connect_to != other.connect_to),
             ("upstream_ca", self.upstream_ca != other.upstream_ca),
         ];
@@ -214,6 +224,12 @@ impl Reads {
 
 fn yes() -> bool {
     true
+}
+
+/// For `skip_serializing_if`.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// What a route's connections carry.

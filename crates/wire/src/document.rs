@@ -1,7 +1,7 @@
 //! The document: everything the gate is told, once, on its stdin.
 
 use crate::{Blob, GitService, Go, Supervise};
-use policy::Policy;
+use policy::{NoProxy, Policy};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,9 +34,12 @@ pub struct Document {
     pub supervise: Option<Supervise>,
     /// Name of the value that holds the PEM bundle of the roots trusted for upstreams.
     pub roots: String,
-    /// Name of the value that holds `http://[user:password@]host:port`, the proxy that all upstream traffic takes.
+    /// Name of the value that holds the address of the upstream proxy, as [`crate::ProxyUrl`] reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_proxy: Option<String>,
+    /// Upstreams that are reached past that proxy.
+    #[serde(default, skip_serializing_if = "NoProxy::is_empty")]
+    pub no_proxy: NoProxy,
     /// Names of values that a `token_cmd` printed. They are read as [`crate::Token`]s, and the gate may request them
     /// again.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

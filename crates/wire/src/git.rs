@@ -2,7 +2,7 @@
 //! which it signs commits and tags.
 
 use crate::{GIT_HOST, nearest};
-use policy::RefRules;
+use policy::{RefRules, Server};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a remote's name.
@@ -32,6 +32,18 @@ pub struct GitRemote {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub private: bool,
     pub rules: RefRules,
+}
+
+impl GitRemote {
+    /// The server that is dialled. `None`: the remote is local.
+    pub fn server(&self) -> Option<Server<'_>> {
+        match &self.upstream {
+            GitUpstream::Ssh { host, port, .. } | GitUpstream::Https { host, port, .. } => {
+                Some(Server { host, name: host, port: *port, private: self.private, proxy: true })
+            }
+            GitUpstream::Local { .. } => None,
+        }
+    }
 }
 
 /// Where a remote's repository is. The gate dials exactly this host and port.

@@ -50,7 +50,7 @@ pub use places::{
     GATE_BINARY, GATE_HOST, GATE_SOCKET, GATE_UID, GIT_HOST, GIT_PORT, HOME, LOCAL_REPOSITORY, MCP_URL, PRIVATE_DIR,
     REPOSITORIES_DIR, SHARED_DIR, SUPERVISE_HOST, WORKSPACE,
 };
-pub use proxy_url::{ProxyCredentials, ProxyUrl};
+pub use proxy_url::{ProxyCredentials, ProxyScheme, ProxyUrl};
 pub use supervise::{
     Change, Decide, Decision, MAX_COMMITS, MAX_PACKAGES, MAX_PROPOSED_PATH_BYTES, MAX_SUPERVISE_REASON_BYTES, Packages,
     Proposal, Supervise, Verdict, short_id,

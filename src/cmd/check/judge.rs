@@ -104,14 +104,15 @@ fn removed_headers(policy: &Policy, route: &policy::Route, asked: &CheckedReques
 
 fn dial(route: &Route, host: &str, via: Via) -> Dial {
     let written = &route.policy;
-    let (host, port) = written.upstream(host);
+    let server = written.server(host);
+    let proxy = server.goes_through_proxy(via);
     Dial {
-        host: host.to_owned(),
-        port,
+        host: server.name.to_owned(),
+        port: server.port,
         tls: written.reads() != Reads::Nothing && !written.is_upstream_plain(),
         private: written.private,
         upstream_ca: route.upstream_ca.as_ref().map(|path| path.display().to_string()),
-        proxy: via == Via::Proxy && !written.private,
-        is_past_proxy: via == Via::Proxy && written.private,
+        proxy,
+        is_past_proxy: via != Via::Direct && !proxy,
     }
 }

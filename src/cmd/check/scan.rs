@@ -41,7 +41,7 @@ fn unreadable(path: &Path, error: &io::Error) -> UserError {
 /// # Errors
 /// The gate's program cannot be run or does not know `scan`, or the body cannot be read.
 pub fn scan_body(bottle: &Bottle, asked: CheckedRequest, body: Body, answer: Answer) -> Result<Answer> {
-    let sources = plan::sources(bottle, probe::upstream_proxy()?);
+    let sources = plan::sources(bottle, &probe::upstream_proxy()?);
     let (values, missing) = secrets::available(&sources);
     let document = serde_json::to_string(&plan::trial_document(bottle, values))?;
     let head = format!("{document}\n{}\n", serde_json::to_string(&trial(asked))?);

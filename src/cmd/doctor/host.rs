@@ -53,7 +53,7 @@ fn manifest_and_agents(around: &Surroundings, manifest: &Manifest) -> Vec<Diagno
         });
     }
     let is_read = diagnoses.iter().all(|diagnosis| diagnosis.state == Severity::Ok);
-    let mut needs = Needs::new();
+    let (mut needs, mut tunnels) = (Needs::new(), BTreeSet::new());
     for name in manifest.agents() {
         let Ok(chosen) = manifest.choose(name) else { continue };
         match planning::plan_offline(&around.home, &chosen) {
@@ -61,6 +61,7 @@ fn manifest_and_agents(around: &Surroundings, manifest: &Manifest) -> Vec<Diagno
                 let of_remotes = planned.of_remotes.into_iter();
                 diagnoses.extend(of_remotes.map(|problem| Diagnosis::user_error("remotes", problem)));
                 diagnoses.extend(planned.of_signing.map(|problem| Diagnosis::user_error("signing", problem)));
+                tunnels.extend(planned.plan.tunnels_to_other_ports());
                 for source in planned.plan.values.into_values() {
                     needs.entry(source).or_default().insert(name);
                 }
@@ -77,6 +78,13 @@ fn manifest_and_agents(around: &Surroundings, manifest: &Manifest) -> Vec<Diagno
         diagnoses.push(Diagnosis::ok("values", "every variable and file the manifest refers to exists"));
     }
     diagnoses.extend(missing);
+    if !tunnels.is_empty() {
+        let upstreams: Vec<String> = tunnels.iter().map(|upstream| format!("`{upstream}`")).collect();
+        let text = format!("for {} the proxy must connect to other ports than 443", upstreams.join(", "));
+        diagnoses.push(
+            Diagnosis::note("proxy", text).hint("many proxies do not; `\"proxy\": false` in a route goes past it"),
+        );
+    }
     diagnoses
 }
 

@@ -397,7 +397,7 @@ const BAD: &[(Level, &str, &str)] = &[
     (
         Route,
         r#"{"hots":"x.org"}"#,
-        "HOME:1: unknown key `hots` in a route: accepted are `host`, `port`, `methods`, `paths`, `deny`, `auth`, `agent_auth`, `role`, `git`, `private`, `connect_to`, `upstream_ca`, `intercept`, `protocol`, `dlp`, `server_tools`, `query`, `headers`, `inspect_responses`, `bodies` and `ranges`\nhint: did you mean `host`?",
+        "HOME:1: unknown key `hots` in a route: accepted are `host`, `port`, `methods`, `paths`, `deny`, `auth`, `agent_auth`, `role`, `git`, `private`, `proxy`, `connect_to`, `upstream_ca`, `intercept`, `protocol`, `dlp`, `server_tools`, `query`, `headers`, `inspect_responses`, `bodies` and `ranges`\nhint: did you mean `host`?",
     ),
     (Route, r#"{"host":""}"#, "HOME:1: `host` in a route: empty"),
     (

@@ -1,6 +1,6 @@
 //! What the gate trusts and how it gets out, as the host says it: wrong files and addresses are found with the plan.
 
-use crate::harness::Place;
+use crate::harness::{PLAIN, Place};
 use wire::encode_base64;
 
 const MANIFEST: &str = r#"{ "bottles": { "box": { "egress": { "routes": [
@@ -71,10 +71,11 @@ fn the_hosts_roots_are_looked_at_with_the_plan() {
 fn a_proxy_that_is_none_is_found_with_the_plan() {
     let place = Place::new(&MANIFEST.replace(r#""upstream_ca": "ca.pem", "#, ""));
     for (value, why) in [
-        ("https://me:hunter2@proxy.example.org:3128", "has the scheme `https`, and only `http` is supported"),
-        ("socks5h://me:hunter2@proxy.example.org:1080", "has the scheme `socks5h`, and only"),
+        ("ftp://me:hunter2@proxy.example.org:3128", "has a scheme that is none of `http`, `https` and `socks5h`"),
+        ("socks5://me:hunter2@proxy.example.org:1080", "has the scheme `socks5`: write `socks5h`"),
+        ("socks5h://hunter2@proxy.example.org", "has a user or a password that SOCKS cannot carry"),
         ("proxy.example.org:3128", "has no scheme"),
-        ("http://proxy.example.org", "has no port"),
+        ("http://", "has no host"),
         ("http://me:hunter2@proxy.example.org:0", "has a port that is no number"),
     ] {
         for words in [&["start", "--dry-run", "plain"][..], &["check", "plain", "https://out.example.org/"]] {
@@ -95,9 +96,38 @@ fn what_goes_past_the_proxy_is_said() {
         place.run(words).env("CLAUDE_BOTTLE_UPSTREAM_PROXY", "http://proxy.example.org:3128").done().stdout
     };
     let plan = proxy(&["start", "--dry-run", "plain"]);
-    assert!(plan.contains("but of what is `private` and goes directly: https://house.example.org\n"), "{plan}");
+    assert!(plan.contains("but for what goes directly: https://house.example.org\n"), "{plan}");
     let direct = proxy(&["check", "plain", "https://house.example.org/"]);
     assert!(direct.contains("past the host's proxy") && direct.contains("also a private address"), "{direct}");
     let by_proxy = proxy(&["check", "plain", "https://out.example.org/"]);
     assert!(by_proxy.contains("by the host's proxy"), "{by_proxy}");
+    let listed = |words: &[&str], list: &str| {
+        let run = place.run(words).env("CLAUDE_BOTTLE_UPSTREAM_PROXY", "socks5h://proxy.example.org");
+        run.env("CLAUDE_BOTTLE_NO_PROXY", list).done()
+    };
+    let plan = listed(&["start", "--dry-run", "plain"], ".example.org,10.0.0.0/8").stdout;
+    assert!(plan.contains("; directly by `CLAUDE_BOTTLE_NO_PROXY`: .example.org,10.0.0.0/8\n"), "{plan}");
+    assert!(plan.contains("https://house.example.org, https://out.example.org;"), "{plan}");
+    let direct = listed(&["check", "plain", "https://out.example.org/"], "out.example.org").stdout;
+    assert!(direct.contains("past the host's proxy, TLS, refused where that is a private address"), "{direct}");
+    let by_proxy = listed(&["check", "plain", "https://out.example.org/"], "t.example.org,out.example.org:80").stdout;
+    assert!(by_proxy.contains("by the host's proxy"), "{by_proxy}");
+    let wrong = listed(&["check", "plain", "https://out.example.org/"], "out.example.org,10.0.0.0/40");
+    assert!(
+        wrong.status == 2 && wrong.stderr.contains("`CLAUDE_BOTTLE_NO_PROXY` has `10.0.0.0/40`, which is no network")
+    );
+}
+
+/// Many proxies connect to no port but 443: what needs more is told before it fails.
+#[test]
+fn doctor_names_what_a_proxy_may_not_connect_to() {
+    let routes = r#"{"host":"a.example.org"},{"host":"db.example.org","port":5432,"protocol":"tcp"},
+        {"host":"b.example.org","port":8443},{"host":"c.example.org","port":80},{"host":"d.example.org","port":8443,"proxy":false}"#;
+    let place = Place::new(&PLAIN.replace("\"box\": {}", &format!(r#""box": {{"egress": {{"routes": [{routes}]}}}}"#)));
+    let said = |proxy: &str| place.run(&["doctor"]).env("CLAUDE_BOTTLE_UPSTREAM_PROXY", proxy).done().stdout;
+    let wanted = "for `b.example.org:8443`, `db.example.org:5432` the proxy must connect to other ports than 443";
+    let plain = said("http://proxy.example.org:3128");
+    assert!(plain.contains(wanted), "{plain}");
+    let none = said("");
+    assert!(!none.contains("must connect to other ports"), "{none}");
 }

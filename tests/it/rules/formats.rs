@@ -88,7 +88,7 @@ fn odd() -> Place {
             "egress": { "routes": [
                 { "host": "a.example.org", "query": { "v": "1*" }, "headers": { "accept": "text/*" }, "upstream_ca": "ca.pem",
                   "auth": { "scheme": "Basic", "user": "me", "token_ref": "MY_TOKEN" } },
-                { "host": "b.example.org", "auth": { "scheme": { "header": "x-key" }, "token_ref": "MY_TOKEN" } }
+                { "host": "b.example.org", "proxy": false, "auth": { "scheme": { "header": "x-key" }, "token_ref": "MY_TOKEN" } }
             ] },
             "git": { "signing_key": "key", "remotes": [
                 { "name": "app", "upstream": "ssh://git@git.example.org:2222/app.git", "identity_file": "key", "private": true,
@@ -119,6 +119,8 @@ fn odd() -> Place {
 fn every_field_of_a_plan_is_described_and_no_other() {
     let dry = |place: &Place, args: &[&str]| -> Value {
         let run = place.run(&[&["start", "--dry-run", "--format", "json"], args].concat());
+        let run =
+            run.env("CLAUDE_BOTTLE_UPSTREAM_PROXY", "http://proxy.example.org").env("CLAUDE_BOTTLE_NO_PROXY", "a.test");
         let done = run.env("PATH", format!("{FAKE}:/usr/bin:/bin")).done();
         assert_eq!((done.status, done.stderr.as_str()), (0, ""));
         assert_valid(&plan_schema(), &done.stdout)

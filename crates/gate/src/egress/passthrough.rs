@@ -9,7 +9,7 @@ use crate::egress::limits::{GREETING_TIMEOUT, MAX_HELLO_BYTES, PASSTHROUGH_BUFFE
 use crate::egress::live::allowed::MatchedRoute;
 use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::serve_error::ServeError;
-use crate::egress::upstream::dial::via;
+use crate::egress::upstream::upstream_stream::UpstreamStream;
 use policy::judge::{Judge, Seen, Step};
 use policy::{Denial, Reason};
 use std::io;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_rustls::rustls::server::Acceptor;
 
@@ -56,7 +56,7 @@ struct Passthrough<'a> {
 
 impl Passthrough<'_> {
     /// Connects to where the route leads, if the connection may pass. `None`: the record says why not.
-    async fn connect(&self, record: &mut AuditRecord) -> Option<TcpStream> {
+    async fn connect(&self, record: &mut AuditRecord) -> Option<UpstreamStream> {
         match self.judge(record).await {
             Ok(upstream) => return upstream,
             Err(ServeError::Denied(denial)) => record.denied(&denial),
@@ -65,18 +65,18 @@ impl Passthrough<'_> {
         None
     }
 
-    async fn judge(&self, record: &mut AuditRecord) -> Result<Option<TcpStream>, ServeError> {
+    async fn judge(&self, record: &mut AuditRecord) -> Result<Option<UpstreamStream>, ServeError> {
         let Passthrough { egress, snapshot, seen } = *self;
         let dialler = &egress.connector.dialler;
-        let mut judge = Judge::new(&snapshot.policy, seen, via(snapshot));
+        let mut judge = Judge::new(&snapshot.policy, seen, snapshot.via());
         let mut upstream = None;
         loop {
             match judge.advance().map_err(ServeError::Denied)? {
                 Step::InspectName { route } => leaks::inspect_host(snapshot, route, record)
                     .map_err(|denial| ServeError::Denied(denial.or_route(route)))?,
                 Step::Locate { route, destination } => {
-                    let connected = match dialler.locate(&destination).await {
-                        Ok(target) => dialler.tunnel(snapshot.last_leg(route), &target).await,
+                    let connected = match dialler.locate(&destination, snapshot.proxy.as_ref()).await {
+                        Ok(target) => dialler.tunnel(&target).await,
                         Err(error) => Err(error),
                     };
                     record.allowed(route);
@@ -89,7 +89,7 @@ impl Passthrough<'_> {
 }
 
 /// Sends `first`, which was read from the agent already, and then copies both ways.
-async fn relay(agent: UnixStream, mut upstream: TcpStream, record: &mut AuditRecord, first: &[u8]) {
+async fn relay(agent: UnixStream, mut upstream: UpstreamStream, record: &mut AuditRecord, first: &[u8]) {
     match upstream.write_all(first).await {
         Ok(()) => {
             record.sent.fetch_add(first.len() as u64, Relaxed);

@@ -1,15 +1,14 @@
 //! A stream of git's protocol to the upstream of a remote, whatever carries it.
 
 use crate::egress::Egress;
-use crate::egress::live::last_leg::LastLeg;
-use crate::egress::upstream::dial::via;
+use crate::egress::upstream::upstream_stream::UpstreamStream;
 use crate::git::failure::Failure;
 use crate::git::limits::{COPY_BYTES, EXPLANATION_TIMEOUT};
 use nix::sys::socket::{MsgFlags, recv};
 use policy::{Destination, Server};
 use std::os::fd::AsRawFd;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -53,14 +52,14 @@ pub struct Place {
 
 impl Place {
     /// Connects as egress does: through the upstream proxy, or to an address that was checked.
-    pub async fn dial(&self, egress: &Egress) -> Result<TcpStream, Failure> {
+    pub async fn dial(&self, egress: &Egress) -> Result<UpstreamStream, Failure> {
         let snapshot = egress.live.snapshot();
         let Place { host, port, private } = self;
-        let server = Server { host, name: host, port: *port, private: *private };
-        let destination = Destination::of_server(server, via(&snapshot))?;
+        let server = Server { host, name: host, port: *port, private: *private, proxy: true };
+        let destination = Destination::of_server(server, snapshot.via())?;
         let dialler = &egress.connector.dialler;
-        let target = dialler.locate(&destination).await?;
-        Ok(dialler.tunnel(&LastLeg::of(*private, snapshot.proxy.as_ref()), &target).await?)
+        let target = dialler.locate(&destination, snapshot.proxy.as_ref()).await?;
+        Ok(dialler.tunnel(&target).await?)
     }
 }
 

@@ -38,8 +38,7 @@ impl SshUpstream {
         version: u8,
     ) -> Result<Link, Failure> {
         let failed = |error: std::io::Error| Failure::error(format!("cannot reach the upstream: {error}"));
-        let connection = self.place.dial(egress).await?.into_std().map_err(failed)?;
-        connection.set_nonblocking(false).map_err(failed)?;
+        let connection = self.place.dial(egress).await?.into_descriptor().map_err(failed)?;
         let (stream, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
         let (messages, their_messages) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
         send_descriptor(messages.as_raw_fd(), connection.as_raw_fd()).map_err(failed)?;

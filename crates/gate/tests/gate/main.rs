@@ -18,6 +18,7 @@ mod http2;
 mod mcp;
 mod model;
 mod pauses;
+mod proxies;
 mod request_lines;
 mod refresh;
 mod refusals;

@@ -1,7 +1,7 @@
 //! Every question, in its order, with the exact words of its denial.
 
 use super::super::decide::tests::policy;
-use super::super::{Authority, DialTo, HeaderFields};
+use super::super::{Authority, DialTo, HeaderFields, NoProxy};
 use super::*;
 
 fn matrix() -> Policy {
@@ -189,7 +189,11 @@ fn each_question_waits_for_the_one_before() {
     assert_eq!(http("GET evil.test /x", &[], Via::Direct).0, [""; 0]);
     assert_eq!(http("GET x.c.test /x", &[("host", b"y.c.test")], Via::Direct).0, [""; 0]);
     assert_eq!(http("GET x.c.test /x", &[], Via::Direct).0, ["inspect name of 5", "resolve x.c.test of 5"]);
-    assert_eq!(http("GET x.c.test /x", &[], Via::Proxy).0, ["inspect name of 5", "ask the proxy for x.c.test of 5"]);
+    let all = NoProxy::default();
+    assert_eq!(
+        http("GET x.c.test /x", &[], Via::Proxy(&all)).0,
+        ["inspect name of 5", "ask the proxy for x.c.test of 5"]
+    );
     assert_eq!(http("GET b.test /x", &[], Via::Direct).0, [""; 0]);
     assert_eq!(http("TRACE a.test /x", &[], Via::Direct).0, ["resolve a.test of 1"]);
     let bytes = steps(Seen::Bytes { host: "db.test", port: 5432 }, Via::Direct);

@@ -2,7 +2,6 @@
 //! request under way may do.
 
 use crate::egress::live::injection::Injection;
-use crate::egress::live::last_leg::LastLeg;
 use crate::egress::live::snapshot::PolicySnapshot;
 use policy::{Pass, Route};
 use std::ops::Deref;
@@ -35,10 +34,6 @@ impl AllowedRequest {
 
     pub fn rule(&self) -> &Route {
         self.snapshot.route(self.pass.route)
-    }
-
-    pub fn last_leg(&self) -> &LastLeg {
-        self.snapshot.last_leg(self.pass.route)
     }
 
     pub fn injection(&self) -> Option<&Injection> {

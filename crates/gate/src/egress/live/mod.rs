@@ -6,7 +6,6 @@ pub mod canary;
 pub mod diff;
 pub mod go_message;
 pub mod injection;
-pub mod last_leg;
 pub mod lease;
 pub mod pem;
 pub mod once;

@@ -75,14 +75,25 @@ struct Replaced {
 impl SecretStore {
     /// Takes the document apart. The policy comes back, for the first snapshot.
     pub fn new(document: Document) -> Result<(SecretStore, Policy), String> {
-        let Document { identity, bottle, policy, mut go, git, roots, upstream_proxy, printed, mut values, .. } =
-            document;
+        let Document {
+            identity,
+            bottle,
+            policy,
+            mut go,
+            git,
+            roots,
+            upstream_proxy,
+            no_proxy,
+            printed,
+            mut values,
+            ..
+        } = document;
         let env_values = go.env.values().filter_map(Source::value).map(str::to_owned).collect();
         let canary = canary::plant(&mut go)?;
         let mut base = RootCertStore::empty();
         add_certificates(&mut base, &roots, value(&values, &roots)?)?;
         let proxy = match &upstream_proxy {
-            Some(name) => Some(Arc::new(UpstreamProxy::parse(value(&values, name)?)?)),
+            Some(name) => Some(Arc::new(UpstreamProxy::parse(value(&values, name)?, no_proxy, &base)?)),
             None => None,
         };
         let git: Vec<&str> = git.iter().flat_map(GitService::secrets).collect();
@@ -195,7 +206,7 @@ impl SecretStore {
                 dlp::Known { name, class, bytes: secret_text(bytes) }
             })
             .collect();
-        if let Some(pair) = self.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref()) {
+        if let Some(pair) = self.proxy.as_ref().and_then(|proxy| proxy.header()) {
             let bytes = pair.as_bytes().trim_ascii_start().strip_prefix(b"Basic ").unwrap_or_default().to_vec();
             known.push(dlp::Known { name: "proxy".to_owned(), class: dlp::SecretClass::GateOnly, bytes });
         }

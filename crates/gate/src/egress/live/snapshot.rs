@@ -6,14 +6,13 @@
 use crate::audit::counters::RouteCounts;
 use crate::audit::record::AuditScope;
 use crate::egress::live::injection::Injection;
-use crate::egress::live::last_leg::LastLeg;
 use crate::egress::live::proxy::UpstreamProxy;
 use crate::egress::live::secrets::{Secret, SecretStore};
 use crate::egress::live::upstream_tls::client_config;
 use crate::egress::unpacker::Unpacker;
 use hyper::body::Bytes;
 use hyper::header::HeaderName;
-use policy::{Auth, AuthScheme, Policy, Reads, Route};
+use policy::{Auth, AuthScheme, Policy, Reads, Route, Via};
 use scan::dlp::{Knowledge, Known, Rules, SecretClass, Vault};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,8 +32,6 @@ pub struct PolicySnapshot {
     pub own_headers: Arc<[HeaderName]>,
     /// By `upstream_ca`.
     tls: BTreeMap<Option<String>, Arc<ClientConfig>>,
-    /// One for each route of the policy.
-    last_legs: Vec<LastLeg>,
     /// For each route of the policy, whether requests to its host and port may have bodies.
     takes_bodies: Vec<bool>,
     pub proxy: Option<Arc<UpstreamProxy>>,
@@ -81,7 +78,6 @@ impl PolicySnapshot {
             generation: self.generation,
             own_headers: self.own_headers.clone(),
             tls: self.tls.clone(),
-            last_legs: self.last_legs.clone(),
             takes_bodies: self.takes_bodies.clone(),
             unpacker: self.unpacker.clone(),
             proxy: self.proxy.clone(),
@@ -108,7 +104,6 @@ impl PolicySnapshot {
             }
         }
         let proxy = secrets.proxy.clone();
-        let last_legs = policy.routes.iter().map(|route| LastLeg::of(route.private, proxy.as_ref())).collect();
         let knowledge = Knowledge { vault: vault(&policy, secrets)?, rules: generation.rules.clone() };
         let routes = policy.routes.iter().map(|route| generation.counts(route)).collect();
         Ok(PolicySnapshot {
@@ -118,7 +113,6 @@ impl PolicySnapshot {
             own_headers: injections.iter().flatten().map(|injection| injection.name.clone()).collect(),
             injections,
             tls,
-            last_legs,
             unpacker: generation.unpacker,
             takes_bodies: (0..policy.routes.len()).map(|route| policy.takes_bodies(route)).collect(),
             proxy,
@@ -137,9 +131,9 @@ impl PolicySnapshot {
         self.injections[index].as_ref()
     }
 
-    /// How bytes of this route reach where it leads.
-    pub fn last_leg(&self, index: usize) -> &LastLeg {
-        &self.last_legs[index]
+    /// How upstreams are reached.
+    pub fn via(&self) -> Via<'_> {
+        self.proxy.as_ref().map_or(Via::Direct, |proxy| Via::Proxy(&proxy.no_proxy))
     }
 
     /// Whether requests to the host and port of this route may have bodies.

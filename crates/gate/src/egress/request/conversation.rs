@@ -8,7 +8,6 @@ use crate::egress::live::snapshot::PolicySnapshot;
 use crate::egress::request::body::Body;
 use crate::egress::request::serve::{AgentConnection, Sni, serve};
 use crate::egress::serve_error::ServeError;
-use crate::egress::upstream::dial::via;
 use crate::egress::upstream::pool::Upstream;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -59,7 +58,7 @@ impl Conversation {
         let fields = fields(request.headers());
         let judged = judged(&self.connection.peer, request, has_body(request.body()), &fields);
         let seen = Seen::Http { request: judged, names: names(request, sni) };
-        let mut judge = Judge::new(&snapshot.policy, seen, via(&snapshot));
+        let mut judge = Judge::new(&snapshot.policy, seen, snapshot.via());
         let pass = loop {
             match judge.advance().map_err(ServeError::Denied)? {
                 Step::InspectName { route } => leaks::inspect_host(&snapshot, route, record)

@@ -9,7 +9,6 @@ use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::canary;
 use crate::egress::peer::Peer;
 use crate::egress::request::forward::inspect_head;
-use crate::egress::upstream::dial::via;
 use hyper::Request;
 use hyper::body::Bytes;
 use policy::judge::{Judge, Seen, Step};
@@ -90,7 +89,7 @@ fn inspect(egress: &Arc<Egress>, trial: &Trial, body: &mut impl Read, count: &mu
     // What a WebSocket sends is no body.
     let has_body = (read > 0 && !headers::is_websocket(request.headers())) || announces_body(&fields);
     let seen = Seen::Http { request: judged(&peer, &request, has_body, &fields), names: Names::default() };
-    let mut judge = Judge::new(&snapshot.policy, seen, via(&snapshot));
+    let mut judge = Judge::new(&snapshot.policy, seen, snapshot.via());
     let pass = loop {
         match judge.advance()? {
             Step::InspectName { route } => leaks::inspect_host(&snapshot, route, &mut record)?,

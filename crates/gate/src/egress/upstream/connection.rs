@@ -10,16 +10,17 @@ use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::peer::Peer;
 use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::bulk_read::BulkReader;
-use crate::egress::upstream::dial::{Dialler, Target, via};
+use crate::egress::upstream::dial::{Dialler, Target};
+use crate::egress::upstream::proxy_tunnel::HttpProxy;
 use crate::egress::upstream::tls_failure;
 use crate::egress::upstream::upload::Upload;
+use crate::egress::upstream::upstream_stream::UpstreamStream;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use policy::Destination;
 use std::error::Error as _;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -61,6 +62,8 @@ pub struct Http1Connection {
     pub sender: http1::SendRequest<Box<Upload>>,
     /// Told when the last answer was read to its end. Dropped untold where that does not happen.
     pub last_answer_ended: Option<oneshot::Sender<()>>,
+    /// The upstream proxy, where it reads the requests and passes each of them on.
+    pub reader: Option<HttpProxy>,
     /// Held until the connection ends, if it is not the first one of its pool.
     _extra: Option<OwnedSemaphorePermit>,
 }
@@ -75,7 +78,7 @@ pub struct Connector {
     trail: Arc<AuditTrail>,
 }
 
-type Secured = TlsStream<BulkReader<TcpStream>>;
+type Secured = TlsStream<BulkReader<UpstreamStream>>;
 
 impl Connector {
     pub fn new(trail: Arc<AuditTrail>) -> Result<Connector, String> {
@@ -95,12 +98,14 @@ impl Connector {
         let target = match target {
             Some(target) => target,
             None => {
-                let destination = Destination::of(route, &to.host, via(snapshot)).map_err(ServeError::Denied)?;
-                self.dialler.locate(&destination).await?
+                let destination = Destination::of(route, &to.host, snapshot.via()).map_err(ServeError::Denied)?;
+                self.dialler.locate(&destination, snapshot.proxy.as_ref()).await?
             }
         };
         if route.is_upstream_plain() {
-            return self.http1(to, self.dialler.open(allowed.last_leg(), &target).await?, offer).await;
+            let (stream, reader) = self.dialler.open(&target).await?;
+            let connection = self.http1(to, stream, offer).await?;
+            return Ok(Connection::Http1(Http1Connection { reader, ..connection }));
         }
         let stream = match self.secure(to, allowed, offer, &target).await? {
             Err(error) if offer == Offer::Http1 && refuses_offer(&error) => {
@@ -111,7 +116,7 @@ impl Connector {
         let stream = stream.map_err(|error| tls_failed(&to.host, &tls_failure::explain(&error)))?;
         match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => self.http2(stream).await,
-            _ => self.http1(to, stream, offer).await,
+            _ => self.http1(to, stream, offer).await.map(Connection::Http1),
         }
     }
 
@@ -123,11 +128,11 @@ impl Connector {
         offer: Offer,
         target: &Target,
     ) -> Result<std::io::Result<Secured>, ServeError> {
-        let stream = BulkReader::new(self.dialler.tunnel(allowed.last_leg(), target).await?);
+        let stream = BulkReader::new(self.dialler.tunnel(target).await?);
         secure(allowed.snapshot.tls(allowed.rule()), offer, &to.host, stream).await
     }
 
-    async fn http1<S>(&self, to: &Peer, stream: S, offer: Offer) -> Result<Connection, ServeError>
+    async fn http1<S>(&self, to: &Peer, stream: S, offer: Offer) -> Result<Http1Connection, ServeError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -150,7 +155,7 @@ impl Connector {
             });
         }
         let last_answer_ended = Some(last_answer_ended);
-        Ok(Connection::Http1(Http1Connection { sender, last_answer_ended, _extra: None }))
+        Ok(Http1Connection { sender, last_answer_ended, reader: None, _extra: None })
     }
 
     async fn http2(&self, stream: Secured) -> Result<Connection, ServeError> {

@@ -2,23 +2,22 @@
 //! dialled. Behind an upstream proxy the proxy resolves, but for routes that are `private`.
 
 use crate::egress::limits::{
-    KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, MAX_PROXY_ANSWER_BYTES, PROXY_TIMEOUT, RESOLVE_CACHE_ENTRIES, RESOLVE_TIMEOUT,
-    RESOLVE_TRIES, RESOLVE_TRY_TIMEOUT,
+    KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, PROXY_TIMEOUT, RESOLVE_CACHE_ENTRIES, RESOLVE_TIMEOUT, RESOLVE_TRIES,
+    RESOLVE_TRY_TIMEOUT,
 };
-use crate::egress::live::last_leg::LastLeg;
 use crate::egress::live::proxy::UpstreamProxy;
-use crate::egress::live::snapshot::PolicySnapshot;
-use crate::egress::peer::authority;
 use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::happy_eyeballs;
+use crate::egress::upstream::proxy_tunnel::{self, HttpProxy, failed_proxy};
+use crate::egress::upstream::upstream_stream::UpstreamStream;
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{Resolver, TokioResolver};
-use policy::{Destination, DialTo, Via};
+use policy::{Destination, DialTo};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -29,19 +28,15 @@ pub struct Dialler {
 }
 
 /// Where a route leads, checked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Target {
     Direct(Vec<SocketAddr>),
     /// The upstream proxy is asked for this.
     Proxied {
+        proxy: Arc<UpstreamProxy>,
         host: String,
         port: u16,
     },
-}
-
-/// How this snapshot's upstreams are reached.
-pub fn via(snapshot: &PolicySnapshot) -> Via {
-    if snapshot.proxy.is_some() { Via::Proxy } else { Via::Direct }
 }
 
 impl Dialler {
@@ -63,11 +58,19 @@ impl Dialler {
         Ok(Dialler { resolver: builder.build().map_err(failed)?, hosts })
     }
 
-    /// Resolves a destination, where it is a name. Asks DNS at most once.
-    pub async fn locate(&self, destination: &Destination<'_>) -> Result<Target, ServeError> {
+    /// Resolves a destination, where it is a name. Asks DNS at most once. `proxy`: that of the policy which found the
+    /// destination.
+    pub async fn locate(
+        &self,
+        destination: &Destination<'_>,
+        proxy: Option<&Arc<UpstreamProxy>>,
+    ) -> Result<Target, ServeError> {
         let Destination { host, to, port, .. } = *destination;
         let found = match to {
-            DialTo::ThroughProxy(name) => return Ok(Target::Proxied { host: name.to_owned(), port }),
+            DialTo::ThroughProxy(name) => {
+                let proxy = proxy.ok_or_else(|| failed_proxy("there is no upstream proxy".to_owned()))?;
+                return Ok(Target::Proxied { proxy: proxy.clone(), host: name.to_owned(), port });
+            }
             DialTo::Address(address) => vec![address],
             DialTo::Name(name) => self
                 .resolve(name)
@@ -89,31 +92,38 @@ impl Dialler {
         Ok(found.iter().collect())
     }
 
-    /// A connection that carries any bytes to the target, through the proxy's CONNECT where the last leg is the proxy.
-    pub async fn tunnel(&self, last_leg: &LastLeg, target: &Target) -> Result<TcpStream, ServeError> {
-        match (target, last_leg) {
-            (Target::Proxied { host, port }, LastLeg::Proxy(proxy)) => {
-                let mut stream = self.dial_proxy(proxy).await?;
-                match timeout(PROXY_TIMEOUT, request_tunnel(&mut stream, proxy, &authority(host, *port))).await {
-                    Ok(Ok(200)) => Ok(stream),
-                    Ok(Ok(status)) => Err(failed_proxy(format!("the upstream proxy answered {status}"))),
-                    Ok(Err(error)) => Err(failed_proxy(format!("the upstream proxy failed: {error}"))),
-                    Err(_) => Err(failed_proxy("the upstream proxy did not answer".to_owned())),
+    /// A connection that carries any bytes to the target, through a tunnel of the proxy's where it is asked.
+    pub async fn tunnel(&self, target: &Target) -> Result<UpstreamStream, ServeError> {
+        let (proxy, host, port) = match target {
+            Target::Direct(addresses) => return self.dial_upstream(addresses).await,
+            Target::Proxied { proxy, host, port } => (proxy, host, *port),
+        };
+        let stream = self.dial_proxy(proxy).await?;
+        let opened = timeout(PROXY_TIMEOUT, proxy_tunnel::open(stream, proxy, host, port)).await;
+        opened.map_err(|_| failed_proxy("the upstream proxy did not answer".to_owned()))?
+    }
+
+    /// A connection for plain HTTP to the target, and the proxy that reads its requests, where one does: it wants absolute
+    /// URIs.
+    pub async fn open(&self, target: &Target) -> Result<(UpstreamStream, Option<HttpProxy>), ServeError> {
+        match target {
+            Target::Proxied { proxy, .. } => match HttpProxy::of(proxy) {
+                Some(reader) => {
+                    let stream = self.dial_proxy(proxy).await?;
+                    let secured = timeout(PROXY_TIMEOUT, proxy_tunnel::secured(stream, proxy)).await;
+                    let secured =
+                        secured.map_err(|_| failed_proxy("the upstream proxy did not answer".to_owned()))??;
+                    Ok((secured, Some(reader)))
                 }
-            }
-            (target, _) => self.open(last_leg, target).await,
+                None => Ok((self.tunnel(target).await?, None)),
+            },
+            Target::Direct(addresses) => Ok((self.dial_upstream(addresses).await?, None)),
         }
     }
 
-    /// A connection for plain HTTP: to the target, or to the proxy, which wants absolute URIs.
-    pub async fn open(&self, last_leg: &LastLeg, target: &Target) -> Result<TcpStream, ServeError> {
-        match (target, last_leg) {
-            (Target::Direct(addresses), _) => dial(addresses)
-                .await
-                .map_err(|error| ServeError::Failed("connect", format!("cannot connect to the upstream: {error}"))),
-            (Target::Proxied { .. }, LastLeg::Proxy(proxy)) => self.dial_proxy(proxy).await,
-            (Target::Proxied { .. }, LastLeg::Direct) => Err(failed_proxy("there is no upstream proxy".to_owned())),
-        }
+    async fn dial_upstream(&self, addresses: &[SocketAddr]) -> Result<UpstreamStream, ServeError> {
+        let failed = |error| ServeError::Failed("connect", format!("cannot connect to the upstream: {error}"));
+        dial(addresses).await.map(UpstreamStream::Tcp).map_err(failed)
     }
 
     /// The proxy is the host's choice: its address is not checked.
@@ -130,10 +140,6 @@ impl Dialler {
             .await
             .map_err(|error| failed_proxy(format!("cannot connect to the upstream proxy: {error}")))
     }
-}
-
-fn failed_proxy(text: String) -> ServeError {
-    ServeError::Failed("proxy", text)
 }
 
 fn parse_hosts(text: &str) -> HashMap<String, Vec<IpAddr>> {
@@ -154,30 +160,6 @@ async fn dial(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
     let probe = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     SockRef::from(&stream).set_tcp_keepalive(&probe)?;
     Ok(stream)
-}
-
-/// The status of the proxy's answer to CONNECT. Reads not one byte beyond its head.
-async fn request_tunnel(stream: &mut TcpStream, proxy: &UpstreamProxy, authority: &str) -> std::io::Result<u16> {
-    let mut head = format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n").into_bytes();
-    if let Some(credentials) = &proxy.credentials {
-        head.extend_from_slice(b"proxy-authorization: ");
-        head.extend_from_slice(credentials.as_bytes());
-        head.extend_from_slice(b"\r\n");
-    }
-    head.extend_from_slice(b"\r\n");
-    stream.write_all(&head).await?;
-    let mut answer = Vec::with_capacity(256);
-    while !answer.ends_with(b"\r\n\r\n") {
-        if answer.len() >= MAX_PROXY_ANSWER_BYTES {
-            return Err(std::io::Error::other("its answer is too long"));
-        }
-        answer.push(stream.read_u8().await?);
-    }
-    let status = answer
-        .strip_prefix(b"HTTP/1.")
-        .and_then(|rest| rest.get(2..5))
-        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-    status.ok_or_else(|| std::io::Error::other("its answer is not HTTP"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ pub mod connection;
 pub mod dial;
 pub mod happy_eyeballs;
 pub mod pool;
+pub mod proxy_tunnel;
 pub mod rewrite;
 pub mod tls_failure;
 pub mod upload;
+pub mod upstream_stream;

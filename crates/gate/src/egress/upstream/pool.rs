@@ -99,7 +99,7 @@ impl Upstream {
         let mut state = self.state(snapshot).await;
         if state.target.is_none() {
             // Boxed, because it is rare: unboxed, every request's future would have room for it.
-            state.target = Some(Box::pin(self.connector.dialler.locate(destination)).await?);
+            state.target = Some(Box::pin(self.connector.dialler.locate(destination, snapshot.proxy.as_ref())).await?);
         }
         Ok(())
     }

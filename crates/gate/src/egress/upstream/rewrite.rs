@@ -2,7 +2,6 @@
 
 use crate::egress::as_judged::has_body;
 use crate::egress::live::allowed::AllowedRequest;
-use crate::egress::live::last_leg::LastLeg;
 use crate::egress::peer::{Peer, authority};
 use crate::egress::serve_error::ServeError;
 use crate::egress::upstream::connection::Connection;
@@ -32,7 +31,7 @@ pub fn rewrite_for(
             headers.remove(CONNECTION);
             Uri::builder().scheme("https").authority(host).path_and_query(path)
         }
-        Connection::Http1(_) => {
+        Connection::Http1(connection) => {
             if unknown_length {
                 // hyper takes the body of a GET for none otherwise.
                 headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -42,16 +41,15 @@ pub fn rewrite_for(
             }
             join_cookies(headers);
             headers.insert(HOST, HeaderValue::try_from(host).map_err(|_| failed("the host is not a header value"))?);
-            match allowed.last_leg() {
-                // A plain request through a proxy is the one place where the proxy reads it.
-                LastLeg::Proxy(proxy) if allowed.rule().is_upstream_plain() => {
+            match &connection.reader {
+                Some(proxy) => {
                     if let Some(credentials) = &proxy.credentials {
                         headers.insert(PROXY_AUTHORIZATION, credentials.clone());
                     }
                     let (name, port) = allowed.rule().upstream(&to.host);
                     Uri::builder().scheme("http").authority(authority(name, port)).path_and_query(path)
                 }
-                LastLeg::Proxy(_) | LastLeg::Direct => Uri::builder().path_and_query(path),
+                None => Uri::builder().path_and_query(path),
             }
         }
     };
