@@ -3,6 +3,7 @@
 use super::{Rig, docker, images, lines, run, unique};
 use crate::harness::wait;
 use serde_json::json;
+use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -18,10 +19,13 @@ impl Registry {
     /// `folder`: where it keeps what is pushed.
     fn new(folder: &Path) -> Registry {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = folder.join("registry.yml");
+        let kept = folder.join("registry").display().to_string();
+        let text = json!({ "version": 0.1, "storage": { "filesystem": { "rootdirectory": kept } }, "http": { "addr": address } });
+        fs::write(&config, text.to_string()).unwrap();
         let child = Command::new("docker-registry")
-            .args(["serve", "/etc/docker/registry/config.yml"])
-            .env("REGISTRY_HTTP_ADDR", address.to_string())
-            .env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", folder)
+            .arg("serve")
+            .arg(config)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
