@@ -113,6 +113,13 @@ pub struct EngineFacts {
     /// The name of a `runsc` runtime that gives containers access to host unix sockets; else why the agent gets none.
     pub gvisor: Result<String, String>,
     pub seccomp: EngineSeccomp,
+    /// Whether its kernel has IPv6, as far as is known: no engine says so before a container could not be started.
+    #[serde(default = "yes")]
+    pub ipv6: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What an engine does about a container's system calls.

@@ -31,6 +31,13 @@ pub struct ContainerState {
     pub finished_at: String,
 }
 
+impl ContainerState {
+    /// Whether it could not be started because the engine's kernel has no IPv6.
+    pub fn lacks_ipv6(&self) -> bool {
+        self.error.contains("/proc/sys/net/ipv6/")
+    }
+}
+
 /// A container as `inspect` describes it.
 pub struct InspectedContainer {
     /// The image's id.

@@ -101,6 +101,7 @@ pub(super) fn facts(text: &str) -> Result<EngineFacts, EngineError> {
             arch: uname_machine(&architecture),
             gvisor: gvisor(&runtimes.unwrap_or_default()),
             seccomp: docker_seccomp(&security_options.unwrap_or_default()),
+            ipv6: true,
         }),
         // podman names the runtime that it uses, and the arguments of none.
         EngineInfo::Podman { host, version } => Ok(EngineFacts {
@@ -113,6 +114,7 @@ pub(super) fn facts(text: &str) -> Result<EngineFacts, EngineError> {
                 (true, _) => EngineSeccomp::Filtered,
             },
             gvisor: Err(format!("podman's is `{}`", host.oci_runtime.name)),
+            ipv6: true,
         }),
     }
 }

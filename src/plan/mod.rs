@@ -28,7 +28,7 @@ pub use uid::agent_uid;
 pub use warn::warnings;
 
 use crate::exit::UserError;
-use crate::facts::{Engine, Facts, PROXY_VARIABLE, Proxy, Terminal, Workspace};
+use crate::facts::{Engine, EngineKind, Facts, PROXY_VARIABLE, Proxy, Terminal, Workspace};
 use crate::manifest::{Bottle, Chosen, EnvValue, Limits, OnHangup, Route, Scope, Token};
 use crate::spec::Spec;
 use policy::{NoProxy, Policy, Server, Via};
@@ -74,6 +74,9 @@ pub struct Plan {
     pub go: Go,
     /// Where each value that `policy`, `git` and `go` name is fetched from at the last moment.
     pub values: BTreeMap<String, Source>,
+    /// The agent's loopback has `::1`, which the engine's `/etc/hosts` names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ipv6_loopback: bool,
     pub proxy: bool,
     /// Upstreams that are reached past the proxy.
     #[serde(default, skip_serializing_if = "NoProxy::is_empty")]
@@ -178,6 +181,7 @@ pub fn build(chosen: &Chosen, spec: &Spec, facts: &Facts) -> Result<Plan, UserEr
             Some(Ok(runtime)) => Runtime::Gvisor { runtime: runtime.clone() },
             Some(Err(why)) => Runtime::Default { why: why.clone() },
         },
+        ipv6_loopback: facts.engine.kind == EngineKind::Docker && facts.seen.as_ref().is_none_or(|seen| seen.ipv6),
         agent_uid: facts.images.agent_uid,
         terminal: facts.terminal,
         detach_keys: facts.detach_keys.clone(),

@@ -94,6 +94,9 @@ pub fn remove_volume(name: &str) -> Args {
     args(&["volume", "rm", name])
 }
 
+/// Gives `lo` its `::1`, which it has not in a namespace of its own that no network of the engine's is in.
+pub const IPV6_LOOPBACK: &str = "net.ipv6.conf.lo.disable_ipv6=0";
+
 impl Plan {
     /// From nothing to a running session.
     ///
@@ -325,6 +328,9 @@ impl Plan {
         args.extend(fixed.into_iter().flatten().map(str::to_owned));
         args.extend(self.seccomp_args(Profile::Agent));
         args.extend(self.resolver().iter().map(|arg| (*arg).to_owned()));
+        if self.ipv6_loopback {
+            args.extend(["--sysctl", IPV6_LOOPBACK].map(str::to_owned));
+        }
         // A health check of the image would run beside the agent, and could reach nothing.
         args.push("--no-healthcheck".to_owned());
         args.extend(ulimits());

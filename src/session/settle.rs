@@ -82,7 +82,10 @@ impl Session<'_> {
             let _ = self.docker.run(&self.plan.stop());
             snapshot = snapshot::begin(self.docker, &down.snapshot, &self.folder);
         }
-        let (failure, exit) = verdict(&state, cause);
+        let (mut failure, exit) = verdict(&state, cause);
+        if state.lacks_ipv6() && self.folder.home().remember_no_ipv6(&self.plan.engine).is_ok() {
+            failure = Some("could not start: the engine's kernel has no IPv6, and from now on is asked for none".to_owned());
+        }
         let work = match &mut self.gate {
             Some(gate) if failure.is_none() => gate.await_work(),
             Some(gate) => gate.take_work(),

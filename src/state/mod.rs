@@ -311,7 +311,25 @@ impl Home {
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
+    /// # Errors
+    /// The disk's.
     pub fn remember_engine(&self, engine: &Engine, facts: &EngineFacts) -> Result<()> {
+        let before = self.known_engine(engine);
+        // The engine itself says nothing of IPv6: what was found stays.
+        let ipv6 = facts.ipv6 && before.as_ref().is_none_or(|before| before.ipv6);
+        self.write_engine(engine, &EngineFacts { ipv6, ..facts.clone() })
+    }
+
+    /// Remembers that the engine's kernel has no IPv6: plans ask for none from now on.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn remember_no_ipv6(&self, engine: &Engine) -> Result<()> {
+        let known = self.known_engine(engine).map(|known| EngineFacts { ipv6: false, ..known });
+        known.map_or(Ok(()), |known| self.write_engine(engine, &known))
+    }
+
+    fn write_engine(&self, engine: &Engine, facts: &EngineFacts) -> Result<()> {
         let mut engines = self.engines();
         if engines.get(&engine.key()) == Some(facts) {
             return Ok(());
@@ -336,6 +354,11 @@ pub fn write_profiles(folder: &Path) -> Result<()> {
 }
 
 impl Folder {
+    /// The home that it is in.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

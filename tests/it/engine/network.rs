@@ -172,6 +172,16 @@ fn roots_and_proxy_are_of_the_hosts_choice() {
     rig.assert_nothing_left();
 }
 
+/// `/etc/hosts` of the engine names `::1`: servers that listen there are reached by it, and by `localhost`.
+#[test]
+fn loopback_has_its_address_of_ipv6() {
+    let rig = rig(None);
+    let script = "python3 -m http.server --bind ::1 8000 >/dev/null 2>&1 & \
+        curl -sS --retry 20 --retry-connrefused --retry-delay 1 -o /dev/null -w '%{http_code} ' 'http://[::1]:8000/'; \
+        curl -sS -o /dev/null -w '%{http_code} ' http://localhost:8000/; grep -c . /proc/net/if_inet6; kill %1";
+    assert_eq!(inside(&rig, script), "200 200 1\n");
+}
+
 /// No process and no thread can be made any more, and the door still opens.
 #[test]
 fn a_full_process_table_stops_nobody_at_the_door() {

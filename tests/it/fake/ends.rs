@@ -59,6 +59,20 @@ fn killed_and_out_of_memory_in_words() {
     only_the_volume(&place);
 }
 
+/// An engine whose kernel has no IPv6 fails once. What it lacks is remembered, also when the engine is asked again.
+#[test]
+fn an_engine_without_ipv6_is_asked_for_it_once() {
+    let place = Place::new(PLAIN);
+    let done = start(&place).env("FAKE_AGENT", "without ipv6").done();
+    let kept = place.session();
+    let told = format!("kept `{kept}`: could not start: the engine's kernel has no IPv6, and from now on is asked for none\n");
+    assert!(done.status == 125 && done.stderr.contains(&told), "{done:?}");
+    assert!(done.stderr.ends_with(&format!("hint: claude-bottle resume {kept}\n")), "{done:?}");
+    place.run(&["doctor"]).done();
+    let again = place.run(&["resume", "--yes", &kept]).env("FAKE_AGENT", "without ipv6").done();
+    assert!(again.status == 0 && again.stderr.contains("hello") || again.stdout.contains("hello"), "{again:?}");
+}
+
 #[test]
 fn an_agent_that_cannot_start_is_the_engines_failure() {
     let place = Place::new(PLAIN);
