@@ -247,6 +247,7 @@ pub async fn tell(mut request: Request<Incoming>, more: Arc<Notify>, connection:
         }
         "/said" => crate::answers::said(&request),
         "/page" => crate::answers::page(&request),
+        "/signed" => crate::answers::signed(&request),
         "/head-only" => Response::builder().header("grpc-status", "5").body(full("")).unwrap(),
         "/204" => Response::builder().status(204).body(full("")).unwrap(),
         "/304" => Response::builder().status(304).header("etag", "x").body(full("")).unwrap(),

@@ -78,6 +78,8 @@ pub const BIG_FILE_BYTES: u64 = 32 << 20;
 
 /// Findings of one push that are told.
 pub const MAX_FINDINGS: usize = 20;
+/// Findings of one push that are kept: one with more is refused at once, whatever the operator lets through.
+pub const MAX_KEPT_FINDINGS: usize = 10_000;
 /// Pieces of text of one push, each of a file or a message, that are told apart in what gitleaks finds.
 pub const MAX_SCAN_PIECES: usize = 1_000_000;
 /// Bytes of gitleaks' report.

@@ -10,7 +10,9 @@ use crate::egress::live::snapshot::PolicySnapshot;
 use crate::git::diff::{COMMIT_FORMAT, DiffLine, DiffReader};
 use crate::git::failure::Failure;
 use crate::git::gitleaks::{Gitleaks, Source};
-use crate::git::limits::{BIG_FILE_BYTES, COPY_BYTES, MAX_FINDINGS, MAX_OUTPUT_BYTES, MAX_SMALL_OBJECT_BYTES};
+use crate::git::limits::{
+    BIG_FILE_BYTES, COPY_BYTES, MAX_FINDINGS, MAX_KEPT_FINDINGS, MAX_OUTPUT_BYTES, MAX_SMALL_OBJECT_BYTES,
+};
 use crate::git::objects::{ObjectHead, ObjectKind, Objects};
 use crate::git::pending::Pending;
 use scan::dlp::{Action, Finding as Found, Orders, Scan, SecretClass, Stop, Subject};
@@ -70,7 +72,7 @@ impl Scanner<'_> {
             // No commit stands for it, so that none can be let through with it. The name is not told: it holds the secret.
             let source = self.source("", format!("the name of ref {} of the push", index + 1), None);
             let text = format!("{}\n", update.name);
-            self.scan_text(&source, text.as_bytes());
+            self.scan_text(&source, text.as_bytes())?;
             self.gitleaks.begin(source)?;
             self.gitleaks.write(text.as_bytes()).await?;
         }
@@ -106,7 +108,7 @@ impl Scanner<'_> {
                 self.source_of_object(&head.id, format!("a file name in `{}`", one_line(folder)))
             }
         };
-        self.scan_text(&source, &text);
+        self.scan_text(&source, &text)?;
         if text.last() != Some(&b'\n') {
             text.push(b'\n');
         }
@@ -132,8 +134,7 @@ impl Scanner<'_> {
         if is_whole {
             self.gitleaks.write(b"\n").await?;
         }
-        self.end_scan(&source, scan, ended);
-        Ok(())
+        self.end_scan(&source, scan, ended)
     }
 
     /// The lines that each commit adds.
@@ -179,7 +180,7 @@ impl Scanner<'_> {
             }
             match read {
                 DiffLine::Commit(id) => {
-                    self.end_added(&mut added);
+                    self.end_added(&mut added)?;
                     commit = id.to_owned();
                     if !is_object_id(&commit) {
                         return Err(malformed(crate::git::diff::Malformed));
@@ -187,7 +188,7 @@ impl Scanner<'_> {
                 }
                 DiffLine::Contents(id) => contents = self.hasher.hash_one(id),
                 DiffLine::File(name) => {
-                    self.end_added(&mut added);
+                    self.end_added(&mut added)?;
                     file = format!("`{}`", one_line(&String::from_utf8_lossy(name))).into();
                 }
                 DiffLine::Hunk(start) => {
@@ -208,26 +209,28 @@ impl Scanner<'_> {
                 DiffLine::Other => {}
             }
         }
-        self.end_added(&mut added);
+        self.end_added(&mut added)?;
         child.wait().await?.checked().map(drop)
     }
 
     /// The lines that were added to one file have ended.
-    fn end_added(&mut self, added: &mut Added) {
+    fn end_added(&mut self, added: &mut Added) -> Result<(), Failure> {
         let Added { scan, ended, source } = std::mem::replace(added, Added::new());
-        if let (Some(scan), Some(source)) = (scan, source) {
-            self.end_scan(&Source { line: None, ..source }, *scan, ended);
+        match (scan, source) {
+            (Some(scan), Some(source)) => self.end_scan(&Source { line: None, ..source }, *scan, ended),
+            _ => Ok(()),
         }
     }
 
-    fn scan_text(&mut self, source: &Source, text: &[u8]) {
+    fn scan_text(&mut self, source: &Source, text: &[u8]) -> Result<(), Failure> {
         let mut scan = Scan::looking(self.snapshot.knowledge(), ALL);
         let ended = scan.look(text);
-        self.end_scan(source, scan, ended);
+        self.end_scan(source, scan, ended)
     }
 
-    /// The piece has ended, or `ended` early: notes what was found in it.
-    fn end_scan(&mut self, source: &Source, mut scan: Scan, ended: Result<(), Stop>) {
+    /// The piece has ended, or `ended` early: notes what was found in it. Fails where the push has more findings than are
+    /// kept.
+    fn end_scan(&mut self, source: &Source, mut scan: Scan, ended: Result<(), Stop>) -> Result<(), Failure> {
         let ended = ended.and_then(|()| scan.finish(&mut Vec::new()));
         for finding in scan.notes().into_iter().filter(|found| !matches!(found.subject, Subject::Hint(_))) {
             self.note(source, finding);
@@ -236,6 +239,13 @@ impl Scanner<'_> {
             Ok(()) => {}
             Err(Stop::Found(finding)) => self.note(source, finding),
             Err(Stop::Unread(why)) => self.found.push((source.clone(), why.to_owned(), false)),
+        }
+        match self.found.len() > MAX_KEPT_FINDINGS {
+            true => Err(Failure::denied(format!(
+                "the push has more than {MAX_KEPT_FINDINGS} findings, so it is refused as a whole: push fewer commits, or \
+                 leave out what looks like credentials"
+            ))),
+            false => Ok(()),
         }
     }
 

@@ -535,6 +535,114 @@ async fn a_route_says_what_is_done() {
     assert_eq!(response.status(), 200);
 }
 
+/// Large files come by a redirect to an address that S3 signed. The id of the key in it opens nothing alone.
+#[tokio::test]
+async fn a_redirect_to_a_signed_address_is_followed() {
+    let origin = Origin::start(&["a.test", "b.test"]).await;
+    let hosts = ["a.test", "b.test"].map(|host| route(&origin, host, json!({ "methods": ["GET", "POST"] })));
+    let mut gate = start(&origin, json!(hosts)).await;
+    let response = gate.https("a.test").await.send_request(ask("GET a.test /signed?b.test", &[])).await.unwrap();
+    let location = response.headers()["location"].to_str().unwrap().to_owned();
+    assert_eq!(response.status(), 302);
+    trail(&mut gate).await;
+    let target = location.strip_prefix("https://b.test").unwrap();
+    let get = |target: &str| ask(&format!("GET b.test {target}"), &[]);
+    let got = text(gate.https("b.test").await.send_request(get(target)).await.unwrap()).await;
+    assert!(got.contains(target), "{got}");
+    let (audit, alarms) = trail(&mut gate).await;
+    assert_eq!((audit.verdict, alarms), (Outcome::Allow, vec![]));
+    // An agent may also tell of the address, as a tool's output in a request.
+    let mut request = ask("POST b.test /x", &[]);
+    *request.body_mut() = full(json!({ "seen": location, "n": 1 }).to_string());
+    assert_eq!(gate.https("b.test").await.send_request(request).await.unwrap().status(), 200);
+    trail(&mut gate).await;
+    // Without the signature, or with the secret beside it, it is a finding.
+    let secret = ["wJ4lrXUtnFEMI9K7MDENGd", "bPxRfiCYq8Zt2LmP0a"].concat();
+    let unsigned = target.replace("X-Amz-Signature=", "x=");
+    for target in [unsigned, format!("{target}&s={secret}"), format!("/?id={}", testing::answers::KEY_ID)] {
+        let response = gate.https("b.test").await.send_request(get(&target)).await.unwrap();
+        assert_eq!(mark(&response), "denied; reason=dlp", "{target}");
+        assert!(text(response).await.contains("the address carries an AWS access key"), "{target}");
+        trail(&mut gate).await;
+    }
+}
+
+/// A refusal says what kind of thing was found, where, and what the operator can change, and no part of what was found.
+#[tokio::test]
+async fn a_refusal_says_what_was_found_where_and_what_changes_it() {
+    let origin = Origin::start(&["a.test", "token.test"]).await;
+    let mut gate = start(&origin, routes(&origin)).await;
+    let key = "AKIAQ7JX2MZP4KLW6TNB";
+    let form = |field: &str, inner: &[u8]| {
+        let head = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b\r\nContent-Disposition: form-data; {field}\r\n\r\n"
+        );
+        [head.as_bytes(), inner, b"\r\n--b--\r\n"].concat()
+    };
+    let mut tar = tar_header("package/index.js", 6);
+    tar.extend([&b"a = 1\n"[..], &[0; 506]].concat());
+    tar.extend(tar_header("package/test/key.pem", key.len()));
+    tar.extend([key.as_bytes(), b"\n", &[0; 511 - 20]].concat());
+    let plain = format!("{{\"name\":\"x\",\"id\":\"{key}\"}}");
+    let warn = "if it is no secret, the operator lets it pass with `\"dlp\": \"warn\"` on this route in the manifest";
+    let never = "nothing in the manifest lets it pass";
+    let cases = [
+        (plain.clone().into_bytes(), "an AWS access key (plain), in the field `id`, near byte `18`", warn),
+        (
+            [vec![b' '; 5000], base64(key).into_bytes(), b". And more text".to_vec()].concat(),
+            "an AWS access key (base64), near byte `4096`",
+            warn,
+        ),
+        (
+            form("name=\"f\"; filename=\"src/a.rs\"", key.as_bytes()),
+            "(plain), in the file `src/a.rs`, in the field `f`, near",
+            warn,
+        ),
+        (gzip(&tar), "an AWS access key (compressed), in the file `package/test/key.pem`", warn),
+        (form("name=\"f\"; filename=\"a.tgz\"", &gzip(&tar)), "in the file `package/test/key.pem`", warn),
+        (format!("{{\"{key}\":\"{key}\"}}").into_bytes(), "an AWS access key (plain), near byte `2`", warn),
+        (
+            format!("{{\"pin\":\"{PIN}\"}}").into_bytes(),
+            "a secret that this bottle was given (plain), in the field `pin`",
+            warn,
+        ),
+        (
+            format!("{{\"t\":\"{TOKEN}\"}}").into_bytes(),
+            "a credential that only the gate may send (plain), in the field `t`",
+            never,
+        ),
+    ];
+    for (body, place, remedy) in cases {
+        let mut request = ask("POST a.test /x", &[]);
+        *request.body_mut() = full(body);
+        let response = gate.https("a.test").await.send_request(request).await.unwrap();
+        assert_eq!(mark(&response), "denied; reason=dlp", "{place}");
+        let page = text(response).await;
+        let (audit, _) = trail(&mut gate).await;
+        let reason = audit.reason.unwrap();
+        let mut pages = converse(gate.connect("gate.bottle:80").await).await;
+        let why = text(pages.send_request(ask("GET gate.bottle /why", &[])).await.unwrap()).await;
+        for told in [&page, &reason, &why] {
+            assert!(told.contains(place) && told.contains(remedy), "{place}: {told}");
+            for secret in [key, PIN, TOKEN] {
+                assert!(!told.contains(&secret[..8]), "{told}");
+            }
+        }
+        assert!(audit.rule.is_some(), "the route that is to be changed");
+        trail(&mut gate).await;
+    }
+}
+
+/// The header of a file in a tar archive (POSIX, `ustar`).
+fn tar_header(name: &str, size: usize) -> Vec<u8> {
+    let mut header = vec![0; 512];
+    header[..name.len()].copy_from_slice(name.as_bytes());
+    header[124..135].copy_from_slice(format!("{size:011o}").as_bytes());
+    header[156] = b'0';
+    header[257..262].copy_from_slice(b"ustar");
+    header
+}
+
 #[tokio::test]
 async fn the_canary_is_planted_and_its_song_is_heard() {
     let origin = Origin::start(&["a.test"]).await;

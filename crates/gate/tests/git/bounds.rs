@@ -268,3 +268,27 @@ async fn a_push_that_falls_silent_holds_nobody_up() {
     drop(silent);
     bed.refused(Outcome::Error, "the agent broke off").await;
 }
+
+/// Each finding takes memory and, where a person is asked, time: what has too many is refused as a whole.
+#[tokio::test]
+async fn a_push_of_endless_findings_is_refused_at_once() {
+    let world = World::new().await;
+    let mut bed = world.cloned(|_| {}).await;
+    let before = world.upstream("main").await;
+    for number in 0..10_200u64 {
+        // Base32 of a number that is unlike its neighbours.
+        let mut rest = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let digits = (0..12).map(|_| {
+            rest = rest.rotate_left(5);
+            char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[(rest & 31) as usize])
+        });
+        let key = format!("{}{}", ["AK", "IA"].concat(), digits.collect::<String>() + "QZ5X");
+        std::fs::write(world.path().join("work").join(format!("f{number}")), format!("{key}\n")).unwrap();
+    }
+    world.good("work", &["add", "."]).await;
+    world.good("work", &["commit", "-q", "-m", "many"]).await;
+    let said = world.bad("work", &["push", "origin", "--all"]).await;
+    assert!(said.contains("more than 10000 findings"), "{said}");
+    bed.refused(Outcome::Deny, "more than 10000 findings").await;
+    assert_eq!(world.upstream("main").await, before);
+}

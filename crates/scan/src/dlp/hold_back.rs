@@ -3,7 +3,7 @@
 
 use super::needles::{MIN_PREFIX_BYTES, NeedleMatch, SearchText};
 use super::pattern::{PatternMatch, PatternScanner};
-use super::{Action, Finding, Knowledge, Orders, Subject};
+use super::{Action, Finding, FindingPlace, Knowledge, Orders, Subject};
 use std::ops::Range;
 
 /// Bytes that a beginning must have before it is held back. Fewer are the beginning of anything, and a receiver that waits
@@ -31,6 +31,8 @@ struct HeldMatch {
     span: Range<usize>,
     /// The byte that overwrites it.
     with: u8,
+    /// Bytes of the text before it.
+    at: u64,
 }
 
 impl HoldBack {
@@ -58,7 +60,8 @@ impl HoldBack {
             let span = end.saturating_sub(vault.verbatim.length(needle))..end;
             let needle = vault.verbatim_needles[needle];
             let subject = vault.subject(needle.unit);
-            self.act(orders, HeldMatch { subject, how: needle.how, span, with: needle.with })?;
+            let at = self.position + bytes.len() as u64 - (self.held.len() - span.start.min(self.held.len())) as u64;
+            self.act(orders, HeldMatch { subject, how: needle.how, span, with: needle.with, at })?;
         }
         self.position += bytes.len() as u64;
         let pattern = self.patterns.open_bytes();
@@ -95,9 +98,10 @@ impl HoldBack {
             // The first words of a seed phrase may have left; what has left cannot be overwritten.
             let has_left = hit.start + (MIN_HELD_BYTES as u64) < first;
             if has_left && orders.about(subject) == Action::Mask {
-                self.report(subject, "plain", orders.when_stuck(subject))?;
+                let done = orders.when_stuck(subject);
+                self.report(HeldMatch { subject, how: "plain", span, with: b'*', at: hit.start }, done)?;
             } else {
-                self.act(orders, HeldMatch { subject, how: "plain", span, with: b'*' })?;
+                self.act(orders, HeldMatch { subject, how: "plain", span, with: b'*', at: hit.start })?;
             }
         }
         Ok(())
@@ -106,13 +110,15 @@ impl HoldBack {
     fn act(&mut self, orders: Orders, found: HeldMatch) -> Result<(), Finding> {
         let action = orders.about(found.subject);
         if action == Action::Mask {
-            self.held[found.span].fill(found.with);
+            self.held[found.span.clone()].fill(found.with);
         }
-        self.report(found.subject, found.how, action)
+        self.report(found, action)
     }
 
-    fn report(&mut self, subject: Subject, how: &'static str, done: Action) -> Result<(), Finding> {
-        let finding = Finding { subject, how: how.to_owned(), done };
+    fn report(&mut self, found: HeldMatch, done: Action) -> Result<(), Finding> {
+        let HeldMatch { subject, how, at, .. } = found;
+        let place = FindingPlace { at: Some(at), ..FindingPlace::default() };
+        let finding = Finding { subject, how: how.to_owned(), done, place };
         match done {
             Action::Block => return Err(finding),
             Action::Off => {}

@@ -17,6 +17,7 @@ mod needles;
 mod number_runs;
 mod pattern;
 mod piece_coverage;
+mod place;
 mod text_scanner;
 mod unescape;
 mod unpack;
@@ -31,9 +32,11 @@ mod tests;
 use super::codec::{Broken, Decoder, PART, TOO_MUCH};
 use hold_back::HoldBack;
 pub use pattern::Rules;
+pub use place::FindingPlace;
+use place::Locator;
 pub use policy::matchable::SecretClass;
 use std::sync::Arc;
-use text_scanner::{Matches, ScanContext, Target, TextOrigin, TextScanner};
+use text_scanner::{Matches, ScanContext, Target, TextOrigin, TextScanner, Written};
 use unpack::{COMPRESSED, UnpackBudget};
 pub use value_search::ValueSearch;
 pub use vault::{Known, Vault};
@@ -80,6 +83,7 @@ pub struct Finding {
     pub how: String,
     /// Never [`Action::Off`].
     pub done: Action,
+    pub place: FindingPlace,
 }
 
 /// Why nothing more may leave.
@@ -105,7 +109,7 @@ impl Knowledge {
         budget: &'a mut UnpackBudget,
     ) -> ScanContext<'a> {
         let rules = (orders.patterns != Action::Off).then_some(&*self.rules);
-        ScanContext { vault: &self.vault, rules, matches, budget }
+        ScanContext { vault: &self.vault, rules, matches, budget, at: None, file: None }
     }
 }
 
@@ -116,6 +120,9 @@ pub struct Scan {
     /// `None`: nothing is held back, and nothing overwritten.
     hold_back: Option<HoldBack>,
     scanner: TextScanner,
+    /// Bytes that the scanner has read.
+    scanned: u64,
+    locator: Locator,
     /// The message under way, scanned by itself as well, for what only its end makes a finding.
     message: Option<Box<Scan>>,
     /// For a body that says that it is compressed.
@@ -171,6 +178,8 @@ impl Scan {
             orders,
             hold_back,
             scanner: TextScanner::new(origin, 0, String::new()),
+            scanned: 0,
+            locator: Locator::default(),
             message: None,
             compressed: None,
             is_deferring: false,
@@ -192,6 +201,11 @@ impl Scan {
 
     /// Scans more of the text. What may leave now is appended to `into`.
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) -> Result<(), Stop> {
+        let ended = self.push_part(bytes, into);
+        self.locate(ended, bytes)
+    }
+
+    fn push_part(&mut self, bytes: &[u8], into: &mut Vec<u8>) -> Result<(), Stop> {
         let from = into.len();
         match &mut self.hold_back {
             Some(hold_back) => {
@@ -208,9 +222,21 @@ impl Scan {
         if let Some(compressed) = &mut self.compressed {
             compressed.input.extend_from_slice(bytes);
         }
-        self.look(&text)?;
+        self.look_at_part(&text)?;
         into.extend_from_slice(&text);
         self.unpack_now()
+    }
+
+    /// Names the places of what was found in the part of the text that was read last.
+    fn locate(&mut self, ended: Result<(), Stop>, part: &[u8]) -> Result<(), Stop> {
+        let ended = ended.map_err(|mut stop| {
+            if let Stop::Found(finding) = &mut stop {
+                self.locator.locate(&mut finding.place, part);
+            }
+            stop
+        });
+        self.locator.pass(part);
+        ended
     }
 
     /// Does what is held back tell too much to leave before its end is known?
@@ -220,14 +246,20 @@ impl Scan {
 
     /// The text has ended: what was held back is decided. What of it may leave is appended to `into`.
     pub fn finish(&mut self, into: &mut Vec<u8>) -> Result<(), Stop> {
+        let ended = self.finish_text(into);
+        self.locate(ended, &[])
+    }
+
+    fn finish_text(&mut self, into: &mut Vec<u8>) -> Result<(), Stop> {
         let mut rest = Vec::new();
         if let Some(hold_back) = &mut self.hold_back {
             let passed = hold_back.finish(&self.knowledge, self.orders, &mut rest);
             self.notes.append(&mut hold_back.notes);
             passed.map_err(Stop::Found)?;
         }
-        self.look(&rest)?;
+        self.look_at_part(&rest)?;
         let context = &mut self.knowledge.context(self.orders, &mut self.matches, &mut self.budget);
+        context.at = Some(self.scanned);
         self.scanner.finish(context);
         self.is_ended = true;
         if let Some(compressed) = &mut self.compressed {
@@ -241,11 +273,18 @@ impl Scan {
 
     /// Scans more of a text of which nothing is held back.
     pub fn look(&mut self, text: &[u8]) -> Result<(), Stop> {
+        let ended = self.look_at_part(text);
+        self.locate(ended, text)
+    }
+
+    fn look_at_part(&mut self, text: &[u8]) -> Result<(), Stop> {
         if text.is_empty() {
             return Ok(());
         }
         self.budget.add_outer(text.len());
         let context = &mut self.knowledge.context(self.orders, &mut self.matches, &mut self.budget);
+        context.at = Some(self.scanned);
+        self.scanned += text.len() as u64;
         self.scanner.push(context, text);
         self.judge()?;
         self.unpack_now()
@@ -331,7 +370,7 @@ impl Scan {
 
     /// Decides about what the scanners have found.
     fn judge(&mut self) -> Result<(), Stop> {
-        for (target, how) in std::mem::take(&mut self.matches) {
+        for (target, Written { how, place }) in std::mem::take(&mut self.matches) {
             let subject = match target {
                 Target::Unit(unit) => self.knowledge.vault.subject(unit),
                 Target::Pattern(name) => Subject::Pattern(name),
@@ -342,7 +381,7 @@ impl Scan {
                 Action::Mask => self.orders.when_stuck(subject),
                 action => action,
             };
-            let finding = Finding { subject, how, done };
+            let finding = Finding { subject, how, done, place };
             match done {
                 Action::Off => {}
                 Action::Warn if self.noted.contains(&subject) => {}

@@ -12,6 +12,7 @@ use super::needles::{NeedleMatch, SearchText};
 use super::number_runs::NumberRuns;
 use super::pattern::{PatternMatch, PatternScanner, Rules};
 use super::piece_coverage::{FoldedReader, PieceCoverage};
+use super::place::FindingPlace;
 use super::unescape::{EscapeSyntax, Unescaper};
 use super::unpack::{COMPRESSED, Unpack, UnpackBudget};
 use super::value_text::ValueText;
@@ -42,8 +43,15 @@ pub enum Target {
     Unreadable(&'static str),
 }
 
-/// Each target once, with how it was written, the innermost encoding first.
-pub type Matches = std::collections::BTreeMap<Target, String>;
+/// Each target once, with how and where it was written.
+pub type Matches = std::collections::BTreeMap<Target, Written>;
+
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// Its encodings, the innermost first.
+    pub how: String,
+    pub place: FindingPlace,
+}
 
 /// What is looked for, what was found, and what may still be unpacked.
 pub struct ScanContext<'a> {
@@ -52,6 +60,21 @@ pub struct ScanContext<'a> {
     pub rules: Option<&'a Rules>,
     pub matches: &'a mut Matches,
     pub budget: &'a mut UnpackBudget,
+    /// Where in the outermost text the bytes stand that are read; `None`: it is not known.
+    pub at: Option<u64>,
+    /// The file of an archive that is read.
+    pub file: Option<String>,
+}
+
+impl ScanContext<'_> {
+    /// Adds a match, if it is the target's first. `path`: of the text that holds it; `how`: how it is written there.
+    pub fn record(&mut self, target: Target, path: &str, how: &str) {
+        let (at, file) = (self.at, &self.file);
+        self.matches.entry(target).or_insert_with(|| {
+            let place = FindingPlace { at, field: None, file: file.clone() };
+            Written { how: written(path, how), place }
+        });
+    }
 }
 
 /// Where a text comes from, which decides what is looked for in it.
@@ -113,6 +136,13 @@ struct VerbatimSearch {
     patterns: PatternScanner,
 }
 
+impl VerbatimSearch {
+    fn of_text(is_unescaped: bool) -> VerbatimSearch {
+        let patterns = if is_unescaped { PatternScanner::of_unescaped() } else { PatternScanner::default() };
+        VerbatimSearch { patterns, ..VerbatimSearch::default() }
+    }
+}
+
 /// A part of a view's text.
 #[derive(Clone, Copy)]
 struct ViewPart<'a> {
@@ -169,6 +199,7 @@ impl TextScanner {
             }
             views.push(View::new("hex", ViewDecoder::Hex(HexRuns::default())));
         }
+        let is_unescaped = ["with escapes", "quoted-printable"].iter().any(|how| path.contains(how));
         TextScanner {
             origin,
             depth,
@@ -180,7 +211,8 @@ impl TextScanner {
             folded_values: FoldedReader::default(),
             values: ValueText::default(),
             coverage: PieceCoverage::default(),
-            verbatim: matches!(origin, TextOrigin::Inner | TextOrigin::Decoded).then(VerbatimSearch::default),
+            verbatim: matches!(origin, TextOrigin::Inner | TextOrigin::Decoded)
+                .then(|| VerbatimSearch::of_text(is_unescaped)),
             views,
             base64,
             embedded_files: EmbeddedFiles::Unpack,
@@ -195,7 +227,11 @@ impl TextScanner {
 
     pub fn push(&mut self, context: &mut ScanContext, bytes: &[u8]) {
         let block_bytes = if self.origin == TextOrigin::Answer { ANSWER_BLOCK_BYTES } else { BLOCK_BYTES };
-        for block in bytes.chunks(block_bytes) {
+        let first = context.at;
+        for (index, block) in bytes.chunks(block_bytes).enumerate() {
+            if self.is_outermost() {
+                context.at = first.map(|first| first + (index * block_bytes) as u64);
+            }
             self.search(context, block);
             let mut decoded = self.decode_base64(|base64, into| base64.push(block, into));
             for view in 0..self.views.len() {
@@ -227,7 +263,7 @@ impl TextScanner {
             let mut found = Vec::new();
             verbatim.patterns.finish(rules, &mut found);
             for pattern in found {
-                record(context.matches, target_of(&pattern), &self.path, "plain");
+                context.record(target_of(&pattern), &self.path, "plain");
             }
         }
         let mut decoded = self.decode_base64(Base64Runs::finish);
@@ -248,6 +284,10 @@ impl TextScanner {
         }
         self.unpack.finish(context);
         self.scratch = out;
+    }
+
+    fn is_outermost(&self) -> bool {
+        self.depth == 0 && self.path.is_empty()
     }
 
     /// What `decode` makes, for each view of base64.
@@ -278,20 +318,24 @@ impl TextScanner {
             if let Some(rules) = rules {
                 patterns.push(rules, block, &mut hits);
             }
+            let is_outermost = self.depth == 0 && self.path.is_empty();
+            let block_at = context.at;
             for hit in hits {
-                record(context.matches, target_of(&hit), &self.path, "plain");
+                context.at = if is_outermost { Some(hit.start) } else { block_at };
+                context.record(target_of(&hit), &self.path, "plain");
             }
+            context.at = block_at;
             text.push_lower(block);
             vault.verbatim.search(text, found);
             for NeedleMatch { needle, .. } in found.drain(..) {
                 let needle = vault.verbatim_needles[needle];
-                record(context.matches, Target::Unit(needle.unit), &self.path, needle.how);
+                context.record(Target::Unit(needle.unit), &self.path, needle.how);
             }
         }
         if vault.is_empty() {
             return;
         }
-        let mut found = |unit, how| record(context.matches, Target::Unit(unit), &self.path, how);
+        let mut found = |unit, how| context.record(Target::Unit(unit), &self.path, how);
         match &mut self.quiet {
             None => self.folded.read(vault, block, &mut self.coverage, found),
             Some(quiet) => quiet.wake(vault, block, |part| {
@@ -308,8 +352,9 @@ impl TextScanner {
     }
 
     fn search_values(&mut self, context: &mut ScanContext, values: &[u8]) {
-        let found = |unit, how| record(context.matches, Target::Unit(unit), &self.path, how);
-        self.folded_values.read(context.vault, values, &mut self.coverage, found);
+        let vault = context.vault;
+        let found = |unit, how| context.record(Target::Unit(unit), &self.path, how);
+        self.folded_values.read(vault, values, &mut self.coverage, found);
     }
 
     /// Scans a view's text near what was decoded in it; of the rest, the end is kept for what may be decoded next.
@@ -357,11 +402,11 @@ fn target_of(found: &PatternMatch) -> Target {
     if found.is_hint { Target::Hint(found.name) } else { Target::Pattern(found.name) }
 }
 
-/// Adds a match, if it is the target's first. `path`: of the text that holds it; `how`: how it is written there.
-pub fn record(matches: &mut Matches, target: Target, path: &str, how: &str) {
-    matches.entry(target).or_insert_with(|| match (path, how) {
+/// How a match is written. `path`: of the text that holds it; `how`: how it is written there.
+fn written(path: &str, how: &str) -> String {
+    match (path, how) {
         ("", how) => how.to_owned(),
         (path, "plain" | "plain or in pieces") => path.to_owned(),
         (path, how) => format!("{how}, {path}"),
-    });
+    }
 }

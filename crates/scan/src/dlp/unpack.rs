@@ -5,7 +5,8 @@
 //! text by an [`UnpackBudget`]; where it does not suffice, the text is reported as unreadable instead of being read in part.
 //! A text with a file in it waits until [`Unpack::run`], because a few bytes can be a second's work.
 
-use super::text_scanner::{ScanContext, Target, TextOrigin, TextScanner, inner_scanner, record};
+use super::place::{TarNames, plain_name};
+use super::text_scanner::{ScanContext, Target, TextOrigin, TextScanner, inner_scanner};
 use crate::codec::{Broken, Decoder, Format, PART, TOO_MUCH, may_begin, may_begin_block};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::sync::LazyLock;
@@ -276,6 +277,7 @@ impl Unpack {
                 Ok(Some((method, content))) => {
                     let Some(decoder) = Decoder::zip_entry(method) else { return false };
                     file.decoder = decoder;
+                    file.name = plain_name(&header.name);
                     file.zip = None;
                     content
                 }
@@ -323,17 +325,28 @@ impl Unpack {
     }
 
     fn scan(&self, context: &mut ScanContext, file: &mut OpenFile, plain: &[u8]) {
-        if !plain.is_empty() {
-            let scanner = file
-                .scanner
-                .get_or_insert_with(|| Box::new(inner_scanner(self.origin, &self.path, COMPRESSED, self.depth)));
-            scanner.push(context, plain);
-            scanner.unpack(context);
+        if plain.is_empty() {
+            return;
         }
+        let scanner = file
+            .scanner
+            .get_or_insert_with(|| Box::new(inner_scanner(self.origin, &self.path, COMPRESSED, self.depth)));
+        // The place is that of the compressed bytes, which waited.
+        let outer = (context.at.take(), context.file.take());
+        let mut rest = plain;
+        while !rest.is_empty() {
+            let (part, behind, next) = file.names.split(rest);
+            context.file.clone_from(&file.name);
+            scanner.push(context, part);
+            scanner.unpack(context);
+            file.name = next.or(file.name.take());
+            rest = behind;
+        }
+        (context.at, context.file) = outer;
     }
 
     fn report(&self, context: &mut ScanContext, why: &'static str) {
-        record(context.matches, Target::Unreadable(why), &self.path, COMPRESSED);
+        context.record(Target::Unreadable(why), &self.path, COMPRESSED);
     }
 }
 
@@ -350,6 +363,9 @@ struct OpenFile {
     scanner: Option<Box<TextScanner>>,
     /// Bytes of the budget that it holds.
     held: usize,
+    /// The archive's entry, or the file in a tar archive that is read, and the archive.
+    name: Option<String>,
+    names: TarNames,
 }
 
 impl OpenFile {
@@ -363,7 +379,16 @@ impl OpenFile {
         } else {
             (None, Decoder::sniff(text)?)
         };
-        Some(OpenFile { zip, decoder, start: Vec::new(), tried: 0, scanner: None, held: 0 })
+        Some(OpenFile {
+            zip,
+            decoder,
+            start: Vec::new(),
+            tried: 0,
+            scanner: None,
+            held: 0,
+            name: None,
+            names: TarNames::default(),
+        })
     }
 
     /// Tries its start with what came: each time that is twice as long as the last time. False: it is no such file.
@@ -381,8 +406,10 @@ impl OpenFile {
 
     fn close(self, context: &mut ScanContext) {
         if let Some(mut scanner) = self.scanner {
+            let outer = (context.at.take(), std::mem::replace(&mut context.file, self.name));
             scanner.finish(context);
             scanner.unpack(context);
+            (context.at, context.file) = outer;
         }
         context.budget.release(self.held);
     }
@@ -392,6 +419,8 @@ impl OpenFile {
 #[derive(Default)]
 struct ZipHeader {
     fixed: Vec<u8>,
+    /// The entry's name.
+    name: Vec<u8>,
     skipped: usize,
 }
 
@@ -413,7 +442,10 @@ impl ZipHeader {
         if Decoder::zip_entry(method).is_none() {
             return Err(NotRead);
         }
-        let names = usize::from(number(26)) + usize::from(number(28));
+        let name_bytes = usize::from(number(26));
+        let names = name_bytes + usize::from(number(28));
+        let missing = name_bytes.saturating_sub(self.skipped);
+        self.name.extend_from_slice(&rest[..missing.min(rest.len())]);
         let skipped = (names - self.skipped).min(rest.len());
         self.skipped += skipped;
         Ok((self.skipped == names).then_some((method, &rest[skipped..])))

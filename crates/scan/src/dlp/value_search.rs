@@ -56,8 +56,14 @@ impl ValueSearch {
 
     fn search(&mut self, read: impl FnOnce(&mut TextScanner, &mut ScanContext)) -> bool {
         let mut matches = Matches::new();
-        let mut context =
-            ScanContext { vault: &self.vault, rules: None, matches: &mut matches, budget: &mut self.budget };
+        let mut context = ScanContext {
+            vault: &self.vault,
+            rules: None,
+            matches: &mut matches,
+            budget: &mut self.budget,
+            at: None,
+            file: None,
+        };
         read(&mut self.scanner, &mut context);
         matches.keys().any(|target| matches!(target, Target::Unit(_)))
     }

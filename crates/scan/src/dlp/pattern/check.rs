@@ -1,6 +1,7 @@
 //! Tells real credentials from those that a text shows as an example: by a list of the documented ones, by what no random
 //! key has, and by checksums. Randomness alone never tells: one random key of thirty would count as an example.
 
+use super::published;
 use policy::matchable::{entropy_bits, looks_random};
 use sha2::{Digest, Sha256};
 
@@ -65,6 +66,8 @@ const EXAMPLES: &[&str] = &[
     "AIzaSyBcE-OOIbhjyR83gm4r2MFCu4MJmprNXsw",
     "AIzaSyB8qGxt4ec15vitgn44duC5ucxaOi4FmqE",
     "AIzaSyA8vmApnrHNFE0bApF4hoZ11srVL_n0nvY",
+    "AIzaSyDOCAbC123dEf456GhI789jKl01-MnO",
+    "AIzaSyDOCAbC123dEf456GhI789jKl012-MnO",
     "AIzaSyDaGmWKa4JsXZ-HjGw7ISLn_3namBGewQe",
     "sk_test_4eC39HqLyjWDarjtT1zdp7dc",
     "sk_test_BQokikJOvBiI2HlWgH4olfQ2",
@@ -99,6 +102,12 @@ const PASSWORD_MARKS: &[&str] = &[
 pub enum Check {
     /// It is no example.
     Any,
+    /// The id of a key of AWS, unless it stands in a signed address. Alone it opens nothing, but the secret is seldom far.
+    KeyId,
+    /// A session token of AWS, unless it stands in an address.
+    AddressToken,
+    /// A key of Google, unless it stands in an address.
+    AddressKey,
     /// It ends with this.
     Ends(&'static str),
     /// It holds this.
@@ -118,7 +127,7 @@ pub enum Check {
 /// Is this a credential? `text`: all of it; `begin`: bytes at its beginning that all credentials of its kind have.
 pub fn is_real(check: Check, text: &[u8], begin: usize) -> bool {
     let passes = match check {
-        Check::Any => true,
+        Check::Any | Check::KeyId | Check::AddressToken | Check::AddressKey => true,
         Check::Ends(end) => text.ends_with(end.as_bytes()),
         Check::Holds(inner) => text.windows(inner.len()).any(|part| part == inner.as_bytes()),
         Check::Mixed => is_mixed(&text[begin..]),
@@ -138,6 +147,7 @@ fn is_example(text: &[u8], begin: usize) -> bool {
         || text.chunk_by(|a, b| a == b).any(|run| run.len() >= SAME_IN_A_ROW && run[0] != b'A')
         || EXAMPLE_MARKS.iter().any(|mark| lower.contains(mark))
         || EXAMPLES.iter().any(|example| example.as_bytes() == text)
+        || published::is_extended_key(text)
 }
 
 fn distinct(text: &[u8]) -> usize {

@@ -1,17 +1,21 @@
 //! Patterns of well-known credentials and numbers, found in a text as it streams. An open match has at most a few hundred
 //! bytes, and where it began is known, so that it can be held back.
 
+mod address;
 mod card;
 mod check;
 mod iban;
 mod key;
+mod published;
 mod rules;
 mod seed;
 mod shape;
 mod table;
 
 use super::Subject;
+use address::AddressPart;
 use card::CardReader;
+use check::Check;
 use iban::IbanReader;
 use key::KeyText;
 pub use rules::Rules;
@@ -43,14 +47,21 @@ const RECENT_BYTES: usize =
 const KEY_STEP_BYTES: usize = 64;
 /// Bytes of a credential, behind those that every one of its kind has, that tell too little of it.
 const MAX_TOLD_BYTES: usize = 10;
+/// Keywords of one rule whose credentials have not ended, at most: of more, the first are forgotten. No credential has so
+/// many keywords of its own kind in it, and each costs time at every byte.
+const MAX_OPEN_OF_RULE: usize = 8;
+/// Bytes of the id of a key of AWS.
+const AWS_ID_BYTES: usize = 20;
 /// What may stand behind a word in a program, but not behind a password.
 const BEHIND_CODE: &[u8] = b"([{$";
 
 pub struct PatternScanner {
+    /// Escapes were taken out of the text, or what looked like some, and parts of it left out: the id of a key is not asked
+    /// for its signature, which the text around it is.
+    is_unescaped: bool,
     /// Bytes read.
     position: u64,
-    /// Keywords whose credentials have not ended. Their number needs no bound: each takes at most a thousand bytes, and a
-    /// keyword at least three.
+    /// Keywords whose credentials have not ended, at most [`MAX_OPEN_OF_RULE`] of a rule.
     open: Vec<Candidate>,
     /// The last bytes read, and the part that is read.
     window: Vec<u8>,
@@ -62,7 +73,15 @@ pub struct PatternScanner {
 impl Default for PatternScanner {
     fn default() -> PatternScanner {
         let (card, iban, seed) = Default::default();
-        PatternScanner { position: 0, open: Vec::new(), window: vec![0; RECENT_BYTES], card, iban, seed }
+        PatternScanner {
+            is_unescaped: false,
+            position: 0,
+            open: Vec::new(),
+            window: vec![0; RECENT_BYTES],
+            card,
+            iban,
+            seed,
+        }
     }
 }
 
@@ -78,6 +97,9 @@ struct Candidate {
     step: usize,
     count: u16,
     text: Vec<u8>,
+    part: AddressPart,
+    /// The end of the text before it, for the id of a key in an address.
+    before: Vec<u8>,
 }
 
 /// What a byte makes of a candidate.
@@ -92,6 +114,11 @@ enum CandidateState {
 }
 
 impl PatternScanner {
+    /// For a text that escapes were taken out of.
+    pub fn of_unescaped() -> PatternScanner {
+        PatternScanner { is_unescaped: true, ..PatternScanner::default() }
+    }
+
     pub fn push(&mut self, rules: &Rules, bytes: &[u8], hits: &mut Vec<PatternMatch>) {
         for part in bytes.chunks(PART_BYTES) {
             let at = self.position;
@@ -153,12 +180,23 @@ impl PatternScanner {
 
     /// A keyword may end here. `read`: the last bytes of the text.
     fn begin(&mut self, rules: &Rules, read: &[u8]) {
-        let (position, open) = (self.position, &mut self.open);
+        let (position, is_unescaped, open) = (self.position, self.is_unescaped, &mut self.open);
         rules.keywords_at_end(read, |found| {
             let is_begun = found.behind > 0 || rules.shape(found.rule).first == 0;
             let start = is_begun.then_some(position - (found.behind as u64).min(position));
             let text = read[read.len() - found.behind..].to_vec();
-            open.push(Candidate { rule: found.rule, fixed: found.fixed, start, step: 0, count: 0, text });
+            let part = address::part_of(RULES[found.rule].check, read, found.behind);
+            if part == AddressPart::Public || (is_unescaped && part != AddressPart::None) {
+                return;
+            }
+            let before =
+                if part == AddressPart::None { Vec::new() } else { read[..read.len() - found.behind].to_vec() };
+            if open.iter().filter(|other| other.rule == found.rule).count() >= MAX_OPEN_OF_RULE
+                && let Some(first) = open.iter().position(|other| other.rule == found.rule)
+            {
+                open.remove(first);
+            }
+            open.push(Candidate { rule: found.rule, fixed: found.fixed, start, step: 0, count: 0, text, part, before });
         });
     }
 
@@ -210,7 +248,15 @@ impl Candidate {
             }
             (self.step, self.count) = (self.step + 1, 0);
         }
-        CandidateState::Ended
+        match self.part {
+            AddressPart::None | AddressPart::Public => CandidateState::Ended,
+            // What follows the id tells whether the address is signed.
+            part if address::goes_on(part, byte) && self.text.len() < address::MAX_ADDRESS_BYTES => {
+                self.text.push(byte);
+                CandidateState::Open
+            }
+            _ => CandidateState::Ended,
+        }
     }
 
     /// A private key is known before it ends.
@@ -221,6 +267,23 @@ impl Candidate {
             KeyText::Key => CandidateState::Begun,
             KeyText::Other => CandidateState::Over,
         }
+    }
+
+    /// Bytes of the credential itself, without what was read of the address behind it.
+    fn own_bytes(&self) -> usize {
+        match self.part {
+            AddressPart::Id | AddressPart::FieldId => AWS_ID_BYTES.min(self.text.len()),
+            _ => self.text.len(),
+        }
+    }
+
+    /// Is it the id of a key that no signature stands beside?
+    fn is_secret_id(&self) -> bool {
+        let (id, rest) = self.text.split_at(self.own_bytes());
+        let is_cut = rest.first().is_some_and(u8::is_ascii_alphanumeric);
+        !is_cut
+            && check::is_real(Check::KeyId, id, self.fixed)
+            && !address::is_signed(self.part, &self.before, &self.text)
     }
 
     /// Does the text end where a credential of the shape may end?
@@ -236,10 +299,12 @@ impl Candidate {
         let is_in_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
         let is_code = rule.place == KeywordPlace::Name && next.is_some_and(|next| BEHIND_CODE.contains(&next));
         let is_cut = is_code || (is_in_word(self.text.last()) && is_in_word(next.as_ref()));
-        let is_real = match is_key(self.rule) {
-            true => key::judge(&self.text) == KeyText::Key,
-            false => !is_cut && check::is_real(rule.check, &self.text, self.fixed),
+        let is_real = match (self.part, is_key(self.rule)) {
+            (AddressPart::Id | AddressPart::FieldId, _) => self.is_secret_id(),
+            (_, true) => key::judge(&self.text) == KeyText::Key,
+            _ => !is_cut && check::is_real(rule.check, &self.text, self.fixed),
         };
+        let end = end.min(self.start.unwrap_or(end) + self.own_bytes() as u64);
         if let Some(start) = self.start.filter(|_| is_real) {
             hits.push(PatternMatch { name: rule.name, is_hint: rule.is_hint, start, end });
         }
@@ -248,7 +313,6 @@ impl Candidate {
 
 #[cfg(test)]
 mod tests {
-    use super::check::Check;
     use super::*;
     use std::sync::LazyLock;
 
@@ -444,6 +508,116 @@ mod tests {
             "api_key = os.environ[\"X1\"]",
         ] {
             assert!(hits(text, 1000).is_empty(), "{text}: {:?}", hits(text, 1000));
+        }
+    }
+
+    /// An id alone opens nothing, and signed addresses have it for all to see. Beside its secret it stays a finding.
+    #[test]
+    fn a_signed_address_passes_and_a_secret_in_one_does_not() {
+        let (id, secret) = ("AKIAQ3EGRIXWZT5N7YFK", ["wJ4lrXUtnFEMI9K7MDENGd", "bPxRfiCYq8Zt2LmP0a"].concat());
+        let (hex, old) = (noise(64, "0123456789abcdef"), format!("{}%3D", noise(27, WORD)));
+        let token = format!("IQoJb3JpZ2luX2VjE{}%2F%2F{}", noise(300, WORD), noise(700, WORD));
+        let scope = "20261201%2Fus-east-1%2Fs3%2Faws4_request";
+        let v4 = format!(
+            "https://b.s3.amazonaws.com/a?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={id}%2F{scope}&X-Amz-Date=\
+             20261201T000000Z&X-Amz-Expires=300&X-Amz-Security-Token={token}&X-Amz-SignedHeaders=host&X-Amz-Signature={hex}"
+        );
+        let v2 = format!("https://b.s3.amazonaws.com/a?AWSAccessKeyId={id}&Expires=1796083200&Signature={old}");
+        let fields = format!(
+            "{{\"X-Amz-Credential\": \"{id}/20261201/us-east-1/s3/aws4_request\", \"X-Amz-Signature\": \"{hex}\"}}"
+        );
+        let form = |name: &str, value: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let part = form("X-Amz-Credential", &format!("{id}/20261201/us-east-1/s3/aws4_request"));
+        let passing = [
+            v4.clone(),
+            format!("/a?{}\n", v4.split_once('?').unwrap().1),
+            v4.replace('&', "\\u0026"),
+            v4.replace('&', "&amp;"),
+            format!("{{\"url\":\"{v4}\",\"n\":1}}"),
+            v2.clone(),
+            format!("/a?Signature={old}&Expires=1796083200&AWSAccessKeyId={id}"),
+            fields,
+            part.clone() + &form("X-Amz-Signature", &hex),
+            format!(
+                "https://storage.googleapis.com/b/a?GoogleAccessId=a@p.iam.gserviceaccount.com&Expires=1&Signature={old}"
+            ),
+            format!(
+                "https://storage.googleapis.com/b/a?X-Goog-Credential=a%40p.iam.gserviceaccount.com%2F{scope}&X-Goog-Signature={}",
+                noise(512, "0123456789abcdef")
+            ),
+            format!("https://a.blob.core.windows.net/c/f?sv=2024-11-04&sr=b&sp=r&sig={old}"),
+            format!("https://maps.googleapis.com/maps/api/js?key=AIza{}&v=3", noise(35, WORD)),
+        ];
+        for text in &passing {
+            for part in [1, 7, 10_000] {
+                let found: Vec<_> =
+                    hits(text, part).into_iter().filter(|name| !name.contains("shared access")).collect();
+                assert!(found.is_empty(), "{text}: {found:?}");
+            }
+        }
+        for (text, wanted) in [
+            (format!("id={id}"), "an AWS access key"),
+            (format!("?X-Amz-Credential={id}&x=1"), "an AWS access key"),
+            (format!("?X-Amz-Credential={id}%2F{scope}&X-Amz-Date=1"), "an AWS access key"),
+            (format!("?AWSAccessKeyId={id}&Expires=1"), "an AWS access key"),
+            (format!("?AWSAccessKeyId={id}&Signature={secret}"), "an AWS access key"),
+            (format!("{v2}&s={secret}"), "an AWS access key"),
+            (format!("{v4}&s={}", secret.replace('9', "%2F")), "an AWS access key"),
+            (v4.replace(&hex, &secret), "an AWS access key"),
+            (part, "an AWS access key"),
+            (format!("{v4}\naws_secret_access_key={secret}\n"), "an AWS secret key"),
+            (format!("x-amz-security-token: IQoJb3JpZ2luX2VjE{}\n", noise(200, WORD)), "an AWS session token"),
+            (format!("key=AIza{}", noise(35, WORD)), "a Google key"),
+            (format!("{{\"key\":\"AIza{}\"}}", noise(35, WORD)), "a Google key"),
+        ] {
+            for part in [1, 7, 10_000] {
+                assert!(hits(&text, part).contains(&wanted), "{text}: {:?}", hits(&text, part));
+            }
+        }
+    }
+
+    /// Each beginning of a credential costs time at every byte, so few are open at one time, and the last ones count.
+    #[test]
+    fn many_beginnings_cost_no_more_than_few() {
+        let rules = Rules::new().unwrap();
+        for begin in ["-eyJ", "-sk-", " -----BEGIN ", "://a:", ".pat-na1-", "-xoxp-"] {
+            let mut patterns = PatternScanner::default();
+            for _ in 0..500 {
+                patterns.push(&rules, begin.as_bytes(), &mut Vec::new());
+                let kinds: std::collections::BTreeSet<usize> = patterns.open.iter().map(|open| open.rule).collect();
+                assert!(patterns.open.len() <= MAX_OPEN_OF_RULE * kinds.len().max(1) && kinds.len() < 8, "{begin}");
+            }
+        }
+        let token = format!("{}eyJ{}.eyJ{}", "-eyJ".repeat(100), noise(40, WORD), noise(60, WORD));
+        assert_eq!(hits(&format!("{token} "), 1000).last(), Some(&"a JSON web token"));
+    }
+
+    #[test]
+    fn what_is_published_for_tests_is_no_finding() {
+        let from_hex = |text: &str| -> Vec<u8> {
+            (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+        };
+        // The entropies of BIP-39's test vectors.
+        for entropy in [
+            "7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f",
+            "80808080808080808080808080808080",
+            "9e885d952ad362caeb4efe34a8e91bd2",
+            "6610b25967cdcca9d59875f5cb50b0ea75433311869e930b",
+            "68a79eaca2324873eacc50cb9c6eca8cc68ea5d936f98787c60c7ebc74e6ce7c",
+            "f585c11aec520db57dd353c69554b21a89b20fb0650966fa0a9d6f74fd989d8f",
+        ] {
+            let phrase = bip39::Mnemonic::from_entropy(&from_hex(entropy)).unwrap().to_string();
+            assert!(hits(&format!("seed: {phrase}\n"), 7).is_empty(), "{phrase}");
+        }
+        let key = "xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPPqjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi";
+        assert!(hits(&format!("key {key}\n"), 7).is_empty());
+        assert_eq!(hits(&format!("key {}\n", key.replace("PHi", "PHj")), 7), ["a wallet's private key"]);
+        for number in
+            ["4000002500003155", "4000 0000 0000 9995", "4917 6100 0000 0000", "6011601160116611", "343434343434343"]
+        {
+            assert!(hits(&format!("card number: {number}\n"), 7).is_empty(), "{number}");
         }
     }
 

@@ -2,7 +2,7 @@
 //! the sum right. The list has ordinary words in it, so words beside a phrase that are in the list as well hide it.
 
 use super::super::byte_runs::{ByteClass, ByteRuns, DIGITS, LOWER, UPPER, byte_class};
-use super::{PatternMatch, Rules};
+use super::{PatternMatch, Rules, published};
 
 /// Words of the longest phrase.
 const MAX_WORDS: usize = 24;
@@ -90,8 +90,10 @@ impl SeedPhraseReader {
             let mut distinct = self.row.clone();
             distinct.sort_unstable();
             distinct.dedup();
+            let words = words.join(" ");
             if distinct.len() * 4 >= self.row.len() * 3
-                && bip39::Mnemonic::parse_in_normalized(bip39::Language::English, &words.join(" ")).is_ok()
+                && !published::is_phrase(&words)
+                && bip39::Mnemonic::parse_in_normalized(bip39::Language::English, &words).is_ok()
             {
                 hits.push(PatternMatch { name: "a wallet's seed phrase", is_hint: false, start: self.start, end: at });
             }

@@ -3,7 +3,9 @@
 //!
 //! To add a kind: a row here. A row costs nothing where its keyword does not stand.
 
-use super::check::Check::{self, Any, Ends, Holds, Key, Mixed, Password, Secret, Wallet};
+use super::check::Check::{
+    self, AddressKey, AddressToken, Any, Ends, Holds, Key, KeyId, Mixed, Password, Secret, Wallet,
+};
 
 /// Where the keyword stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub const RULES: &[Rule] = &[
     checked(Holds("T3BlbkFJ"), begins("an OpenAI key", "sk-", r"[\w-]{40,200}")),
     begins("an OpenRouter key", "sk-or-v1-", r"[0-9a-f]{64}"),
     begins("a DeepSeek key", "sk-", r"[0-9a-f]{32}"),
-    begins("a Google key", "AIza", r"[\w-]{35}"),
+    checked(AddressKey, begins("a Google key", "AIza", r"[\w-]{35}")),
     begins("a Groq key", "gsk_", r"[A-Za-z0-9]{52}"),
     begins("an xAI key", "xai-", r"[A-Za-z0-9]{80}"),
     begins("a Replicate token", "r8_", r"[A-Za-z0-9]{37}"),
@@ -88,13 +90,16 @@ pub const RULES: &[Rule] = &[
     begins("an ElevenLabs key", "sk_", r"[0-9a-f]{48}"),
     named("a PrivateAI key", "private_ai", r"[a-z0-9]{32}"),
     // Clouds.
-    begins("an AWS access key", "AKIA ASIA ABIA ACCA", r"[A-Z0-9]{16}"),
-    begins("an AWS access key", "A3T?", r"[A-Z0-9]{16}"),
+    checked(KeyId, begins("an AWS access key", "AKIA ASIA ABIA ACCA", r"[A-Z0-9]{16}")),
+    checked(KeyId, begins("an AWS access key", "A3T?", r"[A-Z0-9]{16}")),
     begins("an AWS Bedrock key", "ABSK", r"[A-Za-z0-9+/]{109,}"),
     behind("an AWS Bedrock key", "bedrock-api-key-", r"\KYmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=]{20,}"),
     named("an AWS secret key", "secret_access_key aws_secret_key aws_secret secret_key", r"[A-Za-z0-9/+]{40}"),
-    named("an AWS session token", "session_token security_token", r"[A-Za-z0-9/+=]{100,}"),
-    begins("an AWS session token", "FwoGZXIvYXdz IQoJb3JpZ2lu", r"[A-Za-z0-9/+=]{80,}"),
+    checked(
+        AddressToken,
+        rule("an AWS session token", KeywordPlace::Name, "session_token security_token", r"[A-Za-z0-9/+=]{100,}"),
+    ),
+    checked(AddressToken, begins("an AWS session token", "FwoGZXIvYXdz IQoJb3JpZ2lu", r"[A-Za-z0-9/+=]{80,}")),
     inside("an Azure client secret", r"[\w~.]{3}", "0Q~ 1Q~ 2Q~ 3Q~ 4Q~ 5Q~ 6Q~ 7Q~ 8Q~ 9Q~", r"[\w~.-]{31,34}"),
     behind("an Azure storage key", "AccountKey=", r"\K[A-Za-z0-9+/]{86}=="),
     named("an Azure storage key", "storage_key account_key", r"[A-Za-z0-9+/]{86}=="),

@@ -4,7 +4,7 @@ use crate::audit::alarms::AlarmSender;
 use crate::audit::record::AuditRecord;
 use crate::egress::inspect::headers::{append_line, is_credential};
 use crate::egress::inspect::leaks::orders::{BLOCK_SECRETS, for_route};
-use crate::egress::inspect::leaks::report::report;
+use crate::egress::inspect::leaks::report::{report, report_always};
 use crate::egress::live::allowed::AllowedRequest;
 use crate::egress::live::snapshot::PolicySnapshot;
 use hyper::header::{HOST, HeaderName, HeaderValue};
@@ -19,7 +19,7 @@ pub fn inspect_host(snapshot: &PolicySnapshot, route: usize, record: &mut AuditR
     if ended.is_err() {
         record.audit.host = snapshot.route(route).host.as_str().to_owned();
     }
-    report(&record.alarm_sender(), &mut scan, ended, "the host's name")
+    report_always(&record.alarm_sender(), &mut scan, ended, "the host's name")
 }
 
 /// Scans the head as it leaves, except what the gate has added. Masks header values where the route says so.
