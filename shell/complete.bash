@@ -43,6 +43,11 @@ _claude_bottle() {
             done < <(command claude-bottle "${what[@]}" 2>/dev/null)
             ;;
         files)
+            # The shell's own completion knows quotes, `~` and variables; of a word with a flag in it, it knows no file.
+            if [[ ! $before ]]; then
+                compopt -o default 2>/dev/null
+                return 0
+            fi
             compopt -o filenames 2>/dev/null
             while IFS= read -r name; do
                 offers+=("$name")

@@ -2,6 +2,24 @@
 # {made}
 
 function __claude_bottle
+    set -l what (__claude_bottle_wanted)
+    set -l before $what[1]
+    switch "$what[2]"
+        case words
+            string replace -r '^' -- "$before" $what[3..]
+        case names
+            command claude-bottle $what[2..] 2>/dev/null
+    end
+    return 0
+end
+
+function __claude_bottle_wants_files
+    set -l what (__claude_bottle_wanted)
+    test "$what[2]" = files
+end
+
+# What stands before it in the same word, and what is wanted there; a line each.
+function __claude_bottle_wanted
     set -l words (commandline -opc)
     set -l cur (commandline -ct)
     # Variables for this one command.
@@ -42,15 +60,7 @@ function __claude_bottle
     else if string match -q -- '-*' $cur; or not set what (__claude_bottle_what $at/$place)
         set what (__claude_bottle_flags $at)
     end
-    switch "$what[1]"
-        case words
-            string replace -r '^' -- "$before" $what[2..]
-        case names
-            command claude-bottle $what 2>/dev/null
-        case files
-            string replace -r '^' -- "$before" (__fish_complete_path $cur)
-    end
-    return 0
+    printf '%s\n' "$before" $what
 end
 
 # Where a word leads.
@@ -80,3 +90,5 @@ end
 # Once, whoever has it twice.
 complete -c claude-bottle -e
 complete -c claude-bottle -f -a '(__claude_bottle)'
+# The shell's own completion knows quotes, `~` and variables.
+complete -c claude-bottle -n __claude_bottle_wants_files -F

@@ -413,9 +413,11 @@ ask() {
     local how; how=$(complete -p claude-bottle) || exit 1
     local function=${how#*-F }; function=${function%% *}
     # Outside of readline, it cannot say what a file is.
-    compopt() { :; }
+    local files=''
+    compopt() { [[ $* != *'-o default'* ]] || files=yes; }
     "$function" claude-bottle "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
     echo '?'
+    [[ ! $files ]] || COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
     printf '%s\n' "${COMPREPLY[@]-}"
 }
 "#,
@@ -466,4 +468,52 @@ bindkey '^I' complete-word; bindkey '^N' next; bindkey '^X' leave
         quoted(inner)
     );
     compare("zsh", &["-f"], &script);
+}
+
+/// A person types a file's path as the shell wants it, and TAB goes on from there.
+#[test]
+fn a_path_is_completed_however_it_is_quoted() {
+    let world = World::new();
+    for (shell, file) in FILES {
+        world.place.write(&format!("home/{file}"), &shell.generated());
+    }
+    world.place.write("home/my picture.png", "");
+    world.place.write("home/below/other.png", "");
+    let home = world.place.path("home").display().to_string();
+    let print = "printf '<%s>' ";
+    for (shell, args, begin) in [
+        (
+            "bash",
+            &["--norc", "--noprofile", "-i"][..],
+            format!("source ~/claude-bottle.bash; claude-bottle() {{ {print}\"$@\"; }}"),
+        ),
+        (
+            "fish",
+            &["--no-config", "-i"],
+            format!("source ~/claude-bottle.fish; function claude-bottle; {print}$argv; end"),
+        ),
+        (
+            "zsh",
+            &["-f", "-i"],
+            format!("fpath=(~ $fpath); autoload -Uz compinit && compinit -u -D; claude-bottle() {{ {print}\"$@\"; }}"),
+        ),
+    ] {
+        let program = tool(shell).get_program().to_str().unwrap().to_owned();
+        let run = world.place.run_other(&program, args).env("PATH", with_program()).env("TERM", "dumb");
+        let mut terminal =
+            run.env("PS1", "").env("XDG_CONFIG_HOME", world.place.path("config").display()).on_terminal();
+        terminal.types(&format!("{begin}; echo re\"\"ady\n"));
+        terminal.until("ready");
+        for (typed, file) in [
+            ("~/my\\ pic", "my picture.png"),
+            ("~/bel\tot", "below/other.png"),
+            ("\"$HOME/my pic", "my picture.png"),
+            ("$HOME/below/o", "below/other.png"),
+        ] {
+            terminal.types(&format!("claude-bottle put plain-live1 {typed}\t\n"));
+            terminal.until(&format!("<put><plain-live1><{home}/{file}>"));
+        }
+        terminal.types("exit\n");
+        assert_eq!(terminal.end().0, 0, "{shell}");
+    }
 }
