@@ -122,6 +122,15 @@ fn yes() -> bool {
     true
 }
 
+/// Docker names an architecture as `uname -m` does, podman as Go does, and older engines as either.
+pub fn uname_machine(arch: &str) -> String {
+    match arch {
+        "amd64" => "x86_64".to_owned(),
+        "arm64" => "aarch64".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
 /// What an engine does about a container's system calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -38,6 +38,7 @@ pub fn check(plan: &Plan) -> Result<(), UserError> {
     for source in plan.values.values() {
         match source {
             Source::Env(name) => check_variable(name)?,
+            Source::EnvOrEmpty(name) => drop(variable_or_empty(name)?),
             Source::Ask(text) => drop(terminal(text)?),
             Source::Command(_) | Source::File(_) => {}
         }
@@ -54,6 +55,7 @@ pub fn collect(sources: &BTreeMap<String, Source>, home: &Path, signals: &Signal
     for (name, source) in sources {
         let value = match source {
             Source::Env(name) => variable(name)?.into_bytes(),
+            Source::EnvOrEmpty(name) => variable_or_empty(name)?.into_bytes(),
             Source::File(path) => fs::read(path).map_err(|e| UserError::unreadable(path, &e))?,
             Source::Command(argv) => run_token_command(argv, home)?,
             Source::Ask(text) => ask(text, signals)?,
@@ -70,7 +72,7 @@ pub fn unmatched(plan: &Plan) -> BTreeMap<String, &'static str> {
     let of_git = plan.git.iter().flat_map(wire::GitService::secrets);
     let tokens: BTreeSet<&str> = of_routes.chain(of_git).collect();
     let why = |(name, source): (&String, &Source)| {
-        let Source::Env(variable) = source else { return None };
+        let (Source::Env(variable) | Source::EnvOrEmpty(variable)) = source else { return None };
         // A value that the agent has as well is weighed as one that it knows.
         let class = match name.as_str() {
             name if given.contains(name) => SecretClass::AgentVisible,
@@ -96,6 +98,7 @@ pub fn available(sources: &BTreeMap<String, Source>) -> (Values, BTreeMap<String
     for (name, source) in sources {
         let value = match source {
             Source::Env(variable) => read_variable(variable),
+            Source::EnvOrEmpty(variable) => or_empty(read_variable(variable)),
             Source::Command(_) => Err("no command is run for this"),
             Source::Ask(_) => Err("asked for at start"),
             Source::File(_) => continue,
@@ -118,14 +121,30 @@ fn variable(name: &str) -> Result<String, UserError> {
     })
 }
 
+/// # Errors
+/// `UserError` where the host's variable cannot be a value, though it is set.
+fn variable_or_empty(name: &str) -> Result<String, UserError> {
+    or_empty(read_variable(name)).map_err(|why| UserError::new(format!("the host's variable `{name}` is {why}")))
+}
+
+fn or_empty(read: Result<String, &'static str>) -> Result<String, &'static str> {
+    match read {
+        Err(NOT_SET | EMPTY) => Ok(String::new()),
+        read => read,
+    }
+}
+
+const NOT_SET: &str = "not set";
+const EMPTY: &str = "empty";
+
 fn read_variable(name: &str) -> Result<String, &'static str> {
     match std::env::var(name) {
-        Ok(value) if value.trim().is_empty() => Err("empty"),
+        Ok(value) if value.trim().is_empty() => Err(EMPTY),
         Ok(value) if value.trim().chars().all(|c| matches!(c, '.' | '…')) => {
             Err("only dots, as a manual prints them")
         }
         Ok(value) => Ok(value),
-        Err(std::env::VarError::NotPresent) => Err("not set"),
+        Err(std::env::VarError::NotPresent) => Err(NOT_SET),
         Err(std::env::VarError::NotUnicode(_)) => Err("not UTF-8"),
     }
 }

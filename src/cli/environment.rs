@@ -10,7 +10,7 @@ pub struct Variable {
     pub more: &'static str,
 }
 
-pub const VARIABLES: [Variable; 22] = [
+pub const VARIABLES: [Variable; 23] = [
     Variable {
         names: &["CLAUDE_BOTTLE_HOME"],
         short: "The folder of manifest and state, by default `~/.claude-bottle`.",
@@ -92,6 +92,11 @@ pub const VARIABLES: [Variable; 22] = [
         names: &["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"],
         short: "Which engine, as for the engine's own program.",
         more: "The engine is recorded with a session; later verbs on it use that engine, whatever these say.",
+    },
+    Variable {
+        names: &["DOCKER_DEFAULT_PLATFORM"],
+        short: "As for the engine's own program; `doctor` says where it is not the engine's.",
+        more: "",
     },
     Variable {
         names: &["CONTAINER_HOST", "CONTAINER_CONNECTION"],

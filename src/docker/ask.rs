@@ -2,7 +2,7 @@
 
 use super::{Call, Docker, EngineDetails, info};
 use crate::exit::{EngineError, EngineErrorKind};
-use crate::facts::{EngineFacts, EngineKind};
+use crate::facts::{EngineFacts, EngineKind, uname_machine};
 use crate::plan::{HOME_LABEL, IDENTITY_LABEL, Plan, READER_ROLE, ROLE_LABEL, volume};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -212,6 +212,12 @@ impl Docker {
     /// The size of an image with all its layers, bytes; `None` where the engine does not tell.
     pub fn image_size(&self, name: &str) -> Option<u64> {
         self.run(&["image", "inspect", "--format", "{{.Size}}", name].map(str::to_owned)).ok()?.parse().ok()
+    }
+
+    /// The processor that an image is for, in the notation of `uname -m`; `None` where the engine does not tell.
+    pub fn image_arch(&self, name: &str) -> Option<String> {
+        let arch = self.run(&["image", "inspect", "--format", "{{.Architecture}}", name].map(str::to_owned)).ok()?;
+        Some(arch.trim()).filter(|arch| !arch.is_empty()).map(uname_machine)
     }
 
     /// Those of the image tags that the engine lacks.

@@ -3,7 +3,7 @@
 //! `info` prints another document for each kind of engine.
 
 use crate::exit::{EngineError, EngineErrorKind};
-use crate::facts::{EngineFacts, EngineKind, EngineSeccomp};
+use crate::facts::{EngineFacts, EngineKind, EngineSeccomp, uname_machine};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -154,15 +154,6 @@ fn docker_seccomp(options: &[String]) -> EngineSeccomp {
         None => EngineSeccomp::Missing,
         Some(option) if has(option, "profile=unconfined") => EngineSeccomp::Unconfined,
         Some(_) => EngineSeccomp::Filtered,
-    }
-}
-
-/// Docker names an architecture as `uname -m` does, podman as Go does, and older engines as either.
-fn uname_machine(arch: &str) -> String {
-    match arch {
-        "amd64" => "x86_64".to_owned(),
-        "arm64" => "aarch64".to_owned(),
-        other => other.to_owned(),
     }
 }
 

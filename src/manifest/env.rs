@@ -30,12 +30,17 @@ pub fn read(file: &Path, member: &Member) -> Result<EnvValue, UserError> {
     if text.contains('\0') {
         return Err(bad("no program takes a NUL character".into()));
     }
-    if let Some(name) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|name| is_variable(name))
-    {
-        return Ok(EnvValue::Host(name.into()));
+    if let Some(inner) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
+        match inner.strip_suffix(":-") {
+            Some(name) if is_variable(name) => return Ok(EnvValue::HostOrEmpty(name.into())),
+            None if is_variable(inner) => return Ok(EnvValue::Host(inner.into())),
+            _ => {}
+        }
     }
     if text.contains("${") {
-        return Err(bad("`${NAME}` copies a variable of this machine only as the whole value".into()));
+        let what =
+            "`${NAME}` copies a variable of this machine only as the whole value, `${NAME:-}` also one that is not set";
+        return Err(bad(what.into()));
     }
     match text.strip_prefix('?').map(str::trim) {
         Some("") => Err(bad("`?` wants the text of the question behind it".into())),
@@ -73,17 +78,22 @@ mod tests {
         assert_eq!(env(r#""A": """#), Ok(EnvValue::Literal(String::new())));
         assert_eq!(env(r#""A": "$HOME {x}""#), Ok(EnvValue::Literal("$HOME {x}".into())));
         assert_eq!(env(r#""A": "${MY_REGION}""#), Ok(EnvValue::Host("MY_REGION".into())));
+        assert_eq!(env(r#""A": "${MY_REGION:-}""#), Ok(EnvValue::HostOrEmpty("MY_REGION".into())));
         assert_eq!(env(r#""A": "?PIN for the demo""#), Ok(EnvValue::Ask("PIN for the demo".into())));
     }
 
     #[test]
     fn a_bad_variable_says_why_and_never_shows_its_value() {
-        let whole = "m:1: variable `A`: `${NAME}` copies a variable of this machine only as the whole value";
+        let whole = "m:1: variable `A`: `${NAME}` copies a variable of this machine only as the whole value, \
+                     `${NAME:-}` also one that is not set";
         for text in [
             r#""A": "x${B}""#,
             r#""A": "${B}x""#,
             r#""A": "${B}${C}""#,
             r#""A": "${}""#,
+            r#""A": "${:-}""#,
+            r#""A": "${B:-c}""#,
+            r#""A": "${B-}""#,
             r#""A": "?${B}""#,
             r#""A": "${B""#,
         ] {

@@ -97,6 +97,8 @@ pub enum EnvValue {
     Literal(String),
     /// `"${NAME}"`: the name of a variable that is copied from the host's environment at start.
     Host(String),
+    /// `"${NAME:-}"`: as `"${NAME}"`, and empty where the host has no such variable, or an empty one.
+    HostOrEmpty(String),
     /// `"?text"`: a question that is asked on the terminal at start.
     Ask(String),
 }

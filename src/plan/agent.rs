@@ -69,7 +69,9 @@ fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, wire::Source>
     for (name, value) in &chosen.bottle.env {
         let source = match value {
             EnvValue::Literal(literal) => text(literal),
-            EnvValue::Host(_) | EnvValue::Ask(_) => wire::Source::Value(format!("env:{name}")),
+            EnvValue::Host(_) | EnvValue::HostOrEmpty(_) | EnvValue::Ask(_) => {
+                wire::Source::Value(format!("env:{name}"))
+            }
         };
         env.insert(name.clone(), source);
     }

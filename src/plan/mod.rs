@@ -120,6 +120,9 @@ pub struct Origin {
 pub enum Source {
     /// A variable of the host.
     Env(String),
+    /// A variable of the host; empty where it has none.
+    #[serde(rename = "env_or_empty")]
+    EnvOrEmpty(String),
     /// Program and arguments; the value is what it prints.
     Command(Vec<String>),
     /// Asked on the terminal without echo: the question.
@@ -226,6 +229,9 @@ pub fn sources(bottle: &Bottle, proxy: &Proxy) -> BTreeMap<String, Source> {
         match value {
             EnvValue::Literal(_) => {}
             EnvValue::Host(host) => drop(values.insert(format!("env:{name}"), Source::Env(host.clone()))),
+            EnvValue::HostOrEmpty(host) => {
+                values.insert(format!("env:{name}"), Source::EnvOrEmpty(host.clone()));
+            }
             EnvValue::Ask(text) => drop(values.insert(format!("env:{name}"), Source::Ask(text.clone()))),
         }
     }

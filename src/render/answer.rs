@@ -218,7 +218,7 @@ fn finding_rows(carries: &Carried) -> Vec<(&'static str, String)> {
 
 fn source_text(value: &Source) -> String {
     match value {
-        Source::Env(name) => format!("the host's `{name}`"),
+        Source::Env(name) | Source::EnvOrEmpty(name) => format!("the host's `{name}`"),
         Source::Command(argv) => {
             format!("what `{}` prints", shell_command(argv.iter().map(String::as_str)))
         }

@@ -64,7 +64,7 @@ fn auth(route: &Route, values: &BTreeMap<String, Source>) -> Value {
 /// The key of a manifest for a value from there, and what stands under it.
 fn source(source: &Source) -> (&'static str, Value) {
     match source {
-        Source::Env(name) => ("token_ref", json!(name)),
+        Source::Env(name) | Source::EnvOrEmpty(name) => ("token_ref", json!(name)),
         Source::Command(argv) => ("token_cmd", json!(argv)),
         Source::File(path) => ("upstream_ca", json!(path)),
         Source::Ask(text) => ("token_ref", json!(text)),

@@ -135,6 +135,7 @@ fn profile(arg: &str) -> Option<String> {
 fn encoded(source: &Source, home: &Path) -> String {
     match source {
         Source::Env(name) => format!("printf %s \"${name}\" | base64"),
+        Source::EnvOrEmpty(name) => format!("printf %s \"${{{name}-}}\" | base64"),
         Source::Command(argv) => {
             let words: Vec<String> = argv.iter().map(|word| shell_quoted(word)).collect();
             let home = shell_quoted(&home.to_string_lossy());

@@ -214,6 +214,7 @@ fn names(plan: &Plan) -> String {
         wire::Source::Text(_) => Some(name.clone()),
         wire::Source::Value(value) => Some(match plan.values.get(value) {
             Some(Source::Env(host)) => format!("{name} (host's {host})"),
+            Some(Source::EnvOrEmpty(host)) => format!("{name} (host's {host}, or empty)"),
             Some(Source::Ask(_)) => format!("{name} (asked)"),
             _ => name.clone(),
         }),

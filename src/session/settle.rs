@@ -84,7 +84,8 @@ impl Session<'_> {
         }
         let (mut failure, exit) = verdict(&state, cause);
         if state.lacks_ipv6() && self.folder.home().remember_no_ipv6(&self.plan.engine).is_ok() {
-            failure = Some("could not start: the engine's kernel has no IPv6, and from now on is asked for none".to_owned());
+            failure =
+                Some("could not start: the engine's kernel has no IPv6, and from now on is asked for none".to_owned());
         }
         let work = match &mut self.gate {
             Some(gate) if failure.is_none() => gate.await_work(),

@@ -5,11 +5,13 @@ use crate::cmd::planning::{self, EngineAccess};
 use crate::cmd::strays::strays;
 use crate::docker::{Docker, EngineDetails, VolumeSizes};
 use crate::exit::EngineError;
-use crate::facts::{Engine, EngineKind};
+use crate::facts::{Engine, EngineFacts, EngineKind, uname_machine};
+use crate::hint;
 use crate::manifest::{Chosen, Manifest};
 use crate::plan::HOME_LABEL;
 use crate::probe::{self, Processor};
 use crate::render;
+use crate::text;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -44,6 +46,7 @@ pub fn check(around: &Surroundings) -> Result<Vec<Diagnosis>, Diagnosis> {
 
     let mut diagnoses = identity(around, &engine, &about);
     diagnoses.extend(clock(&about, before, after));
+    diagnoses.extend(platform(&about));
     diagnoses.push(gate(&about));
     diagnoses.extend(images(around, &docker, &about));
     diagnoses.extend(free_space(&about));
@@ -69,7 +72,7 @@ fn identity(around: &Surroundings, engine: &Engine, about: &EngineDetails) -> Ve
     let text = format!("{kind} {} for {}{rootless}, by `{}` ({place})", seen.version, seen.arch, engine.program);
     let mut diagnoses = vec![match around.home.known_engine(engine) {
         // Plans are made by the facts of the last start.
-        Some(old) if old != *seen => {
+        Some(old) if old != (EngineFacts { ipv6: old.ipv6, ..seen.clone() }) => {
             Diagnosis::note("engine", format!("{text}; it was another when it was last looked at"))
                 .hint("claude-bottle build")
         }
@@ -107,6 +110,21 @@ fn clock(about: &EngineDetails, before: f64, after: f64) -> Option<Diagnosis> {
     })
 }
 
+/// The client's variable for the processor that images are pulled and built for.
+const PLATFORM_VARIABLE: &str = "DOCKER_DEFAULT_PLATFORM";
+
+/// Does the client make images for another processor than the engine's? The gate's program, and so each bottle, is for the
+/// engine's.
+fn platform(about: &EngineDetails) -> Option<Diagnosis> {
+    let named = probe::variable(PLATFORM_VARIABLE)?;
+    let arch = &about.facts.arch;
+    let of = uname_machine(named.split('/').nth(1).unwrap_or(&named));
+    let text =
+        format!("`{PLATFORM_VARIABLE}` is `{}`, and the engine is {arch}: images are made for", text::one_line(&named));
+    let hint = hint!("unset {}", PLATFORM_VARIABLE);
+    (of != *arch).then(|| Diagnosis::problem("platform", format!("{text} a processor that it is not")).hint(hint))
+}
+
 /// Is the gate's program there, of this version, and for the engine's processor?
 fn gate(about: &EngineDetails) -> Diagnosis {
     let arch = &about.facts.arch;
@@ -131,15 +149,26 @@ fn gate(about: &EngineDetails) -> Diagnosis {
 fn images(around: &Surroundings, docker: &Docker, about: &EngineDetails) -> Vec<Diagnosis> {
     let mut missing = BTreeSet::new();
     let mut diagnoses = Vec::new();
+    let (arch, mut present) = (&about.facts.arch, BTreeSet::new());
     for chosen in bottles(around.manifest.as_ref().ok()) {
         match planning::plan_images(&around.home, &chosen, docker.engine(), EngineAccess::Known(docker, &about.facts)) {
-            Ok(plan) => missing.extend(plan.images.builds.into_iter().map(|build| build.tag)),
+            Ok(plan) => {
+                present.extend([plan.images.agent, plan.images.gate]);
+                missing.extend(plan.images.builds.into_iter().map(|build| build.tag));
+            }
             Err(error) => match error.downcast::<EngineError>() {
                 Ok(error) => diagnoses.push(Diagnosis::engine_error("images", error)),
                 // Errors of the manifest and of the gate's program have diagnoses of their own.
                 Err(_) => return diagnoses,
             },
         }
+    }
+    for tag in present.difference(&missing) {
+        let of = docker.image_arch(tag).filter(|of| of != arch);
+        diagnoses.extend(of.map(|of| {
+            let text = format!("`{tag}` is for {of}, and the engine is {arch}");
+            Diagnosis::problem("images", text).hint(hint!("docker image rm {}", tag))
+        }));
     }
     if missing.is_empty() && diagnoses.is_empty() {
         diagnoses.push(Diagnosis::ok("images", "all are built"));

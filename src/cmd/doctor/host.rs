@@ -99,7 +99,7 @@ fn missing_values(needs: &Needs, home: &Path) -> Vec<Diagnosis> {
             Some(UserError::new(format!("no program `{}`, which prints a token", argv[0])))
         }
         Source::File(path) => fs::File::open(path).err().map(|e| UserError::unreadable(path, &e)),
-        Source::Command(_) | Source::Ask(_) => None,
+        Source::EnvOrEmpty(_) | Source::Command(_) | Source::Ask(_) => None,
     };
     let mut diagnoses = Vec::new();
     for (source, agents) in needs {

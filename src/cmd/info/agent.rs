@@ -98,6 +98,7 @@ fn needs(plan: &Plan) -> Vec<Need> {
     }
     let need = |source: &Source| match source {
         Source::Env(name) => Some(Need::Env { name: name.clone(), set: secrets::check_variable(name).is_ok() }),
+        Source::EnvOrEmpty(_) => None,
         Source::Command(argv) => Some(Need::Command { argv: argv.clone() }),
         Source::Ask(text) => Some(Need::Ask { text: text.clone() }),
         Source::File(_) => None,

@@ -252,7 +252,7 @@ const BAD: &[(Level, &str, &str)] = &[
     (
         Bottle,
         r#"{"env":{"A":"x${B}"}}"#,
-        "HOME:1: variable `A`: `${NAME}` copies a variable of this machine only as the whole value",
+        "HOME:1: variable `A`: `${NAME}` copies a variable of this machine only as the whole value, `${NAME:-}` also one that is not set",
     ),
     (Bottle, r#"{"env":{"A":"?"}}"#, "HOME:1: variable `A`: `?` wants the text of the question behind it"),
     (Bottle, r#"{"env":{"A":"?a\nb"}}"#, "HOME:1: variable `A`: a question is one line"),

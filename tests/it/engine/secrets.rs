@@ -1,6 +1,6 @@
 //! Secrets are nowhere but where they belong: planted values, and a search of everything that could show them.
 
-use super::{Rig, docker};
+use super::{Rig, docker, run};
 use crate::harness::rig::UID;
 use serde_json::json;
 use std::process::Command;
@@ -148,4 +148,24 @@ fn context<'a>(text: &'a str, word: &str) -> &'a str {
     let at = text.find(word).unwrap_or(0);
     let from = (0..=at.saturating_sub(200)).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
     &text[from..at]
+}
+
+/// `"${NAME:-}"`: a variable that this machine may have or not.
+#[test]
+fn a_variable_that_is_not_set_here_may_be_empty_inside() {
+    let rig = Rig::new(&json!({
+        "bottles": { "b": { "env": { "MAYBE": "${MAYBE_HERE:-}" } } },
+        "agents": { "a": { "bottle": "b", "command": ["sh", "-c", "printf '[%s]' \"${MAYBE-none}\""] } },
+    }));
+    for (value, inside) in
+        [(None, "[]"), (Some(""), "[]"), (Some(" "), "[]"), (Some("a value of here"), "[a value of here]")]
+    {
+        let mut start = rig.ours(&["start", "--yes", "a"]);
+        start.env_remove("MAYBE_HERE");
+        value.map(|value| start.env("MAYBE_HERE", value));
+        let ran = run(&mut start, "").code(0);
+        assert_eq!(ran.stdout, inside, "{value:?}");
+        ran.says("MAYBE (host's MAYBE_HERE, or empty)");
+    }
+    rig.assert_nothing_left();
 }

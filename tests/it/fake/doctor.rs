@@ -450,3 +450,22 @@ fn what_is_left() {
         &format!("note `claude-bottle-{identity}`: left on the engine by this home | claude-bottle cleanup"),
     );
 }
+
+/// Images for another processor than the engine's begin nothing.
+#[test]
+fn a_platform_that_is_not_the_engines() {
+    let place = well();
+    let wanted = "`DOCKER_DEFAULT_PLATFORM` is `linux/arm64`, and the engine is x86_64: images are made for a processor \
+                  that it is not | unset DOCKER_DEFAULT_PLATFORM";
+    finds(doctor(&place).env("DOCKER_DEFAULT_PLATFORM", "linux/arm64"), 2, "platform", wanted);
+    for same in ["linux/amd64", "linux/amd64/v2", "linux/x86_64"] {
+        let done = doctor(&place).env("DOCKER_DEFAULT_PLATFORM", same).done();
+        assert!(said(&done, "platform").is_empty(), "{same}: {done:?}");
+    }
+    finds(
+        doctor(&place).env("FAKE_IMAGE_ARCH", "arm64"),
+        2,
+        "images",
+        "is for aarch64, and the engine is x86_64 | docker image rm ",
+    );
+}

@@ -65,7 +65,8 @@ fn an_engine_without_ipv6_is_asked_for_it_once() {
     let place = Place::new(PLAIN);
     let done = start(&place).env("FAKE_AGENT", "without ipv6").done();
     let kept = place.session();
-    let told = format!("kept `{kept}`: could not start: the engine's kernel has no IPv6, and from now on is asked for none\n");
+    let told =
+        format!("kept `{kept}`: could not start: the engine's kernel has no IPv6, and from now on is asked for none\n");
     assert!(done.status == 125 && done.stderr.contains(&told), "{done:?}");
     assert!(done.stderr.ends_with(&format!("hint: claude-bottle resume {kept}\n")), "{done:?}");
     place.run(&["doctor"]).done();

@@ -83,7 +83,7 @@ fn odd() -> Place {
     let place = Place::new(
         r#"{ "bottles": { "odd": {
             "image": { "dockerfile": "odd.Dockerfile", "context": "context" },
-            "env": { "PIN": "?PIN of the demo" },
+            "env": { "PIN": "?PIN of the demo", "MAYBE": "${NOT_THERE:-}" },
             "supervise": { "hold": "60s" },
             "egress": { "routes": [
                 { "host": "a.example.org", "query": { "v": "1*" }, "headers": { "accept": "text/*" }, "upstream_ca": "ca.pem",
