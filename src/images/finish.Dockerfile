@@ -57,7 +57,16 @@ RUN set -eu; \
       else ls -d /usr/lib/jvm/*/lib/security/cacerts /usr/lib/jvm/*/jre/lib/security/cacerts \
         /opt/*/lib/security/cacerts /opt/*/*/lib/security/cacerts 2>/dev/null || true; fi; } | while IFS= read -r store; do \
         if [ -e "$store" ] || [ -L "$store" ]; then ln -sfn /run/claude-bottle/cacerts "$store"; fi; \
-    done
+    done; \
+    # Browsers read roots of their own, and policies, whenever they are installed. One of the image's stays.
+    for browser in chromium opt/chrome opt/chrome_for_testing; do \
+        mkdir -p "/etc/$browser/policies/managed"; \
+        ln -sfn /run/claude-bottle/chromium-policy.json "/etc/$browser/policies/managed/claude-bottle.json"; \
+    done; \
+    mkdir -p /etc/firefox/policies; \
+    [ -e /etc/firefox/policies/policies.json ] || \
+        echo '{ "policies": { "Certificates": { "Install": ["/run/claude-bottle/ca.pem"] } } }' \
+            >/etc/firefox/policies/policies.json
 ENV HOME=/home/agent
 WORKDIR /home/agent/workspace
 USER ${AGENT_UID}:${AGENT_UID}

@@ -5,6 +5,7 @@
 
 mod approve;
 mod begin;
+mod browsers;
 mod claude;
 mod dashboard;
 mod ends;

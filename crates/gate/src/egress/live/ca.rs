@@ -87,7 +87,8 @@ impl Authority {
         bundle.extend_from_slice(own.as_bytes());
         put("ca.pem", own.as_bytes())?;
         put("ca-bundle.pem", &bundle)?;
-        put("cacerts", &java_store(&bundle))
+        put("cacerts", &java_store(&bundle))?;
+        put("chromium-policy.json", chromium_policy(self.issuer.der()).as_bytes())
     }
 
     /// The TLS configuration of a server of this name, with a certificate for it. `name`: lower case.
@@ -150,6 +151,11 @@ impl Validity {
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         Ok(params)
     }
+}
+
+/// A policy by which browsers of Chromium's family trust this certificate: they read no file of roots.
+fn chromium_policy(certificate: &CertificateDer) -> String {
+    format!("{{\"CACertificates\":[\"{}\"]}}\n", wire::encode_base64(certificate))
 }
 
 /// A trust store in Java's own format (JKS) with Java's default password, `changeit`. PKCS#12 would not do: Java opens the
