@@ -2,16 +2,23 @@
 //!
 //! No error quotes a value that may be the token itself.
 
-use super::Token;
 use super::block::{Block, error_at, is_variable, list_names};
 use super::json::{Member, Value, excerpt};
 use super::keys;
 use super::route::is_header;
+use super::{Placeholder, Token, env};
 use crate::exit::UserError;
 use policy::{AuthScheme, CONNECTION_HEADERS, Role};
 
 /// The variables in which Claude Code looks for its credential. The scheme follows from the variable.
 const PLACEHOLDERS: [&str; 3] = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"];
+/// What stands in a variable in a credential's place, unless `placeholder` says otherwise.
+pub const DEFAULT_PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";
+/// Characters of one kind in a row that a placeholder has. In base64, `A`s in a row are zeros, and may be of a credential.
+const PLACEHOLDER_RUN: usize = 9;
+const MAX_PLACEHOLDER_BYTES: usize = 200;
+/// Variables in whose place no credential is looked for, and without which little works.
+const NEEDED_VARIABLES: [&str; 7] = ["PATH", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "CLAUDE_BOTTLE"];
 /// Headers that carry no credential, beside those of the connection.
 const NO_CREDENTIAL_HEADERS: [&str; 2] = ["content-type", "proxy-authorization"];
 
@@ -20,8 +27,7 @@ const NO_CREDENTIAL_HEADERS: [&str; 2] = ["content-type", "proxy-authorization"]
 pub struct Credential {
     pub scheme: AuthScheme,
     pub token: Token,
-    /// `role: "claude"`: the variable that holds the placeholder inside the bottle.
-    pub placeholder: Option<String>,
+    pub placeholder: Option<Placeholder>,
 }
 
 /// Reads `auth` of a route with this role.
@@ -34,16 +40,53 @@ pub fn read(block: &Block, role: Option<Role>) -> Result<Credential, UserError> 
         return Err(error_at(block.file, block.line, what));
     };
     let Some(Role::Claude) = role else {
-        block.forbid(&["as"], "belongs to `role: \"claude\"`")?;
-        return Ok(Credential { scheme: scheme(block)?, token, placeholder: None });
+        return Ok(Credential { scheme: scheme(block)?, token, placeholder: placeholder(block)? });
     };
     block.forbid(&["scheme", "user"], "not beside `role: \"claude\"`: the scheme follows the variable")?;
-    let placeholder = placeholder(block, &token)?;
-    let scheme = match placeholder.as_str() {
+    block.forbid(&["placeholder"], "not beside `role: \"claude\"`: Claude Code takes the usual one")?;
+    let variable = claude_variable(block, &token)?;
+    let scheme = match variable.as_str() {
         "ANTHROPIC_API_KEY" => AuthScheme::Header { header: "x-api-key".into() },
         _ => AuthScheme::Bearer,
     };
+    let placeholder = Placeholder { variable, value: DEFAULT_PLACEHOLDER.into() };
     Ok(Credential { scheme, token, placeholder: Some(placeholder) })
+}
+
+/// `as` and `placeholder` of a route without a role: for programs that ask nothing before they have seen a credential.
+fn placeholder(block: &Block) -> Result<Option<Placeholder>, UserError> {
+    let Some(member) = block.get("as") else {
+        block.forbid(&["placeholder"], "belongs to `as`, the variable that holds it")?;
+        return Ok(None);
+    };
+    let variable = variable(block, member)?;
+    if let Some(why) = env::reserved(&variable) {
+        return Err(block.error(member, format_args!("`{variable}` {why}")));
+    }
+    if NEEDED_VARIABLES.contains(&variable.as_str()) {
+        return Err(block.error(member, format_args!("`{variable}` is a variable that programs need as it is")));
+    }
+    let Some(written) = block.get("placeholder") else {
+        return Ok(Some(Placeholder { variable, value: DEFAULT_PLACEHOLDER.into() }));
+    };
+    let value = block.string(written)?;
+    // A value that is not one may be the token itself, pasted here: it is not shown.
+    if !is_placeholder(value) {
+        let what =
+            "not plainly a placeholder: wanted up to 200 visible ASCII characters with a run of nine that are the same";
+        return Err(block
+            .error(written, what)
+            .hint("as in `\"ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"`; a token belongs to `token_ref`"));
+    }
+    Ok(Some(Placeholder { variable, value: value.to_owned() }))
+}
+
+/// No credential looks so, and the scanner takes none of it for one: it may stand in whatever the agent writes.
+fn is_placeholder(value: &str) -> bool {
+    let is_run = |run: &[u8]| run.len() >= PLACEHOLDER_RUN && run[0] != b'A';
+    value.len() <= MAX_PLACEHOLDER_BYTES
+        && value.bytes().all(|byte| byte.is_ascii_graphic())
+        && value.as_bytes().chunk_by(|a, b| a == b).any(is_run)
 }
 
 /// Where the token comes from that `token_ref` or `token_cmd` of an object name; `None` without either.
@@ -68,12 +111,13 @@ fn variable(block: &Block, member: &Member) -> Result<String, UserError> {
     if is_variable(name) {
         Ok(name.clone())
     } else {
-        Err(block.error(member, "wanted the name of an environment variable of this machine"))
+        let whose = if member.key == "as" { "" } else { " of this machine" };
+        Err(block.error(member, format_args!("wanted the name of an environment variable{whose}")))
     }
 }
 
-/// The variable that holds the placeholder inside the bottle: `as`, else the name in `token_ref`.
-fn placeholder(block: &Block, token: &Token) -> Result<String, UserError> {
+/// The variable of Claude Code that holds the placeholder inside the bottle: `as`, else the name in `token_ref`.
+fn claude_variable(block: &Block, token: &Token) -> Result<String, UserError> {
     let names = list_names(PLACEHOLDERS, " or ");
     let (member, name) = match (block.get("as"), token) {
         (Some(member), _) => (member, variable(block, member)?),

@@ -51,7 +51,7 @@ pub fn read(file: &Path, member: &Member) -> Result<EnvValue, UserError> {
 }
 
 /// The reason why `env` may not set a variable that the bottle itself depends on; `None` for any other.
-fn reserved(name: &str) -> Option<&'static str> {
+pub fn reserved(name: &str) -> Option<&'static str> {
     let lower = name.to_ascii_lowercase();
     if PROXY_VARIABLES.contains(&lower.as_str()) {
         return Some("a bottle has no proxy: names just work, and `routes` decide what they reach");

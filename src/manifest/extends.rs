@@ -146,10 +146,10 @@ fn complete(file: &Path, name: &str, heir: Heir) -> Result<CompleteBottle, UserE
     let Heir { draft, ancestors } = heir;
     git::check_remotes(file, &draft.remotes)?;
     let routes = routes::complete(file, draft.routes)?;
-    let placeholder = routes.iter().find_map(|route| route.placeholder.as_deref());
-    if let Some((name, (line, _))) = placeholder.and_then(|name| draft.env.get_key_value(name)) {
-        let what =
-            format!("variable `{name}`: holds the placeholder of `role: \"claude\"`, the gate has the real value");
+    let placeholders = routes.iter().filter_map(|route| route.placeholder.as_ref());
+    let mut variables = placeholders.map(|placeholder| &placeholder.variable);
+    if let Some((name, (line, _))) = variables.find_map(|name| draft.env.get_key_value(name)) {
+        let what = format!("variable `{name}`: holds the placeholder of a credential, the gate has the real value");
         return Err(error_at(file, *line, what).hint(hint!("leave `{}` out of `env`", name)));
     }
     let bottle = Bottle {

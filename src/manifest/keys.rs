@@ -77,7 +77,8 @@ pub const ROUTE: Table = Table {
         "ranges",
     ],
 };
-pub const AUTH: Table = Table { subject: "`auth`", keys: &["token_ref", "token_cmd", "scheme", "user", "as"] };
+pub const AUTH: Table =
+    Table { subject: "`auth`", keys: &["token_ref", "token_cmd", "scheme", "user", "as", "placeholder"] };
 pub const SCHEME: Table = Table { subject: "`scheme`", keys: &["header"] };
 
 /// Each table beside the name of its definition in the JSON Schema (the root has none).

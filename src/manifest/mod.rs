@@ -24,8 +24,8 @@ mod types;
 pub use insert::{Place, insert_route, read_route};
 pub use prompt::read_prompt;
 pub use types::{
-    Agent, Bottle, Chosen, EnvValue, GitUser, Image, Limits, OnHangup, Prompt, Remote, RemoteAccess, RemoteUpstream,
-    Route, Scope, SeccompChoice, Token,
+    Agent, Bottle, Chosen, EnvValue, GitUser, Image, Limits, OnHangup, Placeholder, Prompt, Remote, RemoteAccess,
+    RemoteUpstream, Route, Scope, SeccompChoice, Token,
 };
 
 use crate::exit::UserError;

@@ -32,6 +32,16 @@ pub fn complete(file: &Path, drafts: Vec<RouteDraft>) -> Result<Vec<Route>, User
                 let error = error_at(file, positions[n].line, what);
                 return Err(error.hint(hint!("give both routes the same `{}`", key)));
             }
+            if let (Some(before), Some(after)) = (&first.placeholder, &later.placeholder)
+                && before.variable == after.variable
+                && before.value != after.value
+            {
+                let what = format!(
+                    "variable `{}`: another `placeholder` than of the route in line {}",
+                    after.variable, position.line
+                );
+                return Err(error_at(file, positions[n].line, what).hint("one variable holds one placeholder"));
+            }
         }
     }
     Ok(routes)

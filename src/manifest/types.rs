@@ -103,6 +103,13 @@ pub enum EnvValue {
     Ask(String),
 }
 
+impl Bottle {
+    /// What stands in the credentials' places.
+    pub fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
+        self.routes.iter().filter_map(|route| route.placeholder.as_ref())
+    }
+}
+
 /// A route, and where the values come from that its policy names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -111,8 +118,15 @@ pub struct Route {
     pub token: Option<Token>,
     /// The file of PEM certificates that `policy.upstream_ca` names. Absolute.
     pub upstream_ca: Option<PathBuf>,
-    /// `role: "claude"`: the variable that holds the placeholder inside the bottle.
-    pub placeholder: Option<String>,
+    /// What stands inside the bottle in the credential's place.
+    pub placeholder: Option<Placeholder>,
+}
+
+/// A variable inside the bottle that programs take for the credential, which the gate puts in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placeholder {
+    pub variable: String,
+    pub value: String,
 }
 
 /// Where a token comes from.

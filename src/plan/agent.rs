@@ -9,9 +9,6 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use wire::{CA_BUNDLE, CA_SWITCHES, CA_VARIABLES, File, GIT_PORT, Go, MCP_URL, WORKSPACE, WriteMode};
 
-/// The value of the agent's credential variable. Claude Code accepts any string; the gate replaces it by the credential.
-const PLACEHOLDER: &str = "placeholder-the-gate-puts-the-real-credential-in";
-
 /// How long Claude Code waits for a call of a tool that the operator answers, in milliseconds: longer than the gate holds
 /// one.
 const MAX_TOOL_CALL_MS: u32 = 11 * 60 * 1000;
@@ -75,8 +72,8 @@ fn environment(chosen: &Chosen, facts: &Facts) -> BTreeMap<String, wire::Source>
         };
         env.insert(name.clone(), source);
     }
-    for variable in chosen.bottle.routes.iter().filter_map(|route| route.placeholder.as_ref()) {
-        env.insert(variable.clone(), text(PLACEHOLDER));
+    for placeholder in chosen.bottle.placeholders() {
+        env.insert(placeholder.variable.clone(), text(&placeholder.value));
     }
     env
 }
@@ -150,9 +147,9 @@ fn first_run(chosen: &Chosen) -> Value {
         "hasCompletedOnboarding": true,
         "projects": { WORKSPACE: { "hasTrustDialogAccepted": true } },
     });
-    let api_key = chosen.bottle.routes.iter().any(|route| route.placeholder.as_deref() == Some("ANTHROPIC_API_KEY"));
-    if api_key {
-        state["customApiKeyResponses"] = json!({ "approved": [&PLACEHOLDER[PLACEHOLDER.len() - 20..]] });
+    if let Some(key) = chosen.bottle.placeholders().find(|placeholder| placeholder.variable == "ANTHROPIC_API_KEY") {
+        let end = key.value.len().saturating_sub(20);
+        state["customApiKeyResponses"] = json!({ "approved": [&key.value[end..]] });
     }
     state
 }

@@ -119,6 +119,10 @@ impl Schemas {
 
 use Level::*;
 
+const NO_PLACEHOLDER: &str = "HOME:1: `placeholder` in `auth`: not plainly a placeholder: wanted up to 200 visible ASCII \
+    characters with a run of nine that are the same\nhint: as in `\"ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"`; a token \
+    belongs to `token_ref`";
+
 /// Both the parser and the schema accept these, and agent `a` can be chosen.
 const GOOD: &[(Level, &str)] = &[
     (Home, r#"{"$schema":"x","bottles":{"b":{}},"agents":{"a":{"bottle":"b"}}}"#),
@@ -185,6 +189,17 @@ const GOOD: &[(Level, &str)] = &[
     (Route, r#"{"host":"x.org","bodies":true,"ranges":true,"auth":{"token_ref":"T"}}"#),
     (Route, r#"{"host":"x.org","role":"claude","auth":{"token_ref":"ANTHROPIC_API_KEY"}}"#),
     (Route, r#"{"host":"x.org","role":"claude","auth":{"token_ref":"MINE","as":"ANTHROPIC_AUTH_TOKEN"}}"#),
+    (Route, r#"{"host":"x.org","auth":{"token_cmd":["x"],"as":"GH_TOKEN"}}"#),
+    (Route, r#"{"host":"x.org","auth":{"token_ref":"A","as":"ANTHROPIC_API_KEY","scheme":{"header":"x-api-key"}}}"#),
+    (
+        Route,
+        r#"{"host":"x.org","auth":{"token_ref":"A","as":"T","placeholder":"ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}"#,
+    ),
+    (Route, r#"{"host":"x.org","auth":{"token_ref":"A","as":"T","placeholder":"sk-000000000"}}"#),
+    (
+        Bottle,
+        r#"{"egress":{"routes":[{"host":"x.org","auth":{"token_ref":"A","as":"T"}},{"host":"y.org","auth":{"token_ref":"B","as":"T"}}]}}"#,
+    ),
     (Route, r#"{"host":"x.org","role":"claude","auth":{"token_cmd":["x"],"as":"CLAUDE_CODE_OAUTH_TOKEN"}}"#),
     (
         Agent,
@@ -620,12 +635,36 @@ const BAD: &[(Level, &str, &str)] = &[
     (
         Route,
         r#"{"host":"x.org","auth":{"token_ref":"A","header":"x-key"}}"#,
-        "HOME:1: unknown key `header` in `auth`: accepted are `token_ref`, `token_cmd`, `scheme`, `user` and `as`",
+        "HOME:1: unknown key `header` in `auth`: accepted are `token_ref`, `token_cmd`, `scheme`, `user`, `as` and `placeholder`",
     ),
     (
         Route,
-        r#"{"host":"x.org","auth":{"token_ref":"A","as":"ANTHROPIC_API_KEY"}}"#,
-        "HOME:1: `as` in `auth`: belongs to `role: \"claude\"`",
+        r#"{"host":"x.org","auth":{"token_ref":"A","placeholder":"ghp_xxxxxxxxx"}}"#,
+        "HOME:1: `placeholder` in `auth`: belongs to `as`, the variable that holds it",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","role":"claude","auth":{"token_ref":"ANTHROPIC_API_KEY","placeholder":"xxxxxxxxx"}}"#,
+        "HOME:1: `placeholder` in `auth`: not beside `role: \"claude\"`: Claude Code takes the usual one",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","auth":{"token_ref":"A","as":"not a name"}}"#,
+        "HOME:1: `as` in `auth`: wanted the name of an environment variable",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","auth":{"token_ref":"A","as":"T","placeholder":"ghp_16C7e42F292c6912E7710c838347Ae178B4a"}}"#,
+        NO_PLACEHOLDER,
+    ),
+    (Route, r#"{"host":"x.org","auth":{"token_ref":"A","as":"T","placeholder":"xxxxxxxx"}}"#, NO_PLACEHOLDER),
+    (Route, r#"{"host":"x.org","auth":{"token_ref":"A","as":"T","placeholder":"AAAAAAAAAAAA"}}"#, NO_PLACEHOLDER),
+    (Route, r#"{"host":"x.org","auth":{"token_ref":"A","as":"T","placeholder":"xxxxxxxxx y"}}"#, NO_PLACEHOLDER),
+    (Route, r#"{"host":"x.org","auth":{"token_ref":"A","as":"T","placeholder":"xxxxxxxxx\u00fc"}}"#, NO_PLACEHOLDER),
+    (
+        Route,
+        r#"{"host":"x.org","auth":{"token_ref":"A","as":"T","placeholder":""}}"#,
+        "HOME:1: `placeholder` in `auth`: empty",
     ),
     (
         Route,
@@ -773,6 +812,26 @@ const BAD: &[(Level, &str, &str)] = &[
 const BAD_MEANING: &[(Level, &str, &str)] = &[
     (
         Route,
+        r#"{"host":"x.org","auth":{"token_ref":"A","as":"SSL_CERT_FILE"}}"#,
+        "HOME:1: `as` in `auth`: `SSL_CERT_FILE` points at the bottle's own certificates; for an upstream's CA a route has `upstream_ca`",
+    ),
+    (
+        Route,
+        r#"{"host":"x.org","auth":{"token_ref":"A","as":"PATH"}}"#,
+        "HOME:1: `as` in `auth`: `PATH` is a variable that programs need as it is",
+    ),
+    (
+        Bottle,
+        r#"{"env":{"GH_TOKEN":"x"},"egress":{"routes":[{"host":"x.org","auth":{"token_ref":"A","as":"GH_TOKEN"}}]}}"#,
+        "HOME:1: variable `GH_TOKEN`: holds the placeholder of a credential, the gate has the real value\nhint: leave `GH_TOKEN` out of `env`",
+    ),
+    (
+        Bottle,
+        r#"{"egress":{"routes":[{"host":"x.org","auth":{"token_ref":"A","as":"T"}},{"host":"y.org","auth":{"token_ref":"A","as":"T","placeholder":"xxxxxxxxx"}}]}}"#,
+        "HOME:1: variable `T`: another `placeholder` than of the route in line 1\nhint: one variable holds one placeholder",
+    ),
+    (
+        Route,
         r#"{"host":"x.org","paths":["/%252A%252A"]}"#,
         "HOME:1: bad path `/%252A%252A`: to some servers it has a `*`, which would stand for any segment",
     ),
@@ -827,7 +886,7 @@ const BAD_MEANING: &[(Level, &str, &str)] = &[
     (
         Bottle,
         r#"{"env":{"ANTHROPIC_API_KEY":"${ANTHROPIC_API_KEY}"},"egress":{"routes":[{"host":"x.org","role":"claude","auth":{"token_ref":"ANTHROPIC_API_KEY"}}]}}"#,
-        "HOME:1: variable `ANTHROPIC_API_KEY`: holds the placeholder of `role: \"claude\"`, the gate has the real value\nhint: leave `ANTHROPIC_API_KEY` out of `env`",
+        "HOME:1: variable `ANTHROPIC_API_KEY`: holds the placeholder of a credential, the gate has the real value\nhint: leave `ANTHROPIC_API_KEY` out of `env`",
     ),
     (
         Route,
@@ -1094,7 +1153,7 @@ fn a_route_has_every_default_filled_in() {
     let route = |n: usize| &routes[n].policy;
     assert_eq!(route(0).host.as_str(), "api.anthropic.com");
     assert_eq!((route(0).role, route(0).port, route(0).intercept), (Some(Role::Claude), 443, true));
-    assert_eq!(routes[0].placeholder.as_deref(), Some("ANTHROPIC_API_KEY"));
+    assert_eq!(routes[0].placeholder.as_ref().unwrap().variable, "ANTHROPIC_API_KEY");
     assert_eq!(routes[0].token, Some(Token::Env("KEY".into())));
     let auth = |n: usize| route(n).auth.as_ref().map(|a| (a.scheme.clone(), a.token.as_str())).unwrap();
     assert_eq!(auth(0), (AuthScheme::Header { header: "x-api-key".into() }, "token:env:KEY"));
@@ -1130,7 +1189,7 @@ fn nearer_wins_and_lists_concatenate() {
     let Chosen { agent, bottle } = folders.choose("a").unwrap();
     let hosts: Vec<&str> = bottle.routes.iter().map(|route| route.policy.host.as_str()).collect();
     assert_eq!(hosts, ["b.org", "m.org", "left.org", "root.org", "right.org"]);
-    assert_eq!(bottle.routes[1].placeholder.as_deref(), Some("CLAUDE_CODE_OAUTH_TOKEN"));
+    assert_eq!(bottle.routes[1].placeholder.as_ref().unwrap().variable, "CLAUDE_CODE_OAUTH_TOKEN");
     let env: Vec<(&str, &EnvValue)> = bottle.env.iter().map(|(name, value)| (name.as_str(), value)).collect();
     let text = |s: &str| EnvValue::Literal(s.into());
     assert_eq!(env, [("A", &text("left")), ("L", &text("left")), ("R", &text("root")), ("X", &text("right"))]);

@@ -12,15 +12,15 @@ const INSPECT: &str = "node js/node_modules/@modelcontextprotocol/inspector/clie
 
 const TOOLS: [&str; 5] = ["egress_block", "capability_block", "git_block", "list_egress_routes", "proposal_status"];
 
-/// The Python SDK, for the Python of a bottle.
-fn install_python(folder: &Path) {
+/// These packages into the folder, for the Python of a bottle.
+pub fn install_python(target: &Path, packages: &[&str]) {
     let version = "import sys; print('%d.%d' % sys.version_info[:2])";
     let version = docker(&["run", "--rm", "--network", "none", &images().agent, "python3", "-c", version]);
     let platforms = ["manylinux2014", "manylinux_2_28"].map(|name| format!("{name}_{}", std::env::consts::ARCH));
-    let target = folder.join("py");
     let mut args = vec!["-m", "pip", "install", "--quiet", "--only-binary=:all:", "--python-version", version.trim()];
     args.extend(platforms.iter().flat_map(|platform| ["--platform", platform]));
-    args.extend(["--target", target.to_str().unwrap(), "mcp"]);
+    args.extend(["--target", target.to_str().unwrap()]);
+    args.extend(packages);
     told("python3", &args);
 }
 
@@ -42,7 +42,7 @@ fn clients_of_the_official_sdks_list_and_call_the_tools() {
     let folder = rig.path().join("clients");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("client.py"), include_bytes!("mcp/client.py")).unwrap();
-    install_python(&folder);
+    install_python(&folder.join("py"), &["mcp"]);
     install_javascript(&folder);
     let script = format!(
         "export PYTHONPATH=py PYTHONDONTWRITEBYTECODE=1 PATH=$PWD/js:$PATH; exec 2>&1; python3 client.py && {INSPECT} --method tools/list --strict \

@@ -15,6 +15,7 @@ mod git;
 mod mcp;
 mod network;
 mod packages;
+mod placeholders;
 mod podman;
 mod reader;
 mod readme;

@@ -1,4 +1,4 @@
-"""A TLS origin of the tests, in a container of the test: /hello, /echo (what arrived), /sse, /socket (a WebSocket that
+"""A TLS origin of the tests, in a container of the test: /hello, …/echo… (what arrived), /sse, /socket (a WebSocket that
 says what it hears), git at /git/, and a package named tiny for three package managers."""
 
 import base64
@@ -150,7 +150,7 @@ class Origin(BaseHTTPRequestHandler):
             self.answer(200, "application/json" if self.path == "/npm/tiny" else kind, PACKAGES[self.path])
         elif self.path.startswith("/crates/"):
             self.answer(404, "text/plain", b"no such crate")
-        elif self.path.startswith("/echo"):
+        elif "/echo" in self.path:
             seen = {"method": self.command, "path": self.path, "headers": dict(self.headers.items())}
             print(json.dumps(seen), flush=True)
             # The token would not come back; its beginning does.

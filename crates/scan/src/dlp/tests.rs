@@ -994,3 +994,26 @@ fn escapes_far_apart_hide_nothing_between_them() {
         }
     }
 }
+
+/// What a manifest may put in a credential's place: its shape is a credential's, and nine characters in it are the same.
+#[test]
+fn a_placeholder_of_a_credentials_shape_passes() {
+    let knowledge = knowledge();
+    for begin in
+        ["ghp_", "github_pat_", "glpat-", "sk-proj-", "sk-ant-api03-", "hf_", "xoxb-", "npm_", "AKIA", "AIza", ""]
+    {
+        for (fill, length) in [("x", 9), ("0", 9), ("x", 36), ("0", 36), ("X", 82), ("-", 93)] {
+            let placeholder = format!("{begin}{}", fill.repeat(length));
+            for text in [
+                placeholder.clone(),
+                format!("Authorization: Bearer {placeholder}"),
+                format!("password = \"{placeholder}\"\n"),
+                format!("{{\"api_key\":\"{placeholder}\",\"token\":\"{placeholder}\"}}"),
+                format!("https://user:{placeholder}@example.org/"),
+            ] {
+                let (_, result, findings) = run(&knowledge, BLOCK, &[text.as_bytes()]);
+                assert!(result.is_ok() && findings.is_empty(), "{text}");
+            }
+        }
+    }
+}
