@@ -414,3 +414,78 @@ async fn an_answer_that_its_head_ends_stays_one() {
         }
     }
 }
+
+/// A body that waits for the word to go on.
+struct Held {
+    length: u64,
+    go_on: tokio::sync::oneshot::Receiver<()>,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        if self.length == 0 {
+            return std::task::Poll::Ready(None);
+        }
+        std::pin::Pin::new(&mut self.go_on).poll(cx).map(|_| {
+            let bytes = vec![b'x'; usize::try_from(self.length).unwrap()];
+            self.length = 0;
+            Some(Ok(hyper::body::Frame::data(bytes.into())))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length == 0
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        hyper::body::SizeHint::with_exact(self.length)
+    }
+}
+
+/// An upstream answers before it has the body, and closes: its answer arrives, whether the client sends the body before it
+/// has seen that, or never.
+#[tokio::test]
+async fn an_early_refusal_of_the_upstreams_arrives_before_and_after_the_body() {
+    let listener = listen().await;
+    let to = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let answer = "HTTP/1.1 413 Content Too Large\r\ncontent-length: 5\r\nconnection: close\r\n\r\nlarge";
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            });
+        }
+    });
+    let origin = Origin::speaking(&["a.test"], &[]).await;
+    let mut early = route(&origin, "a.test", json!({ "methods": ["POST"] }));
+    early["connect_to"] = json!(format!("http://{to}"));
+    let gate = Gate::start(&origin, json!([early])).await;
+    for expect in [&[][..], &[("expect", "100-continue")]] {
+        for sends in [false, true] {
+            for length in [5, 4 << 20] {
+                let (go_on, waits) = tokio::sync::oneshot::channel();
+                let mut request =
+                    ask_two("POST a.test /x", expect).map(drop).map(|()| Held { length, go_on: waits }.boxed());
+                *request.version_mut() = hyper::Version::HTTP_2;
+                let mut sender = two(&gate, "a.test").await;
+                let mut go_on = Some(go_on);
+                if sends {
+                    let _ = go_on.take().unwrap().send(());
+                }
+                let response = sender.send_request(request).await.unwrap();
+                assert_eq!(response.status(), 413, "{expect:?} {sends} {length}");
+                assert_eq!(text(response).await, "large", "{expect:?} {sends} {length}");
+            }
+        }
+    }
+}
