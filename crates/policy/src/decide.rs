@@ -758,6 +758,23 @@ pub(super) mod tests {
         }
     }
 
+    /// Of a name that a route has as it is no label is judged, where that route stands before the wildcard's.
+    #[test]
+    fn a_name_that_is_written_out_is_no_data() {
+        let data = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+        let routes = [
+            format!(r#"{{"host":"{data}.a.org","paths":["/own/**"]}}"#),
+            r#"{"host":"*.a.org","paths":["/all/**"]}"#.to_owned(),
+            r#"{"host":"*.a.com"}"#.to_owned(),
+            format!(r#"{{"host":"{data}.a.com"}}"#),
+        ];
+        let policy = policy(&format!("[{}]", routes.join(",")));
+        assert_eq!(ask(&policy, &format!("GET {data}.a.org/own/x")), Ok(0));
+        assert_eq!(ask(&policy, &format!("GET {data}.a.org/all/x")), Ok(1));
+        assert_eq!(ask(&policy, &format!("GET x{data}.a.org/all/x")), no("host"));
+        assert_eq!(ask(&policy, &format!("GET {data}.a.com/x")), no("host"));
+    }
+
     #[test]
     fn the_role_carries_its_own_rule() {
         let policy = policy(r#"[{"host":"model.org","role":"claude"}]"#);
