@@ -741,7 +741,7 @@ pub enum ShellKind {
 
 #[derive(Debug, Args)]
 pub struct HelpArgs {
-    /// A command, or `manifest`, `audit`, `gate`, `security`; the program if left out
+    /// A command, or `manifest`, `audit`, `gate`, `security`, `trust`; the program if left out
     pub topic: Vec<String>,
 }
 

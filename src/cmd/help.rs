@@ -10,11 +10,12 @@ use std::io::IsTerminal;
 use sys::man;
 
 /// Manual pages that are not of a verb: the topic as it is typed, the page, and the page's section.
-const TOPICS: [(&str, &str, &str); 4] = [
+const TOPICS: [(&str, &str, &str); 5] = [
     ("manifest", "claude-bottle.json", "5"),
     ("audit", "claude-bottle-audit", "5"),
     ("gate", "claude-bottle-gate", "8"),
     ("security", "claude-bottle-security", "7"),
+    ("trust", "claude-bottle-trust", "7"),
 ];
 
 pub fn run(asked: &HelpArgs) -> Result<Exit> {

@@ -16,8 +16,8 @@ show() { "$1" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --di
     --dump-dom "$2" 2>/tmp/browser.log || tail -n 5 /tmp/browser.log; }
 say=$(show chromium-headless-shell https://allowed.example.org/hello)
 echo "chromium-headless-shell alone: ${say##*net::}"
-# The two lines of http://gate.bottle/trust.
-curl -sS http://gate.bottle/trust | sed -n 's/^Chromium, shell *//p; s/^ *certutil -d/certutil -d/p' >nss.sh
+# The lines of http://gate.bottle/trust.
+curl -sS http://gate.bottle/trust | grep -E '^CA=|^    (mkdir|certutil) ' >nss.sh
 sh nss.sh || cat nss.sh
 for verdict in allowed refused; do
     for browser in chromium chromium-headless-shell; do
@@ -45,7 +45,8 @@ fn browsers_open_what_is_allowed_and_say_why_not() {
     }));
     let said = rig.run(&["start", "--yes", "agent"], OPEN).code(0).stdout;
     let plan: Value =
-        serde_json::from_str(&rig.run(&["start", "--dry-run", "--format", "json", "agent"], "").code(0).stdout).unwrap();
+        serde_json::from_str(&rig.run(&["start", "--dry-run", "--format", "json", "agent"], "").code(0).stdout)
+            .unwrap();
     for build in plan["images"]["builds"].as_array().unwrap().iter().rev().take(2) {
         docker(&["rmi", build["tag"].as_str().unwrap()]);
     }

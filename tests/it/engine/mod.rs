@@ -27,6 +27,7 @@ mod session;
 mod soak;
 mod supervise;
 mod tokens;
+mod trust;
 mod uid;
 mod work;
 

@@ -17,7 +17,7 @@ use testing::process::{output, try_output};
 fn pages() -> BTreeMap<String, Option<Command>> {
     let of = |command: &Command| command.get_display_name().unwrap_or(command.get_name()).to_owned();
     let mut pages: BTreeMap<String, Option<Command>> =
-        ["claude-bottle.json.5", AUDIT, "claude-bottle-gate.8", "claude-bottle-security.7"]
+        ["claude-bottle.json.5", AUDIT, "claude-bottle-gate.8", "claude-bottle-security.7", "claude-bottle-trust.7"]
             .map(|page| (page.to_owned(), None))
             .into();
     for command in [program()].into_iter().chain(verbs()) {
@@ -57,6 +57,7 @@ fn whole(page: &str, command: Option<&Command>) -> String {
             (Some("{synopsis}"), Some(command)) => text.push_str(&synopsis(command)),
             (Some("{options}"), Some(command)) => text.push_str(&options(command)),
             (Some("{exit status}"), _) => text.push_str(&exit_status()),
+            (Some("{trust}"), _) => text.push_str(&trust()),
             (Some("{environment}"), _) => text.push_str(&environment()),
             (Some("{commands}"), Some(command)) => {
                 text.push_str(&part(|roff| Man::new(command.clone()).render_subcommands_section(roff)));
@@ -93,6 +94,21 @@ fn wrapped(page: &str) -> String {
         wrapped.push('\n');
     }
     wrapped
+}
+
+/// The page that an agent reads, as it is, but for its heading.
+fn trust() -> String {
+    let page = read("crates/gate/src/pages/trust.txt");
+    page.lines().skip(2).map(escaped).map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn escaped(line: &str) -> String {
+    let (mut roff, text) = (Roff::new(), line.trim_start());
+    roff.text([roman(text)]);
+    // Spaces at a line's beginning stay behind what is nothing.
+    let indent =
+        if text.len() < line.len() { format!("\\&{}", " ".repeat(line.len() - text.len())) } else { String::new() };
+    indent + &roff.to_roff()
 }
 
 fn see_also() -> String {
