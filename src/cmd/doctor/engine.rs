@@ -110,18 +110,17 @@ fn clock(about: &EngineDetails, before: f64, after: f64) -> Option<Diagnosis> {
     })
 }
 
-/// The client's variable for the processor that images are pulled and built for.
-const PLATFORM_VARIABLE: &str = "DOCKER_DEFAULT_PLATFORM";
-
 /// Does the client make images for another processor than the engine's? The gate's program, and so each bottle, is for the
 /// engine's.
 fn platform(about: &EngineDetails) -> Option<Diagnosis> {
-    let named = probe::variable(PLATFORM_VARIABLE)?;
+    let named = probe::variable("DOCKER_DEFAULT_PLATFORM")?;
     let arch = &about.facts.arch;
     let of = uname_machine(named.split('/').nth(1).unwrap_or(&named));
-    let text =
-        format!("`{PLATFORM_VARIABLE}` is `{}`, and the engine is {arch}: images are made for", text::one_line(&named));
-    let hint = hint!("unset {}", PLATFORM_VARIABLE);
+    let text = format!(
+        "`DOCKER_DEFAULT_PLATFORM` is `{}`, and the engine is {arch}: images are made for",
+        text::one_line(&named)
+    );
+    let hint = "unset DOCKER_DEFAULT_PLATFORM";
     (of != *arch).then(|| Diagnosis::problem("platform", format!("{text} a processor that it is not")).hint(hint))
 }
 

@@ -8,6 +8,7 @@ mod begin;
 mod browsers;
 mod claude;
 mod dashboard;
+mod day;
 mod ends;
 mod escape;
 mod forward;
