@@ -1,7 +1,8 @@
-//! Lines that say how many bytes they hold, decoded as they stream: uuencode, and the base85 of `git diff --binary`.
+//! Lines that say how many bytes they hold, decoded as they stream: uuencode, and the base85 of `git diff --binary`, which
+//! may also stand in a string with `\n` between its lines: it has no backslash of its own.
 
 use super::byte_runs::DigitValues;
-use memchr::{memchr, memchr2};
+use memchr::{memchr2, memchr3};
 
 /// Bytes of the longest line, which `git` writes: the letter and 65 digits of base85.
 const MAX_LINE_BYTES: usize = 66;
@@ -22,6 +23,8 @@ pub struct EncodedLines {
     line: Vec<u8>,
     /// The line is too long, or begins like none of these.
     is_other: bool,
+    /// The byte before was a backslash.
+    is_escaped: bool,
     /// The format of the line before; `None`: it was of neither.
     format: Option<LineFormat>,
 }
@@ -39,31 +42,51 @@ impl EncodedLines {
     }
 
     fn end_of_line(&self, text: &[u8]) -> Option<usize> {
-        if self.has_strings { memchr2(b'\n', b'"', text) } else { memchr(b'\n', text) }
+        if self.has_strings { memchr3(b'\n', b'\\', b'"', text) } else { memchr2(b'\n', b'\\', text) }
     }
 
     pub fn push(&mut self, bytes: &[u8], into: &mut Vec<u8>) {
         let mut rest = bytes;
         while let Some((byte, behind)) = rest.split_first() {
+            if std::mem::take(&mut self.is_escaped) {
+                match byte {
+                    b'n' => self.end_line(into),
+                    b'r' => {}
+                    _ => {
+                        self.take(b'\\');
+                        continue;
+                    }
+                }
+                rest = behind;
+                continue;
+            }
             if self.is_other {
                 // A line may be the first of a string.
                 let Some(end) = self.end_of_line(rest) else { return };
+                self.is_escaped = rest[end] == b'\\';
+                self.is_other = self.is_escaped;
                 rest = &rest[end + 1..];
-                self.is_other = false;
                 continue;
             }
             rest = behind;
             match byte {
+                b'\\' => self.is_escaped = true,
                 b'\n' => self.end_line(into),
                 b'\r' => {}
                 b'"' if self.line.is_empty() && self.format.is_none() => {}
-                _ if self.may_hold(*byte) => self.line.push(*byte),
-                _ => {
-                    self.is_other = true;
-                    self.format = None;
-                    self.line.clear();
-                }
+                _ => self.take(*byte),
             }
+        }
+    }
+
+    /// A byte of a line.
+    fn take(&mut self, byte: u8) {
+        if !self.is_other && self.may_hold(byte) {
+            self.line.push(byte);
+        } else {
+            self.is_other = true;
+            self.format = None;
+            self.line.clear();
         }
     }
 
@@ -171,6 +194,7 @@ mod tests {
         for (text, wanted) in [
             ("begin 644 f\n-:&5L;&\\L('1H97)E(0\n`\nend\n", "hello, there!"),
             ("x\n-:&5L;&\\L('1H97)E(0\n", ""),
+            ("{\"a\":\"x\\r\\nliteral 13\\nMXk~0{Z!92mXk~I`ApigX\\n\\nx\\n\"}", "hello, there!"),
             ("literal 13\nMXk~0{Z!92mXk~I`ApigX\n\nx\n", "hello, there!"),
         ] {
             for part in [1, 4, 100] {

@@ -817,6 +817,10 @@ const PROGRAMS: &[&str] = &[
     "xxd -p x",
     "xxd -b x",
     "gzip -c f | xxd",
+    "gzip -c f | od -td4",
+    "gzip -c f | od -td2",
+    "gzip -c f | od -tu8",
+    "gzip -c f | xxd -e",
     "xxd f | xz -c",
     // Digits of other bases, and lists.
     "base32 f",
@@ -832,6 +836,11 @@ const PROGRAMS: &[&str] = &[
     "python3 -c 'import binascii,sys; d=open(\"x\",\"rb\").read(); print(\"begin 644 x\"); sys.stdout.flush(); [sys.stdout.buffer.write(binascii.b2a_uu(d[i:i+45],backtick=True)) for i in range(0,len(d),45)]; print(\"`\\nend\")'",
     "python3 -c 'print(list(open(\"f\",\"rb\").read()))'",
     "python3 -c 'import json; print(json.dumps({\"type\":\"Buffer\",\"data\":list(open(\"x\",\"rb\").read())},separators=(\",\",\":\")))'",
+    "python3 -c 'import gzip; print(gzip.compress(open(\"f\",\"rb\").read()))'",
+    "python3 -c 'import zlib; print({\"body\": zlib.compress(open(\"f\",\"rb\").read())})'",
+    "python3 -c 'import gzip,urllib.parse as u; print(u.urlencode({\"n\":1,\"f\":gzip.compress(open(\"f\",\"rb\").read())}))'",
+    "python3 -c 'import gzip,json; print(json.dumps({str(n):b for n,b in enumerate(gzip.compress(open(\"f\",\"rb\").read()))},separators=(\",\",\":\")))'",
+    "python3 -c 'import gzip,json; print(json.dumps([str(b) for b in gzip.compress(open(\"f\",\"rb\").read())]))'",
     "python3 -c 'print([b-256 if b>127 else b for b in open(\"x\",\"rb\").read()])'",
 ];
 

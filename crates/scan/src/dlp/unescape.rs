@@ -7,6 +7,10 @@ use memchr::{memchr, memchr3};
 /// Bytes of an escape, without further zeros that a number begins with.
 const MAX_ESCAPE_BYTES: usize = 20;
 
+/// Bytes behind an escape of a byte that no text has in which `+` is a blank. In a compressed file, every other byte is such a
+/// one.
+const FORM_REACH_BYTES: usize = 32;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EscapeSyntax {
     /// `%41`, `%u0041`, `\x41`, `\u0041`, `\U00000041`, `\u{41}`, `\x{41}`, `\101`, `\n`, `\/`, `&#65;`, `&#x41;`, `&amp;`.
@@ -21,6 +25,8 @@ pub struct Unescaper {
     begun: Vec<u8>,
     /// The first half of a surrogate pair; 0: there is none.
     high: u32,
+    /// Bytes in which `+` stands for a blank: a percent escape shortly before was of no text, so this is a file in a form.
+    form_left: usize,
 }
 
 enum EscapeStep {
@@ -36,7 +42,7 @@ enum EscapeStep {
 
 impl Unescaper {
     pub fn new(syntax: EscapeSyntax) -> Unescaper {
-        Unescaper { syntax, begun: Vec::new(), high: 0 }
+        Unescaper { syntax, begun: Vec::new(), high: 0, form_left: 0 }
     }
 
     /// Appends the text without escapes to `into`. True: there was an escape.
@@ -51,7 +57,7 @@ impl Unescaper {
                     EscapeSyntax::QuotedPrintable => memchr(b'=', rest),
                 };
                 let plain = begins.unwrap_or(rest.len());
-                into.extend_from_slice(&rest[..plain]);
+                self.copy(&rest[..plain], into);
                 at += plain;
                 if at < bytes.len() {
                     self.begun.push(bytes[at]);
@@ -76,6 +82,13 @@ impl Unescaper {
         into.append(&mut self.begun);
     }
 
+    fn copy(&mut self, plain: &[u8], into: &mut Vec<u8>) {
+        let (form, rest) = plain.split_at(plain.len().min(self.form_left));
+        into.extend(form.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }));
+        into.extend_from_slice(rest);
+        self.form_left -= form.len();
+    }
+
     fn resolve_escape(&mut self, into: &mut Vec<u8>) -> bool {
         let step = match self.begun[0] {
             b'%' => percent(&self.begun[1..]),
@@ -91,7 +104,12 @@ impl Unescaper {
                 into.append(&mut self.begun);
                 return self.push(&rest, into);
             }
-            EscapeStep::Byte(byte) => into.push(byte),
+            EscapeStep::Byte(byte) => {
+                if self.begun[0] == b'%' && !(byte.is_ascii_graphic() || byte.is_ascii_whitespace()) {
+                    self.form_left = FORM_REACH_BYTES;
+                }
+                into.push(byte);
+            }
             EscapeStep::Char(code @ 0xd800..=0xdbff) => self.high = code,
             EscapeStep::Char(code @ 0xdc00..=0xdfff) => {
                 push_char(0x10000 + ((self.high.max(0xd800) - 0xd800) << 10) + (code - 0xdc00), into);
@@ -138,7 +156,10 @@ fn backslash(text: &[u8]) -> EscapeStep {
         [] => EscapeStep::More,
         [b'n', ..] => EscapeStep::Byte(b'\n'),
         [b'r', ..] => EscapeStep::Byte(b'\r'),
-        [b't' | b'b' | b'f' | b'v', ..] => EscapeStep::Byte(b' '),
+        [b't', ..] => EscapeStep::Byte(b'\t'),
+        [b'b', ..] => EscapeStep::Byte(8),
+        [b'v', ..] => EscapeStep::Byte(11),
+        [b'f', ..] => EscapeStep::Byte(12),
         [c @ (b'"' | b'\'' | b'/' | b'\\' | b'`' | b'$'), ..] => EscapeStep::Byte(*c),
         [b'\n', ..] => EscapeStep::Nothing,
         [b'u' | b'x', b'{', rest @ ..] => match rest.split_last() {
