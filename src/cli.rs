@@ -254,13 +254,13 @@ pub struct LaunchArgs {
 
 #[derive(Debug, Args)]
 pub struct AttachArgs {
-    /// The session, as `list` shows it; by default the newest of this directory
+    /// The session, as `list` shows it; by default the newest running one of this directory
     pub identity: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct DetachArgs {
-    /// The session, as `list` shows it; by default the newest of this directory
+    /// The session, as `list` shows it; by default the newest running one of this directory
     pub identity: Option<String>,
 }
 
@@ -288,7 +288,7 @@ pub struct ListArgs {
 
 #[derive(Debug, Args)]
 pub struct ExecArgs {
-    /// The session, as `list` shows it; by default the newest of this directory
+    /// The session, as `list` shows it; by default the newest running one of this directory
     pub identity: Option<String>,
 
     /// Taken as the engine's `exec` takes them; where there is a terminal, it is used without them
@@ -536,7 +536,7 @@ pub struct RoutesEditArgs {
 #[derive(Debug, Args)]
 #[command(override_usage = "claude-bottle put [OPTIONS] FILE\n       claude-bottle put [OPTIONS] IDENTITY FILE [PATH]")]
 pub struct PutArgs {
-    /// The session, as `list` shows it; before a FILE alone, the newest of this directory
+    /// The session, as `list` shows it; before a FILE alone, the newest running one of this directory
     pub identity: String,
 
     /// A file on this machine; `-` is stdin
@@ -554,7 +554,7 @@ pub struct PutArgs {
 #[derive(Debug, Args)]
 #[command(override_usage = "claude-bottle get [OPTIONS] PATH\n       claude-bottle get [OPTIONS] IDENTITY PATH [FILE]")]
 pub struct GetArgs {
-    /// The session, as `list` shows it; before a PATH alone, the newest of this directory
+    /// The session, as `list` shows it; before a PATH alone, the newest running one of this directory
     pub identity: String,
 
     /// A file in the bottle, relative to the workspace
@@ -689,7 +689,7 @@ pub struct BuildArgs {
 #[derive(Debug, Args)]
 #[command(override_usage = "claude-bottle forward [OPTIONS] [IDENTITY] PORT[:PORT]...")]
 pub struct ForwardArgs {
-    /// The session, as `list` shows it; before ports alone, the newest of this directory
+    /// The session, as `list` shows it; before ports alone, the newest running one of this directory
     pub identity: String,
 
     /// The port inside, or LOCAL:INSIDE

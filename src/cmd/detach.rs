@@ -1,6 +1,6 @@
 //! `detach`: has the process that is at a session's agent leave it running, as its detach keys do.
 
-use super::live::{not_running, recorded};
+use super::live::{not_running, recorded_ranked};
 use crate::cli::DetachArgs;
 use crate::exit::{Exit, UserError};
 use crate::hint;
@@ -10,7 +10,13 @@ use crate::state::{Condition, Home};
 use anyhow::Result;
 
 pub fn run(asked: &DetachArgs) -> Result<Exit> {
-    let (folder, _) = recorded(&Home::locate()?, asked.identity.as_deref())?;
+    // What is attached comes before what runs without a terminal.
+    let (folder, _) = recorded_ranked(&Home::locate()?, asked.identity.as_deref(), |condition| match condition {
+        Condition::Live => 3,
+        Condition::Detached => 2,
+        Condition::Lost => 1,
+        Condition::Kept(_) => 0,
+    })?;
     let identity = &folder.identity;
     let not_attached = |what: &str| UserError::new(format!("`{identity}` is not attached to a terminal: {what}"));
     match folder.condition() {

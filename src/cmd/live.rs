@@ -19,6 +19,29 @@ pub fn recorded<'a>(home: &Home, typed: impl Into<Option<&'a str>>) -> Result<(F
     Ok((folder, plan))
 }
 
+/// As [`recorded`], but without a name the newest of this directory that runs, if one does.
+///
+/// # Errors
+/// Those of [`recorded`].
+pub fn running<'a>(home: &Home, typed: impl Into<Option<&'a str>>) -> Result<(Folder, Plan)> {
+    recorded_ranked(home, typed.into(), |condition| match condition {
+        Condition::Live | Condition::Detached => 2,
+        // These may still run.
+        Condition::Lost => 1,
+        Condition::Kept(kept) => u8::from(kept.unsettled),
+    })
+}
+
+/// As [`recorded`], but without a name the newest of this directory among those whose condition has the highest rank.
+///
+/// # Errors
+/// Those of [`recorded`].
+pub fn recorded_ranked(home: &Home, typed: Option<&str>, rank: fn(&Condition) -> u8) -> Result<(Folder, Plan)> {
+    let folder = home.find_ranked(typed, rank)?;
+    let plan = folder.plan()?;
+    Ok((folder, plan))
+}
+
 /// The error for a kept session, in which nothing can be done.
 pub fn not_running(identity: &str, why: &str) -> UserError {
     UserError::new(format!("`{identity}` does not run: {why}")).hint(hint!("claude-bottle resume {}", identity))
@@ -35,7 +58,7 @@ impl LiveBottle {
     /// # Errors
     /// `UserError` for a session that does not run.
     pub fn open<'a>(typed: impl Into<Option<&'a str>>) -> Result<LiveBottle> {
-        let (folder, plan) = recorded(&Home::locate()?, typed)?;
+        let (folder, plan) = running(&Home::locate()?, typed)?;
         let docker = Docker::new(&plan.engine)?;
         match folder.condition() {
             Condition::Live => {}

@@ -254,6 +254,14 @@ impl Home {
     /// # Errors
     /// `UserError` where there is none, or where several are meant.
     pub fn find(&self, typed: Option<&str>) -> Result<Folder, UserError> {
+        self.find_ranked(typed, |_| 0)
+    }
+
+    /// As [`Home::find`], but without a name the newest of those of this directory whose condition has the highest rank.
+    ///
+    /// # Errors
+    /// Those of [`Home::find`].
+    pub fn find_ranked(&self, typed: Option<&str>, rank: fn(&Condition) -> u8) -> Result<Folder, UserError> {
         let folders = self.folders();
         let newest = |folders: Vec<Folder>| folders.into_iter().max_by_key(Folder::since);
         let Some(typed) = typed else {
@@ -261,7 +269,8 @@ impl Home {
             let of_here = |folder: &Folder| folder.summary().is_some_and(|plan| plan.spec.cwd == here);
             let none =
                 || UserError::new("no session of this directory").hint("`claude-bottle list` shows the sessions");
-            return newest(folders.into_iter().filter(of_here).collect()).ok_or_else(none);
+            let of_here = folders.into_iter().filter(of_here);
+            return of_here.max_by_key(|folder| (rank(&folder.condition()), folder.since())).ok_or_else(none);
         };
         if folders.iter().any(|folder| folder.identity == typed) {
             return self.known(typed);

@@ -149,3 +149,39 @@ fn a_session_with_pipes_has_no_terminal_either() {
         assert_eq!(owner.join().unwrap(), 143);
     });
 }
+
+/// What needs a session that runs takes none that is kept, though that one is newer.
+#[test]
+fn without_a_name_a_session_that_runs_is_meant() {
+    let place = Place::new(PLAIN);
+    let terminal = attached(&place);
+    let running = place.session();
+    let other = detached(&place);
+    // `detach` takes what is attached, though a newer one runs without a terminal.
+    let detach = || place.run(&["detach"]).done();
+    let is_detached = format!("detached `{running}`, which runs on\n");
+    let done = detach();
+    assert!(done.stderr.starts_with(&is_detached), "{}", done.stderr);
+    assert_eq!(terminal.end().0, 0);
+
+    let ended = start(&place).env("FAKE_CODE", 7).done();
+    assert_eq!((ended.status, place.sessions().len()), (7, 3), "{}", ended.stderr);
+    place.write("work/shot.png", "a picture\n");
+    place.run(&["put", "shot.png"]).stdout("/home/agent/workspace/~/inbox/shot.png\n").test();
+    std::fs::write(place.engine("handed/get"), "a report\n").unwrap();
+    assert_eq!(place.run(&["get", "report"]).done().status, 0);
+    let terminal = place.run(&["attach"]).on_terminal();
+    let socket = place.path("home/.claude-bottle/state").join(&running).join("terminal");
+    crate::harness::until("it is attached", || socket.exists());
+    let done = detach();
+    assert!(done.stderr.starts_with(&is_detached), "{}", done.stderr);
+    assert_eq!(terminal.end().0, 0);
+    assert_eq!(place.mark_of(&other)["mark"], "detached");
+
+    // Where none runs, the newest is named with what makes it run.
+    assert_eq!(place.run(&["stop", "--all", "--yes"]).done().status, 0);
+    for words in [&["detach"][..], &["attach"], &["put", "shot.png"]] {
+        let done = place.run(words).done();
+        assert!(done.status == 2 && done.stderr.contains("does not run"), "{words:?}: {}", done.stderr);
+    }
+}
