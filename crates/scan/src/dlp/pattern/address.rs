@@ -122,14 +122,23 @@ fn has_value(part: AddressPart, text: &str, name: &str, fits: impl Fn(&str) -> b
     })
 }
 
-/// Is there a word as long as a secret key that looks like one?
+/// Is there a word as long as a secret key that looks like one? A slash may be a part of it, or stand between it and what
+/// is beside it.
 fn has_secret(text: &str) -> bool {
     text.split(|c: char| !c.is_ascii() || !is_base64(c as u8)).any(|word| {
-        word.len() == SECRET_BYTES
-            && word.bytes().any(|byte| byte.is_ascii_uppercase())
-            && word.bytes().any(|byte| byte.is_ascii_lowercase())
-            && word.bytes().any(|byte| byte.is_ascii_digit())
+        let after_slashes = word.match_indices('/').map(|(at, _)| at + 1);
+        let mut begins = std::iter::once(0).chain(after_slashes);
+        begins.any(|begin| {
+            let (part, rest) = (word.get(begin..begin + SECRET_BYTES), word.get(begin + SECRET_BYTES..));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) && part.is_some_and(is_random)
+        })
     })
+}
+
+/// Are there as many letters and digits of each kind as in nearly every random key, and in hardly a path?
+fn is_random(word: &str) -> bool {
+    let count = |is: fn(&u8) -> bool| word.bytes().filter(is).count();
+    count(u8::is_ascii_uppercase) >= 5 && count(u8::is_ascii_lowercase) >= 5 && count(u8::is_ascii_digit) >= 1
 }
 
 fn is_base64(byte: u8) -> bool {

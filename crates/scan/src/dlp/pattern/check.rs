@@ -45,6 +45,9 @@ const EXAMPLE_MARKS: &[&str] = &[
 /// One character so many times in a row is in no random key, but for `A`, which is zero bits in base64.
 const SAME_IN_A_ROW: usize = 9;
 
+/// Bytes that may be a credential by themselves.
+const REAL_BYTES: usize = 24;
+
 /// Credentials that their vendors' own documentation and tools print, and that open nothing.
 const EXAMPLES: &[&str] = &[
     "C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw==",
@@ -144,10 +147,26 @@ fn is_example(text: &[u8], begin: usize) -> bool {
     let few = if body.len() < 32 { 4 } else { 6 };
     let lower = String::from_utf8_lossy(text).to_ascii_lowercase();
     distinct(body) <= few
-        || text.chunk_by(|a, b| a == b).any(|run| run.len() >= SAME_IN_A_ROW && run[0] != b'A')
+        || is_filled_up(body)
         || EXAMPLE_MARKS.iter().any(|mark| lower.contains(mark))
         || EXAMPLES.iter().any(|example| example.as_bytes() == text)
         || published::is_extended_key(text)
+}
+
+/// Is it filled up with one character, and what is beside that too short for a credential?
+fn is_filled_up(text: &[u8]) -> bool {
+    let mut rest: Vec<&[u8]> = vec![&[]];
+    let (mut at, mut begin) = (0, 0);
+    for run in text.chunk_by(|a, b| a == b) {
+        let end = at + run.len();
+        if run.len() >= SAME_IN_A_ROW && run[0] != b'A' {
+            rest.push(&text[begin..at]);
+            begin = end;
+        }
+        at = end;
+    }
+    rest.push(&text[begin..]);
+    rest.len() > 2 && rest.iter().all(|part| part.len() < REAL_BYTES || distinct(part) < REAL_BYTES / 2)
 }
 
 fn distinct(text: &[u8]) -> usize {
