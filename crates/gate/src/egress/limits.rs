@@ -126,6 +126,8 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 // Inspection and WebSockets.
 
+/// Bytes that are inspected before others have their turn: a millisecond's work where they are slow to read.
+pub const INSPECT_BYTES: usize = 16 * 1024;
 /// Bytes of an encoded answer that are decoded at once: what they decode to is held in memory.
 pub const DECODE_BYTES: usize = 8 * PART;
 /// Bytes of an encoded answer that are decoded first, and after others that expanded a lot.

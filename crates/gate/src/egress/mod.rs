@@ -17,6 +17,7 @@ pub mod peer;
 pub mod permit;
 pub mod request;
 pub mod serve_error;
+mod turns;
 pub mod unpacker;
 pub mod upstream;
 pub mod websocket;

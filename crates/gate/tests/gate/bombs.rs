@@ -10,6 +10,11 @@ const MIN_ANSWERED: usize = 8;
 /// Bombs of one kind: a gate that was compiled to be quick, on a busy machine, may have read some before others were asked.
 const MAX_BOMBS: usize = 30;
 
+/// Bytes of a body that takes long to scan without a compressed file in it.
+const PLAIN_BYTES: usize = 1 << 20;
+/// Requests that are answered meanwhile.
+const MIN_ANSWERED_BESIDE_TEXT: usize = 12;
+
 /// Its name, the host that is asked, and the request.
 type Bomb<'a> = (&'a str, &'a str, &'a dyn Fn() -> Request<Payload>);
 
@@ -82,6 +87,46 @@ async fn a_body_that_unpacks_to_much_holds_up_no_other() {
             sent += 1;
         }
         assert!(most >= MIN_ANSWERED, "{name}: {most} requests");
+    }
+}
+
+/// What takes the scanner long although it is as long as it looks.
+fn plain_texts() -> [(&'static str, Vec<u8>); 3] {
+    let code = "const value = { name: 12, id: \"5f2c\" }; foo(bar) \\u0041 =41 41 42 43\n";
+    let json = json!({ "text": code, "file": encode_base64(code.as_bytes()) }).to_string();
+    let mut state = 1u32;
+    let mut noise = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()
+    };
+    [
+        ("code", code.repeat(PLAIN_BYTES / code.len()).into()),
+        ("JSON", json.repeat(PLAIN_BYTES / json.len()).into()),
+        ("noise", (0..PLAIN_BYTES / 4).flat_map(|_| noise()).collect()),
+    ]
+}
+
+#[tokio::test]
+async fn a_body_that_takes_long_to_scan_holds_up_no_other() {
+    let origin = Origin::start(&["a.test", "token.test"]).await;
+    let routes = json!([
+        route(&origin, "a.test", json!({ "methods": ["GET", "POST"] })),
+        route(&origin, "token.test", json!({ "methods": ["POST"], "auth": { "scheme": "bearer", "token": "tok" } })),
+    ]);
+    let gate = Gate::start(&origin, routes).await;
+    for (name, body) in plain_texts() {
+        // The second one comes back, and is searched for the credential, too.
+        for (way, host, path) in [("up", "a.test", "/"), ("up and down", "token.test", "/echo")] {
+            let (mut most, mut sent) = (0, 0);
+            while most < MIN_ANSWERED_BESIDE_TEXT && sent < MAX_BOMBS {
+                let upload = ask(&format!("POST {host} {path}"), &[]).map(|_| full(body.clone()));
+                most = most.max(answered_beside(&gate, host, upload).await);
+                sent += 1;
+            }
+            assert!(most >= MIN_ANSWERED_BESIDE_TEXT, "{name}, {way}: {most} requests");
+        }
     }
 }
 

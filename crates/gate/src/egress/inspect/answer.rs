@@ -8,8 +8,9 @@ use crate::egress::inspect::plain_view::PlainView;
 use crate::egress::inspect::usage::UsageWatch;
 use crate::egress::inspect::watch::{InstructionWatch, UNREADABLE, refusal};
 use crate::egress::last_bytes::{BodyProgress, LastBytes};
-use crate::egress::limits::{DECODE_BYTES, LARGE_OUTPUT_BYTES, MIN_DECODE_BYTES};
+use crate::egress::limits::{DECODE_BYTES, INSPECT_BYTES, LARGE_OUTPUT_BYTES, MIN_DECODE_BYTES};
 use crate::egress::live::allowed::AllowedRequest;
+use crate::egress::turns::Turns;
 use crate::egress::unpacker::{HeldMemory, Unpacking};
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
@@ -20,10 +21,8 @@ use scan::answers::Masked;
 use scan::codec::Decoder;
 use scan::dlp::{ValueSearch, Vault};
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::task::yield_now;
 use wire::Done;
 
 /// Why an answer does not pass on, or not as a whole.
@@ -56,8 +55,7 @@ pub struct AnswerFilter {
     input: Bytes,
     /// Bytes that are decoded next.
     decode_bytes: usize,
-    /// Much was decoded at once: others have their turn, connections with news included.
-    turn_of_others: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    turns: Turns,
     /// Filtered, but for compressed files in it.
     filtered: Bytes,
     /// The body is complete, but its end was not filtered yet.
@@ -160,10 +158,7 @@ impl AnswerFilter {
     /// What may pass of what was pushed. Empty: the filter needs more. The error says why no more passes.
     pub fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, String>> {
         loop {
-            if let Some(turn) = &mut self.turn_of_others {
-                ready!(turn.as_mut().poll(cx));
-                self.turn_of_others = None;
-            }
+            ready!(self.turns.poll(cx));
             ready!(self.poll_unpacked(cx))?;
             if !self.filtered.is_empty() {
                 return Poll::Ready(Ok(std::mem::take(&mut self.filtered)));
@@ -214,13 +209,22 @@ impl AnswerFilter {
         })
     }
 
-    /// Filters the next part of what was pushed, in small steps where it is decoded: a few bytes can be megabytes.
+    /// Filters the next part of what was pushed, in smaller steps where it is decoded: a few bytes can be megabytes.
     fn filter_next(&mut self) -> Result<Bytes, String> {
         let decodes = self.decoder.is_some()
             || self.watch.as_ref().is_some_and(|watch| watch.plain.decodes())
             || self.usage.as_ref().is_some_and(|usage| usage.plain.decodes());
-        let length = if decodes { self.decode_bytes.clamp(MIN_DECODE_BYTES, DECODE_BYTES) } else { usize::MAX };
+        let is_inspected =
+            self.mask.is_some() || self.usage.is_some() || self.watch.as_ref().is_some_and(|watch| !watch.is_done());
+        let length = match (decodes, is_inspected) {
+            (true, _) => self.decode_bytes.clamp(MIN_DECODE_BYTES, DECODE_BYTES),
+            (false, true) => INSPECT_BYTES,
+            (false, false) => usize::MAX,
+        };
         let mut part = self.input.split_to(self.input.len().min(length));
+        if is_inspected {
+            self.turns.inspected(part.len());
+        }
         let mut made = 0;
         if let Some(decoder) = &mut self.decoder {
             let mut decoded = Vec::new();
@@ -239,7 +243,7 @@ impl AnswerFilter {
         self.decode_bytes = 2 * length.min(DECODE_BYTES);
         if made > LARGE_OUTPUT_BYTES {
             self.decode_bytes = MIN_DECODE_BYTES;
-            self.turn_of_others = Some(Box::pin(yield_now()));
+            self.turns.give();
         }
         let Some(mask) = &mut self.mask else { return Ok(part) };
         let masked = mask.push(part.clone());

@@ -7,6 +7,8 @@ use crate::egress::http1::ledger::FramingError;
 use crate::egress::inspect::headers;
 use crate::egress::inspect::request::RequestInspector;
 use crate::egress::last_bytes::{BodyProgress, LastBytes};
+use crate::egress::limits::INSPECT_BYTES;
+use crate::egress::turns::Turns;
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::HeaderName;
@@ -21,6 +23,11 @@ pub struct Upload {
     /// `None`: all of it was read, or there is none.
     incoming: Option<Incoming>,
     inspector: RequestInspector,
+    turns: Turns,
+    /// The rest of a frame, not inspected yet.
+    rest: Option<Bytes>,
+    /// What may leave of the beginning of that frame: a frame leaves as a whole.
+    begun: Vec<u8>,
     /// Inspected last, and waiting for the compressed files in it.
     inspected: Option<Inspected>,
     denial: UploadDenial,
@@ -33,6 +40,9 @@ pub struct Upload {
 }
 
 enum Inspected {
+    /// Of a frame of which more is to be inspected.
+    Begun(Bytes),
+    /// All of a frame, or its end.
     Data(Bytes, BodyProgress),
     /// The end, with what had been held back.
     End(Bytes),
@@ -66,8 +76,21 @@ impl Upload {
         sent: Arc<AtomicU64>,
         own_headers: Arc<[HeaderName]>,
     ) -> Box<Upload> {
-        let (inspected, denial, last, trailers) = Default::default();
-        Box::new(Upload { incoming, inspector, inspected, denial, last, trailers, sent, own_headers })
+        let (turns, rest, begun, inspected) = Default::default();
+        let (denial, last, trailers) = Default::default();
+        Box::new(Upload {
+            incoming,
+            inspector,
+            turns,
+            rest,
+            begun,
+            inspected,
+            denial,
+            last,
+            trailers,
+            sent,
+            own_headers,
+        })
     }
 
     /// For a request without a body.
@@ -85,12 +108,7 @@ impl Upload {
         match frame.map(Frame::into_data) {
             Some(Ok(data)) => {
                 self.sent.fetch_add(data.len() as u64, Relaxed);
-                let bytes = self.inspector.push(data)?;
-                let progress = self.incoming.as_ref().map_or(BodyProgress::Ended, BodyProgress::of);
-                if progress == BodyProgress::Ended {
-                    self.incoming = None;
-                }
-                Ok(Inspected::Data(bytes, progress))
+                self.inspect_data(data)
             }
             end => {
                 self.incoming = None;
@@ -104,10 +122,34 @@ impl Upload {
         }
     }
 
+    /// Inspects as much of a frame as may be done at once.
+    fn inspect_data(&mut self, mut data: Bytes) -> Result<Inspected, Denial> {
+        let rest = data.split_off(data.len().min(INSPECT_BYTES));
+        self.turns.inspected(data.len());
+        let bytes = self.inspector.push(data)?;
+        if !rest.is_empty() {
+            self.rest = Some(rest);
+            return Ok(Inspected::Begun(bytes));
+        }
+        let progress = self.incoming.as_ref().map_or(BodyProgress::Ended, BodyProgress::of);
+        if progress == BodyProgress::Ended {
+            self.incoming = None;
+        }
+        Ok(Inspected::Data(bytes, progress))
+    }
+
     /// What may leave now of what was inspected, and whose compressed files were.
     fn pass(&mut self, inspected: Inspected) -> Result<Bytes, Denial> {
         Ok(match inspected {
-            Inspected::Data(bytes, progress) => {
+            Inspected::Begun(bytes) => {
+                self.begun.extend_from_slice(&bytes);
+                Bytes::new()
+            }
+            Inspected::Data(mut bytes, progress) => {
+                if !self.begun.is_empty() {
+                    self.begun.extend_from_slice(&bytes);
+                    bytes = std::mem::take(&mut self.begun).into();
+                }
                 if progress == BodyProgress::Ended {
                     self.inspected = Some(Inspected::End(self.inspector.finish()?));
                 }
@@ -119,12 +161,15 @@ impl Upload {
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
         loop {
+            ready!(self.turns.poll(cx));
             ready!(self.inspector.poll_unpacked(cx))?;
             if let Some(inspected) = self.inspected.take() {
                 let bytes = self.pass(inspected)?;
                 if !bytes.is_empty() {
                     return Poll::Ready(Some(Ok(bytes)));
                 }
+            } else if let Some(rest) = self.rest.take() {
+                self.inspected = Some(self.inspect_data(rest)?);
             } else if let Some(incoming) = &mut self.incoming {
                 let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) else {
                     return self.inspector.poll_release(cx).map(|bytes| Some(Ok(bytes)));
@@ -158,7 +203,7 @@ impl HttpBody for Upload {
         Poll::Ready(match ready!(self.poll_bytes(cx)) {
             Some(Ok(bytes)) => Some(Ok(Frame::data(bytes))),
             Some(Err(UploadError::Denied(denial))) => {
-                (self.incoming, self.inspected) = (None, None);
+                (self.incoming, self.rest, self.inspected) = (None, None, None);
                 let broken = denial.text.clone().into();
                 self.denial.set(denial);
                 Some(Err(broken))

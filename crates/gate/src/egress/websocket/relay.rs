@@ -7,6 +7,7 @@ use crate::audit::record::AuditRecord;
 use crate::egress::inspect::answer::AnswerFinding;
 use crate::egress::inspect::request::RequestInspector;
 use crate::egress::limits::{WEBSOCKET_CLOSE_TIMEOUT, WEBSOCKET_READ_BYTES};
+use crate::egress::turns::Turns;
 use crate::egress::websocket::frames::{Frames, Part, Sender, policy_violation};
 use crate::egress::websocket::message_filters::MessageFilters;
 use crate::egress::websocket::reframe::Reframer;
@@ -127,6 +128,7 @@ impl Inspectors {
     ) -> End {
         let (mut frames, mut raw, mut unmasked) =
             (Frames::new(Sender::Agent), vec![0; WEBSOCKET_READ_BYTES], Vec::new());
+        let mut turns = Turns::default();
         loop {
             let Ok(count @ 1..) = from.read(&mut raw).await else {
                 let _ = to.shutdown().await;
@@ -137,6 +139,8 @@ impl Inspectors {
             if let Err(denial) = self.inspect(&mut frames, &mut unmasked).await {
                 return End::Denied(denial);
             }
+            turns.inspected(count);
+            turns.wait().await;
             if to.write_all(&raw[..count]).await.is_err() || to.flush().await.is_err() {
                 return End::Closed;
             }
@@ -187,6 +191,7 @@ impl<W: AsyncWrite + Unpin> ToAgent<W> {
             Ok(filter) => (!filter.is_transparent()).then(|| Reframer::new(filters)),
             Err(why) => return End::Failed(why),
         };
+        let mut turns = Turns::default();
         loop {
             let Ok(count @ 1..) = from.read(&mut raw).await else {
                 let _ = self.half.shutdown().await;
@@ -206,6 +211,10 @@ impl<W: AsyncWrite + Unpin> ToAgent<W> {
                     }
                 }
                 read += taken;
+            }
+            if reframer.is_some() {
+                turns.inspected(count);
+                turns.wait().await;
             }
             let written = match &mut reframer {
                 Some(reframer) => self.send(&std::mem::take(&mut reframer.ready)).await,
