@@ -40,9 +40,9 @@ pub struct Upload {
 }
 
 enum Inspected {
-    /// Of a frame of which more is to be inspected.
+    /// The beginning of a frame, whose rest is to be inspected.
     Begun(Bytes),
-    /// All of a frame, or its end.
+    /// A frame as a whole, or its end.
     Data(Bytes, BodyProgress),
     /// The end, with what had been held back.
     End(Bytes),
