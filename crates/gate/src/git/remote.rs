@@ -151,7 +151,7 @@ impl Remote {
             state.refs = self.read_refs(runner).await?;
         }
         state.symbolic = listing.symbolic;
-        let head = listing.head.filter(|head| is_ref_name(head));
+        let head = listing.head.filter(|head| is_visible(head, &self.rules));
         if head != state.head {
             // Without one, none that may come to be.
             let text = format!("ref: {}\n", head.as_deref().unwrap_or("refs/heads/HEAD"));

@@ -134,6 +134,11 @@ async fn refs_that_are_not_declared_do_not_exist() {
     let kept = bed.gate.dir.path().join("repositories/app.git");
     let (_, all) = testing::git::git(&kept, &["for-each-ref"]).await;
     assert!(!all.contains("secret"), "{all}");
+    // Nor does the branch that the upstream calls its own, if it is one of those.
+    world.good("up.git", &["symbolic-ref", "HEAD", "refs/heads/secret/x"]).await;
+    world.good("", &["ls-remote", &bed.url("app")]).await;
+    let head = std::fs::read_to_string(kept.join("HEAD")).unwrap();
+    assert!(!head.contains("secret"), "{head}");
 }
 
 #[tokio::test]
